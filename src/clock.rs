@@ -1,0 +1,114 @@
+//! The only reader of the wall clock. Pure code takes `now`; tasks ask a [`Clock`], which tests move
+//! by hand. Durations of IO are tokio's business, so a paused runtime works too.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::model::Timestamp;
+
+/// A cheap handle to the time.
+#[derive(Clone)]
+pub struct Clock(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    System,
+    Manual(Arc<Manual>),
+}
+
+struct Manual {
+    now: Mutex<Timestamp>,
+    moved: Notify,
+}
+
+/// Longest single sleep: a suspended machine or a stepped clock is noticed within this.
+const SLEEP_MAX: Duration = Duration::from_secs(30);
+
+impl Clock {
+    /// The system's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Kind::System)
+    }
+
+    /// A clock that stands still until [`Clock::advance`] moves it.
+    #[must_use]
+    pub fn manual(start: Timestamp) -> Self {
+        Self(Kind::Manual(Arc::new(Manual { now: Mutex::new(start), moved: Notify::new() })))
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Kind::System => system_now(),
+            Kind::Manual(manual) => *manual.now.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Moves a manual clock and wakes whoever sleeps on it; a system clock stays as it is.
+    pub fn advance(&self, span: Duration) {
+        if let Kind::Manual(manual) = &self.0 {
+            let mut now = manual.now.lock().unwrap_or_else(PoisonError::into_inner);
+            *now = now.plus(span);
+            drop(now);
+            manual.moved.notify_waiters();
+        }
+    }
+
+    /// Returns once the time is `until` or later.
+    pub async fn sleep_until(&self, until: Timestamp) {
+        loop {
+            match &self.0 {
+                Kind::System => {
+                    let left = until.since(system_now());
+                    if left.is_zero() {
+                        return;
+                    }
+                    tokio::time::sleep(left.min(SLEEP_MAX)).await;
+                }
+                Kind::Manual(manual) => {
+                    let moved = manual.moved.notified();
+                    tokio::pin!(moved);
+                    // Registered before the look at the time, or a move in between would be missed.
+                    moved.as_mut().enable();
+                    if self.now() >= until {
+                        return;
+                    }
+                    moved.await;
+                }
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+fn system_now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn manual_clock_wakes_sleepers_when_moved_far_enough() {
+        let clock = Clock::manual(Timestamp::from_seconds(100));
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move {
+                clock.sleep_until(Timestamp::from_seconds(160)).await;
+                clock.now()
+            }
+        });
+        tokio::task::yield_now().await;
+        clock.advance(Duration::from_secs(59));
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished());
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(sleeper.await.ok(), Some(Timestamp::from_seconds(160)));
+    }
+}

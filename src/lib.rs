@@ -1,0 +1,20 @@
+//! wirewatch watches the newswire: it reads a seed directory and feeds as they change, tells the same
+//! item, the same text and the same story apart from news, classifies every item on the topics of the
+//! config, keeps all of it in SQLite, and calls webhooks once per story and topic.
+//!
+//! ```text
+//! source: fetch → scan → parse ──Batch──▶ ingest: prepare ∥ → decide → store.apply (ONE transaction) ──wake──▶ deliver: claim → sign → POST → record
+//! ```
+//!
+//! Modules stand in the order of the flow; arrows go one way only (`tests/tidy.rs` holds them to it).
+
+pub mod clock;
+pub mod model;
+pub mod net;
+pub mod text;
+
+pub mod source;
+
+pub mod pipeline;
+
+pub mod deliver;

@@ -1,0 +1,86 @@
+//! The decision to tell somebody.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{AlertId, ItemId, Match, StorySummary, Timestamp};
+
+/// Why an alert was raised. A closed set: payload field, log field, metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertReason {
+    /// The first item of its story on this topic.
+    First,
+    /// The story reached another count of outlets.
+    Growth,
+    /// A story already alerted hit a further topic.
+    NewTopic,
+    /// An item changed and now hits.
+    Revision,
+}
+
+impl AlertReason {
+    /// The stored and printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Growth => "growth",
+            Self::NewTopic => "new_topic",
+            Self::Revision => "revision",
+        }
+    }
+}
+
+impl fmt::Display for AlertReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The `type` of a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum AlertKind {
+    /// A story hit a topic for the first time.
+    #[serde(rename = "alert.matched")]
+    Matched,
+    /// A story already alerted grew or changed.
+    #[serde(rename = "story.updated")]
+    StoryUpdated,
+    /// A receiver is being tried out.
+    #[serde(rename = "endpoint.test")]
+    Test,
+}
+
+impl AlertKind {
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Matched => "alert.matched",
+            Self::StoryUpdated => "story.updated",
+            Self::Test => "endpoint.test",
+        }
+    }
+}
+
+/// An alert as decided: everything a payload needs but its sequence number, which the store's
+/// transaction gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertDraft {
+    /// Derived from (instance, topic, item, revision, reason): the same after a crash or restore.
+    pub id: AlertId,
+    /// What the payload is.
+    pub kind: AlertKind,
+    /// Why.
+    pub reason: AlertReason,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The topic with its score and evidence.
+    pub matched: Match,
+    /// The item that triggered it.
+    pub item: ItemId,
+    /// The story at this moment.
+    pub story: StorySummary,
+}

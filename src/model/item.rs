@@ -1,0 +1,350 @@
+//! Coverage: as a source published it ([`RawItem`]) and as wirewatch reads it ([`Item`]).
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::{ContentHash, ItemId, ItemKey, SourceId, Timestamp};
+
+/// Whether a text still carries markup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Markup {
+    /// Text as is.
+    Plain,
+    /// HTML, possibly with entities, possibly broken.
+    Html,
+}
+
+/// A text as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawText {
+    /// What the source says, or what detection found.
+    pub markup: Markup,
+    /// The text, valid UTF-8, otherwise untouched.
+    pub text: String,
+}
+
+impl RawText {
+    /// Text without markup.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self { markup: Markup::Plain, text: text.into() }
+    }
+
+    /// Text that may hold tags and entities.
+    pub fn html(text: impl Into<String>) -> Self {
+        Self { markup: Markup::Html, text: text.into() }
+    }
+}
+
+/// How far a date can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DateCertainty {
+    /// Date, time and zone were given.
+    Exact,
+    /// Only a day was given: midnight UTC stands for it.
+    Day,
+    /// The zone was missing or unknown: UTC was assumed.
+    ZoneAssumed,
+    /// The year was missing and comes from other evidence in the text.
+    YearInferred,
+    /// Nothing in the text: the file's time stands in.
+    FileTime,
+    /// The date was outside what can be true and was moved to the nearest possible time.
+    Clamped,
+}
+
+impl DateCertainty {
+    /// Whether a reader should look twice.
+    #[must_use]
+    pub fn is_suspect(self) -> bool {
+        matches!(self, Self::YearInferred | Self::FileTime | Self::Clamped)
+    }
+}
+
+/// A date with what is known about it. Dates are data, never identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dated {
+    /// The moment.
+    pub at: Timestamp,
+    /// How it was found.
+    pub certainty: DateCertainty,
+}
+
+/// One item as its source published it; strings are valid UTF-8 and otherwise untrusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawItem {
+    /// Identity within the source.
+    pub key: ItemKey,
+    /// Headline.
+    pub title: Option<RawText>,
+    /// Link to the coverage, absolute where it could be resolved.
+    pub url: Option<String>,
+    /// Byline.
+    pub author: Option<String>,
+    /// When it says it was published.
+    pub published: Option<Dated>,
+    /// When it says it was last changed.
+    pub updated: Option<Dated>,
+    /// Language as declared (a BCP 47 tag), not detected.
+    pub lang: Option<String>,
+    /// The publisher's own summary.
+    pub summary: Option<RawText>,
+    /// The body.
+    pub content: Option<RawText>,
+    /// Categories and keywords of the source.
+    pub tags: Vec<String>,
+    /// Stored but not alerted on: part of a feed's first-poll baseline.
+    pub quiet: bool,
+}
+
+impl RawItem {
+    /// An item that has nothing but its key.
+    #[must_use]
+    pub fn new(key: ItemKey) -> Self {
+        Self {
+            key,
+            title: None,
+            url: None,
+            author: None,
+            published: None,
+            updated: None,
+            lang: None,
+            summary: None,
+            content: None,
+            tags: Vec::new(),
+            quiet: false,
+        }
+    }
+}
+
+/// A language: its ISO 639-1 code, or 639-3 where there is none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lang([u8; 3]);
+
+impl Lang {
+    /// English.
+    pub const EN: Self = Self(*b"en\0");
+
+    /// From the primary subtag of a BCP 47 tag (`en-GB` → `en`); `None` if that is not 2 or 3 letters.
+    #[must_use]
+    pub fn from_tag(tag: &str) -> Option<Self> {
+        let primary = tag.trim().split(['-', '_']).next()?;
+        if !(2..=3).contains(&primary.len()) || !primary.bytes().all(|b| b.is_ascii_alphabetic()) {
+            return None;
+        }
+        let mut code = [0; 3];
+        for (slot, byte) in code.iter_mut().zip(primary.bytes()) {
+            *slot = byte.to_ascii_lowercase();
+        }
+        Some(Self(code))
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let len = if self.0[2] == 0 { 2 } else { 3 };
+        std::str::from_utf8(&self.0[..len]).expect("invariant: ASCII letters")
+    }
+}
+
+impl fmt::Display for Lang {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Lang {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Lang {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Where the body text of an item came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TextSource {
+    /// The source carried the body.
+    Content,
+    /// The source carried only a summary.
+    Summary,
+    /// The linked page was fetched and extracted.
+    Page,
+    /// There is no body: the title is all there is.
+    Title,
+}
+
+impl TextSource {
+    /// The stored and printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Summary => "summary",
+            Self::Page => "page",
+            Self::Title => "title",
+        }
+    }
+}
+
+/// One piece of coverage as wirewatch reads it: plain text, no markup, no control characters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// Derived from source and key.
+    pub id: ItemId,
+    /// Who published it.
+    pub source: SourceId,
+    /// Identity within the source.
+    pub key: ItemKey,
+    /// Headline without the publisher's suffix; may be empty.
+    pub title: String,
+    /// The publisher's name where the headline or feed carried one ("… - Reuters").
+    pub publisher: Option<String>,
+    /// Canonical link: no fragment, no tracking keys.
+    pub url: Option<String>,
+    /// The link as it came.
+    pub url_original: Option<String>,
+    /// Byline.
+    pub author: Option<String>,
+    /// Clamped to what can be true.
+    pub published: Option<Dated>,
+    /// Clamped likewise.
+    pub updated: Option<Dated>,
+    /// When wirewatch first saw it.
+    pub first_seen: Timestamp,
+    /// Declared or detected.
+    pub lang: Option<Lang>,
+    /// The publisher's summary, or empty.
+    pub summary: String,
+    /// The body in paragraphs separated by `\n`, furniture removed; may be empty.
+    pub text: String,
+    /// Where `text` came from.
+    pub text_source: TextSource,
+    /// Categories and keywords.
+    pub tags: Vec<String>,
+    /// Hash of title and text, folded: equal for the same text from any source.
+    pub text_hash: ContentHash,
+    /// Stored but not alerted on.
+    pub quiet: bool,
+}
+
+/// Why a document or an item was not taken. A closed set: log field, metric label, `status` row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RejectReason {
+    /// No text at all, in title, summary or body.
+    Empty,
+    /// Larger than the configured cap.
+    TooLarge,
+    /// More items in one document than the cap; the rest is counted.
+    TooManyItems,
+    /// Elements or containers nested deeper than the cap.
+    TooDeep,
+    /// One tag with more attributes than the cap.
+    TooManyAttributes,
+    /// Not text, and no format that is read.
+    NotText,
+    /// Neither a feed nor any other format, though it should be one.
+    NotAFeed,
+    /// A web page where a feed was expected.
+    HtmlPage,
+    /// Broken beyond repair.
+    Malformed,
+    /// A symbolic link in the seed directory.
+    Symlink,
+    /// A FIFO, socket or device in the seed directory.
+    SpecialFile,
+    /// The file cannot be read.
+    Unreadable,
+    /// Parsing took longer than its budget.
+    TimedOut,
+    /// The parser itself failed; the document is at fault or the parser is.
+    ParserPanic,
+    /// The same key twice in one document, with nothing to tell the two apart.
+    DuplicateKey,
+}
+
+impl RejectReason {
+    /// Every reason, for tables that start at zero.
+    pub const ALL: [Self; 15] = [
+        Self::Empty,
+        Self::TooLarge,
+        Self::TooManyItems,
+        Self::TooDeep,
+        Self::TooManyAttributes,
+        Self::NotText,
+        Self::NotAFeed,
+        Self::HtmlPage,
+        Self::Malformed,
+        Self::Symlink,
+        Self::SpecialFile,
+        Self::Unreadable,
+        Self::TimedOut,
+        Self::ParserPanic,
+        Self::DuplicateKey,
+    ];
+
+    /// The stored and printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLarge => "too-large",
+            Self::TooManyItems => "too-many-items",
+            Self::TooDeep => "too-deep",
+            Self::TooManyAttributes => "too-many-attributes",
+            Self::NotText => "not-text",
+            Self::NotAFeed => "not-a-feed",
+            Self::HtmlPage => "html-page",
+            Self::Malformed => "malformed",
+            Self::Symlink => "symlink",
+            Self::SpecialFile => "special-file",
+            Self::Unreadable => "unreadable",
+            Self::TimedOut => "timed-out",
+            Self::ParserPanic => "parser-panic",
+            Self::DuplicateKey => "duplicate-key",
+        }
+    }
+}
+
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Something that was not taken: counted, shown, never silent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The class.
+    pub reason: RejectReason,
+    /// What exactly, for people: file name, position, limit. Cleaned before it is shown.
+    pub detail: String,
+    /// How many items or documents this stands for.
+    pub count: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lang_takes_the_primary_subtag_only() {
+        assert_eq!(Lang::from_tag("en-GB").map(|l| l.to_string()), Some("en".to_owned()));
+        assert_eq!(Lang::from_tag("UK").map(|l| l.to_string()), Some("uk".to_owned()));
+        assert_eq!(Lang::from_tag("e"), None);
+        assert_eq!(Lang::from_tag("english"), None);
+    }
+
+    #[test]
+    fn reject_reason_names_are_distinct() {
+        let names: std::collections::BTreeSet<_> = RejectReason::ALL.iter().map(|r| r.as_str()).collect();
+        assert_eq!(names.len(), RejectReason::ALL.len());
+    }
+}

@@ -1,0 +1,19 @@
+//! Values every stage speaks in: ids, time, items, stories, topics, alerts, source state.
+//!
+//! Nothing here does IO, waits, or reads a clock. Every other module may use this one; it uses none.
+
+mod alert;
+mod id;
+mod item;
+mod source;
+mod story;
+mod time;
+mod topic;
+
+pub use alert::{AlertDraft, AlertKind, AlertReason};
+pub use id::{AlertId, ContentHash, EndpointId, IdError, ItemId, ItemKey, SourceId, StoryId, TopicId};
+pub use item::{DateCertainty, Dated, Item, Lang, Markup, RawItem, RawText, RejectReason, Rejection, TextSource};
+pub use source::{Cursor, FeedFailure, FeedState, Origin, SeedFile, SeedOutcome, SourceKind};
+pub use story::{Phase, StorySummary};
+pub use time::{TimeError, Timestamp};
+pub use topic::{Evidence, Field, Match, Score, Severity};

@@ -1,0 +1,242 @@
+//! Where items come from, and what is remembered of a source between polls and restarts.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{ContentHash, SourceId, Timestamp};
+
+/// The kinds of source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// Polled over HTTP.
+    Feed,
+    /// Files dropped into the seed directory, or given to `ingest`.
+    Seed,
+}
+
+impl SourceKind {
+    /// The stored and printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Feed => "feed",
+            Self::Seed => "seed",
+        }
+    }
+}
+
+/// Where a batch came from and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The source's name in the config.
+    pub source: SourceId,
+    /// Its kind.
+    pub kind: SourceKind,
+    /// When the document arrived.
+    pub received: Timestamp,
+}
+
+/// Why a poll failed. A closed set: shown by `feeds`, log field, metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeedFailure {
+    /// The name does not resolve, for now or at all.
+    Dns,
+    /// No connection.
+    Connect,
+    /// The certificate or handshake was refused.
+    Tls,
+    /// Slower than the configured time.
+    Timeout,
+    /// The connection broke.
+    Reset,
+    /// The address is not public and not allowed by `allow_private`.
+    PrivateAddress,
+    /// Too many redirects, or one to a place that is refused.
+    Redirect,
+    /// Body, headers or ratio above the cap.
+    TooLarge,
+    /// The body does not decode as its `Content-Encoding` says.
+    Encoding,
+    /// 401, 403, 407.
+    Unauthorized,
+    /// 404.
+    NotFound,
+    /// 410: stopped until an operator enables it again.
+    Gone,
+    /// 429.
+    RateLimited,
+    /// Another 4xx, or an answer that makes no sense for a feed.
+    ClientError,
+    /// 5xx.
+    ServerError,
+    /// A bot challenge instead of a feed.
+    Challenge,
+    /// A web page instead of a feed.
+    HtmlPage,
+    /// A document that could not be read as a feed.
+    Parse,
+}
+
+impl FeedFailure {
+    /// The stored and printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::PrivateAddress => "private-address",
+            Self::Redirect => "redirect",
+            Self::TooLarge => "too-large",
+            Self::Encoding => "encoding",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not-found",
+            Self::Gone => "gone",
+            Self::RateLimited => "rate-limited",
+            Self::ClientError => "client-error",
+            Self::ServerError => "server-error",
+            Self::Challenge => "challenge",
+            Self::HtmlPage => "html-page",
+            Self::Parse => "parse",
+        }
+    }
+
+    /// Back from the store.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::Dns,
+            Self::Connect,
+            Self::Tls,
+            Self::Timeout,
+            Self::Reset,
+            Self::PrivateAddress,
+            Self::Redirect,
+            Self::TooLarge,
+            Self::Encoding,
+            Self::Unauthorized,
+            Self::NotFound,
+            Self::Gone,
+            Self::RateLimited,
+            Self::ClientError,
+            Self::ServerError,
+            Self::Challenge,
+            Self::HtmlPage,
+            Self::Parse,
+        ]
+        .into_iter()
+        .find(|f| f.as_str() == name)
+    }
+}
+
+impl fmt::Display for FeedFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Everything remembered of a feed. The poller owns the live copy; the store keeps it in the same
+/// transaction as the items it covers (promise P1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedState {
+    /// The feed.
+    pub source: SourceId,
+    /// The URL this state belongs to: another URL in the config starts afresh.
+    pub url: String,
+    /// Title the feed gives itself.
+    pub title: Option<String>,
+    /// `ETag` of the last parsed 200, byte for byte.
+    pub etag: Option<Vec<u8>>,
+    /// `Last-Modified` of the last parsed 200, byte for byte.
+    pub last_modified: Option<Vec<u8>>,
+    /// Hash of the last parsed body.
+    pub body_hash: Option<ContentHash>,
+    /// Never polled before this, not even after a restart.
+    pub next_poll_at: Timestamp,
+    /// The last attempt of any outcome.
+    pub last_poll_at: Option<Timestamp>,
+    /// The last parsed 200 or 304.
+    pub last_success_at: Option<Timestamp>,
+    /// The last time a new item came.
+    pub last_new_item_at: Option<Timestamp>,
+    /// Failures since the last success, in hundredths (a soft failure counts half).
+    pub failures_weighted: u32,
+    /// Class of the last failure; `None` after a success.
+    pub failure: Option<FeedFailure>,
+    /// The last failure in words, cleaned; `None` after a success.
+    pub error: Option<String>,
+    /// The first poll is behind us: what is new now is news.
+    pub baselined: bool,
+    /// 410 was answered: not polled until enabled again.
+    pub gone: bool,
+    /// Polls so far.
+    pub polls: u64,
+    /// Items in the last parsed document.
+    pub items_last: u64,
+}
+
+impl FeedState {
+    /// A feed that was never polled.
+    #[must_use]
+    pub fn new(source: SourceId, url: String, next_poll_at: Timestamp) -> Self {
+        Self {
+            source,
+            url,
+            title: None,
+            etag: None,
+            last_modified: None,
+            body_hash: None,
+            next_poll_at,
+            last_poll_at: None,
+            last_success_at: None,
+            last_new_item_at: None,
+            failures_weighted: 0,
+            failure: None,
+            error: None,
+            baselined: false,
+            gone: false,
+            polls: 0,
+            items_last: 0,
+        }
+    }
+}
+
+/// What became of a seed file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeedOutcome {
+    /// Read; so many items, so many rejected.
+    Taken { items: u64, rejected: u64 },
+    /// Not read at all.
+    Refused(super::Rejection),
+}
+
+/// A seed file that was seen. Identity is the hash of the content, never the name or inode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedFile {
+    /// Hash of the bytes (of name, size and time for a file that is refused unread).
+    pub hash: ContentHash,
+    /// File name within the directory, lossily decoded.
+    pub name: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Modification time.
+    pub modified: Timestamp,
+    /// What became of it.
+    pub outcome: SeedOutcome,
+}
+
+/// What a source must remember once the items before it are durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    /// State after a poll, whatever its outcome.
+    Feed(Box<FeedState>),
+    /// A file that need not be read again.
+    SeedFile(SeedFile),
+    /// Nothing to remember.
+    None,
+}

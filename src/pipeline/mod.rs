@@ -1,0 +1,7 @@
+//! [2] The whole decision, pure: `prepare` reads one raw item (stateless, runs in parallel), `decide`
+//! places it among what is remembered (serial, cheap, deterministic). No IO, no clock, no queries.
+
+pub mod classify;
+pub mod dedupe;
+pub mod normalize;
+pub mod story;

@@ -1,0 +1,86 @@
+//! Feeds: `schedule` says when, `fetch` brings bytes, `scan` refuses what would hurt a parser,
+//! `parse` makes raw items with keys of our own, `poll` is the one task that drives them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::SourceId;
+use crate::net::Cidr;
+
+/// What a new feed's first document means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backfill {
+    /// Store everything, alert on nothing.
+    None,
+    /// Alert on the newest so many.
+    Newest(usize),
+    /// Alert on everything.
+    All,
+}
+
+/// Which part of an item identifies it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Its guid, as it should be.
+    Guid,
+    /// Its link, for feeds that make up guids.
+    Link,
+}
+
+/// One `[[feeds]]` entry, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedConfig {
+    /// Its name.
+    pub id: SourceId,
+    /// Where it is.
+    pub url: url::Url,
+    /// Polled or not.
+    pub enabled: bool,
+    /// Shortest time between two polls.
+    pub interval: Duration,
+    /// Non-public addresses it may resolve to.
+    pub allow_private: Vec<Cidr>,
+    /// What the first document means.
+    pub backfill: Backfill,
+    /// What identifies an item.
+    pub trust: Trust,
+    /// Never send validators: for servers that answer 304 wrongly.
+    pub ignore_http_cache: bool,
+    /// Language to assume where neither feed nor text says.
+    pub lang: Option<crate::model::Lang>,
+    /// Tags given to every item.
+    pub tags: Vec<String>,
+}
+
+/// The `[polling]` section, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollingConfig {
+    /// Fetches at once.
+    pub fetches_max: usize,
+    /// Fetches at once to one host.
+    pub fetches_per_host_max: usize,
+    /// Pause between two fetches from one host.
+    pub host_spacing: Duration,
+    /// Never poll a feed more often, whatever its own settings, unless it is allowed a private address.
+    pub interval_floor: Duration,
+    /// Never wait longer than this, whatever a server asks.
+    pub interval_ceiling: Duration,
+    /// At start, due feeds are spread over this much time.
+    pub start_spread: Duration,
+    /// Time to connect, TLS included.
+    pub connect_timeout: Duration,
+    /// Longest pause between two reads.
+    pub idle_timeout: Duration,
+    /// Whole fetch, redirects included.
+    pub total_timeout: Duration,
+    /// Hops followed.
+    pub redirects_max: usize,
+    /// Body bytes on the wire.
+    pub wire_bytes_max: usize,
+    /// Header bytes.
+    pub header_bytes_max: usize,
+    /// `User-Agent`, with a contact.
+    pub user_agent: String,
+    /// Additional root certificates (PEM).
+    pub ca_file: Option<PathBuf>,
+}

@@ -1,0 +1,138 @@
+//! [1] The outside world becomes [`Batch`]es: documents are read into [`Document`]s of raw items, and
+//! what must be remembered of their source travels with them as a cursor. Nothing here decides what
+//! is news; the next stage is `ingest`.
+
+pub mod feed;
+pub mod seed;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::model::{Cursor, Origin, RawItem, Rejection};
+
+/// Items of one document on their way to `ingest`, with what their source must remember once they
+/// are durable. May be empty of items: a 304 or a failed poll also moves its cursor.
+#[derive(Debug)]
+pub struct Batch {
+    /// Where from and when.
+    pub origin: Origin,
+    /// The items, in document order.
+    pub items: Vec<RawItem>,
+    /// What was not taken, for the counters.
+    pub rejected: Vec<Rejection>,
+    /// Committed in the same transaction as the items.
+    pub cursor: Cursor,
+    /// Told after the commit; dropped without a word when the batch was not accepted.
+    pub receipt: Option<oneshot::Sender<Receipt>>,
+}
+
+/// The word that a batch is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Receipt {
+    /// Items that were new.
+    pub new: u64,
+    /// Items that were known already, unchanged.
+    pub known: u64,
+    /// Items that were further appearances of known ones.
+    pub sightings: u64,
+    /// Known items whose text changed.
+    pub revisions: u64,
+    /// Items that were not taken.
+    pub rejected: u64,
+    /// Alerts raised.
+    pub alerts: u64,
+}
+
+/// The way to `ingest`: bounded, so a slow disk slows the sources instead of filling memory.
+pub type BatchSender = mpsc::Sender<Batch>;
+
+/// Batches that may wait between the sources and `ingest`.
+pub const BATCHES_WAITING_MAX: usize = 64;
+
+/// A document as read, before anything is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Detected from the content.
+    pub format: Format,
+    /// The encoding it was decoded from, by its WHATWG name.
+    pub encoding: &'static str,
+    /// Title of the feed or page.
+    pub title: Option<String>,
+    /// The items, in document order.
+    pub items: Vec<RawItem>,
+    /// Items or parts that were not taken.
+    pub rejected: Vec<Rejection>,
+    /// What was odd or had to be repaired, for people.
+    pub warnings: Vec<String>,
+    /// What the feed says about when to come again.
+    pub hints: PollHints,
+}
+
+/// What a feed document says about polling.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PollHints {
+    /// RSS `<ttl>` or the syndication module's period.
+    pub ttl: Option<Duration>,
+    /// RSS `<skipHours>`, in UTC.
+    pub skip_hours: Vec<u8>,
+    /// RSS `<skipDays>`, Monday = 1.
+    pub skip_days: Vec<u8>,
+}
+
+/// Document formats, by content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// RSS 0.9x and 2.0.
+    Rss,
+    /// RSS 1.0 and 0.90.
+    Rdf,
+    /// Atom 0.3 and 1.0.
+    Atom,
+    /// JSON Feed.
+    JsonFeed,
+    /// A news sitemap.
+    Sitemap,
+    /// A web page.
+    Html,
+    /// Plain text.
+    Text,
+    /// Markdown, with or without front matter.
+    Markdown,
+    /// One JSON item or an array of them.
+    Json,
+    /// One JSON item a line.
+    JsonLines,
+}
+
+/// Caps on one document (promise P8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes after decompression.
+    pub decoded_bytes_max: usize,
+    /// Items; more are counted and left.
+    pub items_max: usize,
+    /// Elements or containers within one another.
+    pub depth_max: usize,
+    /// Attributes on one tag.
+    pub attributes_max: usize,
+    /// Bytes of text kept per item.
+    pub item_text_bytes_max: usize,
+    /// Wall time for one document.
+    pub parse_time_max: Duration,
+}
+
+#[cfg(test)]
+impl Limits {
+    /// The shipped defaults, for unit tests of this stage; the config's default file is the source.
+    pub(crate) const TEST: Self = Self {
+        decoded_bytes_max: 10 << 20,
+        items_max: 2000,
+        depth_max: 128,
+        attributes_max: 1000,
+        item_text_bytes_max: 256 << 10,
+        parse_time_max: Duration::from_secs(5),
+    };
+}

@@ -1,0 +1,42 @@
+//! The seed directory: `detect` names a file's format by its content, `parse` makes raw items of it,
+//! `watch` is the task that turns hints and rescans into batches and settles files after the commit.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::SourceId;
+
+/// What happens to a file once it is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// It stays; its hash is remembered.
+    Keep,
+    /// It moves: taken files to `done`, refused ones to `error` with a sidecar that says why.
+    Move {
+        /// Folder for taken files.
+        done: PathBuf,
+        /// Folder for refused files.
+        error: PathBuf,
+    },
+}
+
+/// The `[seeds]` section, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedConfig {
+    /// The source's name.
+    pub id: SourceId,
+    /// The directory; `None` when seeds are off.
+    pub dir: Option<PathBuf>,
+    /// File name patterns taken; empty means all.
+    pub include: Vec<String>,
+    /// File name patterns left alone.
+    pub ignore: Vec<String>,
+    /// What happens to taken files.
+    pub after: After,
+    /// Size and time must stand still this long where no close event was seen.
+    pub settle: Duration,
+    /// Full rescans happen this often: events are only hints.
+    pub rescan: Duration,
+    /// Largest file read.
+    pub file_bytes_max: u64,
+}

@@ -1,0 +1,182 @@
+-- The whole store. Ids are derived from content (model::id); `seq` columns give arrival order.
+-- Times are milliseconds since 1970, UTC. Scores are hundredths of a point.
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE feeds (
+    source            TEXT PRIMARY KEY,
+    url               TEXT NOT NULL,
+    title             TEXT,
+    etag              BLOB,
+    last_modified     BLOB,
+    body_hash         BLOB,
+    next_poll_at      INTEGER NOT NULL,
+    last_poll_at      INTEGER,
+    last_success_at   INTEGER,
+    last_new_item_at  INTEGER,
+    failures_weighted INTEGER NOT NULL,
+    failure           TEXT,
+    error             TEXT,
+    baselined         INTEGER NOT NULL,
+    gone              INTEGER NOT NULL,
+    polls             INTEGER NOT NULL,
+    items_last        INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE seed_files (
+    hash     BLOB PRIMARY KEY,
+    name     TEXT NOT NULL,
+    size     INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    seen_at  INTEGER NOT NULL,
+    items    INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    reason   TEXT,
+    detail   TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE items (
+    seq          INTEGER PRIMARY KEY,
+    id           INTEGER NOT NULL UNIQUE,
+    source       TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    revision     INTEGER NOT NULL,
+    title        TEXT NOT NULL,
+    publisher    TEXT,
+    url          TEXT,
+    url_original TEXT,
+    author       TEXT,
+    published    INTEGER,
+    published_certainty TEXT,
+    updated      INTEGER,
+    first_seen   INTEGER NOT NULL,
+    lang         TEXT,
+    summary      TEXT NOT NULL,
+    text_source  TEXT NOT NULL,
+    text_hash    BLOB NOT NULL,
+    tags         TEXT,
+    quiet        INTEGER NOT NULL,
+    story        INTEGER NOT NULL,
+    features     BLOB NOT NULL
+) STRICT;
+CREATE INDEX items_story ON items (story);
+CREATE INDEX items_source ON items (source, seq);
+
+CREATE TABLE texts (
+    seq  INTEGER PRIMARY KEY REFERENCES items (seq) ON DELETE CASCADE,
+    body TEXT NOT NULL
+) STRICT;
+
+-- Further appearances of a known item. `id` is that of the appearance itself, so a second poll of the
+-- same document is recognised.
+CREATE TABLE sightings (
+    id      INTEGER PRIMARY KEY,
+    item    INTEGER NOT NULL,
+    source  TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    url     TEXT,
+    title   TEXT NOT NULL,
+    level   TEXT NOT NULL,
+    overlap INTEGER NOT NULL,
+    text_hash BLOB NOT NULL,
+    seen_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sightings_item ON sightings (item);
+
+CREATE TABLE revisions (
+    item     INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    at       INTEGER NOT NULL,
+    title    TEXT NOT NULL,
+    body     TEXT NOT NULL,
+    PRIMARY KEY (item, revision)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE matches (
+    item      INTEGER NOT NULL,
+    topic     TEXT NOT NULL,
+    score     INTEGER NOT NULL,
+    threshold INTEGER NOT NULL,
+    severity  TEXT NOT NULL,
+    evidence  TEXT NOT NULL,
+    PRIMARY KEY (item, topic)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX matches_topic ON matches (topic, item);
+
+CREATE TABLE stories (
+    id         INTEGER PRIMARY KEY,
+    title      TEXT NOT NULL,
+    first_seen INTEGER NOT NULL,
+    last_seen  INTEGER NOT NULL,
+    items      INTEGER NOT NULL,
+    sightings_exact INTEGER NOT NULL,
+    sightings_near  INTEGER NOT NULL,
+    merged_into INTEGER
+) STRICT;
+CREATE INDEX stories_last_seen ON stories (last_seen);
+
+CREATE TABLE story_sources (
+    story  INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (story, source)
+) STRICT, WITHOUT ROWID;
+
+-- What was said about which story: consulted before anything is said again.
+CREATE TABLE alerts (
+    sequence INTEGER PRIMARY KEY,
+    id       BLOB NOT NULL UNIQUE,
+    kind     TEXT NOT NULL,
+    topic    TEXT NOT NULL,
+    story    INTEGER NOT NULL,
+    item     INTEGER NOT NULL,
+    reason   TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    score    INTEGER NOT NULL,
+    sources  INTEGER NOT NULL,
+    at       INTEGER NOT NULL,
+    payload  BLOB NOT NULL
+) STRICT;
+CREATE INDEX alerts_story ON alerts (story, topic);
+
+-- The outbox: one row per alert and endpoint, with the exact bytes that go out.
+-- state: pending, delivered, parked, cancelled.
+CREATE TABLE deliveries (
+    id           INTEGER PRIMARY KEY,
+    alert        INTEGER NOT NULL REFERENCES alerts (sequence),
+    webhook_id   TEXT NOT NULL,
+    endpoint     TEXT NOT NULL,
+    body         BLOB,               -- NULL: the alert's own payload, shared by every standard endpoint
+    content_type TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    attempts     INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    due_at       INTEGER NOT NULL,
+    settled_at   INTEGER,
+    last_status  INTEGER,
+    last_error   TEXT
+) STRICT;
+CREATE INDEX deliveries_due ON deliveries (endpoint, due_at, id) WHERE state = 'pending';
+CREATE INDEX deliveries_alert ON deliveries (alert);
+CREATE INDEX deliveries_state ON deliveries (state, id) WHERE state <> 'delivered';
+
+CREATE TABLE attempts (
+    delivery   INTEGER NOT NULL,
+    attempt    INTEGER NOT NULL,
+    at         INTEGER NOT NULL,
+    outcome    TEXT NOT NULL,
+    status     INTEGER,
+    latency_ms INTEGER NOT NULL,
+    excerpt    TEXT,
+    PRIMARY KEY (delivery, attempt)
+) STRICT, WITHOUT ROWID;
+
+-- Everything that was not taken, by source and reason.
+CREATE TABLE rejections (
+    source  TEXT NOT NULL,
+    reason  TEXT NOT NULL,
+    count   INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    detail  TEXT NOT NULL,
+    PRIMARY KEY (source, reason)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,8 @@
+//! Reading raw text: bytes to characters, HTML to paragraphs, words, dates, languages.
+//!
+//! Pure and synchronous; sources and the pipeline both stand on it. It knows nothing of feeds, items
+//! in the store, or rules.
+
+pub mod clean;
+pub mod date;
+pub mod tokens;

@@ -1,0 +1,142 @@
+//! Text to words: UAX #29 word boundaries, folded (lower case, no accents, one width), with the
+//! place of each word in the original. Made once per item; dedupe, stories and topics all read it.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// The words of one text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tokens {
+    folded: String,
+    spans: Vec<Span>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    start: u32,
+    end: u32,
+    folded_start: u32,
+    folded_end: u32,
+}
+
+/// One word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token<'a> {
+    /// Folded form.
+    pub folded: &'a str,
+    /// Byte offset in the original.
+    pub start: usize,
+    /// Byte offset of its end.
+    pub end: usize,
+}
+
+impl Tokens {
+    /// Splits and folds. Texts beyond 4 GiB are cut there (callers cap far lower).
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let mut tokens = Self { folded: String::with_capacity(text.len()), spans: Vec::with_capacity(text.len() / 6) };
+        for (start, word) in text.unicode_word_indices() {
+            let Ok(end) = u32::try_from(start + word.len()) else { break };
+            let folded_start = tokens.folded.len();
+            fold_into(word, &mut tokens.folded);
+            let (Ok(folded_start), Ok(folded_end)) = (u32::try_from(folded_start), u32::try_from(tokens.folded.len()))
+            else {
+                break;
+            };
+            tokens.spans.push(Span { start: end - word.len() as u32, end, folded_start, folded_end });
+        }
+        tokens
+    }
+
+    /// How many words.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is no word at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The word at a position.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Token<'_>> {
+        self.spans.get(index).map(|span| self.token(*span))
+    }
+
+    /// The words in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Token<'_>> + Clone {
+        self.spans.iter().map(|span| self.token(*span))
+    }
+
+    fn token(&self, span: Span) -> Token<'_> {
+        Token {
+            folded: &self.folded[span.folded_start as usize..span.folded_end as usize],
+            start: span.start as usize,
+            end: span.end as usize,
+        }
+    }
+}
+
+/// Folds a word: lower case, compatibility forms and accents gone, typographic apostrophes plain.
+#[must_use]
+pub fn fold(word: &str) -> String {
+    let mut out = String::with_capacity(word.len());
+    fold_into(word, &mut out);
+    out
+}
+
+/// [`fold`], appending.
+pub fn fold_into(word: &str, out: &mut String) {
+    if word.is_ascii() {
+        out.extend(word.bytes().map(|b| char::from(b.to_ascii_lowercase())));
+        return;
+    }
+    for c in word.nfkd() {
+        match c {
+            '\u{2019}' | '\u{2bc}' | '\u{ff07}' | '\u{60}' | '\u{b4}' => out.push('\''),
+            // й and ї decompose like accented letters but are letters of their own: fold them alike everywhere.
+            c if is_combining_mark(c) => {}
+            'ß' | 'ẞ' => out.push_str("ss"),
+            'ł' | 'Ł' => out.push('l'),
+            'ø' | 'Ø' => out.push('o'),
+            'đ' | 'Đ' => out.push('d'),
+            'æ' | 'Æ' => out.push_str("ae"),
+            'œ' | 'Œ' => out.push_str("oe"),
+            c => out.extend(c.to_lowercase().filter(|c| !is_combining_mark(*c))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        Tokens::of(text).iter().map(|t| t.folded.to_owned()).collect()
+    }
+
+    #[test]
+    fn tokens_fold_case_accents_and_width() {
+        assert_eq!(words("La Dépêche, ＮＡＴＯ Straße!"), ["la", "depeche", "nato", "strasse"]);
+        assert_eq!(words("Зеленський"), ["зеленськии"]);
+        assert_eq!(words("Russia’s 26,000"), ["russia's", "26,000"]);
+    }
+
+    #[test]
+    fn tokens_keep_the_place_in_the_original() {
+        let text = "«Été» à Kyiv";
+        let tokens = Tokens::of(text);
+        let places: Vec<_> = tokens.iter().map(|t| &text[t.start..t.end]).collect();
+        assert_eq!(places, ["Été", "à", "Kyiv"]);
+    }
+
+    #[test]
+    fn tokens_empty_and_symbols_only_give_none() {
+        assert!(Tokens::of("").is_empty());
+        assert!(Tokens::of(" — … ?! ").is_empty());
+    }
+}
