@@ -17,4 +17,6 @@ pub mod source;
 
 pub mod pipeline;
 
+pub mod store;
+
 pub mod deliver;

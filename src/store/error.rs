@@ -1,0 +1,116 @@
+//! What can go wrong with the store, by what the operator does about it.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The state directory cannot be made or used.
+    #[error("use the state directory {path}: {source}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is no store where one is needed for reading.
+    #[error("find a store at {path}: nothing was ingested with this state directory yet")]
+    Missing {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// Another instance holds the store.
+    #[error("lock {path}: another wirewatch{} is using this state directory", holder.as_ref().map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    Held {
+        /// The lock file.
+        path: PathBuf,
+        /// Its process id, as it wrote it.
+        holder: Option<String>,
+    },
+    /// The database was written by a newer program.
+    #[error("open {path}: its schema is version {found}, this program knows up to {known}; upgrade wirewatch")]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// Version in the file.
+        found: i64,
+        /// Newest version this program knows.
+        known: i64,
+    },
+    /// The file is no database, or damaged. It is never recreated over the old one.
+    #[error("open {path}: the database is damaged ({detail}); move it away and restore a backup in its place")]
+    Corrupt {
+        /// The database file.
+        path: PathBuf,
+        /// What the check said.
+        detail: String,
+    },
+    /// The SQLite library has a bug that can corrupt the log.
+    #[error("use SQLite {version}: versions before 3.51.3 can corrupt a write-ahead log")]
+    Library {
+        /// The library's version.
+        version: String,
+    },
+    /// The disk is full.
+    #[error("{doing}: no space left for {path}; free some, nothing is lost meanwhile")]
+    Full {
+        /// The database file.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+    },
+    /// Another program holds a lock on the database for too long.
+    #[error("{doing}: {path} is locked by another program")]
+    Busy {
+        /// The database file.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+    },
+    /// Reading or writing the disk failed: what SQLite believes can no longer be trusted.
+    #[error("{doing}: disk error on {path}: {source}")]
+    Disk {
+        /// The database file.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// Any other failure of a statement: a bug, or a database changed by hand.
+    #[error("{doing} in {path}: {source}")]
+    Sql {
+        /// The database file.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        source: rusqlite::Error,
+    },
+}
+
+impl StoreError {
+    /// Sorts an SQLite error by what it asks of the operator.
+    pub(super) fn sql(path: &Path, doing: &'static str, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full { path, doing },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path, doing },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt { path, detail: source.to_string() }
+            }
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
+                Self::Disk { path, doing, source }
+            }
+            _ => Self::Sql { path, doing, source },
+        }
+    }
+
+    /// Whether the same transaction may succeed later, with nothing lost in between.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Busy { .. })
+    }
+}

@@ -1,0 +1,115 @@
+//! [4] SQLite, and the only user of it: what is accepted is in one transaction, fsynced, before anybody
+//! is told. `open` refuses what cannot be trusted, `apply` is the one write of the pipeline, `outbox`
+//! belongs to delivery, `recall` rebuilds the memory, `browse` answers the read commands.
+
+mod error;
+mod open;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+pub use error::StoreError;
+pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
+
+/// A cheap handle to the store: one connection writes, a few read.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+    instance: String,
+    /// Held as long as the store is open for ingest; the kernel lets go of it when the process dies.
+    _lock: Option<std::fs::File>,
+}
+
+/// Idle read connections kept for reuse.
+const READERS_IDLE_MAX: usize = 4;
+
+impl Store {
+    /// Opens the store in a state directory, creating or migrating it where `access` allows.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory or file cannot be used, is held by another instance, is newer
+    /// than this program, or is damaged.
+    pub fn open(state_dir: &Path, access: Access) -> Result<Self, StoreError> {
+        let opened = open::open(state_dir, access)?;
+        Ok(Self(Arc::new(Inner {
+            path: opened.path,
+            writer: Mutex::new(opened.connection),
+            readers: Mutex::new(Vec::new()),
+            instance: opened.instance,
+            _lock: opened.lock,
+        })))
+    }
+
+    /// The random name this store got when it was made: a part of every alert id.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.0.instance
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Runs one write transaction: all of it or nothing, on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the closure or the commit; nothing was written then.
+    pub fn write<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.writer();
+        let fail = |error| StoreError::sql(&self.0.path, doing, error);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let value = work(&transaction).map_err(fail)?;
+        transaction.commit().map_err(fail)?;
+        Ok(value)
+    }
+
+    /// Runs a read on a connection of its own; it sees the last commit and blocks nobody.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the closure or from opening the connection.
+    pub fn read<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, StoreError> {
+        let idle = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open::reader(&self.0.path)?,
+        };
+        let value = work(&connection).map_err(|error| StoreError::sql(&self.0.path, doing, error))?;
+        let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS_IDLE_MAX {
+            readers.push(connection);
+        }
+        Ok(value)
+    }
+
+    /// Moves the write-ahead log into the database file, for a clean stop.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the checkpoint failed.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        let connection = self.writer();
+        connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(|error| StoreError::sql(&self.0.path, "checkpoint the write-ahead log", error))
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Connection> {
+        // A poisoned lock means a panic inside a transaction, which rolled back: the connection is sound.
+        self.0.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

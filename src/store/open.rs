@@ -1,0 +1,323 @@
+//! Opening the store: directory, lock, integrity, schema. What cannot be trusted is refused by name.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// The database's name in the state directory.
+pub const DATABASE_FILE: &str = "wirewatch.db";
+/// The lock's name in the state directory.
+pub const LOCK_FILE: &str = "wirewatch.lock";
+
+/// One entry per schema version; an entry never changes once it is released.
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+
+/// First SQLite without the write-ahead-log reset bug (sqlite.org/wal.html#walresetbug).
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// How long a statement waits for another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the opener means to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Ingest and deliver: takes the lock, creates and migrates.
+    Own,
+    /// Change a row beside a running daemon; the store must exist.
+    Share,
+    /// Read only; the store must exist.
+    Read,
+}
+
+/// What [`open`] hands over.
+pub(super) struct Opened {
+    pub(super) path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) instance: String,
+    pub(super) lock: Option<File>,
+}
+
+pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreError> {
+    if rusqlite::version_number() < SQLITE_VERSION_MIN {
+        return Err(StoreError::Library { version: rusqlite::version().to_owned() });
+    }
+    let path = state_dir.join(DATABASE_FILE);
+    let lock = match access {
+        Access::Own => {
+            make_directory(state_dir)?;
+            Some(take_lock(&state_dir.join(LOCK_FILE))?)
+        }
+        Access::Share | Access::Read => {
+            if !path.exists() {
+                return Err(StoreError::Missing { path });
+            }
+            None
+        }
+    };
+    refuse_foreign_file(&path)?;
+    let mut connection = match access {
+        Access::Own => connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?,
+        Access::Share => connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?,
+        Access::Read => reader(&path)?,
+    };
+    if access == Access::Own {
+        check_integrity(&path, &connection)?;
+    }
+    migrate(&path, &mut connection, access)?;
+    let instance = connection
+        .query_row("SELECT value FROM meta WHERE key = 'instance'", [], |row| row.get(0))
+        .map_err(|error| StoreError::sql(&path, "read the instance name", error))?;
+    Ok(Opened { path, connection, instance, lock })
+}
+
+/// The process that holds the lock on a state directory, if one does.
+#[must_use]
+pub fn lock_holder(state_dir: &Path) -> Option<String> {
+    let mut file = File::open(state_dir.join(LOCK_FILE)).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(read_holder(&mut file).unwrap_or_else(|| "unknown".to_owned())),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
+/// A connection that cannot write.
+pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection
+        .pragma_update(None, "query_only", true)
+        .map_err(|error| StoreError::sql(path, "open for reading", error))?;
+    Ok(connection)
+}
+
+fn make_directory(state_dir: &Path) -> Result<(), StoreError> {
+    if state_dir.is_dir() {
+        return Ok(());
+    }
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state_dir)
+        .map_err(|source| StoreError::Directory { path: state_dir.to_owned(), source })
+}
+
+fn take_lock(path: &Path) -> Result<File, StoreError> {
+    let directory_error = |source| StoreError::Directory { path: path.to_owned(), source };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(directory_error)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(StoreError::Held { path: path.to_owned(), holder: read_holder(&mut file) });
+        }
+        Err(TryLockError::Error(source)) => return Err(directory_error(source)),
+    }
+    file.set_len(0).map_err(directory_error)?;
+    write!(file, "{}", std::process::id()).map_err(directory_error)?;
+    Ok(file)
+}
+
+fn read_holder(file: &mut File) -> Option<String> {
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0)).ok()?;
+    file.take(20).read_to_string(&mut text).ok()?;
+    let pid = text.trim();
+    (!pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit())).then(|| pid.to_owned())
+}
+
+/// SQLite would take an empty file for a new database and report others late; say it at once.
+fn refuse_foreign_file(path: &Path) -> Result<(), StoreError> {
+    let Ok(mut file) = File::open(path) else { return Ok(()) };
+    let mut head = [0; 16];
+    let corrupt = |detail: &str| StoreError::Corrupt { path: path.to_owned(), detail: detail.to_owned() };
+    match file.read_exact(&mut head) {
+        Ok(()) if &head == b"SQLite format 3\0" => Ok(()),
+        Ok(()) => Err(corrupt("it is not an SQLite file")),
+        Err(_) if wal_exists(path) => Ok(()),
+        Err(_) => Err(corrupt("it is empty or cut short")),
+    }
+}
+
+/// A crash during creation leaves an empty main file beside its log, which SQLite recovers.
+fn wal_exists(path: &Path) -> bool {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    Path::new(&name).exists()
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let fail = |error| StoreError::sql(path, "open the database", error);
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fail)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    for (name, value) in [
+        ("journal_mode", "WAL"),
+        // NORMAL loses acknowledged commits at a power cut; FULL does not.
+        ("synchronous", "FULL"),
+        ("foreign_keys", "ON"),
+        ("trusted_schema", "OFF"),
+        ("journal_size_limit", "67108864"),
+        ("cache_size", "-16384"),
+        ("temp_store", "MEMORY"),
+    ] {
+        connection.pragma_update_and_check(None, name, value, |_| Ok(())).or_else(|error| match error {
+            rusqlite::Error::QueryReturnedNoRows => Ok(()),
+            error => Err(fail(error)),
+        })?;
+    }
+    Ok(connection)
+}
+
+fn check_integrity(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let verdict: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| StoreError::sql(path, "check the database", error))?;
+    if verdict == "ok" { Ok(()) } else { Err(StoreError::Corrupt { path: path.to_owned(), detail: verdict }) }
+}
+
+fn migrate(path: &Path, connection: &mut Connection, access: Access) -> Result<(), StoreError> {
+    let fail = |error| StoreError::sql(path, "migrate the database", error);
+    let known = i64::try_from(MIGRATIONS.len()).expect("invariant: a short list");
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    if found == known {
+        return Ok(());
+    }
+    if access != Access::Own {
+        return Err(StoreError::Missing { path: path.to_owned() });
+    }
+    if found > 0 {
+        keep_copy(path, connection, found)?;
+    }
+    let transaction = connection.transaction().map_err(fail)?;
+    for migration in &MIGRATIONS[found as usize..] {
+        transaction.execute_batch(migration).map_err(fail)?;
+    }
+    if found == 0 {
+        transaction.execute("INSERT INTO meta (key, value) VALUES ('instance', ?1)", [random_name()]).map_err(fail)?;
+    }
+    transaction.pragma_update(None, "user_version", known).map_err(fail)?;
+    transaction.commit().map_err(fail)
+}
+
+/// Before a migration the old database is kept beside the new one.
+fn keep_copy(path: &Path, connection: &Connection, version: i64) -> Result<(), StoreError> {
+    let copy = path.with_extension(format!("v{version}.db"));
+    if copy.exists() {
+        return Ok(());
+    }
+    connection
+        .execute("VACUUM INTO ?1", [copy.to_string_lossy()])
+        .map(|_| ())
+        .map_err(|error| StoreError::sql(path, "keep a copy before migrating", error))
+}
+
+fn random_name() -> String {
+    let mut bytes = [0; 8];
+    SystemRandom::new().fill(&mut bytes).expect("invariant: the system has randomness");
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::*;
+
+    fn dir() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a temporary directory")
+    }
+
+    #[test]
+    fn store_opened_twice_second_is_refused_with_the_holder() {
+        let dir = dir();
+        let first = Store::open(dir.path(), Access::Own).expect("opens");
+        let Err(StoreError::Held { holder, .. }) = Store::open(dir.path(), Access::Own).map(|_| ()) else {
+            panic!("the second instance should be refused");
+        };
+        assert_eq!(holder, Some(std::process::id().to_string()));
+        assert_eq!(lock_holder(dir.path()), holder);
+        drop(first);
+        assert_eq!(lock_holder(dir.path()), None);
+        assert!(Store::open(dir.path(), Access::Own).is_ok());
+    }
+
+    #[test]
+    fn store_keeps_its_instance_name_across_restarts() {
+        let dir = dir();
+        let name = Store::open(dir.path(), Access::Own).expect("opens").instance().to_owned();
+        assert_eq!(Store::open(dir.path(), Access::Read).expect("opens").instance(), name);
+    }
+
+    #[test]
+    fn store_reads_without_a_store_are_told_so() {
+        let dir = dir();
+        assert!(matches!(Store::open(dir.path(), Access::Read).map(|_| ()), Err(StoreError::Missing { .. })));
+    }
+
+    #[test]
+    fn store_damaged_or_newer_database_is_refused_and_left_alone() {
+        let dir = dir();
+        let path = dir.path().join(DATABASE_FILE);
+        for bad in [&b""[..], b"short", b"this is certainly not a database file"] {
+            fs::write(&path, bad).expect("writes");
+            assert!(matches!(Store::open(dir.path(), Access::Own).map(|_| ()), Err(StoreError::Corrupt { .. })));
+            assert_eq!(fs::read(&path).expect("reads"), bad);
+        }
+        fs::remove_file(&path).expect("removes");
+        let store = Store::open(dir.path(), Access::Own).expect("opens");
+        store.write("test", |tx| tx.pragma_update(None, "user_version", 99)).expect("writes");
+        drop(store);
+        assert!(matches!(Store::open(dir.path(), Access::Own).map(|_| ()), Err(StoreError::Newer { found: 99, .. })));
+    }
+
+    #[test]
+    fn store_flipped_page_is_found_at_open() {
+        let dir = dir();
+        let store = Store::open(dir.path(), Access::Own).expect("opens");
+        store.checkpoint().expect("checkpoints");
+        drop(store);
+        let path = dir.path().join(DATABASE_FILE);
+        let mut bytes = fs::read(&path).expect("reads");
+        for byte in &mut bytes[4096..4096 + 512] {
+            *byte ^= 0xff;
+        }
+        fs::write(&path, bytes).expect("writes");
+        assert!(matches!(Store::open(dir.path(), Access::Own).map(|_| ()), Err(StoreError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn store_failed_write_leaves_nothing_behind() {
+        let dir = dir();
+        let store = Store::open(dir.path(), Access::Own).expect("opens");
+        let failed = store.write("test", |tx| {
+            tx.execute("INSERT INTO meta VALUES ('a', 'b')", [])?;
+            tx.execute("INSERT INTO nothing VALUES (1)", [])
+        });
+        assert!(failed.is_err());
+        let rows: i64 = store
+            .read("test", |c| c.query_row("SELECT count(*) FROM meta WHERE key = 'a'", [], |r| r.get(0)))
+            .expect("reads");
+        assert_eq!(rows, 0);
+    }
+
+    #[test]
+    fn store_write_through_a_reader_is_refused() {
+        let dir = dir();
+        let store = Store::open(dir.path(), Access::Own).expect("opens");
+        assert!(store.read("test", |c| c.execute("DELETE FROM meta", [])).is_err());
+    }
+}
