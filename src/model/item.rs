@@ -55,6 +55,19 @@ pub enum DateCertainty {
 }
 
 impl DateCertainty {
+    /// The stored and printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Day => "day",
+            Self::ZoneAssumed => "zone-assumed",
+            Self::YearInferred => "year-inferred",
+            Self::FileTime => "file-time",
+            Self::Clamped => "clamped",
+        }
+    }
+
     /// Whether a reader should look twice.
     #[must_use]
     pub fn is_suspect(self) -> bool {

@@ -2,14 +2,17 @@
 //! is told. `open` refuses what cannot be trusted, `apply` is the one write of the pipeline, `outbox`
 //! belongs to delivery, `recall` rebuilds the memory, `browse` answers the read commands.
 
+mod apply;
 mod error;
 mod open;
+mod recall;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use apply::Applied;
 pub use error::StoreError;
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 

@@ -54,12 +54,15 @@ CREATE TABLE items (
     summary      TEXT NOT NULL,
     text_source  TEXT NOT NULL,
     text_hash    BLOB NOT NULL,
+    text_hash_first BLOB,            -- of the first version, where it was edited since
+    text_bytes   INTEGER NOT NULL,   -- title and text of the first version
     tags         TEXT,
     quiet        INTEGER NOT NULL,
     story        INTEGER NOT NULL,
     features     BLOB NOT NULL
 ) STRICT;
 CREATE INDEX items_story ON items (story);
+CREATE INDEX items_first_seen ON items (first_seen);
 CREATE INDEX items_source ON items (source, seq);
 
 CREATE TABLE texts (
@@ -68,9 +71,10 @@ CREATE TABLE texts (
 ) STRICT;
 
 -- Further appearances of a known item. `id` is that of the appearance itself, so a second poll of the
--- same document is recognised.
+-- same document is recognised. `seq` counts on with that of items: one order of arrival for both.
 CREATE TABLE sightings (
-    id      INTEGER PRIMARY KEY,
+    seq     INTEGER PRIMARY KEY,
+    id      INTEGER NOT NULL UNIQUE,
     item    INTEGER NOT NULL,
     source  TEXT NOT NULL,
     key     TEXT NOT NULL,
@@ -118,6 +122,7 @@ CREATE INDEX stories_last_seen ON stories (last_seen);
 CREATE TABLE story_sources (
     story  INTEGER NOT NULL,
     source TEXT NOT NULL,
+    position INTEGER NOT NULL,
     at     INTEGER NOT NULL,
     PRIMARY KEY (story, source)
 ) STRICT, WITHOUT ROWID;
@@ -125,7 +130,7 @@ CREATE TABLE story_sources (
 -- What was said about which story: consulted before anything is said again.
 CREATE TABLE alerts (
     sequence INTEGER PRIMARY KEY,
-    id       BLOB NOT NULL UNIQUE,
+    id       TEXT NOT NULL UNIQUE,
     kind     TEXT NOT NULL,
     topic    TEXT NOT NULL,
     story    INTEGER NOT NULL,

@@ -50,3 +50,15 @@ pub struct AliasConfig {
     /// Words or phrases.
     pub forms: Vec<String>,
 }
+#[derive(Debug, Default)]
+pub struct TopicSet;
+impl TopicSet {
+    pub fn classify(
+        &self,
+        _: &crate::model::Item,
+        _: &crate::text::tokens::Tokens,
+        _: &crate::text::tokens::Tokens,
+    ) -> Vec<crate::model::Match> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,144 @@
+//! The standard payload: the Standard Webhooks envelope (`type`, `timestamp`, `data`) around an alert.
+//! Rendered once, in the deciding transaction; the bytes are stored and never rendered again.
+
+use serde::Serialize;
+
+use crate::model::{
+    AlertDraft, AlertId, AlertKind, AlertReason, Evidence, Item, ItemId, Lang, Phase, Score, Severity, StoryId,
+    Timestamp,
+};
+use crate::text::clean;
+
+/// Characters of the item's text that travel with an alert.
+const EXCERPT_CHARS_MAX: usize = 280;
+
+/// Outlets named in a payload; `sources_total` counts them all.
+const SOURCES_MAX: usize = 50;
+
+/// What a payload is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct PayloadInput<'a> {
+    /// The decision.
+    pub alert: &'a AlertDraft,
+    /// The item that raised it.
+    pub item: &'a Item,
+    /// The topic's name for people.
+    pub topic_label: &'a str,
+    /// Strictly rising per store.
+    pub sequence: u64,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    r#type: AlertKind,
+    timestamp: Timestamp,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    alert: Alert,
+    topic: Topic<'a>,
+    story: Story<'a>,
+    item: ItemView<'a>,
+    evidence: &'a [Evidence],
+    sightings: Sightings,
+}
+
+#[derive(Serialize)]
+struct Alert {
+    id: AlertId,
+    sequence: u64,
+    reason: AlertReason,
+    severity: Severity,
+}
+
+#[derive(Serialize)]
+struct Topic<'a> {
+    id: &'a str,
+    label: &'a str,
+    score: Score,
+    threshold: Score,
+}
+
+#[derive(Serialize)]
+struct Story<'a> {
+    id: StoryId,
+    title: &'a str,
+    first_seen: Timestamp,
+    items: u64,
+    sources: &'a [String],
+    sources_total: usize,
+    phase: Phase,
+}
+
+#[derive(Serialize)]
+struct ItemView<'a> {
+    id: ItemId,
+    title: &'a str,
+    url: Option<&'a str>,
+    source: &'a str,
+    publisher: Option<&'a str>,
+    author: Option<&'a str>,
+    published: Option<Timestamp>,
+    date_suspect: bool,
+    first_seen: Timestamp,
+    lang: Option<Lang>,
+    excerpt: String,
+}
+
+#[derive(Serialize)]
+struct Sightings {
+    exact: u64,
+    near: u64,
+}
+
+/// Renders the bytes that are stored and sent.
+#[must_use]
+pub fn render(input: &PayloadInput<'_>) -> Vec<u8> {
+    let PayloadInput { alert, item, topic_label, sequence } = *input;
+    let story = &alert.story;
+    let envelope = Envelope {
+        r#type: alert.kind,
+        timestamp: alert.at,
+        data: Data {
+            alert: Alert { id: alert.id, sequence, reason: alert.reason, severity: alert.matched.severity },
+            topic: Topic {
+                id: alert.matched.topic.as_str(),
+                label: topic_label,
+                score: alert.matched.score,
+                threshold: alert.matched.threshold,
+            },
+            story: Story {
+                id: story.id,
+                title: &story.title,
+                first_seen: story.first_seen,
+                items: story.items,
+                sources: &story.sources[..story.sources.len().min(SOURCES_MAX)],
+                sources_total: story.sources.len(),
+                phase: Phase::of_sources(story.sources.len()),
+            },
+            item: item_view(item),
+            evidence: &alert.matched.evidence,
+            sightings: Sightings { exact: story.sightings_exact, near: story.sightings_near },
+        },
+    };
+    serde_json::to_vec(&envelope).expect("invariant: a payload holds only strings and numbers")
+}
+
+fn item_view(item: &Item) -> ItemView<'_> {
+    let body = if item.text.is_empty() { &item.summary } else { &item.text };
+    ItemView {
+        id: item.id,
+        title: &item.title,
+        url: item.url.as_deref(),
+        source: item.source.as_str(),
+        publisher: item.publisher.as_deref(),
+        author: item.author.as_deref(),
+        published: item.published.map(|d| d.at),
+        date_suspect: item.published.is_some_and(|d| d.certainty.is_suspect()),
+        first_seen: item.first_seen,
+        lang: item.lang,
+        excerpt: clean::excerpt(body, EXCERPT_CHARS_MAX),
+    }
+}

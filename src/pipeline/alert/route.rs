@@ -1,0 +1,62 @@
+//! Which endpoints hear of an alert.
+
+use std::collections::HashMap;
+
+use crate::model::{AlertDraft, EndpointId, Severity, SourceId, TopicId};
+
+/// When a story speaks again, and to whom.
+#[derive(Debug, Clone, Default)]
+pub struct AlertRules {
+    /// Outlet counts at which a story already alerted is reported again.
+    pub growth_steps: Vec<u64>,
+    /// The endpoints, in config order.
+    pub routes: Vec<Route>,
+    /// Names of the topics for people.
+    pub labels: HashMap<TopicId, String>,
+}
+
+impl AlertRules {
+    /// How many growth steps so many outlets have passed.
+    #[must_use]
+    pub fn steps_passed(&self, sources: usize) -> usize {
+        self.growth_steps.iter().filter(|&&step| sources as u64 >= step).count()
+    }
+
+    /// A topic's name for people; its id where it has none.
+    #[must_use]
+    pub fn label<'a>(&'a self, topic: &'a TopicId) -> &'a str {
+        self.labels.get(topic).map_or(topic.as_str(), String::as_str)
+    }
+}
+
+/// How an endpoint wants its payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RouteFormat {
+    /// The standard JSON payload, stored once for all who take it.
+    Standard,
+}
+
+/// One endpoint and what it wants to hear.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// Its format.
+    pub format: RouteFormat,
+    /// Only these topics; empty means all.
+    pub topics: Vec<TopicId>,
+    /// Only these sources; empty means all.
+    pub sources: Vec<SourceId>,
+    /// Only this severity and above.
+    pub severity_min: Severity,
+}
+
+impl Route {
+    /// Whether this endpoint hears of an alert that an item from `source` raised.
+    #[must_use]
+    pub fn takes(&self, alert: &AlertDraft, source: &SourceId) -> bool {
+        (self.topics.is_empty() || self.topics.contains(&alert.matched.topic))
+            && (self.sources.is_empty() || self.sources.contains(source))
+            && alert.matched.severity >= self.severity_min
+    }
+}

@@ -1,0 +1,357 @@
+//! The serial half of the decision: is this item known, a copy, part of a story, or news; and does
+//! somebody hear of it. Deterministic: the same items in the same order with the same times give the
+//! same decisions, today or in a replay. Returns data; `store.apply` makes it durable.
+
+use crate::model::{AlertDraft, AlertId, AlertKind, AlertReason, EndpointId, ItemId, Match, Score, StoryId, Timestamp};
+
+use super::alert::{PayloadInput, render};
+use super::memory::{Known, Memory, Remembered, StoryState, TopicState};
+use super::prepare::Prepared;
+use super::story::Placement;
+use super::{Rules, dedupe};
+
+/// How close a copy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SightingLevel {
+    /// Same link or same text.
+    Exact,
+    /// Nearly the same text.
+    Near,
+}
+
+impl SightingLevel {
+    /// The stored and printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Near => "near",
+        }
+    }
+}
+
+/// What an item turned out to be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Seen before, same text.
+    Unchanged,
+    /// News: it opened or joined a story.
+    New {
+        /// The story.
+        story: StoryId,
+        /// Whether it opened it.
+        opened: bool,
+    },
+    /// A known item whose text changed.
+    Revision {
+        /// Its story.
+        story: StoryId,
+        /// Counted from 1.
+        revision: u32,
+    },
+    /// A further appearance of a known item.
+    Sighting {
+        /// That item.
+        of: ItemId,
+        /// Its story.
+        story: StoryId,
+        /// How close.
+        level: SightingLevel,
+        /// Share of text in common, 0 to 1.
+        overlap: f32,
+        /// This appearance was counted before; only its text changed.
+        again: bool,
+    },
+}
+
+/// One alert, ready for the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboxAlert {
+    /// The decision.
+    pub draft: AlertDraft,
+    /// Strictly rising.
+    pub sequence: u64,
+    /// The standard payload, as it will be sent.
+    pub payload: Vec<u8>,
+    /// Who gets it.
+    pub endpoints: Vec<EndpointId>,
+}
+
+/// What is to be written for one item.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The item.
+    pub prepared: Prepared,
+    /// What it turned out to be.
+    pub verdict: Verdict,
+    /// Who is told what.
+    pub alerts: Vec<OutboxAlert>,
+    /// Stories that turned out to be one: `(from, into)`.
+    pub merges: Vec<(StoryId, StoryId)>,
+}
+
+/// Decides on one item and remembers it.
+pub fn decide(prepared: Prepared, memory: &mut Memory, rules: &Rules, now: Timestamp) -> Decision {
+    let id = prepared.item.id;
+    let text = prepared.item.text_hash.short();
+    match memory.known(id) {
+        Some(known) if known.text == text => {
+            Decision { prepared, verdict: Verdict::Unchanged, alerts: Vec::new(), merges: Vec::new() }
+        }
+        Some(known) if known.of == id => revise(prepared, known, memory, rules, now),
+        Some(_) => place(prepared, true, memory, rules, now),
+        None => place(prepared, false, memory, rules, now),
+    }
+}
+
+/// A known item whose text changed stays where it is; only a topic it did not hit before is news.
+fn revise(prepared: Prepared, known: Known, memory: &mut Memory, rules: &Rules, now: Timestamp) -> Decision {
+    let story = memory.resolve(known.story);
+    let revision = known.revision + 1;
+    memory.revise(prepared.item.id, prepared.item.text_hash, revision);
+    let cause = Cause { prepared: &prepared, story, revision: Some(revision), now };
+    let alerts = tell(&cause, memory, rules);
+    Decision { prepared, verdict: Verdict::Revision { story, revision }, alerts, merges: Vec::new() }
+}
+
+/// Finds the place of an item that is new, or of a copy that was edited.
+fn place(prepared: Prepared, again: bool, memory: &mut Memory, rules: &Rules, now: Timestamp) -> Decision {
+    let placement = memory.places.place(prepared.item.id, &prepared.features, now);
+    let copy = find_copy(&prepared, &placement, memory, now);
+    match copy {
+        // A copy that hits a topic its story did not is news for that topic: it is kept as an item.
+        Some(copy) if !brings_topic(&prepared, copy.story, memory) => sight(prepared, copy, again, memory, rules, now),
+        Some(copy) => join(prepared, copy.story, placement, memory, rules, now),
+        None => match placement.story {
+            Some(story) => {
+                let story = memory.resolve(story);
+                join(prepared, story, placement, memory, rules, now)
+            }
+            None => open(prepared, placement, memory, rules, now),
+        },
+    }
+}
+
+/// A known item that a new one is a copy of.
+#[derive(Debug, Clone, Copy)]
+struct Copy {
+    of: ItemId,
+    story: StoryId,
+    level: SightingLevel,
+    overlap: f32,
+}
+
+fn find_copy(prepared: &Prepared, placement: &Placement, memory: &Memory, now: Timestamp) -> Option<Copy> {
+    let near = memory.texts.nearest(&prepared.features, now);
+    let copy = |of: ItemId, level, overlap| {
+        let known = memory.known(of)?;
+        Some(Copy { of, story: memory.resolve(known.story), level, overlap })
+    };
+    if let Some(of) = memory.same_text(prepared.item.text_hash, text_bytes(prepared)) {
+        return copy(of, SightingLevel::Exact, 1.0);
+    }
+    if let Some(of) = prepared.item.url.as_deref().and_then(|url| memory.same_link(url)) {
+        // A link alone proves little: some feeds link every item to one page. The text must agree.
+        let same_text = near.as_ref().is_some_and(|n| n.item == of);
+        let same_story = copy(of, SightingLevel::Exact, 1.0)
+            .is_some_and(|c| placement.story.map(|s| memory.resolve(s)) == Some(c.story));
+        if same_text || same_story {
+            let overlap = near.map_or(0.0, |n| n.overlap);
+            return copy(of, SightingLevel::Exact, overlap);
+        }
+    }
+    let near: dedupe::NearDuplicate = near?;
+    copy(near.item, SightingLevel::Near, near.overlap)
+}
+
+/// Bytes of title and text: what `same text` must have enough of.
+fn text_bytes(prepared: &Prepared) -> u64 {
+    (prepared.item.title.len() + prepared.item.text.len()) as u64
+}
+
+fn brings_topic(prepared: &Prepared, story: StoryId, memory: &Memory) -> bool {
+    let Some(state) = memory.story(story) else { return !prepared.matches.is_empty() };
+    prepared.matches.iter().any(|m| !state.has_topic(&m.topic))
+}
+
+fn sight(prepared: Prepared, copy: Copy, again: bool, memory: &mut Memory, rules: &Rules, now: Timestamp) -> Decision {
+    let Copy { of, story, level, overlap } = copy;
+    let item = &prepared.item;
+    memory.recall_known(item.id, Known { text: item.text_hash.short(), of, story, revision: 0 }, now);
+    if let Some(url) = &item.url {
+        memory.recall_link(url, of);
+    }
+    if !again && let Some(state) = memory.stories.get_mut(&story) {
+        match level {
+            SightingLevel::Exact => state.sightings_exact += 1,
+            SightingLevel::Near => state.sightings_near += 1,
+        }
+        state.last_seen = state.last_seen.max(now);
+        state.add_source(&item.source);
+    }
+    let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, memory, rules);
+    Decision { prepared, verdict: Verdict::Sighting { of, story, level, overlap, again }, alerts, merges: Vec::new() }
+}
+
+fn open(prepared: Prepared, placement: Placement, memory: &mut Memory, rules: &Rules, now: Timestamp) -> Decision {
+    let story = StoryId::opened_by(prepared.item.id);
+    memory.stories.insert(story, StoryState::opened(prepared.item.title.clone(), now));
+    add(prepared, story, true, placement, memory, rules, now)
+}
+
+fn join(
+    prepared: Prepared,
+    story: StoryId,
+    placement: Placement,
+    memory: &mut Memory,
+    rules: &Rules,
+    now: Timestamp,
+) -> Decision {
+    add(prepared, story, false, placement, memory, rules, now)
+}
+
+fn add(
+    prepared: Prepared,
+    story: StoryId,
+    opened: bool,
+    placement: Placement,
+    memory: &mut Memory,
+    rules: &Rules,
+    now: Timestamp,
+) -> Decision {
+    let merges = merge(&placement, story, memory);
+    let state = memory.stories.entry(story).or_insert_with(|| StoryState::opened(prepared.item.title.clone(), now));
+    state.items += 1;
+    state.last_seen = state.last_seen.max(now);
+    state.add_source(&prepared.item.source);
+    memory.remember(&Remembered {
+        id: prepared.item.id,
+        source: &prepared.item.source,
+        story,
+        at: now,
+        text_hash: prepared.item.text_hash,
+        text_bytes: text_bytes(&prepared),
+        url: prepared.item.url.as_deref(),
+        features: &prepared.features,
+    });
+    let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, memory, rules);
+    Decision { prepared, verdict: Verdict::New { story, opened }, alerts, merges }
+}
+
+/// Stories that this item shows to be one. The older id stays; the other redirects to it.
+fn merge(placement: &Placement, story: StoryId, memory: &mut Memory) -> Vec<(StoryId, StoryId)> {
+    let _ = (placement, story, memory);
+    Vec::new()
+}
+
+/// What may give rise to alerts.
+struct Cause<'a> {
+    prepared: &'a Prepared,
+    story: StoryId,
+    revision: Option<u32>,
+    now: Timestamp,
+}
+
+/// Raises what the story has to say after this item: topics nobody was told of, and growth.
+fn tell(cause: &Cause<'_>, memory: &mut Memory, rules: &Rules) -> Vec<OutboxAlert> {
+    let Some(state) = memory.stories.get_mut(&cause.story) else { return Vec::new() };
+    let steps = rules.alert.steps_passed(state.sources.len());
+    let quiet = cause.prepared.item.quiet;
+    let told_before = state.topics.iter().any(|t| t.told);
+    let mut due: Vec<(AlertKind, AlertReason, Match)> = Vec::new();
+    for matched in &cause.prepared.matches {
+        let topic = state.topic_entry(matched);
+        if topic.told || quiet {
+            continue;
+        }
+        topic.told = true;
+        topic.steps = steps;
+        let (kind, reason) = match (cause.revision, told_before) {
+            (Some(_), _) => (AlertKind::StoryUpdated, AlertReason::Revision),
+            (None, true) => (AlertKind::StoryUpdated, AlertReason::NewTopic),
+            (None, false) => (AlertKind::Matched, AlertReason::First),
+        };
+        due.push((kind, reason, matched.clone()));
+    }
+    if !quiet {
+        for topic in state.topics.iter_mut().filter(|t| t.told && t.steps < steps) {
+            topic.steps = steps;
+            let matched = cause.prepared.matches.iter().find(|m| m.topic == topic.topic).cloned();
+            due.push((AlertKind::StoryUpdated, AlertReason::Growth, matched.unwrap_or_else(|| topic.as_match())));
+        }
+    }
+    let summary = state.summary(cause.story);
+    due.into_iter()
+        .map(|(kind, reason, matched)| {
+            let id = alert_id(cause, &memory.instance, &matched, reason, steps);
+            let item = cause.prepared.item.id;
+            let draft = AlertDraft { id, kind, reason, at: cause.now, matched, item, story: summary.clone() };
+            memory.sequence += 1;
+            outbox(draft, memory.sequence, cause, rules)
+        })
+        .collect()
+}
+
+fn alert_id(cause: &Cause<'_>, instance: &str, matched: &Match, reason: AlertReason, steps: usize) -> AlertId {
+    let item = &cause.prepared.item;
+    AlertId::derive(&[
+        instance.as_bytes(),
+        matched.topic.as_str().as_bytes(),
+        item.source.as_str().as_bytes(),
+        item.key.as_str().as_bytes(),
+        &cause.revision.unwrap_or(0).to_le_bytes(),
+        reason.as_str().as_bytes(),
+        &(if reason == AlertReason::Growth { steps as u64 } else { 0 }).to_le_bytes(),
+    ])
+}
+
+fn outbox(draft: AlertDraft, sequence: u64, cause: &Cause<'_>, rules: &Rules) -> OutboxAlert {
+    let item = &cause.prepared.item;
+    let topic_label = rules.alert.label(&draft.matched.topic);
+    let payload = render(&PayloadInput { alert: &draft, item, topic_label, sequence });
+    let endpoints = rules
+        .alert
+        .routes
+        .iter()
+        .filter(|route| route.takes(&draft, &item.source))
+        .map(|route| route.endpoint.clone())
+        .collect();
+    OutboxAlert { draft, sequence, payload, endpoints }
+}
+
+impl StoryState {
+    /// The state of a topic, made on its first hit and raised to its best score.
+    fn topic_entry(&mut self, matched: &Match) -> &mut TopicState {
+        let at = self.topics.iter().position(|t| t.topic == matched.topic).unwrap_or_else(|| {
+            self.topics.push(TopicState {
+                topic: matched.topic.clone(),
+                told: false,
+                steps: 0,
+                score: Score::ZERO,
+                threshold: matched.threshold,
+                severity: matched.severity,
+            });
+            self.topics.len() - 1
+        });
+        let topic = &mut self.topics[at];
+        if matched.score > topic.score {
+            topic.score = matched.score;
+            topic.threshold = matched.threshold;
+            topic.severity = matched.severity;
+        }
+        topic
+    }
+}
+
+impl TopicState {
+    /// What a growth alert says of a topic when the item that made it grow did not hit it.
+    fn as_match(&self) -> Match {
+        Match {
+            topic: self.topic.clone(),
+            score: self.score,
+            threshold: self.threshold,
+            severity: self.severity,
+            evidence: Vec::new(),
+        }
+    }
+}

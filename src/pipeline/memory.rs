@@ -1,0 +1,293 @@
+//! What is remembered of the recent stream: which items are known, which texts, which stories and what
+//! was said about them. Rebuilt from the store at start, in arrival order; never queries anything.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::model::{ContentHash, ItemId, Score, Severity, SourceId, StoryId, StorySummary, Timestamp, TopicId};
+
+use super::dedupe;
+use super::story;
+
+/// What is known of an item that was seen before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Short hash of its text: another one means it was edited.
+    pub text: u64,
+    /// Itself, or the item it is a copy of.
+    pub of: ItemId,
+    /// The story of that item, before redirects.
+    pub story: StoryId,
+    /// How often it was edited.
+    pub revision: u32,
+}
+
+/// What is known of a story.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoryState {
+    /// Headline of the item that opened it.
+    pub title: String,
+    /// When that item was seen.
+    pub first_seen: Timestamp,
+    /// When its latest item was seen.
+    pub last_seen: Timestamp,
+    /// Items in it.
+    pub items: u64,
+    /// Outlets in order of appearance, copies included.
+    pub sources: Vec<SourceId>,
+    /// Exact copies.
+    pub sightings_exact: u64,
+    /// Near copies.
+    pub sightings_near: u64,
+    /// Topics hit by any of its items.
+    pub topics: Vec<TopicState>,
+}
+
+/// What is known of one topic of one story.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicState {
+    /// The topic.
+    pub topic: TopicId,
+    /// Somebody was told.
+    pub told: bool,
+    /// Growth steps already reported or passed when it was told.
+    pub steps: usize,
+    /// Best score so far.
+    pub score: Score,
+    /// Threshold at that time.
+    pub threshold: Score,
+    /// Severity at that time.
+    pub severity: Severity,
+}
+
+/// Texts shorter than this are not the same just because they are equal: "Live updates" is many items.
+const EXACT_TEXT_BYTES_MIN: u64 = 40;
+
+/// An item that has its place, as it is remembered now and recalled at start.
+#[derive(Debug, Clone, Copy)]
+pub struct Remembered<'a> {
+    /// The item.
+    pub id: ItemId,
+    /// Its source.
+    pub source: &'a SourceId,
+    /// Its story.
+    pub story: StoryId,
+    /// When it was seen.
+    pub at: Timestamp,
+    /// Hash of its first text.
+    pub text_hash: ContentHash,
+    /// Bytes of its first title and text.
+    pub text_bytes: u64,
+    /// Its canonical link.
+    pub url: Option<&'a str>,
+    /// What it is compared by.
+    pub features: &'a dedupe::Features,
+}
+
+/// The memory of the pipeline.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Part of every alert id.
+    pub instance: String,
+    /// The last sequence number given to an alert.
+    pub sequence: u64,
+    pub(super) known: HashMap<ItemId, Known>,
+    pub(super) exact: HashMap<u64, ItemId>,
+    pub(super) texts: dedupe::Index,
+    pub(super) places: story::Index,
+    pub(super) stories: HashMap<StoryId, StoryState>,
+    pub(super) redirects: HashMap<StoryId, StoryId>,
+    arrivals: VecDeque<(Timestamp, ItemId)>,
+}
+
+impl Memory {
+    /// An empty memory of an instance.
+    #[must_use]
+    pub fn new(instance: &str) -> Self {
+        Self { instance: instance.to_owned(), ..Self::default() }
+    }
+
+    /// Whether an item was seen, as far as this memory reaches.
+    #[must_use]
+    pub fn known(&self, id: ItemId) -> Option<Known> {
+        self.known.get(&id).copied()
+    }
+
+    /// Remembers that an id is known: an item older than the window, or a copy.
+    pub fn recall_known(&mut self, id: ItemId, known: Known, at: Timestamp) {
+        self.known.insert(id, known);
+        self.arrivals.push_back((at, id));
+    }
+
+    /// Remembers that a link leads to an item.
+    pub fn recall_link(&mut self, url: &str, of: ItemId) {
+        self.exact.entry(link_key(url)).or_insert(of);
+    }
+
+    /// Remembers an item that has its place. The same calls in the same order, today or at start, give
+    /// the same memory.
+    pub fn remember(&mut self, item: &Remembered<'_>) {
+        let known = Known { text: item.text_hash.short(), of: item.id, story: item.story, revision: 0 };
+        self.recall_known(item.id, known, item.at);
+        if let Some(key) = text_key(item.text_hash, item.text_bytes) {
+            self.exact.entry(key).or_insert(item.id);
+        }
+        if let Some(url) = item.url {
+            self.recall_link(url, item.id);
+        }
+        self.texts.insert(item.id, item.features, item.at);
+        self.places.insert(item.id, item.story, item.features, item.at, item.source);
+    }
+
+    /// Notes the text and revision a known item has now.
+    pub fn revise(&mut self, id: ItemId, text: ContentHash, revision: u32) {
+        if let Some(known) = self.known.get_mut(&id) {
+            known.text = text.short();
+            known.revision = revision;
+        }
+    }
+
+    /// Forgets what was seen before a time; the store still knows it by id.
+    pub fn expire(&mut self, before: Timestamp) {
+        let mut gone = std::collections::HashSet::new();
+        while let Some(&(at, id)) = self.arrivals.front() {
+            if at >= before {
+                break;
+            }
+            self.arrivals.pop_front();
+            self.known.remove(&id);
+            gone.insert(id);
+        }
+        if gone.is_empty() {
+            return;
+        }
+        self.exact.retain(|_, id| !gone.contains(id));
+        self.stories.retain(|_, story| story.last_seen >= before);
+        self.redirects.retain(|_, into| self.stories.contains_key(into));
+        self.texts.expire(before);
+        self.places.expire(before);
+    }
+
+    pub(super) fn same_text(&self, hash: ContentHash, text_bytes: u64) -> Option<ItemId> {
+        text_key(hash, text_bytes).and_then(|key| self.exact.get(&key)).copied()
+    }
+
+    pub(super) fn same_link(&self, url: &str) -> Option<ItemId> {
+        self.exact.get(&link_key(url)).copied()
+    }
+
+    /// Recalls a story's state at start.
+    pub fn recall_story(&mut self, id: StoryId, state: StoryState) {
+        self.stories.insert(id, state);
+    }
+
+    /// Recalls that a story went up in another.
+    pub fn recall_merge(&mut self, from: StoryId, into: StoryId) {
+        self.redirects.insert(from, into);
+    }
+
+    /// The story an id stands for today: merges redirect.
+    #[must_use]
+    pub fn resolve(&self, mut story: StoryId) -> StoryId {
+        // A redirect always points at an older story, so a chain ends; the bound only guards a damaged store.
+        for _ in 0..64 {
+            match self.redirects.get(&story) {
+                Some(&into) => story = into,
+                None => break,
+            }
+        }
+        story
+    }
+
+    /// The state of a story.
+    #[must_use]
+    pub fn story(&self, id: StoryId) -> Option<&StoryState> {
+        self.stories.get(&self.resolve(id))
+    }
+
+    /// Items and copies known by id.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+}
+
+fn text_key(hash: ContentHash, text_bytes: u64) -> Option<u64> {
+    (text_bytes >= EXACT_TEXT_BYTES_MIN).then(|| hash.short())
+}
+
+fn link_key(url: &str) -> u64 {
+    ContentHash::of(&[b"url", url.as_bytes()]).short()
+}
+
+impl StoryState {
+    /// A story that an item opens.
+    #[must_use]
+    pub fn opened(title: String, at: Timestamp) -> Self {
+        Self {
+            title,
+            first_seen: at,
+            last_seen: at,
+            items: 0,
+            sources: Vec::new(),
+            sightings_exact: 0,
+            sightings_near: 0,
+            topics: Vec::new(),
+        }
+    }
+
+    /// Counts an outlet once.
+    pub fn add_source(&mut self, source: &SourceId) {
+        if !self.sources.contains(source) {
+            self.sources.push(source.clone());
+        }
+    }
+
+    /// Whether any of its items hit a topic.
+    #[must_use]
+    pub fn has_topic(&self, topic: &TopicId) -> bool {
+        self.topics.iter().any(|t| t.topic == *topic)
+    }
+
+    /// What an alert says about it now.
+    #[must_use]
+    pub fn summary(&self, id: StoryId) -> StorySummary {
+        StorySummary {
+            id,
+            title: self.title.clone(),
+            first_seen: self.first_seen,
+            items: self.items,
+            sources: self.sources.iter().map(|s| s.as_str().to_owned()).collect(),
+            sightings_exact: self.sightings_exact,
+            sightings_near: self.sightings_near,
+        }
+    }
+
+    /// Takes in another story that turned out to be the same.
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.items += other.items;
+        self.sightings_exact += other.sightings_exact;
+        self.sightings_near += other.sightings_near;
+        self.last_seen = self.last_seen.max(other.last_seen);
+        for source in &other.sources {
+            self.add_source(source);
+        }
+        for topic in other.topics {
+            match self.topics.iter_mut().find(|t| t.topic == topic.topic) {
+                None => self.topics.push(topic),
+                Some(mine) => {
+                    mine.told |= topic.told;
+                    mine.steps = mine.steps.max(topic.steps);
+                    if topic.score > mine.score {
+                        *mine = TopicState { told: mine.told, steps: mine.steps, ..topic };
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Raw item to [`Prepared`]: normalised, split into words, matched against the topics, and reduced to
+//! the features by which it will be compared. Stateless: any number run at once.
+
+use crate::model::{Item, Match, Origin, RawItem, Rejection};
+use crate::text::tokens::Tokens;
+
+use super::Rules;
+use super::dedupe::Features;
+use super::normalize::normalize;
+
+/// An item with everything that can be known of it on its own.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The item.
+    pub item: Item,
+    /// What dedupe and stories compare.
+    pub features: Features,
+    /// The topics it hits.
+    pub matches: Vec<Match>,
+}
+
+/// Reads one raw item.
+///
+/// # Errors
+/// A [`Rejection`] when nothing readable is left of it.
+pub fn prepare(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared, Rejection> {
+    let item = normalize(raw, origin, &rules.normalize)?;
+    let title = Tokens::of(&item.title);
+    let text = Tokens::of(&item.text);
+    let features = Features::of(&item, &title, &text);
+    let matches = rules.topics.classify(&item, &title, &text);
+    Ok(Prepared { item, features, matches })
+}

@@ -1,0 +1,364 @@
+//! The pipeline's one write: items, copies, revisions, stories, matches, alerts, outbox rows and the
+//! cursors of their sources, in one transaction (promise P1). Writes only what a decision says.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::model::{Cursor, FeedState, ItemId, Match, Origin, Rejection, SeedFile, SeedOutcome, StoryId, Timestamp};
+use crate::pipeline::{Decision, OutboxAlert, Prepared, Verdict};
+use crate::text::clean;
+
+use super::{Store, StoreError};
+
+/// Characters of a rejection's detail that are kept.
+const DETAIL_CHARS_MAX: usize = 300;
+
+/// One batch as decided.
+#[derive(Debug)]
+pub struct Applied<'a> {
+    /// Where it came from.
+    pub origin: &'a Origin,
+    /// One decision per item taken.
+    pub decisions: &'a [Decision],
+    /// What was not taken.
+    pub rejected: &'a [Rejection],
+    /// What the source must remember.
+    pub cursor: &'a Cursor,
+}
+
+impl Store {
+    /// Writes batches that were decided together.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing of any of them was written then, and the same call may be made again.
+    pub fn apply(&self, batches: &[Applied<'_>], now: Timestamp) -> Result<(), StoreError> {
+        self.write("store items", |tx| {
+            let mut seq = next_seq(tx)?;
+            for batch in batches {
+                for decision in batch.decisions {
+                    write_decision(tx, decision, &mut seq, now)?;
+                }
+                for rejection in batch.rejected {
+                    write_rejection(tx, batch.origin.source.as_str(), rejection, now)?;
+                }
+                match batch.cursor {
+                    Cursor::Feed(state) => write_feed(tx, state)?,
+                    Cursor::SeedFile(file) => write_seed_file(tx, file, now)?,
+                    Cursor::None => {}
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Items and copies share one order of arrival.
+fn next_seq(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
+    let last: Option<i64> = tx
+        .prepare_cached(
+            "SELECT max(coalesce((SELECT max(seq) FROM items), 0), coalesce((SELECT max(seq) FROM sightings), 0))",
+        )?
+        .query_row([], |row| row.get(0))?;
+    Ok(last.unwrap_or(0) + 1)
+}
+
+fn write_decision(tx: &Transaction<'_>, decision: &Decision, seq: &mut i64, now: Timestamp) -> rusqlite::Result<()> {
+    for &(from, into) in &decision.merges {
+        write_merge(tx, from, into)?;
+    }
+    match &decision.verdict {
+        Verdict::Unchanged => {}
+        Verdict::New { story, opened } => {
+            write_item(tx, &decision.prepared, *story, *seq)?;
+            write_story(tx, &decision.prepared, *story, *opened, now)?;
+            write_matches(tx, decision.prepared.item.id, &decision.prepared.matches)?;
+            *seq += 1;
+        }
+        Verdict::Revision { revision, .. } => {
+            write_revision(tx, &decision.prepared, *revision, now)?;
+            write_matches(tx, decision.prepared.item.id, &decision.prepared.matches)?;
+        }
+        Verdict::Sighting { again: true, .. } => {
+            tx.prepare_cached("UPDATE sightings SET text_hash = ?2 WHERE id = ?1")?
+                .execute(params![decision.prepared.item.id.to_i64(), decision.prepared.item.text_hash.to_bytes()])?;
+        }
+        Verdict::Sighting { again: false, .. } => {
+            write_sighting(tx, decision, *seq, now)?;
+            *seq += 1;
+        }
+    }
+    decision.alerts.iter().try_for_each(|alert| write_alert(tx, alert, now))
+}
+
+fn write_item(tx: &Transaction<'_>, prepared: &Prepared, story: StoryId, seq: i64) -> rusqlite::Result<()> {
+    let item = &prepared.item;
+    tx.prepare_cached(
+        "INSERT INTO items (seq, id, source, key, revision, title, publisher, url, url_original, author, published,
+            published_certainty, updated, first_seen, lang, summary, text_source, text_hash, text_bytes, tags, quiet,
+            story, features)
+         VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+    )?
+    .execute(params![
+        seq,
+        item.id.to_i64(),
+        item.source.as_str(),
+        item.key.as_str(),
+        item.title,
+        item.publisher,
+        item.url,
+        item.url_original,
+        item.author,
+        item.published.map(|d| d.at.millis()),
+        item.published.map(|d| d.certainty.as_str()),
+        item.updated.map(|d| d.at.millis()),
+        item.first_seen.millis(),
+        item.lang.map(|l| l.to_string()),
+        item.summary,
+        item.text_source.as_str(),
+        item.text_hash.to_bytes(),
+        (item.title.len() + item.text.len()) as i64,
+        tags_json(&item.tags),
+        item.quiet,
+        story.to_i64(),
+        prepared.features.to_bytes(),
+    ])?;
+    if !item.text.is_empty() {
+        tx.prepare_cached("INSERT INTO texts (seq, body) VALUES (?1, ?2)")?.execute(params![seq, item.text])?;
+    }
+    Ok(())
+}
+
+fn tags_json(tags: &[String]) -> Option<String> {
+    (!tags.is_empty()).then(|| serde_json::to_string(tags).expect("invariant: strings are JSON"))
+}
+
+fn write_story(
+    tx: &Transaction<'_>,
+    prepared: &Prepared,
+    story: StoryId,
+    opened: bool,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    if opened {
+        tx.prepare_cached(
+            "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
+             VALUES (?1, ?2, ?3, ?3, 1, 0, 0)",
+        )?
+        .execute(params![story.to_i64(), prepared.item.title, now.millis()])?;
+    } else {
+        tx.prepare_cached("UPDATE stories SET items = items + 1, last_seen = max(last_seen, ?2) WHERE id = ?1")?
+            .execute(params![story.to_i64(), now.millis()])?;
+    }
+    write_story_source(tx, story, prepared.item.source.as_str(), now)
+}
+
+fn write_story_source(tx: &Transaction<'_>, story: StoryId, source: &str, now: Timestamp) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT OR IGNORE INTO story_sources (story, source, position, at)
+         VALUES (?1, ?2, (SELECT count(*) FROM story_sources WHERE story = ?1), ?3)",
+    )?
+    .execute(params![story.to_i64(), source, now.millis()])
+    .map(|_| ())
+}
+
+fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId) -> rusqlite::Result<()> {
+    let (from, into) = (from.to_i64(), into.to_i64());
+    tx.prepare_cached(
+        "UPDATE stories SET items = items + f.items, sightings_exact = stories.sightings_exact + f.sightings_exact,
+            sightings_near = stories.sightings_near + f.sightings_near, last_seen = max(stories.last_seen, f.last_seen)
+         FROM (SELECT items, sightings_exact, sightings_near, last_seen FROM stories WHERE id = ?1) AS f
+         WHERE stories.id = ?2",
+    )?
+    .execute(params![from, into])?;
+    tx.prepare_cached("UPDATE stories SET merged_into = ?2 WHERE id = ?1")?.execute(params![from, into])?;
+    tx.prepare_cached(
+        "INSERT OR IGNORE INTO story_sources (story, source, position, at)
+         SELECT ?2, source, position + (SELECT count(*) FROM story_sources WHERE story = ?2), at
+         FROM story_sources WHERE story = ?1 ORDER BY position",
+    )?
+    .execute(params![from, into])?;
+    tx.prepare_cached("UPDATE items SET story = ?2 WHERE story = ?1")?.execute(params![from, into]).map(|_| ())
+}
+
+/// The version before is kept; features and first hash stay, so that the memory rebuilds the same.
+fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now: Timestamp) -> rusqlite::Result<()> {
+    let item = &prepared.item;
+    let id = item.id.to_i64();
+    let seq: Option<i64> =
+        tx.prepare_cached("SELECT seq FROM items WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()?;
+    let Some(seq) = seq else { return Ok(()) };
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO revisions (item, revision, at, title, body)
+         SELECT i.id, ?2, ?3, i.title, coalesce(t.body, '') FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.id = ?1",
+    )?
+    .execute(params![id, revision, now.millis()])?;
+    tx.prepare_cached(
+        "UPDATE items SET revision = ?2, title = ?3, summary = ?4, author = ?5, updated = ?6,
+            text_hash_first = coalesce(text_hash_first, text_hash), text_hash = ?7, tags = ?8 WHERE id = ?1",
+    )?
+    .execute(params![
+        id,
+        revision,
+        item.title,
+        item.summary,
+        item.author,
+        item.updated.map(|d| d.at.millis()),
+        item.text_hash.to_bytes(),
+        tags_json(&item.tags),
+    ])?;
+    tx.prepare_cached("INSERT OR REPLACE INTO texts (seq, body) VALUES (?1, ?2)")?
+        .execute(params![seq, item.text])
+        .map(|_| ())
+}
+
+fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Timestamp) -> rusqlite::Result<()> {
+    let Verdict::Sighting { of, story, level, overlap, .. } = decision.verdict else { return Ok(()) };
+    let item = &decision.prepared.item;
+    tx.prepare_cached(
+        "INSERT INTO sightings (seq, id, item, source, key, url, title, level, overlap, text_hash, seen_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?
+    .execute(params![
+        seq,
+        item.id.to_i64(),
+        of.to_i64(),
+        item.source.as_str(),
+        item.key.as_str(),
+        item.url,
+        item.title,
+        level.as_str(),
+        (overlap * 1000.0).round() as i64,
+        item.text_hash.to_bytes(),
+        now.millis(),
+    ])?;
+    let column = match level {
+        crate::pipeline::SightingLevel::Exact => {
+            "UPDATE stories SET sightings_exact = sightings_exact + 1, last_seen = max(last_seen, ?2) WHERE id = ?1"
+        }
+        crate::pipeline::SightingLevel::Near => {
+            "UPDATE stories SET sightings_near = sightings_near + 1, last_seen = max(last_seen, ?2) WHERE id = ?1"
+        }
+    };
+    tx.prepare_cached(column)?.execute(params![story.to_i64(), now.millis()])?;
+    write_story_source(tx, story, item.source.as_str(), now)
+}
+
+fn write_matches(tx: &Transaction<'_>, item: ItemId, matches: &[Match]) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM matches WHERE item = ?1")?.execute([item.to_i64()])?;
+    for matched in matches {
+        let evidence = serde_json::to_string(&matched.evidence).expect("invariant: evidence is JSON");
+        tx.prepare_cached(
+            "INSERT INTO matches (item, topic, score, threshold, severity, evidence) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            item.to_i64(),
+            matched.topic.as_str(),
+            matched.score.hundredths(),
+            matched.threshold.hundredths(),
+            matched.severity.as_str(),
+            evidence,
+        ])?;
+    }
+    Ok(())
+}
+
+/// An alert whose id is there already was raised before: after a restore, say. It is not sent again.
+fn write_alert(tx: &Transaction<'_>, alert: &OutboxAlert, now: Timestamp) -> rusqlite::Result<()> {
+    let draft = &alert.draft;
+    let sequence = alert.sequence as i64;
+    let written = tx
+        .prepare_cached(
+            "INSERT OR IGNORE INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at, payload)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?
+        .execute(params![
+            sequence,
+            draft.id.to_string(),
+            draft.kind.as_str(),
+            draft.matched.topic.as_str(),
+            draft.story.id.to_i64(),
+            draft.item.to_i64(),
+            draft.reason.as_str(),
+            draft.matched.severity.as_str(),
+            draft.matched.score.hundredths(),
+            draft.story.sources.len() as i64,
+            draft.at.millis(),
+            alert.payload,
+        ])?;
+    if written == 0 {
+        return Ok(());
+    }
+    for endpoint in &alert.endpoints {
+        tx.prepare_cached(
+            "INSERT INTO deliveries (alert, webhook_id, endpoint, body, content_type, state, attempts, created_at, due_at)
+             VALUES (?1, ?2, ?3, NULL, 'application/json', 'pending', 0, ?4, ?4)",
+        )?
+        .execute(params![sequence, draft.id.to_string(), endpoint.as_str(), now.millis()])?;
+    }
+    Ok(())
+}
+
+fn write_rejection(tx: &Transaction<'_>, source: &str, rejection: &Rejection, now: Timestamp) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO rejections (source, reason, count, last_at, detail) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET count = count + excluded.count, last_at = excluded.last_at, detail = excluded.detail",
+    )?
+    .execute(params![
+        source,
+        rejection.reason.as_str(),
+        rejection.count as i64,
+        now.millis(),
+        clean::excerpt(&rejection.detail, DETAIL_CHARS_MAX),
+    ])
+    .map(|_| ())
+}
+
+fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO feeds (source, url, title, etag, last_modified, body_hash, next_poll_at, last_poll_at,
+            last_success_at, last_new_item_at, failures_weighted, failure, error, baselined, gone, polls, items_last)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+    )?
+    .execute(params![
+        state.source.as_str(),
+        state.url,
+        state.title,
+        state.etag,
+        state.last_modified,
+        state.body_hash.map(crate::model::ContentHash::to_bytes),
+        state.next_poll_at.millis(),
+        state.last_poll_at.map(Timestamp::millis),
+        state.last_success_at.map(Timestamp::millis),
+        state.last_new_item_at.map(Timestamp::millis),
+        state.failures_weighted,
+        state.failure.map(crate::model::FeedFailure::as_str),
+        state.error,
+        state.baselined,
+        state.gone,
+        state.polls as i64,
+        state.items_last as i64,
+    ])
+    .map(|_| ())
+}
+
+fn write_seed_file(tx: &Transaction<'_>, file: &SeedFile, now: Timestamp) -> rusqlite::Result<()> {
+    let (items, rejected, reason, detail) = match &file.outcome {
+        SeedOutcome::Taken { items, rejected } => (*items as i64, *rejected as i64, None, None),
+        SeedOutcome::Refused(r) => (0, 1, Some(r.reason.as_str()), Some(clean::excerpt(&r.detail, DETAIL_CHARS_MAX))),
+    };
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO seed_files (hash, name, size, modified, seen_at, items, rejected, reason, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        file.hash.to_bytes(),
+        clean::one_line(&file.name),
+        file.size_bytes as i64,
+        file.modified.millis(),
+        now.millis(),
+        items,
+        rejected,
+        reason,
+        detail,
+    ])
+    .map(|_| ())
+}

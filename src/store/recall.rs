@@ -1,0 +1,293 @@
+//! From the store back into memory: at start the window of recent items in their order of arrival,
+//! later single items that come back from before the window.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::model::{
+    ContentHash, FeedFailure, FeedState, ItemId, Score, Severity, SourceId, StoryId, Timestamp, TopicId,
+};
+use crate::pipeline::alert::AlertRules;
+use crate::pipeline::dedupe::Features;
+use crate::pipeline::{Known, Memory, Remembered, StoryState, TopicState};
+
+use super::{Store, StoreError};
+
+impl Store {
+    /// Rebuilds the memory of everything seen since `since`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn recall(&self, since: Timestamp, rules: &AlertRules) -> Result<Memory, StoreError> {
+        let mut memory = Memory::new(self.instance());
+        self.read("rebuild the memory", |connection| {
+            memory.sequence = connection
+                .query_row("SELECT coalesce(max(sequence), 0) FROM alerts", [], |row| row.get::<_, i64>(0))?
+                .cast_unsigned();
+            recall_merges(connection, &mut memory)?;
+            recall_arrivals(connection, &mut memory, since)?;
+            recall_stories(connection, &mut memory, "s.last_seen >= ?1", since.millis(), rules)
+        })?;
+        Ok(memory)
+    }
+
+    /// Looks for items that the memory does not know, and recalls those the store does.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn recall_known(
+        &self,
+        ids: &[ItemId],
+        memory: &mut Memory,
+        rules: &AlertRules,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let missing: Vec<ItemId> = ids.iter().copied().filter(|id| memory.known(*id).is_none()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.read("look up known items", |connection| {
+            for id in missing {
+                let Some(known) = lookup(connection, id)? else { continue };
+                memory.recall_known(id, known, now);
+                if memory.story(known.story).is_none() {
+                    recall_stories(connection, memory, "s.id = ?1", known.story.to_i64(), rules)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The state of every feed that was ever polled.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn feed_states(&self) -> Result<Vec<FeedState>, StoreError> {
+        self.read("read feed states", |connection| {
+            connection.prepare("SELECT * FROM feeds ORDER BY source")?.query_map([], feed_state)?.collect()
+        })
+    }
+}
+
+fn lookup(connection: &Connection, id: ItemId) -> rusqlite::Result<Option<Known>> {
+    let item = connection
+        .prepare_cached("SELECT text_hash, story, revision FROM items WHERE id = ?1")?
+        .query_row([id.to_i64()], |row| {
+            Ok(Known {
+                text: hash(row, 0)?.short(),
+                of: id,
+                story: StoryId::from_i64(row.get(1)?),
+                revision: row.get(2)?,
+            })
+        })
+        .optional()?;
+    if item.is_some() {
+        return Ok(item);
+    }
+    connection
+        .prepare_cached(
+            "SELECT s.text_hash, s.item, i.story FROM sightings s JOIN items i ON i.id = s.item WHERE s.id = ?1",
+        )?
+        .query_row([id.to_i64()], |row| {
+            Ok(Known {
+                text: hash(row, 0)?.short(),
+                of: ItemId::from_i64(row.get(1)?),
+                story: StoryId::from_i64(row.get(2)?),
+                revision: 0,
+            })
+        })
+        .optional()
+}
+
+fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<ContentHash> {
+    row.get::<_, [u8; 16]>(column).map(ContentHash::from_bytes)
+}
+
+fn recall_merges(connection: &Connection, memory: &mut Memory) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT id, merged_into FROM stories WHERE merged_into IS NOT NULL")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        memory.recall_merge(StoryId::from_i64(row.get(0)?), StoryId::from_i64(row.get(1)?));
+    }
+    Ok(())
+}
+
+/// Items and copies in one order, as they came: the memory ends up as it was.
+fn recall_arrivals(connection: &Connection, memory: &mut Memory, since: Timestamp) -> rusqlite::Result<()> {
+    let mut copies = connection.prepare(
+        "SELECT s.seq, s.id, s.item, s.url, s.text_hash, s.seen_at, i.story
+         FROM sightings s JOIN items i ON i.id = s.item WHERE s.seen_at >= ?1 ORDER BY s.seq",
+    )?;
+    let mut copies = copies.query([since.millis()])?;
+    let mut copy = copies.next()?;
+    let mut items = connection.prepare(
+        "SELECT seq, id, source, story, first_seen, text_hash, text_hash_first, text_bytes, url, features, revision
+         FROM items WHERE first_seen >= ?1 ORDER BY seq",
+    )?;
+    let mut items = items.query([since.millis()])?;
+    let mut sources: HashMap<String, SourceId> = HashMap::new();
+    while let Some(row) = items.next()? {
+        let seq: i64 = row.get(0)?;
+        while let Some(earlier) = copy.filter(|c| c.get::<_, i64>(0).is_ok_and(|s| s < seq)) {
+            recall_copy(earlier, memory)?;
+            copy = copies.next()?;
+        }
+        recall_item(row, &mut sources, memory)?;
+    }
+    while let Some(row) = copy {
+        recall_copy(row, memory)?;
+        copy = copies.next()?;
+    }
+    Ok(())
+}
+
+fn recall_copy(row: &Row<'_>, memory: &mut Memory) -> rusqlite::Result<()> {
+    let of = ItemId::from_i64(row.get(2)?);
+    let known = Known { text: hash(row, 4)?.short(), of, story: StoryId::from_i64(row.get(6)?), revision: 0 };
+    memory.recall_known(ItemId::from_i64(row.get(1)?), known, Timestamp::from_millis(row.get(5)?));
+    if let Some(url) = row.get::<_, Option<String>>(3)? {
+        memory.recall_link(&url, of);
+    }
+    Ok(())
+}
+
+fn recall_item(row: &Row<'_>, sources: &mut HashMap<String, SourceId>, memory: &mut Memory) -> rusqlite::Result<()> {
+    let name: String = row.get(2)?;
+    let source = match sources.get(&name) {
+        Some(source) => source.clone(),
+        None => {
+            // A name that was valid once and is not today is shown, not refused: history stays readable.
+            let Ok(source) = SourceId::new(&name) else { return Ok(()) };
+            sources.insert(name, source.clone());
+            source
+        }
+    };
+    let id = ItemId::from_i64(row.get(1)?);
+    let now = hash(row, 5)?;
+    let first = row.get::<_, Option<[u8; 16]>>(6)?.map_or(now, ContentHash::from_bytes);
+    let features: Vec<u8> = row.get(9)?;
+    let url: Option<String> = row.get(8)?;
+    let features = Features::from_bytes(&features).unwrap_or_default();
+    memory.remember(&Remembered {
+        id,
+        source: &source,
+        story: StoryId::from_i64(row.get(3)?),
+        at: Timestamp::from_millis(row.get(4)?),
+        text_hash: first,
+        text_bytes: row.get::<_, i64>(7)?.cast_unsigned(),
+        url: url.as_deref(),
+        features: &features,
+    });
+    memory.revise(id, now, row.get(10)?);
+    Ok(())
+}
+
+/// The states of the stories a condition selects: counts, outlets, topics hit, and what was said.
+fn recall_stories(
+    connection: &Connection,
+    memory: &mut Memory,
+    condition: &'static str,
+    value: i64,
+    rules: &AlertRules,
+) -> rusqlite::Result<()> {
+    let mut states: HashMap<StoryId, StoryState> = HashMap::new();
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT id, title, first_seen, last_seen, items, sightings_exact, sightings_near
+         FROM stories s WHERE {condition} AND merged_into IS NULL"
+    ))?;
+    let mut rows = statement.query([value])?;
+    while let Some(row) = rows.next()? {
+        let mut state = StoryState::opened(row.get(1)?, Timestamp::from_millis(row.get(2)?));
+        state.last_seen = Timestamp::from_millis(row.get(3)?);
+        state.items = row.get::<_, i64>(4)?.cast_unsigned();
+        state.sightings_exact = row.get::<_, i64>(5)?.cast_unsigned();
+        state.sightings_near = row.get::<_, i64>(6)?.cast_unsigned();
+        states.insert(StoryId::from_i64(row.get(0)?), state);
+    }
+    let mut each = |sql: &str, take: &mut dyn FnMut(&Row<'_>, &mut StoryState) -> rusqlite::Result<()>| {
+        let mut statement = connection.prepare_cached(&sql.replace("{condition}", condition))?;
+        let mut rows = statement.query(params![value])?;
+        while let Some(row) = rows.next()? {
+            let id = memory.resolve(StoryId::from_i64(row.get(0)?));
+            if let Some(state) = states.get_mut(&id) {
+                take(row, state)?;
+            }
+        }
+        Ok::<_, rusqlite::Error>(())
+    };
+    each(
+        "SELECT s.id, x.source FROM stories s JOIN story_sources x ON x.story = s.id WHERE {condition} ORDER BY s.id, x.position",
+        &mut |row, state| {
+            if let Ok(source) = SourceId::new(&row.get::<_, String>(1)?) {
+                state.add_source(&source);
+            }
+            Ok(())
+        },
+    )?;
+    each(
+        "SELECT s.id, m.topic, m.score, m.threshold, m.severity FROM stories s JOIN items i ON i.story = s.id
+         JOIN matches m ON m.item = i.id WHERE {condition} ORDER BY i.seq, m.topic",
+        &mut |row, state| recall_topic(row, state, None),
+    )?;
+    each(
+        "SELECT s.id, a.topic, a.score, a.score, a.severity, a.sources FROM stories s JOIN alerts a ON a.story = s.id
+         WHERE {condition} ORDER BY a.sequence",
+        &mut |row, state| {
+            let steps = rules.steps_passed(row.get::<_, i64>(5)? as usize);
+            recall_topic(row, state, Some(steps))
+        },
+    )?;
+    for (id, state) in states {
+        memory.recall_story(id, state);
+    }
+    Ok(())
+}
+
+fn recall_topic(row: &Row<'_>, state: &mut StoryState, told_steps: Option<usize>) -> rusqlite::Result<()> {
+    let Ok(topic) = TopicId::new(&row.get::<_, String>(1)?) else { return Ok(()) };
+    let score = Score::from_hundredths(row.get(2)?);
+    let severity: String = row.get(4)?;
+    let severity = Severity::ALL.into_iter().find(|s| s.as_str() == severity).unwrap_or(Severity::Medium);
+    let threshold = Score::from_hundredths(row.get(3)?);
+    let at = state.topics.iter().position(|t| t.topic == topic).unwrap_or_else(|| {
+        state.topics.push(TopicState { topic, told: false, steps: 0, score: Score::ZERO, threshold, severity });
+        state.topics.len() - 1
+    });
+    let known = &mut state.topics[at];
+    if let Some(steps) = told_steps {
+        known.told = true;
+        known.steps = known.steps.max(steps);
+    } else if score > known.score {
+        known.score = score;
+        known.threshold = threshold;
+        known.severity = severity;
+    }
+    Ok(())
+}
+
+pub(super) fn feed_state(row: &Row<'_>) -> rusqlite::Result<FeedState> {
+    let source: String = row.get("source")?;
+    let source = SourceId::new(&source)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
+    let time = |name: &str| row.get::<_, Option<i64>>(name).map(|t| t.map(Timestamp::from_millis));
+    Ok(FeedState {
+        source,
+        url: row.get("url")?,
+        title: row.get("title")?,
+        etag: row.get("etag")?,
+        last_modified: row.get("last_modified")?,
+        body_hash: row.get::<_, Option<[u8; 16]>>("body_hash")?.map(ContentHash::from_bytes),
+        next_poll_at: Timestamp::from_millis(row.get("next_poll_at")?),
+        last_poll_at: time("last_poll_at")?,
+        last_success_at: time("last_success_at")?,
+        last_new_item_at: time("last_new_item_at")?,
+        failures_weighted: row.get("failures_weighted")?,
+        failure: row.get::<_, Option<String>>("failure")?.as_deref().and_then(FeedFailure::from_name),
+        error: row.get("error")?,
+        baselined: row.get("baselined")?,
+        gone: row.get("gone")?,
+        polls: row.get::<_, i64>("polls")?.cast_unsigned(),
+        items_last: row.get::<_, i64>("items_last")?.cast_unsigned(),
+    })
+}
