@@ -17,6 +17,8 @@ pub mod source;
 
 pub mod pipeline;
 
+pub mod ingest;
+
 pub mod store;
 
 pub mod deliver;

@@ -3,6 +3,7 @@
 //! belongs to delivery, `recall` rebuilds the memory, `browse` answers the read commands.
 
 mod apply;
+mod browse;
 mod error;
 mod open;
 mod recall;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use apply::Applied;
+pub use browse::{AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, Totals};
 pub use error::StoreError;
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 

@@ -1,0 +1,248 @@
+//! [3] The one loop between the sources and the store: receive → prepare (in parallel) → decide →
+//! `store.apply` (one transaction) → receipts and a wake for delivery. Batches that are ready commit
+//! together. Owns the memory; nobody else decides.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, info, warn};
+
+use crate::clock::Clock;
+use crate::model::{Cursor, ItemId, Origin, RawItem, RejectReason, Rejection, SourceKind, Timestamp};
+use crate::pipeline::{Decision, Memory, Prepared, Rules, Verdict, decide, prepare};
+use crate::source::{Batch, Receipt};
+use crate::store::{Applied, Store, StoreError};
+use crate::text::clean;
+
+/// Items that may share one transaction: larger ones hold the writer too long.
+const GROUP_ITEMS_MAX: usize = 256;
+
+/// Below this many items threads cost more than they save.
+const PARALLEL_ITEMS_MIN: usize = 16;
+
+/// Pause before a transaction that failed for a passing reason is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often what has left the window is forgotten.
+const EXPIRE_EVERY: Duration = Duration::from_secs(600);
+
+/// Why the loop ended.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The store failed for good: the process must stop and not acknowledge anything more.
+    #[error("failed to {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Everything the loop needs.
+pub struct Ingest {
+    /// Where decisions become durable.
+    pub store: Store,
+    /// The current rules; replaced whole on reload.
+    pub rules: watch::Receiver<Arc<Rules>>,
+    /// What is remembered of the recent stream.
+    pub memory: Memory,
+    /// How far back that reaches.
+    pub window: Duration,
+    /// The time.
+    pub clock: Clock,
+    /// Told after every commit that raised alerts.
+    pub wake: Arc<tokio::sync::Notify>,
+    /// Threads for `prepare`.
+    pub threads: usize,
+    /// Raised on a reason to stop retrying.
+    pub cancel: tokio_util::sync::CancellationToken,
+}
+
+impl Ingest {
+    /// Runs until every sender is gone, or the store fails for good. Blocks: give it its own thread.
+    ///
+    /// # Errors
+    /// [`IngestError`] when the store can no longer be trusted.
+    pub fn run(mut self, mut batches: mpsc::Receiver<Batch>) -> Result<(), IngestError> {
+        let mut expired_at = self.clock.now();
+        while let Some(first) = batches.blocking_recv() {
+            let group = gather(first, &mut batches);
+            self.take(group)?;
+            let now = self.clock.now();
+            if now.since(expired_at) >= EXPIRE_EVERY {
+                self.memory.expire(now.minus(self.window));
+                expired_at = now;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a group of batches: one transaction for all of them.
+    ///
+    /// # Errors
+    /// [`IngestError`] when the store can no longer be trusted; no receipt was given then.
+    pub fn take(&mut self, group: Vec<Batch>) -> Result<(), IngestError> {
+        let rules = Arc::clone(&self.rules.borrow());
+        let now = self.clock.now();
+        let mut decided = Vec::with_capacity(group.len());
+        for batch in group {
+            decided.push(self.decide_batch(batch, &rules, now)?);
+        }
+        self.apply(&decided, now)?;
+        let alerts: u64 = decided.iter().map(|d| d.receipt.alerts).sum();
+        if alerts > 0 {
+            self.wake.notify_waiters();
+        }
+        for batch in decided {
+            report(&batch);
+            if let Some(receipt) = batch.reply {
+                // A source that has gone in the meantime needs no receipt.
+                let _ = receipt.send(batch.receipt);
+            }
+        }
+        Ok(())
+    }
+
+    fn decide_batch(&mut self, batch: Batch, rules: &Arc<Rules>, now: Timestamp) -> Result<Decided, StoreError> {
+        let Batch { origin, items, mut rejected, cursor, receipt: reply } = batch;
+        let prepared = prepare_all(&items, &origin, rules, self.threads);
+        let ids: Vec<ItemId> = prepared.iter().filter_map(|p| p.as_ref().ok()).map(|p| p.item.id).collect();
+        self.store.recall_known(&ids, &mut self.memory, &rules.alert, now)?;
+        let mut decisions = Vec::with_capacity(prepared.len());
+        let mut seen = HashSet::with_capacity(prepared.len());
+        for outcome in prepared {
+            match outcome {
+                Ok(prepared) if !seen.insert(prepared.item.id) => rejected.push(Rejection {
+                    reason: RejectReason::DuplicateKey,
+                    detail: format!("key {} twice in one document", prepared.item.key.as_str()),
+                    count: 1,
+                }),
+                Ok(prepared) => decisions.push(decide(prepared, &mut self.memory, rules, now)),
+                Err(rejection) => rejected.push(rejection),
+            }
+        }
+        let receipt = count(&decisions, &rejected);
+        let mut cursor = cursor;
+        if let Cursor::Feed(state) = &mut cursor
+            && receipt.new > 0
+        {
+            state.last_new_item_at = Some(now);
+        }
+        Ok(Decided { origin, decisions, rejected, cursor, receipt, reply })
+    }
+
+    /// Writes, and tries again for as long as the reason may pass: what was decided is not decided twice.
+    fn apply(&self, decided: &[Decided], now: Timestamp) -> Result<(), StoreError> {
+        let applied: Vec<Applied<'_>> = decided
+            .iter()
+            .map(|d| Applied { origin: &d.origin, decisions: &d.decisions, rejected: &d.rejected, cursor: &d.cursor })
+            .collect();
+        let mut warned = false;
+        loop {
+            match self.store.apply(&applied, now) {
+                Ok(()) => {
+                    if warned {
+                        info!("store writes again");
+                    }
+                    return Ok(());
+                }
+                Err(error) if error.is_passing() && !self.cancel.is_cancelled() => {
+                    if !warned {
+                        warn!(%error, "store cannot write for now, ingest waits");
+                        warned = true;
+                    }
+                    std::thread::sleep(RETRY_PAUSE);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// A batch with its decisions.
+struct Decided {
+    origin: Origin,
+    decisions: Vec<Decision>,
+    rejected: Vec<Rejection>,
+    cursor: Cursor,
+    receipt: Receipt,
+    reply: Option<tokio::sync::oneshot::Sender<Receipt>>,
+}
+
+/// The first batch and whatever else is ready, up to a size.
+fn gather(first: Batch, batches: &mut mpsc::Receiver<Batch>) -> Vec<Batch> {
+    let mut items = first.items.len();
+    let mut group = vec![first];
+    while items < GROUP_ITEMS_MAX
+        && let Ok(batch) = batches.try_recv()
+    {
+        items += batch.items.len();
+        group.push(batch);
+    }
+    group
+}
+
+/// Prepares every item, on several threads where it pays.
+fn prepare_all(items: &[RawItem], origin: &Origin, rules: &Rules, threads: usize) -> Vec<Result<Prepared, Rejection>> {
+    if items.len() < PARALLEL_ITEMS_MIN || threads < 2 {
+        return items.iter().map(|raw| prepare_one(raw, origin, rules)).collect();
+    }
+    let share = items.len().div_ceil(threads);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = items
+            .chunks(share)
+            .map(|chunk| {
+                scope.spawn(move || chunk.iter().map(|raw| prepare_one(raw, origin, rules)).collect::<Vec<_>>())
+            })
+            .collect();
+        workers.into_iter().flat_map(|w| w.join().expect("invariant: panics are caught per item")).collect()
+    })
+}
+
+/// A panic on one item, in a library below, costs that item and nothing else.
+fn prepare_one(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared, Rejection> {
+    catch_unwind(AssertUnwindSafe(|| prepare(raw, origin, rules))).unwrap_or_else(|_| {
+        Err(Rejection {
+            reason: RejectReason::ParserPanic,
+            detail: format!("item {} could not be read", raw.key.as_str()),
+            count: 1,
+        })
+    })
+}
+
+fn count(decisions: &[Decision], rejected: &[Rejection]) -> Receipt {
+    let mut receipt = Receipt { rejected: rejected.iter().map(|r| r.count).sum(), ..Receipt::default() };
+    for decision in decisions {
+        receipt.alerts += decision.alerts.len() as u64;
+        match decision.verdict {
+            Verdict::Unchanged | Verdict::Sighting { again: true, .. } => receipt.known += 1,
+            Verdict::New { .. } => receipt.new += 1,
+            Verdict::Revision { .. } => receipt.revisions += 1,
+            Verdict::Sighting { again: false, .. } => receipt.sightings += 1,
+        }
+    }
+    receipt
+}
+
+/// One line per batch that brought something, one per alert, one per rejection class.
+fn report(batch: &Decided) {
+    let Receipt { new, known, sightings, revisions, rejected, alerts } = batch.receipt;
+    let source = &batch.origin.source;
+    if new + sightings + revisions + rejected > 0 {
+        debug!(%source, new, known, sightings, revisions, rejected, alerts, "batch stored");
+    }
+    for alert in batch.decisions.iter().flat_map(|d| &d.alerts) {
+        info!(
+            alert = %alert.draft.id,
+            topic = %alert.draft.matched.topic,
+            story = %alert.draft.story.id,
+            reason = %alert.draft.reason,
+            endpoints = alert.endpoints.len(),
+            "alert raised"
+        );
+    }
+    if batch.origin.kind == SourceKind::Seed {
+        for rejection in &batch.rejected {
+            warn!(%source, reason = %rejection.reason, detail = %clean::excerpt(&rejection.detail, 200), "not taken");
+        }
+    }
+}

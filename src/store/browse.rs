@@ -1,0 +1,409 @@
+//! Reads for people and scripts: lists and single records as they are printed by the read commands.
+//! Every list is bounded; nothing here writes.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::model::{FeedState, ItemId, Score, StoryId, Timestamp};
+
+use super::recall::feed_state;
+use super::{Store, StoreError};
+
+/// Which items a list holds.
+#[derive(Debug, Clone, Default)]
+pub struct ItemFilter {
+    /// Only of this source.
+    pub source: Option<String>,
+    /// Only with a match on this topic.
+    pub topic: Option<String>,
+    /// Only first seen at or after.
+    pub since: Option<Timestamp>,
+    /// At most so many, newest first.
+    pub limit: usize,
+}
+
+/// One line of `items`.
+#[derive(Debug, Serialize)]
+pub struct ItemLine {
+    /// Its id.
+    pub id: ItemId,
+    /// Its source.
+    pub source: String,
+    /// Headline.
+    pub title: String,
+    /// Canonical link.
+    pub url: Option<String>,
+    /// When it says it was published.
+    pub published: Option<Timestamp>,
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+    /// Language.
+    pub lang: Option<String>,
+    /// Its story.
+    pub story: StoryId,
+    /// Topics it hits, with scores.
+    pub topics: Vec<TopicScore>,
+    /// Further appearances.
+    pub sightings: u64,
+}
+
+/// A topic and its score.
+#[derive(Debug, Serialize)]
+pub struct TopicScore {
+    /// The topic.
+    pub topic: String,
+    /// Its score.
+    pub score: Score,
+}
+
+/// Everything about one item.
+#[derive(Debug, Serialize)]
+pub struct ItemRecord {
+    /// The list's fields.
+    #[serde(flatten)]
+    pub line: ItemLine,
+    /// Identity within the source.
+    pub key: String,
+    /// Publisher's name.
+    pub publisher: Option<String>,
+    /// The link as it came.
+    pub url_original: Option<String>,
+    /// Byline.
+    pub author: Option<String>,
+    /// How the date was found.
+    pub published_certainty: Option<String>,
+    /// When it says it was changed.
+    pub updated: Option<Timestamp>,
+    /// How often it was edited.
+    pub revision: u32,
+    /// Publisher's summary.
+    pub summary: String,
+    /// The text.
+    pub text: String,
+    /// Where the text came from.
+    pub text_source: String,
+    /// Part of a first-poll baseline: never alerted on.
+    pub quiet: bool,
+    /// Its matches with evidence.
+    pub matches: Vec<MatchRecord>,
+    /// Its further appearances.
+    pub appearances: Vec<SightingRecord>,
+}
+
+/// A match as stored.
+#[derive(Debug, Serialize)]
+pub struct MatchRecord {
+    /// The topic.
+    pub topic: String,
+    /// The sum.
+    pub score: Score,
+    /// What it had to reach.
+    pub threshold: Score,
+    /// Severity of this score.
+    pub severity: String,
+    /// Rules that hit.
+    pub evidence: Box<RawValue>,
+}
+
+/// A further appearance of an item.
+#[derive(Debug, Serialize)]
+pub struct SightingRecord {
+    /// Where.
+    pub source: String,
+    /// Its headline there.
+    pub title: String,
+    /// Its link there.
+    pub url: Option<String>,
+    /// `exact` or `near`.
+    pub level: String,
+    /// Share of text in common, 0 to 1.
+    pub overlap: f64,
+    /// When.
+    pub seen_at: Timestamp,
+}
+
+/// One alert.
+#[derive(Debug, Serialize)]
+pub struct AlertRecord {
+    /// Strictly rising.
+    pub sequence: u64,
+    /// Its id, the `webhook-id` on the wire.
+    pub id: String,
+    /// Payload type.
+    pub r#type: String,
+    /// Topic.
+    pub topic: String,
+    /// Why.
+    pub reason: String,
+    /// Severity.
+    pub severity: String,
+    /// Score.
+    pub score: Score,
+    /// Story.
+    pub story: StoryId,
+    /// Item that raised it.
+    pub item: ItemId,
+    /// Outlets at that moment.
+    pub sources: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Its payload, as sent.
+    pub payload: Box<RawValue>,
+}
+
+/// What `status` counts.
+#[derive(Debug, Serialize)]
+pub struct Totals {
+    /// Items.
+    pub items: u64,
+    /// Further appearances.
+    pub sightings: u64,
+    /// Stories, merged ones left out.
+    pub stories: u64,
+    /// Alerts.
+    pub alerts: u64,
+    /// Seed files taken.
+    pub seed_files: u64,
+    /// Seed files refused.
+    pub seed_files_refused: u64,
+    /// The latest item.
+    pub last_item_at: Option<Timestamp>,
+}
+
+/// Things not taken, of one source and reason.
+#[derive(Debug, Serialize)]
+pub struct RejectionTotal {
+    /// Source.
+    pub source: String,
+    /// Class.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// When last.
+    pub last_at: Timestamp,
+    /// The last one in words.
+    pub detail: String,
+}
+
+impl Store {
+    /// Items, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn items(&self, filter: &ItemFilter) -> Result<Vec<ItemLine>, StoreError> {
+        self.read("list items", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT i.* FROM items i
+                 WHERE (?1 IS NULL OR i.source = ?1) AND i.first_seen >= ?2
+                   AND (?3 IS NULL OR EXISTS (SELECT 1 FROM matches m WHERE m.item = i.id AND m.topic = ?3))
+                 ORDER BY i.seq DESC LIMIT ?4",
+            )?;
+            let since = filter.since.map_or(i64::MIN, Timestamp::millis);
+            let rows = statement
+                .query_map(params![filter.source, since, filter.topic, filter.limit as i64], |row| item_line(c, row))?;
+            rows.collect()
+        })
+    }
+
+    /// One item; a copy's id leads to the item it is a copy of.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn item(&self, id: ItemId) -> Result<Option<ItemRecord>, StoreError> {
+        self.read("read an item", |c| {
+            let find = |id: i64| {
+                c.prepare_cached("SELECT i.*, t.body FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.id = ?1")?
+                    .query_row([id], |row| item_record(c, row))
+                    .optional()
+            };
+            if let Some(item) = find(id.to_i64())? {
+                return Ok(Some(item));
+            }
+            let of: Option<i64> = c
+                .prepare_cached("SELECT item FROM sightings WHERE id = ?1")?
+                .query_row([id.to_i64()], |row| row.get(0))
+                .optional()?;
+            of.map_or(Ok(None), find)
+        })
+    }
+
+    /// Alerts, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn alerts(&self, topic: Option<&str>, limit: usize) -> Result<Vec<AlertRecord>, StoreError> {
+        self.read("list alerts", |c| {
+            c.prepare_cached("SELECT * FROM alerts WHERE ?1 IS NULL OR topic = ?1 ORDER BY sequence DESC LIMIT ?2")?
+                .query_map(params![topic, limit as i64], alert_record)?
+                .collect()
+        })
+    }
+
+    /// One alert by its id.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn alert(&self, id: &str) -> Result<Option<AlertRecord>, StoreError> {
+        self.read("read an alert", |c| {
+            c.prepare_cached("SELECT * FROM alerts WHERE id = ?1")?.query_row([id], alert_record).optional()
+        })
+    }
+
+    /// The state of one feed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn feed(&self, source: &str) -> Result<Option<FeedState>, StoreError> {
+        self.read("read a feed", |c| {
+            c.prepare_cached("SELECT * FROM feeds WHERE source = ?1")?.query_row([source], feed_state).optional()
+        })
+    }
+
+    /// Counts of everything.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn totals(&self) -> Result<Totals, StoreError> {
+        self.read("count what is stored", |c| {
+            c.query_row(
+                "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings),
+                    (SELECT count(*) FROM stories WHERE merged_into IS NULL), (SELECT count(*) FROM alerts),
+                    (SELECT count(*) FROM seed_files WHERE reason IS NULL),
+                    (SELECT count(*) FROM seed_files WHERE reason IS NOT NULL),
+                    (SELECT first_seen FROM items ORDER BY seq DESC LIMIT 1)",
+                [],
+                |row| {
+                    Ok(Totals {
+                        items: count(row, 0)?,
+                        sightings: count(row, 1)?,
+                        stories: count(row, 2)?,
+                        alerts: count(row, 3)?,
+                        seed_files: count(row, 4)?,
+                        seed_files_refused: count(row, 5)?,
+                        last_item_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_millis),
+                    })
+                },
+            )
+        })
+    }
+
+    /// Everything that was not taken, most recent first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn rejections(&self, source: Option<&str>, limit: usize) -> Result<Vec<RejectionTotal>, StoreError> {
+        self.read("read rejections", |c| {
+            c.prepare_cached("SELECT * FROM rejections WHERE ?1 IS NULL OR source = ?1 ORDER BY last_at DESC LIMIT ?2")?
+                .query_map(params![source, limit as i64], |row| {
+                    Ok(RejectionTotal {
+                        source: row.get("source")?,
+                        reason: row.get("reason")?,
+                        count: row.get::<_, i64>("count")?.cast_unsigned(),
+                        last_at: Timestamp::from_millis(row.get("last_at")?),
+                        detail: row.get("detail")?,
+                    })
+                })?
+                .collect()
+        })
+    }
+}
+
+fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::cast_unsigned)
+}
+
+fn time(row: &Row<'_>, name: &str) -> rusqlite::Result<Option<Timestamp>> {
+    row.get::<_, Option<i64>>(name).map(|t| t.map(Timestamp::from_millis))
+}
+
+fn item_line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemLine> {
+    let id: i64 = row.get("id")?;
+    let topics = c
+        .prepare_cached("SELECT topic, score FROM matches WHERE item = ?1 ORDER BY score DESC, topic")?
+        .query_map([id], |row| Ok(TopicScore { topic: row.get(0)?, score: Score::from_hundredths(row.get(1)?) }))?
+        .collect::<Result<_, _>>()?;
+    let sightings =
+        c.prepare_cached("SELECT count(*) FROM sightings WHERE item = ?1")?.query_row([id], |row| count(row, 0))?;
+    Ok(ItemLine {
+        id: ItemId::from_i64(id),
+        source: row.get("source")?,
+        title: row.get("title")?,
+        url: row.get("url")?,
+        published: time(row, "published")?,
+        first_seen: Timestamp::from_millis(row.get("first_seen")?),
+        lang: row.get("lang")?,
+        story: StoryId::from_i64(row.get("story")?),
+        topics,
+        sightings,
+    })
+}
+
+fn item_record(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemRecord> {
+    let line = item_line(c, row)?;
+    let id = line.id.to_i64();
+    let matches = c
+        .prepare_cached("SELECT * FROM matches WHERE item = ?1 ORDER BY score DESC, topic")?
+        .query_map([id], |row| {
+            Ok(MatchRecord {
+                topic: row.get("topic")?,
+                score: Score::from_hundredths(row.get("score")?),
+                threshold: Score::from_hundredths(row.get("threshold")?),
+                severity: row.get("severity")?,
+                evidence: raw_json(row.get("evidence")?),
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    let appearances = c
+        .prepare_cached("SELECT * FROM sightings WHERE item = ?1 ORDER BY seq LIMIT 1000")?
+        .query_map([id], |row| {
+            Ok(SightingRecord {
+                source: row.get("source")?,
+                title: row.get("title")?,
+                url: row.get("url")?,
+                level: row.get("level")?,
+                overlap: row.get::<_, i64>("overlap")? as f64 / 1000.0,
+                seen_at: Timestamp::from_millis(row.get("seen_at")?),
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(ItemRecord {
+        line,
+        key: row.get("key")?,
+        publisher: row.get("publisher")?,
+        url_original: row.get("url_original")?,
+        author: row.get("author")?,
+        published_certainty: row.get("published_certainty")?,
+        updated: time(row, "updated")?,
+        revision: row.get("revision")?,
+        summary: row.get("summary")?,
+        text: row.get::<_, Option<String>>("body")?.unwrap_or_default(),
+        text_source: row.get("text_source")?,
+        quiet: row.get("quiet")?,
+        matches,
+        appearances,
+    })
+}
+
+fn alert_record(row: &Row<'_>) -> rusqlite::Result<AlertRecord> {
+    let payload: Vec<u8> = row.get("payload")?;
+    Ok(AlertRecord {
+        sequence: row.get::<_, i64>("sequence")?.cast_unsigned(),
+        id: row.get("id")?,
+        r#type: row.get("kind")?,
+        topic: row.get("topic")?,
+        reason: row.get("reason")?,
+        severity: row.get("severity")?,
+        score: Score::from_hundredths(row.get("score")?),
+        story: StoryId::from_i64(row.get("story")?),
+        item: ItemId::from_i64(row.get("item")?),
+        sources: row.get::<_, i64>("sources")?.cast_unsigned(),
+        at: Timestamp::from_millis(row.get("at")?),
+        payload: raw_json(String::from_utf8_lossy(&payload).into_owned()),
+    })
+}
+
+/// Stored JSON passes through as it is; what is not JSON (a store changed by hand) shows as null.
+fn raw_json(text: String) -> Box<RawValue> {
+    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
