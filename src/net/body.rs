@@ -259,7 +259,7 @@ mod tests {
     }
 
     fn zlib(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(bytes).expect("memory");
         encoder.finish().expect("memory")
     }
@@ -333,9 +333,9 @@ mod tests {
     fn decode_bombs_stop_at_the_caps() {
         let zeros = vec![b' '; 3 << 20];
         for (encoding, wire) in [("gzip", gzip(&zeros)), ("deflate", zlib(&zeros)), ("zstd", zstd(&zeros))] {
-            let refused = decode(&wire, Some(encoding), CAP).expect_err(encoding);
+            let refused = decode(&wire, Some(encoding), CAP).map(|c| c.len()).expect_err(encoding);
             assert_eq!(refused, BodyError::Ratio, "{encoding}");
-            let refused = decode(&wire, Some(encoding), 1 << 16).expect_err(encoding);
+            let refused = decode(&wire, Some(encoding), 1 << 16).map(|c| c.len()).expect_err(encoding);
             assert_eq!(refused, BodyError::TooLarge { limit_bytes: 1 << 16 }, "{encoding}");
         }
         let twice = gzip(&gzip(&zeros));
