@@ -1,0 +1,87 @@
+//! Dates as the wild writes them: [`parse`] reads a field that is a date, [`find`] looks for one in a
+//! line of text. Own grammar over lexemes, because no parser reads half of what feeds carry; the
+//! calendar is jiff's. Nothing here panics or knows what time it is; weekdays are never believed.
+
+mod civil;
+mod find;
+mod grammar;
+mod lex;
+mod months;
+mod zones;
+
+pub use find::{Partial, find};
+pub use zones::Zone;
+
+use crate::model::{DateCertainty, Dated, Timestamp};
+
+use find::read_from;
+use grammar::{Grammar, Setting};
+use lex::{Kind, Lexeme, lex};
+
+/// A date field longer than this is no date.
+const FIELD_BYTES_MAX: usize = 160;
+/// Lexemes of a field that are looked at.
+const FIELD_LEXEMES_MAX: usize = 48;
+/// Words in a field that say nothing about a date before it is taken for something else.
+const STRANGE_WORDS_MAX: usize = 2;
+
+/// Reads one date that stands alone, as feeds carry it: RFC 822 to 3339, with named zones or none,
+/// Unix seconds to nanoseconds, US, dotted and compact forms, ctime, and month names of some twenty
+/// languages. `None` when there is no day in it, or it has no year.
+#[must_use]
+pub fn parse(text: &str) -> Option<Dated> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > FIELD_BYTES_MAX {
+        return None;
+    }
+    let lexemes = lex(text, FIELD_LEXEMES_MAX);
+    if let Some(dated) = numbers_only(&lexemes) {
+        return Some(dated);
+    }
+    let grammar = Grammar { lexemes: &lexemes, setting: Setting::Alone };
+    let (partial, read) =
+        (0..lexemes.len()).find_map(|at| read_from(&grammar, at).filter(|(p, _)| p.year.is_some()))?;
+    let strange = |(at, lexeme): (usize, &Lexeme<'_>)| {
+        lexeme.is_word() && !read.contains(&at) && !grammar.is_gap(at) && Zone::named(&lexeme.folded()).is_none()
+    };
+    // What stands in brackets names the zone once more; after a semicolon come W3C-DTF's parameters.
+    let outside = lexemes.iter().enumerate().take_while(|(_, l)| !l.is_mark(&['(', '[', ';']));
+    if outside.filter(|entry| strange(*entry)).count() > STRANGE_WORDS_MAX {
+        return None;
+    }
+    partial.dated(partial.year?)
+}
+
+/// Unix times, `20250225101112`, a bare year, a year and month.
+fn numbers_only(lexemes: &[Lexeme<'_>]) -> Option<Dated> {
+    let whole = |at: i64| Some(Dated { at: Timestamp::from_millis(at), certainty: DateCertainty::Exact });
+    let day = |year: u64, month: i8| {
+        let at = civil::Civil { year: i16::try_from(year).ok()?, month, day: 1, time: (0, 0, 0) }.at(None)?;
+        Some(Dated { at, certainty: DateCertainty::Day })
+    };
+    let kinds: Vec<Kind> = lexemes.iter().take(4).map(|l| l.kind).collect();
+    match *kinds.as_slice() {
+        [Kind::Number(year, 4)] => day(year, 1),
+        [Kind::Number(year, 4), Kind::Mark('-'), Kind::Number(month @ 1..=12, 2)] => day(year, month as i8),
+        [Kind::Number(value, 14)] => {
+            let time = ((value / 10_000 % 100) as i8, (value / 100 % 100) as i8, (value % 100) as i8);
+            let (year, date) = (value / 10_000_000_000, value / 1_000_000);
+            let fits = time.0 < 24 && time.1 < 60 && time.2 < 60;
+            let year = i16::try_from(year).ok().filter(|_| fits)?;
+            let civil = civil::Civil { year, month: (date / 100 % 100) as i8, day: (date % 100) as i8, time };
+            Some(Dated { at: civil.at(None)?, certainty: DateCertainty::ZoneAssumed })
+        }
+        [Kind::Number(seconds, 9..=11)] | [Kind::Number(seconds, 9..=11), Kind::Mark('.'), Kind::Number(..)] => {
+            whole(i64::try_from(seconds).ok()?.checked_mul(1000)?)
+        }
+        [Kind::Number(millis, 12 | 13)] | [Kind::Number(millis, 13), Kind::Mark('.'), Kind::Number(..)] => {
+            whole(i64::try_from(millis).ok()?)
+        }
+        [Kind::Number(micros, 16)] => whole(i64::try_from(micros / 1000).ok()?),
+        [Kind::Number(nanos, 19)] => whole(i64::try_from(nanos / 1_000_000).ok()?),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
