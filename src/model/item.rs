@@ -95,6 +95,8 @@ pub struct RawItem {
     pub url: Option<String>,
     /// Byline.
     pub author: Option<String>,
+    /// Who published it, where the document names the outlet: a seed file's `source`, a dateline.
+    pub publisher: Option<String>,
     /// When it says it was published.
     pub published: Option<Dated>,
     /// When it says it was last changed.
@@ -120,6 +122,7 @@ impl RawItem {
             title: None,
             url: None,
             author: None,
+            publisher: None,
             published: None,
             updated: None,
             lang: None,
