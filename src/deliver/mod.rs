@@ -1,6 +1,10 @@
 //! [5] Outbox rows become signed requests: claim → sign → POST → record. `retry` is a pure function;
 //! the exact body bytes were stored with the decision and are never rendered again.
 
+pub mod retry;
+pub mod secret;
+pub mod sign;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

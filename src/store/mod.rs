@@ -6,6 +6,7 @@ mod apply;
 mod browse;
 mod error;
 mod open;
+pub mod outbox;
 mod recall;
 
 use std::path::{Path, PathBuf};

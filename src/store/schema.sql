@@ -176,6 +176,18 @@ CREATE TABLE attempts (
     PRIMARY KEY (delivery, attempt)
 ) STRICT, WITHOUT ROWID;
 
+-- What delivery knows about an endpoint beyond the config: kept, so that a pause or a 410 outlives a restart.
+CREATE TABLE endpoints (
+    endpoint        TEXT PRIMARY KEY,
+    disabled_at     INTEGER,          -- by a 410 or by an operator; rows stay pending meanwhile
+    disabled_reason TEXT,
+    not_before      INTEGER,          -- paused until then (429, Retry-After)
+    throttled       INTEGER NOT NULL, -- one request at a time until one succeeds
+    last_success_at INTEGER,
+    failing_since   INTEGER,
+    last_error      TEXT
+) STRICT, WITHOUT ROWID;
+
 -- Everything that was not taken, by source and reason.
 CREATE TABLE rejections (
     source  TEXT NOT NULL,

@@ -1,0 +1,143 @@
+//! The outbox: what is owed to endpoints, and what came of each attempt. `claim` reads the due rows with
+//! their exact bytes, `record` settles attempts in one transaction, `manage` is for operators. Rows are
+//! never deleted here. Who decides when to try again is `deliver::retry`.
+
+mod claim;
+mod endpoint;
+mod manage;
+mod record;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::Timestamp;
+
+pub use claim::{Claim, ClaimRequest, Claimed, claim_due};
+pub use endpoint::{EndpointHealth, EndpointState, disable, enable, health, state};
+pub use manage::{
+    AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, Replay, cancel, list, park_orphans, replay, show,
+};
+pub use record::{AttemptRecord, record};
+
+/// A row of the outbox; `dlv_12` outside.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId(i64);
+
+/// A text that is no delivery id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a delivery id like dlv_12")]
+pub struct DeliveryIdError {
+    text: String,
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeliveryState {
+    /// Owed; tried again when due.
+    Pending,
+    /// A 2xx was recorded.
+    Delivered,
+    /// Given up for now: listed, counted, replayable.
+    Parked,
+    /// An operator said no.
+    Cancelled,
+}
+
+/// What becomes of a delivery after an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settle {
+    /// It arrived.
+    Delivered,
+    /// Try again then.
+    RetryAt(Timestamp),
+    /// Stop trying, keep it.
+    Park,
+}
+
+/// What an answer means for everything else owed to the same endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gate {
+    /// Nothing.
+    Unchanged,
+    /// Nothing is sent before then, and then one at a time until one succeeds.
+    PauseUntil(Timestamp),
+    /// Nothing is sent until an operator enables the endpoint; rows stay as they are.
+    Disable {
+        /// In words, for the operator.
+        reason: &'static str,
+    },
+}
+
+impl DeliveryId {
+    /// The integer form, for the store and for seeding jitter.
+    #[must_use]
+    pub fn to_i64(self) -> i64 {
+        self.0
+    }
+
+    /// Back from the store.
+    #[must_use]
+    pub fn from_i64(value: i64) -> Self {
+        Self(value)
+    }
+}
+
+impl FromStr for DeliveryId {
+    type Err = DeliveryIdError;
+
+    fn from_str(text: &str) -> Result<Self, DeliveryIdError> {
+        text.strip_prefix("dlv_")
+            .and_then(|number| number.parse().ok())
+            .filter(|&number: &i64| number > 0)
+            .map(Self)
+            .ok_or_else(|| DeliveryIdError { text: text.to_owned() })
+    }
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("dlv_{}", self.0))
+    }
+}
+
+impl fmt::Debug for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Delivered, Self::Parked, Self::Cancelled];
+
+    /// The stored and printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Parked => "parked",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads the stored name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+impl fmt::Display for DeliveryState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A stored time that may be absent.
+fn optional_time(millis: Option<i64>) -> Option<Timestamp> {
+    millis.map(Timestamp::from_millis)
+}
+
+#[cfg(test)]
+mod tests;

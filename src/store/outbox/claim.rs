@@ -1,0 +1,132 @@
+//! Reads what is due for one endpoint, oldest first, with the exact bytes to send. Marks nothing: the
+//! one daemon that delivers knows what it has in flight, and a crash must leave the rows as they are.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{DeliveryId, EndpointState, endpoint};
+use crate::model::{EndpointId, Timestamp};
+
+/// What to claim.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimRequest<'a> {
+    /// For whom.
+    pub endpoint: &'a EndpointId,
+    /// Rows due until then.
+    pub now: Timestamp,
+    /// At most so many rows.
+    pub rows_max: usize,
+    /// Stop after so many bytes of bodies (the row that crosses the line is the last).
+    pub body_bytes_max: usize,
+    /// Rows that are being sent: pending still, but not to be sent twice. Taken *before* this read.
+    pub in_flight: &'a HashSet<DeliveryId>,
+}
+
+/// A delivery to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The row.
+    pub id: DeliveryId,
+    /// `webhook-id`: the alert's id.
+    pub webhook_id: String,
+    /// The alert's number.
+    pub sequence: i64,
+    /// The bytes, as stored with the decision.
+    pub body: Vec<u8>,
+    /// `content-type` of the bytes.
+    pub content_type: String,
+    /// Attempts made since the row was made or replayed.
+    pub attempts: u32,
+    /// When it was decided.
+    pub created_at: Timestamp,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Due rows, oldest first.
+    pub rows: Vec<Claimed>,
+    /// More may be due than was asked for.
+    pub more: bool,
+    /// When the next row that is not due yet will be.
+    pub next_due_at: Option<Timestamp>,
+    /// What is known about the endpoint; nothing is claimed while it is disabled or paused.
+    pub state: EndpointState,
+}
+
+/// Reads the due rows of an endpoint.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn claim_due(connection: &Connection, request: &ClaimRequest<'_>) -> rusqlite::Result<Claim> {
+    let state = endpoint::state(connection, request.endpoint)?;
+    let mut claim = Claim { rows: Vec::new(), more: false, next_due_at: None, state };
+    if claim.state.disabled.is_some() {
+        return Ok(claim);
+    }
+    claim.next_due_at = next_due_at(connection, request.endpoint, request.now)?;
+    if let Some(until) = claim.state.paused_until(request.now) {
+        claim.next_due_at = Some(until);
+        return Ok(claim);
+    }
+    let ids = due_ids(connection, request)?;
+    let mut body_bytes = 0;
+    for id in ids {
+        if request.in_flight.contains(&id) {
+            continue;
+        }
+        if claim.rows.len() == request.rows_max || body_bytes >= request.body_bytes_max {
+            claim.more = true;
+            break;
+        }
+        let row = read_row(connection, id)?;
+        body_bytes += row.body.len();
+        claim.rows.push(row);
+    }
+    Ok(claim)
+}
+
+/// One more than asked for, beyond those in flight: enough to know whether there is more.
+fn due_ids(connection: &Connection, request: &ClaimRequest<'_>) -> rusqlite::Result<Vec<DeliveryId>> {
+    let limit = request.rows_max.saturating_add(request.in_flight.len()).saturating_add(1);
+    connection
+        .prepare_cached(
+            "SELECT id FROM deliveries INDEXED BY deliveries_due
+             WHERE endpoint = ?1 AND state = 'pending' AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3",
+        )?
+        .query_map(
+            params![request.endpoint.as_str(), request.now.millis(), i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| row.get(0).map(DeliveryId),
+        )?
+        .collect()
+}
+
+fn next_due_at(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .prepare_cached(
+            "SELECT due_at FROM deliveries INDEXED BY deliveries_due
+             WHERE endpoint = ?1 AND state = 'pending' AND due_at > ?2 ORDER BY due_at LIMIT 1",
+        )?
+        .query_row(params![endpoint.as_str(), now.millis()], |row| row.get(0).map(Timestamp::from_millis))
+        .optional()
+}
+
+fn read_row(connection: &Connection, id: DeliveryId) -> rusqlite::Result<Claimed> {
+    connection
+        .prepare_cached(
+            "SELECT d.webhook_id, d.alert, coalesce(d.body, a.payload), d.content_type, d.attempts, d.created_at
+             FROM deliveries d JOIN alerts a ON a.sequence = d.alert WHERE d.id = ?1",
+        )?
+        .query_row([id.0], |row| {
+            Ok(Claimed {
+                id,
+                webhook_id: row.get(0)?,
+                sequence: row.get(1)?,
+                body: row.get(2)?,
+                content_type: row.get(3)?,
+                attempts: row.get(4)?,
+                created_at: Timestamp::from_millis(row.get(5)?),
+            })
+        })
+}

@@ -1,0 +1,132 @@
+//! What is known about an endpoint beyond its config: disabled, paused, failing since when; and the
+//! figures that `status` shows for it.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+
+use super::optional_time;
+use crate::model::{EndpointId, Timestamp};
+
+/// The kept state of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct EndpointState {
+    /// Since when and why nothing is sent to it.
+    pub disabled: Option<(Timestamp, String)>,
+    /// Nothing is sent before then.
+    pub not_before: Option<Timestamp>,
+    /// One request at a time until one succeeds.
+    pub throttled: bool,
+    /// Last 2xx.
+    pub last_success_at: Option<Timestamp>,
+    /// First failure after the last success.
+    pub failing_since: Option<Timestamp>,
+    /// The last failure, in words.
+    pub last_error: Option<String>,
+}
+
+/// An endpoint's figures.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct EndpointHealth {
+    /// The kept state.
+    pub state: EndpointState,
+    /// Rows owed.
+    pub pending: u64,
+    /// Rows given up for now.
+    pub parked: u64,
+    /// When the oldest row still owed was decided.
+    pub oldest_pending_at: Option<Timestamp>,
+}
+
+impl EndpointState {
+    /// Until when it is paused, if it still is.
+    #[must_use]
+    pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.not_before.filter(|&until| until > now)
+    }
+}
+
+/// Reads the kept state; an endpoint that was never tried has none, which is the default.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn state(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<EndpointState> {
+    let state = connection
+        .prepare_cached(
+            "SELECT disabled_at, disabled_reason, not_before, throttled, last_success_at, failing_since, last_error
+             FROM endpoints WHERE endpoint = ?1",
+        )?
+        .query_row([endpoint.as_str()], |row| {
+            let reason: Option<String> = row.get(1)?;
+            Ok(EndpointState {
+                disabled: optional_time(row.get(0)?).map(|at| (at, reason.unwrap_or_default())),
+                not_before: optional_time(row.get(2)?),
+                throttled: row.get(3)?,
+                last_success_at: optional_time(row.get(4)?),
+                failing_since: optional_time(row.get(5)?),
+                last_error: row.get(6)?,
+            })
+        })
+        .optional()?;
+    Ok(state.unwrap_or_default())
+}
+
+/// Reads an endpoint's figures. Costs one index range over its pending rows and the parked rows.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn health(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<EndpointHealth> {
+    let (pending, oldest): (i64, Option<i64>) = connection
+        .prepare_cached(
+            "SELECT count(*), min(id) FROM deliveries INDEXED BY deliveries_due
+             WHERE endpoint = ?1 AND state = 'pending'",
+        )?
+        .query_row([endpoint.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let parked: i64 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM deliveries WHERE state <> 'delivered' AND state = 'parked' AND endpoint = ?1",
+        )?
+        .query_row([endpoint.as_str()], |row| row.get(0))?;
+    let oldest_pending_at = match oldest {
+        Some(id) => connection
+            .prepare_cached("SELECT created_at FROM deliveries WHERE id = ?1")?
+            .query_row([id], |row| row.get(0).map(Timestamp::from_millis))
+            .optional()?,
+        None => None,
+    };
+    Ok(EndpointHealth {
+        state: state(connection, endpoint)?,
+        pending: pending.unsigned_abs(),
+        parked: parked.unsigned_abs(),
+        oldest_pending_at,
+    })
+}
+
+/// Stops sending to an endpoint; its rows stay pending.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn disable(connection: &Connection, endpoint: &EndpointId, reason: &str, now: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO endpoints (endpoint, disabled_at, disabled_reason, throttled) VALUES (?1, ?2, ?3, 0)
+             ON CONFLICT (endpoint) DO UPDATE SET disabled_at = coalesce(disabled_at, ?2),
+                 disabled_reason = CASE WHEN disabled_at IS NULL THEN ?3 ELSE disabled_reason END",
+        )?
+        .execute(params![endpoint.as_str(), now.millis(), reason])?;
+    Ok(())
+}
+
+/// Sends again: not disabled, not paused, failing from now on at the earliest. Says whether it was disabled.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn enable(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<bool> {
+    let was_disabled = state(connection, endpoint)?.disabled.is_some();
+    connection
+        .prepare_cached(
+            "UPDATE endpoints SET disabled_at = NULL, disabled_reason = NULL, not_before = NULL, failing_since = NULL
+             WHERE endpoint = ?1",
+        )?
+        .execute([endpoint.as_str()])?;
+    Ok(was_disabled)
+}

@@ -1,0 +1,135 @@
+//! Settles attempts: every result that is ready goes into one transaction. A row that an operator
+//! cancelled or parked meanwhile stays so, unless the attempt delivered it after all.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use super::{DeliveryId, Gate, Settle, endpoint};
+use crate::model::{EndpointId, Timestamp};
+
+/// One attempt and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// The row.
+    pub delivery: DeliveryId,
+    /// Its endpoint.
+    pub endpoint: EndpointId,
+    /// When the attempt ended.
+    pub at: Timestamp,
+    /// A name of a closed set (`deliver::retry::OutcomeKind`).
+    pub outcome: &'static str,
+    /// The status, if there was an answer.
+    pub status: Option<u16>,
+    /// From connecting to the end of the answer.
+    pub latency: Duration,
+    /// The beginning of the answer's body, cleaned.
+    pub excerpt: Option<String>,
+    /// What went wrong, in words, with a hint; `None` for success.
+    pub error: Option<String>,
+    /// What becomes of the row.
+    pub settle: Settle,
+    /// What becomes of the endpoint.
+    pub gate: Gate,
+}
+
+/// Writes attempts; call it inside one transaction for all of them.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn record(connection: &Connection, records: &[AttemptRecord]) -> rusqlite::Result<()> {
+    let mut health: HashMap<&EndpointId, (Timestamp, Option<&str>)> = HashMap::new();
+    for record in records {
+        insert_attempt(connection, record)?;
+        settle(connection, record)?;
+        open_or_close(connection, record)?;
+        // Results are in the order they came in, so the last one says how the endpoint is; but one
+        // success among failures ends the failing, so those are written at once.
+        let error = record.error.as_deref();
+        if let Some((at, earlier)) = health.insert(&record.endpoint, (record.at, error))
+            && earlier.is_none() != error.is_none()
+        {
+            note_health(connection, &record.endpoint, at, earlier)?;
+        }
+    }
+    for (endpoint, (at, error)) in health {
+        note_health(connection, endpoint, at, error)?;
+    }
+    Ok(())
+}
+
+/// The attempt's number counts on across replays, so the history stays whole.
+fn insert_attempt(connection: &Connection, record: &AttemptRecord) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO attempts (delivery, attempt, at, outcome, status, latency_ms, excerpt)
+             VALUES (?1, (SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE delivery = ?1), ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            record.delivery.0,
+            record.at.millis(),
+            record.outcome,
+            record.status,
+            i64::try_from(record.latency.as_millis()).unwrap_or(i64::MAX),
+            record.excerpt,
+        ])?;
+    Ok(())
+}
+
+fn settle(connection: &Connection, record: &AttemptRecord) -> rusqlite::Result<()> {
+    let id = record.delivery.0;
+    let at = record.at.millis();
+    match record.settle {
+        Settle::Delivered => connection
+            .prepare_cached(
+                "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, settled_at = ?2,
+                 last_status = ?3, last_error = NULL WHERE id = ?1 AND state <> 'delivered'",
+            )?
+            .execute(params![id, at, record.status])?,
+        Settle::RetryAt(due) => connection
+            .prepare_cached(
+                "UPDATE deliveries SET attempts = attempts + 1, due_at = ?2, last_status = ?3, last_error = ?4
+                 WHERE id = ?1 AND state = 'pending'",
+            )?
+            .execute(params![id, due.millis(), record.status, record.error])?,
+        Settle::Park => connection
+            .prepare_cached(
+                "UPDATE deliveries SET state = 'parked', attempts = attempts + 1, settled_at = ?2,
+                 last_status = ?3, last_error = ?4 WHERE id = ?1 AND state = 'pending'",
+            )?
+            .execute(params![id, at, record.status, record.error])?,
+    };
+    Ok(())
+}
+
+fn open_or_close(connection: &Connection, record: &AttemptRecord) -> rusqlite::Result<()> {
+    match record.gate {
+        Gate::Unchanged => Ok(()),
+        Gate::PauseUntil(until) => connection
+            .prepare_cached(
+                "INSERT INTO endpoints (endpoint, not_before, throttled) VALUES (?1, ?2, 1)
+                 ON CONFLICT (endpoint) DO UPDATE SET throttled = 1, not_before = max(coalesce(not_before, 0), ?2)",
+            )?
+            .execute(params![record.endpoint.as_str(), until.millis()])
+            .map(|_| ()),
+        Gate::Disable { reason } => endpoint::disable(connection, &record.endpoint, reason, record.at),
+    }
+}
+
+fn note_health(
+    connection: &Connection,
+    endpoint: &EndpointId,
+    at: Timestamp,
+    error: Option<&str>,
+) -> rusqlite::Result<()> {
+    let statement = if error.is_none() {
+        "INSERT INTO endpoints (endpoint, throttled, last_success_at) VALUES (?1, 0, ?2)
+         ON CONFLICT (endpoint) DO UPDATE SET throttled = 0, last_success_at = ?2, failing_since = NULL, last_error = ?3"
+    } else {
+        "INSERT INTO endpoints (endpoint, throttled, failing_since, last_error) VALUES (?1, 0, ?2, ?3)
+         ON CONFLICT (endpoint) DO UPDATE SET failing_since = coalesce(failing_since, ?2), last_error = ?3"
+    };
+    connection.prepare_cached(statement)?.execute(params![endpoint.as_str(), at.millis(), error])?;
+    Ok(())
+}
