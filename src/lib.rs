@@ -11,6 +11,7 @@
 pub mod clock;
 pub mod model;
 pub mod net;
+pub mod telemetry;
 pub mod text;
 
 pub mod source;
