@@ -1,6 +1,7 @@
 //! Where items come from, and what is remembered of a source between polls and restarts.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -140,6 +141,19 @@ impl fmt::Display for FeedFailure {
     }
 }
 
+/// Where a feed answers that it has moved for good (301, 308).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedFeed {
+    /// The address it names.
+    pub url: String,
+    /// Polls in a row that named it and led to a valid feed.
+    pub polls: u32,
+    /// The first of them.
+    pub since: Timestamp,
+    /// Polled there now, without asking the configured address first.
+    pub adopted: bool,
+}
+
 /// Everything remembered of a feed. The poller owns the live copy; the store keeps it in the same
 /// transaction as the items it covers (promise P1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +184,18 @@ pub struct FeedState {
     pub failure: Option<FeedFailure>,
     /// The last failure in words, cleaned; `None` after a success.
     pub error: Option<String>,
+    /// The first failure since the last success.
+    pub failing_since: Option<Timestamp>,
+    /// What the last parsed document says about polling: its `ttl`, …
+    pub ttl: Option<Duration>,
+    /// … the hours of the day (UTC) not to poll in, bit 0 = midnight, …
+    pub skip_hours: u32,
+    /// … and the days of the week, bit 0 = Monday.
+    pub skip_days: u8,
+    /// The last answer that was a whole document rather than a 304.
+    pub full_fetch_at: Option<Timestamp>,
+    /// Where it says it has moved.
+    pub moved: Option<MovedFeed>,
     /// The first poll is behind us: what is new now is news.
     pub baselined: bool,
     /// 410 was answered: not polled until enabled again.
@@ -198,6 +224,12 @@ impl FeedState {
             failures_weighted: 0,
             failure: None,
             error: None,
+            failing_since: None,
+            ttl: None,
+            skip_hours: 0,
+            skip_days: 0,
+            full_fetch_at: None,
+            moved: None,
             baselined: false,
             gone: false,
             polls: 0,
