@@ -1,6 +1,10 @@
 //! Feeds: `schedule` says when, `fetch` brings bytes, `scan` refuses what would hurt a parser,
 //! `parse` makes raw items with keys of our own, `poll` is the one task that drives them.
 
+pub mod fetch;
+pub mod freshness;
+pub mod schedule;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
