@@ -6,4 +6,5 @@
 pub mod charset;
 pub mod clean;
 pub mod date;
+pub mod html;
 pub mod tokens;

@@ -1,0 +1,205 @@
+//! HTML to readable text: [`to_text`] gives paragraphs one a line, [`inline`] a single line, [`plain`]
+//! the same for text that is sold as plain. html5ever's tokenizer without a tree: linear in the input,
+//! no recursion, no depth to overflow. Markup is never kept, run or fetched; entities are decoded once
+//! more where a source encoded them twice.
+
+mod entities;
+mod sink;
+mod writer;
+
+use html5ever::TokenizerResult;
+use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::{BufferQueue, Tokenizer, TokenizerOpts};
+
+use sink::{Layout, Sink, Strictness};
+use writer::Writer;
+
+/// Bytes fed at a time, so that a tag without end is noticed.
+const CHUNK_BYTES: usize = 8 << 10;
+/// Possible attributes of one tag. html5ever compares each with all before it; this bounds that.
+const TAG_SEPARATORS_MAX: usize = 16_384;
+/// Markup inside markup is unpacked this often: escaped HTML within HTML is common, more is an attack.
+const UNPACKED_MAX: usize = 2;
+
+/// A fragment or page to paragraphs separated by `\n`, entities decoded, white space folded, harmful
+/// characters gone. Scripts, styles, hidden parts, menus, buttons and picture captions are left out.
+#[must_use]
+pub fn to_text(html: &str) -> String {
+    render(html, Layout::Paragraphs)
+}
+
+/// A headline or other short text to one line.
+#[must_use]
+pub fn inline(html: &str) -> String {
+    render(html, Layout::Line)
+}
+
+/// Plain text to paragraphs: entities and tags that do not belong there are read as what they are,
+/// lines that were wrapped at a fixed width are joined.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let decoded = entities::decode(text);
+    if looks_like_markup(&decoded) {
+        return to_text(&decoded);
+    }
+    let wrapped = wrapped_at_a_width(&decoded);
+    let mut writer = Writer::new(decoded.len());
+    let mut blank_before = false;
+    for line in decoded.split(['\n', '\r', '\u{2028}', '\u{2029}']) {
+        let blank = line.trim().is_empty();
+        if blank || blank_before || !wrapped {
+            writer.line_break();
+        } else {
+            writer.space();
+        }
+        writer.text(line);
+        blank_before = blank;
+    }
+    writer.finish()
+}
+
+/// Plain text to one line, entities and tags read as what they are.
+#[must_use]
+pub fn plain_inline(text: &str) -> String {
+    let decoded = entities::decode(text);
+    if looks_like_markup(&decoded) {
+        return inline(&decoded);
+    }
+    let mut writer = Writer::new(decoded.len());
+    writer.text(&decoded);
+    writer.finish()
+}
+
+/// Whether a text holds tags that prose does not: a closing tag, or one that only pages use.
+#[must_use]
+pub fn looks_like_markup(text: &str) -> bool {
+    const OPENINGS: [&str; 9] = ["br", "p", "img", "a", "div", "span", "ul", "li", "table"];
+    const CLOSINGS: [&str; 20] = [
+        "p",
+        "a",
+        "div",
+        "span",
+        "b",
+        "i",
+        "em",
+        "strong",
+        "li",
+        "ul",
+        "ol",
+        "td",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "font",
+        "u",
+        "script",
+        "blockquote",
+    ];
+    text.match_indices('<').any(|(at, _)| {
+        let rest = &text[at + 1..];
+        let (rest, known): (&str, &[&str]) = match rest.strip_prefix('/') {
+            Some(rest) => (rest, &CLOSINGS),
+            None => (rest, &OPENINGS),
+        };
+        let end = rest.bytes().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        let ends_like_a_tag = matches!(rest.as_bytes().get(end), Some(b'>' | b'/' | b' ' | b'\n' | b'\t'));
+        ends_like_a_tag && rest[end..].contains('>') && known.iter().any(|name| name.eq_ignore_ascii_case(&rest[..end]))
+    })
+}
+
+/// Whether lines end where a page did, not where a paragraph does: blank lines part the blocks, and
+/// the lines within are about equally long.
+fn wrapped_at_a_width(text: &str) -> bool {
+    const WIDTHS: std::ops::RangeInclusive<usize> = 45..=100;
+    const LINES_MIN: usize = 3;
+    if !text.contains("\n\n") && !text.contains("\n\r\n") {
+        return false;
+    }
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    // The last line of a block may be short, the others not.
+    let inner: Vec<usize> = lines
+        .windows(2)
+        .filter(|pair| !pair[0].is_empty() && !pair[1].is_empty())
+        .map(|pair| pair[0].chars().count())
+        .collect();
+    inner.len() >= LINES_MIN && inner.iter().filter(|width| WIDTHS.contains(width)).count() * 10 >= inner.len() * 9
+}
+
+fn render(html: &str, layout: Layout) -> String {
+    let mut text = unpack(html, layout);
+    for _ in 1..UNPACKED_MAX {
+        let decoded = entities::decode(&text);
+        if looks_like_markup(&decoded) {
+            text = unpack(&decoded, layout);
+        } else if decoded.len() != text.len() {
+            return fold(&decoded);
+        } else {
+            break;
+        }
+    }
+    text
+}
+
+/// Decoding can bring white space and controls to light: folded once more, paragraphs kept.
+fn fold(text: &str) -> String {
+    let mut writer = Writer::new(text.len());
+    for line in text.split('\n') {
+        writer.line_break();
+        writer.text(line);
+    }
+    writer.finish()
+}
+
+/// One pass. What is left out must have an end: when the text runs out inside, or nothing else was
+/// there, the markup is broken or all there is, and only scripts and the like stay out.
+fn unpack(html: &str, layout: Layout) -> String {
+    if !html.contains(['<', '&']) {
+        let mut writer = Writer::new(html.len());
+        writer.text(html);
+        return writer.finish();
+    }
+    let (text, left_out) = tokenize(html, layout, Strictness::LeaveOut);
+    if left_out.at_end || (text.is_empty() && left_out.any) {
+        return tokenize(html, layout, Strictness::KeepAll).0;
+    }
+    text
+}
+
+fn tokenize(html: &str, layout: Layout, strictness: Strictness) -> (String, sink::LeftOut) {
+    let mut tokenizer = Tokenizer::new(Sink::new(html.len(), layout, strictness), TokenizerOpts::default());
+    let (mut at, mut separators) = (0, 0);
+    while at < html.len() {
+        let mut end = (at + CHUNK_BYTES).min(html.len());
+        while !html.is_char_boundary(end) {
+            end += 1;
+        }
+        let chunk = &html[at..end];
+        let tokens_before = tokenizer.sink.tokens();
+        feed(&tokenizer, chunk);
+        at = end;
+        if tokenizer.sink.tokens() != tokens_before {
+            separators = 0;
+            continue;
+        }
+        separators += chunk.bytes().filter(|b| matches!(b, b' ' | b'\n' | b'\t' | b'/' | b'"' | b'\'')).count();
+        if separators > TAG_SEPARATORS_MAX {
+            // No tag of a page is like this: dropped up to its next `>`, the rest is read afresh.
+            at = html[at..].find('>').map_or(html.len(), |offset| at + offset + 1);
+            separators = 0;
+            tokenizer = Tokenizer::new(tokenizer.sink, TokenizerOpts::default());
+        }
+    }
+    tokenizer.end();
+    tokenizer.sink.finish()
+}
+
+fn feed(tokenizer: &Tokenizer<Sink>, chunk: &str) {
+    let queue = BufferQueue::default();
+    queue.push_back(StrTendril::from_slice(chunk));
+    // The tokenizer stops after each script and at a `<meta charset>`; both are nothing to us.
+    while !matches!(tokenizer.feed(&queue), TokenizerResult::Done) {}
+}
+
+#[cfg(test)]
+mod tests;

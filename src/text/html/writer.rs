@@ -1,0 +1,91 @@
+//! Text with its white space folded as it is written: one space between words, `\n` between
+//! paragraphs, nothing at either end, no harmful or invisible characters.
+
+use crate::text::clean::is_harmful;
+
+/// What stands between what was written and what comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Gap {
+    None,
+    Space,
+    Cell,
+    Line,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Writer {
+    out: String,
+    gap: Gap,
+}
+
+impl Writer {
+    pub fn new(capacity_bytes: usize) -> Self {
+        Self { out: String::with_capacity(capacity_bytes), gap: Gap::None }
+    }
+
+    /// Text in which white space is only a space.
+    pub fn text(&mut self, text: &str) {
+        self.write(text, false);
+    }
+
+    /// Text in which line ends are paragraphs.
+    pub fn preformatted(&mut self, text: &str) {
+        self.write(text, true);
+    }
+
+    fn write(&mut self, text: &str, lines: bool) {
+        let mut run = 0;
+        for (at, c) in text.char_indices() {
+            if matches!(c, '!'..='~') || !(c.is_whitespace() || is_harmful(c) || is_invisible(c)) {
+                continue;
+            }
+            self.run(&text[run..at]);
+            run = at + c.len_utf8();
+            if c == '\n' && lines {
+                self.line_break();
+            } else if c.is_whitespace() || c.is_control() {
+                self.space();
+            }
+        }
+        self.run(&text[run..]);
+    }
+
+    fn run(&mut self, run: &str) {
+        if run.is_empty() {
+            return;
+        }
+        if !self.out.is_empty() {
+            self.out.push_str(match self.gap {
+                Gap::None => "",
+                Gap::Space => " ",
+                Gap::Cell => " | ",
+                Gap::Line => "\n",
+            });
+        }
+        self.gap = Gap::None;
+        self.out.push_str(run);
+    }
+
+    pub fn space(&mut self) {
+        self.gap = self.gap.max(Gap::Space);
+    }
+
+    /// Between two cells of a table row.
+    pub fn cell(&mut self) {
+        self.gap = self.gap.max(Gap::Cell);
+    }
+
+    pub fn line_break(&mut self) {
+        self.gap = Gap::Line;
+    }
+
+    pub fn finish(self) -> String {
+        self.out
+    }
+}
+
+/// Characters that take no room and mean nothing to a reader. Joiners stay: Persian needs them.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{ad}' | '\u{2060}'..='\u{2064}' | '\u{180e}' | '\u{fffc}')
+}
