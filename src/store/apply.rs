@@ -3,10 +3,11 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::model::{Cursor, FeedState, ItemId, Match, Origin, Rejection, SeedFile, SeedOutcome, StoryId, Timestamp};
+use crate::model::{Cursor, ItemId, Match, Origin, Rejection, SeedFile, SeedOutcome, StoryId, Timestamp};
 use crate::pipeline::{Decision, OutboxAlert, Prepared, Verdict};
 use crate::text::clean;
 
+use super::feeds::write_feed;
 use super::{Store, StoreError};
 
 /// Characters of a rejection's detail that are kept.
@@ -308,34 +309,6 @@ fn write_rejection(tx: &Transaction<'_>, source: &str, rejection: &Rejection, no
         rejection.count as i64,
         now.millis(),
         clean::excerpt(&rejection.detail, DETAIL_CHARS_MAX),
-    ])
-    .map(|_| ())
-}
-
-fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "INSERT OR REPLACE INTO feeds (source, url, title, etag, last_modified, body_hash, next_poll_at, last_poll_at,
-            last_success_at, last_new_item_at, failures_weighted, failure, error, baselined, gone, polls, items_last)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
-    )?
-    .execute(params![
-        state.source.as_str(),
-        state.url,
-        state.title,
-        state.etag,
-        state.last_modified,
-        state.body_hash.map(crate::model::ContentHash::to_bytes),
-        state.next_poll_at.millis(),
-        state.last_poll_at.map(Timestamp::millis),
-        state.last_success_at.map(Timestamp::millis),
-        state.last_new_item_at.map(Timestamp::millis),
-        state.failures_weighted,
-        state.failure.map(crate::model::FeedFailure::as_str),
-        state.error,
-        state.baselined,
-        state.gone,
-        state.polls as i64,
-        state.items_last as i64,
     ])
     .map(|_| ())
 }

@@ -5,9 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::model::{FeedState, ItemId, Score, StoryId, Timestamp};
+use crate::model::{ItemId, Score, StoryId, Timestamp};
 
-use super::recall::feed_state;
 use super::{Store, StoreError};
 
 /// Which items a list holds.
@@ -247,16 +246,6 @@ impl Store {
     pub fn alert(&self, id: &str) -> Result<Option<AlertRecord>, StoreError> {
         self.read("read an alert", |c| {
             c.prepare_cached("SELECT * FROM alerts WHERE id = ?1")?.query_row([id], alert_record).optional()
-        })
-    }
-
-    /// The state of one feed.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the table cannot be read.
-    pub fn feed(&self, source: &str) -> Result<Option<FeedState>, StoreError> {
-        self.read("read a feed", |c| {
-            c.prepare_cached("SELECT * FROM feeds WHERE source = ?1")?.query_row([source], feed_state).optional()
         })
     }
 

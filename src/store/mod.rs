@@ -5,6 +5,7 @@
 mod apply;
 mod browse;
 mod error;
+mod feeds;
 mod open;
 pub mod outbox;
 mod recall;

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::model::{
-    ContentHash, FeedFailure, FeedState, ItemId, Score, Severity, SourceId, StoryId, Timestamp, TopicId,
-};
+use crate::model::{ContentHash, ItemId, Score, Severity, SourceId, StoryId, Timestamp, TopicId};
 use crate::pipeline::alert::AlertRules;
 use crate::pipeline::dedupe::Features;
 use crate::pipeline::{Known, Memory, Remembered, StoryState, TopicState};
@@ -56,16 +54,6 @@ impl Store {
                 }
             }
             Ok(())
-        })
-    }
-
-    /// The state of every feed that was ever polled.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the table cannot be read.
-    pub fn feed_states(&self) -> Result<Vec<FeedState>, StoreError> {
-        self.read("read feed states", |connection| {
-            connection.prepare("SELECT * FROM feeds ORDER BY source")?.query_map([], feed_state)?.collect()
         })
     }
 }
@@ -264,30 +252,4 @@ fn recall_topic(row: &Row<'_>, state: &mut StoryState, told_steps: Option<usize>
         known.severity = severity;
     }
     Ok(())
-}
-
-pub(super) fn feed_state(row: &Row<'_>) -> rusqlite::Result<FeedState> {
-    let source: String = row.get("source")?;
-    let source = SourceId::new(&source)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
-    let time = |name: &str| row.get::<_, Option<i64>>(name).map(|t| t.map(Timestamp::from_millis));
-    Ok(FeedState {
-        source,
-        url: row.get("url")?,
-        title: row.get("title")?,
-        etag: row.get("etag")?,
-        last_modified: row.get("last_modified")?,
-        body_hash: row.get::<_, Option<[u8; 16]>>("body_hash")?.map(ContentHash::from_bytes),
-        next_poll_at: Timestamp::from_millis(row.get("next_poll_at")?),
-        last_poll_at: time("last_poll_at")?,
-        last_success_at: time("last_success_at")?,
-        last_new_item_at: time("last_new_item_at")?,
-        failures_weighted: row.get("failures_weighted")?,
-        failure: row.get::<_, Option<String>>("failure")?.as_deref().and_then(FeedFailure::from_name),
-        error: row.get("error")?,
-        baselined: row.get("baselined")?,
-        gone: row.get("gone")?,
-        polls: row.get::<_, i64>("polls")?.cast_unsigned(),
-        items_last: row.get::<_, i64>("items_last")?.cast_unsigned(),
-    })
 }

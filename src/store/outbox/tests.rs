@@ -35,7 +35,7 @@ fn owe(
     connection.execute(
         "INSERT INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at, payload)
          VALUES (?1, ?2, 'alert.matched', 't', 1, 1, 'first', 'high', 500, 1, ?3, ?4)",
-        params![sequence, sequence.to_be_bytes(), due.millis(), format!("{{\"n\":{sequence}}}").into_bytes()],
+        params![sequence, format!("alr_{sequence}"), due.millis(), format!("{{\"n\":{sequence}}}").into_bytes()],
     )?;
     endpoints
         .iter()

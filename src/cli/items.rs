@@ -1,0 +1,143 @@
+//! `items`: what was taken, newest first, and everything about one of them.
+
+use std::io::{self, Write};
+
+use clap::{Args, Subcommand};
+
+use super::output::{self, Output, Table};
+use super::{CliError, Context};
+use crate::model::{ItemId, Timestamp};
+use crate::store::{ItemFilter, ItemRecord};
+use crate::text::clean;
+
+/// Lists items, newest first, or shows one.
+#[derive(Debug, Args)]
+pub struct ItemsArgs {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Only of this source.
+    #[arg(long)]
+    source: Option<String>,
+    /// Only with a match on this topic.
+    #[arg(long)]
+    topic: Option<String>,
+    /// Only first seen this long ago or since a time: 2h, 7d, 2025-03-17T00:00:00Z.
+    #[arg(long, value_parser = super::since)]
+    since: Option<super::Since>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Shows one item with its text, matches and further appearances.
+    Show {
+        /// Its id (`itm_…`).
+        id: String,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CliError`] when there is no store, no such item, or it cannot be read.
+pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
+    let store = context.read_store()?;
+    let out = Output::of(args.json);
+    if let Some(Verb::Show { id }) = &args.verb {
+        let id = ItemId::parse(id).map_err(|e| CliError::usage(e.to_string()))?;
+        let item = store.item(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such item")))?;
+        return match out {
+            Output::Json => Ok(output::document(&item)?),
+            Output::Text => Ok(show(&item)?),
+        };
+    }
+    let filter = ItemFilter {
+        source: args.source.clone(),
+        topic: args.topic.clone(),
+        since: args.since.map(|since| since.at(context.clock.now())),
+        limit: args.limit,
+    };
+    let items = store.items(&filter)?;
+    if out == Output::Json {
+        return Ok(output::lines(&items)?);
+    }
+    let mut table = Table::new(&["ID", "SEEN (UTC)", "SOURCE", "TOPICS", "COPIES", "TITLE"]);
+    for item in &items {
+        let topics: Vec<String> = item.topics.iter().map(|t| format!("{} {}", t.topic, t.score)).collect();
+        table.row([
+            item.id.to_string(),
+            output::minute(item.first_seen),
+            item.source.clone(),
+            topics.join(", "),
+            if item.sightings == 0 { String::new() } else { item.sightings.to_string() },
+            item.title.clone(),
+        ]);
+    }
+    Ok(table.print("no items")?)
+}
+
+fn show(item: &ItemRecord) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let line = &item.line;
+    writeln!(out, "{}", clean::one_line(&line.title))?;
+    let mut field = |name: &str, value: &str| {
+        if value.is_empty() { Ok(()) } else { writeln!(out, "  {name:<10} {}", clean::one_line(value)) }
+    };
+    field("id", &line.id.to_string())?;
+    field("source", &line.source)?;
+    field("publisher", item.publisher.as_deref().unwrap_or_default())?;
+    field("author", item.author.as_deref().unwrap_or_default())?;
+    field("url", line.url.as_deref().unwrap_or_default())?;
+    field("published", &dated(line.published, item.published_certainty.as_deref()))?;
+    field("first seen", &line.first_seen.to_string())?;
+    field("language", line.lang.as_deref().unwrap_or_default())?;
+    field("story", &line.story.to_string())?;
+    field("text from", &item.text_source)?;
+    if item.revision > 0 {
+        field("edited", &format!("{} times", item.revision))?;
+    }
+    if item.quiet {
+        field("baseline", "stored with the first poll of its feed, not alerted on")?;
+    }
+    for matched in &item.matches {
+        let verdict = format!("{} of {} points ({})", matched.score, matched.threshold, matched.severity);
+        field("topic", &format!("{}: {verdict}", matched.topic))?;
+        for evidence in evidence_words(matched.evidence.get()) {
+            field("", &evidence)?;
+        }
+    }
+    for copy in &item.appearances {
+        field("also", &format!("{} {} {:.0} % {}", copy.source, copy.level, copy.overlap * 100.0, copy.title))?;
+    }
+    writeln!(out)?;
+    for paragraph in item.text.lines() {
+        writeln!(out, "{}", clean::one_line(paragraph))?;
+    }
+    Ok(())
+}
+
+fn dated(at: Option<Timestamp>, certainty: Option<&str>) -> String {
+    match (at, certainty) {
+        (None, _) => String::new(),
+        (Some(at), Some("exact") | None) => at.to_string(),
+        (Some(at), Some("day")) => at.to_string().get(..10).unwrap_or_default().to_owned(),
+        (Some(at), Some(certainty)) => format!("{at} ({certainty})"),
+    }
+}
+
+/// One line per rule: what hit, where, and what it brought.
+pub(super) fn evidence_words(json: &str) -> Vec<String> {
+    let rules: Vec<serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
+    rules
+        .iter()
+        .map(|rule| {
+            let text = |name: &str| rule[name].as_str().unwrap_or_default().to_owned();
+            format!("{:>6} {} in the {}: {}", rule["weight"].to_string(), text("rule"), text("field"), text("text"))
+        })
+        .collect()
+}

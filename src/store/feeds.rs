@@ -1,0 +1,153 @@
+//! What is remembered of each feed between polls and restarts: one row, written in the transaction of
+//! the items it covers.
+
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use crate::model::{ContentHash, FeedFailure, FeedState, MovedFeed, SourceId, Timestamp};
+
+use super::{Store, StoreError};
+
+impl Store {
+    /// The state of every feed that was ever polled.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn feed_states(&self) -> Result<Vec<FeedState>, StoreError> {
+        self.read("read feed states", |connection| {
+            connection.prepare("SELECT * FROM feeds ORDER BY source")?.query_map([], feed_state)?.collect()
+        })
+    }
+
+    /// The state of one feed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn feed(&self, source: &str) -> Result<Option<FeedState>, StoreError> {
+        self.read("read a feed", |c| {
+            c.prepare_cached("SELECT * FROM feeds WHERE source = ?1")?.query_row([source], feed_state).optional()
+        })
+    }
+}
+
+pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::Result<()> {
+    let moved = state.moved.as_ref();
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO feeds (source, url, title, etag, last_modified, body_hash, next_poll_at, last_poll_at,
+            last_success_at, last_new_item_at, failures_weighted, failure, error, failing_since, ttl, skip_hours,
+            skip_days, full_fetch_at, moved_url, moved_polls, moved_since, moved_adopted, baselined, gone, polls,
+            items_last)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+            ?23, ?24, ?25, ?26)",
+    )?
+    .execute(params![
+        state.source.as_str(),
+        state.url,
+        state.title,
+        state.etag,
+        state.last_modified,
+        state.body_hash.map(ContentHash::to_bytes),
+        state.next_poll_at.millis(),
+        state.last_poll_at.map(Timestamp::millis),
+        state.last_success_at.map(Timestamp::millis),
+        state.last_new_item_at.map(Timestamp::millis),
+        state.failures_weighted,
+        state.failure.map(FeedFailure::as_str),
+        state.error,
+        state.failing_since.map(Timestamp::millis),
+        state.ttl.map(|ttl| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)),
+        state.skip_hours,
+        state.skip_days,
+        state.full_fetch_at.map(Timestamp::millis),
+        moved.map(|m| m.url.as_str()),
+        moved.map(|m| m.polls),
+        moved.map(|m| m.since.millis()),
+        moved.map(|m| m.adopted),
+        state.baselined,
+        state.gone,
+        state.polls.cast_signed(),
+        state.items_last.cast_signed(),
+    ])
+    .map(|_| ())
+}
+
+fn feed_state(row: &Row<'_>) -> rusqlite::Result<FeedState> {
+    let source: String = row.get("source")?;
+    let source = SourceId::new(&source)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
+    let time = |name: &str| row.get::<_, Option<i64>>(name).map(|t| t.map(Timestamp::from_millis));
+    let moved = match row.get::<_, Option<String>>("moved_url")? {
+        None => None,
+        Some(url) => Some(MovedFeed {
+            url,
+            polls: row.get("moved_polls")?,
+            since: time("moved_since")?.unwrap_or_default(),
+            adopted: row.get("moved_adopted")?,
+        }),
+    };
+    Ok(FeedState {
+        source,
+        url: row.get("url")?,
+        title: row.get("title")?,
+        etag: row.get("etag")?,
+        last_modified: row.get("last_modified")?,
+        body_hash: row.get::<_, Option<[u8; 16]>>("body_hash")?.map(ContentHash::from_bytes),
+        next_poll_at: Timestamp::from_millis(row.get("next_poll_at")?),
+        last_poll_at: time("last_poll_at")?,
+        last_success_at: time("last_success_at")?,
+        last_new_item_at: time("last_new_item_at")?,
+        failures_weighted: row.get("failures_weighted")?,
+        failure: row.get::<_, Option<String>>("failure")?.as_deref().and_then(FeedFailure::from_name),
+        error: row.get("error")?,
+        failing_since: time("failing_since")?,
+        ttl: row.get::<_, Option<i64>>("ttl")?.map(|ms| Duration::from_millis(ms.cast_unsigned())),
+        skip_hours: row.get("skip_hours")?,
+        skip_days: row.get("skip_days")?,
+        full_fetch_at: time("full_fetch_at")?,
+        moved,
+        baselined: row.get("baselined")?,
+        gone: row.get("gone")?,
+        polls: row.get::<_, i64>("polls")?.cast_unsigned(),
+        items_last: row.get::<_, i64>("items_last")?.cast_unsigned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Access;
+    use super::*;
+
+    #[test]
+    fn feed_state_every_field_survives_the_store() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Access::Own).expect("opens");
+        let at = Timestamp::from_seconds;
+        let state = FeedState {
+            title: Some("T".to_owned()),
+            etag: Some(b"W/\"\xff\"".to_vec()),
+            last_modified: Some(b"yesterday".to_vec()),
+            body_hash: Some(ContentHash::of(&[b"x"])),
+            last_poll_at: Some(at(2)),
+            last_success_at: Some(at(3)),
+            last_new_item_at: Some(at(4)),
+            failures_weighted: 150,
+            failure: Some(FeedFailure::Tls),
+            error: Some("refused".to_owned()),
+            failing_since: Some(at(5)),
+            ttl: Some(Duration::from_secs(60)),
+            skip_hours: 0b1010,
+            skip_days: 0b11,
+            full_fetch_at: Some(at(6)),
+            moved: Some(MovedFeed { url: "https://b.example/".to_owned(), polls: 2, since: at(7), adopted: true }),
+            baselined: true,
+            gone: true,
+            polls: 9,
+            items_last: 50,
+            ..FeedState::new(SourceId::new("a").expect("a name"), "https://a.example/".to_owned(), at(1))
+        };
+        store.write("test", |tx| write_feed(tx, &state)).expect("writes");
+        assert_eq!(store.feed("a").expect("reads"), Some(state.clone()));
+        assert_eq!(store.feed_states().expect("reads"), [state]);
+    }
+}
