@@ -16,7 +16,7 @@ pub use memory::{Known, Memory, Remembered, StoryState, TopicState};
 pub use prepare::{Prepared, prepare};
 
 /// Everything the decision needs from the config, compiled once and swapped whole on reload.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rules {
     /// How raw items are read.
     pub normalize: normalize::NormalizeRules,
@@ -24,4 +24,12 @@ pub struct Rules {
     pub topics: classify::TopicSet,
     /// When a story speaks, and to whom.
     pub alert: alert::AlertRules,
+}
+
+impl Rules {
+    /// Rules that take everything and tell nobody: what replay and evaluation start from.
+    #[must_use]
+    pub fn of_topics(topics: classify::TopicSet) -> Self {
+        Self { normalize: normalize::NormalizeRules::default(), topics, alert: alert::AlertRules::default() }
+    }
 }

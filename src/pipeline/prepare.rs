@@ -5,6 +5,7 @@ use crate::model::{Item, Match, Origin, RawItem, Rejection};
 use crate::text::tokens::Tokens;
 
 use super::Rules;
+use super::classify::Document;
 use super::dedupe::Features;
 use super::normalize::normalize;
 
@@ -28,6 +29,6 @@ pub fn prepare(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared
     let title = Tokens::of(&item.title);
     let text = Tokens::of(&item.text);
     let features = Features::of(&item, &title, &text);
-    let matches = rules.topics.classify(&item, &title, &text);
+    let matches = rules.topics.classify(&Document::of(&item, &title, &text));
     Ok(Prepared { item, features, matches })
 }

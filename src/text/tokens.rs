@@ -67,6 +67,12 @@ impl Tokens {
         self.spans.get(index).map(|span| self.token(*span))
     }
 
+    /// The first word that ends after a byte of the original; `len` behind the last one.
+    #[must_use]
+    pub fn word_at(&self, byte: usize) -> usize {
+        self.spans.partition_point(|span| span.end as usize <= byte)
+    }
+
     /// The words in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Token<'_>> + Clone {
         self.spans.iter().map(|span| self.token(*span))
@@ -132,6 +138,7 @@ mod tests {
         let tokens = Tokens::of(text);
         let places: Vec<_> = tokens.iter().map(|t| &text[t.start..t.end]).collect();
         assert_eq!(places, ["Été", "à", "Kyiv"]);
+        assert_eq!([0, 2, 7, 10, 99].map(|byte| tokens.word_at(byte)), [0, 0, 1, 2, 3]);
     }
 
     #[test]

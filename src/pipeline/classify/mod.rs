@@ -1,6 +1,34 @@
-//! Topics: rules from the config, compiled once, matched against every item.
+//! Topics: rules from the config, compiled once into one plan, matched against every item. `query` reads
+//! the language, `plan` and `lexicon` share all words and parts between rules, `search` asks a document,
+//! `score` turns places into points, `explain` shows all of it. Pure; nothing is kept between items.
+//! The matches go on to `alert`.
 
-use crate::model::{Lang, Severity, SourceId, TopicId};
+mod compile;
+mod explain;
+mod lexicon;
+mod pattern;
+mod plan;
+pub mod quality;
+pub mod query;
+mod score;
+mod search;
+mod spans;
+mod stem;
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+pub use compile::{RulePlace, RuleProblem};
+pub use explain::{GateExplanation, GateKind, HitExplanation, RuleExplanation, TopicExplanation};
+pub use score::{HALF_WORTH_WORDS, LEAD_WORDS, PASSAGE_WORDS};
+
+use crate::model::{Evidence, Field, Item, Lang, Match, Score, Severity, SourceId, TopicId};
+use crate::text::tokens::Tokens;
+use compile::Wakes;
+use plan::{NodeId, Plan};
+use score::{Boosts, Worth};
+use search::{Extras, Hit, Search};
 
 /// One rule of a topic as written.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +58,8 @@ pub struct TopicConfig {
     pub title_boost: f64,
     /// Factor for hits in the lead (first paragraphs).
     pub lead_boost: f64,
+    /// Most that further passages add to a rule's points, as a share of them.
+    pub repeat_bonus: f64,
     /// The rules.
     pub terms: Vec<TermConfig>,
     /// Queries of which all must hit somewhere.
@@ -47,18 +77,232 @@ pub struct TopicConfig {
 pub struct AliasConfig {
     /// The name, without `@`.
     pub name: String,
-    /// Words or phrases.
+    /// Words, phrases without quotes, or `@name` of another alias.
     pub forms: Vec<String>,
 }
-#[derive(Debug, Default)]
-pub struct TopicSet;
-impl TopicSet {
-    pub fn classify(
-        &self,
-        _: &crate::model::Item,
-        _: &crate::text::tokens::Tokens,
-        _: &crate::text::tokens::Tokens,
-    ) -> Vec<crate::model::Match> {
-        Vec::new()
+
+/// What is classified: an item's texts with their words. The words must be those of the texts.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// Headline.
+    pub title: &'a str,
+    /// Its words.
+    pub title_words: &'a Tokens,
+    /// Body.
+    pub text: &'a str,
+    /// Its words.
+    pub text_words: &'a Tokens,
+    /// Link.
+    pub url: Option<&'a str>,
+    /// Categories and keywords.
+    pub tags: &'a [String],
+    /// Who published it.
+    pub source: &'a SourceId,
+    /// Language.
+    pub lang: Option<Lang>,
+}
+
+impl<'a> Document<'a> {
+    /// An item with the words of its title and text.
+    #[must_use]
+    pub fn of(item: &'a Item, title_words: &'a Tokens, text_words: &'a Tokens) -> Self {
+        Self {
+            title: &item.title,
+            title_words,
+            text: &item.text,
+            text_words,
+            url: item.url.as_deref(),
+            tags: &item.tags,
+            source: &item.source,
+            lang: item.lang,
+        }
     }
+}
+
+/// All topics, ready to match. Immutable; share it behind an `Arc`.
+#[derive(Debug)]
+pub struct TopicSet {
+    topics: Vec<Topic>,
+    rules: Vec<Rule>,
+    wakes: Wakes,
+    /// Rules that wait for no word.
+    always: Vec<u32>,
+    plan: Plan,
+}
+
+#[derive(Debug)]
+struct Topic {
+    id: TopicId,
+    severity: Severity,
+    bands: Vec<(Score, Severity)>,
+    threshold: Score,
+    boosts: Boosts,
+    languages: Vec<Lang>,
+    sources: Vec<SourceId>,
+    require: Vec<Gate>,
+    exclude: Vec<Gate>,
+    rules: Range<usize>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    topic: u32,
+    id: String,
+    query: String,
+    weight: f64,
+    node: NodeId,
+}
+
+#[derive(Debug)]
+struct Gate {
+    node: NodeId,
+    query: String,
+}
+
+/// Sizes of a compiled set, for `check` and the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TopicSetSize {
+    /// Topics.
+    pub topics: usize,
+    /// Rules of all topics.
+    pub rules: usize,
+    /// Different words, prefixes, stems and number ranges.
+    pub terms: usize,
+    /// Different parts of queries.
+    pub nodes: usize,
+    /// Rules that wait for no word and so are asked for every item.
+    pub always: usize,
+}
+
+impl TopicSet {
+    /// Compiles topics and aliases.
+    ///
+    /// # Errors
+    /// Every problem of every query, not only the first.
+    pub fn compile(topics: &[TopicConfig], aliases: &[AliasConfig]) -> Result<Self, Vec<RuleProblem>> {
+        compile::compile(topics, aliases)
+    }
+
+    /// How large this set is.
+    #[must_use]
+    pub fn size(&self) -> TopicSetSize {
+        TopicSetSize {
+            topics: self.topics.len(),
+            rules: self.rules.len(),
+            terms: self.plan.lexicon.len(),
+            nodes: self.plan.nodes.len(),
+            always: self.always.len(),
+        }
+    }
+
+    /// The topics an item hits, in config order.
+    #[must_use]
+    pub fn classify(&self, document: &Document<'_>) -> Vec<Match> {
+        let extras = Extras::of(&self.plan, document);
+        let mut search = Search::new(&self.plan, document, &extras);
+        let hit = self.rules_that_hit(&mut search);
+        hit.chunk_by(|a, b| self.rules[*a as usize].topic == self.rules[*b as usize].topic)
+            .filter_map(|rules| self.topic_match(rules, &mut search, document, &extras))
+            .collect()
+    }
+
+    /// Asks only the rules that wait for a word of the document; in config order.
+    fn rules_that_hit(&self, search: &mut Search<'_>) -> Vec<u32> {
+        let mut asked = vec![0u64; self.rules.len().div_ceil(64)];
+        let mut awake: Vec<u32> = self.always.clone();
+        for term in search.terms() {
+            for rule in self.wakes.of_term(term) {
+                let (slot, bit) = ((rule / 64) as usize, 1 << (rule % 64));
+                if asked[slot] & bit == 0 {
+                    asked[slot] |= bit;
+                    awake.push(*rule);
+                }
+            }
+        }
+        awake.retain(|rule| search.holds(self.rules[*rule as usize].node));
+        awake.sort_unstable();
+        awake
+    }
+
+    fn topic_match(
+        &self,
+        rules: &[u32],
+        search: &mut Search<'_>,
+        document: &Document<'_>,
+        extras: &Extras,
+    ) -> Option<Match> {
+        let topic = &self.topics[self.rules[*rules.first()? as usize].topic as usize];
+        if !topic.takes(document) || !topic.is_open(search) {
+            return None;
+        }
+        let mut score = Score::ZERO;
+        let mut evidence = Vec::with_capacity(rules.len());
+        for rule in rules {
+            let rule = &self.rules[*rule as usize];
+            let parts = search.hits(rule.node);
+            let worth = Worth::of(&parts, topic.boosts);
+            let points = worth.points(rule.weight);
+            score = score.plus(points);
+            if let Some(hit) = best_hit(&parts, topic.boosts) {
+                evidence.push(Evidence {
+                    rule: rule.id.clone(),
+                    field: hit.field,
+                    text: words_of(&hit, document, extras).to_owned(),
+                    start: hit.start,
+                    end: hit.end,
+                    weight: points,
+                });
+            }
+        }
+        (score >= topic.threshold).then(|| Match {
+            topic: topic.id.clone(),
+            score,
+            threshold: topic.threshold,
+            severity: topic.severity_at(score),
+            evidence,
+        })
+    }
+}
+
+impl Topic {
+    fn takes(&self, document: &Document<'_>) -> bool {
+        let lang = self.languages.is_empty() || document.lang.is_some_and(|lang| self.languages.contains(&lang));
+        let source = self.sources.is_empty() || self.sources.contains(document.source);
+        lang && source
+    }
+
+    fn is_open(&self, search: &mut Search<'_>) -> bool {
+        self.require.iter().all(|gate| search.holds(gate.node))
+            && !self.exclude.iter().any(|gate| search.holds(gate.node))
+    }
+
+    fn severity_at(&self, score: Score) -> Severity {
+        self.bands.iter().rev().find(|(from, _)| score >= *from).map_or(self.severity, |(_, severity)| *severity)
+    }
+}
+
+/// The hit to show: the best placed one, the first of those.
+fn best_hit(parts: &[Vec<Hit>], boosts: Boosts) -> Option<Hit> {
+    let mut best: Option<(f64, Hit)> = None;
+    for hit in parts.iter().flatten() {
+        let place = score::place(hit, boosts);
+        if best.as_ref().is_none_or(|(known, _)| place > *known) {
+            best = Some((place, *hit));
+        }
+    }
+    best.map(|(_, hit)| hit)
+}
+
+/// The words of a hit as written.
+fn words_of<'a>(hit: &Hit, document: &'a Document<'_>, extras: &'a Extras) -> &'a str {
+    let text = match hit.field {
+        Field::Title => document.title,
+        Field::Body => document.text,
+        // Signs of a link are single bytes and so are the blanks read for them: offsets agree.
+        Field::Url => document.url.unwrap_or_default(),
+        Field::Tag => extras.tags_text(),
+        Field::Source => return document.source.as_str(),
+        Field::Lang => return document.lang.as_ref().map_or("", Lang::as_str),
+    };
+    text.get(hit.start..hit.end).unwrap_or_default()
 }

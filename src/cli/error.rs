@@ -1,0 +1,116 @@
+//! Errors at the edge: one sentence that starts with "failed to", a hint where the user can act, and an
+//! exit code (sysexits.h) that scripts and systemd can tell apart.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use crate::store::StoreError;
+use crate::text::clean;
+
+/// Wrong arguments.
+pub const USAGE: u8 = 64;
+/// Bad input data.
+pub const DATA: u8 = 65;
+/// Something needed is not there or busy; later may do.
+pub const UNAVAILABLE: u8 = 69;
+/// Reading or writing failed.
+pub const IO: u8 = 74;
+/// The config is wrong.
+pub const CONFIG: u8 = 78;
+
+/// A failed command.
+#[derive(Debug)]
+pub struct CliError {
+    code: u8,
+    message: String,
+    hint: Option<String>,
+    /// The message was printed already, in its own form.
+    silent: bool,
+}
+
+impl CliError {
+    /// An error with its exit code; the message is a fragment fit for "failed to …".
+    #[must_use]
+    pub fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None, silent: false }
+    }
+
+    /// Wrong arguments.
+    #[must_use]
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(USAGE, message)
+    }
+
+    /// Bad input data.
+    #[must_use]
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::new(DATA, message)
+    }
+
+    /// What the user can do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// An exit code for something that was already reported.
+    #[must_use]
+    pub fn reported(code: u8) -> Self {
+        Self { code, message: String::new(), hint: None, silent: true }
+    }
+
+    /// Prints the error and gives its exit code.
+    #[must_use]
+    pub fn report(&self) -> ExitCode {
+        if !self.silent {
+            eprintln!("wirewatch: {self}");
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "failed to {}", clean::one_line(&self.message))?;
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {}", clean::one_line(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::Missing { .. } | StoreError::Held { .. } | StoreError::Busy { .. } => UNAVAILABLE,
+            _ => IO,
+        };
+        let hint = match &error {
+            StoreError::Missing { .. } => Some("start `wirewatch run` once, or name the right config with --config"),
+            StoreError::Held { .. } => Some("one instance per state directory; `wirewatch status` shows the one that runs"),
+            StoreError::Busy { .. } => Some("close other programs that have the database open"),
+            _ => None,
+        };
+        Self { hint: hint.map(str::to_owned), ..Self::new(code, error.to_string()) }
+    }
+}
+
+impl From<io::Error> for CliError {
+    /// A reader that went away (`| head`) is no failure worth a message.
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::reported(0);
+        }
+        Self::new(IO, format!("write the output: {error}"))
+    }
+}
+
+/// Clap's own messages, with our exit code for wrong usage.
+#[must_use]
+pub fn usage_exit(error: &clap::Error) -> ExitCode {
+    // Nothing can be done when not even this can be printed.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,81 @@
+//! The command line: one file per command. Arguments in, text or JSON on standard output, errors as one
+//! sentence with a hint on standard error, an exit code from sysexits.
+
+mod alerts;
+mod error;
+mod items;
+mod output;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+pub use error::CliError;
+
+use crate::clock::Clock;
+use crate::model::Timestamp;
+use crate::store::{Access, Store};
+
+/// Watches the newswire: one signed, explained alert per story.
+#[derive(Debug, Parser)]
+#[command(name = "wirewatch", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    /// Config file [default: ./config/wirewatch.toml, else /etc/wirewatch/wirewatch.toml, else built in].
+    #[arg(long, global = true, env = "WIREWATCH_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Items(items::ItemsArgs),
+    Alerts(alerts::AlertsArgs),
+}
+
+/// What every command is given.
+pub struct Context {
+    config: Option<PathBuf>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return error::usage_exit(&error),
+    };
+    let context = Context { config: cli.config, clock: Clock::system() };
+    let done = match &cli.command {
+        Command::Items(args) => items::run(args, &context),
+        Command::Alerts(args) => alerts::run(args, &context),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}
+
+/// A point in time as people give it: an age or a moment.
+#[derive(Debug, Clone, Copy)]
+pub enum Since {
+    /// So long ago.
+    Age(Duration),
+    /// Then.
+    Moment(Timestamp),
+}
+
+impl Since {
+    /// The moment, given the time now.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Age(age) => now.minus(age),
+            Self::Moment(at) => at,
+        }
+    }
+}

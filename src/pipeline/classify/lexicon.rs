@@ -1,0 +1,337 @@
+//! Every word of every rule, once: looks a token up and says which terms it is. The cost of reading a
+//! document is one hash per token, whatever the number of rules; prefixes and stems are probed only for
+//! tokens that begin like one of them.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::query::{Bounds, Form, Word};
+use super::stem::{self, Language};
+use crate::text::tokens::{Token, fold};
+
+/// A word, prefix, stem or number range that some rule asks for.
+pub(super) type TermId = u32;
+
+type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<WordHasher>>;
+
+/// Words that elide before a vowel in French, Italian and Catalan: `l'Ukraine` is also `Ukraine`.
+const ELIDED: [&str; 22] = [
+    "c", "d", "j", "l", "m", "n", "s", "t", "qu", "un", "dell", "nell", "all", "dall", "sull", "coll", "quell",
+    "quest", "lorsqu", "puisqu", "jusqu", "quelqu",
+];
+
+/// All terms.
+#[derive(Debug, Default)]
+pub(super) struct Lexicon {
+    terms: Vec<TermInfo>,
+    exact: FastMap<Box<str>, TermId>,
+    prefixes: FastMap<Box<str>, TermId>,
+    /// Bit n: some prefix that starts with these two bytes is n bytes long.
+    prefix_lengths: FastMap<u16, u128>,
+    stemmed: FastMap<Box<str>, TermId>,
+    stems: [FastMap<Box<str>, Vec<TermId>>; stem::COUNT],
+    stem_starts: HashSet<u16, BuildHasherDefault<WordHasher>>,
+    numbers: Vec<(Bounds, TermId)>,
+}
+
+#[derive(Debug)]
+struct TermInfo {
+    /// How often this is expected in a text, on no particular scale.
+    commonness: u32,
+}
+
+impl Lexicon {
+    /// The term for a word, the same for the same word.
+    pub fn word(&mut self, word: &Word) -> TermId {
+        let folded = fold(&word.text);
+        let key = number_key(&folded).unwrap_or(folded);
+        let known = match word.form {
+            Form::Exact => &self.exact,
+            Form::Prefix => &self.prefixes,
+            Form::Stem => &self.stemmed,
+        };
+        if let Some(term) = known.get(key.as_str()) {
+            return *term;
+        }
+        let term = self.add(commonness(&key, word.form));
+        match word.form {
+            Form::Exact => {
+                self.exact.insert(key.into(), term);
+            }
+            Form::Prefix => {
+                *self.prefix_lengths.entry(start_of(&key)).or_default() |= 1 << key.len().min(127);
+                self.prefixes.insert(key.into(), term);
+            }
+            Form::Stem => {
+                let lower = word.text.to_lowercase();
+                for language in Language::that_write(&lower) {
+                    let stem = language.stem(&lower);
+                    self.stem_starts.insert(start_of(&stem));
+                    self.stems[language.index()].entry(stem.into()).or_default().push(term);
+                }
+                self.stemmed.insert(key.into(), term);
+            }
+        }
+        term
+    }
+
+    /// The term for numbers within bounds.
+    pub fn number(&mut self, bounds: Bounds) -> TermId {
+        if let Some((_, term)) = self.numbers.iter().find(|(known, _)| *known == bounds) {
+            return *term;
+        }
+        let term = self.add(200);
+        self.numbers.push((bounds, term));
+        term
+    }
+
+    fn add(&mut self, commonness: u32) -> TermId {
+        self.terms.push(TermInfo { commonness });
+        (self.terms.len() - 1) as TermId
+    }
+
+    /// How many terms there are.
+    pub fn len(&self) -> usize {
+        self.terms.len()
+    }
+
+    /// How often a term is expected in a text, on no particular scale.
+    pub fn commonness(&self, term: TermId) -> u32 {
+        self.terms[term as usize].commonness
+    }
+
+    /// Calls `found` with every term that a token is. `written` is the token as it stands in the text.
+    pub fn look_up(&self, token: &Token<'_>, written: &str, language: Option<Language>, mut found: impl FnMut(TermId)) {
+        let word = token.folded;
+        if word.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+            return self.look_up_number(word, found);
+        }
+        self.look_up_form(word, &mut found);
+        let inner = inner_form(word);
+        if let Some(inner) = inner {
+            self.look_up_inner(word, inner, &mut found);
+        }
+        let stem_of = inner.unwrap_or(word);
+        if let Some(language) = language
+            && self.stem_starts.contains(&start_of(stem_of))
+        {
+            self.look_up_stem(stem_of, written, language, &mut found);
+        }
+    }
+
+    fn look_up_form(&self, word: &str, found: &mut impl FnMut(TermId)) {
+        if let Some(term) = self.exact.get(word) {
+            found(*term);
+        }
+        if word.len() < 2 {
+            return;
+        }
+        let mut lengths = self.prefix_lengths.get(&start_of(word)).copied().unwrap_or(0);
+        while lengths != 0 {
+            let length = lengths.trailing_zeros() as usize;
+            lengths &= lengths - 1;
+            if let Some(term) = word.get(..length).and_then(|start| self.prefixes.get(start)) {
+                found(*term);
+            }
+        }
+    }
+
+    /// `Ukraine's` is `Ukraine`; prefixes were found with the whole word unless the tail is meant.
+    fn look_up_inner(&self, word: &str, inner: &str, found: &mut impl FnMut(TermId)) {
+        if word.starts_with(inner) {
+            if let Some(term) = self.exact.get(inner) {
+                found(*term);
+            }
+        } else {
+            self.look_up_form(inner, found);
+        }
+    }
+
+    fn look_up_stem(&self, folded: &str, written: &str, language: Language, found: &mut impl FnMut(TermId)) {
+        let stems = &self.stems[language.index()];
+        if stems.is_empty() {
+            return;
+        }
+        // Stemmers need the accents that folding takes away.
+        let stem = if written.is_ascii() {
+            language.stem(folded)
+        } else {
+            let lower = written.to_lowercase().replace('\u{2019}', "'");
+            language.stem(inner_form(&lower).unwrap_or(&lower))
+        };
+        for term in stems.get(stem.as_str()).into_iter().flatten() {
+            found(*term);
+        }
+    }
+
+    fn look_up_number(&self, word: &str, mut found: impl FnMut(TermId)) {
+        let key = number_key(word);
+        let plain = key.as_deref().unwrap_or(word);
+        self.look_up_form(plain, &mut found);
+        if self.numbers.is_empty() {
+            return;
+        }
+        if let Ok(number) = plain.parse::<f64>() {
+            for (bounds, term) in &self.numbers {
+                if bounds.hold(number) {
+                    found(*term);
+                }
+            }
+        }
+    }
+}
+
+/// The word inside `Ukraine's` or `l'Ukraine`.
+fn inner_form(word: &str) -> Option<&str> {
+    let (head, tail) = word.split_once('\'')?;
+    if tail == "s" || tail.is_empty() {
+        Some(head)
+    } else if ELIDED.contains(&head) {
+        Some(tail)
+    } else {
+        None
+    }
+}
+
+/// `26,000`, `26.000` and `26'000` are 26000; a comma that is no thousands mark is a decimal point.
+fn number_key(word: &str) -> Option<String> {
+    let separator = |c: char| matches!(c, ',' | '.' | '\'');
+    if !word.contains(separator) || !word.chars().all(|c| c.is_ascii_digit() || separator(c)) {
+        return None;
+    }
+    let mut groups = word.split(separator);
+    let first = groups.next().unwrap_or_default().len();
+    if (1..=3).contains(&first) && groups.all(|group| group.len() == 3) {
+        return Some(word.replace(separator, ""));
+    }
+    word.contains(',').then(|| word.replace(',', "."))
+}
+
+fn start_of(word: &str) -> u16 {
+    let bytes = word.as_bytes();
+    u16::from_le_bytes([bytes.first().copied().unwrap_or(0), bytes.get(1).copied().unwrap_or(0)])
+}
+
+/// Short words are common, long ones rare; a guess that only steers which term a rule waits for.
+fn commonness(word: &str, form: Form) -> u32 {
+    let letters = word.chars().count().min(12) as u32;
+    let base = 1200 / (1 + letters * letters);
+    match form {
+        Form::Exact => base + 1,
+        Form::Stem => base * 2 + 2,
+        Form::Prefix => base * 4 + 4,
+    }
+}
+
+/// Multiply-and-rotate over eight bytes at a time. Rules are the operator's own, so no attacker picks
+/// the keys; tokens of documents are only looked up.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct WordHasher(u64);
+
+impl WordHasher {
+    fn mix(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+impl Hasher for WordHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut chunks = bytes.chunks_exact(8);
+        for chunk in &mut chunks {
+            self.mix(u64::from_le_bytes(chunk.try_into().expect("invariant: eight bytes")));
+        }
+        let rest = chunks.remainder();
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            self.mix(u64::from_le_bytes(last));
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.mix(u64::from(value));
+    }
+
+    fn write_u16(&mut self, value: u16) {
+        self.mix(u64::from(value));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.mix(u64::from(value));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
+/// The folded keys that a word of a query and a token of a text are compared by, for the reference matcher.
+#[cfg(test)]
+pub(super) fn forms_of(folded: &str) -> Vec<String> {
+    let mut forms = vec![number_key(folded).unwrap_or_else(|| folded.to_owned())];
+    if !folded.starts_with(|c: char| c.is_ascii_digit()) {
+        forms.extend(inner_form(folded).map(str::to_owned));
+    }
+    forms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Lang;
+    use crate::text::tokens::Tokens;
+
+    fn word(text: &str, form: Form) -> Word {
+        Word { text: text.to_owned(), form }
+    }
+
+    fn found(lexicon: &Lexicon, text: &str, lang: &str) -> Vec<TermId> {
+        let mut terms = Vec::new();
+        for token in Tokens::of(text).iter() {
+            lexicon
+                .look_up(&token, &text[token.start..token.end], Language::of(Lang::from_tag(lang)), |t| terms.push(t));
+        }
+        terms.sort_unstable();
+        terms
+    }
+
+    #[test]
+    fn look_up_finds_each_form_of_a_word() {
+        let mut lexicon = Lexicon::default();
+        let exact = lexicon.word(&word("Ukraine", Form::Exact));
+        let prefix = lexicon.word(&word("sanction", Form::Prefix));
+        let stem = lexicon.word(&word("guarantee", Form::Stem));
+        assert_eq!(lexicon.word(&word("UKRAINE", Form::Exact)), exact);
+        assert_eq!(found(&lexicon, "Ukraine’s sanctioned", "en"), [exact, prefix]);
+        assert_eq!(found(&lexicon, "l'Ukraine garantit", "fr"), [exact]);
+        assert_eq!(found(&lexicon, "guaranteed guarantees", "en"), [stem, stem]);
+        assert_eq!(found(&lexicon, "Ukrainian sanct", "en"), []);
+    }
+
+    #[test]
+    fn look_up_numbers_whatever_the_thousands_mark() {
+        let mut lexicon = Lexicon::default();
+        let exact = lexicon.word(&word("26000", Form::Exact));
+        let range = lexicon.number(Bounds { from: Some(20_000), to: Some(30_000) });
+        for text in ["26,000", "26.000", "26'000", "26000"] {
+            assert_eq!(found(&lexicon, text, "en"), [exact, range], "{text}");
+        }
+        assert_eq!(found(&lexicon, "26,00 2600", "en"), []);
+    }
+
+    #[test]
+    fn inner_form_takes_possessives_and_elisions_but_no_names() {
+        assert_eq!(inner_form("russia's"), Some("russia"));
+        assert_eq!(inner_form("l'otan"), Some("otan"));
+        assert_eq!(inner_form("o'brien"), None);
+        assert_eq!(inner_form("зв'язок"), None);
+    }
+
+    #[test]
+    fn number_key_tells_thousands_from_decimals() {
+        assert_eq!(number_key("1,234,567").as_deref(), Some("1234567"));
+        assert_eq!(number_key("1,5").as_deref(), Some("1.5"));
+        assert_eq!(number_key("1.5"), None);
+        assert_eq!(number_key("1.5m"), None);
+    }
+}

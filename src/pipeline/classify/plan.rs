@@ -1,0 +1,228 @@
+//! Queries → one graph of nodes that all rules share: equal parts become one node, aliases are resolved,
+//! words become terms. Also says which terms a query waits for, so that a document wakes only the rules
+//! it could match (the presearcher of Luwak). Evaluation is `search`.
+
+use std::collections::HashMap;
+
+use regex::Regex;
+
+use super::lexicon::{Lexicon, TermId};
+use super::pattern;
+use super::query::{Clause, Order, Query, QueryProblem, SourcePattern, closest};
+use super::spans::Fields;
+use crate::model::Lang;
+
+/// A part of some query.
+pub(super) type NodeId = u32;
+
+/// Most terms one rule may wait for before it is cheaper to ask it every time.
+const ANCHORS_MAX: usize = 4096;
+
+/// What a part of a query asks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Node {
+    Term { term: TermId, fields: Fields },
+    Row { terms: Box<[TermId]>, fields: Fields },
+    Near { words: u8, order: Order, left: NodeId, right: NodeId },
+    Apart { words: u8, left: NodeId, right: NodeId },
+    All(Box<[NodeId]>),
+    Any(Box<[NodeId]>),
+    Not(NodeId),
+    Pattern { index: u32, fields: Fields },
+    Source(SourcePattern),
+    Lang(Lang),
+}
+
+/// The graph with its words.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub nodes: Vec<Node>,
+    pub lexicon: Lexicon,
+    pub patterns: Vec<Regex>,
+    /// Whether any query looks into links or tags.
+    pub reads_url: bool,
+    pub reads_tags: bool,
+}
+
+/// Builds a [`Plan`].
+pub(super) struct Planner<'a> {
+    pub plan: Plan,
+    index: HashMap<Node, NodeId>,
+    patterns: HashMap<String, u32>,
+    aliases: &'a HashMap<String, Vec<Query>>,
+    /// `None` while an alias is being resolved: meeting it again is a circle.
+    resolved: HashMap<(String, Fields), Option<NodeId>>,
+    anchors: HashMap<NodeId, Option<Anchors>>,
+}
+
+/// Terms of which at least one occurs wherever the query matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Anchors {
+    pub terms: Vec<TermId>,
+    cost: u64,
+}
+
+impl<'a> Planner<'a> {
+    pub fn new(aliases: &'a HashMap<String, Vec<Query>>) -> Self {
+        Self {
+            plan: Plan::default(),
+            index: HashMap::new(),
+            patterns: HashMap::new(),
+            aliases,
+            resolved: HashMap::new(),
+            anchors: HashMap::new(),
+        }
+    }
+
+    /// Adds a query.
+    ///
+    /// # Errors
+    /// An unknown or circular alias.
+    pub fn add(&mut self, query: &Query) -> Result<NodeId, QueryProblem> {
+        self.node(query, Fields::TEXT)
+    }
+
+    fn node(&mut self, query: &Query, fields: Fields) -> Result<NodeId, QueryProblem> {
+        let node = match &query.clause {
+            Clause::Word(word) => Node::Term { term: self.plan.lexicon.word(word), fields },
+            Clause::Phrase(words) => {
+                Node::Row { terms: words.iter().map(|word| self.plan.lexicon.word(word)).collect(), fields }
+            }
+            Clause::Number(bounds) => Node::Term { term: self.plan.lexicon.number(*bounds), fields },
+            Clause::Alias(name) => return self.alias(name, query, fields),
+            Clause::Regex(text) => Node::Pattern { index: self.pattern(text, query)?, fields },
+            Clause::Source(pattern) => Node::Source(pattern.clone()),
+            Clause::Lang(code) => Node::Lang(
+                Lang::from_tag(code)
+                    .ok_or_else(|| QueryProblem::new(query.span.clone(), format!("`{code}` is not a language code")))?,
+            ),
+            Clause::In(field, inner) => {
+                self.plan.reads_url |= *field == crate::model::Field::Url;
+                self.plan.reads_tags |= *field == crate::model::Field::Tag;
+                return self.node(inner, Fields::only(*field));
+            }
+            Clause::Near { words, order, left, right } => Node::Near {
+                words: *words,
+                order: *order,
+                left: self.node(left, fields)?,
+                right: self.node(right, fields)?,
+            },
+            Clause::Apart { words, left, right } => {
+                Node::Apart { words: *words, left: self.node(left, fields)?, right: self.node(right, fields)? }
+            }
+            Clause::And(parts) => Node::All(self.parts(parts, fields)?),
+            Clause::Or(parts) => Node::Any(self.parts(parts, fields)?),
+            Clause::Not(inner) => Node::Not(self.node(inner, fields)?),
+        };
+        Ok(self.intern(node))
+    }
+
+    fn parts(&mut self, parts: &[Query], fields: Fields) -> Result<Box<[NodeId]>, QueryProblem> {
+        parts.iter().map(|part| self.node(part, fields)).collect()
+    }
+
+    fn intern(&mut self, node: Node) -> NodeId {
+        if let Some(id) = self.index.get(&node) {
+            return *id;
+        }
+        let id = self.plan.nodes.len() as NodeId;
+        self.plan.nodes.push(node.clone());
+        self.index.insert(node, id);
+        id
+    }
+
+    fn alias(&mut self, name: &str, query: &Query, fields: Fields) -> Result<NodeId, QueryProblem> {
+        let key = (name.to_owned(), fields);
+        match self.resolved.get(&key) {
+            Some(Some(id)) => return Ok(*id),
+            Some(None) => {
+                return Err(QueryProblem::new(query.span.clone(), format!("alias `@{name}` contains itself")));
+            }
+            None => {}
+        }
+        let Some(forms) = self.aliases.get(name) else {
+            let problem = QueryProblem::new(query.span.clone(), format!("there is no alias `@{name}`"));
+            return Err(match closest(name, self.aliases.keys().map(String::as_str)) {
+                Some(near) => problem.hint(format!("did you mean `@{near}`?")),
+                None => problem.hint(format!("add `[[aliases]]` with `name = \"{name}\"`")),
+            });
+        };
+        self.resolved.insert(key.clone(), None);
+        let ids = forms
+            .iter()
+            .map(|form| self.node(form, fields).map_err(|inner| QueryProblem { span: query.span.clone(), ..inner }))
+            .collect::<Result<Vec<_>, _>>();
+        let ids = match ids {
+            Ok(ids) => ids,
+            Err(problem) => {
+                self.resolved.remove(&key);
+                return Err(problem);
+            }
+        };
+        let id = self.intern(Node::Any(ids.into()));
+        self.resolved.insert(key, Some(id));
+        Ok(id)
+    }
+
+    fn pattern(&mut self, text: &str, query: &Query) -> Result<u32, QueryProblem> {
+        if let Some(index) = self.patterns.get(text) {
+            return Ok(*index);
+        }
+        let regex = pattern::compile(text)
+            .map_err(|problem| QueryProblem::new(query.span.clone(), problem.message).hint(problem.hint))?;
+        let index = self.plan.patterns.len() as u32;
+        self.plan.patterns.push(regex);
+        self.patterns.insert(text.to_owned(), index);
+        Ok(index)
+    }
+
+    /// What a query waits for; `None`: it must be asked for every document.
+    pub fn anchors(&mut self, node: NodeId) -> Option<Anchors> {
+        if let Some(known) = self.anchors.get(&node) {
+            return known.clone();
+        }
+        let found = match self.plan.nodes[node as usize].clone() {
+            Node::Term { term, .. } => Some(self.single(term)),
+            Node::Row { terms, .. } => terms.iter().map(|term| self.single(*term)).min_by_key(|anchors| anchors.cost),
+            Node::Near { left, right, .. } => cheapest([self.anchors(left), self.anchors(right)]),
+            Node::Apart { left, .. } => self.anchors(left),
+            Node::All(parts) => cheapest(parts.iter().map(|part| self.anchors(*part)).collect::<Vec<_>>()),
+            Node::Any(parts) => self.any_anchors(&parts),
+            Node::Not(_) | Node::Pattern { .. } | Node::Source(_) | Node::Lang(_) => None,
+        };
+        self.anchors.insert(node, found.clone());
+        found
+    }
+
+    fn single(&self, term: TermId) -> Anchors {
+        Anchors { terms: vec![term], cost: u64::from(self.plan.lexicon.commonness(term)) }
+    }
+
+    fn any_anchors(&mut self, parts: &[NodeId]) -> Option<Anchors> {
+        let mut all = Anchors { terms: Vec::new(), cost: 0 };
+        for part in parts {
+            let anchors = self.anchors(*part)?;
+            all.cost += anchors.cost;
+            all.terms.extend(anchors.terms);
+        }
+        all.terms.sort_unstable();
+        all.terms.dedup();
+        (all.terms.len() <= ANCHORS_MAX).then_some(all)
+    }
+}
+
+fn cheapest(anchors: impl IntoIterator<Item = Option<Anchors>>) -> Option<Anchors> {
+    anchors.into_iter().flatten().min_by_key(|anchors| anchors.cost)
+}
+
+impl Plan {
+    /// Whether a query can hold for a document that has none of its words: such a match has nothing to show.
+    pub fn holds_without_words(&self, node: NodeId) -> bool {
+        match &self.nodes[node as usize] {
+            Node::Not(_) => true,
+            Node::All(parts) => parts.iter().all(|part| self.holds_without_words(*part)),
+            Node::Any(parts) => parts.iter().any(|part| self.holds_without_words(*part)),
+            _ => false,
+        }
+    }
+}

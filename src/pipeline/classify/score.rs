@@ -1,0 +1,123 @@
+//! Places of a rule's hits → its points. One rule counts once, at its best place, plus a bounded bonus
+//! for coming up again elsewhere; a hit far down a long text counts less. Nothing depends on the
+//! length of the text, so words added behind the last hit never change a score. `docs/topics.md`
+//! states the formula.
+
+use super::search::Hit;
+use crate::model::{Field, Score};
+
+/// Words of the text that count as its lead.
+pub const LEAD_WORDS: usize = 80;
+/// Words behind the lead after which a hit is worth half.
+pub const HALF_WORTH_WORDS: usize = 400;
+/// Words between two hits that make them two passages rather than one.
+pub const PASSAGE_WORDS: usize = 25;
+
+/// The factors of a topic.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Boosts {
+    pub title: f64,
+    pub lead: f64,
+    pub repeat: f64,
+}
+
+/// What a rule's hits are worth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Worth {
+    /// Factor of the best place.
+    pub place: f64,
+    /// Passages in which the rule hits.
+    pub passages: usize,
+    /// Factor for the passages.
+    pub repeat: f64,
+}
+
+impl Worth {
+    /// The worth of a rule, from the hits of each of its parts that must all hold: the part that is
+    /// worst placed and comes up least decides.
+    pub fn of(parts: &[Vec<Hit>], boosts: Boosts) -> Self {
+        let place = parts.iter().map(|hits| best_place(hits, boosts)).fold(f64::INFINITY, f64::min);
+        let passages = parts.iter().map(|hits| passages(hits)).min().unwrap_or(0).max(1);
+        let place = if place.is_finite() { place } else { 1.0 };
+        Self { place, passages, repeat: repeat(passages, boosts.repeat) }
+    }
+
+    /// Points for a rule of this weight.
+    pub fn points(self, weight: f64) -> Score {
+        Score::from_f64(weight * self.place * self.repeat)
+    }
+}
+
+fn best_place(hits: &[Hit], boosts: Boosts) -> f64 {
+    hits.iter().map(|hit| place(hit, boosts)).fold(0.0, f64::max)
+}
+
+/// Factor for one place.
+pub(super) fn place(hit: &Hit, boosts: Boosts) -> f64 {
+    match hit.field {
+        Field::Title => boosts.title,
+        Field::Body if hit.word < LEAD_WORDS => boosts.lead,
+        Field::Body => {
+            let depth = (hit.word - LEAD_WORDS) as f64;
+            HALF_WORTH_WORDS as f64 / (HALF_WORTH_WORDS as f64 + depth)
+        }
+        Field::Url | Field::Tag | Field::Source | Field::Lang => 1.0,
+    }
+}
+
+/// 1, then nearer and nearer to `1 + bonus`: each further passage adds half of what the one before added.
+fn repeat(passages: usize, bonus: f64) -> f64 {
+    let further = i32::try_from(passages.saturating_sub(1)).unwrap_or(i32::MAX);
+    1.0 + bonus * (1.0 - 0.5f64.powi(further))
+}
+
+/// How many hits stand well apart, field by field.
+fn passages(hits: &[Hit]) -> usize {
+    let mut sorted: Vec<&Hit> = hits.iter().collect();
+    sorted.sort_unstable();
+    let mut count = 0;
+    let mut last: Option<&Hit> = None;
+    for hit in sorted {
+        if last.is_none_or(|last| last.field != hit.field || hit.word - last.word > PASSAGE_WORDS) {
+            count += 1;
+            last = Some(hit);
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOSTS: Boosts = Boosts { title: 2.0, lead: 1.5, repeat: 0.5 };
+
+    fn hit(field: Field, word: usize) -> Hit {
+        Hit { field, word, start: 0, end: 1 }
+    }
+
+    #[test]
+    fn place_title_and_lead_count_more_and_depth_less() {
+        assert!((place(&hit(Field::Title, 3), BOOSTS) - 2.0).abs() < 1e-9);
+        assert!((place(&hit(Field::Body, LEAD_WORDS - 1), BOOSTS) - 1.5).abs() < 1e-9);
+        assert!((place(&hit(Field::Body, LEAD_WORDS), BOOSTS) - 1.0).abs() < 1e-9);
+        assert!((place(&hit(Field::Body, LEAD_WORDS + HALF_WORTH_WORDS), BOOSTS) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn repeats_in_one_passage_count_once_and_the_bonus_is_bounded() {
+        let same: Vec<Hit> = (0..20).map(|word| hit(Field::Body, 100 + word)).collect();
+        assert_eq!(passages(&same), 1);
+        let spread: Vec<Hit> = (0..50).map(|n| hit(Field::Body, 100 + n * 40)).collect();
+        assert_eq!(passages(&spread), 50);
+        let worth = Worth::of(&[spread], BOOSTS);
+        assert!(worth.repeat > 1.49 && worth.repeat <= 1.5);
+        assert_eq!(Worth::of(&[same], BOOSTS).points(4.0), Score::from_f64(4.0));
+    }
+
+    #[test]
+    fn worth_of_and_is_that_of_its_weakest_part() {
+        let parts = [vec![hit(Field::Title, 0)], vec![hit(Field::Body, 10)]];
+        assert!((Worth::of(&parts, BOOSTS).place - 1.5).abs() < 1e-9);
+    }
+}

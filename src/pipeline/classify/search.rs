@@ -1,0 +1,281 @@
+//! One document against the plan: reads its words once, then answers whether a node holds and where.
+//! Lives as long as one call; keeps nothing between documents.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::rc::Rc;
+
+use super::Document;
+use super::lexicon::{TermId, WordHasher};
+use super::pattern;
+use super::plan::{Node, NodeId, Plan};
+use super::spans::{self, Fields, Span, WORDS_MAX};
+use super::stem::Language;
+use crate::model::Field;
+use crate::text::tokens::Tokens;
+
+/// Most places of one expression in one field that are looked at.
+const PATTERN_HITS_MAX: usize = 64;
+/// Distance between tags, so that no `NEAR` reaches from one into the next, and most words read of them.
+const TAG_GAP_WORDS: usize = 1000;
+
+/// A place where a rule hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hit {
+    pub field: Field,
+    /// Number of the first word in the field.
+    pub word: usize,
+    /// Bytes in the field; in the tags' case, of the tags joined by a line break each.
+    pub start: usize,
+    pub end: usize,
+}
+
+/// A text of the document with its words.
+struct Part<'a> {
+    field: Field,
+    text: &'a str,
+    words: &'a Tokens,
+}
+
+/// Link and tags as texts with words, made only where a rule asks for them.
+pub(super) struct Extras {
+    url: Option<(String, Tokens)>,
+    tags: Option<(String, Tokens)>,
+}
+
+impl Extras {
+    pub fn of(plan: &Plan, document: &Document<'_>) -> Self {
+        let url = document.url.filter(|_| plan.reads_url).map(|url| {
+            // Words of a link stand between any signs: `bbc.com` is two.
+            let text = url.replace(|c: char| !c.is_alphanumeric() && c.len_utf8() == 1, " ");
+            let words = Tokens::of(&text);
+            (text, words)
+        });
+        let tags = (plan.reads_tags && !document.tags.is_empty()).then(|| {
+            let text = document.tags.join("\n");
+            let words = Tokens::of(&text);
+            (text, words)
+        });
+        Self { url, tags }
+    }
+
+    /// The tags as one text.
+    pub fn tags_text(&self) -> &str {
+        self.tags.as_ref().map_or("", |(text, _)| text)
+    }
+}
+
+/// A document ready to be asked.
+pub(super) struct Search<'a> {
+    plan: &'a Plan,
+    document: &'a Document<'a>,
+    extras: &'a Extras,
+    /// Term in the upper half, position in the lower; sorted.
+    found: Vec<u64>,
+    present: Vec<u64>,
+    memo: HashMap<NodeId, Rc<[Span]>, BuildHasherDefault<WordHasher>>,
+}
+
+impl<'a> Search<'a> {
+    pub fn new(plan: &'a Plan, document: &'a Document<'a>, extras: &'a Extras) -> Self {
+        let mut search = Self {
+            plan,
+            document,
+            extras,
+            found: Vec::with_capacity(256),
+            present: vec![0; plan.lexicon.len().div_ceil(64)],
+            memo: HashMap::default(),
+        };
+        let language = Language::of(document.lang);
+        for field in [Field::Title, Field::Body, Field::Url, Field::Tag] {
+            search.read(field, language);
+        }
+        search.found.sort_unstable();
+        search.found.dedup();
+        search
+    }
+
+    fn part(&self, field: Field) -> Option<Part<'a>> {
+        let (text, words) = match field {
+            Field::Title => (self.document.title, self.document.title_words),
+            Field::Body => (self.document.text, self.document.text_words),
+            Field::Url => self.extras.url.as_ref().map(|(text, words)| (text.as_str(), words))?,
+            Field::Tag => self.extras.tags.as_ref().map(|(text, words)| (text.as_str(), words))?,
+            Field::Source | Field::Lang => return None,
+        };
+        Some(Part { field, text, words })
+    }
+
+    fn read(&mut self, field: Field, language: Option<Language>) {
+        let Some(part) = self.part(field) else { return };
+        let mut tag = 0;
+        let mut last_end = 0;
+        let words_max = if field == Field::Tag { TAG_GAP_WORDS } else { WORDS_MAX };
+        for (index, token) in part.words.iter().enumerate().take(words_max) {
+            if field == Field::Tag {
+                tag += part.text[last_end..token.start].matches('\n').count();
+                last_end = token.end;
+            }
+            let at = u64::from(spans::position(field, index + tag * TAG_GAP_WORDS));
+            let written = &part.text[token.start..token.end];
+            self.plan.lexicon.look_up(&token, written, language, |term| {
+                self.found.push(u64::from(term) << 32 | at);
+                self.present[(term / 64) as usize] |= 1 << (term % 64);
+            });
+        }
+    }
+
+    /// Terms that occur, each once, in order.
+    pub fn terms(&self) -> impl Iterator<Item = TermId> + '_ {
+        self.found.chunk_by(|a, b| a >> 32 == b >> 32).map(|chunk| (chunk[0] >> 32) as TermId)
+    }
+
+    fn is_present(&self, term: TermId) -> bool {
+        self.present[(term / 64) as usize] & (1 << (term % 64)) != 0
+    }
+
+    fn positions(&self, term: TermId, fields: Fields) -> impl Iterator<Item = u32> + '_ {
+        let first = u64::from(term) << 32;
+        let start =
+            if self.is_present(term) { self.found.partition_point(|&hit| hit < first) } else { self.found.len() };
+        self.found[start..]
+            .iter()
+            .take_while(move |&&hit| hit >> 32 == u64::from(term))
+            .map(|&hit| hit as u32)
+            .filter(move |&at| fields.hold(at))
+    }
+
+    /// Whether a node holds for this document.
+    pub fn holds(&mut self, id: NodeId) -> bool {
+        let plan = self.plan;
+        match &plan.nodes[id as usize] {
+            Node::Term { term, fields } => self.is_present(*term) && self.positions(*term, *fields).next().is_some(),
+            Node::Row { .. } | Node::Near { .. } | Node::Apart { .. } => self.could(id) && !self.spans(id).is_empty(),
+            Node::All(parts) => {
+                parts.iter().all(|part| self.could(*part)) && parts.iter().all(|part| self.holds(*part))
+            }
+            Node::Any(parts) => parts.iter().any(|part| self.holds(*part)),
+            Node::Not(inner) => !self.holds(*inner),
+            Node::Pattern { index, fields } => self.pattern_hits(*index, *fields, 1).next().is_some(),
+            Node::Source(pattern) => pattern.holds(self.document.source.as_str()),
+            Node::Lang(lang) => self.document.lang == Some(*lang),
+        }
+    }
+
+    /// Whether the words of a node occur at all: a cheap check before positions are compared.
+    fn could(&self, id: NodeId) -> bool {
+        match &self.plan.nodes[id as usize] {
+            Node::Term { term, .. } => self.is_present(*term),
+            Node::Row { terms, .. } => terms.iter().all(|term| self.is_present(*term)),
+            Node::Near { left, right, .. } => self.could(*left) && self.could(*right),
+            Node::Apart { left, .. } => self.could(*left),
+            Node::All(parts) => parts.iter().all(|part| self.could(*part)),
+            Node::Any(parts) => parts.iter().any(|part| self.could(*part)),
+            Node::Not(_) | Node::Pattern { .. } | Node::Source(_) | Node::Lang(_) => true,
+        }
+    }
+
+    /// Where a node with a place holds; empty for the others.
+    fn spans(&mut self, id: NodeId) -> Rc<[Span]> {
+        if let Some(known) = self.memo.get(&id) {
+            return Rc::clone(known);
+        }
+        let plan = self.plan;
+        let spans: Vec<Span> = match &plan.nodes[id as usize] {
+            Node::Term { term, fields } => {
+                self.positions(*term, *fields).map(|start| Span { start, end: start + 1 }).collect()
+            }
+            Node::Row { terms, fields } => {
+                let positions: Vec<Vec<u32>> =
+                    terms.iter().map(|term| self.positions(*term, *fields).collect()).collect();
+                spans::row(&positions)
+            }
+            Node::Near { words, order, left, right } => {
+                let (left, right) = (self.spans(*left), self.spans(*right));
+                spans::near(&left, &right, *words, *order)
+            }
+            Node::Apart { words, left, right } => {
+                let (left, right) = (self.spans(*left), self.spans(*right));
+                spans::apart(&left, &right, *words)
+            }
+            Node::Any(parts) => {
+                let mut all = Vec::new();
+                for part in parts {
+                    if self.could(*part) {
+                        all.extend_from_slice(&self.spans(*part));
+                    }
+                }
+                spans::minimal(all)
+            }
+            Node::All(_) | Node::Not(_) | Node::Pattern { .. } | Node::Source(_) | Node::Lang(_) => Vec::new(),
+        };
+        let spans: Rc<[Span]> = spans.into();
+        self.memo.insert(id, Rc::clone(&spans));
+        spans
+    }
+
+    fn pattern_hits(&self, index: u32, fields: Fields, hits_max: usize) -> impl Iterator<Item = Hit> + '_ {
+        let regex = &self.plan.patterns[index as usize];
+        [Field::Title, Field::Body, Field::Url, Field::Tag]
+            .into_iter()
+            .filter(move |field| fields.has(*field))
+            .filter_map(|field| self.part(field))
+            .flat_map(move |part| {
+                let text = &part.text[..part.text.floor_char_boundary(pattern::TEXT_BYTES_MAX)];
+                regex.find_iter(text).take(hits_max).map(move |found| Hit {
+                    field: part.field,
+                    word: part.words.word_at(found.start()),
+                    start: found.start(),
+                    end: found.end(),
+                })
+            })
+    }
+
+    /// Where a node holds, one list per part that must hold: for `AND` each side, else one.
+    pub fn hits(&mut self, id: NodeId) -> Vec<Vec<Hit>> {
+        let plan = self.plan;
+        match &plan.nodes[id as usize] {
+            Node::All(parts) => parts.iter().flat_map(|part| self.hits(*part)).collect(),
+            Node::Any(parts) => {
+                let mut lists: Vec<Vec<Vec<Hit>>> = Vec::new();
+                for part in parts {
+                    if self.holds(*part) {
+                        lists.push(self.hits(*part));
+                    }
+                }
+                merge(lists)
+            }
+            Node::Not(_) => Vec::new(),
+            Node::Pattern { index, fields } => vec![self.pattern_hits(*index, *fields, PATTERN_HITS_MAX).collect()],
+            Node::Source(_) => {
+                vec![vec![Hit { field: Field::Source, word: 0, start: 0, end: self.document.source.as_str().len() }]]
+            }
+            Node::Lang(lang) => vec![vec![Hit { field: Field::Lang, word: 0, start: 0, end: lang.as_str().len() }]],
+            Node::Term { .. } | Node::Row { .. } | Node::Near { .. } | Node::Apart { .. } => {
+                let spans = self.spans(id);
+                vec![spans.iter().filter_map(|span| self.hit(*span)).collect()]
+            }
+        }
+    }
+
+    fn hit(&self, span: Span) -> Option<Hit> {
+        let (field, word) = spans::place(span.start);
+        let part = self.part(field)?;
+        let index = if field == Field::Tag { word % TAG_GAP_WORDS } else { word };
+        let words = (span.end - span.start) as usize;
+        let first = part.words.get(index)?;
+        let last = part.words.get(index + words - 1)?;
+        Some(Hit { field, word: index, start: first.start, end: last.end })
+    }
+}
+
+/// Alternatives that hold side by side add up where they are single lists; else the first one stands.
+fn merge(mut lists: Vec<Vec<Vec<Hit>>>) -> Vec<Vec<Hit>> {
+    if lists.iter().all(|list| list.len() <= 1) {
+        let mut hits: Vec<Hit> = lists.into_iter().flatten().flatten().collect();
+        hits.sort_unstable();
+        hits.dedup();
+        return vec![hits];
+    }
+    if lists.is_empty() { Vec::new() } else { lists.swap_remove(0) }
+}
