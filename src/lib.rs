@@ -23,3 +23,5 @@ pub mod ingest;
 pub mod store;
 
 pub mod deliver;
+
+pub mod cli;

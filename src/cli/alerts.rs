@@ -44,7 +44,8 @@ pub fn run(args: &AlertsArgs, context: &Context) -> Result<(), CliError> {
     if Output::of(args.json) == Output::Json {
         return Ok(output::lines(&alerts)?);
     }
-    let mut table = Table::new(&["#", "RAISED (UTC)", "SEVERITY", "TOPIC", "REASON", "SCORE", "OUTLETS", "ID", "TITLE"]);
+    let mut table =
+        Table::new(&["#", "RAISED (UTC)", "SEVERITY", "TOPIC", "REASON", "SCORE", "OUTLETS", "ID", "TITLE"]);
     for alert in &alerts {
         let payload: serde_json::Value = serde_json::from_str(alert.payload.get()).unwrap_or_default();
         table.row([

@@ -89,7 +89,9 @@ impl From<StoreError> for CliError {
         };
         let hint = match &error {
             StoreError::Missing { .. } => Some("start `wirewatch run` once, or name the right config with --config"),
-            StoreError::Held { .. } => Some("one instance per state directory; `wirewatch status` shows the one that runs"),
+            StoreError::Held { .. } => {
+                Some("one instance per state directory; `wirewatch status` shows the one that runs")
+            }
             StoreError::Busy { .. } => Some("close other programs that have the database open"),
             _ => None,
         };

@@ -60,6 +60,34 @@ pub fn main() -> ExitCode {
     }
 }
 
+impl Context {
+    /// The store, for reading beside a running daemon.
+    fn read_store(&self) -> Result<Store, CliError> {
+        let _ = &self.config;
+        Ok(Store::open(std::path::Path::new("state"), Access::Read)?)
+    }
+}
+
+/// Reads `--since`: an age (`90m`, `2h`, `7d`) or an RFC 3339 time.
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(at) = Timestamp::parse(text) {
+        return Ok(Since::Moment(at));
+    }
+    let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => 0,
+    };
+    match number.parse::<u32>() {
+        Ok(number) if seconds > 0 => Ok(Since::Age(Duration::from_secs(u64::from(number) * seconds))),
+        _ => Err("use an age such as 90m, 2h, 7d, or a time such as 2025-03-17T00:00:00Z".to_owned()),
+    }
+}
+
 /// A point in time as people give it: an age or a moment.
 #[derive(Debug, Clone, Copy)]
 pub enum Since {

@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(found(&lexicon, "Ukraine’s sanctioned", "en"), [exact, prefix]);
         assert_eq!(found(&lexicon, "l'Ukraine garantit", "fr"), [exact]);
         assert_eq!(found(&lexicon, "guaranteed guarantees", "en"), [stem, stem]);
-        assert_eq!(found(&lexicon, "Ukrainian sanct", "en"), []);
+        assert!(found(&lexicon, "Ukrainian sanct", "en").is_empty());
     }
 
     #[test]
@@ -316,7 +316,7 @@ mod tests {
         for text in ["26,000", "26.000", "26'000", "26000"] {
             assert_eq!(found(&lexicon, text, "en"), [exact, range], "{text}");
         }
-        assert_eq!(found(&lexicon, "26,00 2600", "en"), []);
+        assert!(found(&lexicon, "26,00 2600", "en").is_empty());
     }
 
     #[test]
