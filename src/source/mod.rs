@@ -3,6 +3,7 @@
 //! is news; the next stage is `ingest`.
 
 pub mod feed;
+pub mod parser;
 pub mod seed;
 
 use std::time::Duration;

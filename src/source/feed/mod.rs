@@ -1,9 +1,21 @@
 //! Feeds: `schedule` says when, `fetch` brings bytes, `scan` refuses what would hurt a parser,
 //! `parse` makes raw items with keys of our own, `poll` is the one task that drives them.
 
+mod entry;
 pub mod fetch;
+mod finish;
 pub mod freshness;
+mod hints;
+mod json_feed;
+mod key;
+mod lenient;
+mod names;
+pub mod parse;
+mod repair;
+mod scan;
 pub mod schedule;
+mod sniff;
+mod upstream;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +41,21 @@ pub enum Trust {
     Guid,
     /// Its link, for feeds that make up guids.
     Link,
+}
+
+/// What `parse` must know beside the bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct FeedContext<'a> {
+    /// Where the document came from, after redirects: relative links stand against it.
+    pub base_url: Option<&'a str>,
+    /// `Content-Type` of the answer; only its charset counts.
+    pub content_type: Option<&'a str>,
+    /// What identifies an item.
+    pub trust: Trust,
+    /// The caps.
+    pub limits: &'a crate::source::Limits,
+    /// When the document arrived.
+    pub received: crate::model::Timestamp,
 }
 
 /// One `[[feeds]]` entry, checked.

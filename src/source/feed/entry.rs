@@ -1,0 +1,158 @@
+//! What every reader of this stage makes of a document: [`Parts`] of [`Entry`]s, one shape for
+//! feed-rs, our own XML reader and JSON Feed. `finish` turns them into raw items, `key` names them.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use url::Url;
+
+use crate::model::{Dated, Markup, RawText};
+
+/// A document as one of the readers saw it.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub title: Option<RawText>,
+    pub lang: Option<String>,
+    pub authors: Vec<String>,
+    /// The site the feed belongs to: relative links stand against it where there is no other base.
+    pub site: Option<String>,
+    pub entries: Vec<Entry>,
+    /// Items that could not be read.
+    pub lost: u64,
+}
+
+/// One item as one of the readers saw it.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    pub id: Option<String>,
+    /// The id is a link to the item, as far as the feed says.
+    pub id_is_link: bool,
+    pub links: Vec<Link>,
+    pub title: Option<RawText>,
+    pub summary: Option<RawText>,
+    pub content: Option<RawText>,
+    pub authors: Vec<String>,
+    pub published: Option<Dated>,
+    pub updated: Option<Dated>,
+    pub lang: Option<String>,
+    pub tags: Vec<String>,
+}
+
+/// A link of an item, resolved against the base that holds at its place, where there is one.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub href: String,
+    pub role: LinkRole,
+}
+
+/// What a link is to its item, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum LinkRole {
+    /// The publisher's own address behind a counting redirect (`feedburner:origLink`).
+    Original,
+    /// The coverage as a page.
+    Page,
+    /// The coverage in another form.
+    Alternate,
+    /// A page the item is about (JSON Feed's `external_url`).
+    External,
+    /// Comments, enclosures, the entry's own document: no place to read it.
+    Other,
+}
+
+impl LinkRole {
+    /// From an Atom link's `rel` and `type`.
+    pub(super) fn of_atom(rel: Option<&str>, media_type: Option<&str>) -> Self {
+        let page = media_type.is_none_or(|kind| kind.contains("html"));
+        match rel.map(|rel| rel.trim().rsplit('/').next().unwrap_or_default().to_ascii_lowercase()).as_deref() {
+            None | Some("" | "alternate") => {
+                if page {
+                    Self::Page
+                } else {
+                    Self::Alternate
+                }
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Resolves a link as written; only http and https are links to coverage.
+pub(super) fn web_link(href: &str, base: Option<&Url>) -> Option<String> {
+    let href = href.trim();
+    if href.is_empty() || href.len() > super::finish::URL_BYTES_MAX {
+        return None;
+    }
+    let url = match Url::parse(href) {
+        Ok(url) => url,
+        Err(url::ParseError::RelativeUrlWithoutBase) => base?.join(href).ok()?,
+        Err(_) => return None,
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return None;
+    }
+    // As written where that is whole: the canonical form is made later, from this.
+    let whole = href.starts_with("http") && !href.contains(|c: char| c.is_whitespace() || c.is_control());
+    Some(if whole { href.to_owned() } else { url.into() })
+}
+
+/// A text that says nothing about its markup: HTML if it reads like it.
+pub(super) fn guess_markup(text: String) -> RawText {
+    let markup = if reads_like_html(&text) { Markup::Html } else { Markup::Plain };
+    RawText { markup, text }
+}
+
+/// Whether a text has an end tag, a tag HTML knows, or a character reference. `a < b`, `AT&T` and
+/// `<a.b@c.d>` do not count.
+fn reads_like_html(text: &str) -> bool {
+    static HTML: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?xi) & (?: \#[0-9]{1,7} | \#x[0-9a-f]{1,6} | [a-z][a-z0-9]{1,31} ) ;
+              | < / [a-z][a-z0-9]* \s* >
+              | < (?: a | abbr | article | b | big | blockquote | br | center | cite | code | dd | del | div | dl | dt | em
+                | figure | font | h[1-6] | hr | i | iframe | img | ins | li | mark | object | ol | p | pre | q | s | section
+                | small | span | strike | strong | style | sub | sup | table | tbody | td | th | tr | tt | u | ul | video )
+                (?: \s [^<>]* )? /? >
+              | <!--",
+        )
+        .expect("invariant: the expression is constant")
+    });
+    text.contains(['<', '&']) && HTML.is_match(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guess_markup_sees_tags_and_references_only_where_they_are() {
+        for html in ["a <b>c</b>", "x<br/>", "AT&amp;T", "it&#8217;s", "<img src='a'>", "<A HREF=x>y", "gone</p>"] {
+            assert_eq!(guess_markup(html.to_owned()).markup, Markup::Html, "{html}");
+        }
+        for plain in ["a < b", "AT&T", "R&D; more", "mail <a.b@c.example>", "1 <2> 3", "", "Vec<T> & co"] {
+            assert_eq!(guess_markup(plain.to_owned()).markup, Markup::Plain, "{plain}");
+        }
+    }
+
+    #[test]
+    fn web_link_keeps_http_resolves_relative_and_drops_the_rest() {
+        let base = Url::parse("https://site.example/feeds/all.xml").ok();
+        let resolve = |href| web_link(href, base.as_ref());
+        assert_eq!(resolve(" http://a.example/b?c=1&d#e \n").as_deref(), Some("http://a.example/b?c=1&d#e"));
+        assert_eq!(resolve("/x y").as_deref(), Some("https://site.example/x%20y"));
+        assert_eq!(resolve("//cdn.example/x").as_deref(), Some("https://cdn.example/x"));
+        assert_eq!(resolve("item"), Some("https://site.example/feeds/item".to_owned()));
+        for bad in ["javascript:alert(1)", "mailto:a@b.example", "urn:uuid:1", "file:///etc/passwd", "", "http://"] {
+            assert_eq!(resolve(bad), None, "{bad}");
+        }
+        assert_eq!(web_link("/x", None), None);
+    }
+
+    #[test]
+    fn atom_link_roles_prefer_the_page() {
+        assert_eq!(LinkRole::of_atom(None, None), LinkRole::Page);
+        assert_eq!(LinkRole::of_atom(Some("alternate"), Some("text/html")), LinkRole::Page);
+        assert_eq!(LinkRole::of_atom(Some("alternate"), Some("application/json")), LinkRole::Alternate);
+        assert_eq!(LinkRole::of_atom(Some("self"), None), LinkRole::Other);
+    }
+}

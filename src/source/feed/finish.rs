@@ -1,0 +1,131 @@
+//! The last step of a document: [`Parts`] become raw items with links chosen, authors inherited, caps
+//! applied and keys set. What is cut or left out is counted; the next stage is `ingest`.
+
+use url::Url;
+
+use super::FeedContext;
+use super::entry::{Entry, LinkRole, Parts, web_link};
+use super::key::{self, Candidate};
+use crate::model::{ItemKey, RawItem, RawText, RejectReason, Rejection};
+use crate::source::{Document, Format, PollHints};
+
+/// Longer links are no links to coverage.
+pub(super) const URL_BYTES_MAX: usize = 8 << 10;
+
+/// Headlines are cut here.
+const TITLE_BYTES_MAX: usize = 4 << 10;
+
+/// Names, languages and tags are cut here.
+const WORD_BYTES_MAX: usize = 256;
+
+/// Tags and authors kept per item.
+const WORDS_MAX: usize = 32;
+
+/// What is known of a document beside its parts.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub format: Format,
+    pub encoding: &'static str,
+    pub hints: PollHints,
+    pub warnings: Vec<String>,
+}
+
+/// Makes the document.
+pub(super) fn finish(parts: Parts, known: Known, ctx: &FeedContext<'_>) -> Document {
+    let mut rejected = Vec::new();
+    if parts.lost > 0 {
+        let detail = "items that are cut off or unreadable".to_owned();
+        rejected.push(Rejection { reason: RejectReason::Malformed, detail, count: parts.lost });
+    }
+    let Parts { title, lang, authors, site, mut entries, .. } = parts;
+    let total = entries.len();
+    if total > ctx.limits.items_max {
+        entries.truncate(ctx.limits.items_max);
+        let detail = format!("{total} items in one document, the first {} are taken", ctx.limits.items_max);
+        rejected.push(Rejection {
+            reason: RejectReason::TooManyItems,
+            detail,
+            count: (total - ctx.limits.items_max) as u64,
+        });
+    }
+    let base = ctx.base_url.and_then(|base| Url::parse(base).ok());
+    let base = base.or_else(|| site.and_then(|site| Url::parse(site.trim()).ok()));
+    let mut cut = 0u64;
+    let candidates = entries.into_iter().map(|mut entry| {
+        if entry.authors.is_empty() {
+            entry.authors.clone_from(&authors);
+        }
+        entry.lang = entry.lang.filter(|lang| !lang.trim().is_empty()).or_else(|| lang.clone());
+        candidate(entry, base.as_ref(), ctx.limits.item_text_bytes_max, &mut cut)
+    });
+    let named = key::assign(candidates.collect(), ctx.trust);
+    rejected.extend(named.rejected);
+    let mut warnings = known.warnings;
+    warnings.extend(named.warnings);
+    if cut > 0 {
+        warnings.push(format!("{cut} texts are longer than {} bytes and were cut", ctx.limits.item_text_bytes_max));
+    }
+    Document {
+        format: known.format,
+        encoding: known.encoding,
+        title: title
+            .map(|title| cut_at(title.text.trim(), TITLE_BYTES_MAX).to_owned())
+            .filter(|title| !title.is_empty()),
+        items: named.items,
+        rejected,
+        warnings,
+        hints: known.hints,
+    }
+}
+
+fn candidate(entry: Entry, base: Option<&Url>, text_bytes_max: usize, cut: &mut u64) -> Candidate {
+    let mut item = RawItem::new(ItemKey::new(""));
+    item.url = url(&entry, base);
+    item.title = entry.title.and_then(|title| text(title, TITLE_BYTES_MAX, cut));
+    item.author = Some(words(entry.authors).join(", ")).filter(|author| !author.is_empty());
+    item.published = entry.published;
+    item.updated = entry.updated;
+    item.lang = entry.lang.map(|lang| cut_at(lang.trim(), WORD_BYTES_MAX).to_owned());
+    item.summary = entry.summary.and_then(|summary| text(summary, text_bytes_max, cut));
+    item.content = entry.content.and_then(|content| text(content, text_bytes_max, cut));
+    item.tags = words(entry.tags);
+    Candidate { guid: entry.id, item }
+}
+
+/// The best link; the guid where there is none and the feed does not deny that it is one.
+fn url(entry: &Entry, base: Option<&Url>) -> Option<String> {
+    let best = entry.links.iter().filter(|link| link.role != LinkRole::Other).min_by_key(|link| link.role);
+    best.and_then(|link| web_link(&link.href, base)).or_else(|| {
+        let id = entry.id.as_deref().filter(|_| entry.id_is_link)?;
+        // A bare number resolves against any base, and is no link.
+        let absolute = id.trim_start().starts_with("http") || id.trim_start().starts_with('/');
+        web_link(id, base).filter(|_| absolute)
+    })
+}
+
+fn text(mut raw: RawText, bytes_max: usize, cut: &mut u64) -> Option<RawText> {
+    if raw.text.trim().is_empty() {
+        return None;
+    }
+    if raw.text.len() > bytes_max {
+        raw.text.truncate(raw.text.floor_char_boundary(bytes_max));
+        raw.text.shrink_to_fit();
+        *cut += 1;
+    }
+    Some(raw)
+}
+
+fn words(words: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for word in words {
+        let word = cut_at(word.trim(), WORD_BYTES_MAX);
+        if !word.is_empty() && !kept.iter().any(|known| known == word) && kept.len() < WORDS_MAX {
+            kept.push(word.to_owned());
+        }
+    }
+    kept
+}
+
+fn cut_at(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}

@@ -1,0 +1,100 @@
+//! A document's bytes become a [`Document`]: decode, tell what it is, scan, mend where needed, then
+//! feed-rs, then our own reader where feed-rs does not do. Pure; to be run on a `source::Parser` thread.
+//! Every document either gives items or is refused with a reason; `poll` and the seed directory call it.
+
+use url::Url;
+
+use super::entry::Parts;
+use super::finish::{Known, finish};
+use super::scan::{Quirk, Survey, scan};
+use super::sniff::{Kind, Root, kind};
+use super::{FeedContext, json_feed, lenient, repair, upstream};
+use crate::model::{RejectReason, Rejection};
+use crate::source::{Document, Format, PollHints};
+use crate::text::charset;
+
+pub use super::sniff::sniff;
+
+/// Reads a feed of any format.
+///
+/// # Errors
+/// A [`Rejection`] of the whole document: [`RejectReason::TooLarge`], [`RejectReason::TooDeep`],
+/// [`RejectReason::TooManyAttributes`], [`RejectReason::Empty`], [`RejectReason::HtmlPage`],
+/// [`RejectReason::NotAFeed`], [`RejectReason::NotText`] or [`RejectReason::Malformed`].
+pub fn parse(bytes: &[u8], ctx: &FeedContext<'_>) -> Result<Document, Rejection> {
+    if bytes.len() > ctx.limits.decoded_bytes_max {
+        let detail = format!("{} bytes, the limit is {}", bytes.len(), ctx.limits.decoded_bytes_max);
+        return Err(Rejection { reason: RejectReason::TooLarge, detail, count: 1 });
+    }
+    let decoded = charset::decode(bytes, ctx.content_type.and_then(charset::of_content_type));
+    let text = decoded.text.trim_start_matches('\u{feff}');
+    let base = ctx.base_url.and_then(|base| Url::parse(base).ok());
+    let mut known = Known {
+        format: Format::JsonFeed,
+        encoding: decoded.encoding,
+        hints: PollHints::default(),
+        warnings: Vec::new(),
+    };
+    if decoded.had_errors {
+        known.warnings.push(format!("some bytes are not {}", decoded.encoding));
+    }
+    let parts = match kind(text) {
+        Kind::Xml(root) => {
+            known.format = root.format();
+            read_xml(text, root, base.as_ref(), ctx, &mut known)?
+        }
+        Kind::Json => json_feed::read(text.trim_start(), base.as_ref(), ctx.limits, &mut known.warnings)?,
+        Kind::Html => return Err(refuse(RejectReason::HtmlPage, "a web page where a feed was expected")),
+        Kind::Empty => return Err(refuse(RejectReason::Empty, "nothing in it")),
+        Kind::Other if text.contains('\0') => return Err(refuse(RejectReason::NotText, "binary data")),
+        Kind::Other => return Err(refuse(RejectReason::NotAFeed, "no known feed format")),
+    };
+    Ok(finish(parts, known, ctx))
+}
+
+fn refuse(reason: RejectReason, detail: &str) -> Rejection {
+    Rejection { reason, detail: detail.to_owned(), count: 1 }
+}
+
+fn read_xml(
+    text: &str,
+    root: Root,
+    base: Option<&Url>,
+    ctx: &FeedContext<'_>,
+    known: &mut Known,
+) -> Result<Parts, Rejection> {
+    let text = charset::after_declaration(text);
+    let survey = scan(text, root, ctx.limits)?;
+    if survey.quirks.is_empty() {
+        known.hints = survey.hints.clone();
+        return Ok(read_mended(text, &survey, root, base));
+    }
+    known.warnings.extend(survey.quirks.iter().map(|quirk| quirk.as_str().to_owned()));
+    let repaired = repair::repair(text, root);
+    // What mending adds must pass the same limits; what it did not help against is read as far as it goes.
+    let again = scan(&repaired.text, root, ctx.limits)?;
+    known.hints = again.hints.clone();
+    let mut parts = read_mended(&repaired.text, &again, root, base);
+    parts.lost += repaired.lost;
+    if parts.entries.is_empty()
+        && again.items.is_empty()
+        && survey.quirks.contains(&Quirk::Unlexable)
+        && parts.title.is_none()
+    {
+        return Err(refuse(RejectReason::Malformed, "broken XML with nothing readable in it"));
+    }
+    Ok(parts)
+}
+
+/// feed-rs where it reads what the scan saw, our own reader where it does not.
+fn read_mended(text: &str, survey: &Survey, root: Root, base: Option<&Url>) -> Parts {
+    let own = root == Root::Urlset
+        || survey.quirks.iter().any(|quirk| quirk.needs_own_reader())
+        || survey.quirks.contains(&Quirk::OddNamespace);
+    let first = if own { None } else { upstream::read(text, survey, base) };
+    first.unwrap_or_else(|| lenient::read(text, root, base))
+}
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

@@ -1,0 +1,510 @@
+//! One pass over a document's XML before any parser sees it, without recursion: refuses what would hurt
+//! one (promise P8), lists what is wrong with it for `repair`, and notes what feed-rs does not report.
+//! It takes the same lexer as feed-rs, so both see the same elements.
+
+use std::collections::BTreeSet;
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+
+use super::hints::Hint;
+use super::names::{Field, Prefixes, attribute, is_void, local_name};
+use super::sniff::Root;
+use crate::model::{RejectReason, Rejection};
+use crate::source::{Limits, PollHints};
+
+/// Longest text noted (a link, a language, an hour).
+const NOTE_BYTES_MAX: usize = 8 << 10;
+
+/// Digits in a row that overflow feed-rs's durations.
+const DIGITS_MAX: usize = 15;
+
+/// What was found to be wrong. Each but the last four can be mended before feed-rs reads on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Quirk {
+    LeadingJunk,
+    ControlCharacter,
+    BadReference,
+    HtmlEntity,
+    StrayCharacter,
+    Mismatched,
+    Truncated,
+    InlineMarkup,
+    Version,
+    UndeclaredPrefix,
+    SecondDeclaration,
+    OddNamespace,
+    /// Names in upper case.
+    UpperCase,
+    /// A content type feed-rs refuses the document for.
+    OddType,
+    /// A value feed-rs panics over.
+    RiskyValue,
+    /// The lexer gave up.
+    Unlexable,
+}
+
+impl Quirk {
+    /// For people.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::LeadingJunk => "text before the document was skipped",
+            Self::ControlCharacter => "control characters were removed",
+            Self::BadReference => "character references that stand for nothing were replaced",
+            Self::HtmlEntity => "HTML entities unknown to XML were resolved",
+            Self::StrayCharacter => "unescaped `&` or `<` was read as text",
+            Self::Mismatched => "start and end tags that do not match were mended",
+            Self::Truncated => "the document is cut off; what is whole was read",
+            Self::InlineMarkup => "markup inside text fields was read as HTML",
+            Self::Version => "unknown RSS version, read as 2.0",
+            Self::UndeclaredPrefix => "undeclared or misspelt namespaces were taken for the usual ones",
+            Self::SecondDeclaration => "a second XML declaration was removed",
+            Self::OddNamespace => "unusual namespace, read by element names",
+            Self::UpperCase => "element names in upper case were accepted",
+            Self::OddType => "unknown content type, read as text",
+            Self::RiskyValue => "values that crash the first parser were read by the second",
+            Self::Unlexable => "broken XML, read as far as it goes",
+        }
+    }
+
+    /// Whether feed-rs would misread the document whatever is mended.
+    pub(super) fn needs_own_reader(self) -> bool {
+        matches!(self, Self::UpperCase | Self::OddType | Self::RiskyValue | Self::Unlexable)
+    }
+}
+
+/// What is known of a document before it is parsed.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    pub quirks: BTreeSet<Quirk>,
+    pub items: Vec<ItemNotes>,
+    pub hints: PollHints,
+}
+
+/// What feed-rs does not say of an item.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct ItemNotes {
+    /// `isPermaLink` is not `false`, and there is a guid.
+    pub guid_is_link: bool,
+    /// `rdf:about`.
+    pub about: Option<String>,
+    /// `xml:lang` or `dc:language`.
+    pub lang: Option<String>,
+    /// `feedburner:origLink`.
+    pub original_link: Option<String>,
+    /// `itunes:author`, which feed-rs mixes with picture credits.
+    pub itunes_author: Option<String>,
+}
+
+/// Surveys a document.
+///
+/// # Errors
+/// [`RejectReason::TooDeep`] and [`RejectReason::TooManyAttributes`] by the limits.
+pub(super) fn scan(text: &str, root: Root, limits: &Limits) -> Result<Survey, Rejection> {
+    let mut scanner = Scanner {
+        text,
+        root,
+        limits,
+        survey: Survey::default(),
+        open: Vec::with_capacity(32),
+        voids_open: 0,
+        prefixes: Prefixes::default(),
+        note: None,
+        seen_root: false,
+    };
+    if text.bytes().any(|b| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r')) {
+        scanner.found(Quirk::ControlCharacter);
+    }
+    scanner.walk()?;
+    Ok(scanner.survey)
+}
+
+/// A reader that goes on where XML would end.
+pub(super) fn lenient_reader(text: &str) -> Reader<&[u8]> {
+    let mut reader = Reader::from_str(text);
+    let config = reader.config_mut();
+    config.check_end_names = false;
+    config.allow_unmatched_ends = true;
+    config.allow_dangling_amp = true;
+    reader
+}
+
+struct Scanner<'a> {
+    text: &'a str,
+    root: Root,
+    limits: &'a Limits,
+    survey: Survey,
+    open: Vec<Open<'a>>,
+    /// `<br>` and the like: never closed in tag soup, so they do not count as depth.
+    voids_open: i64,
+    prefixes: Prefixes,
+    note: Option<Note>,
+    seen_root: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Open<'a> {
+    name: &'a str,
+    place: Place,
+}
+
+/// Where in a feed an element stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The root, or an RSS channel.
+    Frame,
+    Item,
+    /// A child of an item or frame that holds text.
+    Text,
+    /// A child that may hold XHTML, or elements of its own.
+    Structured,
+    Other,
+}
+
+/// Text being gathered.
+struct Note {
+    of: NoteOf,
+    depth: usize,
+    text: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NoteOf {
+    Hint(Hint),
+    Lang,
+    OriginalLink,
+    Person,
+    ItunesAuthor,
+    Duration,
+}
+
+impl<'a> Scanner<'a> {
+    fn found(&mut self, quirk: Quirk) {
+        self.survey.quirks.insert(quirk);
+    }
+
+    fn walk(&mut self) -> Result<(), Rejection> {
+        let mut reader = lenient_reader(self.text);
+        loop {
+            let at = reader.buffer_position() as usize;
+            match reader.read_event() {
+                Ok(Event::Start(tag)) => self.start(&tag, at, false)?,
+                Ok(Event::Empty(tag)) => self.start(&tag, at, true)?,
+                Ok(Event::End(tag)) => self.end(tag.name().as_ref()),
+                Ok(Event::Text(text)) => self.characters(&text),
+                Ok(Event::CData(text)) => self.gather(&text),
+                Ok(Event::GeneralRef(reference)) => self.reference(&reference),
+                Ok(Event::Decl(_)) if at > 0 => self.found(Quirk::SecondDeclaration),
+                Ok(Event::Decl(_) | Event::Comment(_) | Event::PI(_) | Event::DocType(_)) => {}
+                Ok(Event::Eof) => break,
+                Err(_) => {
+                    self.found(Quirk::Unlexable);
+                    break;
+                }
+            }
+        }
+        if !self.open.is_empty() {
+            self.found(Quirk::Truncated);
+        }
+        if self.voids_open != 0 {
+            self.found(Quirk::Mismatched);
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, tag: &BytesStart<'_>, at: usize, empty: bool) -> Result<(), Rejection> {
+        let raw = tag.attributes_raw();
+        // The shortest attribute takes two bytes, `a` and a blank: most tags need no count.
+        if raw.len() > self.limits.attributes_max.saturating_mul(2) {
+            let count = tag.html_attributes().with_checks(false).take(self.limits.attributes_max + 1).count();
+            if count > self.limits.attributes_max {
+                return Err(self.refusal(RejectReason::TooManyAttributes, "attributes on one tag", at));
+            }
+        }
+        let name_len = tag.name().as_ref().len();
+        let Some(name) = self.text.get(at + 1..at + 1 + name_len) else {
+            self.found(Quirk::Unlexable);
+            return Ok(());
+        };
+        if !name.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | ':')) {
+            self.found(Quirk::StrayCharacter);
+            return Ok(());
+        }
+        let local = local_name(name);
+        if raw.contains("xmlns") && self.prefixes.declare(tag) {
+            self.found(Quirk::UndeclaredPrefix);
+        }
+        if !self.seen_root {
+            self.seen_root = true;
+            self.root_tag(tag, local);
+        }
+        if is_void(local) {
+            self.voids_open += i64::from(!empty);
+            self.inside_text();
+            return Ok(());
+        }
+        let place = self.place(tag, name, local);
+        if empty {
+            return Ok(());
+        }
+        if self.open.len() >= self.limits.depth_max {
+            return Err(self.refusal(RejectReason::TooDeep, "elements within one another", at));
+        }
+        self.open.push(Open { name, place });
+        Ok(())
+    }
+
+    fn root_tag(&mut self, tag: &BytesStart<'_>, local: &str) {
+        let lower = match self.root {
+            Root::Rss => "rss",
+            Root::Rdf => "RDF",
+            Root::Feed => "feed",
+            Root::Entry => "entry",
+            Root::Urlset => "urlset",
+        };
+        if local != lower {
+            self.found(Quirk::UpperCase);
+        }
+        if self.root == Root::Rss && !matches!(attribute(tag, "version").as_deref(), Some("2.0" | "0.91" | "0.92")) {
+            self.found(Quirk::Version);
+        }
+    }
+
+    /// Where a new element stands, and what is to be noted of it.
+    fn place(&mut self, tag: &BytesStart<'_>, name: &str, local: &str) -> Place {
+        let parent = self.open.last().map(|open| open.place);
+        let place = match parent {
+            None => {
+                if self.root == Root::Entry {
+                    self.item(tag);
+                    Place::Item
+                } else {
+                    Place::Frame
+                }
+            }
+            Some(Place::Frame) if local.eq_ignore_ascii_case("channel") => Place::Frame,
+            Some(Place::Frame) if is_item(local) => {
+                self.item(tag);
+                Place::Item
+            }
+            // An unclosed item before this one.
+            Some(Place::Item) if is_item(local) && local_name(self.open.last().map_or("", |o| o.name)) == local => {
+                self.found(Quirk::Mismatched);
+                self.open.pop();
+                self.item(tag);
+                Place::Item
+            }
+            Some(Place::Frame | Place::Item) => self.child(tag, name, local),
+            Some(Place::Text) => {
+                self.inside_text();
+                Place::Other
+            }
+            Some(Place::Structured | Place::Other) => Place::Other,
+        };
+        if matches!(place, Place::Frame | Place::Item) && self.prefixes.default_is_odd(tag, self.root) {
+            self.found(Quirk::OddNamespace);
+        }
+        if tag.attributes_raw().len() > DIGITS_MAX
+            && matches!(local, "thumbnail" | "text")
+            && risky(tag.attributes_raw())
+        {
+            self.found(Quirk::RiskyValue);
+        }
+        let of = match local {
+            "duration" => Some(NoteOf::Duration),
+            "author" if name.starts_with("itunes:") => Some(NoteOf::ItunesAuthor),
+            "author" | "creator" | "managingEditor" | "webMaster" | "owner" => Some(NoteOf::Person),
+            "origLink" => Some(NoteOf::OriginalLink),
+            "language" if self.in_item() => Some(NoteOf::Lang),
+            _ if self.in_item() => None,
+            _ => Hint::of_element(local).map(NoteOf::Hint),
+        };
+        if let Some(of) = of {
+            self.note = Some(Note { of, depth: self.open.len(), text: String::new() });
+        }
+        place
+    }
+
+    fn item(&mut self, tag: &BytesStart<'_>) {
+        let notes = if tag.attributes_raw().is_empty() {
+            ItemNotes::default()
+        } else {
+            ItemNotes { about: attribute(tag, "rdf:about"), lang: attribute(tag, "xml:lang"), ..ItemNotes::default() }
+        };
+        self.survey.items.push(notes);
+    }
+
+    /// A child of an item, channel or feed.
+    fn child(&mut self, tag: &BytesStart<'_>, name: &str, local: &str) -> Place {
+        let prefix = name.strip_suffix(local).map_or("", |prefix| prefix.trim_end_matches(':'));
+        if !prefix.is_empty() && self.prefixes.is_missing(prefix) {
+            self.found(Quirk::UndeclaredPrefix);
+        }
+        let field = Field::of(local);
+        if field.is_some() && local.starts_with(|c: char| c.is_ascii_uppercase()) {
+            self.found(Quirk::UpperCase);
+        }
+        let in_item = self.in_item();
+        let atom = matches!(self.root, Root::Feed | Root::Entry);
+        match field {
+            Some(Field::Id) if !atom => {
+                let is_link =
+                    attribute(tag, "isPermaLink").is_none_or(|value| !value.trim().eq_ignore_ascii_case("false"));
+                if let Some(notes) = self.survey.items.last_mut().filter(|_| in_item) {
+                    notes.guid_is_link = is_link;
+                }
+                Place::Text
+            }
+            Some(field) if atom && prefix.is_empty() && field.is_atom_text() => {
+                let (place, odd) = atom_text(tag, field == Field::Content);
+                if odd {
+                    self.found(Quirk::OddType);
+                }
+                if in_item && tag.attributes_raw().contains("xml:lang") {
+                    let lang = attribute(tag, "xml:lang");
+                    if let Some(notes) = self.survey.items.last_mut() {
+                        notes.lang = notes.lang.take().or(lang);
+                    }
+                }
+                place
+            }
+            Some(Field::Author) if atom => Place::Structured,
+            // RSS's own `category` nests only as itunes:category.
+            Some(Field::Other) | None => Place::Structured,
+            Some(_) if matches!(prefix, "media" | "itunes" | "podcast") => Place::Structured,
+            Some(_) => Place::Text,
+        }
+    }
+
+    fn in_item(&self) -> bool {
+        self.open.iter().any(|open| open.place == Place::Item)
+    }
+
+    fn inside_text(&mut self) {
+        if self.open.iter().rev().take(3).any(|open| open.place == Place::Text) {
+            self.found(Quirk::InlineMarkup);
+        }
+    }
+
+    fn end(&mut self, name: &str) {
+        let name = name.trim_end();
+        if is_void(local_name(name)) {
+            self.voids_open -= 1;
+            return;
+        }
+        if self.open.last().is_some_and(|open| open.name == name) {
+            self.open.pop();
+        } else {
+            self.found(Quirk::Mismatched);
+            if let Some(at) = self.open.iter().rposition(|open| open.name == name) {
+                self.open.truncate(at);
+            }
+        }
+        if self.note.as_ref().is_some_and(|note| note.depth >= self.open.len()) {
+            self.noted();
+        }
+    }
+
+    fn noted(&mut self) {
+        let Some(Note { of, text, .. }) = self.note.take() else { return };
+        let item = self.survey.items.last_mut().filter(|_| !text.trim().is_empty());
+        match of {
+            NoteOf::Hint(hint) => hint.note(&text, &mut self.survey.hints),
+            NoteOf::Lang => {
+                if let Some(item) = item {
+                    item.lang = Some(text.trim().to_owned());
+                }
+            }
+            NoteOf::OriginalLink => {
+                if let Some(item) = item {
+                    item.original_link = Some(text.trim().to_owned());
+                }
+            }
+            NoteOf::Person | NoteOf::ItunesAuthor => {
+                if let Some(item) = item.filter(|_| of == NoteOf::ItunesAuthor) {
+                    item.itunes_author = Some(text.trim().to_owned());
+                }
+                if text.contains('@') && !text.is_ascii() {
+                    self.found(Quirk::RiskyValue);
+                }
+            }
+            NoteOf::Duration => {
+                if risky(&text) {
+                    self.found(Quirk::RiskyValue);
+                }
+            }
+        }
+    }
+
+    fn characters(&mut self, text: &str) {
+        if text.contains('&') {
+            self.found(Quirk::StrayCharacter);
+        }
+        if self.open.is_empty() && !self.seen_root && !text.trim_matches(['\u{feff}', ' ', '\n', '\r', '\t']).is_empty()
+        {
+            self.found(Quirk::LeadingJunk);
+        }
+        self.gather(text);
+    }
+
+    fn gather(&mut self, text: &str) {
+        if let Some(note) = &mut self.note
+            && note.text.len() + text.len() <= NOTE_BYTES_MAX
+        {
+            note.text.push_str(text);
+        }
+    }
+
+    fn reference(&mut self, reference: &quick_xml::events::BytesRef<'_>) {
+        let resolved = match reference.resolve_char_ref() {
+            // References to C1 controls were meant for windows-1252.
+            Ok(Some(c)) if c.is_control() && !matches!(c, '\t' | '\n' | '\r') => None,
+            Ok(Some(c)) => Some(c.to_string()),
+            Ok(None) => {
+                let known = quick_xml::escape::resolve_xml_entity(reference);
+                if known.is_none() {
+                    self.found(Quirk::HtmlEntity);
+                }
+                known.map(str::to_owned)
+            }
+            Err(_) => None,
+        };
+        match resolved {
+            Some(text) => self.gather(&text),
+            None if reference.is_char_ref() => self.found(Quirk::BadReference),
+            None => {}
+        }
+    }
+
+    fn refusal(&self, reason: RejectReason, what: &str, at: usize) -> Rejection {
+        let limit = match reason {
+            RejectReason::TooDeep => self.limits.depth_max,
+            _ => self.limits.attributes_max,
+        };
+        Rejection { reason, detail: format!("more than {limit} {what}, at byte {at}"), count: 1 }
+    }
+}
+
+fn is_item(local: &str) -> bool {
+    ["item", "entry", "url"].iter().any(|name| local.eq_ignore_ascii_case(name))
+}
+
+/// Where an Atom text construct puts its children, and whether its type is one feed-rs refuses.
+fn atom_text(tag: &BytesStart<'_>, content: bool) -> (Place, bool) {
+    let kind = attribute(tag, "type");
+    match kind.as_deref() {
+        None | Some("text" | "html" | "text/html") => (Place::Text, false),
+        Some("xhtml") => (Place::Structured, false),
+        Some("text/plain") if content => (Place::Text, false),
+        Some(_) => (Place::Structured, true),
+    }
+}
+
+/// Digits feed-rs would take for a number it cannot hold.
+fn risky(text: &str) -> bool {
+    let mut run = 0;
+    text.chars().any(|c| {
+        run = if c.is_ascii_digit() { run + 1 } else { 0 };
+        run > DIGITS_MAX || (c.is_numeric() && !c.is_ascii())
+    })
+}

@@ -1,0 +1,238 @@
+//! What a text is, by its first element or character: no file name, no content type. Reads a few
+//! kilobytes at most; `parse` and the seed directory ask it.
+
+use crate::source::Format;
+use crate::text::charset;
+
+/// Junk before a document (warnings of the server's own software) is skipped up to here.
+const JUNK_BYTES_MAX: usize = 4096;
+
+/// Comments and a DOCTYPE may stand before the root for so long.
+const PROLOG_BYTES_MAX: usize = 64 << 10;
+
+/// What a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// XML with a root that is read.
+    Xml(Root),
+    /// JSON; whether it is a JSON Feed shows when it is read.
+    Json,
+    /// A web page.
+    Html,
+    /// Nothing at all, white space apart.
+    Empty,
+    /// Anything else.
+    Other,
+}
+
+/// The root elements that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Root {
+    /// `<rss>`, or a bare `<channel>`.
+    Rss,
+    /// `<rdf:RDF>`.
+    Rdf,
+    /// `<feed>`.
+    Feed,
+    /// An Atom `<entry>` that stands alone.
+    Entry,
+    /// `<urlset>`.
+    Urlset,
+}
+
+impl Root {
+    /// The document format it stands for.
+    pub(super) fn format(self) -> Format {
+        match self {
+            Self::Rss => Format::Rss,
+            Self::Rdf => Format::Rdf,
+            Self::Feed | Self::Entry => Format::Atom,
+            Self::Urlset => Format::Sitemap,
+        }
+    }
+
+    /// From an element's local name, in any case.
+    pub(super) fn from_name(local: &str) -> Option<Self> {
+        let known = [
+            ("rss", Self::Rss),
+            ("channel", Self::Rss),
+            ("rdf", Self::Rdf),
+            ("feed", Self::Feed),
+            ("entry", Self::Entry),
+            ("urlset", Self::Urlset),
+        ];
+        known.iter().find(|(name, _)| local.eq_ignore_ascii_case(name)).map(|(_, root)| *root)
+    }
+}
+
+/// Whether a document looks like a feed, and which.
+#[must_use]
+pub fn sniff(bytes: &[u8]) -> Option<Format> {
+    let head = &bytes[..bytes.len().min(PROLOG_BYTES_MAX)];
+    let head = charset::decode(head, None);
+    match kind(&head.text) {
+        Kind::Xml(root) => Some(root.format()),
+        Kind::Json => {
+            let start = &head.text[..head.text.floor_char_boundary(JUNK_BYTES_MAX)];
+            (start.contains("jsonfeed.org/version") || start.contains(r"jsonfeed.org\/version"))
+                .then_some(Format::JsonFeed)
+        }
+        Kind::Html | Kind::Empty | Kind::Other => None,
+    }
+}
+
+/// What a decoded text is.
+pub(super) fn kind(text: &str) -> Kind {
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}');
+    match text.chars().next() {
+        None => Kind::Empty,
+        Some('{') => Kind::Json,
+        Some('<') => markup(text),
+        Some(_) => after_junk(text),
+    }
+}
+
+fn markup(text: &str) -> Kind {
+    let window = &text[..text.floor_char_boundary(PROLOG_BYTES_MAX)];
+    match first_element(window) {
+        First::Doctype(name) if name.eq_ignore_ascii_case("html") => Kind::Html,
+        First::Doctype(_) | First::Nothing => after_junk(text),
+        First::Element(name) => {
+            let local = name.rsplit(':').next().unwrap_or(name);
+            match Root::from_name(local) {
+                Some(root) => Kind::Xml(root),
+                None if is_page_element(local) => Kind::Html,
+                None => after_junk(text),
+            }
+        }
+    }
+}
+
+/// A root that follows junk: looked for where the junk is short. A page stays a page.
+fn after_junk(text: &str) -> Kind {
+    let window = &text[..text.floor_char_boundary(JUNK_BYTES_MAX)];
+    let mut is_page = false;
+    for (at, _) in window.match_indices('<') {
+        let name = name_at(&window[at + 1..]);
+        let local = name.rsplit(':').next().unwrap_or(name);
+        if window[at..].starts_with("<?xml") {
+            return match first_element(&text[at..text.floor_char_boundary(at + PROLOG_BYTES_MAX)]) {
+                First::Element(name) => {
+                    Root::from_name(name.rsplit(':').next().unwrap_or(name)).map_or(Kind::Other, Kind::Xml)
+                }
+                First::Doctype(_) | First::Nothing => Kind::Other,
+            };
+        }
+        if matches!(local, "rss" | "RDF" | "feed" | "urlset") {
+            return Root::from_name(local).map_or(Kind::Other, Kind::Xml);
+        }
+        is_page |=
+            matches!(local.to_ascii_lowercase().as_str(), "html" | "head" | "body" | "div" | "p" | "a" | "script");
+        if local.eq_ignore_ascii_case("html") {
+            return Kind::Html;
+        }
+    }
+    if is_page && text.starts_with('<') { Kind::Html } else { Kind::Other }
+}
+
+enum First<'a> {
+    Element(&'a str),
+    Doctype(&'a str),
+    Nothing,
+}
+
+/// The first element after declarations, comments and a DOCTYPE that is not HTML's.
+fn first_element(text: &str) -> First<'_> {
+    let mut rest = text;
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at..];
+        let end = if rest.starts_with("<!--") {
+            rest.find("-->").map(|end| end + 3)
+        } else if rest.starts_with("<?") {
+            rest.find("?>").map(|end| end + 2)
+        } else if rest.starts_with("<!") {
+            let name = rest[2..].split_whitespace().nth(1).unwrap_or_default();
+            let name = name_at(name);
+            if name.eq_ignore_ascii_case("html") {
+                return First::Doctype(name);
+            }
+            doctype_end(rest)
+        } else {
+            return First::Element(name_at(&rest[1..]));
+        };
+        let Some(end) = end else { return First::Nothing };
+        rest = &rest[end..];
+    }
+    First::Nothing
+}
+
+/// Where a `<!DOCTYPE …>` ends, its internal subset included.
+pub(super) fn doctype_end(text: &str) -> Option<usize> {
+    let mut depth = 0u32;
+    let mut quote = None;
+    for (at, byte) in text.bytes().enumerate() {
+        match (quote, byte) {
+            (Some(open), close) if open == close => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') if depth > 0 || at > 10 => quote = Some(byte),
+            (None, b'<') => depth += 1,
+            (None, b'>') => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn name_at(text: &str) -> &str {
+    let end = text.find(|c: char| !(c.is_alphanumeric() || matches!(c, ':' | '_' | '-' | '.'))).unwrap_or(text.len());
+    &text[..end]
+}
+
+fn is_page_element(local: &str) -> bool {
+    let known = ["html", "head", "body", "meta", "title", "script", "link", "style"];
+    known.iter().any(|name| local.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sniff_names_the_format_by_content() {
+        let cases: [(&str, Option<Format>); 16] = [
+            ("<rss version='2.0'>", Some(Format::Rss)),
+            ("\u{feff}\n<?xml version='1.0'?><!-- a <feed> --><RSS>", Some(Format::Rss)),
+            ("<?xml version='1.0'?><!DOCTYPE rss [<!ENTITY a \">\"> <!ELEMENT b ANY>]><rss>", Some(Format::Rss)),
+            ("<rdf:RDF xmlns='x'>", Some(Format::Rdf)),
+            ("<atom:feed xmlns:atom='x'>", Some(Format::Atom)),
+            ("<entry/>", Some(Format::Atom)),
+            ("<urlset>", Some(Format::Sitemap)),
+            (r#"{"version": "https://jsonfeed.org/version/1.1"}"#, Some(Format::JsonFeed)),
+            (r#"{"version": "https:\/\/jsonfeed.org\/version\/1"}"#, Some(Format::JsonFeed)),
+            ("<br />\n<b>Warning</b>: x on line 3<br />\n<?xml version='1.0'?><rss>", Some(Format::Rss)),
+            ("Notice: oops\n<rss version='2.0'>", Some(Format::Rss)),
+            (r#"{"title": "an item"}"#, None),
+            ("<!DOCTYPE html><html><body>&lt;rss></body></html>", None),
+            ("<html><head><rss></html>", None),
+            ("just text about <b>feeds</b>", None),
+            ("", None),
+        ];
+        for (text, format) in cases {
+            assert_eq!(sniff(text.as_bytes()), format, "{text}");
+        }
+    }
+
+    #[test]
+    fn kind_tells_pages_from_other_things() {
+        assert_eq!(kind("<!doctype HTML><p>sign in"), Kind::Html);
+        assert_eq!(kind("<div>loading</div>"), Kind::Html);
+        assert_eq!(kind(" \n\t"), Kind::Empty);
+        assert_eq!(kind("<unheard-of/>"), Kind::Other);
+        assert_eq!(kind("<!DOCTYPE rss SYSTEM \"a.dtd\""), Kind::Other);
+    }
+}

@@ -1,0 +1,237 @@
+//! Where foreign documents are parsed: OS threads with a large stack, so that deep nesting costs an
+//! error and not the process, with panics caught and a time budget. A job over its budget is given up
+//! on: its thread is replaced while it runs on, and only a few such threads are allowed at a time.
+//! It knows nothing of documents; `feed::parse` and `seed` bring the jobs.
+
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::model::RejectReason;
+
+/// Stack of a parser thread. Committed page by page as it is touched, so idle threads cost next to
+/// nothing. feed-rs overflows 2 MiB at 913 nested `<media:group>`.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Jobs given up on that may still be running; beyond it, a slot stays taken until its job ends.
+const ABANDONED_MAX: usize = 4;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A handle to the parser threads; clones share them. They end when the last handle is gone.
+#[derive(Clone)]
+pub struct Parser {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    threads: usize,
+    slots: Arc<Semaphore>,
+    abandoned: Arc<Semaphore>,
+    idle: Mutex<Vec<SyncSender<Job>>>,
+}
+
+/// What a running job holds on to; taken away from it when it is given up on.
+type Slot = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+
+impl Parser {
+    /// Up to so many jobs at a time (at least one). Threads are started when first needed.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        let threads = threads.clamp(1, 256);
+        let shared = Shared {
+            threads,
+            slots: Arc::new(Semaphore::new(threads)),
+            abandoned: Arc::new(Semaphore::new(ABANDONED_MAX)),
+            idle: Mutex::new(Vec::new()),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Runs a job on a parser thread; the budget starts once a thread is free.
+    ///
+    /// # Errors
+    /// [`RejectReason::TimedOut`] when the job took longer than its budget (it may still be running),
+    /// [`RejectReason::ParserPanic`] when it panicked or no thread could be started.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        budget: Duration,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, RejectReason> {
+        let slots = Arc::clone(&self.shared.slots);
+        let permit = slots.acquire_owned().await.expect("invariant: the semaphore is never closed");
+        // The permit travels with the job: a caller that goes away does not free a thread that is busy.
+        let slot: Slot = Arc::new(Mutex::new(Some(permit)));
+        let (answer, mut answered) = oneshot::channel();
+        let held = Arc::clone(&slot);
+        self.start(Box::new(move || {
+            let outcome = quietly(job);
+            drop(held.lock().unwrap_or_else(PoisonError::into_inner).take());
+            // Nobody waits for a job that was given up on.
+            drop(answer.send(outcome));
+        }))?;
+        match tokio::time::timeout(budget, &mut answered).await {
+            Ok(outcome) => outcome.unwrap_or(Err(RejectReason::ParserPanic)),
+            Err(_elapsed) => match answered.try_recv() {
+                Ok(outcome) => outcome,
+                Err(_not_yet) => {
+                    self.abandon(&slot);
+                    Err(RejectReason::TimedOut)
+                }
+            },
+        }
+    }
+
+    /// Lets another job have the slot, as long as few enough jobs are running on unattended: the
+    /// job then holds one of the places for those instead.
+    fn abandon(&self, slot: &Slot) {
+        let mut held = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_some()
+            && let Ok(place) = Arc::clone(&self.shared.abandoned).try_acquire_owned()
+        {
+            *held = Some(place);
+        }
+    }
+
+    fn start(&self, mut job: Job) -> Result<(), RejectReason> {
+        loop {
+            let idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(worker) = idle else { break };
+            match worker.send(job) {
+                Ok(()) => return Ok(()),
+                Err(returned) => job = returned.0,
+            }
+        }
+        let shared = Arc::downgrade(&self.shared);
+        thread::Builder::new()
+            .name("parser".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || work(job, &shared))
+            .map(drop)
+            .map_err(|_| RejectReason::ParserPanic)
+    }
+}
+
+/// The life of one thread: its first job, then whatever comes, until there is one idle thread per
+/// slot already or the last handle is gone.
+fn work(first: Job, shared: &Weak<Shared>) {
+    first();
+    loop {
+        let (sender, jobs) = sync_channel::<Job>(1);
+        let Some(shared) = shared.upgrade() else { return };
+        {
+            let mut idle = shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() >= shared.threads {
+                return;
+            }
+            idle.push(sender);
+        }
+        drop(shared);
+        let Ok(job) = jobs.recv() else { return };
+        job();
+    }
+}
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a job that reads untrusted input and may panic over it. The panic's message, which can quote
+/// that input, is not printed; panics of other threads are reported as before.
+///
+/// # Errors
+/// [`RejectReason::ParserPanic`] when the job panicked.
+pub fn quietly<T>(job: impl FnOnce() -> T) -> Result<T, RejectReason> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                report(info);
+            }
+        }));
+    });
+    let before = QUIET.replace(true);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(job));
+    QUIET.set(before);
+    // The payload can be dropped only after the flag is back: its destructor is foreign code too.
+    outcome.map_err(|_payload| RejectReason::ParserPanic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn run_returns_what_the_job_returns_and_reuses_the_thread() {
+        let parser = Parser::new(1);
+        let first = parser.run(LONG, || thread::current().id()).await;
+        let mut same = false;
+        for _ in 0..100 {
+            same |= parser.run(LONG, || thread::current().id()).await == first;
+        }
+        assert!(first.is_ok() && same);
+    }
+
+    #[tokio::test]
+    async fn run_panicking_job_costs_one_job() {
+        let parser = Parser::new(1);
+        let outcome = parser.run(LONG, || -> u8 { panic!("\u{1b}[31m forged") }).await;
+        assert_eq!(outcome, Err(RejectReason::ParserPanic));
+        assert_eq!(parser.run(LONG, || 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn run_deep_recursion_fits_the_stack() {
+        fn deep(levels: u32) -> u64 {
+            let ballast = std::hint::black_box([u64::from(levels); 64]);
+            if levels == 0 { 0 } else { deep(levels - 1) + u64::from(ballast[7] > 0) }
+        }
+        assert_eq!(Parser::new(1).run(LONG, || deep(20_000)).await, Ok(20_000));
+    }
+
+    #[tokio::test]
+    async fn run_over_budget_gives_up_and_goes_on_with_another_thread() {
+        let parser = Parser::new(1);
+        let (release, wait) = sync_channel::<()>(0);
+        let stuck = parser.run(Duration::ZERO, move || wait.recv().is_ok()).await;
+        assert_eq!(stuck, Err(RejectReason::TimedOut));
+        assert_eq!(parser.run(LONG, || 1).await, Ok(1));
+        drop(release);
+    }
+
+    #[tokio::test]
+    async fn run_abandoned_jobs_are_bounded_and_recover() {
+        let parser = Parser::new(1);
+        let mut stuck = Vec::new();
+        for _ in 0..=ABANDONED_MAX {
+            let (release, wait) = sync_channel::<()>(0);
+            let outcome = parser.run(Duration::ZERO, move || wait.recv().is_ok()).await;
+            assert_eq!(outcome, Err(RejectReason::TimedOut));
+            stuck.push(release);
+        }
+        // All places are taken and the one slot too: the next job waits for a place.
+        let waiting = tokio::time::timeout(Duration::ZERO, parser.run(LONG, || 1)).await;
+        assert!(waiting.is_err());
+        stuck.clear();
+        assert_eq!(parser.run(LONG, || 1).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn run_caller_gone_leaves_the_slot_with_the_job() {
+        let parser = Parser::new(1);
+        let (release, wait) = sync_channel::<()>(0);
+        let caller = tokio::time::timeout(Duration::ZERO, parser.run(LONG, move || wait.recv().is_ok())).await;
+        assert!(caller.is_err());
+        assert_eq!(parser.shared.slots.available_permits(), 0);
+        drop(release);
+        assert_eq!(parser.run(LONG, || 1).await, Ok(1));
+    }
+}
