@@ -25,3 +25,4 @@ pub mod store;
 pub mod deliver;
 
 pub mod cli;
+pub mod config;

@@ -1,0 +1,554 @@
+//! The lists of the config: feeds, topics, aliases, endpoints, silences, tests. Each entry is read by
+//! itself, with the defaults of its list behind it. Names it refers to are looked up in [`Names`].
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::time::Duration;
+
+use super::problem::{Place, Problem, ProblemKind};
+use super::section::{Fault, Found, Reader, Section};
+use super::value::{nearest, show_duration};
+use crate::deliver::{EndpointConfig, PayloadFormat};
+use crate::model::{EndpointId, Lang, Severity, SourceId, StoryId, Timestamp, TopicId};
+use crate::pipeline::classify::{AliasConfig, TermConfig, TopicConfig};
+use crate::source::feed::{Backfill, FeedConfig, PollingConfig, Trust};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Shortest interval of a feed that may be on a private address.
+const PRIVATE_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+const SEVERITIES: [(&str, Severity); 4] =
+    [("low", Severity::Low), ("medium", Severity::Medium), ("high", Severity::High), ("critical", Severity::Critical)];
+
+/// What an endpoint's `format` may say.
+const FORMATS: [(&str, PayloadFormat); 2] =
+    [("standard", PayloadFormat::Standard), ("console", PayloadFormat::Console)];
+
+/// One `[[silences]]` entry, checked: what fits all that is given is not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SilenceConfig {
+    /// Its name.
+    pub id: String,
+    /// These topics; empty: any.
+    pub topics: Vec<TopicId>,
+    /// These sources; empty: any.
+    pub sources: Vec<SourceId>,
+    /// Words in the title.
+    pub text: Option<String>,
+    /// This story.
+    pub story: Option<StoryId>,
+    /// From then on; `None`: at once.
+    pub starts: Option<Timestamp>,
+    /// Until then; `None`: until it is taken out of the config.
+    pub ends: Option<Timestamp>,
+    /// Who.
+    pub author: Option<String>,
+    /// Why.
+    pub comment: Option<String>,
+}
+
+/// One `[[tests]]` entry: a text and exactly the topics it must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestCase {
+    /// Title of the item.
+    pub title: String,
+    /// Its text.
+    pub text: String,
+    /// Its language, if that matters.
+    pub lang: Option<Lang>,
+    /// Its source, if that matters.
+    pub source: Option<SourceId>,
+    /// What must match, no more and no less.
+    pub topics: BTreeSet<TopicId>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Which query of the config: the way from a compiler's complaint to its place in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum QueryKey {
+    /// The term of a topic, by its id.
+    Term(TopicId, String),
+    /// A topic's `require`, by position.
+    Require(TopicId, usize),
+    /// A topic's `exclude`, by position.
+    Exclude(TopicId, usize),
+    /// A form of an alias, by position.
+    Alias(String, usize),
+}
+
+/// Where each query stands.
+pub(super) type QueryPlaces = HashMap<QueryKey, Place>;
+
+/// What entries may refer to.
+pub(super) struct Names {
+    pub topics: BTreeSet<TopicId>,
+    pub sources: BTreeSet<SourceId>,
+}
+
+impl Names {
+    /// A topic of this config.
+    fn topic(&self, found: &Found<'_>) -> Result<TopicId, Fault> {
+        let id = found.id(TopicId::new)?;
+        if self.topics.contains(&id) {
+            return Ok(id);
+        }
+        let fault = Fault::new(ProblemKind::Reference, "names a topic that does not exist", "no such topic");
+        Err(match nearest(id.as_str(), self.topics.iter().map(TopicId::as_str)) {
+            Some(meant) => fault.hint(format!("did you mean \"{meant}\"?")),
+            None => fault,
+        })
+    }
+
+    /// A source, by preference one of this config: pushes and files may bring others, so an unknown one
+    /// is only a warning.
+    fn source(&self, s: &Section<'_>, found: &Found<'_>) -> Result<SourceId, Fault> {
+        let id = found.id(SourceId::new)?;
+        if !self.sources.contains(&id) {
+            let problem = Problem::new(ProblemKind::Reference, format!("no source is called `{id}`"))
+                .at(found.place.clone(), "no feed has this id")
+                .key(format!("{}.sources", s.path))
+                .warning();
+            s.reader().problem(match nearest(id.as_str(), self.sources.iter().map(SourceId::as_str)) {
+                Some(meant) => problem.hint(format!("did you mean \"{meant}\"?")),
+                None => problem,
+            });
+        }
+        Ok(id)
+    }
+}
+
+/// Keeps the first of several entries with one name, and says so.
+pub(super) struct Unique<Id> {
+    what: &'static str,
+    first: HashMap<Id, Place>,
+}
+
+impl<Id: Hash + Eq + std::fmt::Display> Unique<Id> {
+    pub fn new(what: &'static str) -> Self {
+        Self { what, first: HashMap::new() }
+    }
+
+    pub fn take(&mut self, section: &Section<'_>, key: &'static str, id: Id) -> bool {
+        let place = section.written(key).unwrap_or_else(|| section.place.clone());
+        if let Some(first) = self.first.get(&id) {
+            let problem = Problem::new(ProblemKind::Duplicate, format!("{} `{id}` is there twice", self.what))
+                .at(place, "second use")
+                .key(format!("{}.{key}", section.path))
+                .related(first.clone(), "first used here");
+            section.reader().problem(problem);
+            return false;
+        }
+        self.first.insert(id, place);
+        true
+    }
+}
+
+/// What a feed can have from `[defaults.feed]`.
+struct FeedSettings {
+    enabled: bool,
+    interval: Duration,
+    allow_private: Vec<crate::net::Cidr>,
+    backfill: Backfill,
+    trust: Trust,
+    ignore_http_cache: bool,
+    lang: Option<Lang>,
+    tags: Vec<String>,
+}
+
+fn feed_settings(s: &Section<'_>, polling: &PollingConfig) -> FeedSettings {
+    let allow_private = s.list("allow_private", Found::cidr);
+    // A private address is a test or one's own server: nobody else is bothered.
+    let floor = if allow_private.is_empty() { polling.interval_floor } else { PRIVATE_INTERVAL_MIN };
+    let interval = s.duration("interval", PRIVATE_INTERVAL_MIN..=30 * DAY);
+    if interval < floor
+        && let Some(place) = s.written("interval")
+    {
+        let shown = show_duration(floor);
+        let fault = Fault::new(ProblemKind::Range, "is out of range", format!("less than {shown}"))
+            .hint("polling.interval_floor is the least, but for feeds with `allow_private`");
+        s.fault("interval", &place, fault);
+    }
+    FeedSettings {
+        enabled: s.flag("enabled"),
+        interval,
+        allow_private,
+        backfill: s.get("backfill", backfill).unwrap_or(Backfill::None),
+        trust: s.choice("trust", &[("guid", Trust::Guid), ("link", Trust::Link)]),
+        ignore_http_cache: s.flag("ignore_http_cache"),
+        lang: s.get("lang", Found::lang),
+        tags: s.list("tags", |found| found.text().map(str::to_owned)),
+    }
+}
+
+fn backfill(found: &Found<'_>) -> Result<Backfill, Fault> {
+    if found.is_integer() {
+        return match found.integer()? {
+            0 => Ok(Backfill::None),
+            newest @ 1..=100_000 => Ok(Backfill::Newest(newest as usize)),
+            _ => Err(Fault::new(ProblemKind::Range, "is out of range", "not 0 to 100000")),
+        };
+    }
+    found.choice(&[("none", Backfill::None), ("all", Backfill::All)]).map_err(|fault| Fault {
+        what: "must be \"none\", \"all\", or how many of the newest items alert".to_owned(),
+        ..fault
+    })
+}
+
+pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedConfig> {
+    let defaults = reader.defaults("feed");
+    let _ = feed_settings(&defaults, polling);
+    let mut ids = Unique::new("feed");
+    let mut urls: HashMap<String, Place> = HashMap::new();
+    let mut out = Vec::new();
+    for s in reader.entries("feeds", Some(&defaults)) {
+        let id = s.required("id", |found| found.id(SourceId::new));
+        let url = s.required("url", Found::url);
+        let settings = feed_settings(&s, polling);
+        if let (Some(id), Some(url)) = (id, url) {
+            warn_about_url(&s, &url, &mut urls);
+            if ids.take(&s, "id", id.clone()) {
+                out.push(FeedConfig {
+                    id,
+                    url,
+                    enabled: settings.enabled,
+                    interval: settings.interval,
+                    allow_private: settings.allow_private,
+                    backfill: settings.backfill,
+                    trust: settings.trust,
+                    ignore_http_cache: settings.ignore_http_cache,
+                    lang: settings.lang,
+                    tags: settings.tags,
+                });
+            }
+        }
+        s.finish();
+    }
+    defaults.finish();
+    out
+}
+
+/// The same URL under two names counts every item twice: legal, hardly ever meant.
+fn warn_about_url(s: &Section<'_>, url: &url::Url, urls: &mut HashMap<String, Place>) {
+    let Some(place) = s.written("url") else { return };
+    if let Some(first) = urls.get(url.as_str()) {
+        let problem = Problem::new(ProblemKind::Duplicate, "two feeds have the same URL")
+            .at(place, "this one is polled as well")
+            .key(format!("{}.url", s.path))
+            .related(first.clone(), "first used here")
+            .warning();
+        s.reader().problem(problem);
+        return;
+    }
+    urls.insert(url.to_string(), place);
+}
+
+/// Reads the topics and adds the names of all of them, those that are off too, to `names`.
+pub(super) fn topics(reader: &Reader<'_>, names: &mut Names, places: &mut QueryPlaces) -> Vec<TopicConfig> {
+    let defaults = reader.defaults("topic");
+    let _ = topic_settings(&defaults, names);
+    let mut ids = Unique::new("topic");
+    let mut out = Vec::new();
+    for s in reader.entries("topics", Some(&defaults)) {
+        let id = s.required("id", |found| found.id(TopicId::new));
+        let label = s.get("label", |found| found.text().map(str::to_owned));
+        let enabled = s.flag("enabled");
+        let settings = topic_settings(&s, names);
+        // Read even where the id is bad: all problems at once.
+        let named = id.clone().unwrap_or_else(|| TopicId::new("unnamed").expect("invariant: a valid name"));
+        let mut own_places = QueryPlaces::new();
+        let topic = TopicConfig {
+            label: label.unwrap_or_else(|| named.as_str().to_owned()),
+            terms: terms(&s, &named, settings.term_weight, &mut own_places),
+            require: queries(&s, "require", |at| QueryKey::Require(named.clone(), at), &mut own_places),
+            exclude: queries(&s, "exclude", |at| QueryKey::Exclude(named.clone(), at), &mut own_places),
+            severity_bands: severity_bands(&s),
+            severity: settings.severity,
+            threshold: settings.threshold,
+            title_boost: settings.title_boost,
+            lead_boost: settings.lead_boost,
+            languages: settings.languages,
+            sources: settings.sources,
+            id: named,
+        };
+        names.topics.extend(id.clone());
+        if let Some(id) = id
+            && ids.take(&s, "id", id)
+            && enabled
+        {
+            places.extend(own_places);
+            out.push(topic);
+        }
+        s.finish();
+    }
+    defaults.finish();
+    out
+}
+
+/// What a topic can have from `[defaults.topic]`.
+struct TopicSettings {
+    severity: Severity,
+    threshold: f64,
+    title_boost: f64,
+    lead_boost: f64,
+    term_weight: f64,
+    languages: Vec<Lang>,
+    sources: Vec<SourceId>,
+}
+
+fn topic_settings(s: &Section<'_>, names: &Names) -> TopicSettings {
+    s.flag("enabled");
+    TopicSettings {
+        severity: s.choice("severity", &SEVERITIES),
+        threshold: s.number("threshold", 0.01..=1e6),
+        title_boost: s.number("title_boost", 0.0..=100.0),
+        lead_boost: s.number("lead_boost", 0.0..=100.0),
+        term_weight: s.number("term_weight", -1e6..=1e6),
+        languages: s.list("languages", Found::lang),
+        sources: s.list("sources", |found| names.source(s, found)),
+    }
+}
+
+fn terms(s: &Section<'_>, topic: &TopicId, weight_default: f64, places: &mut QueryPlaces) -> Vec<TermConfig> {
+    let sections = s.tables("terms");
+    if sections.is_empty() && s.written("terms").is_none() {
+        let problem = Problem::new(ProblemKind::Missing, format!("topic `{topic}` has no `terms`"))
+            .at(s.place.clone(), "it can never match")
+            .key(format!("{}.terms", s.path))
+            .hint("terms = [{ match = \"word\", weight = 5.0 }]");
+        s.reader().problem(problem);
+    }
+    let mut ids = Unique::new("term");
+    let mut used = BTreeSet::new();
+    let mut out = Vec::new();
+    for term in sections {
+        let query = term.required("match", query);
+        let id = term.get("id", |found| found.text().map(str::to_owned));
+        let weight = term.get("weight", |found| found.number(&(-1e6..=1e6))).unwrap_or(weight_default);
+        if let Some((query, place)) = query
+            && id.as_ref().is_none_or(|id| ids.take(&term, "id", id.clone()))
+        {
+            let id = id.unwrap_or_else(|| generated_id(&query, &used));
+            used.insert(id.clone());
+            places.insert(QueryKey::Term(topic.clone(), id.clone()), place);
+            out.push(TermConfig { id, query, weight });
+        }
+        term.finish();
+    }
+    out
+}
+
+fn query(found: &Found<'_>) -> Result<(String, Place), Fault> {
+    match found.text()? {
+        text if text.trim().is_empty() => Err(Fault::new(ProblemKind::Value, "must be a query", "it is empty")),
+        text => Ok((text.to_owned(), found.place.clone())),
+    }
+}
+
+fn queries(
+    s: &Section<'_>,
+    key: &'static str,
+    at: impl Fn(usize) -> QueryKey,
+    places: &mut QueryPlaces,
+) -> Vec<String> {
+    let read = s.list_or_empty(key, query);
+    read.into_iter()
+        .enumerate()
+        .map(|(position, (query, place))| {
+            places.insert(at(position), place);
+            query
+        })
+        .collect()
+}
+
+/// A term's name where none is written: its words, so that evidence stays readable.
+fn generated_id(query: &str, used: &BTreeSet<String>) -> String {
+    const CHARS_MAX: usize = 40;
+    let mut id = String::new();
+    for c in query.chars().flat_map(char::to_lowercase) {
+        if c.is_alphanumeric() {
+            id.push(c);
+        } else if !id.is_empty() && !id.ends_with('-') {
+            id.push('-');
+        }
+        if id.chars().count() >= CHARS_MAX {
+            break;
+        }
+    }
+    let id = id.trim_end_matches('-');
+    let id = if id.is_empty() { "term" } else { id };
+    if !used.contains(id) {
+        return id.to_owned();
+    }
+    (2..).map(|n| format!("{id}-{n}")).find(|id| !used.contains(id)).expect("invariant: numbers do not run out")
+}
+
+fn severity_bands(s: &Section<'_>) -> Vec<(f64, Severity)> {
+    let mut out = Vec::new();
+    for band in s.tables("severity_bands") {
+        let score = band.required("score", |found| found.number(&(0.01..=1e6)));
+        let severity = band.required("severity", |found| found.choice(&SEVERITIES));
+        out.extend(score.zip(severity));
+        band.finish();
+    }
+    out.sort_by(|a, b| a.0.total_cmp(&b.0));
+    out
+}
+
+pub(super) fn aliases(reader: &Reader<'_>, places: &mut QueryPlaces) -> Vec<AliasConfig> {
+    let mut names = Unique::new("alias");
+    let mut out = Vec::new();
+    for s in reader.entries("aliases", None) {
+        let name = s.required("name", |found| found.id(SourceId::new).map(|name| name.as_str().to_owned()));
+        let named = name.clone().unwrap_or_default();
+        let mut own_places = QueryPlaces::new();
+        let forms = queries(&s, "forms", |at| QueryKey::Alias(named.clone(), at), &mut own_places);
+        if forms.is_empty() {
+            let problem = Problem::new(ProblemKind::Missing, "`forms` is missing or empty")
+                .at(s.place.clone(), "stands for nothing")
+                .key(format!("{}.forms", s.path));
+            s.reader().problem(problem);
+        }
+        if let Some(name) = name
+            && names.take(&s, "name", name.clone())
+        {
+            places.extend(own_places);
+            out.push(AliasConfig { name, forms });
+        }
+        s.finish();
+    }
+    out
+}
+
+/// What an endpoint can have from `[defaults.endpoint]`, with a name and place of its own to come.
+fn endpoint_settings(s: &Section<'_>, names: &Names, id: EndpointId) -> EndpointConfig {
+    EndpointConfig {
+        id,
+        url: None,
+        secret_file: None,
+        secret_credential: None,
+        format: s.choice("format", &FORMATS),
+        enabled: s.flag("enabled"),
+        topics: s.list("topics", |found| names.topic(found)),
+        sources: s.list("sources", |found| names.source(s, found)),
+        severity_min: s.choice("severity_min", &SEVERITIES),
+        allow_private: s.list("allow_private", Found::cidr),
+        concurrency: s.count("concurrency", 1..=64),
+        timeout: s.duration("timeout", Duration::from_millis(100)..=Duration::from_secs(300)),
+        ca_file: s.file("ca_file"),
+    }
+}
+
+pub(super) fn endpoints(reader: &Reader<'_>, names: &Names) -> Vec<EndpointConfig> {
+    let unnamed = || EndpointId::new("unnamed").expect("invariant: a valid name");
+    let defaults = reader.defaults("endpoint");
+    let _ = endpoint_settings(&defaults, names, unnamed());
+    let mut ids = Unique::new("endpoint");
+    let mut out = Vec::new();
+    for s in reader.entries("endpoints", Some(&defaults)) {
+        let id = s.required("id", |found| found.id(EndpointId::new));
+        let mut endpoint = endpoint_settings(&s, names, id.clone().unwrap_or_else(unnamed));
+        endpoint.secret_file = s.secret_file("secret_file");
+        endpoint.secret_credential = s.get("secret_credential", |found| match found.text()? {
+            text if !text.is_empty() && !text.contains('/') && text.len() < 256 && text != ".." => Ok(text.to_owned()),
+            _ => Err(Fault::new(ProblemKind::Value, "must be the name of a credential", "not a name")),
+        });
+        if endpoint.format == PayloadFormat::Console {
+            endpoint.url = s.get("url", Found::url);
+            refuse_with_console(&s);
+        } else {
+            endpoint.url = s.required("url", Found::url);
+            warn_unsigned(&s, &endpoint);
+        }
+        if id.is_some_and(|id| ids.take(&s, "id", id)) {
+            out.push(endpoint);
+        }
+        s.finish();
+    }
+    defaults.finish();
+    out
+}
+
+fn refuse_with_console(s: &Section<'_>) {
+    for key in ["url", "secret_file", "secret_credential"] {
+        if let Some(place) = s.written(key) {
+            s.fault(key, &place, Fault::new(ProblemKind::Value, "has no meaning for format = \"console\"", "not used"));
+        }
+    }
+}
+
+fn warn_unsigned(s: &Section<'_>, endpoint: &EndpointConfig) {
+    let both = s.written("secret_file").zip(s.written("secret_credential"));
+    if let Some((_, place)) = both {
+        let fault = Fault::new(ProblemKind::Duplicate, "and `secret_file` are both set", "which one counts?");
+        s.fault("secret_credential", &place, fault);
+    }
+    if s.written("secret_file").is_none() && endpoint.secret_credential.is_none() {
+        let problem = Problem::new(ProblemKind::Secret, format!("endpoint `{}` has no secret", endpoint.id))
+            .at(s.place.clone(), "requests are not signed: the receiver cannot tell them from forged ones")
+            .key(format!("{}.secret_file", s.path))
+            .hint("set secret_file, or secret_credential under systemd")
+            .warning();
+        s.reader().problem(problem);
+    }
+}
+
+pub(super) fn silences(reader: &Reader<'_>, names: &Names) -> Vec<SilenceConfig> {
+    let text = |s: &Section<'_>, key| s.get(key, |found| found.text().map(str::to_owned));
+    let mut ids = Unique::new("silence");
+    let mut out = Vec::new();
+    for s in reader.entries("silences", None) {
+        let id = s.required("id", |found| found.id(SourceId::new).map(|id| id.as_str().to_owned()));
+        let silence = SilenceConfig {
+            id: id.clone().unwrap_or_default(),
+            topics: s.list_or_empty("topics", |found| names.topic(found)),
+            sources: s.list_or_empty("sources", |found| names.source(&s, found)),
+            text: text(&s, "text").filter(|text| !text.trim().is_empty()),
+            story: s.get("story", |found| {
+                StoryId::parse(found.text()?)
+                    .map_err(|error| Fault::new(ProblemKind::Value, "must be the id of a story", error.to_string()))
+            }),
+            starts: s.get("starts", Found::time),
+            ends: s.get("ends", Found::time),
+            author: text(&s, "author"),
+            comment: text(&s, "comment"),
+        };
+        if let (Some(starts), Some(ends), Some(place)) = (silence.starts, silence.ends, s.written("ends"))
+            && ends <= starts
+        {
+            s.fault("ends", &place, Fault::new(ProblemKind::Range, "must be after `starts`", "not after it"));
+        }
+        if id.is_some_and(|id| ids.take(&s, "id", id)) {
+            out.push(silence);
+        }
+        s.finish();
+    }
+    out
+}
+
+pub(super) fn tests(reader: &Reader<'_>, names: &Names) -> Vec<TestCase> {
+    let mut out = Vec::new();
+    for s in reader.entries("tests", None) {
+        let text = |key| s.get(key, |found| found.text().map(str::to_owned)).unwrap_or_default();
+        let test = TestCase {
+            title: text("title"),
+            text: text("text"),
+            lang: s.get("lang", Found::lang),
+            source: s.get("source", |found| names.source(&s, found)),
+            topics: {
+                let _ = s.required("topics", |_| Ok(()));
+                s.list_or_empty("topics", |found| names.topic(found)).into_iter().collect()
+            },
+            place: s.place.clone(),
+        };
+        if test.title.trim().is_empty() && test.text.trim().is_empty() {
+            let problem = Problem::new(ProblemKind::Missing, "this test has neither `title` nor `text`")
+                .at(s.place.clone(), "nothing to match")
+                .key(s.path.clone());
+            s.reader().problem(problem);
+        }
+        out.push(test);
+        s.finish();
+    }
+    out
+}

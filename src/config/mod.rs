@@ -1,0 +1,304 @@
+//! TOML files to one checked [`Config`]: `files` reads and parses, `section` is the cursor that collects
+//! every problem, `settings` and `entries` know the keys, `problem` shows what is wrong and where.
+//! Nothing here starts, opens or compiles anything; `app` does, with the structs of the stages.
+
+mod check;
+mod diff;
+mod embedded;
+mod entries;
+mod files;
+mod init;
+mod places;
+mod problem;
+mod section;
+mod settings;
+mod span;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+pub use check::{QueryProblem, check};
+pub use diff::{ConfigDiff, ListDiff, diff};
+pub use entries::{QueryKey, SilenceConfig, TestCase};
+pub use files::ConfigPlace;
+pub use init::{InitError, Initialised, init};
+pub use problem::{FileId, Look, Place, Problem, ProblemKind, Report, Severity};
+pub use settings::{AlertConfig, DaemonConfig, HttpConfig, LogFormat, MemoryConfig, OnRevision, RetentionConfig};
+pub use value::{duration, show_duration, show_size, size_bytes};
+
+use crate::deliver::{DeliveryConfig, EndpointConfig};
+use crate::model::ContentHash;
+use crate::pipeline::classify::{AliasConfig, TopicConfig};
+use crate::pipeline::normalize::NormalizeRules;
+use crate::source::Limits;
+use crate::source::feed::{FeedConfig, PollingConfig};
+use crate::source::seed::SeedConfig;
+use entries::{Names, QueryPlaces};
+use files::{Files, SourceFile};
+use section::Reader;
+
+/// The whole config, checked. Secrets are not in it, only where they are.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[daemon]`.
+    pub daemon: DaemonConfig,
+    /// `[seeds]`.
+    pub seeds: SeedConfig,
+    /// `[polling]`.
+    pub polling: PollingConfig,
+    /// `[limits]`, of documents.
+    pub limits: Limits,
+    /// `[limits]`, of what rules see.
+    pub normalize: NormalizeRules,
+    /// `[memory]`.
+    pub memory: MemoryConfig,
+    /// `[retention]`.
+    pub retention: RetentionConfig,
+    /// `[http]`.
+    pub http: HttpConfig,
+    /// `[alerts]`.
+    pub alerts: AlertConfig,
+    /// `[delivery]`.
+    pub delivery: DeliveryConfig,
+    /// `[[feeds]]`.
+    pub feeds: Vec<FeedConfig>,
+    /// `[[topics]]` that are enabled.
+    pub topics: Vec<TopicConfig>,
+    /// `[[aliases]]`.
+    pub aliases: Vec<AliasConfig>,
+    /// `[[endpoints]]`.
+    pub endpoints: Vec<EndpointConfig>,
+    /// `[[silences]]`.
+    pub silences: Vec<SilenceConfig>,
+}
+
+/// What the process finds around it; passed in so that reading a config depends on nothing hidden.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `$STATE_DIRECTORY`: what systemd gives (the first of several).
+    pub state_directory: Option<PathBuf>,
+    /// `$CREDENTIALS_DIRECTORY`: where systemd puts secrets.
+    pub credentials_directory: Option<PathBuf>,
+    /// `$XDG_STATE_HOME`.
+    pub xdg_state_home: Option<PathBuf>,
+    /// `$HOME`.
+    pub home: Option<PathBuf>,
+}
+
+impl Environment {
+    /// Of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let first = |name: &str| {
+            let paths = std::env::var(name).ok()?;
+            paths.split(':').next().map(PathBuf::from).filter(|path| path.is_absolute())
+        };
+        Self {
+            state_directory: first("STATE_DIRECTORY"),
+            credentials_directory: absolute("CREDENTIALS_DIRECTORY"),
+            xdg_state_home: absolute("XDG_STATE_HOME"),
+            home: absolute("HOME"),
+        }
+    }
+
+    /// wirewatch's own folder where no config says otherwise: `$XDG_STATE_HOME/wirewatch`,
+    /// `~/.local/state/wirewatch`, or below the temporary directory for a user without a home.
+    fn local_folder(&self) -> PathBuf {
+        let base = self.xdg_state_home.clone().or_else(|| self.home.as_ref().map(|home| home.join(".local/state")));
+        base.unwrap_or_else(std::env::temp_dir).join("wirewatch")
+    }
+
+    fn state_dir(&self) -> PathBuf {
+        self.state_directory.clone().unwrap_or_else(|| self.local_folder().join("state"))
+    }
+}
+
+/// Where the config is: the file that was asked for, else `./config/wirewatch.toml`, else
+/// `/etc/wirewatch/wirewatch.toml`, else the shipped one.
+#[must_use]
+pub fn locate(asked: Option<&Path>, environment: &Environment) -> ConfigPlace {
+    let usual = ["config/wirewatch.toml", "/etc/wirewatch/wirewatch.toml"].map(Path::new);
+    match asked.or_else(|| usual.into_iter().find(|path| path.exists())) {
+        Some(path) => ConfigPlace::File(path.to_owned()),
+        None => ConfigPlace::BuiltIn { folder: environment.local_folder().join("config") },
+    }
+}
+
+/// A config that can be used, and what came with it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The config.
+    pub config: Config,
+    /// Its `[[tests]]`.
+    pub tests: Vec<TestCase>,
+    /// Warnings; queries and tests add theirs through [`Loaded::query_problem`].
+    pub report: Report,
+    texts: Vec<String>,
+    queries: QueryPlaces,
+}
+
+impl Config {
+    /// Reads and checks a config.
+    ///
+    /// # Errors
+    /// The report, when it has errors: all of them at once.
+    pub fn load(place: &ConfigPlace, environment: &Environment) -> Result<Loaded, Report> {
+        let files = Files::read(place);
+        read(files, environment).0
+    }
+
+    /// The shipped config, as if it stood in the local state folder.
+    ///
+    /// # Errors
+    /// As for [`Config::load`]; a test keeps this from happening.
+    pub fn embedded(environment: &Environment) -> Result<Loaded, Report> {
+        let folder = environment.local_folder().join("config");
+        Self::load(&ConfigPlace::BuiltIn { folder }, environment)
+    }
+
+    /// A hash of what the config means: comments, order and the split into files do not change it.
+    #[must_use]
+    pub fn fingerprint(&self) -> ContentHash {
+        let mut same = self.clone();
+        same.feeds.sort_by(|a, b| a.id.cmp(&b.id));
+        same.topics.sort_by(|a, b| a.id.cmp(&b.id));
+        same.aliases.sort_by(|a, b| a.name.cmp(&b.name));
+        same.endpoints.sort_by(|a, b| a.id.cmp(&b.id));
+        same.silences.sort_by(|a, b| a.id.cmp(&b.id));
+        ContentHash::of(&[format!("{same:?}").as_bytes()])
+    }
+}
+
+impl Loaded {
+    /// A compiler's complaint about a query, at its place in the file: `inside` is the byte range in the
+    /// query as the compiler saw it.
+    #[must_use]
+    pub fn query_problem(&self, problem: &QueryProblem) -> Problem {
+        let report = Problem::new(ProblemKind::Query, problem.what.clone()).key(problem.key_path());
+        let report = match (self.queries.get(&problem.query), &problem.hint) {
+            (Some(written), _) => {
+                let text = self.texts.get(written.file.0).map_or("", String::as_str);
+                let span = span::in_file(text, written.span.clone(), problem.inside.clone());
+                report.at(Place { file: written.file, span }, problem.why.clone())
+            }
+            (None, _) => report,
+        };
+        match &problem.hint {
+            Some(hint) => report.hint(hint.clone()),
+            None => report,
+        }
+    }
+}
+
+/// Everything that can be read, the problems, and every key that was asked for.
+fn read(files: Files, environment: &Environment) -> (Result<Loaded, Report>, BTreeSet<String>) {
+    let Files { files, mut problems, .. } = files;
+    let quoted = || files.iter().map(SourceFile::quoted).collect();
+    if files.len() < 2 {
+        return (Err(Report::new(quoted(), problems)), BTreeSet::new());
+    }
+    let roots: Vec<_> = files.iter().map(SourceFile::table).collect();
+    let reader = Reader::new(&files, &roots);
+    let mut queries = QueryPlaces::new();
+    let (config, tests) = read_all(&reader, environment, &mut queries);
+    let (found, keys) = reader.finish();
+    drop(roots);
+    // What is missing from a file that is not TOML may stand in the part that was not understood.
+    let damaged = files.iter().any(|file| file.damaged);
+    let sound = |problem: &Problem| {
+        let file = problem.place.as_ref().map(|place| &files[place.file.0]);
+        !(damaged && problem.kind == ProblemKind::Reference) && !file.is_some_and(|file| file.damaged)
+    };
+    problems.extend(found.into_iter().filter(sound));
+    let report = Report::new(quoted(), problems);
+    if !report.is_ok() {
+        return (Err(report), keys);
+    }
+    let texts = files.into_iter().map(|file| file.text).collect();
+    (Ok(Loaded { config, tests, report, texts, queries }), keys)
+}
+
+fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryPlaces) -> (Config, Vec<TestCase>) {
+    let [daemon, seeds, polling, limits, memory, retention, http, alerts, delivery] =
+        ["daemon", "seeds", "polling", "limits", "memory", "retention", "http", "alerts", "delivery"]
+            .map(|name| reader.section(name));
+    let polled = settings::polling(&polling);
+    let seeded = settings::seeds(&seeds);
+    settings::warn_missing_dir(&seeds, &seeded);
+    let feeds = entries::feeds(reader, &polled);
+    let mut names = Names { topics: BTreeSet::new(), sources: feeds.iter().map(|feed| feed.id.clone()).collect() };
+    if let Some(feed) = feeds.iter().find(|feed| feed.id == seeded.id) {
+        let what = format!("feed `{}` has the name of the seed directory", feed.id);
+        reader.problem(Problem::new(ProblemKind::Duplicate, what).key("seeds.id").hint("give either another id"));
+    }
+    names.sources.insert(seeded.id.clone());
+    let topics = entries::topics(reader, &mut names, queries);
+    let config = Config {
+        daemon: settings::daemon(&daemon, &limits, &environment.state_dir()),
+        limits: settings::limits(&limits),
+        normalize: settings::normalize(&daemon, &limits),
+        memory: settings::memory(&memory),
+        retention: settings::retention(&retention),
+        http: settings::http(&http),
+        alerts: settings::alerts(&alerts),
+        delivery: settings::delivery(&delivery),
+        aliases: entries::aliases(reader, queries),
+        endpoints: entries::endpoints(reader, &names),
+        silences: entries::silences(reader, &names),
+        seeds: seeded,
+        polling: polled,
+        feeds,
+        topics,
+    };
+    let tests = entries::tests(reader, &names);
+    check_credentials(reader, &config.endpoints, environment);
+    warn_idle(reader, &config);
+    for section in [daemon, seeds, polling, limits, memory, retention, http, alerts, delivery] {
+        section.finish();
+    }
+    (config, tests)
+}
+
+/// A credential can only be looked for inside the service.
+fn check_credentials(reader: &Reader<'_>, endpoints: &[EndpointConfig], environment: &Environment) {
+    for endpoint in endpoints {
+        let Some(name) = &endpoint.secret_credential else { continue };
+        let problem = match &environment.credentials_directory {
+            Some(folder) if folder.join(name).is_file() => continue,
+            Some(_) => Problem::new(
+                ProblemKind::Secret,
+                format!("endpoint `{}`: the service was given no credential `{name}`", endpoint.id),
+            )
+            .hint(format!("add LoadCredential={name}:/etc/wirewatch/secrets/{name} to the unit")),
+            None => Problem::new(
+                ProblemKind::Secret,
+                format!(
+                    "endpoint `{}`: credential `{name}` was not checked, it exists only inside the service",
+                    endpoint.id
+                ),
+            )
+            .warning(),
+        };
+        reader.problem(problem.key(format!("endpoints.{}.secret_credential", endpoint.id)));
+    }
+}
+
+/// A config that can never alert is valid, and hardly meant.
+fn warn_idle(reader: &Reader<'_>, config: &Config) {
+    let idle = [
+        (
+            config.feeds.iter().all(|feed| !feed.enabled) && config.seeds.dir.is_none(),
+            "nothing is watched: no feed, no seed directory",
+        ),
+        (config.topics.is_empty(), "no topic: nothing will ever match"),
+        (config.endpoints.iter().all(|endpoint| !endpoint.enabled), "no endpoint: alerts are stored but go nowhere"),
+    ];
+    for (_, what) in idle.into_iter().filter(|(holds, _)| *holds) {
+        reader.problem(Problem::new(ProblemKind::Missing, what).warning());
+    }
+}

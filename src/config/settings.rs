@@ -1,0 +1,302 @@
+//! The sections of the config, each read into the struct its stage works with. A key is one line here
+//! and one in `config/wirewatch.toml`; a test holds the two together. Lists are read in `entries`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::problem::{Problem, ProblemKind};
+use super::section::{Fault, Found, Section};
+use crate::deliver::DeliveryConfig;
+use crate::model::SourceId;
+use crate::pipeline::normalize::NormalizeRules;
+use crate::source::Limits;
+use crate::source::feed::PollingConfig;
+use crate::source::seed::{After, SeedConfig};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people and the journal.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The `[daemon]` section, checked. Changes need a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonConfig {
+    /// Where everything is remembered; absolute.
+    pub state_dir: PathBuf,
+    /// Part of every alert id.
+    pub instance: String,
+    /// Worker threads; `None`: one per core.
+    pub threads: Option<usize>,
+    /// Filter for log lines, as `tracing_subscriber::EnvFilter` reads it.
+    pub log: String,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// How long a stop waits for work in flight.
+    pub stop_timeout: Duration,
+    /// Below this much free disk nothing new is taken.
+    pub free_space_bytes_min: u64,
+}
+
+/// The `[memory]` section, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryConfig {
+    /// The same text within this time is a sighting.
+    pub dedupe_window: Duration,
+    /// An item joins a story whose last item is at most this old.
+    pub story_window: Duration,
+}
+
+/// The `[retention]` section, checked; `None` is for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionConfig {
+    /// Full texts.
+    pub texts: Option<Duration>,
+    /// Items without their text.
+    pub items: Option<Duration>,
+    /// Keys only, so that what comes back is not new.
+    pub keys: Option<Duration>,
+    /// Deliveries that are settled, and their attempts.
+    pub deliveries: Option<Duration>,
+}
+
+/// The `[http]` section, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Where to listen; `None`: not at all.
+    pub listen: Option<SocketAddr>,
+    /// File with the token callers must send; always there when `listen` is not loopback.
+    pub token_file: Option<PathBuf>,
+    /// Further host names that are answered.
+    pub hosts: Vec<String>,
+}
+
+/// When a changed item speaks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRevision {
+    /// Never.
+    Never,
+    /// When it hits a topic it did not.
+    NewTopic,
+    /// That, or when its title changed.
+    Title,
+}
+
+/// The `[alerts]` section, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertConfig {
+    /// Counts of outlets at which a story speaks again; rising.
+    pub growth: Vec<usize>,
+    /// When a changed item speaks again.
+    pub on_revision: OnRevision,
+}
+
+pub(super) fn daemon(s: &Section<'_>, limits: &Section<'_>, state_dir_default: &Path) -> DaemonConfig {
+    DaemonConfig {
+        state_dir: s.path("state_dir").unwrap_or_else(|| state_dir_default.to_owned()),
+        instance: name(s, "instance"),
+        threads: Some(s.count("threads", 0..=256)).filter(|&threads| threads > 0),
+        log: log_filter(s),
+        log_format: s.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+        stop_timeout: s.duration("stop_timeout", SECOND..=5 * MINUTE),
+        free_space_bytes_min: limits.bytes("free_space_min", 0..=1024 * GIB),
+    }
+}
+
+/// A name like an id, kept as text.
+fn name(s: &Section<'_>, key: &'static str) -> String {
+    s.id(key, SourceId::new).map_or_else(String::new, |id| id.as_str().to_owned())
+}
+
+fn log_filter(s: &Section<'_>) -> String {
+    let valid = |text: &str| tracing_subscriber::EnvFilter::try_new(text).is_ok();
+    s.get("log", |found| match found.text()? {
+        text if valid(text) => Ok(text.to_owned()),
+        _ => Err(Fault::new(
+            ProblemKind::Value,
+            "must be levels, such as \"info,wirewatch::deliver=debug\"",
+            "not a filter",
+        )
+        .hint("levels: error, warn, info, debug, trace, off")),
+    })
+    .unwrap_or_default()
+}
+
+pub(super) fn seeds(s: &Section<'_>) -> SeedConfig {
+    let off = s.get("dir", |found| Ok(found.text().ok() == Some("off"))) == Some(true);
+    let dir = if off { None } else { s.path("dir") };
+    let (done, error) = (s.path("done"), s.path("error"));
+    let moves = s.choice("after", &[("keep", false), ("move", true)]);
+    let below = |name: &str| dir.clone().unwrap_or_default().join(name);
+    SeedConfig {
+        id: s.id("id", SourceId::new).unwrap_or_else(|| SourceId::new("seeds").expect("invariant: a valid name")),
+        after: if moves {
+            After::Move { done: done.unwrap_or_else(|| below("done")), error: error.unwrap_or_else(|| below("error")) }
+        } else {
+            After::Keep
+        },
+        include: s.list("include", |found| found.text().map(str::to_owned)),
+        ignore: s.list("ignore", |found| found.text().map(str::to_owned)),
+        settle: s.duration("settle", Duration::from_millis(10)..=HOUR),
+        rescan: s.duration("rescan", Duration::from_millis(100)..=DAY),
+        file_bytes_max: s.bytes("file_max", KIB..=GIB),
+        dir,
+    }
+}
+
+pub(super) fn polling(s: &Section<'_>) -> PollingConfig {
+    PollingConfig {
+        fetches_max: s.count("fetches_max", 1..=1024),
+        fetches_per_host_max: s.count("fetches_per_host_max", 1..=64),
+        host_spacing: s.duration("host_spacing", Duration::ZERO..=HOUR),
+        interval_floor: s.duration("interval_floor", SECOND..=DAY),
+        interval_ceiling: s.duration("interval_ceiling", MINUTE..=30 * DAY),
+        start_spread: s.duration("start_spread", Duration::ZERO..=DAY),
+        connect_timeout: s.duration("connect_timeout", 100 * MILLI..=5 * MINUTE),
+        idle_timeout: s.duration("idle_timeout", 100 * MILLI..=10 * MINUTE),
+        total_timeout: s.duration("total_timeout", 100 * MILLI..=HOUR),
+        redirects_max: s.count("redirects_max", 0..=20),
+        wire_bytes_max: s.bytes("wire_max", KIB..=GIB) as usize,
+        header_bytes_max: s.bytes("header_max", KIB..=16 * MIB) as usize,
+        user_agent: user_agent(s),
+        ca_file: s.file("ca_file"),
+    }
+}
+
+const MILLI: Duration = Duration::from_millis(1);
+
+fn user_agent(s: &Section<'_>) -> String {
+    let sendable =
+        |text: &str| !text.is_empty() && text.len() <= 256 && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+    let read = s.get("user_agent", |found| {
+        let text = found.text()?.replace("{version}", env!("CARGO_PKG_VERSION"));
+        if sendable(&text) {
+            return Ok(text);
+        }
+        Err(Fault::new(ProblemKind::Value, "must be 1 to 256 printable ASCII characters", "cannot be sent in a header"))
+    });
+    read.unwrap_or_default()
+}
+
+pub(super) fn limits(s: &Section<'_>) -> Limits {
+    Limits {
+        decoded_bytes_max: s.bytes("document_max", KIB..=GIB) as usize,
+        items_max: s.count("items_max", 1..=100_000),
+        depth_max: s.count("depth_max", 8..=1024),
+        attributes_max: s.count("attributes_max", 16..=100_000),
+        item_text_bytes_max: s.bytes("item_max", KIB..=64 * MIB) as usize,
+        parse_time_max: s.duration("parse_time_max", 100 * MILLI..=5 * MINUTE),
+    }
+}
+
+pub(super) fn normalize(daemon: &Section<'_>, limits: &Section<'_>) -> NormalizeRules {
+    NormalizeRules {
+        lang_default: daemon.get("lang", Found::lang),
+        text_bytes_max: limits.bytes("text_max", KIB..=16 * MIB) as usize,
+    }
+}
+
+pub(super) fn memory(s: &Section<'_>) -> MemoryConfig {
+    MemoryConfig {
+        dedupe_window: s.duration("dedupe_window", MINUTE..=366 * DAY),
+        story_window: s.duration("story_window", MINUTE..=366 * DAY),
+    }
+}
+
+pub(super) fn retention(s: &Section<'_>) -> RetentionConfig {
+    let age = |key| s.duration_or(key, "forever", HOUR..=36_500 * DAY);
+    let read =
+        RetentionConfig { texts: age("texts"), items: age("items"), keys: age("keys"), deliveries: age("deliveries") };
+    // A text without its item, or an item without its key, would be of no use.
+    for (short, long, [short_key, long_key]) in
+        [(read.texts, read.items, ["texts", "items"]), (read.items, read.keys, ["items", "keys"])]
+    {
+        if short.unwrap_or(Duration::MAX) > long.unwrap_or(Duration::MAX)
+            && let Some(place) = s.written(short_key).or_else(|| s.written(long_key))
+        {
+            let fault = Fault::new(ProblemKind::Range, format!("must not be longer than `{long_key}`"), "kept longer");
+            s.fault(short_key, &place, fault);
+        }
+    }
+    read
+}
+
+pub(super) fn http(s: &Section<'_>) -> HttpConfig {
+    let read = HttpConfig {
+        listen: s
+            .get("listen", |found| match found.text()? {
+                "off" => Ok(None),
+                text => text.parse::<SocketAddr>().map(Some).map_err(|_| {
+                    let must = "must be an address and port such as \"127.0.0.1:7411\", or \"off\"";
+                    Fault::new(ProblemKind::Value, must, "not an address and port")
+                }),
+            })
+            .flatten(),
+        token_file: s.secret_file("token_file"),
+        hosts: s.list("hosts", |found| found.text().map(str::to_ascii_lowercase)),
+    };
+    if let Some(listen) = read.listen
+        && !listen.ip().to_canonical().is_loopback()
+        && s.written("token_file").is_none()
+        && let Some(place) = s.written("listen")
+    {
+        let fault = Fault::new(ProblemKind::Missing, "needs `token_file`", "reachable from other machines")
+            .hint("set token_file, or listen on 127.0.0.1 and put a proxy in front");
+        s.fault("listen", &place, fault);
+    }
+    read
+}
+
+pub(super) fn alerts(s: &Section<'_>) -> AlertConfig {
+    let choices = [("never", OnRevision::Never), ("new-topic", OnRevision::NewTopic), ("title", OnRevision::Title)];
+    let growth = s.list("growth", |found| match found.integer()? {
+        step @ 2..=100_000 => Ok(step as usize),
+        _ => Err(Fault::new(ProblemKind::Range, "is out of range", "not 2 to 100000")
+            .hint("counts of outlets, the first alert being the first outlet")),
+    });
+    if !growth.is_sorted_by(|a, b| a < b)
+        && let Some(place) = s.written("growth")
+    {
+        s.fault("growth", &place, Fault::new(ProblemKind::Value, "must rise", "not in rising order"));
+    }
+    AlertConfig { growth, on_revision: s.choice("on_revision", &choices) }
+}
+
+pub(super) fn delivery(s: &Section<'_>) -> DeliveryConfig {
+    let schedule = s.list("schedule", |found| found.duration(&(Duration::ZERO..=30 * DAY)));
+    if !(1..=100).contains(&schedule.len())
+        && let Some(place) = s.written("schedule")
+    {
+        s.fault("schedule", &place, Fault::new(ProblemKind::Range, "must have 1 to 100 waits", "not so many"));
+    }
+    DeliveryConfig {
+        schedule,
+        jitter: s.number("jitter", 0.0..=0.5),
+        connect_timeout: s.duration("connect_timeout", 100 * MILLI..=5 * MINUTE),
+        user_agent: user_agent(s),
+    }
+}
+
+/// Warns about a directory that is not there: it may come later, so it is no error.
+pub(super) fn warn_missing_dir(s: &Section<'_>, seeds: &SeedConfig) {
+    let (Some(dir), Some(place)) = (&seeds.dir, s.written("dir")) else { return };
+    if !dir.is_dir() {
+        let problem = Problem::new(ProblemKind::File, format!("the seed directory {} is not there", dir.display()))
+            .at(place, "watched as soon as it is")
+            .key("seeds.dir")
+            .warning();
+        s.reader().problem(problem);
+    }
+}
