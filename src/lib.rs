@@ -24,5 +24,6 @@ pub mod store;
 
 pub mod deliver;
 
-pub mod cli;
 pub mod config;
+
+pub mod cli;
