@@ -26,4 +26,6 @@ pub mod deliver;
 
 pub mod config;
 
+pub mod app;
+
 pub mod cli;

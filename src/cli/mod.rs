@@ -2,7 +2,9 @@
 //! sentence with a hint on standard error, an exit code from sysexits.
 
 mod alerts;
+mod check;
 mod error;
+mod init;
 mod items;
 mod output;
 
@@ -15,6 +17,7 @@ use clap::{Parser, Subcommand};
 pub use error::CliError;
 
 use crate::clock::Clock;
+use crate::config::{self, Config, ConfigPlace, Environment, Loaded};
 use crate::model::Timestamp;
 use crate::store::{Access, Store};
 
@@ -31,6 +34,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::CheckArgs),
+    Init(init::InitArgs),
     Items(items::ItemsArgs),
     Alerts(alerts::AlertsArgs),
 }
@@ -38,8 +43,10 @@ enum Command {
 /// What every command is given.
 pub struct Context {
     config: Option<PathBuf>,
+    /// What the process finds around it.
+    environment: Environment,
     /// The time.
-    pub clock: Clock,
+    clock: Clock,
 }
 
 /// Runs the program.
@@ -49,8 +56,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return error::usage_exit(&error),
     };
-    let context = Context { config: cli.config, clock: Clock::system() };
+    let context = Context { config: cli.config, environment: Environment::of_process(), clock: Clock::system() };
     let done = match &cli.command {
+        Command::Check(args) => check::run(args, &context),
+        Command::Init(args) => init::run(args),
         Command::Items(args) => items::run(args, &context),
         Command::Alerts(args) => alerts::run(args, &context),
     };
@@ -61,10 +70,31 @@ pub fn main() -> ExitCode {
 }
 
 impl Context {
+    /// Where the config is.
+    fn place(&self) -> ConfigPlace {
+        config::locate(self.config.as_deref(), &self.environment)
+    }
+
+    /// The same for people.
+    fn place_name(&self) -> String {
+        match self.place() {
+            ConfigPlace::File(path) => path.display().to_string(),
+            ConfigPlace::BuiltIn { .. } => "the built-in one".to_owned(),
+        }
+    }
+
+    /// The checked config; every problem is printed when it cannot be used.
+    fn load(&self) -> Result<Loaded, CliError> {
+        Config::load(&self.place(), &self.environment).map_err(|report| {
+            eprint!("{}", report.render(output::look()));
+            CliError::new(error::CONFIG, format!("use the config {}", self.place_name()))
+                .hint("`wirewatch check` shows all of its problems")
+        })
+    }
+
     /// The store, for reading beside a running daemon.
     fn read_store(&self) -> Result<Store, CliError> {
-        let _ = &self.config;
-        Ok(Store::open(std::path::Path::new("state"), Access::Read)?)
+        Ok(Store::open(&self.load()?.config.daemon.state_dir, Access::Read)?)
     }
 }
 

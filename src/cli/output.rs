@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::config::Look;
 use crate::model::Timestamp;
 use crate::text::clean;
 
@@ -110,6 +111,15 @@ impl Table {
         }
         io::stdout().lock().write_all(self.render(terminal_width()).as_bytes())
     }
+}
+
+/// How a config report is drawn on standard error.
+#[must_use]
+pub fn look() -> Look {
+    if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        return Look::Terminal { width: terminal_width() };
+    }
+    Look::Plain
 }
 
 /// Columns of the terminal; generous where output goes to a file or pipe.

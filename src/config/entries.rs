@@ -305,7 +305,7 @@ fn topic_settings(s: &Section<'_>, names: &Names) -> TopicSettings {
         threshold: s.number("threshold", 0.01..=1e6),
         title_boost: s.number("title_boost", 0.0..=100.0),
         lead_boost: s.number("lead_boost", 0.0..=100.0),
-        repeat_bonus: s.number("repeat_bonus", 0.0..=1.0),
+        repeat_bonus: s.number("repeat_bonus", 0.0..=10.0),
         term_weight: s.number("term_weight", -1e6..=1e6),
         languages: s.list("languages", Found::lang),
         sources: s.list("sources", |found| names.source(s, found)),

@@ -1,0 +1,80 @@
+//! From a checked config to the rules of the pipeline, and from a rule's problem back to its place in
+//! the config.
+
+use std::collections::BTreeSet;
+
+use crate::config::{Config, QueryKey, QueryProblem, TestCase};
+use crate::model::{ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Timestamp, TopicId};
+use crate::pipeline::alert::{AlertRules, Route, RouteFormat};
+use crate::pipeline::classify::{RulePlace, RuleProblem, TopicConfig, TopicSet};
+use crate::pipeline::{Rules, prepare};
+
+/// Compiles everything the pipeline needs.
+///
+/// # Errors
+/// Every problem of every query.
+pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
+    Ok(Rules {
+        normalize: config.normalize.clone(),
+        topics: topics(config)?,
+        alert: AlertRules {
+            growth_steps: config.alerts.growth.iter().map(|&step| step as u64).collect(),
+            routes: routes(config),
+            labels: config.topics.iter().map(|t| (t.id.clone(), t.label.clone())).collect(),
+        },
+    })
+}
+
+/// Compiles the rules into a function that runs one of the config's `[[tests]]` through `prepare`.
+///
+/// # Errors
+/// Every problem of every query.
+pub fn test_runner(config: &Config) -> Result<impl Fn(&TestCase) -> BTreeSet<TopicId> + use<>, Vec<QueryProblem>> {
+    let rules = rules(config)?;
+    Ok(move |test: &TestCase| {
+        let source = test.source.clone().unwrap_or_else(|| SourceId::new("test").expect("invariant: a valid name"));
+        let origin = Origin { source, kind: SourceKind::Seed, received: Timestamp::default() };
+        let mut raw = RawItem::new(ItemKey::new("test"));
+        raw.title = Some(RawText::plain(test.title.clone()));
+        raw.content = Some(RawText::plain(test.text.clone()));
+        raw.lang = test.lang.map(|lang| lang.to_string());
+        prepare(&raw, &origin, &rules).map(|p| p.matches.into_iter().map(|m| m.topic).collect()).unwrap_or_default()
+    })
+}
+
+fn topics(config: &Config) -> Result<TopicSet, Vec<QueryProblem>> {
+    TopicSet::compile(&config.topics, &config.aliases)
+        .map_err(|problems| problems.into_iter().map(|problem| located(problem, &config.topics)).collect())
+}
+
+/// A rule is known to the compiler by its position, to the config by its id.
+fn located(problem: RuleProblem, topics: &[TopicConfig]) -> QueryProblem {
+    let term_id = |topic: &TopicId, index: usize| {
+        let terms = topics.iter().find(|t| t.id == *topic).map(|t| &t.terms);
+        terms.and_then(|terms| terms.get(index)).map(|term| term.id.clone()).unwrap_or_default()
+    };
+    let query = match problem.place {
+        RulePlace::Term { topic, index } => {
+            let term = term_id(&topic, index);
+            QueryKey::Term(topic, term)
+        }
+        RulePlace::Require { topic, index } => QueryKey::Require(topic, index),
+        RulePlace::Exclude { topic, index } => QueryKey::Exclude(topic, index),
+        RulePlace::Alias { name, index } => QueryKey::Alias(name, index),
+        RulePlace::Topic { topic } => QueryKey::Term(topic, String::new()),
+    };
+    QueryProblem { query, inside: problem.span, what: problem.message, why: String::new(), hint: problem.hint }
+}
+
+fn routes(config: &Config) -> Vec<Route> {
+    let enabled = config.endpoints.iter().filter(|endpoint| endpoint.enabled);
+    enabled
+        .map(|endpoint| Route {
+            endpoint: endpoint.id.clone(),
+            format: RouteFormat::Standard,
+            topics: endpoint.topics.clone(),
+            sources: endpoint.sources.clone(),
+            severity_min: endpoint.severity_min,
+        })
+        .collect()
+}
