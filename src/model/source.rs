@@ -82,6 +82,28 @@ pub enum FeedFailure {
 }
 
 impl FeedFailure {
+    /// Every class, for tables that start at zero.
+    pub const ALL: [Self; 18] = [
+        Self::Dns,
+        Self::Connect,
+        Self::Tls,
+        Self::Timeout,
+        Self::Reset,
+        Self::PrivateAddress,
+        Self::Redirect,
+        Self::TooLarge,
+        Self::Encoding,
+        Self::Unauthorized,
+        Self::NotFound,
+        Self::Gone,
+        Self::RateLimited,
+        Self::ClientError,
+        Self::ServerError,
+        Self::Challenge,
+        Self::HtmlPage,
+        Self::Parse,
+    ];
+
     /// The stored and printed name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -110,28 +132,7 @@ impl FeedFailure {
     /// Back from the store.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::Dns,
-            Self::Connect,
-            Self::Tls,
-            Self::Timeout,
-            Self::Reset,
-            Self::PrivateAddress,
-            Self::Redirect,
-            Self::TooLarge,
-            Self::Encoding,
-            Self::Unauthorized,
-            Self::NotFound,
-            Self::Gone,
-            Self::RateLimited,
-            Self::ClientError,
-            Self::ServerError,
-            Self::Challenge,
-            Self::HtmlPage,
-            Self::Parse,
-        ]
-        .into_iter()
-        .find(|f| f.as_str() == name)
+        Self::ALL.into_iter().find(|f| f.as_str() == name)
     }
 }
 
