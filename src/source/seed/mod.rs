@@ -1,10 +1,17 @@
 //! The seed directory: `detect` names a file's format by its content, `parse` makes raw items of it,
 //! `watch` is the task that turns hints and rescans into batches and settles files after the commit.
 
+mod detect;
+mod files;
+mod names;
+mod parse;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::SourceId;
+
+pub use parse::{FileContext, parse};
 
 /// What happens to a file once it is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]

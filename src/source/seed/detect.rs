@@ -1,0 +1,258 @@
+//! Bytes to the name of their format, by content: a file's extension only decides between formats
+//! the content allows. Binaries are refused by name, so that people learn what they dropped. Nothing
+//! is parsed here; `parse` goes on with the answer.
+
+use crate::model::{RejectReason, Rejection};
+use crate::source::Format;
+use crate::source::feed::parse::sniff;
+
+/// Bytes looked at to tell text from binary.
+const SNIFF_BYTES: usize = 8 << 10;
+/// Bytes of the first line of JSON Lines looked at.
+const FIRST_LINE_BYTES_MAX: usize = 1 << 20;
+
+/// First bytes of formats people drop by mistake.
+const MAGIC: [(&[u8], &str); 18] = [
+    (b"%PDF-", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive or an office document"),
+    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"\xd0\xcf\x11\xe0", "an old office document"),
+    (b"{\\rtf", "an RTF document"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ\0", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"II*\0", "a TIFF image"),
+    (b"RIFF", "a WebP, WAV or AVI file"),
+    (b"\x7fELF", "a program"),
+    (b"SQLite format 3\0", "an SQLite database"),
+    (b"ID3", "an MP3 file"),
+];
+
+/// Tags a document starts with when it is a web page or a piece of one.
+const HTML_STARTS: [&str; 24] = [
+    "!doctype html",
+    "html",
+    "head",
+    "body",
+    "meta",
+    "title",
+    "article",
+    "section",
+    "main",
+    "header",
+    "div",
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "span",
+    "table",
+    "ul",
+    "ol",
+    "blockquote",
+    "a",
+    "b",
+    "i",
+    "img",
+];
+
+/// Refuses what is no text, naming it where it is known.
+///
+/// # Errors
+/// [`RejectReason::Empty`] for nothing but space, [`RejectReason::NotText`] for binaries.
+pub fn refuse_binary(bytes: &[u8]) -> Result<(), Rejection> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(refused(RejectReason::Empty, "the file has no text"));
+    }
+    let magic = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic) && !is_ascii_prose(bytes, magic));
+    if let Some((_, what)) = magic {
+        return Err(refused(RejectReason::NotText, &format!("this is {what}, not text")));
+    }
+    let head = &bytes[..bytes.len().min(SNIFF_BYTES)];
+    let utf16 = [&b"\xff\xfe"[..], b"\xfe\xff", b"<\0", b"\0<"].iter().any(|start| head.starts_with(start));
+    if utf16 {
+        return Ok(());
+    }
+    let controls = head.iter().filter(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b));
+    let (zeros, others) = controls.fold((0, 0), |(z, o), b| if *b == 0 { (z + 1, o) } else { (z, o + 1) });
+    // One stray NUL in a long text is a blemish; more of them, or a tenth of control bytes, is data.
+    if zeros > 1 + head.len() / 1000 || others * 10 > head.len() {
+        return Err(refused(RejectReason::NotText, "this is binary data of an unknown kind, not text"));
+    }
+    Ok(())
+}
+
+/// A text may start with the letters of a magic ("ID3 is a standard…"): such magics count only when
+/// the bytes after them are not plain prose.
+fn is_ascii_prose(bytes: &[u8], magic: &[u8]) -> bool {
+    let letters = magic.iter().all(|b| b.is_ascii_alphanumeric());
+    letters && bytes[magic.len()..].iter().take(64).all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())
+}
+
+/// Names the format of a document whose bytes passed [`refuse_binary`] and decode to `text`.
+/// `name` is the file's; its extension only breaks ties.
+#[must_use]
+pub fn detect(bytes: &[u8], text: &str, name: &str) -> Format {
+    let start = text.trim_start_matches('\u{feff}').trim_start();
+    let extension = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase()).unwrap_or_default();
+    if start.starts_with(['<', '{']) || looks_like_json(start) {
+        if let Some(format) = sniff(bytes) {
+            return format;
+        }
+    }
+    if looks_like_html(start) || (extension.starts_with("htm") || extension == "xhtml") && start.contains("</") {
+        return Format::Html;
+    }
+    if looks_like_json(start) {
+        return if is_json_lines(start, &extension) { Format::JsonLines } else { Format::Json };
+    }
+    // A first line that is broken does not make the rest of a JSON Lines file prose.
+    if matches!(extension.as_str(), "jsonl" | "ndjson") && start.lines().any(|line| line.trim_start().starts_with('{'))
+    {
+        return Format::JsonLines;
+    }
+    if has_front_matter(start) || matches!(extension.as_str(), "md" | "markdown") || looks_like_markdown(start) {
+        return Format::Markdown;
+    }
+    Format::Text
+}
+
+/// Whether the document opens with a tag of HTML, after comments and an XML declaration.
+fn looks_like_html(start: &str) -> bool {
+    let mut rest = start;
+    for _ in 0..16 {
+        let skipped = match rest {
+            r if r.starts_with("<!--") => r.split_once("-->"),
+            r if r.starts_with("<?") => r.split_once("?>"),
+            _ => break,
+        };
+        let Some((_, after)) = skipped else { return false };
+        rest = after.trim_start();
+    }
+    let Some(tag) = rest.strip_prefix('<') else { return false };
+    HTML_STARTS.iter().any(|name| {
+        tag.get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name))
+            && tag[name.len()..].starts_with(|c: char| c == '>' || c == '/' || c.is_whitespace())
+    })
+}
+
+/// Whether the first two marks are those of JSON: prose may open with a bracket ("[Updated] …").
+fn looks_like_json(start: &str) -> bool {
+    let mut marks = start.chars().filter(|c| !c.is_whitespace());
+    match (marks.next(), marks.next()) {
+        (Some('{'), Some('"' | '}')) => true,
+        (Some('['), Some('{' | '[' | ']')) => true,
+        _ => false,
+    }
+}
+
+/// Several documents in one file, one a line.
+fn is_json_lines(start: &str, extension: &str) -> bool {
+    if matches!(extension, "jsonl" | "ndjson") {
+        return true;
+    }
+    let (first, rest) = start.split_once('\n').unwrap_or((start, ""));
+    start.starts_with('{')
+        && !rest.trim().is_empty()
+        && first.len() <= FIRST_LINE_BYTES_MAX
+        && serde_json::from_str::<serde::de::IgnoredAny>(first).is_ok()
+}
+
+/// `---` or `+++`, at least one `key:` or `key =` line, and the closing mark.
+fn has_front_matter(start: &str) -> bool {
+    let mut lines = start.lines().map(str::trim_end);
+    let (mark, assign) = match lines.next() {
+        Some("---") => ("---", ':'),
+        Some("+++") => ("+++", '='),
+        _ => return false,
+    };
+    let mut fields = 0;
+    for line in lines.take(200) {
+        if line == mark || line == "..." {
+            return fields > 0;
+        }
+        fields += usize::from(line.split_once(assign).is_some_and(|(key, _)| is_key(key.trim())));
+    }
+    false
+}
+
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 40 && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+}
+
+/// A first line that is a heading, or a heading further down together with a link.
+fn looks_like_markdown(start: &str) -> bool {
+    let is_heading = |line: &str| {
+        let marks = line.len() - line.trim_start_matches('#').len();
+        (1..=6).contains(&marks) && line[marks..].starts_with(' ')
+    };
+    let mut lines = start.lines().take(100);
+    lines.next().is_some_and(is_heading) || (lines.any(is_heading) && start.contains("]("))
+}
+
+fn refused(reason: RejectReason, detail: &str) -> Rejection {
+    Rejection { reason, detail: detail.to_owned(), count: 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str, name: &str) -> Format {
+        detect(text.as_bytes(), text, name)
+    }
+
+    #[test]
+    fn detect_content_wins_over_the_extension() {
+        let table = [
+            (r#"<?xml version="1.0"?><rss version="2.0"><channel/></rss>"#, "a.txt", Format::Rss),
+            ("<!-- saved --><!DOCTYPE html><html><body>x</body></html>", "a.txt", Format::Html),
+            ("  <p class=x>One</p>", "a.md", Format::Html),
+            ("{\"title\":\"t\"}", "a.txt", Format::Json),
+            ("[\n {\"title\":\"t\"}]", "a.html", Format::Json),
+            ("{\"title\":\"t\"}\n{\"title\":\"u\"}\n", "a.json", Format::JsonLines),
+            ("{\n\"title\":\"t\"\n}\n", "a", Format::Json),
+            ("---\ntitle: Harbour\n---\nText", "a.txt", Format::Markdown),
+            ("# Harbour\n\nText", "a.txt", Format::Markdown),
+            ("Harbour\n\nText", "a.json", Format::Text),
+            ("[Updated] The harbour opens", "a.txt", Format::Text),
+            ("{sic} the harbour", "a.txt", Format::Text),
+            ("--- the harbour ---\nkey", "a.txt", Format::Text),
+            ("<3 from the harbour", "a.txt", Format::Text),
+        ];
+        for (text, name, format) in table {
+            assert_eq!(of(text, name), format, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn detect_extension_decides_where_the_content_allows_several() {
+        assert_eq!(of("Harbour", "a.md"), Format::Markdown);
+        assert_eq!(of("Harbour <b>opens</b>", "a.html"), Format::Html);
+        assert_eq!(of("{\"title\":\"t\"}", "a.jsonl"), Format::JsonLines);
+        assert_eq!(of("oops\n{\"title\":\"t\"}", "a.jsonl"), Format::JsonLines);
+    }
+
+    #[test]
+    fn binary_is_refused_by_name_and_text_is_not() {
+        for (bytes, what) in [
+            (&b"%PDF-1.7\n..."[..], "PDF"),
+            (b"PK\x03\x04\x14\0", "ZIP"),
+            (b"\x89PNG\r\n\x1a\n", "PNG"),
+            (b"\x01\0\0\0\x02\0\0\0text\0\0", "unknown kind"),
+        ] {
+            let refused = refuse_binary(bytes).expect_err("a binary");
+            assert_eq!(refused.reason, RejectReason::NotText);
+            assert!(refused.detail.contains(what), "{}", refused.detail);
+        }
+        assert_eq!(refuse_binary(b" \r\n\t").expect_err("empty").reason, RejectReason::Empty);
+        for text in [&b"RIFF is a standard of its own"[..], b"one \0 stray", b"\xff\xfeH\0i\0", "é\u{85}".as_bytes()] {
+            assert!(refuse_binary(text).is_ok(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Reading files that others write while we look: no links followed, nothing blocking opened, never
+//! more bytes than allowed, and a file that changed under the read is told from one that did not.
+//! All of it blocks: callers run it off the runtime. What was read goes on to `parse`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::model::{RejectReason, Rejection, Timestamp};
+use crate::text::clean;
+
+/// Names taken from one directory listing; the rest waits for the next.
+pub const LISTED_MAX: usize = 200_000;
+
+/// Everything that tells whether a file is still the one that was looked at. Not its identity: that
+/// is the hash of its content, because inodes and names are used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    /// Device and inode.
+    pub place: (u64, u64),
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Modification time, seconds and nanoseconds.
+    modified: (i64, i64),
+    /// Change time: unlike the modification time it cannot be set by hand.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// From what the system says.
+    #[must_use]
+    pub fn of(meta: &Metadata) -> Self {
+        Self {
+            place: (meta.dev(), meta.ino()),
+            size_bytes: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    /// Modification time.
+    #[must_use]
+    pub fn modified(&self) -> Timestamp {
+        Timestamp::from_millis(self.modified.0.saturating_mul(1000).saturating_add(self.modified.1 / 1_000_000))
+    }
+
+    /// Whether the content may have changed; a rename or chmod alone does not count.
+    #[must_use]
+    pub fn same_content_as(&self, other: &Self) -> bool {
+        self.place == other.place && self.size_bytes == other.size_bytes && self.modified == other.modified
+    }
+}
+
+/// Why a file was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It went away: nothing to do.
+    #[error("the file is gone")]
+    Gone,
+    /// It changed while it was read: come again when it stands still.
+    #[error("the file changed while it was read")]
+    Changed,
+    /// It will not be read as it is.
+    #[error("{}: {}", .0.reason, .0.detail)]
+    Refused(Rejection),
+}
+
+/// A file that was read whole.
+#[derive(Debug)]
+pub struct Contents {
+    /// Every byte.
+    pub bytes: Vec<u8>,
+    /// The file at that time.
+    pub stamp: Stamp,
+}
+
+/// Whether a path's last part may be a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// Refused: somebody else put the file there.
+    Refused,
+    /// Followed: the user named this path.
+    Followed,
+}
+
+/// Looks at a file without opening it.
+///
+/// # Errors
+/// [`ReadError`] when it is gone, no regular file, or larger than `bytes_max`. `Ok(None)` is a
+/// directory.
+pub fn look(path: &Path, bytes_max: u64) -> Result<Option<Stamp>, ReadError> {
+    let meta = std::fs::symlink_metadata(path).map_err(|e| read_error(&e))?;
+    if meta.is_dir() {
+        return Ok(None);
+    }
+    check(&meta, bytes_max).map(|()| Some(Stamp::of(&meta)))
+}
+
+/// Reads a file whole.
+///
+/// # Errors
+/// [`ReadError`]: gone, changed under the read, or refused with its reason.
+pub fn read(path: &Path, bytes_max: u64, links: Links) -> Result<Contents, ReadError> {
+    // O_NONBLOCK: opening a FIFO without a writer would wait for ever. Regular files ignore it.
+    let mut flags = OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    if links == Links::Refused {
+        flags |= OFlags::NOFOLLOW;
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(|e| read_error(&e))?;
+    // What was opened is judged, not what had the name a moment ago.
+    let meta = file.metadata().map_err(|e| read_error(&e))?;
+    check(&meta, bytes_max)?;
+    let before = Stamp::of(&meta);
+    let bytes = read_at_most(&file, before.size_bytes, bytes_max)?;
+    let after = Stamp::of(&file.metadata().map_err(|e| read_error(&e))?);
+    let named = std::fs::metadata(path).map_err(|e| read_error(&e))?;
+    let same_file = (named.dev(), named.ino()) == before.place;
+    if !same_file || !before.same_content_as(&after) || bytes.len() as u64 != after.size_bytes {
+        return Err(ReadError::Changed);
+    }
+    Ok(Contents { bytes, stamp: after })
+}
+
+/// The names in a directory, at most [`LISTED_MAX`].
+///
+/// # Errors
+/// The system's error when the directory cannot be read.
+pub fn list(dir: &Path) -> io::Result<Vec<OsString>> {
+    std::fs::read_dir(dir)?.take(LISTED_MAX).map(|entry| entry.map(|e| e.file_name())).collect()
+}
+
+/// A file name made fit for logs and reports.
+#[must_use]
+pub fn shown(name: &OsStr) -> String {
+    clean::excerpt(&name.to_string_lossy(), 120)
+}
+
+fn check(meta: &Metadata, bytes_max: u64) -> Result<(), ReadError> {
+    let kind = meta.file_type();
+    if kind.is_symlink() {
+        return Err(refused(RejectReason::Symlink, "a symbolic link is not followed; drop the file itself"));
+    }
+    if !kind.is_file() {
+        return Err(refused(RejectReason::SpecialFile, "a directory, FIFO, socket or device is not read"));
+    }
+    if meta.len() > bytes_max {
+        return Err(too_large(meta.len(), bytes_max));
+    }
+    Ok(())
+}
+
+/// A file that grows meanwhile is read to its cap only; sparse ones never get here.
+fn read_at_most(file: &File, expected: u64, bytes_max: u64) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::with_capacity(usize::try_from(expected.saturating_add(1)).unwrap_or(0));
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| read_error(&e))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(too_large(bytes.len() as u64, bytes_max));
+    }
+    Ok(bytes)
+}
+
+fn read_error(error: &io::Error) -> ReadError {
+    let link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    let special = error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error());
+    match error.kind() {
+        io::ErrorKind::NotFound => ReadError::Gone,
+        _ if link => refused(RejectReason::Symlink, "a symbolic link is not followed; drop the file itself"),
+        _ if special => refused(RejectReason::SpecialFile, "a directory, FIFO, socket or device is not read"),
+        _ => refused(RejectReason::Unreadable, &format!("cannot be read: {error}")),
+    }
+}
+
+fn too_large(size_bytes: u64, bytes_max: u64) -> ReadError {
+    refused(RejectReason::TooLarge, &format!("{size_bytes} bytes, and the limit is {bytes_max}"))
+}
+
+fn refused(reason: RejectReason, detail: &str) -> ReadError {
+    ReadError::Refused(Rejection { reason, detail: detail.to_owned(), count: 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: u64 = 1000;
+
+    fn reason(error: &ReadError) -> Option<RejectReason> {
+        match error {
+            ReadError::Refused(rejection) => Some(rejection.reason),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn read_regular_file_gives_all_bytes_and_its_stamp() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("a.txt");
+        std::fs::write(&path, "harbour").expect("written");
+        let contents = read(&path, MAX, Links::Refused).expect("read");
+        assert_eq!(contents.bytes, b"harbour");
+        assert_eq!(look(&path, MAX).expect("looked"), Some(contents.stamp));
+        assert_eq!(look(dir.path(), MAX).expect("looked"), None);
+    }
+
+    #[test]
+    fn read_links_fifos_and_directories_are_refused_without_waiting() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (link, fifo, file) = (dir.path().join("link"), dir.path().join("fifo"), dir.path().join("file"));
+        std::fs::write(&file, "x").expect("written");
+        std::os::unix::fs::symlink(&file, &link).expect("linked");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o644.into(), 0).expect("made");
+        let table = [(&link, RejectReason::Symlink), (&fifo, RejectReason::SpecialFile)];
+        for (path, expected) in table {
+            assert_eq!(reason(&read(path, MAX, Links::Refused).expect_err("refused")), Some(expected));
+            assert_eq!(reason(&look(path, MAX).expect_err("refused")), Some(expected));
+        }
+        let error = read(dir.path(), MAX, Links::Refused).expect_err("refused");
+        assert_eq!(reason(&error), Some(RejectReason::SpecialFile));
+        assert!(read(&link, MAX, Links::Followed).is_ok());
+        assert!(read(Path::new("/dev/zero"), MAX, Links::Followed).is_err());
+    }
+
+    #[test]
+    fn read_sparse_terabyte_is_refused_unread() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("sparse");
+        File::create(&path).and_then(|f| f.set_len(1 << 40)).expect("made");
+        assert_eq!(reason(&read(&path, MAX, Links::Refused).expect_err("refused")), Some(RejectReason::TooLarge));
+    }
+
+    #[test]
+    fn read_missing_file_is_gone_not_refused() {
+        assert!(matches!(read(Path::new("/nonexistent/a"), MAX, Links::Refused), Err(ReadError::Gone)));
+    }
+
+    #[test]
+    fn read_cap_holds_while_reading_not_only_before() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("a");
+        std::fs::write(&path, vec![b'x'; 50]).expect("written");
+        let file = File::open(&path).expect("opened");
+        // The file said 5 bytes when it was looked at and holds 50 now.
+        let error = read_at_most(&file, 5, 20).expect_err("refused");
+        assert_eq!(reason(&error), Some(RejectReason::TooLarge));
+    }
+
+    #[test]
+    fn stamp_tells_a_replacement_of_equal_size_and_time() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        std::fs::write(&a, "one").expect("written");
+        std::fs::write(&b, "two").expect("written");
+        let before = look(&a, MAX).expect("looked").expect("a file");
+        let times =
+            std::fs::FileTimes::new().set_modified(std::fs::metadata(&a).and_then(|m| m.modified()).expect("time"));
+        File::options().write(true).open(&b).and_then(|f| f.set_times(times)).expect("set");
+        std::fs::rename(&b, &a).expect("renamed");
+        let after = look(&a, MAX).expect("looked").expect("a file");
+        assert_eq!((before.size_bytes, before.modified()), (after.size_bytes, after.modified()));
+        assert!(!before.same_content_as(&after));
+    }
+}

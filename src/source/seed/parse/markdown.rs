@@ -1,0 +1,306 @@
+//! Markdown with or without front matter to plain text: marks go, words stay, a paragraph is a line.
+//! Front matter is the flat part of YAML (`---`) or TOML (`+++`) that people write there; what is
+//! beyond that is left with a warning.
+
+use std::collections::BTreeMap;
+
+use super::json::assign;
+use super::{Draft, DraftItem, FileContext, rejected, shown};
+use crate::model::{RawText, RejectReason, Rejection};
+
+/// Lines of front matter read.
+const FRONT_MATTER_LINES_MAX: usize = 200;
+
+/// Reads one article.
+pub(super) fn read(body: &str, file: &FileContext, draft: &mut Draft) -> Result<(), Rejection> {
+    let mut item = DraftItem::default();
+    let (fields, text) = front_matter(body.trim_start(), &mut draft.warnings);
+    for (key, values) in fields {
+        assign(&mut item, &key, &values, file, &mut draft.warnings);
+    }
+    let mut lines = plain_lines(text);
+    if let Some(at) = lines.iter().position(|line| line.heading == 1) {
+        // The heading is the title even where furniture stands before it, unless another is given.
+        let heading = lines[at].text.clone();
+        let same = item.title.as_ref().is_none_or(|title| title.text.trim() == heading);
+        if same {
+            lines.remove(at);
+            item.title = Some(RawText::plain(heading));
+        }
+    }
+    let lines: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+    if lines.is_empty() && !item.has_text() {
+        return Err(rejected(RejectReason::Empty, "the file has front matter but no text"));
+    }
+    super::text::fill(&mut item, &lines, file);
+    draft.items.push(item);
+    Ok(())
+}
+
+/// Splits off front matter: its fields, each with one or more values, and the rest.
+fn front_matter<'a>(body: &'a str, warnings: &mut Vec<String>) -> (BTreeMap<String, Vec<String>>, &'a str) {
+    let mark = body.lines().next().map_or("", str::trim_end);
+    if !matches!(mark, "---" | "+++") {
+        return (BTreeMap::new(), body);
+    }
+    let mut offset = 0;
+    let mut inner = Vec::new();
+    for (at, line) in body.split_inclusive('\n').enumerate().take(FRONT_MATTER_LINES_MAX) {
+        offset += line.len();
+        let line = line.trim_end();
+        if at > 0 && (line == mark || (mark == "---" && line == "...")) {
+            let fields = if mark == "+++" { toml_fields(&inner, warnings) } else { yaml_fields(&inner, warnings) };
+            return (fields, &body[offset..]);
+        }
+        if at > 0 {
+            inner.push(line);
+        }
+    }
+    (BTreeMap::new(), body)
+}
+
+fn toml_fields(lines: &[&str], warnings: &mut Vec<String>) -> BTreeMap<String, Vec<String>> {
+    let table = match lines.join("\n").parse::<toml::Table>() {
+        Ok(table) => table,
+        Err(error) => {
+            warnings.push(format!("front matter is no TOML: {}", shown(error.message())));
+            return BTreeMap::new();
+        }
+    };
+    let text = |value: toml::Value| match value {
+        toml::Value::String(text) => Some(text),
+        toml::Value::Array(_) | toml::Value::Table(_) => None,
+        other => Some(other.to_string()),
+    };
+    let values = |value: toml::Value| match value {
+        toml::Value::Array(values) => values.into_iter().filter_map(text).collect(),
+        other => text(other).into_iter().collect(),
+    };
+    table.into_iter().map(|(key, value)| (key, values(value))).collect()
+}
+
+/// `key: value`, `key: [a, b]`, `- a` lines below a key, and folded or literal blocks.
+fn yaml_fields(lines: &[&str], warnings: &mut Vec<String>) -> BTreeMap<String, Vec<String>> {
+    let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut current = String::new();
+    for line in lines {
+        let text = line.trim();
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        let nested = line.starts_with([' ', '\t']) || text.starts_with("- ");
+        if nested && !current.is_empty() {
+            let values = fields.entry(current.clone()).or_default();
+            match (text.strip_prefix("- "), values.last_mut()) {
+                (Some(entry), _) => values.push(unquoted(entry)),
+                (None, Some(last)) => {
+                    last.push(' ');
+                    last.push_str(&unquoted(text));
+                }
+                (None, None) => values.push(unquoted(text)),
+            }
+            continue;
+        }
+        let Some((key, value)) = text.split_once(':').filter(|(_, v)| v.is_empty() || v.starts_with(' ')) else {
+            warnings.push(format!("front matter line not understood: {}", shown(text)));
+            continue;
+        };
+        key.trim().clone_into(&mut current);
+        let value = value.trim();
+        let values = match value.strip_prefix('[').and_then(|v| v.strip_suffix(']')) {
+            Some(list) => list.split(',').map(unquoted).filter(|v| !v.is_empty()).collect(),
+            None if matches!(value, "" | "|" | ">" | "|-" | ">-") => Vec::new(),
+            None => vec![unquoted(value)],
+        };
+        fields.insert(current.clone(), values);
+    }
+    fields
+}
+
+fn unquoted(text: &str) -> String {
+    let text = text.trim();
+    for quote in ['"', '\''] {
+        if let Some(inner) = text.strip_prefix(quote).and_then(|t| t.strip_suffix(quote)) {
+            let doubled: String = [quote, quote].iter().collect();
+            return inner.replace(&format!("\\{quote}"), &quote.to_string()).replace(&doubled, &quote.to_string());
+        }
+    }
+    // A comment after a value stands after a space.
+    text.split(" #").next().unwrap_or_default().trim_end().to_owned()
+}
+
+/// A line of plain text; `heading` is 0 for a paragraph.
+#[derive(Debug, PartialEq, Eq)]
+struct Plain {
+    heading: usize,
+    text: String,
+}
+
+/// Takes the marks away and joins the lines of each paragraph.
+fn plain_lines(text: &str) -> Vec<Plain> {
+    let mut out: Vec<Plain> = Vec::new();
+    let (mut fenced, mut goes_on) = (false, false);
+    for line in text.lines() {
+        let line = line.trim();
+        if line.starts_with("```") || line.starts_with("~~~") {
+            fenced = !fenced;
+            goes_on = false;
+            continue;
+        }
+        if !fenced && is_underline(line) {
+            if goes_on {
+                if let Some(last) = out.last_mut() {
+                    last.heading = if line.starts_with('=') { 1 } else { 2 };
+                }
+            }
+            goes_on = false;
+            continue;
+        }
+        let (heading, rest, starts) = if fenced { (0, line, true) } else { block_start(line) };
+        let plain = if fenced { rest.to_owned() } else { inline(rest) };
+        if plain.is_empty() {
+            goes_on = false;
+            continue;
+        }
+        match out.last_mut().filter(|_| goes_on && !starts) {
+            Some(paragraph) => {
+                paragraph.text.push(' ');
+                paragraph.text.push_str(&plain);
+            }
+            None => out.push(Plain { heading, text: plain }),
+        }
+        // Two spaces or a backslash at the end of a line would break it; news texts do not need that.
+        goes_on = heading == 0 && !fenced;
+    }
+    out
+}
+
+/// A setext underline or a rule between sections.
+fn is_underline(line: &str) -> bool {
+    line.len() >= 2 && ['=', '-', '*', '_'].iter().any(|mark| line.chars().all(|c| c == *mark || c == ' '))
+}
+
+/// Heading level, the line without its block marks, and whether it starts a paragraph of its own.
+fn block_start(line: &str) -> (usize, &str, bool) {
+    let marks = line.len() - line.trim_start_matches('#').len();
+    if (1..=6).contains(&marks) && line[marks..].starts_with(' ') {
+        return (marks, line[marks..].trim().trim_end_matches('#').trim_end(), true);
+    }
+    let mut rest = line;
+    while let Some(quoted) = rest.strip_prefix('>') {
+        rest = quoted.trim_start();
+    }
+    if let Some(item) = ["- ", "* ", "+ "].iter().find_map(|mark| rest.strip_prefix(mark)) {
+        return (0, item.trim_start(), true);
+    }
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    if (1..=3).contains(&digits) {
+        if let Some(item) = rest[digits..].strip_prefix(". ").or_else(|| rest[digits..].strip_prefix(") ")) {
+            return (0, item.trim_start(), true);
+        }
+    }
+    // `[1]: https://…` defines a link and says nothing.
+    if rest.starts_with('[') && rest.contains("]: ") {
+        return (0, "", true);
+    }
+    (0, rest, rest.starts_with('|') || rest.len() != line.len())
+}
+
+/// One line without inline marks. Linear: each bracket is looked at once.
+fn inline(line: &str) -> String {
+    let line = if line.contains('<') || line.contains('&') { crate::text::html::inline(line) } else { line.to_owned() };
+    let mut out = String::with_capacity(line.len());
+    let mut chars = line.char_indices().peekable();
+    let mut last = ' ';
+    while let Some((at, c)) = chars.next() {
+        let next = chars.peek().map(|(_, c)| *c);
+        match c {
+            '\\' if next.is_some_and(|n| n.is_ascii_punctuation()) => {
+                out.extend(chars.next().map(|(_, c)| c));
+            }
+            '*' | '`' => {}
+            // snake_case keeps its underscores.
+            '_' if !(last.is_alphanumeric() && next.is_some_and(char::is_alphanumeric)) => {}
+            '~' if next == Some('~') || last == '~' => {}
+            '!' if next == Some('[') => {}
+            '[' => {}
+            ']' => {
+                let close = match next {
+                    Some('(') => ')',
+                    Some('[') => ']',
+                    _ => continue,
+                };
+                if let Some(len) = line[at + 1..].find(close) {
+                    while chars.next_if(|(i, _)| *i <= at + 1 + len).is_some() {}
+                }
+            }
+            '|' => out.push(' '),
+            c => out.push(c),
+        }
+        last = c;
+    }
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str) -> Vec<String> {
+        plain_lines(text).into_iter().map(|line| line.text).collect()
+    }
+
+    #[test]
+    fn markdown_marks_go_and_words_stay() {
+        let text = "The **new** _pier_ has a [web page](https://pier.example/a_b) and\na `name_of_it` \\*too\\*.\n\n\
+                    > - Quoted ![crane](c.png) point\n1. First\n2. Second\n\n| a | b |\n\n[1]: https://x.example\n";
+        assert_eq!(
+            plain(text),
+            ["The new pier has a web page and a name_of_it *too*.", "Quoted crane point", "First", "Second", "a b"]
+        );
+    }
+
+    #[test]
+    fn markdown_headings_of_both_kinds_stand_alone() {
+        let lines = plain_lines("Pier opens\n==========\nText goes\non.\n\n## Details ##\nMore.\n\n---\nEnd.");
+        let seen: Vec<_> = lines.iter().map(|l| (l.heading, l.text.as_str())).collect();
+        assert_eq!(seen, [(1, "Pier opens"), (0, "Text goes on."), (2, "Details"), (0, "More."), (0, "End.")]);
+    }
+
+    #[test]
+    fn markdown_many_brackets_stay_linear() {
+        let line = "[a](".repeat(20_000);
+        assert!(inline(&line).len() <= line.len());
+    }
+
+    #[test]
+    fn front_matter_reads_quotes_lists_and_blocks() {
+        let body = "---\ntitle: \"A \\\"new\\\" pier: part 1\"\ntags: [harbour, 'trade']\nauthors:\n  - Jane Placeholder\n  - J. Doe\n\
+                    summary: >\n  One\n  two\n# a comment\nlang: en # inline\nno value here\n---\nText";
+        let mut warnings = Vec::new();
+        let (fields, rest) = front_matter(body, &mut warnings);
+        assert_eq!(rest, "Text");
+        assert_eq!(fields["title"], ["A \"new\" pier: part 1"]);
+        assert_eq!(fields["tags"], ["harbour", "trade"]);
+        assert_eq!(fields["authors"], ["Jane Placeholder", "J. Doe"]);
+        assert_eq!(fields["summary"], ["One two"]);
+        assert_eq!(fields["lang"], ["en"]);
+        assert_eq!(warnings.len(), 1);
+    }
+
+    #[test]
+    fn front_matter_in_toml_and_broken_toml() {
+        let mut warnings = Vec::new();
+        let (fields, rest) = front_matter("+++\ntitle = \"Pier\"\ndate = 2031-05-14\n+++\nText", &mut warnings);
+        assert_eq!((fields["date"][0].as_str(), rest), ("2031-05-14", "Text"));
+        let (fields, rest) = front_matter("+++\ntitle = \n+++\nText", &mut warnings);
+        assert!(fields.is_empty() && rest == "Text" && warnings.len() == 1);
+    }
+
+    #[test]
+    fn front_matter_that_never_closes_is_text() {
+        let (fields, rest) = front_matter("---\ntitle: Pier\nText", &mut Vec::new());
+        assert!(fields.is_empty());
+        assert_eq!(rest, "---\ntitle: Pier\nText");
+    }
+}

@@ -1,0 +1,237 @@
+//! The bytes of one seed file to a [`Document`]. Each format has its reader here; feeds go to the
+//! feed parser. Pure: no IO, no clock. Heavy formats ([`is_heavy`]) must run on a parser thread.
+//! What comes out goes to `ingest`, whose `normalize` removes furniture.
+
+mod dates;
+mod headline;
+mod html;
+mod json;
+mod markdown;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use super::detect;
+use crate::model::{DateCertainty, Dated, ItemKey, RawItem, RawText, RejectReason, Rejection, Timestamp};
+use crate::source::feed::Trust;
+use crate::source::feed::parse::FeedContext;
+use crate::source::{Document, Format, Limits, PollHints};
+use crate::text::charset;
+
+/// Files dated before this have no believable time (1990-01-01): archives store 1970 or 1980.
+const MODIFIED_MIN: Timestamp = Timestamp::from_seconds(631_152_000);
+
+/// What a reader may know of a file besides its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct FileContext<'a> {
+    /// Its name: breaks ties between formats, nothing else.
+    pub name: &'a str,
+    /// Its modification time: stands in for a date that is nowhere in the text.
+    pub modified: Timestamp,
+    /// When it was taken.
+    pub received: Timestamp,
+    /// Caps.
+    pub limits: &'a Limits,
+}
+
+impl FileContext<'_> {
+    /// The latest time the text can be from: the file's, or now where the file's is not believable.
+    fn latest(&self) -> Timestamp {
+        if self.modified < MODIFIED_MIN || self.modified > self.received { self.received } else { self.modified }
+    }
+
+    /// The date of an item that has none.
+    fn file_time(&self) -> Dated {
+        Dated { at: self.latest(), certainty: DateCertainty::FileTime }
+    }
+}
+
+/// Whether a document of this format must be parsed on a thread with a large stack and a budget.
+#[must_use]
+pub fn is_heavy(format: Format) -> bool {
+    !matches!(format, Format::Text | Format::Markdown | Format::Json | Format::JsonLines)
+}
+
+/// Names the format of a file, refusing what is none.
+///
+/// # Errors
+/// [`Rejection`] for empty, binary and too large files.
+pub fn format_of(bytes: &[u8], file: &FileContext) -> Result<Format, Rejection> {
+    if bytes.len() > file.limits.decoded_bytes_max {
+        let detail = format!("{} bytes, and the limit is {}", bytes.len(), file.limits.decoded_bytes_max);
+        return Err(rejected(RejectReason::TooLarge, detail));
+    }
+    detect::refuse_binary(bytes)?;
+    Ok(detect::detect(bytes, &charset::decode(bytes, None).text, file.name))
+}
+
+/// Reads a file of any format.
+///
+/// # Errors
+/// [`Rejection`] when nothing can be taken from it.
+pub fn parse(bytes: &[u8], file: &FileContext) -> Result<Document, Rejection> {
+    let format = format_of(bytes, file)?;
+    parse_as(format, bytes, file)
+}
+
+/// Reads a file whose format is known from [`format_of`].
+///
+/// # Errors
+/// [`Rejection`] when nothing can be taken from it.
+pub fn parse_as(format: Format, bytes: &[u8], file: &FileContext) -> Result<Document, Rejection> {
+    if !matches!(format, Format::Html) && is_heavy(format) {
+        let (trust, limits) = (Trust::Guid, file.limits);
+        let context = FeedContext { base_url: None, content_type: None, trust, limits, received: file.received };
+        return crate::source::feed::parse::parse(bytes, &context);
+    }
+    let decoded = charset::decode(bytes, None);
+    let body = decoded.text.trim_start_matches('\u{feff}');
+    let mut draft = Draft::new(format, decoded.encoding);
+    if decoded.had_errors {
+        draft.warnings.push(format!("some bytes are not valid {} and were replaced", decoded.encoding));
+    }
+    match format {
+        Format::Html => html::read(body, file, &mut draft)?,
+        Format::Markdown => markdown::read(body, file, &mut draft)?,
+        Format::Json => json::read_document(body, file, &mut draft)?,
+        Format::JsonLines => json::read_lines(body, file, &mut draft)?,
+        _ => text::read(body, file, &mut draft)?,
+    }
+    Ok(draft.finish(bytes, file))
+}
+
+/// A document in the making.
+struct Draft {
+    format: Format,
+    encoding: &'static str,
+    items: Vec<DraftItem>,
+    rejected: Vec<Rejection>,
+    warnings: Vec<String>,
+}
+
+/// One item in the making. Its key is made at the end, of what it turned out to have.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct DraftItem {
+    id: Option<String>,
+    url: Option<String>,
+    title: Option<RawText>,
+    author: Option<String>,
+    publisher: Option<String>,
+    published: Option<Dated>,
+    updated: Option<Dated>,
+    lang: Option<String>,
+    summary: Option<RawText>,
+    content: Option<RawText>,
+    tags: Vec<String>,
+}
+
+impl Draft {
+    fn new(format: Format, encoding: &'static str) -> Self {
+        Self { format, encoding, items: Vec::new(), rejected: Vec::new(), warnings: Vec::new() }
+    }
+
+    fn finish(self, bytes: &[u8], file: &FileContext) -> Document {
+        let whole_file = matches!(self.format, Format::Text | Format::Markdown | Format::Html);
+        let mut rejected = self.rejected;
+        let mut warnings = self.warnings;
+        let title = match &*self.items {
+            [only] if whole_file => only.title.as_ref().map(|t| t.text.clone()),
+            _ => None,
+        };
+        let mut seen = std::collections::HashMap::new();
+        let mut items = Vec::with_capacity(self.items.len());
+        let mut repeated = 0;
+        for draft in self.items {
+            let content_key = if whole_file { ItemKey::of_content(&[bytes]) } else { draft.content_key() };
+            let mut key = draft.named_key().unwrap_or_else(|| content_key.clone());
+            match seen.insert(key.clone(), content_key.clone()) {
+                Some(same) if same == content_key => {
+                    repeated += 1;
+                    continue;
+                }
+                // One id for two texts: the second would pass for an edit of the first.
+                Some(_) => {
+                    warnings.push(format!("the id {} stands for different items", shown(key.as_str())));
+                    key = ItemKey::new(&format!("{}|{}", key.as_str(), content_key.as_str()));
+                    if seen.insert(key.clone(), content_key).is_some() {
+                        repeated += 1;
+                        continue;
+                    }
+                }
+                None => {}
+            }
+            items.push(draft.into_raw(key, file, &mut warnings));
+        }
+        if repeated > 0 {
+            let detail = "items that stand in the file more than once".to_owned();
+            rejected.push(Rejection { reason: RejectReason::DuplicateKey, detail, count: repeated });
+        }
+        warnings.truncate(WARNINGS_MAX);
+        let (format, encoding) = (self.format, self.encoding);
+        Document { format, encoding, title, items, rejected, warnings, hints: PollHints::default() }
+    }
+}
+
+/// Warnings kept per document.
+const WARNINGS_MAX: usize = 50;
+
+impl DraftItem {
+    fn has_text(&self) -> bool {
+        [&self.title, &self.summary, &self.content].into_iter().flatten().any(|t| !t.text.trim().is_empty())
+    }
+
+    /// The id the file gives, else the link. A bare number is an id only within its outlet: two
+    /// exports that both count from 1 must not pass for each other's edits.
+    fn named_key(&self) -> Option<ItemKey> {
+        let id = self.id.as_deref().map(str::trim).filter(|id| !id.is_empty());
+        let key = match (id, &self.publisher) {
+            (Some(id), Some(outlet)) if id.bytes().all(|b| b.is_ascii_digit()) => format!("{outlet}:{id}"),
+            (Some(id), _) => id.to_owned(),
+            (None, _) => self.url.clone().filter(|url| !url.trim().is_empty())?,
+        };
+        Some(ItemKey::new(&key))
+    }
+
+    fn content_key(&self) -> ItemKey {
+        let text = |t: &Option<RawText>| t.as_ref().map(|t| t.text.clone()).unwrap_or_default();
+        let date = self.published.map(|d| d.at.to_string()).unwrap_or_default();
+        let parts = [text(&self.title), text(&self.summary), text(&self.content), date];
+        ItemKey::of_content(&parts.each_ref().map(String::as_bytes))
+    }
+
+    fn into_raw(self, key: ItemKey, file: &FileContext, warnings: &mut Vec<String>) -> RawItem {
+        let mut item = RawItem::new(key);
+        item.title = self.title;
+        item.url = self.url;
+        item.author = self.author;
+        item.publisher = self.publisher;
+        item.published = Some(self.published.unwrap_or_else(|| file.file_time()));
+        item.updated = self.updated;
+        item.lang = self.lang;
+        item.summary = self.summary;
+        item.tags = self.tags;
+        item.content = self.content.map(|mut content| {
+            let keep = floor_char_boundary(&content.text, file.limits.item_text_bytes_max);
+            if keep < content.text.len() {
+                warnings.push(format!("a text of {} bytes was cut to {keep}", content.text.len()));
+                content.text.truncate(keep);
+            }
+            content
+        });
+        item
+    }
+}
+
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+}
+
+/// Text of a file as part of a message.
+fn shown(text: &str) -> String {
+    crate::text::clean::excerpt(text, 60)
+}
+
+fn rejected(reason: RejectReason, detail: impl Into<String>) -> Rejection {
+    Rejection { reason, detail: detail.into(), count: 1 }
+}
