@@ -1,8 +1,14 @@
 //! [5] Outbox rows become signed requests: claim → sign → POST → record. `retry` is a pure function;
 //! the exact body bytes were stored with the decision and are never rendered again.
 
+pub mod console;
+mod count;
+mod queue;
+mod record;
 pub mod retry;
+mod run;
 pub mod secret;
+mod send;
 pub mod sign;
 
 use std::path::PathBuf;
@@ -10,6 +16,10 @@ use std::time::Duration;
 
 use crate::model::{EndpointId, Severity, SourceId, TopicId};
 use crate::net::Cidr;
+
+pub use count::{DeliveryCounters, DeliveryCounts};
+pub use queue::QueueSummary;
+pub use run::{Delivery, DeliveryError, DeliveryRules, DeliveryWaker};
 
 /// How a payload is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

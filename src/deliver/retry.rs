@@ -193,6 +193,15 @@ impl Outcome {
         }
     }
 
+    /// The answer's status, if there was one. The console has none, but says 200 for "printed".
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answered { status, .. } => Some(*status),
+            Self::Failed(_) => None,
+        }
+    }
+
     /// Whether the receiver may have taken the alert although we do not know it.
     #[must_use]
     pub fn may_have_been_received(&self) -> bool {

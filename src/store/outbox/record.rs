@@ -43,7 +43,6 @@ pub fn record(connection: &Connection, records: &[AttemptRecord]) -> rusqlite::R
     for record in records {
         insert_attempt(connection, record)?;
         settle(connection, record)?;
-        open_or_close(connection, record)?;
         // Results are in the order they came in, so the last one says how the endpoint is; but one
         // success among failures ends the failing, so those are written at once.
         let error = record.error.as_deref();
@@ -52,6 +51,8 @@ pub fn record(connection: &Connection, records: &[AttemptRecord]) -> rusqlite::R
         {
             note_health(connection, &record.endpoint, at, earlier)?;
         }
+        // After the success that may stand before it in this batch: that one must not lift this pause.
+        open_or_close(connection, record)?;
     }
     for (endpoint, (at, error)) in health {
         note_health(connection, endpoint, at, error)?;

@@ -1,0 +1,366 @@
+//! One endpoint's queue: claims due rows, keeps a bounded number of attempts in flight, waits for the
+//! next due time or a wake-up. A queue shares nothing with another but the store and the recorder, so
+//! a dead receiver delays nobody else. What it must not do: keep a decision that is not in the store.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::console::Console;
+use super::count::DeliveryCounters;
+use super::record::{Recorder, RecorderStopped};
+use super::retry::{Attempted, Outcome, RetryRules};
+use super::send::{Answer, Channel};
+use super::{DeliveryConfig, EndpointConfig};
+use crate::clock::Clock;
+use crate::model::Timestamp;
+use crate::store::outbox::{self, AttemptRecord, Claim, ClaimRequest, Claimed, DeliveryId, Gate, Settle};
+use crate::store::{Store, StoreError};
+
+/// Rows claimed at once, beyond those in flight.
+const CLAIM_ROWS_MAX: usize = 256;
+/// Bytes of bodies claimed at once.
+const CLAIM_BYTES_MAX: usize = 1 << 20;
+/// The store is looked at this often without being woken: an operator's command in another process
+/// (`deliveries replay`, `endpoints enable`) wakes nobody here.
+const IDLE_LOOK: Duration = Duration::from_secs(5);
+/// Until a claim that met a busy database is tried again.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// Requests in flight may finish for so long once delivery is to stop.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// What ends a queue unasked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum QueueError {
+    /// The outbox cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Attempts are not recorded any more.
+    #[error(transparent)]
+    Recorder(#[from] RecorderStopped),
+    /// A bug in an attempt.
+    #[error("an attempt ended unasked: {0}")]
+    Attempt(JoinError),
+}
+
+/// When a queue ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Only when cancelled.
+    Cancelled,
+    /// When nothing that was due then is left.
+    NothingDue(Timestamp),
+}
+
+/// What all queues share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) config: Arc<DeliveryConfig>,
+    pub(super) retry: Arc<RetryRules>,
+    pub(super) recorder: Recorder,
+    pub(super) counters: DeliveryCounters,
+    pub(super) console: Console,
+}
+
+/// What a queue did, for `run --once`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueSummary {
+    /// Rows delivered.
+    pub delivered: u64,
+    /// Attempts that failed and will be made again.
+    pub failed: u64,
+    /// Rows given up for now.
+    pub parked: u64,
+}
+
+/// One endpoint's queue.
+pub(super) struct Queue {
+    endpoint: Arc<EndpointConfig>,
+    shared: Shared,
+    wake: watch::Receiver<u64>,
+    until: Until,
+    /// Claimed, not started.
+    ready: VecDeque<Claimed>,
+    /// Claimed, recorded or not yet: `ready` and `slots` together.
+    in_flight: HashSet<DeliveryId>,
+    slots: JoinSet<Result<SlotEnd, RecorderStopped>>,
+    channel: Option<Arc<Channel>>,
+    /// Something may be due that is not in flight.
+    look: bool,
+    /// When to look again without being woken.
+    look_at: Timestamp,
+    /// One at a time until one succeeds.
+    throttled: bool,
+    /// For the log: a change is news, its continuation is not.
+    failing: bool,
+    disabled: bool,
+    summary: QueueSummary,
+}
+
+/// An attempt that is recorded.
+struct SlotEnd {
+    id: DeliveryId,
+    webhook_id: String,
+    attempt: u32,
+    outcome: Outcome,
+    latency: Duration,
+    error: Option<String>,
+    settle: Settle,
+    gate: Gate,
+}
+
+impl Queue {
+    pub(super) fn new(endpoint: Arc<EndpointConfig>, shared: Shared, wake: watch::Receiver<u64>, until: Until) -> Self {
+        let look_at = shared.clock.now();
+        Self {
+            endpoint,
+            shared,
+            wake,
+            until,
+            ready: VecDeque::new(),
+            in_flight: HashSet::new(),
+            slots: JoinSet::new(),
+            channel: None,
+            look: true,
+            look_at,
+            throttled: false,
+            failing: false,
+            disabled: false,
+            summary: QueueSummary::default(),
+        }
+    }
+
+    pub(super) async fn run(mut self, cancel: CancellationToken) -> Result<QueueSummary, QueueError> {
+        while !cancel.is_cancelled() {
+            if self.has_room() {
+                if let Some(row) = self.ready.pop_front() {
+                    self.start(row).await;
+                    continue;
+                }
+                if self.look {
+                    self.claim().await?;
+                    continue;
+                }
+            }
+            if self.until != Until::Cancelled && self.slots.is_empty() && !self.look {
+                return Ok(self.summary);
+            }
+            self.wait(&cancel).await?;
+        }
+        self.drain().await?;
+        Ok(self.summary)
+    }
+
+    fn has_room(&self) -> bool {
+        let slots_max = if self.throttled { 1 } else { self.endpoint.concurrency.max(1) };
+        self.slots.len() < slots_max
+    }
+
+    async fn wait(&mut self, cancel: &CancellationToken) -> Result<(), QueueError> {
+        let idle = !self.look && self.until == Until::Cancelled;
+        let clock = self.shared.clock.clone();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => {}
+            Some(end) = self.slots.join_next(), if !self.slots.is_empty() => self.end(end)?,
+            // The other side lives as long as the delivery that owns this queue.
+            _ = self.wake.changed(), if idle => self.look = true,
+            () = clock.sleep_until(self.look_at), if idle => self.look = true,
+        }
+        Ok(())
+    }
+
+    async fn claim(&mut self) -> Result<(), QueueError> {
+        // Before the read: a commit after this wakes us again.
+        self.wake.mark_unchanged();
+        let now = match self.until {
+            Until::Cancelled => self.shared.clock.now(),
+            Until::NothingDue(at) => at,
+        };
+        self.look = false;
+        self.look_at = now.plus(IDLE_LOOK);
+        match self.read_due(now).await {
+            Ok(claim) => self.take(claim),
+            Err(failure) if failure.is_passing() && self.until == Until::Cancelled => {
+                warn!(endpoint = %self.endpoint.id, error = %failure, "due deliveries not read, will try again");
+                self.look_at = now.plus(BUSY_PAUSE);
+            }
+            Err(failure) => return Err(failure.into()),
+        }
+        Ok(())
+    }
+
+    async fn read_due(&self, now: Timestamp) -> Result<Claim, StoreError> {
+        let (store, endpoint, in_flight) =
+            (self.shared.store.clone(), self.endpoint.id.clone(), self.in_flight.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let request = ClaimRequest {
+                endpoint: &endpoint,
+                now,
+                rows_max: CLAIM_ROWS_MAX,
+                body_bytes_max: CLAIM_BYTES_MAX,
+                in_flight: &in_flight,
+            };
+            store.read("read due deliveries", |connection| outbox::claim_due(connection, &request))
+        });
+        read.await.expect("invariant: reading the outbox does not panic")
+    }
+
+    fn take(&mut self, claim: Claim) {
+        self.look = claim.more;
+        self.look_at = claim.next_due_at.map_or(self.look_at, |due| due.min(self.look_at));
+        self.throttled = claim.state.throttled;
+        if let Some((since, reason)) = &claim.state.disabled
+            && !self.disabled
+        {
+            warn!(endpoint = %self.endpoint.id, %since, reason, "endpoint is disabled, its deliveries wait");
+        }
+        self.disabled = claim.state.disabled.is_some();
+        self.in_flight.extend(claim.rows.iter().map(|row| row.id));
+        self.ready.extend(claim.rows);
+    }
+
+    async fn start(&mut self, row: Claimed) {
+        let channel = self.channel().await;
+        self.slots.spawn(attempt(self.shared.clone(), self.endpoint.clone(), channel, row));
+    }
+
+    /// The way to the endpoint; opened again after a failure, so a mended secret file is enough.
+    async fn channel(&mut self) -> Result<Arc<Channel>, Answer> {
+        if let Some(channel) = &self.channel {
+            return Ok(channel.clone());
+        }
+        let (endpoint, config, console) =
+            (self.endpoint.clone(), self.shared.config.clone(), self.shared.console.clone());
+        let opened = tokio::task::spawn_blocking(move || Channel::open(&endpoint, &config, &console))
+            .await
+            .expect("invariant: opening a channel does not panic");
+        match opened {
+            Ok(channel) => Ok(self.channel.insert(Arc::new(channel)).clone()),
+            Err(error) => Err(error.as_answer()),
+        }
+    }
+
+    fn end(&mut self, end: Result<Result<SlotEnd, RecorderStopped>, JoinError>) -> Result<(), QueueError> {
+        let end = end.map_err(QueueError::Attempt)??;
+        self.in_flight.remove(&end.id);
+        self.shared.counters.attempt(&end.outcome, &end.settle);
+        match end.settle {
+            Settle::Delivered => {
+                self.summary.delivered += 1;
+                self.throttled = false;
+            }
+            Settle::RetryAt(due) => {
+                self.summary.failed += 1;
+                self.look_at = self.look_at.min(due);
+            }
+            Settle::Park => self.summary.parked += 1,
+        }
+        if end.gate != Gate::Unchanged {
+            // The store knows until when; what was claimed goes back to it.
+            for row in self.ready.drain(..) {
+                self.in_flight.remove(&row.id);
+            }
+            self.look = true;
+        }
+        self.log(&end);
+        Ok(())
+    }
+
+    fn log(&mut self, end: &SlotEnd) {
+        let (endpoint, alert, attempt) = (&self.endpoint.id, &end.webhook_id, end.attempt);
+        let latency_ms = end.latency.as_millis() as u64;
+        match (&end.settle, &end.error) {
+            (Settle::Delivered, _) => {
+                if std::mem::take(&mut self.failing) {
+                    info!(%endpoint, "endpoint works again");
+                }
+                info!(%endpoint, alert, attempt, latency_ms, "alert delivered");
+            }
+            (Settle::Park, reason) => {
+                error!(%endpoint, alert, attempt, reason, "delivery parked after its last attempt");
+            }
+            (Settle::RetryAt(retry_at), reason) => {
+                if self.failing {
+                    debug!(%endpoint, alert, attempt, latency_ms, reason, %retry_at, "delivery failed, will try again");
+                } else {
+                    warn!(%endpoint, alert, attempt, latency_ms, reason, %retry_at, "delivery failed, will try again");
+                }
+                self.failing = true;
+            }
+        }
+        if let Gate::Disable { reason } = end.gate {
+            error!(%endpoint, reason, "endpoint disabled");
+            self.disabled = true;
+        }
+    }
+
+    /// Lets requests in flight finish; cuts those that do not. They will be made again (promise P6).
+    async fn drain(&mut self) -> Result<(), QueueError> {
+        let finish = async {
+            while let Some(end) = self.slots.join_next().await {
+                self.end(end)?;
+            }
+            Ok(())
+        };
+        if let Ok(finished) = tokio::time::timeout(DRAIN_MAX, finish).await {
+            return finished;
+        }
+        warn!(endpoint = %self.endpoint.id, attempts = self.slots.len(), "attempts cut while stopping, will be made again");
+        self.slots.shutdown().await;
+        Ok(())
+    }
+}
+
+/// One attempt: send, judge, record.
+async fn attempt(
+    shared: Shared,
+    endpoint: Arc<EndpointConfig>,
+    channel: Result<Arc<Channel>, Answer>,
+    mut row: Claimed,
+) -> Result<SlotEnd, RecorderStopped> {
+    let began = tokio::time::Instant::now();
+    let answer = match channel {
+        Ok(channel) => channel.send(&mut row, shared.clock.now()).await,
+        Err(answer) => answer,
+    };
+    let latency = began.elapsed();
+    let now = shared.clock.now();
+    let attempt = row.attempts.saturating_add(1);
+    let verdict = shared.retry.judge(&answer.outcome, Attempted { delivery: row.id, attempts: attempt, now });
+    let error = answer.error.map(|error| match verdict.hint {
+        Some(hint) => format!("{error} ({hint})"),
+        None => error,
+    });
+    let record = AttemptRecord {
+        delivery: row.id,
+        endpoint: endpoint.id.clone(),
+        at: now,
+        outcome: answer.outcome.name(),
+        status: answer.outcome.status(),
+        latency,
+        excerpt: answer.excerpt,
+        error: error.clone(),
+        settle: verdict.settle.clone(),
+        gate: verdict.gate.clone(),
+    };
+    // The slot stays taken until this is on disk: see `record`.
+    shared.recorder.record(record).await?;
+    Ok(SlotEnd {
+        id: row.id,
+        webhook_id: row.webhook_id,
+        attempt,
+        outcome: answer.outcome,
+        latency,
+        error,
+        settle: verdict.settle,
+        gate: verdict.gate,
+    })
+}

@@ -1,0 +1,271 @@
+//! Delivery as a whole: one queue per enabled endpoint, one recorder, and the swap of rules at a
+//! reload. Owns no decision: rows come from the store, verdicts from `retry`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::console::Console;
+use super::count::DeliveryCounters;
+use super::queue::{Queue, QueueError, QueueSummary, Shared, Until};
+use super::record::Recorder;
+use super::retry::RetryRules;
+use super::{DeliveryConfig, EndpointConfig};
+use crate::clock::Clock;
+use crate::model::EndpointId;
+use crate::store::{Store, StoreError, outbox};
+
+/// Tells every queue that the outbox has new rows; a cheap handle that never waits.
+#[derive(Debug, Clone)]
+pub struct DeliveryWaker(watch::Sender<u64>);
+
+/// What a reload swaps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryRules {
+    /// The `[delivery]` section.
+    pub config: DeliveryConfig,
+    /// Every endpoint, enabled or not.
+    pub endpoints: Vec<EndpointConfig>,
+}
+
+/// Delivery, ready to run.
+pub struct Delivery {
+    /// Where the outbox is.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+    /// What to deliver to; a new value is a reload.
+    pub rules: watch::Receiver<Arc<DeliveryRules>>,
+    /// Who says that there is something to do.
+    pub waker: DeliveryWaker,
+    /// Where `console` endpoints print.
+    pub console: Console,
+    /// What is counted.
+    pub counters: DeliveryCounters,
+}
+
+/// Why delivery ended unasked. The process stops in order; nothing that is owed is lost.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No thread for the recorder.
+    #[error("start the recorder of deliveries: {0}")]
+    Thread(#[from] std::io::Error),
+    /// A queue ended without being asked.
+    #[error("the queue of endpoint {endpoint} ended unasked: {detail}")]
+    Queue {
+        /// Whose.
+        endpoint: EndpointId,
+        /// Why.
+        detail: String,
+    },
+    /// The recorder ended without being asked.
+    #[error("the recorder of deliveries ended unasked")]
+    Recorder,
+}
+
+struct Running {
+    endpoint: Arc<EndpointConfig>,
+    cancel: CancellationToken,
+    task: JoinHandle<Result<QueueSummary, QueueError>>,
+}
+
+impl DeliveryWaker {
+    /// A waker nobody listens to yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(watch::Sender::new(0))
+    }
+
+    /// Call after a commit that added rows.
+    pub fn wake(&self) {
+        self.0.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+impl Default for DeliveryWaker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Delivery {
+    /// Delivers until cancelled, then lets requests in flight finish within five seconds.
+    ///
+    /// # Errors
+    /// [`DeliveryError`] when something ended that should not have: the caller stops the process.
+    pub async fn run(mut self, cancel: CancellationToken) -> Result<(), DeliveryError> {
+        let rules = self.rules.borrow_and_update().clone();
+        let (recorder, mut recorder_end) = Recorder::start(self.store.clone(), cancel.clone())?;
+        let mut queues = HashMap::new();
+        let outcome = self.supervise(rules, &recorder, &mut recorder_end, &mut queues, &cancel).await;
+        stop(queues.into_values().collect()).await;
+        drop(recorder);
+        let recorded = recorder_end.await;
+        outcome?;
+        recorded.map_err(|_| DeliveryError::Recorder)?.map_err(DeliveryError::Store)
+    }
+
+    /// Delivers what is due now, once, and says what came of it; retries that are due later stay owed.
+    ///
+    /// # Errors
+    /// As for [`Delivery::run`].
+    pub async fn deliver_due_once(mut self, cancel: CancellationToken) -> Result<QueueSummary, DeliveryError> {
+        let rules = self.rules.borrow_and_update().clone();
+        self.park_orphans(&rules).await?;
+        let (recorder, _end) = Recorder::start(self.store.clone(), cancel.clone())?;
+        let until = Until::NothingDue(self.clock.now());
+        let queues: Vec<Running> = enabled(&rules)
+            .map(|endpoint| self.start(Arc::new(endpoint.clone()), &rules, &recorder, until, &cancel))
+            .collect();
+        let mut total = QueueSummary::default();
+        for queue in queues {
+            let summary = queue.task.await.map_err(|error| ended(&queue.endpoint, &error))?;
+            let summary = summary.map_err(|error| ended(&queue.endpoint, &error))?;
+            total.delivered += summary.delivered;
+            total.failed += summary.failed;
+            total.parked += summary.parked;
+        }
+        Ok(total)
+    }
+
+    async fn supervise(
+        &mut self,
+        mut rules: Arc<DeliveryRules>,
+        recorder: &Recorder,
+        recorder_end: &mut oneshot::Receiver<Result<(), StoreError>>,
+        queues: &mut HashMap<EndpointId, Running>,
+        cancel: &CancellationToken,
+    ) -> Result<(), DeliveryError> {
+        let mut reloads = true;
+        loop {
+            self.park_orphans(&rules).await?;
+            for endpoint in enabled(&rules).filter(|e| !queues.contains_key(&e.id)).collect::<Vec<_>>() {
+                let queue = self.start(Arc::new(endpoint.clone()), &rules, recorder, Until::Cancelled, cancel);
+                queues.insert(endpoint.id.clone(), queue);
+            }
+            let changed = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                changed = self.rules.changed(), if reloads => changed.is_ok(),
+                ended = any_end(queues) => return Err(ended),
+                end = &mut *recorder_end => {
+                    return end.map_err(|_| DeliveryError::Recorder)?.map_err(DeliveryError::Store);
+                }
+            };
+            if !changed {
+                reloads = false;
+                continue;
+            }
+            let new = self.rules.borrow_and_update().clone();
+            stop(outdated(queues, &rules, &new)).await;
+            rules = new;
+            info!(endpoints = enabled(&rules).count(), "delivery rules reloaded");
+        }
+    }
+
+    fn start(
+        &self,
+        endpoint: Arc<EndpointConfig>,
+        rules: &DeliveryRules,
+        recorder: &Recorder,
+        until: Until,
+        cancel: &CancellationToken,
+    ) -> Running {
+        let config = &rules.config;
+        let retry =
+            RetryRules { schedule: config.schedule.clone(), jitter: config.jitter, invalid_payload_attempts_max: None };
+        let shared = Shared {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            config: Arc::new(config.clone()),
+            retry: Arc::new(retry),
+            recorder: recorder.clone(),
+            counters: self.counters.clone(),
+            console: self.console.clone(),
+        };
+        let cancel = cancel.child_token();
+        let queue = Queue::new(endpoint.clone(), shared, self.waker.0.subscribe(), until);
+        Running { endpoint, task: tokio::spawn(queue.run(cancel.clone())), cancel }
+    }
+
+    /// What is owed to endpoints that are gone or switched off is parked with the reason, not dropped.
+    async fn park_orphans(&self, rules: &DeliveryRules) -> Result<(), DeliveryError> {
+        let (store, now) = (self.store.clone(), self.clock.now());
+        let active: Vec<EndpointId> = enabled(rules).map(|endpoint| endpoint.id.clone()).collect();
+        let parked = tokio::task::spawn_blocking(move || {
+            store.write("park deliveries without an endpoint", |tx| outbox::park_orphans(tx, &active, now))
+        });
+        let parked = parked.await.expect("invariant: parking does not panic");
+        match parked {
+            Ok(parked) => {
+                for (endpoint, deliveries) in parked {
+                    warn!(endpoint, deliveries, "deliveries parked, their endpoint is disabled or gone");
+                }
+                Ok(())
+            }
+            // They stay pending, and nobody claims them: the next start or reload parks them.
+            Err(failure) if failure.is_passing() => {
+                warn!(error = %failure, "deliveries without an endpoint not parked yet");
+                Ok(())
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+}
+
+fn enabled(rules: &DeliveryRules) -> impl Iterator<Item = &EndpointConfig> {
+    rules.endpoints.iter().filter(|endpoint| endpoint.enabled)
+}
+
+/// Takes out the queues whose rules changed; the others run on untouched.
+fn outdated(queues: &mut HashMap<EndpointId, Running>, old: &DeliveryRules, new: &DeliveryRules) -> Vec<Running> {
+    let same =
+        |running: &Running| old.config == new.config && enabled(new).any(|endpoint| *endpoint == *running.endpoint);
+    queues.extract_if(|_, running| !same(running)).map(|(_, running)| running).collect()
+}
+
+/// Cancels all of them at once and waits: a new queue must not start beside its predecessor, or both
+/// would send the same rows.
+async fn stop(queues: Vec<Running>) {
+    for queue in &queues {
+        queue.cancel.cancel();
+    }
+    for queue in queues {
+        match queue.task.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => warn!(endpoint = %queue.endpoint.id, %error, "delivery queue ended with an error"),
+            Err(error) => warn!(endpoint = %queue.endpoint.id, %error, "delivery queue ended with an error"),
+        }
+    }
+}
+
+/// Waits until any queue ends, which none should.
+async fn any_end(queues: &mut HashMap<EndpointId, Running>) -> DeliveryError {
+    let first = std::future::poll_fn(|context| {
+        for queue in queues.values_mut() {
+            if let std::task::Poll::Ready(end) = std::pin::Pin::new(&mut queue.task).poll(context) {
+                let detail = match end {
+                    Ok(Ok(_)) => "no reason given".to_owned(),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                return std::task::Poll::Ready((queue.endpoint.id.clone(), detail));
+            }
+        }
+        std::task::Poll::Pending
+    });
+    let (endpoint, detail) = first.await;
+    // Its handle was used up: it must not be waited for again.
+    queues.remove(&endpoint);
+    DeliveryError::Queue { endpoint, detail }
+}
+
+fn ended(endpoint: &EndpointConfig, error: &dyn std::fmt::Display) -> DeliveryError {
+    DeliveryError::Queue { endpoint: endpoint.id.clone(), detail: error.to_string() }
+}
