@@ -205,22 +205,23 @@ pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedCon
         let id = s.required("id", |found| found.id(SourceId::new));
         let url = s.required("url", Found::url);
         let settings = feed_settings(&s, polling);
+        let id = id.filter(|id| ids.take(&s, "id", id.clone()));
+        if let Some(url) = &url {
+            warn_about_url(&s, url, &mut urls);
+        }
         if let (Some(id), Some(url)) = (id, url) {
-            warn_about_url(&s, &url, &mut urls);
-            if ids.take(&s, "id", id.clone()) {
-                out.push(FeedConfig {
-                    id,
-                    url,
-                    enabled: settings.enabled,
-                    interval: settings.interval,
-                    allow_private: settings.allow_private,
-                    backfill: settings.backfill,
-                    trust: settings.trust,
-                    ignore_http_cache: settings.ignore_http_cache,
-                    lang: settings.lang,
-                    tags: settings.tags,
-                });
-            }
+            out.push(FeedConfig {
+                id,
+                url,
+                enabled: settings.enabled,
+                interval: settings.interval,
+                allow_private: settings.allow_private,
+                backfill: settings.backfill,
+                trust: settings.trust,
+                ignore_http_cache: settings.ignore_http_cache,
+                lang: settings.lang,
+                tags: settings.tags,
+            });
         }
         s.finish();
     }
@@ -328,9 +329,8 @@ fn terms(s: &Section<'_>, topic: &TopicId, weight_default: f64, places: &mut Que
         let query = term.required("match", query);
         let id = term.get("id", |found| found.text().map(str::to_owned));
         let weight = term.get("weight", |found| found.number(&(-1e6..=1e6))).unwrap_or(weight_default);
-        if let Some((query, place)) = query
-            && id.as_ref().is_none_or(|id| ids.take(&term, "id", id.clone()))
-        {
+        let unique = id.as_ref().is_none_or(|id| ids.take(&term, "id", id.clone()));
+        if let Some((query, place)) = query.filter(|_| unique) {
             let id = id.unwrap_or_else(|| generated_id(&query, &used));
             used.insert(id.clone());
             places.insert(QueryKey::Term(topic.clone(), id.clone()), place);

@@ -18,7 +18,7 @@ const FILES_MAX: usize = 1000;
 /// Files that include one another.
 const DEPTH_MAX: usize = 8;
 /// Syntax errors shown per file: the parser goes on after the first, but not all that follow are real.
-const SYNTAX_ERRORS_MAX: usize = 10;
+const SYNTAX_ERRORS_MAX: usize = 5;
 /// Folder entries looked at for one pattern.
 const ENTRIES_MAX: usize = 100_000;
 
@@ -97,9 +97,15 @@ impl Files {
     fn add(&mut self, name: String, folder: PathBuf, text: String) -> FileId {
         let id = FileId(self.files.len());
         let (_, errors) = DeTable::parse_recoverable(&text);
-        for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
+        let mut shown = BTreeSet::new();
+        for error in &errors {
             let (what, hint) = syntax_message(error.message());
             let span = error.span().unwrap_or(0..0);
+            // What comes later in a line is a consequence of what came first.
+            let line = text.get(..span.start).map_or(0, |before| before.matches('\n').count());
+            if shown.len() >= SYNTAX_ERRORS_MAX || !shown.insert(line) {
+                continue;
+            }
             let problem = Problem::new(ProblemKind::Syntax, what).at(Place { file: id, span }, "");
             self.problems.push(match hint {
                 Some(hint) => problem.hint(hint),

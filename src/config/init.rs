@@ -132,6 +132,8 @@ mod tests {
     fn init_writes_a_config_that_is_valid_and_a_private_secret() {
         let folder = tempfile::tempdir().expect("a folder");
         let target = folder.path().join("watch");
+        std::fs::create_dir_all(target.join("topics")).expect("made");
+        std::fs::write(target.join("topics/own.toml"), "# mine, and not in the way").expect("written");
         let done = init(&target).expect("written");
         let loaded = Config::load(&ConfigPlace::File(done.files[0].clone()), &Environment::default())
             .unwrap_or_else(|report| panic!("{report}"));

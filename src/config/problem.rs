@@ -197,13 +197,9 @@ impl Report {
         report
     }
 
-    /// Adds problems, each once, and keeps the order.
+    /// Adds problems and keeps the order.
     pub fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
-        for problem in problems {
-            if !self.problems.contains(&problem) {
-                self.problems.push(problem);
-            }
-        }
+        self.problems.extend(problems);
         self.problems.sort_by_key(|problem| {
             let place = problem.place.as_ref().map(|place| (place.file, place.span.start));
             (problem.severity, place)

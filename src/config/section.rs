@@ -3,7 +3,7 @@
 //! stopping at it. What the keys mean is the business of `settings` and `entries`.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub(super) struct Reader<'a> {
     files: &'a [SourceFile],
     roots: &'a [Table<'a>],
     problems: RefCell<Vec<Problem>>,
+    said: RefCell<HashSet<(Option<Place>, String)>>,
     known: RefCell<BTreeSet<String>>,
     asked: RefCell<BTreeSet<String>>,
 }
@@ -63,15 +64,16 @@ impl<'a> Reader<'a> {
             files,
             roots,
             problems: RefCell::default(),
+            said: RefCell::default(),
             known: RefCell::new(BTreeSet::from(["include".to_owned(), "defaults".to_owned()])),
             asked: RefCell::new(BTreeSet::from(["include".to_owned()])),
         }
     }
 
+    /// Records a problem, once per place: a bad default is not the fault of every entry.
     pub fn problem(&self, problem: Problem) {
-        let mut problems = self.problems.borrow_mut();
-        if !problems.contains(&problem) {
-            problems.push(problem);
+        if self.said.borrow_mut().insert((problem.place.clone(), problem.what.clone())) {
+            self.problems.borrow_mut().push(problem);
         }
     }
 

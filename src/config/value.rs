@@ -155,7 +155,7 @@ pub fn masked(text: &str) -> String {
     const SECRETS: [&str; 3] = [
         r"whsec_([A-Za-z0-9+/=_-]+)",
         r#"(?i)[a-z0-9_-]*(?:secret|token|passw|credential|authorization|api_?key)[a-z0-9_-]*["']?\s*=\s*("""[^"]*"?"?"?|'''[^']*'?'?'?|"[^"\n]*"?|'[^'\n]*'?|[^\s,}\]#]+)"#,
-        r#"(?i)\bhttps?://(?:([^\s/"'@?#]+)@)?[^\s?"'#]*(?:\?([^\s"']+))?"#,
+        r#"(?i)\b[a-z][a-z0-9+.-]*://(?:([^\s/"'@?#]+)@)?[^\s?"'#]*(?:\?([^\s"']+))?"#,
     ];
     let mut bytes = text.as_bytes().to_vec();
     for pattern in SECRETS {
@@ -164,9 +164,7 @@ pub fn masked(text: &str) -> String {
             // Where a file or a credential is named, its name is what the operator must see.
             let whole = &found[0];
             let key = whole.split('=').next().unwrap_or_default().trim_end();
-            let is_name = !whole.starts_with("whsec_")
-                && !whole.to_ascii_lowercase().starts_with("http")
-                && (key.ends_with("_file") || key.ends_with("_credential"));
+            let is_name = key.ends_with("_file") || key.ends_with("_credential");
             for group in found.iter().skip(1).flatten().filter(|_| !is_name) {
                 for byte in &mut bytes[group.range()] {
                     if !matches!(*byte, b'\n' | b'\r' | b'"' | b'\'') {
@@ -257,10 +255,10 @@ mod tests {
     #[test]
     fn masked_keeps_length_and_hides_secrets() {
         let text = "secret = \"hunter2\" # x\nurl = 'https://me:pw@h.example/p?key=1' \nk = \"whsec_AbC+/=\"\nsecret_file = \"a/b\"\n\
-                    http_token = \"\"\"tok\nen\"\"\"\nsecret = bare\nsecret = \"unclosed\n";
+                    http_token = \"\"\"tok\nen!\"\"\"\nsecret = bare\nsecret = \"unclosed\n";
         let shown = masked(text);
         assert_eq!(shown.len(), text.len());
-        for canary in ["hunter2", "me:pw", "key=1", "AbC", "tok", "bare", "unclosed"] {
+        for canary in ["hunter2", "me:pw", "key=1", "AbC", "tok\n", "en!", "bare", "unclosed"] {
             assert!(!shown.contains(canary), "{canary} in {shown}");
         }
         for kept in ["h.example/p", "a/b", "secret = \"*******\"", "# x"] {
