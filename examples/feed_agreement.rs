@@ -58,7 +58,9 @@ fn main() -> anyhow::Result<()> {
     for line in std::fs::read_to_string(folder.join("MANIFEST.jsonl"))?.lines() {
         let entry: Value = serde_json::from_str(line)?;
         let (project, file) = (text_at(&entry, "project"), text_at(&entry, "file"));
-        if only.is_some_and(|only| !file.contains(only.as_str())) || file.ends_with(".json") && file.contains("references") {
+        if only.is_some_and(|only| !file.contains(only.as_str()))
+            || file.ends_with(".json") && file.contains("references")
+        {
             continue;
         }
         let bytes = std::fs::read(folder.join(&file))?;
@@ -130,7 +132,9 @@ fn checks(folder: &Path, entry: &Value, document: &Result<Document, Rejection>) 
 
 /// `entries[0]['title'] == 'literal' and …`
 fn feedparser(expect: &str, document: &Result<Document, Rejection>, checks: &mut Vec<Check>) {
-    let Ok(clause) = Regex::new(r#"^\(?(entries\[(\d+)\]|feed|len\(entries\))((?:\.\w+|\['\w+'\]|\[0\])*) == (.+?)\)?$"#) else {
+    let Ok(clause) =
+        Regex::new(r#"^\(?(entries\[(\d+)\]|feed|len\(entries\))((?:\.\w+|\['\w+'\]|\[0\])*) == (.+?)\)?$"#)
+    else {
         return;
     };
     for part in expect.split(" and ") {
@@ -172,7 +176,10 @@ fn miniflux(source: &str, document: &Result<Document, Rejection>, checks: &mut V
     for found in date.captures_iter(source) {
         let months = "January February March April May June July August September October November December";
         let month = months.split(' ').position(|month| month == &found[3]).unwrap_or(0) + 1;
-        let at = format!("{}-{month:02}-{:0>2}T{:0>2}:{:0>2}:{:0>2}Z", &found[2], &found[4], &found[5], &found[6], &found[7]);
+        let at = format!(
+            "{}-{month:02}-{:0>2}T{:0>2}:{:0>2}:{:0>2}Z",
+            &found[2], &found[4], &found[5], &found[6], &found[7]
+        );
         compare_date(found[1].parse().ok(), "published_parsed", &at, &found[0], document, checks);
     }
     if let Some(found) = title.captures(source) {
@@ -181,7 +188,8 @@ fn miniflux(source: &str, document: &Result<Document, Rejection>, checks: &mut V
 }
 
 fn feedsmith(expected: &Value, document: &Result<Document, Rejection>, checks: &mut Vec<Check>) {
-    let items = expected.get("items").or(expected.get("entries")).and_then(Value::as_array).cloned().unwrap_or_default();
+    let items =
+        expected.get("items").or(expected.get("entries")).and_then(Value::as_array).cloned().unwrap_or_default();
     count(&items.len().to_string(), document, checks);
     for (at, item) in items.iter().enumerate() {
         let link = item["link"].as_str().or_else(|| {
@@ -220,7 +228,9 @@ fn compare(
         (Some(_), "title" | "title_detail.value") => ("title", true),
         (Some(_), "link") => ("link", true),
         (Some(_), "id" | "guid") => ("id", true),
-        (Some(_), "description" | "summary" | "content.0.value" | "content.value" | "summary_detail.value") => ("text", true),
+        (Some(_), "description" | "summary" | "content.0.value" | "content.value" | "summary_detail.value") => {
+            ("text", true)
+        }
         (Some(_), "author" | "author_detail.name") => ("author", true),
         (None, "title") => ("feed", false),
         _ => return,
@@ -245,7 +255,13 @@ fn compare(
     };
     let nothing = actual.is_empty() && plain(expected).is_empty();
     let agrees = nothing || actual.iter().any(|actual| alike(column, actual, expected));
-    checks.push(Check { column, what: what.to_owned(), expected: expected.to_owned(), actual: actual.join(" | "), agrees });
+    checks.push(Check {
+        column,
+        what: what.to_owned(),
+        expected: expected.to_owned(),
+        actual: actual.join(" | "),
+        agrees,
+    });
 }
 
 fn compare_date(
@@ -362,7 +378,8 @@ fn unescaped(body: &str) -> String {
 
 /// `(2003, 12, 31, 10, 14, 55, 2, 365, 0)`
 fn python_date(literal: &str) -> Option<String> {
-    let numbers: Vec<u32> = literal.trim_matches(['(', ')']).split(',').map(|n| n.trim().parse().ok()).collect::<Option<_>>()?;
+    let numbers: Vec<u32> =
+        literal.trim_matches(['(', ')']).split(',').map(|n| n.trim().parse().ok()).collect::<Option<_>>()?;
     let [year, month, day, hour, minute, second, ..] = numbers[..] else { return None };
     Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
 }

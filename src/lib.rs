@@ -24,6 +24,8 @@ pub mod store;
 
 pub mod deliver;
 
+pub mod http;
+
 pub mod config;
 
 pub mod app;

@@ -50,7 +50,7 @@ pub struct Ingest {
     /// The time.
     pub clock: Clock,
     /// Told after every commit that raised alerts.
-    pub wake: Arc<tokio::sync::Notify>,
+    pub wake: Box<dyn Fn() + Send>,
     /// Threads for `prepare`.
     pub threads: usize,
     /// Raised on a reason to stop retrying.
@@ -90,7 +90,7 @@ impl Ingest {
         self.apply(&decided, now)?;
         let alerts: u64 = decided.iter().map(|d| d.receipt.alerts).sum();
         if alerts > 0 {
-            self.wake.notify_waiters();
+            (self.wake)();
         }
         for batch in decided {
             report(&batch);

@@ -1,0 +1,44 @@
+//! What systemd is told (sd_notify(3)): ready, stopping, how things stand, and that the loops still beat.
+//! Does nothing outside systemd.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+/// The notification socket, if there is one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Systemd;
+
+impl Systemd {
+    /// The service does its work now.
+    pub fn ready(self, status: &str) {
+        self.send(&[NotifyState::Ready, NotifyState::Status(status)]);
+    }
+
+    /// The service is going down in order.
+    pub fn stopping(self) {
+        self.send(&[NotifyState::Stopping, NotifyState::Status("stopping: work in flight ends")]);
+    }
+
+    /// One line for `systemctl status`.
+    pub fn status(self, status: &str) {
+        self.send(&[NotifyState::Status(status)]);
+    }
+
+    /// Everything that should move has moved.
+    pub fn beat(self) {
+        self.send(&[NotifyState::Watchdog]);
+    }
+
+    /// How often systemd wants a beat; a third of its limit, so that one late beat does no harm.
+    #[must_use]
+    pub fn beat_every(self) -> Option<Duration> {
+        sd_notify::watchdog_enabled().map(|limit| limit / 3)
+    }
+
+    fn send(self, states: &[NotifyState<'_>]) {
+        if let Err(error) = sd_notify::notify(states) {
+            tracing::warn!(%error, "systemd could not be notified");
+        }
+    }
+}
