@@ -2,6 +2,7 @@
 //! before a line of a config file is shown. Pure text in, values out; `section` puts the errors in place.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use regex::Regex;
@@ -148,23 +149,26 @@ fn distance(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// The same text with every secret blanked out by `*`, byte for byte, so that positions still hold:
-/// `whsec_…`, values of keys named for secrets, user info and queries of URLs (promise P10).
-#[must_use]
-pub fn masked(text: &str) -> String {
-    const SECRETS: [&str; 3] = [
+/// `whsec_…` anywhere; what a key named for a secret is set to; user info and query of a URL.
+static SECRETS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+    [
         r"whsec_([A-Za-z0-9+/=_-]+)",
         r#"(?i)[a-z0-9_-]*(?:secret|token|passw|credential|authorization|api_?key)[a-z0-9_-]*["']?\s*=\s*("""[^"]*"?"?"?|'''[^']*'?'?'?|"[^"\n]*"?|'[^'\n]*'?|[^\s,}\]#]+)"#,
         r#"(?i)\b[a-z][a-z0-9+.-]*://(?:([^\s/"'@?#]+)@)?[^\s?"'#]*(?:\?([^\s"']+))?"#,
-    ];
+    ]
+    .map(|pattern| Regex::new(pattern).expect("invariant: the pattern is valid"))
+});
+
+/// The same text with every secret blanked out by `*`, byte for byte, so that positions still hold
+/// (promise P10).
+#[must_use]
+pub fn masked(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    for pattern in SECRETS {
-        let regex = Regex::new(pattern).expect("invariant: the pattern is valid");
+    for (which, regex) in SECRETS.iter().enumerate() {
         for found in regex.captures_iter(text) {
             // Where a file or a credential is named, its name is what the operator must see.
-            let whole = &found[0];
-            let key = whole.split('=').next().unwrap_or_default().trim_end();
-            let is_name = key.ends_with("_file") || key.ends_with("_credential");
+            let key = found[0].split('=').next().unwrap_or_default().trim_end();
+            let is_name = which == 1 && (key.ends_with("_file") || key.ends_with("_credential"));
             for group in found.iter().skip(1).flatten().filter(|_| !is_name) {
                 for byte in &mut bytes[group.range()] {
                     if !matches!(*byte, b'\n' | b'\r' | b'"' | b'\'') {
