@@ -9,6 +9,7 @@ mod feeds;
 mod open;
 pub mod outbox;
 mod recall;
+mod seeds;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
