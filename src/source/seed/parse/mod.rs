@@ -56,12 +56,8 @@ pub fn is_heavy(format: Format) -> bool {
 /// Names the format of a file, refusing what is none.
 ///
 /// # Errors
-/// [`Rejection`] for empty, binary and too large files.
+/// [`Rejection`] for empty and binary files.
 pub fn format_of(bytes: &[u8], file: &FileContext) -> Result<Format, Rejection> {
-    if bytes.len() > file.limits.decoded_bytes_max {
-        let detail = format!("{} bytes, and the limit is {}", bytes.len(), file.limits.decoded_bytes_max);
-        return Err(rejected(RejectReason::TooLarge, detail));
-    }
     detect::refuse_binary(bytes)?;
     Ok(detect::detect(bytes, &charset::decode(bytes, None).text, file.name))
 }
