@@ -3,15 +3,42 @@
 
 mod detect;
 mod files;
+mod hints;
+mod known;
+mod ledger;
 mod names;
 mod parse;
+mod settle;
+mod take;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::parser::Parser;
+use super::{BatchSender, Limits};
+use crate::clock::Clock;
 use crate::model::SourceId;
 
 pub use parse::{FileContext, parse};
+pub use settle::hint;
+pub use take::{NamedBytes, parse_file};
+pub use watch::{DirState, ScanSummary, SeedStatus, SeedWatcher};
+
+/// What the seed tasks are given.
+#[derive(Clone)]
+pub struct SeedInputs {
+    /// The `[seeds]` section.
+    pub config: SeedConfig,
+    /// Caps on one document.
+    pub limits: Limits,
+    /// The time.
+    pub clock: Clock,
+    /// Threads for heavy formats.
+    pub parser: Parser,
+    /// The way to `ingest`.
+    pub batches: BatchSender,
+}
 
 /// What happens to a file once it is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,8 +14,8 @@ mod tests;
 
 use super::detect;
 use crate::model::{DateCertainty, Dated, ItemKey, RawItem, RawText, RejectReason, Rejection, Timestamp};
-use crate::source::feed::Trust;
 use crate::source::feed::FeedContext;
+use crate::source::feed::Trust;
 use crate::source::{Document, Format, Limits, PollHints};
 use crate::text::charset;
 

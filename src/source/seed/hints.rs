@@ -1,0 +1,142 @@
+//! The kernel's word that something changed in the directory, as hints that may be late, doubled or
+//! lost: what does not fit is replaced by one order to scan. The callback runs on the notifier's
+//! thread and never waits. `watch` decides what a hint means.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::{Notify, mpsc};
+
+/// Hints that may wait; beyond that a scan is cheaper anyway.
+const HINTS_WAITING_MAX: usize = 4096;
+
+/// What may have happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Hint {
+    /// A writer closed this file, or it was renamed into the directory.
+    Closed(OsString),
+    /// This file was created or its metadata changed.
+    Touched(OsString),
+    /// Anything: the queue ran over, or the directory itself went.
+    Scan,
+}
+
+/// A watched directory; dropping it ends the watch.
+pub(super) struct Hints {
+    waiting: mpsc::Receiver<Hint>,
+    overflow: Arc<Notify>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Hints {
+    /// Watches a directory, not what lies below it. Blocks shortly.
+    pub(super) fn of(dir: &Path) -> notify::Result<Self> {
+        let (sender, waiting) = mpsc::channel(HINTS_WAITING_MAX);
+        let overflow = Arc::new(Notify::new());
+        let funnel = Funnel { dir: dir.to_owned(), sender, overflow: overflow.clone() };
+        let mut watcher = notify::recommended_watcher(move |event| funnel.pour(event))?;
+        watcher.watch(dir, RecursiveMode::NonRecursive)?;
+        Ok(Self { waiting, overflow, _watcher: watcher })
+    }
+
+    /// The next hint; cancel-safe.
+    pub(super) async fn next(&mut self) -> Hint {
+        tokio::select! {
+            biased;
+            () = self.overflow.notified() => {
+                // The scan covers whatever waits here.
+                while self.waiting.try_recv().is_ok() {}
+                Hint::Scan
+            }
+            hint = self.waiting.recv() => match hint {
+                Some(hint) => hint,
+                None => std::future::pending().await,
+            },
+        }
+    }
+}
+
+/// The notifier's side.
+struct Funnel {
+    dir: PathBuf,
+    sender: mpsc::Sender<Hint>,
+    overflow: Arc<Notify>,
+}
+
+impl Funnel {
+    fn pour(&self, event: notify::Result<Event>) {
+        let hint = event.map_or(Some(Hint::Scan), |event| hint_of(&event, &self.dir));
+        if hint.is_some_and(|hint| self.sender.try_send(hint).is_err()) {
+            self.overflow.notify_one();
+        }
+    }
+}
+
+/// Our own reading raises open and close events, and each write of a writer one more: only what can
+/// mean a new file counts.
+fn hint_of(event: &Event, dir: &Path) -> Option<Hint> {
+    if event.need_rescan() {
+        return Some(Hint::Scan);
+    }
+    let path = event.paths.last()?;
+    if path == dir {
+        let gone = matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)));
+        return gone.then_some(Hint::Scan);
+    }
+    let name = path.file_name()?.to_owned();
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+        | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Some(Hint::Closed(name)),
+        EventKind::Create(_) | EventKind::Modify(ModifyKind::Metadata(_)) => Some(Hint::Touched(name)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, DataChange, Flag, MetadataKind, RemoveKind};
+
+    use super::*;
+
+    #[test]
+    fn hint_only_events_that_can_mean_a_new_file_count() {
+        let table = [
+            (EventKind::Access(AccessKind::Open(AccessMode::Any)), "/s/a", None),
+            (EventKind::Access(AccessKind::Close(AccessMode::Read)), "/s/a", None),
+            (EventKind::Access(AccessKind::Close(AccessMode::Write)), "/s/a", Some(Hint::Closed("a".into()))),
+            (EventKind::Modify(ModifyKind::Name(RenameMode::To)), "/s/a", Some(Hint::Closed("a".into()))),
+            (EventKind::Modify(ModifyKind::Name(RenameMode::From)), "/s/a", None),
+            (EventKind::Modify(ModifyKind::Name(RenameMode::From)), "/s", Some(Hint::Scan)),
+            (EventKind::Remove(RemoveKind::Folder), "/s", Some(Hint::Scan)),
+            (EventKind::Remove(RemoveKind::File), "/s/a", None),
+            (EventKind::Modify(ModifyKind::Data(DataChange::Any)), "/s/a", None),
+            (EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), "/s/a", Some(Hint::Touched("a".into()))),
+            (EventKind::Create(CreateKind::File), "/s/a", Some(Hint::Touched("a".into()))),
+        ];
+        for (kind, path, expected) in table {
+            let event = Event::new(kind).add_path(path.into());
+            assert_eq!(hint_of(&event, Path::new("/s")), expected, "{kind:?} {path}");
+        }
+        assert_eq!(hint_of(&Event::new(EventKind::Other).set_flag(Flag::Rescan), Path::new("/s")), Some(Hint::Scan));
+    }
+
+    #[tokio::test]
+    async fn hints_beyond_the_queue_become_one_scan_without_waiting() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut hints = Hints::of(dir.path()).expect("watched");
+        let (sender, waiting) = mpsc::channel(2);
+        hints.waiting = waiting;
+        let funnel = Funnel { dir: "/s".into(), sender, overflow: hints.overflow.clone() };
+        for n in 0..10 {
+            let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
+            funnel.pour(Ok(Event::new(closed).add_path(format!("/s/{n}").into())));
+        }
+        assert_eq!(hints.next().await, Hint::Scan);
+        let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        funnel.pour(Ok(Event::new(closed).add_path("/s/late".into())));
+        assert_eq!(hints.next().await, Hint::Closed("late".into()));
+    }
+}

@@ -1,0 +1,342 @@
+//! What each name in the seed directory is waiting for: to stand still, to be read, to be accepted,
+//! or for nothing. Pure: it is told what was seen and when, and says what to do; `watch` does it.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::files::Stamp;
+
+/// A file that was not accepted is offered again after this long.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// A modification time this many settle times ago means that nobody writes any more.
+const OLD_SETTLES: u32 = 10;
+/// A file changed so shortly before it was read may change again within the clock's grain.
+const GRAIN: Duration = Duration::from_secs(2);
+
+/// The names at hand.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    settle: Duration,
+    files: HashMap<OsString, State>,
+    ready: VecDeque<OsString>,
+    due: BTreeSet<(Instant, OsString)>,
+    in_flight: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Looked at again at `until`; taken when the stamp is the same then.
+    Settling { stamp: Option<Stamp>, until: Instant },
+    /// In `ready`. `calm`: it stood still, rather than being told closed.
+    Queued { calm: bool },
+    /// Being read, parsed, committed, moved. `again`: it was written meanwhile.
+    InFlight { again: bool },
+    /// Its content is known and it stays where it is.
+    Held { stamp: Stamp, racy: bool },
+    /// Not taken. `retry`: it was not read, so each scan tries again.
+    Refused { stamp: Option<Stamp>, retry: bool },
+}
+
+/// What became of a name that was in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    /// Known and in place; `age` is how long before the reading it was modified.
+    Held { stamp: Stamp, age: Duration },
+    /// No longer in the directory.
+    Gone,
+    /// It changed under the reading, or is empty and may be about to be written.
+    Unsettled,
+    /// Nobody took the batch.
+    NotAccepted,
+    /// Its content was refused, or it could not be read or moved (`retry`).
+    Refused { stamp: Option<Stamp>, retry: bool },
+}
+
+impl Ledger {
+    pub(super) fn new(settle: Duration) -> Self {
+        Self { settle, files: HashMap::new(), ready: VecDeque::new(), due: BTreeSet::new(), in_flight: 0 }
+    }
+
+    /// A writer closed the file, or it was renamed to this name: it is complete.
+    pub(super) fn closed(&mut self, name: &OsStr) {
+        match self.files.get_mut(name) {
+            Some(State::InFlight { again }) => *again = true,
+            Some(State::Queued { .. }) => {}
+            _ => self.queue(name, false),
+        }
+    }
+
+    /// The file was created or its metadata changed.
+    pub(super) fn touched(&mut self, name: &OsStr, now: Instant) {
+        match self.files.get(name) {
+            None => self.wait(name, None, now + self.settle),
+            // Permissions may have been mended.
+            Some(State::Refused { .. }) => self.queue(name, true),
+            Some(_) => {}
+        }
+    }
+
+    /// A scan saw a regular file, modified so long ago.
+    pub(super) fn saw(&mut self, name: &OsStr, seen: Stamp, age: Duration, now: Instant) {
+        match self.files.get(name) {
+            None if age >= self.settle * OLD_SETTLES => self.queue(name, true),
+            None => self.wait(name, Some(seen), now + self.settle),
+            Some(State::Held { stamp, racy }) if *racy || *stamp != seen => {
+                self.wait(name, Some(seen), now + self.settle);
+            }
+            Some(State::Refused { retry: true, .. }) => self.queue(name, true),
+            Some(State::Refused { stamp, .. }) if *stamp != Some(seen) => {
+                self.wait(name, Some(seen), now + self.settle);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// A scan saw something that will be refused unread.
+    pub(super) fn saw_odd(&mut self, name: &OsStr) {
+        if matches!(self.files.get(name), None | Some(State::Refused { .. } | State::Held { .. })) {
+            self.queue(name, true);
+        }
+    }
+
+    /// The content of this file is known from an earlier run: it need not be read.
+    pub(super) fn hold(&mut self, name: &OsStr, stamp: Stamp) {
+        self.set(name, State::Held { stamp, racy: false });
+    }
+
+    /// Whether a scan has news of this name.
+    pub(super) fn is_tracked(&self, name: &OsStr) -> bool {
+        self.files.contains_key(name)
+    }
+
+    /// Forgets kept files that a scan did not see. Others tell themselves when they are looked at.
+    pub(super) fn forget_missing(&mut self, seen: &HashSet<OsString>) {
+        self.files
+            .retain(|name, state| seen.contains(name) || !matches!(state, State::Held { .. } | State::Refused { .. }));
+    }
+
+    /// The next time a settling file must be looked at.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(until, _)| *until)
+    }
+
+    /// A settling file whose time has come, with the stamp it had.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(OsString, Option<Stamp>)> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let (_, name) = self.due.pop_first()?;
+        match self.files.remove(&name) {
+            Some(State::Settling { stamp, .. }) => Some((name, stamp)),
+            _ => None,
+        }
+    }
+
+    /// A due file was looked at again.
+    pub(super) fn looked(&mut self, name: &OsStr, before: Option<Stamp>, after: Stamp, now: Instant) {
+        if before == Some(after) {
+            self.queue(name, true);
+        } else {
+            self.wait(name, Some(after), now + self.settle);
+        }
+    }
+
+    /// The next file to take, and whether it stood still.
+    pub(super) fn start(&mut self) -> Option<(OsString, bool)> {
+        let name = self.ready.pop_front()?;
+        let calm = matches!(self.files.get(&name), Some(State::Queued { calm: true }));
+        self.in_flight += 1;
+        self.files.insert(name.clone(), State::InFlight { again: false });
+        Some((name, calm))
+    }
+
+    /// A file in flight has landed. Says whether this differs from how it landed before.
+    pub(super) fn done(&mut self, name: &OsStr, done: Done, now: Instant) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let again = matches!(self.files.remove(name), Some(State::InFlight { again: true }));
+        match done {
+            _ if again => self.queue(name, false),
+            Done::Held { stamp, age } => self.set(name, State::Held { stamp, racy: age < GRAIN }),
+            Done::Gone => {}
+            Done::Unsettled => self.wait(name, None, now + self.settle),
+            Done::NotAccepted => self.wait(name, None, now + RETRY_AFTER),
+            Done::Refused { stamp, retry } => self.set(name, State::Refused { stamp, retry }),
+        }
+    }
+
+    /// Names waiting to stand still or to be taken.
+    pub(super) fn waiting(&self) -> usize {
+        self.ready.len() + self.due.len()
+    }
+
+    /// Names being taken.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    fn queue(&mut self, name: &OsStr, calm: bool) {
+        self.set(name, State::Queued { calm });
+        self.ready.push_back(name.to_owned());
+    }
+
+    fn wait(&mut self, name: &OsStr, stamp: Option<Stamp>, until: Instant) {
+        self.set(name, State::Settling { stamp, until });
+        self.due.insert((until, name.to_owned()));
+    }
+
+    fn set(&mut self, name: &OsStr, state: State) {
+        if let Some(State::Settling { until, .. }) = self.files.insert(name.to_owned(), state) {
+            self.due.remove(&(until, name.to_owned()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTLE: Duration = Duration::from_secs(1);
+
+    struct Bench {
+        ledger: Ledger,
+        now: Instant,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self { ledger: Ledger::new(SETTLE), now: Instant::now() }
+        }
+
+        fn started(&mut self) -> Option<(String, bool)> {
+            self.ledger.start().map(|(name, calm)| (name.to_string_lossy().into_owned(), calm))
+        }
+
+        fn saw(&mut self, stamp: Stamp) {
+            self.ledger.saw("a".as_ref(), stamp, Duration::ZERO, self.now);
+        }
+
+        fn passes_settle(&mut self, after: Stamp) {
+            self.now += SETTLE;
+            let (name, before) = self.ledger.pop_due(self.now).expect("due");
+            self.ledger.looked(&name, before, after, self.now);
+        }
+
+        fn done(&mut self, done: Done) {
+            self.ledger.done("a".as_ref(), done, self.now);
+        }
+    }
+
+    fn stamp(text: &str) -> Stamp {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        Stamp::of(&std::fs::metadata(file.path()).expect("metadata"))
+    }
+
+    fn held(stamp: Stamp) -> Done {
+        Done::Held { stamp, age: Duration::from_secs(60) }
+    }
+
+    #[tokio::test]
+    async fn closed_file_is_taken_at_once_and_only_once() {
+        let mut bench = Bench::new();
+        bench.ledger.touched("a".as_ref(), bench.now);
+        bench.ledger.closed("a".as_ref());
+        bench.ledger.closed("a".as_ref());
+        assert_eq!(bench.started(), Some(("a".to_owned(), false)));
+        assert_eq!((bench.started(), bench.ledger.next_due()), (None, None));
+    }
+
+    #[tokio::test]
+    async fn file_without_close_waits_until_it_stands_still() {
+        let mut bench = Bench::new();
+        let (one, two) = (stamp("1"), stamp("22"));
+        bench.saw(one);
+        assert_eq!(bench.started(), None);
+        bench.passes_settle(two);
+        assert_eq!(bench.started(), None);
+        bench.passes_settle(two);
+        assert_eq!(bench.started(), Some(("a".to_owned(), true)));
+    }
+
+    #[tokio::test]
+    async fn file_untouched_for_long_is_taken_at_once() {
+        let mut bench = Bench::new();
+        bench.ledger.saw("a".as_ref(), stamp("1"), SETTLE * OLD_SETTLES, bench.now);
+        assert!(bench.started().is_some());
+    }
+
+    #[tokio::test]
+    async fn file_written_while_in_flight_is_taken_again() {
+        let mut bench = Bench::new();
+        bench.ledger.closed("a".as_ref());
+        bench.started().expect("started");
+        bench.ledger.closed("a".as_ref());
+        bench.done(held(stamp("1")));
+        assert!(bench.started().is_some());
+    }
+
+    #[tokio::test]
+    async fn kept_file_rests_until_its_stamp_differs() {
+        let mut bench = Bench::new();
+        let (one, two) = (stamp("1"), stamp("2"));
+        bench.ledger.closed("a".as_ref());
+        bench.started().expect("started");
+        bench.done(held(one));
+        bench.saw(one);
+        assert_eq!(bench.ledger.waiting(), 0);
+        bench.saw(two);
+        assert_eq!(bench.ledger.waiting(), 1);
+    }
+
+    #[tokio::test]
+    async fn kept_file_read_within_the_clocks_grain_is_read_once_more() {
+        let mut bench = Bench::new();
+        let one = stamp("1");
+        bench.ledger.closed("a".as_ref());
+        bench.started().expect("started");
+        bench.done(Done::Held { stamp: one, age: Duration::from_millis(3) });
+        bench.saw(one);
+        bench.passes_settle(one);
+        assert!(bench.started().is_some());
+        bench.done(held(one));
+        bench.saw(one);
+        assert_eq!(bench.ledger.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn refused_content_rests_and_refused_unread_is_retried() {
+        let mut bench = Bench::new();
+        let one = stamp("1");
+        bench.ledger.closed("a".as_ref());
+        bench.started().expect("started");
+        bench.done(Done::Refused { stamp: Some(one), retry: false });
+        bench.saw(one);
+        assert_eq!(bench.ledger.waiting(), 0);
+        bench.ledger.touched("a".as_ref(), bench.now);
+        bench.started().expect("permissions may be mended");
+        bench.done(Done::Refused { stamp: None, retry: true });
+        bench.saw(one);
+        assert_eq!(bench.ledger.waiting(), 1);
+    }
+
+    #[tokio::test]
+    async fn batch_not_accepted_is_offered_again_later() {
+        let mut bench = Bench::new();
+        bench.ledger.closed("a".as_ref());
+        bench.started().expect("started");
+        bench.done(Done::NotAccepted);
+        assert_eq!((bench.started(), bench.ledger.next_due()), (None, Some(bench.now + RETRY_AFTER)));
+    }
+
+    #[tokio::test]
+    async fn missing_kept_files_are_forgotten_and_pending_ones_are_not() {
+        let mut bench = Bench::new();
+        bench.ledger.hold("old".as_ref(), stamp("1"));
+        bench.ledger.touched("new".as_ref(), bench.now);
+        bench.ledger.forget_missing(&HashSet::new());
+        assert!(!bench.ledger.is_tracked("old".as_ref()) && bench.ledger.is_tracked("new".as_ref()));
+    }
+}

@@ -1,0 +1,417 @@
+//! One file from its name to its rest: read, recognised by hash, parsed, sent as a [`Batch`], and
+//! after the receipt kept or moved. Says what became of it; `watch` keeps the books and logs.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+
+use super::files::{self, Contents, Links, ReadError, Stamp};
+use super::known::Known;
+use super::ledger::Done;
+use super::parse::{self, FileContext};
+use super::settle::{self, SettleError};
+use super::{After, SeedInputs};
+use crate::model::{
+    ContentHash, Cursor, Origin, RejectReason, Rejection, SeedFile, SeedOutcome, SourceKind, Timestamp,
+};
+use crate::source::parser::Parser;
+use crate::source::{Batch, Document, Format, Limits, Receipt};
+
+/// Files up to this size are read whenever their turn comes; larger ones a few at a time.
+const SMALL_BYTES_MAX: u64 = 256 << 10;
+/// Larger files held in memory at once.
+pub(super) const LARGE_AT_ONCE_MAX: usize = 2;
+/// Small files read at once: more would only queue at the disk.
+pub(super) const READS_AT_ONCE_MAX: usize = 4;
+
+/// What every file in flight shares.
+pub(super) struct Taker {
+    pub dir: PathBuf,
+    pub inputs: SeedInputs,
+    pub known: Known,
+    pub large: Semaphore,
+    pub reads: Semaphore,
+}
+
+/// What became of one file.
+#[derive(Debug)]
+pub(super) struct Landed {
+    pub name: OsString,
+    pub done: Done,
+    pub news: News,
+}
+
+/// What there is to say about it.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Nothing: it went away, was known, or will be looked at again.
+    None,
+    /// Its content was known already.
+    Known,
+    /// Its items are durable.
+    Taken { format: Format, receipt: Receipt, warnings: Vec<String> },
+    /// It was refused, and that is recorded.
+    Refused(Rejection),
+    /// It is durable but could not be moved.
+    NotMoved(SettleError),
+    /// The batch was dropped unanswered.
+    NotAccepted,
+    /// `ingest` is gone.
+    Closed,
+}
+
+/// A file as read, with what reading cost no more to find out.
+struct Opened {
+    stamp: Stamp,
+    hash: ContentHash,
+    read: Read,
+}
+
+enum Read {
+    /// Its content is known.
+    Known(SeedOutcome),
+    /// Parsed at once: a light format, or refused.
+    Parsed(Result<Document, Rejection>),
+    /// A heavy format, for a parser thread.
+    Heavy(Format, Vec<u8>),
+}
+
+/// Why a file did not open.
+enum Closed {
+    Failed(ReadError, Option<Stamp>),
+    Large,
+}
+
+impl Taker {
+    /// Takes one file. `calm` says that it stood still, rather than being told closed.
+    pub(super) async fn take(self: Arc<Self>, name: OsString, calm: bool) -> Landed {
+        let (done, news) = match self.open(&name).await {
+            Ok(opened) => self.commit(&name, opened, calm).await,
+            Err((ReadError::Gone, _)) => (Done::Gone, News::None),
+            Err((ReadError::Changed, _)) => (Done::Unsettled, News::None),
+            Err((ReadError::Refused(rejection), stamp)) => self.refuse_unread(&name, stamp, rejection).await,
+        };
+        Landed { name, done, news }
+    }
+
+    async fn open(self: &Arc<Self>, name: &OsStr) -> Result<Opened, (ReadError, Option<Stamp>)> {
+        let small = {
+            let _turn = self.reads.acquire().await;
+            self.open_blocking(name, SMALL_BYTES_MAX).await
+        };
+        let opened = match small {
+            Err(Closed::Large) => {
+                let _turn = self.large.acquire().await;
+                self.open_blocking(name, u64::MAX).await
+            }
+            other => other,
+        };
+        opened.map_err(|closed| match closed {
+            Closed::Failed(error, stamp) => (error, stamp),
+            Closed::Large => (ReadError::Changed, None),
+        })
+    }
+
+    async fn open_blocking(self: &Arc<Self>, name: &OsStr, size_bytes_max: u64) -> Result<Opened, Closed> {
+        let (taker, name) = (self.clone(), name.to_owned());
+        let job = tokio::task::spawn_blocking(move || taker.read_now(&name, size_bytes_max));
+        job.await.unwrap_or_else(|_| {
+            let detail = "reading it failed in a way that should not be possible".to_owned();
+            let rejection = Rejection { reason: RejectReason::ParserPanic, detail, count: 1 };
+            Err(Closed::Failed(ReadError::Refused(rejection), None))
+        })
+    }
+
+    /// Blocks: looks, reads, hashes, and parses what is light.
+    fn read_now(&self, name: &OsStr, size_bytes_max: u64) -> Result<Opened, Closed> {
+        let path = self.dir.join(name);
+        let file_bytes_max = self.inputs.config.file_bytes_max;
+        let seen = match files::look(&path, file_bytes_max) {
+            Ok(Some(stamp)) => stamp,
+            Ok(None) => return Err(Closed::Failed(ReadError::Gone, None)),
+            Err(error) => return Err(Closed::Failed(error, None)),
+        };
+        if seen.size_bytes > size_bytes_max {
+            return Err(Closed::Large);
+        }
+        let Contents { bytes, stamp } =
+            files::read(&path, file_bytes_max, Links::Refused).map_err(|error| Closed::Failed(error, Some(seen)))?;
+        let hash = ContentHash::of(&[&bytes]);
+        if let Some(outcome) = self.known.outcome(hash) {
+            return Ok(Opened { stamp, hash, read: Read::Known(outcome) });
+        }
+        let shown = name.to_string_lossy();
+        let context = self.context(&shown, &stamp);
+        let read = match parse::format_of(&bytes, &context) {
+            Ok(format) if parse::is_heavy(format) => Read::Heavy(format, bytes),
+            Ok(format) => Read::Parsed(parse::parse_as(format, &bytes, &context)),
+            Err(rejection) => Read::Parsed(Err(rejection)),
+        };
+        Ok(Opened { stamp, hash, read })
+    }
+
+    fn context<'a>(&'a self, name: &'a str, stamp: &Stamp) -> FileContext<'a> {
+        let received = self.inputs.clock.now();
+        FileContext { name, modified: stamp.modified(), received, limits: &self.inputs.limits }
+    }
+
+    async fn commit(self: &Arc<Self>, name: &OsStr, opened: Opened, calm: bool) -> (Done, News) {
+        let Opened { stamp, hash, read } = opened;
+        let parsed = match read {
+            Read::Known(outcome) => return self.rest(name, stamp, outcome, News::Known).await,
+            Read::Parsed(Err(rejection)) if rejection.reason == RejectReason::Empty && stamp.size_bytes == 0 => {
+                // It may have been made just now to be written next.
+                return if calm {
+                    self.refuse_unread(name, Some(stamp), rejection).await
+                } else {
+                    (Done::Unsettled, News::None)
+                };
+            }
+            Read::Parsed(parsed) => parsed,
+            Read::Heavy(format, bytes) => self.parse_heavy(name, &stamp, format, bytes).await,
+        };
+        let (format, warnings, items, rejected) = match parsed {
+            Ok(document) => (Some(document.format), document.warnings, document.items, document.rejected),
+            Err(rejection) => (None, Vec::new(), Vec::new(), vec![about(name, rejection)]),
+        };
+        let outcome = match (format, rejected.first()) {
+            (None, Some(rejection)) => SeedOutcome::Refused(rejection.clone()),
+            _ => SeedOutcome::Taken { items: items.len() as u64, rejected: rejected.iter().map(|r| r.count).sum() },
+        };
+        let file = seed_file(hash, name, &stamp, outcome.clone());
+        let receipt = match self.send(file, items, rejected).await {
+            Ok(receipt) => receipt,
+            Err(news) => return (Done::NotAccepted, news),
+        };
+        self.known.insert(hash, outcome.clone());
+        let news = match (format, &outcome) {
+            (_, SeedOutcome::Refused(rejection)) => News::Refused(rejection.clone()),
+            (format, SeedOutcome::Taken { .. }) => {
+                News::Taken { format: format.unwrap_or(Format::Text), receipt, warnings }
+            }
+        };
+        self.rest(name, stamp, outcome, news).await
+    }
+
+    async fn parse_heavy(
+        &self,
+        name: &OsStr,
+        stamp: &Stamp,
+        format: Format,
+        bytes: Vec<u8>,
+    ) -> Result<Document, Rejection> {
+        let job = HeavyJob {
+            format,
+            bytes,
+            name: name.to_string_lossy().into_owned(),
+            modified: stamp.modified(),
+            received: self.inputs.clock.now(),
+            limits: self.inputs.limits,
+        };
+        job.run(&self.inputs.parser).await
+    }
+
+    async fn send(
+        &self,
+        file: SeedFile,
+        items: Vec<crate::model::RawItem>,
+        rejected: Vec<Rejection>,
+    ) -> Result<Receipt, News> {
+        let (receipt, told) = oneshot::channel();
+        let origin =
+            Origin { source: self.inputs.config.id.clone(), kind: SourceKind::Seed, received: self.inputs.clock.now() };
+        let batch = Batch { origin, items, rejected, cursor: Cursor::SeedFile(file), receipt: Some(receipt) };
+        self.inputs.batches.send(batch).await.map_err(|_| News::Closed)?;
+        told.await.map_err(|_| News::NotAccepted)
+    }
+
+    /// Records, once, that a file is refused without its content being known.
+    async fn refuse_unread(&self, name: &OsStr, stamp: Option<Stamp>, rejection: Rejection) -> (Done, News) {
+        let rejection = about(name, rejection);
+        let size_bytes = stamp.map_or(0, |s| s.size_bytes);
+        let modified = stamp.map_or(Timestamp::from_seconds(0), |s| s.modified());
+        let hash = ContentHash::of(&[
+            b"unread",
+            name.as_encoded_bytes(),
+            &size_bytes.to_le_bytes(),
+            &modified.millis().to_le_bytes(),
+            rejection.reason.as_str().as_bytes(),
+        ]);
+        let outcome = SeedOutcome::Refused(rejection.clone());
+        let mut news = News::None;
+        if self.known.outcome(hash).is_none() {
+            let name = name.to_string_lossy().into_owned();
+            let file = SeedFile { hash, name, size_bytes, modified, outcome: outcome.clone() };
+            if let Err(news) = self.send(file, Vec::new(), vec![rejection.clone()]).await {
+                return (Done::NotAccepted, news);
+            }
+            self.known.insert(hash, outcome);
+            news = News::Refused(rejection.clone());
+        }
+        let retry = rejection.reason != RejectReason::Empty;
+        // What cannot be read now may be mended in place; all else only gets in the way.
+        if rejection.reason == RejectReason::Unreadable {
+            return (Done::Refused { stamp, retry }, news);
+        }
+        match &self.inputs.config.after {
+            After::Keep => (Done::Refused { stamp, retry }, news),
+            After::Move { error, .. } => {
+                let moved = self.move_away(name, stamp, error.clone(), Some(rejection)).await;
+                finished(moved, Done::Refused { stamp, retry: true }, news)
+            }
+        }
+    }
+
+    /// After the commit: the file stays or moves.
+    async fn rest(&self, name: &OsStr, stamp: Stamp, outcome: SeedOutcome, news: News) -> (Done, News) {
+        let refused = match outcome {
+            SeedOutcome::Refused(rejection) => Some(rejection),
+            SeedOutcome::Taken { .. } => None,
+        };
+        match &self.inputs.config.after {
+            After::Keep if refused.is_some() => (Done::Refused { stamp: Some(stamp), retry: false }, news),
+            After::Keep => {
+                let age = self.inputs.clock.now().since(stamp.modified());
+                (Done::Held { stamp, age }, news)
+            }
+            After::Move { done, error } => {
+                let folder = if refused.is_some() { error } else { done };
+                let moved = self.move_away(name, Some(stamp), folder.clone(), refused).await;
+                finished(moved, Done::Refused { stamp: Some(stamp), retry: true }, news)
+            }
+        }
+    }
+
+    async fn move_away(
+        &self,
+        name: &OsStr,
+        stamp: Option<Stamp>,
+        folder: PathBuf,
+        refused: Option<Rejection>,
+    ) -> Result<(), SettleError> {
+        let (path, at) = (self.dir.join(name), self.inputs.clock.now());
+        let job = tokio::task::spawn_blocking(move || {
+            let moved = settle::move_to(&folder, &path, stamp.as_ref())?;
+            if let Some(rejection) = refused {
+                settle::write_sidecar(&moved, &rejection, at).map_err(|source| SettleError::Io { folder, source })?;
+            }
+            Ok(())
+        });
+        job.await.unwrap_or(Err(SettleError::Changed))
+    }
+}
+
+fn finished(moved: Result<(), SettleError>, stays: Done, news: News) -> (Done, News) {
+    match moved {
+        Ok(()) => (Done::Gone, news),
+        Err(SettleError::Changed) => (Done::Unsettled, news),
+        Err(error) => (stays, News::NotMoved(error)),
+    }
+}
+
+/// A parse that needs a parser thread.
+struct HeavyJob {
+    format: Format,
+    bytes: Vec<u8>,
+    name: String,
+    modified: Timestamp,
+    received: Timestamp,
+    limits: Limits,
+}
+
+impl HeavyJob {
+    async fn run(self, parser: &Parser) -> Result<Document, Rejection> {
+        let budget: Duration = self.limits.parse_time_max;
+        let parsed = parser.run(budget, move || {
+            let (modified, received, limits) = (self.modified, self.received, &self.limits);
+            parse::parse_as(self.format, &self.bytes, &FileContext { name: &self.name, modified, received, limits })
+        });
+        parsed.await.unwrap_or_else(|reason| {
+            let detail = format!("reading it did not end well within {budget:?}");
+            Err(Rejection { reason, detail, count: 1 })
+        })
+    }
+}
+
+/// Reads one file that a user named, links followed, for `parse` and `ingest`: the document and the
+/// file as the store would remember it.
+///
+/// # Errors
+/// [`Rejection`] when it cannot be read or nothing can be taken from it.
+pub async fn parse_file(
+    path: &std::path::Path,
+    received: Timestamp,
+    limits: &Limits,
+    parser: &Parser,
+) -> Result<(Document, SeedFile), Rejection> {
+    let bytes_max = limits.decoded_bytes_max as u64;
+    let target = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || files::read(&target, bytes_max, Links::Followed)).await;
+    let contents = match read {
+        Ok(Ok(contents)) => contents,
+        Ok(Err(ReadError::Refused(rejection))) => return Err(rejection),
+        Ok(Err(error)) => {
+            return Err(Rejection { reason: RejectReason::Unreadable, detail: error.to_string(), count: 1 });
+        }
+        Err(_) => {
+            return Err(Rejection {
+                reason: RejectReason::Unreadable,
+                detail: "reading it failed".to_owned(),
+                count: 1,
+            });
+        }
+    };
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let file = NamedBytes {
+        name: name.to_string_lossy().into_owned(),
+        modified: contents.stamp.modified(),
+        bytes: contents.bytes,
+    };
+    file.parse(received, limits, parser).await
+}
+
+/// Bytes that came under a name: from a pipe, say.
+#[derive(Debug)]
+pub struct NamedBytes {
+    /// Breaks ties between formats.
+    pub name: String,
+    /// Stands in for a missing date.
+    pub modified: Timestamp,
+    /// The content.
+    pub bytes: Vec<u8>,
+}
+
+impl NamedBytes {
+    /// Reads the content: the document and the file as the store would remember it.
+    ///
+    /// # Errors
+    /// [`Rejection`] when nothing can be taken from it.
+    pub async fn parse(
+        self,
+        received: Timestamp,
+        limits: &Limits,
+        parser: &Parser,
+    ) -> Result<(Document, SeedFile), Rejection> {
+        let Self { name, modified, bytes } = self;
+        let (hash, size_bytes) = (ContentHash::of(&[&bytes]), bytes.len() as u64);
+        let format = parse::format_of(&bytes, &FileContext { name: &name, modified, received, limits })?;
+        let job = HeavyJob { format, bytes, name: name.clone(), modified, received, limits: *limits };
+        let document = job.run(parser).await?;
+        let rejected = document.rejected.iter().map(|r| r.count).sum();
+        let outcome = SeedOutcome::Taken { items: document.items.len() as u64, rejected };
+        Ok((document, SeedFile { hash, name, size_bytes, modified, outcome }))
+    }
+}
+
+fn seed_file(hash: ContentHash, name: &OsStr, stamp: &Stamp, outcome: SeedOutcome) -> SeedFile {
+    let (size_bytes, modified) = (stamp.size_bytes, stamp.modified());
+    SeedFile { hash, name: name.to_string_lossy().into_owned(), size_bytes, modified, outcome }
+}
+
+/// Puts the file's name before what is wrong with it.
+fn about(name: &OsStr, rejection: Rejection) -> Rejection {
+    Rejection { detail: format!("{}: {}", files::shown(name), rejection.detail), ..rejection }
+}

@@ -1,0 +1,417 @@
+//! The task that keeps the seed directory read: hints are followed at once, a full scan at start
+//! and every `rescan` is the truth, and every file taken rests where the config says after its
+//! commit. This loop decides and logs; `ledger` keeps the books, `take` handles one file.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::After;
+use super::SeedInputs;
+use super::files::{self, ReadError, Stamp};
+use super::hints::{Hint, Hints};
+use super::known::Known;
+use super::ledger::Ledger;
+use super::names::NameRules;
+use super::take::{LARGE_AT_ONCE_MAX, Landed, News, READS_AT_ONCE_MAX, Taker};
+use crate::model::{SeedFile, Timestamp};
+use crate::text::clean;
+
+/// Files between reading and receipt: enough to fill a group commit several times over.
+const IN_FLIGHT_MAX: usize = 256;
+/// Without a watch, or without a directory, a scan must do more often.
+const SCAN_UNWATCHED_EVERY: Duration = Duration::from_secs(5);
+/// At a stop, files in flight have this long for their receipt.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// A single scan waits at most so many settle times for files that are still being written.
+const ONCE_SETTLES_MAX: u32 = 20;
+
+/// Whether the directory is there and how it is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirState {
+    /// Not looked at yet, or seeds are off.
+    #[default]
+    Off,
+    /// Changes are told by the kernel.
+    Watched,
+    /// The kernel cannot tell: scanned often.
+    Polled,
+    /// Not there.
+    Missing,
+    /// There, but it cannot be listed.
+    Unreadable,
+}
+
+/// The state of the seed directory, for health and `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct SeedStatus {
+    /// The directory.
+    pub dir: DirState,
+    /// Files waiting to stand still or to be taken.
+    pub waiting: u64,
+    /// Files being taken.
+    pub in_flight: u64,
+    /// Files taken since the start.
+    pub taken: u64,
+    /// Files refused since the start.
+    pub refused: u64,
+    /// Files whose content was known.
+    pub known: u64,
+    /// The last full scan.
+    pub scanned_at: Option<Timestamp>,
+}
+
+/// What one scan did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScanSummary {
+    /// Counts, as for the running task.
+    pub status: SeedStatus,
+    /// New items.
+    pub new_items: u64,
+    /// Files that did not stand still or were not accepted.
+    pub left: u64,
+}
+
+/// The seed directory's task.
+pub struct SeedWatcher {
+    taker: Arc<Taker>,
+    names: NameRules,
+    ledger: Ledger,
+    jobs: JoinSet<Landed>,
+    hints: Option<Hints>,
+    watched_place: Option<(u64, u64)>,
+    next_scan: Instant,
+    stuck: HashSet<OsString>,
+    new_items: u64,
+    status: SeedStatus,
+    told: watch::Sender<SeedStatus>,
+    ingest_gone: bool,
+}
+
+/// A directory as a scan found it.
+struct Scan {
+    place: (u64, u64),
+    names: Vec<(OsString, Result<Option<Stamp>, ReadError>)>,
+}
+
+impl SeedWatcher {
+    /// `known` is what the store remembers of seed files.
+    #[must_use]
+    pub fn new(inputs: SeedInputs, known: impl IntoIterator<Item = SeedFile>) -> Self {
+        let names = NameRules::new(&inputs.config.include, &inputs.config.ignore);
+        let ledger = Ledger::new(inputs.config.settle);
+        let dir = inputs.config.dir.clone().unwrap_or_default();
+        let (large, reads) = (Semaphore::new(LARGE_AT_ONCE_MAX), Semaphore::new(READS_AT_ONCE_MAX));
+        let taker = Arc::new(Taker { dir, inputs, known: Known::new(known), large, reads });
+        Self {
+            taker,
+            names,
+            ledger,
+            jobs: JoinSet::new(),
+            hints: None,
+            watched_place: None,
+            next_scan: Instant::now(),
+            stuck: HashSet::new(),
+            new_items: 0,
+            status: SeedStatus::default(),
+            told: watch::channel(SeedStatus::default()).0,
+            ingest_gone: false,
+        }
+    }
+
+    /// Follows the state from elsewhere.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<SeedStatus> {
+        self.told.subscribe()
+    }
+
+    /// Reads the directory until cancelled, then waits shortly for what is in flight.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        if self.taker.inputs.config.dir.is_none() {
+            cancel.cancelled().await;
+            return;
+        }
+        while !self.ingest_gone {
+            self.start_jobs();
+            self.tell();
+            let due = self.ledger.next_due();
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                Some(landed) = self.jobs.join_next() => self.landed(landed),
+                hint = next_hint(&mut self.hints) => self.hinted(&hint),
+                () = sleep_until(due) => self.look_at_due().await,
+                () = tokio::time::sleep_until(self.next_scan) => {
+                    let every = self.scan(true).await;
+                    self.next_scan = Instant::now() + every;
+                }
+            }
+        }
+        self.drain().await;
+    }
+
+    /// Takes what is in the directory now, waits until it is durable, and returns.
+    pub async fn scan_once(mut self, cancel: CancellationToken) -> ScanSummary {
+        if self.taker.inputs.config.dir.is_none() {
+            return ScanSummary::default();
+        }
+        let patience = Instant::now() + self.taker.inputs.config.settle * ONCE_SETTLES_MAX;
+        self.scan(false).await;
+        loop {
+            self.start_jobs();
+            let due = self.ledger.next_due().filter(|_| Instant::now() < patience);
+            let idle = self.ledger.in_flight() == 0 && due.is_none();
+            if self.ingest_gone || idle {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                Some(landed) = self.jobs.join_next() => self.landed(landed),
+                () = sleep_until(due) => self.look_at_due().await,
+            }
+        }
+        self.drain().await;
+        self.tell();
+        ScanSummary { status: self.status, new_items: self.new_items, left: self.ledger.waiting() as u64 }
+    }
+
+    fn start_jobs(&mut self) {
+        while self.jobs.len() < IN_FLIGHT_MAX {
+            let Some((name, calm)) = self.ledger.start() else { break };
+            self.jobs.spawn(self.taker.clone().take(name, calm));
+        }
+    }
+
+    fn hinted(&mut self, hint: &Hint) {
+        match hint {
+            Hint::Closed(name) if self.takes(name) => self.ledger.closed(name),
+            Hint::Touched(name) if self.takes(name) => self.ledger.touched(name, Instant::now()),
+            Hint::Scan => self.next_scan = Instant::now(),
+            Hint::Closed(_) | Hint::Touched(_) => {}
+        }
+    }
+
+    fn takes(&self, name: &OsStr) -> bool {
+        self.names.takes(&name.to_string_lossy())
+    }
+
+    /// Looks again at the files whose settle time is over.
+    async fn look_at_due(&mut self) {
+        let mut due = Vec::new();
+        while let Some(next) = self.ledger.pop_due(Instant::now()) {
+            due.push(next);
+        }
+        let taker = self.taker.clone();
+        let job = tokio::task::spawn_blocking(move || {
+            let max = taker.inputs.config.file_bytes_max;
+            let look = |(name, before): (OsString, _)| (files::look(&taker.dir.join(&name), max), name, before);
+            due.into_iter().map(look).collect::<Vec<_>>()
+        });
+        let Ok(looks) = job.await else { return };
+        for (look, name, before) in looks {
+            match look {
+                Ok(Some(after)) => self.ledger.looked(&name, before, after, Instant::now()),
+                Ok(None) | Err(ReadError::Gone) => {}
+                Err(_) => self.ledger.saw_odd(&name),
+            }
+        }
+    }
+
+    /// Lists and looks at everything, watching first so that nothing falls in between. Returns when
+    /// to come again.
+    async fn scan(&mut self, watching: bool) -> Duration {
+        let config = &self.taker.inputs.config;
+        let (rescan, unwatched) = (config.rescan, config.rescan.min(SCAN_UNWATCHED_EVERY));
+        let state = if watching { self.watch_anew().await } else { Ok(DirState::Polled) };
+        let scan = match state {
+            Ok(state) => self.list().await.map(|scan| (state, scan)),
+            Err(error) => Err(error),
+        };
+        match scan {
+            Ok((state, scan)) => {
+                self.enter(state);
+                self.compare(scan);
+                if state == DirState::Watched { rescan } else { unwatched }
+            }
+            Err(error) => {
+                self.hints = None;
+                self.watched_place = None;
+                let missing = error.kind() == io::ErrorKind::NotFound;
+                self.enter_failed(if missing { DirState::Missing } else { DirState::Unreadable }, &error);
+                unwatched
+            }
+        }
+    }
+
+    /// Watches the directory that has the name now: after a delete and a new `mkdir` the old watch
+    /// is on a dead inode and tells nothing.
+    async fn watch_anew(&mut self) -> io::Result<DirState> {
+        let meta = tokio::fs::metadata(&self.taker.dir).await?;
+        if !meta.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"));
+        }
+        let place = (meta.dev(), meta.ino());
+        if self.hints.is_some() && self.watched_place == Some(place) {
+            return Ok(DirState::Watched);
+        }
+        self.hints = None;
+        let dir = self.taker.dir.clone();
+        let watched = tokio::task::spawn_blocking(move || Hints::of(&dir)).await;
+        match watched {
+            Ok(Ok(hints)) => {
+                self.hints = Some(hints);
+                self.watched_place = Some(place);
+                Ok(DirState::Watched)
+            }
+            Ok(Err(error)) => {
+                if self.status.dir != DirState::Polled {
+                    let error = clean::excerpt(&error.to_string(), 200);
+                    warn!(dir = %self.shown_dir(), error, "seed directory cannot be watched; scanning it often instead");
+                }
+                Ok(DirState::Polled)
+            }
+            Err(_) => Ok(DirState::Polled),
+        }
+    }
+
+    async fn list(&self) -> io::Result<Scan> {
+        let (taker, names) = (self.taker.clone(), self.names.clone());
+        let job = tokio::task::spawn_blocking(move || {
+            let meta = std::fs::metadata(&taker.dir)?;
+            let listed = files::list(&taker.dir)?;
+            let max = taker.inputs.config.file_bytes_max;
+            let looked = listed.into_iter().filter(|name| names.takes(&name.to_string_lossy())).map(|name| {
+                let look = files::look(&taker.dir.join(&name), max);
+                (name, look)
+            });
+            Ok(Scan { place: (meta.dev(), meta.ino()), names: looked.collect() })
+        });
+        job.await.map_err(io::Error::other)?
+    }
+
+    fn compare(&mut self, scan: Scan) {
+        // Replaced between the watch and the listing: come again at once.
+        if self.watched_place.is_some_and(|place| place != scan.place) {
+            self.watched_place = None;
+        }
+        let (now, wall) = (Instant::now(), self.taker.inputs.clock.now());
+        let keep = self.taker.inputs.config.after == After::Keep;
+        let mut seen = HashSet::with_capacity(scan.names.len());
+        for (name, look) in scan.names {
+            match look {
+                Ok(Some(stamp)) => {
+                    let age = wall.since(stamp.modified());
+                    let known = || self.taker.known.was_taken(&name.to_string_lossy(), &stamp);
+                    if keep && !self.ledger.is_tracked(&name) && known() {
+                        self.ledger.hold(&name, stamp);
+                    } else {
+                        self.ledger.saw(&name, stamp, age, now);
+                    }
+                }
+                Ok(None) | Err(ReadError::Gone) => continue,
+                Err(_) => self.ledger.saw_odd(&name),
+            }
+            seen.insert(name);
+        }
+        self.ledger.forget_missing(&seen);
+        self.stuck.retain(|name| seen.contains(name));
+        self.status.scanned_at = Some(wall);
+    }
+
+    fn landed(&mut self, landed: Result<Landed, tokio::task::JoinError>) {
+        // A job that panicked is a bug; its name is found again by the next scan.
+        let Ok(Landed { name, done, news }) = landed else { return };
+        self.ledger.done(&name, done, Instant::now());
+        let file = files::shown(&name);
+        match news {
+            News::None => {}
+            News::Known => {
+                self.status.known += 1;
+                debug!(file, "seed file with known content");
+            }
+            News::Taken { format, receipt, warnings } => {
+                self.status.taken += 1;
+                self.new_items += receipt.new;
+                let warnings = clean::excerpt(&warnings.join("; "), 300);
+                debug!(file, ?format, new = receipt.new, known = receipt.known, warnings, "seed file taken");
+            }
+            News::Refused(rejection) => {
+                self.status.refused += 1;
+                let detail = clean::excerpt(&rejection.detail, 300);
+                let hint = super::hint(rejection.reason);
+                warn!(file, reason = %rejection.reason, detail, hint, "seed file refused");
+            }
+            News::NotMoved(error) => {
+                if self.stuck.insert(name) {
+                    let error = clean::excerpt(&error.to_string(), 300);
+                    warn!(file, error, "seed file taken but not moved; trying again at each scan");
+                }
+            }
+            News::NotAccepted => debug!(file, "seed file not accepted; offering it again"),
+            News::Closed => self.ingest_gone = true,
+        }
+    }
+
+    async fn drain(&mut self) {
+        let until = Instant::now() + DRAIN_MAX;
+        while let Ok(Some(landed)) = tokio::time::timeout_at(until, self.jobs.join_next()).await {
+            self.landed(landed);
+        }
+        self.jobs.abort_all();
+    }
+
+    fn enter(&mut self, state: DirState) {
+        if state != self.status.dir && state == DirState::Watched {
+            info!(dir = %self.shown_dir(), "seed directory watched");
+        }
+        self.status.dir = state;
+    }
+
+    fn enter_failed(&mut self, state: DirState, error: &io::Error) {
+        if state != self.status.dir {
+            let error = clean::excerpt(&error.to_string(), 200);
+            warn!(dir = %self.shown_dir(), error, "seed directory cannot be read; looking again until it can");
+        }
+        self.status.dir = state;
+    }
+
+    fn shown_dir(&self) -> String {
+        shown_path(&self.taker.dir)
+    }
+
+    fn tell(&mut self) {
+        self.status.waiting = self.ledger.waiting() as u64;
+        self.status.in_flight = self.ledger.in_flight() as u64;
+        self.told.send_if_modified(|told| std::mem::replace(told, self.status) != self.status);
+    }
+}
+
+fn shown_path(path: &Path) -> String {
+    clean::excerpt(&path.to_string_lossy(), 200)
+}
+
+async fn next_hint(hints: &mut Option<Hints>) -> Hint {
+    match hints {
+        Some(hints) => hints.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
