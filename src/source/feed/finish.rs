@@ -48,8 +48,11 @@ pub(super) fn finish(parts: Parts, known: Known, ctx: &FeedContext<'_>) -> Docum
             count: (total - ctx.limits.items_max) as u64,
         });
     }
-    let base = ctx.base_url.and_then(|base| Url::parse(base).ok());
-    let base = base.or_else(|| site.and_then(|site| Url::parse(site.trim()).ok()));
+    // What has an `xml:base` is resolved already. Feeds are often served from another host than the
+    // site they link into, so the site they name comes first.
+    let document = ctx.base_url.and_then(|base| Url::parse(base).ok());
+    let site = site.and_then(|site| Url::parse(&web_link(&site, document.as_ref())?).ok());
+    let base = site.or(document);
     let mut cut = 0u64;
     let candidates = entries.into_iter().map(|mut entry| {
         if entry.authors.is_empty() {

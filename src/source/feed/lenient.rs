@@ -6,8 +6,8 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use url::Url;
 
-use super::entry::{Entry, Link, LinkRole, Parts, guess_markup, web_link};
-use super::names::{Field, attribute, unescape};
+use super::entry::{Entry, Link, LinkRole, Parts, from_base64, guess_markup, web_link};
+use super::names::{Field, attribute, field_is_known, unescape};
 use super::scan::lenient_reader;
 use super::sniff::Root;
 use crate::model::{Dated, Markup, RawText};
@@ -202,9 +202,11 @@ impl<'a> Walk<'a> {
             entry.lang = Some(inner.text.trim().to_owned());
             return;
         }
-        let Some(field) = Field::of(local) else { return };
+        let Some(field) = Field::of(local).filter(|_| field_is_known(prefix)) else { return };
         // What extensions add counts only where the format's own field is missing.
-        let extension = grouped || matches!(prefix, "media" | "itunes" | "news" | "dc" | "podcast");
+        let own =
+            matches!(prefix, "" | "a" | "atom" | "atom03" | "atom10" | "body" | "content" | "ns0" | "rss" | "xhtml");
+        let extension = grouped || !own;
         match field {
             Field::Title if entry.title.is_none() || !extension => {
                 let title = construct(tag, inner, self.root).filter(|title| !title.text.trim().is_empty());
@@ -218,14 +220,18 @@ impl<'a> Walk<'a> {
                     entry.summary = Some(summary);
                 }
             }
-            Field::Content if prefix != "media" => {
+            Field::Content
+                if prefix != "media" && (entry.content.is_none() || local == "encoded" || prefix.is_empty()) =>
+            {
                 entry.content = construct(tag, inner, self.root).or(entry.content.take())
             }
-            Field::Link if prefix != "image" => self.item_link(entry, tag, local, inner),
-            Field::Id => self.item_id(entry, tag, inner),
+            Field::Link if entry.links.is_empty() || !extension || local == "origlink" => {
+                self.item_link(entry, tag, local, inner)
+            }
+            Field::Id if !extension => self.item_id(entry, tag, inner),
             Field::Published => earlier(&mut entry.published, &inner.text, extension || local == "created"),
             Field::Updated => earlier(&mut entry.updated, &inner.text, extension),
-            Field::Author if !(extension && prefix != "dc" && !entry.authors.is_empty()) => {
+            Field::Author if !extension || prefix == "dc" || entry.authors.is_empty() => {
                 entry.authors.extend(person_name(&inner.text));
             }
             Field::Category => categories(entry, tag, local, &inner.text),
@@ -251,8 +257,9 @@ impl<'a> Walk<'a> {
             return;
         }
         entry.id = Some(inner.text.trim().to_owned());
-        entry.id_is_link = !matches!(self.root, Root::Feed | Root::Entry)
-            && attribute(tag, "isPermaLink").is_none_or(|value| !value.trim().eq_ignore_ascii_case("false"));
+        let atom = matches!(self.root, Root::Feed | Root::Entry);
+        entry.id_is_link =
+            atom || attribute(tag, "isPermaLink").is_none_or(|value| !value.trim().eq_ignore_ascii_case("false"));
     }
 
     /// Reads to the end of the element just begun; `None` when the document ends first.
@@ -287,7 +294,10 @@ impl<'a> Walk<'a> {
 fn construct(tag: &BytesStart<'_>, inner: &Inner<'_>, root: Root) -> Option<RawText> {
     let kind = attribute(tag, "type").unwrap_or_default().to_ascii_lowercase();
     let coded = attribute(tag, "mode").is_some_and(|mode| mode.eq_ignore_ascii_case("base64"));
-    if coded || kind.starts_with("image/") || kind.starts_with("audio/") || kind.starts_with("video/") {
+    if coded || kind == "application/octet-stream" {
+        return from_base64(&inner.text);
+    }
+    if kind.starts_with("image/") || kind.starts_with("audio/") || kind.starts_with("video/") {
         return None;
     }
     if inner.has_markup {

@@ -84,7 +84,7 @@ pub(super) enum Field {
 impl Field {
     /// By local name, in any case.
     pub(super) fn of(local: &str) -> Option<Self> {
-        let known: [(&str, Self); 33] = [
+        let known: [(&str, Self); 34] = [
             ("title", Self::Title),
             ("link", Self::Link),
             ("guid", Self::Id),
@@ -96,6 +96,7 @@ impl Field {
             ("abstract", Self::Summary),
             ("encoded", Self::Content),
             ("content", Self::Content),
+            ("fullitem", Self::Content),
             ("fulltext", Self::Content),
             ("body", Self::Content),
             ("pubDate", Self::Published),
@@ -122,10 +123,65 @@ impl Field {
         known.iter().find(|(name, _)| local.eq_ignore_ascii_case(name)).map(|(_, field)| *field)
     }
 
+    /// A bit of its own, for sets; 0 for what is not read.
+    pub(super) fn bit(self) -> u16 {
+        match self {
+            Self::Other => 0,
+            field => 1 << field as u16,
+        }
+    }
+
+    /// Whether feed-rs takes the field from this element of an item.
+    pub(super) fn is_read_by_feed_rs(self, root: Root, prefix: &str, local: &str) -> bool {
+        match (root, prefix) {
+            (Root::Feed | Root::Entry, "" | "atom" | "a" | "ns0") => !matches!(
+                local,
+                "issued" | "created" | "modified" | "guid" | "description" | "tagline" | "subject" | "creator"
+            ),
+            (Root::Feed | Root::Entry, _) => false,
+            (_, "content") => local == "encoded",
+            (Root::Rdf, "dc") => matches!(local, "creator" | "date" | "description"),
+            (_, "dc") => matches!(local, "creator" | "date"),
+            (_, "" | "rss") => {
+                matches!(self, Self::Title | Self::Link | Self::Id | Self::Author | Self::Category)
+                    || matches!(local, "description" | "pubDate" | "updated")
+            }
+            (_, "atom") => local == "updated",
+            // Through its media objects; the author and the original link through the scan's notes.
+            (_, "itunes") => true,
+            (_, "media") => !matches!(local, "title" | "description"),
+            _ => local == "origLink",
+        }
+    }
+
     /// Whether Atom defines it as a text construct with a `type`.
     pub(super) fn is_atom_text(self) -> bool {
         matches!(self, Self::Title | Self::Summary | Self::Content | Self::Other)
     }
+}
+
+/// Whether elements with this prefix may hold fields of an item; a stranger's `title` is not ours.
+pub(super) fn field_is_known(prefix: &str) -> bool {
+    matches!(
+        prefix,
+        "" | "a"
+            | "atom"
+            | "atom03"
+            | "atom10"
+            | "body"
+            | "content"
+            | "dc"
+            | "dcterms"
+            | "feedburner"
+            | "itunes"
+            | "media"
+            | "n"
+            | "news"
+            | "ns0"
+            | "pheedo"
+            | "rss"
+            | "xhtml"
+    )
 }
 
 /// The name without its prefix.

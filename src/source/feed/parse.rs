@@ -43,7 +43,7 @@ pub fn parse(bytes: &[u8], ctx: &FeedContext<'_>) -> Result<Document, Rejection>
             known.format = root.format();
             read_xml(text, root, base.as_ref(), ctx, &mut known)?
         }
-        Kind::Json => json_feed::read(text.trim_start(), base.as_ref(), ctx.limits, &mut known.warnings)?,
+        Kind::Json => json_feed::read(text.trim_start(), ctx.limits, &mut known.warnings)?,
         Kind::Html => return Err(refuse(RejectReason::HtmlPage, "a web page where a feed was expected")),
         Kind::Empty => return Err(refuse(RejectReason::Empty, "nothing in it")),
         Kind::Other if text.contains('\0') => return Err(refuse(RejectReason::NotText, "binary data")),
@@ -64,6 +64,7 @@ fn read_xml(
     known: &mut Known,
 ) -> Result<Parts, Rejection> {
     let text = charset::after_declaration(text);
+    let base = base.filter(|_| text.contains("xml:base"));
     let survey = scan(text, root, ctx.limits)?;
     if survey.quirks.is_empty() {
         known.hints = survey.hints.clone();
@@ -89,6 +90,7 @@ fn read_xml(
 /// feed-rs where it reads what the scan saw, our own reader where it does not.
 fn read_mended(text: &str, survey: &Survey, root: Root, base: Option<&Url>) -> Parts {
     let own = root == Root::Urlset
+        || survey.own_fields
         || survey.quirks.iter().any(|quirk| quirk.needs_own_reader())
         || survey.quirks.contains(&Quirk::OddNamespace);
     let first = if own { None } else { upstream::read(text, survey, base) };

@@ -8,7 +8,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::hints::Hint;
-use super::names::{Field, Prefixes, attribute, is_void, local_name};
+use super::names::{Field, Prefixes, attribute, field_is_known, is_void, local_name};
 use super::sniff::Root;
 use crate::model::{RejectReason, Rejection};
 use crate::source::{Limits, PollHints};
@@ -77,6 +77,8 @@ impl Quirk {
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub quirks: BTreeSet<Quirk>,
+    /// Some item has a field only in a place where feed-rs does not look.
+    pub own_fields: bool,
     pub items: Vec<ItemNotes>,
     pub hints: PollHints,
 }
@@ -111,6 +113,7 @@ pub(super) fn scan(text: &str, root: Root, limits: &Limits) -> Result<Survey, Re
         prefixes: Prefixes::default(),
         note: None,
         seen_root: false,
+        fields: Fields::default(),
     };
     if text.bytes().any(|b| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r')) {
         scanner.found(Quirk::ControlCharacter);
@@ -140,6 +143,16 @@ struct Scanner<'a> {
     prefixes: Prefixes,
     note: Option<Note>,
     seen_root: bool,
+    fields: Fields,
+}
+
+/// Which fields the open item has, as bits of [`Field`].
+#[derive(Default)]
+struct Fields {
+    /// Where feed-rs reads them.
+    read: u16,
+    /// Anywhere.
+    seen: u16,
 }
 
 #[derive(Clone, Copy)]
@@ -203,6 +216,7 @@ impl<'a> Scanner<'a> {
                 }
             }
         }
+        self.item_ended();
         if !self.open.is_empty() {
             self.found(Quirk::Truncated);
         }
@@ -326,12 +340,19 @@ impl<'a> Scanner<'a> {
     }
 
     fn item(&mut self, tag: &BytesStart<'_>) {
+        self.item_ended();
         let notes = if tag.attributes_raw().is_empty() {
             ItemNotes::default()
         } else {
             ItemNotes { about: attribute(tag, "rdf:about"), lang: attribute(tag, "xml:lang"), ..ItemNotes::default() }
         };
         self.survey.items.push(notes);
+    }
+
+    /// Compares what the item before had with what feed-rs will have seen of it.
+    fn item_ended(&mut self) {
+        let Fields { read, seen } = std::mem::take(&mut self.fields);
+        self.survey.own_fields |= seen & !read != 0;
     }
 
     /// A child of an item, channel or feed.
@@ -346,6 +367,12 @@ impl<'a> Scanner<'a> {
         }
         let in_item = self.in_item();
         let atom = matches!(self.root, Root::Feed | Root::Entry);
+        if let Some(field) = field.filter(|_| in_item && field_is_known(prefix)) {
+            self.fields.seen |= field.bit();
+            if field.is_read_by_feed_rs(self.root, prefix, local) {
+                self.fields.read |= field.bit();
+            }
+        }
         match field {
             Some(Field::Id) if !atom => {
                 let is_link =

@@ -7,13 +7,13 @@ use feed_rs::model::{self, Entry as Model, FeedType};
 use feed_rs::parser::Builder;
 use url::Url;
 
-use super::entry::{Entry, Link, LinkRole, Parts, guess_markup, web_link};
+use super::entry::{Entry, Link, LinkRole, Parts, from_base64, guess_markup, web_link};
 use super::scan::{ItemNotes, Survey};
 use crate::model::{DateCertainty, Dated, RawText, Timestamp};
 use crate::source::parser::quietly;
 use crate::text::date;
 
-/// Reads a document; `None` when feed-rs refuses it, panics over it, or sees other items than the scan.
+/// Reads a document against the base that its `xml:base` builds on, if it has any; `None` when feed-rs refuses it, panics over it, or sees other items than the scan.
 pub(super) fn read(text: &str, survey: &Survey, base: Option<&Url>) -> Option<Parts> {
     let feed = quietly(|| {
         Builder::new()
@@ -48,8 +48,12 @@ pub(super) fn read(text: &str, survey: &Survey, base: Option<&Url>) -> Option<Pa
 
 fn entry(model: Model, notes: &ItemNotes, kind: &FeedType, base: Option<&Url>) -> Entry {
     let atom = matches!(kind, FeedType::Atom);
-    let mut entry = Entry { id_is_link: notes.guid_is_link && !atom, lang: notes.lang.clone(), ..Entry::default() };
-    entry.id = Some(model.id).filter(|id| !id.trim().is_empty()).or_else(|| notes.about.clone());
+    // An Atom id is often the address, if nothing else is.
+    let id_is_link = atom || notes.guid_is_link;
+    let mut entry = Entry { id_is_link, lang: notes.lang.clone(), ..Entry::default() };
+    let stated = Some(model.id).filter(|id| !id.trim().is_empty());
+    entry.id_is_link |= stated.is_none();
+    entry.id = stated.or_else(|| notes.about.clone());
     entry.links = links(&model.links, notes, atom, base);
     entry.title = model.title.map(text_of);
     entry.summary = model.summary.map(text_of);
@@ -90,18 +94,18 @@ fn links(links: &[model::Link], notes: &ItemNotes, atom: bool, base: Option<&Url
     original
         .into_iter()
         .chain(stated)
-        .filter_map(|(href, role)| web_link(href, base).map(|href| Link { href, role }))
+        .map(|(href, role)| Link { href: web_link(href, base).unwrap_or_else(|| href.trim().to_owned()), role })
         .collect()
 }
 
 fn content(content: model::Content) -> Option<RawText> {
     let body = content.body?;
     let kind = content.content_type;
-    // Anything else is a picture or sound in base 64.
     match (kind.ty().as_str(), kind.subty().as_str()) {
         ("text", "plain") => Some(RawText::plain(body)),
         ("text", _) | (_, "xhtml" | "xml") => Some(RawText::html(body)),
-        _ => None,
+        ("image" | "audio" | "video", _) => None,
+        _ => from_base64(&body),
     }
 }
 
@@ -113,7 +117,11 @@ fn text_of(text: model::Text) -> RawText {
 }
 
 fn person(person: model::Person) -> Option<String> {
-    person.name.or(person.email).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
+    let name = person.name.or(person.email)?;
+    let name = name.trim();
+    // feed-rs leaves the brackets of `jane@example.org (Jane Roe)`.
+    let name = name.strip_prefix('(').and_then(|name| name.strip_suffix(')')).unwrap_or(name);
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// feed-rs's hook returns only a moment; how sure we are of it travels in the nanoseconds below our
