@@ -26,6 +26,9 @@ const HEADER_FIELDS_MAX: usize = 512;
 /// Room made for a body before any of it came, however much is announced.
 const BODY_RESERVED_BYTES_MAX: usize = 256 << 10;
 
+/// An excerpt is read for so long after the head of the answer.
+const EXCERPT_SPAN_MAX: Duration = Duration::from_secs(2);
+
 /// How a client behaves towards every server.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
@@ -65,7 +68,7 @@ pub struct Request<'a> {
     pub headers: HeaderMap,
     /// What is sent.
     pub body: Option<Vec<u8>>,
-    /// For connection, request and whole answer together.
+    /// For connection, request and whole answer together; an excerpt may take two seconds more.
     pub timeout: Duration,
     /// What is read.
     pub limit: BodyLimit,
@@ -130,9 +133,14 @@ impl Client {
             idle_timeout: config.idle_timeout,
             header_bytes_max: config.header_bytes_max,
         };
-        match tokio::time::timeout(timeout, exchange(&pool, request, &attempt)).await {
+        // An excerpt ends by its own clock: a status that is known is worth more than the text after it.
+        let whole_span = match request.limit {
+            BodyLimit::Whole(_) => timeout,
+            BodyLimit::Excerpt(_) => timeout.saturating_add(EXCERPT_SPAN_MAX),
+        };
+        match tokio::time::timeout(whole_span, exchange(&pool, request, &attempt)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(NetError::Timeout { host: host.clone(), phase: Phase::Answer, limit: timeout }),
+            Err(_) => Err(too_slow(&attempt, timeout)),
         }
     }
 
@@ -270,7 +278,10 @@ async fn exchange(pool: &reqwest::Client, request: Request<'_>, attempt: &Attemp
     if let Some(body) = request.body {
         *out.body_mut() = Some(body.into());
     }
-    let response = pool.execute(out).await.map_err(|error| attempt.classify(&error))?;
+    let response = tokio::time::timeout(request.timeout, pool.execute(out))
+        .await
+        .map_err(|_| too_slow(attempt, request.timeout))?
+        .map_err(|error| attempt.classify(&error))?;
     let address = response.remote_addr().map(|a| a.ip());
     let Some(address) = address else {
         return Err(NetError::Reset { host: attempt.host.to_owned(), detail: "its address is unknown".to_owned() });
@@ -302,8 +313,19 @@ async fn read(
     let reserve = announced.unwrap_or(0).min(bytes_max as u64).min(BODY_RESERVED_BYTES_MAX as u64);
     let mut body = Vec::with_capacity(reserve as usize);
     let mut cut = false;
+    let excerpt_ends = tokio::time::Instant::now() + EXCERPT_SPAN_MAX;
     loop {
-        match response.chunk().await {
+        let chunk = if whole {
+            response.chunk().await
+        } else {
+            // A body that trickles is cut like one that is long.
+            let Ok(chunk) = tokio::time::timeout_at(excerpt_ends, response.chunk()).await else {
+                cut = true;
+                break;
+            };
+            chunk
+        };
+        match chunk {
             Ok(None) => break,
             Ok(Some(chunk)) if body.len() + chunk.len() <= bytes_max => body.extend_from_slice(&chunk),
             Ok(Some(_)) if whole => return Err(too_large(attempt, "a body", bytes_max)),
@@ -320,6 +342,10 @@ async fn read(
         }
     }
     Ok(Response { status: response.status(), headers: std::mem::take(response.headers_mut()), body, cut, address })
+}
+
+fn too_slow(attempt: &Attempt<'_>, limit: Duration) -> NetError {
+    NetError::Timeout { host: attempt.host.to_owned(), phase: Phase::Answer, limit }
 }
 
 fn too_large(attempt: &Attempt<'_>, what: &'static str, limit_bytes: usize) -> NetError {
