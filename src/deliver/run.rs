@@ -106,10 +106,12 @@ impl Delivery {
         let mut queues = HashMap::new();
         let outcome = self.supervise(rules, &recorder, &mut recorder_end, &mut queues, &cancel).await;
         stop(queues.into_values().collect()).await;
-        drop(recorder);
-        let recorded = recorder_end.await;
         outcome?;
-        recorded.map_err(|_| DeliveryError::Recorder)?.map_err(DeliveryError::Store)
+        drop(recorder);
+        match recorder_end.await {
+            Ok(Ok(())) => Ok(()),
+            end => Err(recorder_ended(end)),
+        }
     }
 
     /// Delivers what is due now, once, and says what came of it; retries that are due later stay owed.
@@ -151,12 +153,12 @@ impl Delivery {
                 queues.insert(endpoint.id.clone(), queue);
             }
             let changed = tokio::select! {
+                biased;
                 () = cancel.cancelled() => return Ok(()),
+                end = &mut *recorder_end => return Err(recorder_ended(end)),
+                // A queue that ends at the moment it is asked to has done nothing wrong.
+                ended = any_end(queues) => return if cancel.is_cancelled() { Ok(()) } else { Err(ended) },
                 changed = self.rules.changed(), if reloads => changed.is_ok(),
-                ended = any_end(queues) => return Err(ended),
-                end = &mut *recorder_end => {
-                    return end.map_err(|_| DeliveryError::Recorder)?.map_err(DeliveryError::Store);
-                }
             };
             if !changed {
                 reloads = false;
@@ -264,6 +266,13 @@ async fn any_end(queues: &mut HashMap<EndpointId, Running>) -> DeliveryError {
     // Its handle was used up: it must not be waited for again.
     queues.remove(&endpoint);
     DeliveryError::Queue { endpoint, detail }
+}
+
+fn recorder_ended(end: Result<Result<(), StoreError>, oneshot::error::RecvError>) -> DeliveryError {
+    match end {
+        Ok(Err(error)) => DeliveryError::Store(error),
+        Ok(Ok(())) | Err(_) => DeliveryError::Recorder,
+    }
 }
 
 fn ended(endpoint: &EndpointConfig, error: &dyn std::fmt::Display) -> DeliveryError {
