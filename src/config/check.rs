@@ -30,6 +30,7 @@ impl QueryProblem {
     /// The path of the key, as in `topics.sanctions.terms.package`.
     pub(super) fn key_path(&self) -> String {
         match &self.query {
+            QueryKey::Topic(topic) => format!("topics.{topic}"),
             QueryKey::Term(topic, term) => format!("topics.{topic}.terms.{term}"),
             QueryKey::Require(topic, at) => format!("topics.{topic}.require[{at}]"),
             QueryKey::Exclude(topic, at) => format!("topics.{topic}.exclude[{at}]"),

@@ -67,6 +67,8 @@ pub struct TestCase {
 /// Which query of the config: the way from a compiler's complaint to its place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum QueryKey {
+    /// The topic itself.
+    Topic(TopicId),
     /// The term of a topic, by its id.
     Term(TopicId, String),
     /// A topic's `require`, by position.
@@ -279,6 +281,7 @@ pub(super) fn topics(reader: &Reader<'_>, names: &mut Names, places: &mut QueryP
             && enabled
         {
             places.extend(own_places);
+            places.insert(QueryKey::Topic(topic.id.clone()), s.place.clone());
             out.push(topic);
         }
         s.finish();
@@ -451,7 +454,10 @@ pub(super) fn endpoints(reader: &Reader<'_>, names: &Names) -> Vec<EndpointConfi
     for s in reader.entries("endpoints", Some(&defaults)) {
         let id = s.required("id", |found| found.id(EndpointId::new));
         let mut endpoint = endpoint_settings(&s, names, id.clone().unwrap_or_else(unnamed));
-        endpoint.secret_file = s.secret_file("secret_file");
+        endpoint.secret_file = match endpoint.format {
+            PayloadFormat::Standard => s.signing_secret("secret_file"),
+            PayloadFormat::Console => s.secret_file("secret_file"),
+        };
         endpoint.secret_credential = s.get("secret_credential", |found| match found.text()? {
             text if !text.is_empty() && !text.contains('/') && text.len() < 256 && text != ".." => Ok(text.to_owned()),
             _ => Err(Fault::new(ProblemKind::Value, "must be the name of a credential", "not a name")),

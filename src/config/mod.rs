@@ -180,17 +180,31 @@ impl Loaded {
     #[must_use]
     pub fn query_problem(&self, problem: &QueryProblem) -> Problem {
         let report = Problem::new(ProblemKind::Query, problem.what.clone()).key(problem.key_path());
-        let report = match (self.queries.get(&problem.query), &problem.hint) {
-            (Some(written), _) => {
+        let report = match (self.queries.get(&problem.query), self.topic_place(&problem.query)) {
+            (Some(written), _) if !matches!(problem.query, QueryKey::Topic(_)) => {
                 let text = self.texts.get(written.file.0).map_or("", String::as_str);
                 let span = span::in_file(text, written.span.clone(), problem.inside.clone());
                 report.at(Place { file: written.file, span }, problem.why.clone())
             }
-            (None, _) => report,
+            (_, Some(topic)) => report.at(topic.clone(), problem.why.clone()),
+            _ => report,
         };
         match &problem.hint {
             Some(hint) => report.hint(hint.clone()),
             None => report,
+        }
+    }
+}
+
+impl Loaded {
+    /// The entry of the topic a query belongs to.
+    fn topic_place(&self, query: &QueryKey) -> Option<&Place> {
+        match query {
+            QueryKey::Topic(topic)
+            | QueryKey::Term(topic, _)
+            | QueryKey::Require(topic, _)
+            | QueryKey::Exclude(topic, _) => self.queries.get(&QueryKey::Topic(topic.clone())),
+            QueryKey::Alias(..) => None,
         }
     }
 }

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::problem::ProblemKind;
 use super::section::{Fault, Found, Section};
+use crate::deliver::secret::Secret;
 use crate::model::{IdError, Lang};
 use crate::net::Cidr;
 
@@ -36,6 +37,24 @@ impl<'a> Section<'a> {
         let place = self.written(key)?;
         if let Err(fault) = secret_file(&path) {
             self.fault(key, &place, fault);
+        }
+        Some(path)
+    }
+}
+
+impl<'a> Section<'a> {
+    /// A secret file that must hold a signing secret as well.
+    pub fn signing_secret(&self, key: &'static str) -> Option<PathBuf> {
+        let path = self.secret_file(key)?;
+        if secret_file(&path).is_ok()
+            && let Err(error) = Secret::from_file(&path)
+            && let Some(place) = self.written(key)
+        {
+            self.fault(
+                key,
+                &place,
+                Fault::new(ProblemKind::Secret, "names a file that holds no secret", error.to_string()),
+            );
         }
         Some(path)
     }
@@ -88,6 +107,10 @@ fn regular_file(path: &Path, kind: ProblemKind) -> Result<std::fs::Metadata, Fau
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(Fault::new(kind, must, format!("{shown} is not there"))
                 .hint("paths are relative to the folder of the file they stand in"))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(Fault::new(kind, must, format!("{shown}: no permission"))
+                .hint("the service has a user of its own: under systemd give it secrets by LoadCredential"))
         }
         Err(error) => Err(Fault::new(kind, must, format!("{shown}: {error}"))),
     }

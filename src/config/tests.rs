@@ -409,6 +409,11 @@ fn secret_file_readable_by_others_or_gone_is_refused() {
     assert!(shown.contains("`secret_file` names a file that everybody can read"), "{shown}");
     assert!(shown.contains("mode 644") && shown.contains("= help: chmod 600 "), "{shown}");
     assert!(refused(main, &[]).contains("s is not there"));
+    let (folder, _) = load_with(main, &[("s", "hunter2")]);
+    private(&folder.path().join("s"));
+    let place = ConfigPlace::File(folder.path().join("wirewatch.toml"));
+    let shown = Config::load(&place, &Environment::default()).expect_err("refused").to_string();
+    assert!(shown.contains("holds no secret") && shown.contains("whsec_") && !shown.contains("hunter2"), "{shown}");
 }
 
 #[test]
@@ -488,6 +493,14 @@ error: unclosed `(`
   |                                         ^ opened here
 ";
     assert!(shown.starts_with(expected), "{shown}");
+    // A complaint about a topic as a whole, or a query that cannot be found, is shown at the topic.
+    let loaded = Config::load(&place, &Environment::default()).expect("valid");
+    let topic = loaded.config.topics[0].id.clone();
+    for query in [QueryKey::Topic(topic.clone()), QueryKey::Term(topic, String::new())] {
+        let problem = QueryProblem { query, inside: 0..0, what: "x".into(), why: String::new(), hint: None };
+        let place = loaded.query_problem(&problem).place.expect("a place");
+        assert_eq!(place.span.start, 0);
+    }
 }
 
 #[test]
