@@ -5,11 +5,13 @@
 //! checkpoint.
 
 pub mod compile;
+mod push;
 mod signals;
 mod start;
 mod stop;
 mod systemd;
 
+pub use push::Pushed;
 pub use signals::{Signals, Stop};
 pub use start::{App, AppError, Once, Parts};
 pub use systemd::Systemd;

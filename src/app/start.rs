@@ -19,7 +19,8 @@ use crate::http::{self, Readiness};
 use crate::ingest::{Ingest, IngestError};
 use crate::net::NetError;
 use crate::pipeline::Rules;
-use crate::source::feed::poll::{PollCounters, PollReport, Poller, PollerConfig, PollerLinks, Which};
+use crate::source::feed::counters::PollCounters;
+use crate::source::feed::poll::{PollReport, Poller, PollerConfig, PollerLinks, Which};
 use crate::source::parser::Parser;
 use crate::source::seed::{ScanSummary, SeedInputs, SeedWatcher};
 use crate::source::{BATCHES_WAITING_MAX, Batch, BatchSender};
@@ -109,13 +110,13 @@ pub struct Once {
 }
 
 /// The stages up to the store, ready for sources to connect.
-struct Spine {
-    store: Store,
-    rules: Arc<DeliveryRules>,
-    waker: DeliveryWaker,
-    batches: BatchSender,
-    ingest: oneshot::Receiver<Result<(), IngestError>>,
-    ingest_cancel: CancellationToken,
+pub(super) struct Spine {
+    pub(super) store: Store,
+    pub(super) rules: Arc<DeliveryRules>,
+    pub(super) waker: DeliveryWaker,
+    pub(super) batches: BatchSender,
+    pub(super) ingest: oneshot::Receiver<Result<(), IngestError>>,
+    pub(super) ingest_cancel: CancellationToken,
 }
 
 impl App {
@@ -214,7 +215,7 @@ impl App {
 }
 
 impl Spine {
-    fn open(config: &Config, clock: &Clock) -> Result<Self, AppError> {
+    pub(super) fn open(config: &Config, clock: &Clock) -> Result<Self, AppError> {
         let rules = compile::rules(config).map_err(|problems| AppError::Rules(problems.len()))?;
         let store = Store::open(&config.daemon.state_dir, Access::Own)?;
         let window = config.memory.dedupe_window.max(config.memory.story_window);
@@ -248,7 +249,7 @@ impl Spine {
     }
 }
 
-fn threads(config: &Config) -> usize {
+pub(super) fn threads(config: &Config) -> usize {
     config.daemon.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(2)
 }
 
@@ -270,12 +271,7 @@ fn poller(config: &Config, clock: &Clock, spine: &Spine, parser: &Parser) -> Res
     Ok(Poller::new(config, links)?)
 }
 
-fn watcher(
-    config: &Config,
-    clock: &Clock,
-    spine: &Spine,
-    parser: &Parser,
-) -> Result<Option<SeedWatcher>, AppError> {
+fn watcher(config: &Config, clock: &Clock, spine: &Spine, parser: &Parser) -> Result<Option<SeedWatcher>, AppError> {
     if config.seeds.dir.is_none() {
         return Ok(None);
     }

@@ -48,6 +48,12 @@ impl CliError {
         Self::new(DATA, message)
     }
 
+    /// The exit code.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+
     /// What the user can do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

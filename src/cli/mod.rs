@@ -4,9 +4,12 @@
 mod alerts;
 mod check;
 mod error;
+mod ingest;
 mod init;
 mod items;
 mod output;
+mod parse;
+mod run;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,7 +37,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::RunArgs),
     Check(check::CheckArgs),
+    Parse(parse::ParseArgs),
+    Ingest(ingest::IngestArgs),
     Init(init::InitArgs),
     Items(items::ItemsArgs),
     Alerts(alerts::AlertsArgs),
@@ -58,6 +64,9 @@ pub fn main() -> ExitCode {
     };
     let context = Context { config: cli.config, environment: Environment::of_process(), clock: Clock::system() };
     let done = match &cli.command {
+        Command::Run(args) => run::run(args, &context),
+        Command::Parse(args) => parse::run(args, &context),
+        Command::Ingest(args) => ingest::run(args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Init(args) => init::run(args),
         Command::Items(args) => items::run(args, &context),

@@ -3,6 +3,9 @@
 
 use std::sync::LazyLock;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use regex::Regex;
 use url::Url;
 
@@ -94,6 +97,14 @@ pub(super) fn web_link(href: &str, base: Option<&Url>) -> Option<String> {
     // As written where that is whole: the canonical form is made later, from this.
     let whole = href.starts_with("http") && !href.contains(|c: char| c.is_whitespace() || c.is_control());
     Some(if whole { href.to_owned() } else { url.into() })
+}
+
+/// A text in base 64, as Atom 0.3's `mode` and 1.0's unknown content types have it; `None` for pictures
+/// and whatever else is no text.
+pub(super) fn from_base64(text: &str) -> Option<RawText> {
+    let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let bytes = STANDARD.decode(packed).ok()?;
+    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).map(guess_markup)
 }
 
 /// A text that says nothing about its markup: HTML if it reads like it.

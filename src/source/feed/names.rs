@@ -253,7 +253,7 @@ pub(super) fn reference_at(text: &str) -> Option<(usize, String)> {
 
 /// The character of a reference; C1 controls are windows-1252's (HTML, "numeric character reference
 /// end state").
-fn character(code: u32) -> Option<char> {
+pub(super) fn character(code: u32) -> Option<char> {
     match code {
         0x80..=0x9f => {
             let byte = [code as u8];

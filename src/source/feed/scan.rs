@@ -115,7 +115,10 @@ pub(super) fn scan(text: &str, root: Root, limits: &Limits) -> Result<Survey, Re
         seen_root: false,
         fields: Fields::default(),
     };
-    if text.bytes().any(|b| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r')) {
+    // C1 controls take two bytes, C2 80 to C2 9F.
+    let bytes = text.as_bytes();
+    let c1 = |at: usize| bytes[at] == 0xc2 && bytes.get(at + 1).is_some_and(|b| *b < 0xa0);
+    if (0..bytes.len()).any(|at| c1(at) || (bytes[at] < 0x20 && !matches!(bytes[at], b'\t' | b'\n' | b'\r'))) {
         scanner.found(Quirk::ControlCharacter);
     }
     scanner.walk()?;

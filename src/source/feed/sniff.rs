@@ -95,13 +95,13 @@ pub(super) fn kind(text: &str) -> Kind {
 fn markup(text: &str) -> Kind {
     let window = &text[..text.floor_char_boundary(PROLOG_BYTES_MAX)];
     match first_element(window) {
-        First::Doctype(name) if name.eq_ignore_ascii_case("html") => Kind::Html,
-        First::Doctype(_) | First::Nothing => after_junk(text),
-        First::Element(name) => {
+        First::Nothing { html_doctype: true } => Kind::Html,
+        First::Nothing { .. } => after_junk(text),
+        First::Element { name, html_doctype } => {
             let local = name.rsplit(':').next().unwrap_or(name);
             match Root::from_name(local) {
                 Some(root) => Kind::Xml(root),
-                None if is_page_element(local) => Kind::Html,
+                None if html_doctype || is_page_element(local) => Kind::Html,
                 None => after_junk(text),
             }
         }
@@ -117,10 +117,10 @@ fn after_junk(text: &str) -> Kind {
         let local = name.rsplit(':').next().unwrap_or(name);
         if window[at..].starts_with("<?xml") {
             return match first_element(&text[at..text.floor_char_boundary(at + PROLOG_BYTES_MAX)]) {
-                First::Element(name) => {
+                First::Element { name, .. } => {
                     Root::from_name(name.rsplit(':').next().unwrap_or(name)).map_or(Kind::Other, Kind::Xml)
                 }
-                First::Doctype(_) | First::Nothing => Kind::Other,
+                First::Nothing { .. } => Kind::Other,
             };
         }
         if matches!(local, "rss" | "RDF" | "feed" | "urlset") {
@@ -136,14 +136,14 @@ fn after_junk(text: &str) -> Kind {
 }
 
 enum First<'a> {
-    Element(&'a str),
-    Doctype(&'a str),
-    Nothing,
+    Element { name: &'a str, html_doctype: bool },
+    Nothing { html_doctype: bool },
 }
 
-/// The first element after declarations, comments and a DOCTYPE that is not HTML's.
+/// The first element after declarations, comments and a DOCTYPE. Some feeds carry HTML's.
 fn first_element(text: &str) -> First<'_> {
     let mut rest = text;
+    let mut html_doctype = false;
     while let Some(at) = rest.find('<') {
         rest = &rest[at..];
         let end = if rest.starts_with("<!--") {
@@ -152,18 +152,15 @@ fn first_element(text: &str) -> First<'_> {
             rest.find("?>").map(|end| end + 2)
         } else if rest.starts_with("<!") {
             let name = rest[2..].split_whitespace().nth(1).unwrap_or_default();
-            let name = name_at(name);
-            if name.eq_ignore_ascii_case("html") {
-                return First::Doctype(name);
-            }
+            html_doctype |= name_at(name).eq_ignore_ascii_case("html");
             doctype_end(rest)
         } else {
-            return First::Element(name_at(&rest[1..]));
+            return First::Element { name: name_at(&rest[1..]), html_doctype };
         };
-        let Some(end) = end else { return First::Nothing };
+        let Some(end) = end else { break };
         rest = &rest[end..];
     }
-    First::Nothing
+    First::Nothing { html_doctype }
 }
 
 /// Where a `<!DOCTYPE …>` ends, its internal subset included.

@@ -1,7 +1,7 @@
 //! Mends what keeps an XML lexer from seeing tags: references that stand for nothing, `&` and `<` that
 //! are text, control characters, tags and sections that never end. Drops declarations and DOCTYPE.
 
-use crate::source::feed::names::reference_at;
+use crate::source::feed::names::{character, reference_at};
 use crate::source::feed::sniff::doctype_end;
 
 /// A tag longer than this is text with a `<` in it.
@@ -40,13 +40,13 @@ struct Ends {
     instruction: bool,
 }
 
-/// Copies text without the characters XML 1.0 forbids.
+/// Copies text without the characters XML 1.0 forbids; C1 controls were meant for windows-1252.
 fn push_clean(text: &str, out: &mut String) {
-    let forbidden = |c: char| (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}');
-    if text.contains(forbidden) {
-        out.extend(text.chars().filter(|c| !forbidden(*c)));
-    } else {
+    let clean = |c: char| !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')) || matches!(c, '\t' | '\n' | '\r');
+    if text.chars().all(clean) {
         out.push_str(text);
+    } else {
+        out.extend(text.chars().filter_map(|c| if clean(c) { Some(c) } else { character(c.into()) }));
     }
 }
 

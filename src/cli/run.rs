@@ -1,0 +1,180 @@
+//! `run`: the daemon in the foreground, until a signal or a part that fails for good. `--once`: one
+//! round of everything, for cron and for trying things out.
+
+use std::io::Write;
+
+use clap::Args;
+use tracing::{info, warn};
+
+use super::error::{IO, UNAVAILABLE};
+use super::output::{self, Output};
+use super::{CliError, Context};
+use crate::app::{App, AppError, Once, Parts, Signals, Stop, Systemd};
+use crate::config::{Config, LogFormat};
+use crate::deliver::console::Console;
+use crate::store::StoreError;
+use crate::telemetry;
+use crate::text::clean;
+
+/// Runs the daemon in the foreground.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Scan the seeds, poll every due feed once, deliver what is due, and end.
+    #[arg(long)]
+    once: bool,
+    /// Print what --once did as JSON.
+    #[arg(long, requires = "once")]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CliError`] when wirewatch cannot start or had to stop.
+pub fn run(args: &RunArgs, context: &Context) -> Result<(), CliError> {
+    let loaded = context.load()?;
+    start_logs(&loaded.config);
+    for line in loaded.report.lines() {
+        warn!(problem = %clean::one_line(&line), "config warning");
+    }
+    let runtime = runtime(&loaded.config)?;
+    let parts = Parts { config: loaded.config, clock: context.clock.clone(), console: Console::stdout() };
+    if args.once {
+        let once = runtime.block_on(App::run_once(parts)).map_err(error)?;
+        return print_once(&once, Output::of(args.json));
+    }
+    let stopped = runtime.block_on(daemon(parts, &context.place_name()));
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    stopped
+}
+
+/// Logs go to standard error in the config's way; a second call in one process changes nothing.
+pub(super) fn start_logs(config: &Config) {
+    let format = match config.daemon.log_format {
+        LogFormat::Text => telemetry::LogFormat::Text,
+        LogFormat::Json => telemetry::LogFormat::Json,
+    };
+    // Logging that was started before stays as it is.
+    let _ = telemetry::init(&config.daemon.log, format);
+}
+
+/// The runtime for the stages that wait.
+pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, CliError> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = config.daemon.threads {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().build().map_err(|error| CliError::new(IO, format!("start the runtime: {error}")))
+}
+
+async fn daemon(parts: Parts, config_name: &str) -> Result<(), CliError> {
+    let systemd = Systemd;
+    let feeds = parts.config.feeds.iter().filter(|feed| feed.enabled).count();
+    let endpoints = parts.config.endpoints.iter().filter(|endpoint| endpoint.enabled).count();
+    let topics = parts.config.topics.len();
+    let mut signals = Signals::new().map_err(|e| CliError::new(IO, format!("set signal handlers: {e}")))?;
+    let mut app = App::start(parts).await.map_err(error)?;
+    let http = app.http_address.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = config_name,
+        feeds,
+        topics,
+        endpoints,
+        http,
+        "wirewatch is ready"
+    );
+    systemd.ready(&format!("watching {feeds} feeds and the seed directory for {topics} topics"));
+    let failure = watch(&mut app, &mut signals, systemd).await;
+    systemd.stopping();
+    info!("stopping: work in flight ends; a second signal cuts");
+    let stopped = tokio::select! {
+        stopped = app.stop() => stopped,
+        () = second_signal(&mut signals) => {
+            warn!("second signal: cut");
+            Ok(())
+        }
+    };
+    match failure {
+        Some(failure) => Err(error(failure)),
+        None => stopped.map_err(error),
+    }
+}
+
+/// Waits for a reason to stop; `None` when somebody asked.
+async fn watch(app: &mut App, signals: &mut Signals, systemd: Systemd) -> Option<AppError> {
+    let mut beat = systemd.beat_every().map(tokio::time::interval);
+    loop {
+        tokio::select! {
+            failure = app.failed() => return Some(failure),
+            signal = signals.next() => match signal {
+                Stop::Ordered => return None,
+                Stop::Reload => warn!("reload is not there yet: restart to take a changed config"),
+            },
+            () = tick(&mut beat) => systemd.beat(),
+        }
+    }
+}
+
+async fn tick(beat: &mut Option<tokio::time::Interval>) {
+    match beat {
+        Some(beat) => {
+            beat.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn second_signal(signals: &mut Signals) {
+    while signals.next().await != Stop::Ordered {}
+}
+
+/// The exit code says what an operator does: look at the disk, the config, or who else is running.
+pub(super) fn error(error: AppError) -> CliError {
+    match error {
+        AppError::Store(error) | AppError::Ingest(crate::ingest::IngestError::Store(error)) => error.into(),
+        AppError::Delivery(crate::deliver::DeliveryError::Store(error)) => StoreError::into(error),
+        AppError::Rules(_) => CliError::new(super::error::CONFIG, error.to_string())
+            .hint("`wirewatch check` shows each of them at its place"),
+        AppError::Listen { .. } => {
+            CliError::new(UNAVAILABLE, error.to_string()).hint("set another `listen` in [http], or \"off\"")
+        }
+        error => CliError::new(IO, error.to_string()),
+    }
+}
+
+fn print_once(once: &Once, out: Output) -> Result<(), CliError> {
+    let failed = once.polls.iter().filter(|poll| poll.failure.is_some()).count();
+    let receipts = || once.polls.iter().filter_map(|poll| poll.receipt.as_ref());
+    let new: u64 = receipts().map(|r| r.new).sum();
+    let seeds = once.seeds.as_ref();
+    let seeds_new = seeds.map_or(0, |s| s.new_items);
+    if out == Output::Json {
+        let value = serde_json::json!({
+            "seeds": seeds.map(|s| serde_json::json!({
+                "files": s.status.taken, "refused": s.status.refused, "known": s.status.known,
+                "new_items": s.new_items, "left": s.left,
+            })),
+            "feeds": { "polled": once.polls.len(), "failed": failed, "new_items": new },
+            "deliveries": {
+                "delivered": once.deliveries.delivered, "failed": once.deliveries.failed,
+                "parked": once.deliveries.parked,
+            },
+        });
+        return Ok(output::document(&value)?);
+    }
+    let mut err = std::io::stderr().lock();
+    if let Some(seeds) = seeds {
+        let s = &seeds.status;
+        writeln!(err, "seeds: {} files taken, {} refused, {seeds_new} new items", s.taken, s.refused)?;
+    }
+    writeln!(err, "feeds: {} polled, {failed} failed, {new} new items", once.polls.len())?;
+    for poll in once.polls.iter().filter(|poll| poll.failure.is_some()) {
+        if let Some((class, words)) = &poll.failure {
+            writeln!(err, "  {} {class}: {}", poll.source, clean::one_line(words))?;
+        }
+    }
+    let d = &once.deliveries;
+    writeln!(err, "alerts: {} delivered, {} failed for now, {} parked", d.delivered, d.failed, d.parked)?;
+    Ok(())
+}
