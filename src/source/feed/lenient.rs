@@ -7,7 +7,7 @@ use quick_xml::events::{BytesStart, Event};
 use url::Url;
 
 use super::entry::{Entry, Link, LinkRole, Parts, from_base64, guess_markup, web_link};
-use super::names::{Field, attribute, field_is_known, unescape};
+use super::names::{Field, Prefixes, attribute, field_is_known, is_item, is_own, unescape};
 use super::scan::lenient_reader;
 use super::sniff::Root;
 use crate::model::{Dated, Markup, RawText};
@@ -24,6 +24,7 @@ pub(super) fn read(text: &str, root: Root, base: Option<&Url>) -> Parts {
         path: Vec::new(),
         parts: Parts::default(),
         entry: None,
+        prefixes: Prefixes::default(),
     };
     walk.run();
     if walk.entry.is_some() {
@@ -43,6 +44,7 @@ struct Walk<'a> {
     path: Vec<Part>,
     parts: Parts,
     entry: Option<Entry>,
+    prefixes: Prefixes,
 }
 
 /// What an open element is to us.
@@ -82,11 +84,19 @@ impl<'a> Walk<'a> {
         let name = tag.name();
         let (prefix, local) = name.as_ref().rsplit_once(':').unwrap_or(("", name.as_ref()));
         let lower = local.to_ascii_lowercase();
+        if tag.attributes_raw().contains("xmlns") {
+            self.prefixes.declare(tag);
+        }
+        if self.path.is_empty() {
+            self.prefixes.root(prefix, self.root);
+        }
+        let prefix = self.prefixes.usual(prefix).to_owned();
+        let prefix = prefix.as_str();
         self.base(tag);
         let part = match (self.path.last(), lower.as_str()) {
             (None, "entry") => Part::Item,
             (None, _) | (Some(Part::Frame), "channel") => Part::Frame,
-            (Some(Part::Frame), "item" | "entry" | "url") => Part::Item,
+            (Some(Part::Frame), _) if is_item(self.root, prefix, &lower) => Part::Item,
             (Some(Part::Item), "group" | "news") => Part::Group,
             (Some(Part::Group), "content" | "publication") if prefix != "atom" => Part::Group,
             (Some(Part::Item), "content") if prefix == "media" => Part::Group,
@@ -204,9 +214,7 @@ impl<'a> Walk<'a> {
         }
         let Some(field) = Field::of(local).filter(|_| field_is_known(prefix)) else { return };
         // What extensions add counts only where the format's own field is missing.
-        let own =
-            matches!(prefix, "" | "a" | "atom" | "atom03" | "atom10" | "body" | "content" | "ns0" | "rss" | "xhtml");
-        let extension = grouped || !own;
+        let extension = grouped || !is_own(prefix);
         match field {
             Field::Title if entry.title.is_none() || !extension => {
                 let title = construct(tag, inner, self.root).filter(|title| !title.text.trim().is_empty());

@@ -25,7 +25,10 @@ pub(super) const USUAL: [(&str, &str); 6] = [
 /// The namespaces a document has declared, wherever it did.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
-    declared: Vec<String>,
+    /// Each with the usual prefix of its namespace, if there is one.
+    declared: Vec<(String, Option<&'static str>)>,
+    /// The prefix of the root: its elements are the format's own.
+    root: Option<String>,
 }
 
 impl Prefixes {
@@ -38,8 +41,12 @@ impl Prefixes {
         for attribute in tag.html_attributes().with_checks(false).flatten() {
             let Some(prefix) = attribute.key.as_ref().strip_prefix("xmlns:") else { continue };
             misspelt |= USUAL.iter().any(|(usual, uri)| *usual == prefix && *uri != &*attribute.value);
-            if self.declared.len() < Self::MAX && !self.declared.iter().any(|known| known == prefix) {
-                self.declared.push(prefix.to_owned());
+            if self.declared.len() < Self::MAX && !self.declared.iter().any(|(known, _)| known == prefix) {
+                let usual = match &*attribute.value {
+                    RSS1 => Some(""),
+                    value => USUAL.iter().find(|(_, uri)| *uri == value).map(|(usual, _)| *usual),
+                };
+                self.declared.push((prefix.to_owned(), usual));
             }
         }
         misspelt
@@ -47,7 +54,25 @@ impl Prefixes {
 
     /// Whether this is a usual prefix that was not declared so far.
     pub(super) fn is_missing(&self, prefix: &str) -> bool {
-        USUAL.iter().any(|(usual, _)| *usual == prefix) && !self.declared.iter().any(|known| known == prefix)
+        USUAL.iter().any(|(usual, _)| *usual == prefix) && !self.declared.iter().any(|(known, _)| known == prefix)
+    }
+
+    /// Takes the root's prefix for the format's own; true when feed-rs would not.
+    pub(super) fn root(&mut self, prefix: &str, root: Root) -> bool {
+        if prefix.is_empty() || root == Root::Rdf {
+            return false;
+        }
+        self.root = Some(prefix.to_owned());
+        let atom = self.declared.iter().any(|(known, usual)| known == prefix && *usual == Some("atom"));
+        !(matches!(root, Root::Feed | Root::Entry) && atom)
+    }
+
+    /// The prefix everybody else would have used.
+    pub(super) fn usual<'a>(&'a self, prefix: &'a str) -> &'a str {
+        if self.root.as_deref() == Some(prefix) {
+            return "";
+        }
+        self.declared.iter().find(|(known, _)| known == prefix).and_then(|(_, usual)| *usual).unwrap_or(prefix)
     }
 
     /// Whether a tag's default namespace is one that makes feed-rs see no items.
@@ -134,7 +159,7 @@ impl Field {
     /// Whether feed-rs takes the field from this element of an item.
     pub(super) fn is_read_by_feed_rs(self, root: Root, prefix: &str, local: &str) -> bool {
         match (root, prefix) {
-            (Root::Feed | Root::Entry, "" | "atom" | "a" | "ns0") => !matches!(
+            (Root::Feed | Root::Entry, "" | "atom") => !matches!(
                 local,
                 "issued" | "created" | "modified" | "guid" | "description" | "tagline" | "subject" | "creator"
             ),
@@ -162,26 +187,18 @@ impl Field {
 
 /// Whether elements with this prefix may hold fields of an item; a stranger's `title` is not ours.
 pub(super) fn field_is_known(prefix: &str) -> bool {
-    matches!(
-        prefix,
-        "" | "a"
-            | "atom"
-            | "atom03"
-            | "atom10"
-            | "body"
-            | "content"
-            | "dc"
-            | "dcterms"
-            | "feedburner"
-            | "itunes"
-            | "media"
-            | "n"
-            | "news"
-            | "ns0"
-            | "pheedo"
-            | "rss"
-            | "xhtml"
-    )
+    is_own(prefix) || matches!(prefix, "dc" | "dcterms" | "feedburner" | "itunes" | "media" | "n" | "news" | "pheedo")
+}
+
+/// Whether elements with this prefix are the format's own, or as good as that.
+pub(super) fn is_own(prefix: &str) -> bool {
+    matches!(prefix, "" | "atom" | "body" | "content" | "rss" | "xhtml")
+}
+
+/// Whether an element of the frame is an item.
+pub(super) fn is_item(root: Root, prefix: &str, local: &str) -> bool {
+    let known: &[&str] = if root == Root::Urlset { &["url"] } else { &["item", "entry"] };
+    matches!(prefix, "" | "atom" | "rss") && known.iter().any(|name| local.eq_ignore_ascii_case(name))
 }
 
 /// The name without its prefix.

@@ -8,7 +8,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::hints::Hint;
-use super::names::{Field, Prefixes, attribute, field_is_known, is_void, local_name};
+use super::names::{Field, Prefixes, attribute, field_is_known, is_item, is_void, local_name};
 use super::sniff::Root;
 use crate::model::{RejectReason, Rejection};
 use crate::source::{Limits, PollHints};
@@ -253,7 +253,7 @@ impl<'a> Scanner<'a> {
         }
         if !self.seen_root {
             self.seen_root = true;
-            self.root_tag(tag, local);
+            self.root_tag(tag, name, local);
         }
         if is_void(local) {
             self.voids_open += i64::from(!empty);
@@ -271,7 +271,10 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn root_tag(&mut self, tag: &BytesStart<'_>, local: &str) {
+    fn root_tag(&mut self, tag: &BytesStart<'_>, name: &str, local: &str) {
+        if self.prefixes.root(prefix_of(name), self.root) {
+            self.found(Quirk::OddNamespace);
+        }
         let lower = match self.root {
             Root::Rss => "rss",
             Root::Rdf => "RDF",
@@ -300,12 +303,14 @@ impl<'a> Scanner<'a> {
                 }
             }
             Some(Place::Frame) if local.eq_ignore_ascii_case("channel") => Place::Frame,
-            Some(Place::Frame) if is_item(local) => {
+            Some(Place::Frame) if self.is_item(name, local) => {
                 self.item(tag);
                 Place::Item
             }
             // An unclosed item before this one.
-            Some(Place::Item) if is_item(local) && local_name(self.open.last().map_or("", |o| o.name)) == local => {
+            Some(Place::Item)
+                if self.is_item(name, local) && local_name(self.open.last().map_or("", |o| o.name)) == local =>
+            {
                 self.found(Quirk::Mismatched);
                 self.open.pop();
                 self.item(tag);
@@ -352,6 +357,10 @@ impl<'a> Scanner<'a> {
         self.survey.items.push(notes);
     }
 
+    fn is_item(&self, name: &str, local: &str) -> bool {
+        is_item(self.root, self.prefixes.usual(prefix_of(name)), local)
+    }
+
     /// Compares what the item before had with what feed-rs will have seen of it.
     fn item_ended(&mut self) {
         let Fields { read, seen } = std::mem::take(&mut self.fields);
@@ -360,8 +369,7 @@ impl<'a> Scanner<'a> {
 
     /// A child of an item, channel or feed.
     fn child(&mut self, tag: &BytesStart<'_>, name: &str, local: &str) -> Place {
-        let prefix = name.strip_suffix(local).map_or("", |prefix| prefix.trim_end_matches(':'));
-        if !prefix.is_empty() && self.prefixes.is_missing(prefix) {
+        if self.prefixes.is_missing(prefix_of(name)) {
             self.found(Quirk::UndeclaredPrefix);
         }
         let field = Field::of(local);
@@ -370,12 +378,16 @@ impl<'a> Scanner<'a> {
         }
         let in_item = self.in_item();
         let atom = matches!(self.root, Root::Feed | Root::Entry);
+        let prefix = self.prefixes.usual(prefix_of(name));
         if let Some(field) = field.filter(|_| in_item && field_is_known(prefix)) {
+            // An Atom link without an address in its place is one feed-rs leaves out.
+            let missing = atom && field == Field::Link && !tag.attributes_raw().contains("href");
             self.fields.seen |= field.bit();
-            if field.is_read_by_feed_rs(self.root, prefix, local) {
+            if !missing && field.is_read_by_feed_rs(self.root, prefix, local) {
                 self.fields.read |= field.bit();
             }
         }
+        let (unprefixed, media) = (prefix.is_empty(), matches!(prefix, "media" | "itunes" | "podcast"));
         match field {
             Some(Field::Id) if !atom => {
                 let is_link =
@@ -385,7 +397,7 @@ impl<'a> Scanner<'a> {
                 }
                 Place::Text
             }
-            Some(field) if atom && prefix.is_empty() && field.is_atom_text() => {
+            Some(field) if atom && unprefixed && field.is_atom_text() => {
                 let (place, odd) = atom_text(tag, field == Field::Content);
                 if odd {
                     self.found(Quirk::OddType);
@@ -401,7 +413,7 @@ impl<'a> Scanner<'a> {
             Some(Field::Author) if atom => Place::Structured,
             // RSS's own `category` nests only as itunes:category.
             Some(Field::Other) | None => Place::Structured,
-            Some(_) if matches!(prefix, "media" | "itunes" | "podcast") => Place::Structured,
+            Some(_) if media => Place::Structured,
             Some(_) => Place::Text,
         }
     }
@@ -515,8 +527,9 @@ impl<'a> Scanner<'a> {
     }
 }
 
-fn is_item(local: &str) -> bool {
-    ["item", "entry", "url"].iter().any(|name| local.eq_ignore_ascii_case(name))
+/// The prefix of a name, or nothing.
+fn prefix_of(name: &str) -> &str {
+    name.rsplit_once(':').map_or("", |(prefix, _)| prefix)
 }
 
 /// Where an Atom text construct puts its children, and whether its type is one feed-rs refuses.
