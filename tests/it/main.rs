@@ -1,4 +1,7 @@
 //! The integration tests: one binary, real sockets, time moved by the clock seam.
 
+mod client;
 mod deliver;
+mod feed_server;
+mod polling;
 mod receiver;

@@ -1,6 +1,7 @@
 //! Feeds: `schedule` says when, `fetch` brings bytes, `scan` refuses what would hurt a parser,
 //! `parse` makes raw items with keys of our own, `poll` is the one task that drives them.
 
+pub mod counters;
 mod entry;
 pub mod fetch;
 mod finish;
@@ -11,11 +12,13 @@ mod key;
 mod lenient;
 mod names;
 pub mod parse;
+pub mod poll;
 mod repair;
 mod scan;
 pub mod schedule;
 mod sniff;
 mod upstream;
+pub mod visit;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,0 +1,77 @@
+//! What the poller counts, for metrics, `top` and the watchdog. Written by `poll`, read by anyone.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use super::visit::Visit;
+use crate::model::{FeedFailure, Timestamp};
+
+/// Totals since the start.
+#[derive(Debug, Default)]
+pub struct PollCounters {
+    polls: AtomicU64,
+    documents: AtomicU64,
+    unchanged: AtomicU64,
+    wire_bytes: AtomicU64,
+    items: AtomicU64,
+    failures: [AtomicU64; FeedFailure::ALL.len()],
+    turned_at: AtomicI64,
+}
+
+/// The totals at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollTotals {
+    /// Answers and failures.
+    pub polls: u64,
+    /// Documents that were parsed.
+    pub documents: u64,
+    /// 304, or the same bytes again.
+    pub unchanged: u64,
+    /// Body bytes on the wire.
+    pub wire_bytes: u64,
+    /// Items in the parsed documents.
+    pub items: u64,
+    /// Failures by class, every class named.
+    pub failures: Vec<(FeedFailure, u64)>,
+    /// When the poller's loop last turned: at most ten seconds ago while it lives.
+    pub turned_at: Timestamp,
+}
+
+impl PollCounters {
+    /// Reads them all.
+    #[must_use]
+    pub fn totals(&self) -> PollTotals {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        PollTotals {
+            polls: read(&self.polls),
+            documents: read(&self.documents),
+            unchanged: read(&self.unchanged),
+            wire_bytes: read(&self.wire_bytes),
+            items: read(&self.items),
+            failures: FeedFailure::ALL.iter().copied().zip(self.failures.iter().map(read)).collect(),
+            turned_at: Timestamp::from_millis(self.turned_at.load(Ordering::Relaxed)),
+        }
+    }
+
+    pub(crate) fn turned(&self, now: Timestamp) {
+        self.turned_at.store(now.millis(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn polled(&self, visit: &Visit) {
+        let add = |counter: &AtomicU64, count: u64| counter.fetch_add(count, Ordering::Relaxed);
+        add(&self.polls, 1);
+        add(&self.wire_bytes, visit.wire_bytes as u64);
+        match (&visit.document, visit.failed) {
+            (Some(document), _) => {
+                add(&self.documents, 1);
+                add(&self.items, document.items.len() as u64);
+            }
+            (None, Some(failure)) => {
+                let at = FeedFailure::ALL.iter().position(|f| *f == failure);
+                at.and_then(|at| self.failures.get(at)).map(|counter| add(counter, 1));
+            }
+            (None, None) => {
+                add(&self.unchanged, 1);
+            }
+        }
+    }
+}

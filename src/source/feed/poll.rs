@@ -1,0 +1,394 @@
+//! The one task for all feeds: a heap of due times, bounded fetches, a bound and a pause per host. No
+//! feed has a task or timer of its own while it waits. A poll ends as a batch to `ingest`, and only
+//! when that is durable is its state adopted: validators never run ahead of the items they cover.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::counters::PollCounters;
+use super::schedule;
+use super::visit::{Target, Tools, Visit, visit};
+use super::{FeedConfig, PollingConfig};
+use crate::clock::Clock;
+use crate::model::{Cursor, FeedFailure, FeedState, Origin, SourceId, SourceKind, Timestamp};
+use crate::net::NetError;
+use crate::source::parser::Parser;
+use crate::source::{Batch, BatchSender, Limits, Receipt};
+
+/// Polls that wait for their batch to become durable: many, so that they are committed together.
+const SETTLING_MAX: usize = 256;
+
+/// A batch that was not accepted is fetched again after this.
+const UNACCEPTED_WAIT: Duration = Duration::from_secs(30);
+
+/// The loop turns at least this often, to be seen alive and to see that it is no longer held.
+const TURN_MAX: Duration = Duration::from_secs(10);
+
+/// A 404 for this long is worth a second word.
+const NOT_FOUND_WARN_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What the poller works on.
+#[derive(Debug)]
+pub struct PollerConfig {
+    /// Every feed of the config; disabled ones are left out here.
+    pub feeds: Vec<FeedConfig>,
+    /// The section.
+    pub polling: PollingConfig,
+    /// Caps on documents.
+    pub limits: Limits,
+    /// What the store remembers, of any feeds.
+    pub states: Vec<FeedState>,
+}
+
+/// What the poller is connected to.
+pub struct PollerLinks {
+    /// To `ingest`.
+    pub batches: BatchSender,
+    /// Where documents are parsed.
+    pub parser: Parser,
+    /// The time.
+    pub clock: Clock,
+    /// While true, no poll begins: the disk is nearly full.
+    pub hold: watch::Receiver<bool>,
+    /// Counted here, read by metrics and health.
+    pub counters: Arc<PollCounters>,
+}
+
+/// Which feeds [`Poller::poll_once`] polls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// Those whose time has come.
+    Due,
+    /// These, due or not, stopped or not.
+    Named(HashSet<SourceId>),
+}
+
+/// What came of one feed's poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollReport {
+    /// The feed.
+    pub source: SourceId,
+    /// Items in the document; `None` when there was no new document.
+    pub items: Option<u64>,
+    /// Why it failed, in words.
+    pub failure: Option<(FeedFailure, String)>,
+    /// What `ingest` made of it; `None` when it did not accept it.
+    pub receipt: Option<Receipt>,
+    /// When it is polled next.
+    pub next_poll_at: Timestamp,
+}
+
+/// The task.
+pub struct Poller {
+    tools: Arc<Tools>,
+    batches: BatchSender,
+    hold: watch::Receiver<bool>,
+    counters: Arc<PollCounters>,
+    feeds: Vec<Feed>,
+    hosts: Vec<Host>,
+    heap: BinaryHeap<Reverse<(Timestamp, Wake)>>,
+    fetching: JoinSet<(usize, Visit)>,
+    settling: JoinSet<Settled>,
+    /// `Some`: every feed is polled once and reported here.
+    reports: Option<Vec<PollReport>>,
+    /// `ingest` refused the last batch; said once.
+    refused: bool,
+    /// `ingest` is gone.
+    closed: bool,
+}
+
+struct Feed {
+    target: Arc<Target>,
+    state: Arc<FeedState>,
+    host: usize,
+}
+
+#[derive(Default)]
+struct Host {
+    running: usize,
+    started_at: Option<Timestamp>,
+    waiting: VecDeque<usize>,
+    wakes: bool,
+}
+
+/// Whose time comes; by index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Wake {
+    Host(usize),
+    Feed(usize),
+}
+
+struct Settled {
+    feed: usize,
+    items: Option<u64>,
+    next: Box<FeedState>,
+    accepted: Result<Receipt, Refusal>,
+}
+
+enum Refusal {
+    Unaccepted,
+    Closed,
+}
+
+impl Poller {
+    /// Takes over the states of these feeds; a state whose URL is another than the config's is left.
+    ///
+    /// # Errors
+    /// [`NetError`] when the HTTP client cannot be set up: no root certificates, or a bad `ca_file`.
+    pub fn new(config: PollerConfig, links: PollerLinks) -> Result<Self, NetError> {
+        let now = links.clock.now();
+        let tools = Tools::new(config.polling, config.limits, links.parser, links.clock)?;
+        let mut states: HashMap<_, _> = config.states.into_iter().map(|s| (s.source.clone(), s)).collect();
+        let mut hosts_by_name: HashMap<String, usize> = HashMap::new();
+        let mut feeds = Vec::with_capacity(config.feeds.len());
+        for feed in config.feeds.into_iter().filter(|feed| feed.enabled) {
+            let host = feed.url.host_str().unwrap_or("").to_owned();
+            let hosts = hosts_by_name.len();
+            let host = *hosts_by_name.entry(host).or_insert(hosts);
+            let target = Target::new(feed);
+            let url = target.stored_url();
+            let state = states
+                .remove(&target.config.id)
+                .filter(|state| state.url == url)
+                .unwrap_or_else(|| FeedState::new(target.config.id.clone(), url, now));
+            feeds.push(Feed { target: Arc::new(target), state: Arc::new(state), host });
+        }
+        let hosts = std::iter::repeat_with(Host::default).take(hosts_by_name.len()).collect();
+        Ok(Self {
+            tools: Arc::new(tools),
+            batches: links.batches,
+            hold: links.hold,
+            counters: links.counters,
+            feeds,
+            hosts,
+            heap: BinaryHeap::new(),
+            fetching: JoinSet::new(),
+            settling: JoinSet::new(),
+            reports: None,
+            refused: false,
+            closed: false,
+        })
+    }
+
+    /// Polls until cancelled, or until `ingest` is gone. Fetches under way are cut off at the end;
+    /// nothing is lost by that, for their state has not moved.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let now = self.tools.clock.now();
+        let due = self.feeds.iter().filter(|feed| feed.state.next_poll_at <= now).count();
+        let spread = schedule::start_spread(self.tools.polling.start_spread, due);
+        for (index, feed) in self.feeds.iter().enumerate().filter(|(_, feed)| !feed.state.gone) {
+            self.heap.push(Reverse((schedule::start_at(&feed.state, now, spread), Wake::Feed(index))));
+        }
+        info!(feeds = self.feeds.len(), due, spread_s = spread.as_secs(), "polling started");
+        self.turn(&cancel).await;
+    }
+
+    /// Polls each of these feeds once and reports, in no particular order.
+    pub async fn poll_once(mut self, which: &Which, cancel: &CancellationToken) -> Vec<PollReport> {
+        let now = self.tools.clock.now();
+        for (index, feed) in self.feeds.iter().enumerate() {
+            let wanted = match which {
+                Which::Due => !feed.state.gone && feed.state.next_poll_at <= now,
+                Which::Named(names) => names.contains(&feed.state.source),
+            };
+            if wanted {
+                self.heap.push(Reverse((now, Wake::Feed(index))));
+            }
+        }
+        self.reports = Some(Vec::with_capacity(self.heap.len()));
+        self.turn(cancel).await;
+        self.reports.unwrap_or_default()
+    }
+
+    /// The loop.
+    async fn turn(&mut self, cancel: &CancellationToken) {
+        while !self.closed && !cancel.is_cancelled() {
+            let now = self.tools.clock.now();
+            self.counters.turned(now);
+            self.start_due(now);
+            let idle = self.fetching.is_empty() && self.settling.is_empty();
+            if self.reports.is_some() && idle && (self.heap.is_empty() || *self.hold.borrow()) {
+                return;
+            }
+            let wake = self.next_wake(now);
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                Some(fetched) = self.fetching.join_next() => self.fetched(unwind(fetched)),
+                Some(settled) = self.settling.join_next() => self.settled(unwind(settled)),
+                () = self.tools.clock.sleep_until(wake) => {}
+            }
+        }
+        if self.closed && !cancel.is_cancelled() {
+            error!("polling stopped: nobody takes its items");
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.fetching.len() < self.tools.polling.fetches_max.max(1)
+            && self.settling.len() < SETTLING_MAX
+            && !*self.hold.borrow()
+    }
+
+    fn next_wake(&self, now: Timestamp) -> Timestamp {
+        let turn = now.plus(TURN_MAX);
+        match self.heap.peek() {
+            Some(Reverse((at, _))) if self.has_room() => turn.min(*at),
+            _ => turn,
+        }
+    }
+
+    fn start_due(&mut self, now: Timestamp) {
+        while self.has_room() && self.heap.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Some(Reverse((_, wake))) = self.heap.pop() else { return };
+            let host = match wake {
+                Wake::Feed(feed) => {
+                    let host = self.feeds[feed].host;
+                    self.hosts[host].waiting.push_back(feed);
+                    host
+                }
+                Wake::Host(host) => {
+                    self.hosts[host].wakes = false;
+                    host
+                }
+            };
+            self.serve(host, now);
+        }
+    }
+
+    /// Starts what a host may be asked now; sees to it that the rest is not forgotten.
+    fn serve(&mut self, index: usize, now: Timestamp) {
+        let (per_host_max, spacing) = (self.tools.polling.fetches_per_host_max.max(1), self.tools.polling.host_spacing);
+        loop {
+            let has_room = self.has_room();
+            let host = &mut self.hosts[index];
+            if host.waiting.is_empty() || host.running >= per_host_max {
+                // Whoever is running calls here again when it is done.
+                return;
+            }
+            let ready_at = host.started_at.map_or(now, |at| at.plus(spacing)).max(now);
+            if ready_at > now || !has_room {
+                if !host.wakes {
+                    host.wakes = true;
+                    self.heap.push(Reverse((ready_at, Wake::Host(index))));
+                }
+                return;
+            }
+            let Some(feed) = host.waiting.pop_front() else { return };
+            host.running += 1;
+            host.started_at = Some(now);
+            let (tools, target, state) =
+                (self.tools.clone(), self.feeds[feed].target.clone(), self.feeds[feed].state.clone());
+            self.fetching.spawn(async move { (feed, visit(&tools, &target, &state).await) });
+        }
+    }
+
+    fn fetched(&mut self, (feed, visit): (usize, Visit)) {
+        let host = self.feeds[feed].host;
+        self.hosts[host].running -= 1;
+        self.serve(host, self.tools.clock.now());
+        self.counters.polled(&visit);
+        let Visit { received, document, rejected, next, room, wire_bytes, .. } = visit;
+        let source = next.source.clone();
+        debug!(%source, wire_bytes, failure = next.failure.map(FeedFailure::as_str), "feed polled");
+        let items = document.as_ref().map(|document| document.items.len() as u64);
+        let (items_found, mut refused) = document.map_or_else(Default::default, |d| (d.items, d.rejected));
+        refused.extend(rejected);
+        let (receipt, received_back) = oneshot::channel();
+        let batch = Batch {
+            origin: Origin { source, kind: SourceKind::Feed, received },
+            items: items_found,
+            rejected: refused,
+            cursor: Cursor::Feed(next.clone()),
+            receipt: Some(receipt),
+        };
+        let batches = self.batches.clone();
+        self.settling.spawn(async move {
+            let accepted = match batches.send(batch).await {
+                Ok(()) => received_back.await.map_err(|_| Refusal::Unaccepted),
+                Err(_) => Err(Refusal::Closed),
+            };
+            drop(room);
+            Settled { feed, items, next, accepted }
+        });
+    }
+
+    /// A batch is durable, or will never be.
+    fn settled(&mut self, settled: Settled) {
+        let Settled { feed: index, items, mut next, accepted } = settled;
+        let now = self.tools.clock.now();
+        let again_at = match &accepted {
+            Ok(receipt) => {
+                self.refused = false;
+                if receipt.new > 0 {
+                    next.last_new_item_at = next.last_poll_at;
+                }
+                tell(&self.feeds[index].state, &next);
+                self.feeds[index].state = Arc::from(next.clone());
+                next.next_poll_at
+            }
+            Err(Refusal::Unaccepted) => {
+                if !std::mem::replace(&mut self.refused, true) {
+                    warn!(source = %next.source, retry_s = UNACCEPTED_WAIT.as_secs(), "poll not stored, will be repeated");
+                }
+                now.plus(UNACCEPTED_WAIT)
+            }
+            Err(Refusal::Closed) => {
+                self.closed = true;
+                now
+            }
+        };
+        if let Some(reports) = &mut self.reports {
+            reports.push(PollReport {
+                source: next.source.clone(),
+                items,
+                failure: next.failure.zip(next.error.clone()),
+                receipt: accepted.ok(),
+                next_poll_at: next.next_poll_at,
+            });
+        } else if !self.feeds[index].state.gone {
+            self.heap.push(Reverse((again_at, Wake::Feed(index))));
+        }
+    }
+}
+
+/// A poll that panicked is a bug: it goes on up, and the process ends in order.
+fn unwind<T>(joined: Result<T, JoinError>) -> T {
+    joined.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(error) => panic!("invariant: polls are only cut off together with the poller ({error})"),
+    })
+}
+
+/// One line per change of a feed's health.
+fn tell(before: &FeedState, after: &FeedState) {
+    let source = &after.source;
+    let error = after.error.as_deref().unwrap_or("");
+    let next_poll_at = after.next_poll_at;
+    match (before.failure, after.failure) {
+        (_, Some(FeedFailure::Gone)) if after.gone && !before.gone => {
+            error!(%source, "feed is gone, stopped until it is enabled again");
+        }
+        (None, Some(failure)) => warn!(%source, %failure, error, %next_poll_at, "feed failing"),
+        (Some(old), Some(failure)) if old != failure => {
+            warn!(%source, %failure, error, %next_poll_at, "feed failing in another way");
+        }
+        (Some(_), Some(failure @ FeedFailure::NotFound)) if crosses_week(before, after) => {
+            warn!(%source, %failure, "feed not found for a week: remove it, or find its new address");
+        }
+        (Some(failure), None) => info!(%source, was = %failure, "feed recovered"),
+        _ => {}
+    }
+}
+
+fn crosses_week(before: &FeedState, after: &FeedState) -> bool {
+    let Some(since) = after.failing_since else { return false };
+    let lasted = |state: &FeedState| state.last_poll_at.map_or(Duration::ZERO, |at| at.since(since));
+    lasted(before) < NOT_FOUND_WARN_AFTER && lasted(after) >= NOT_FOUND_WARN_AFTER
+}

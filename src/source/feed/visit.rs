@@ -1,0 +1,380 @@
+//! One poll of one feed from end to end: which address and validators, fetch, decode, the same bytes
+//! again or a parse, and the state that follows. Everything CPU-heavy happens on a parser thread. What
+//! comes out is data; `poll` sends it on and adopts the state once it is durable.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
+
+use super::fetch::{self, Content, Fetch, Fetched};
+use super::freshness::Freshness;
+use super::parse::{self, FeedContext};
+use super::schedule::{self, Answer, Outcome, Pace, PollFailure, Validators, Via};
+use super::{Backfill, FeedConfig, PollingConfig};
+use crate::clock::Clock;
+use crate::model::{ContentHash, FeedFailure, FeedState, RawItem, RejectReason, Rejection, Timestamp};
+use crate::net::{self, Cidr, Client, ClientConfig, NetError, body};
+use crate::source::parser::Parser;
+use crate::source::{Document, Limits};
+
+/// Documents in memory at once, by what they may grow to; the rest wait for the disk.
+const IN_HAND_BYTES_MAX: usize = 64 << 20;
+
+/// Unit of that budget.
+const BUDGET_UNIT_BYTES: usize = 1 << 10;
+
+/// Compressed text grows about so much; only the reservation rests on it, not a limit.
+const GROWTH_TYPICAL: usize = 12;
+
+/// An unused connection is kept so long: enough for the feeds of one host and for redirects, too short
+/// to pile up sockets of ten thousand hosts.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// What all polls share.
+pub(crate) struct Tools {
+    pub client: Client,
+    pub parser: Parser,
+    pub clock: Clock,
+    pub polling: PollingConfig,
+    pub limits: Limits,
+    budget: Arc<Semaphore>,
+}
+
+impl Tools {
+    pub fn new(polling: PollingConfig, limits: Limits, parser: Parser, clock: Clock) -> Result<Self, NetError> {
+        let client = Client::new(ClientConfig {
+            user_agent: polling.user_agent.clone(),
+            connect_timeout: polling.connect_timeout,
+            idle_timeout: polling.idle_timeout,
+            header_bytes_max: polling.header_bytes_max,
+            keep_alive: KEEP_ALIVE,
+            idle_connections_per_host_max: polling.fetches_per_host_max,
+            ca_file: polling.ca_file.clone(),
+        })?;
+        let budget = Arc::new(Semaphore::new(IN_HAND_BYTES_MAX / BUDGET_UNIT_BYTES));
+        Ok(Self { client, parser, clock, polling, limits, budget })
+    }
+}
+
+/// A feed as the poller knows it.
+pub(crate) struct Target {
+    pub config: FeedConfig,
+    pub allow_private: Arc<[Cidr]>,
+}
+
+impl Target {
+    pub fn new(config: FeedConfig) -> Self {
+        let allow_private = config.allow_private.as_slice().into();
+        Self { config, allow_private }
+    }
+
+    /// The address as it is stored and compared: without credentials.
+    pub fn stored_url(&self) -> String {
+        stored_url(&self.config.url)
+    }
+}
+
+/// An address without userinfo.
+pub(crate) fn stored_url(url: &Url) -> String {
+    let mut url = url.clone();
+    // Both only fail for URLs that cannot have any.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
+}
+
+/// What came of a poll.
+#[derive(Debug)]
+pub struct Visit {
+    /// When the answer came.
+    pub received: Timestamp,
+    /// The address asked last, for people: without userinfo and query.
+    pub url: String,
+    /// Redirects followed.
+    pub hops: usize,
+    /// Body bytes on the wire.
+    pub wire_bytes: usize,
+    /// The document, if there was a new one.
+    pub document: Option<Document>,
+    /// Why there was no answer to use.
+    pub failed: Option<FeedFailure>,
+    /// A document that was refused, for the counters.
+    pub rejected: Option<Rejection>,
+    /// The state to adopt once the document is durable.
+    pub next: Box<FeedState>,
+    /// Room in memory, given back when the document is durable.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+/// Polls once.
+pub(crate) async fn visit(tools: &Tools, target: &Arc<Target>, state: &FeedState) -> Visit {
+    let config = &target.config;
+    let begun = tools.clock.now();
+    let full = schedule::wants_full_fetch(state, begun);
+    let (url, via) = address(config, state, full);
+    let validators = if full || config.ignore_http_cache {
+        Validators::default()
+    } else {
+        Validators { etag: state.etag.clone(), last_modified: state.last_modified.clone() }
+    };
+    let fetched = fetch::fetch(
+        &tools.client,
+        &Fetch {
+            url: &url,
+            validators: &validators,
+            allow_private: &target.allow_private,
+            wire_bytes_max: tools.polling.wire_bytes_max,
+            redirects_max: tools.polling.redirects_max,
+            total_timeout: tools.polling.total_timeout,
+        },
+    )
+    .await;
+    let received = tools.clock.now();
+    let mut answer = Answer {
+        at: received,
+        conditional: validators != Validators::default(),
+        freshness: Freshness::read(&fetched.headers, received),
+        via,
+        moved_to: None,
+        outcome: Outcome::NotModified,
+    };
+    if via == Via::Configured {
+        answer.moved_to = fetched.moved_to.as_ref().map(|url| url.as_str().to_owned());
+    }
+    let mut visit = Visit {
+        received,
+        url: net::display_url(&fetched.url),
+        hops: fetched.hops,
+        wire_bytes: 0,
+        document: None,
+        failed: None,
+        rejected: None,
+        next: Box::new(state.clone()),
+        room: None,
+    };
+    answer.outcome = read(tools, target, state, fetched, &mut visit).await;
+    if let Outcome::Failed(failure) = &answer.outcome {
+        visit.failed = Some(failure.class);
+    }
+    *visit.next = schedule::next_state(state, &answer, Pace::of(config, &tools.polling));
+    visit
+}
+
+/// The configured address, or the one it has moved to for good; once a week the configured one is
+/// asked again whether it still says so.
+fn address(config: &FeedConfig, state: &FeedState, full: bool) -> (Url, Via) {
+    let moved = state.moved.as_ref().filter(|moved| moved.adopted && !full);
+    let Some(mut url) = moved.and_then(|moved| Url::parse(&moved.url).ok()) else {
+        return (config.url.clone(), Via::Configured);
+    };
+    if url.origin() == config.url.origin() {
+        // Both only fail for URLs that cannot have any.
+        let _ = url.set_username(config.url.username());
+        let _ = url.set_password(config.url.password());
+    }
+    (url, Via::Moved)
+}
+
+/// Body to outcome, on a parser thread.
+async fn read(
+    tools: &Tools,
+    target: &Arc<Target>,
+    state: &FeedState,
+    mut fetched: Fetched,
+    visit: &mut Visit,
+) -> Outcome {
+    let wire = match std::mem::replace(&mut fetched.content, Ok(Content::NotModified)) {
+        Ok(Content::Body(wire)) => wire,
+        Ok(Content::NotModified) => return Outcome::NotModified,
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    visit.wire_bytes = wire.len();
+    visit.room = room(tools, wire.len(), fetched.content_encoding().is_some()).await;
+    let validators = fetched.validators();
+    let job = ReadJob {
+        target: target.clone(),
+        limits: tools.limits,
+        received: visit.received,
+        known: state.body_hash,
+        base_url: stored_url(&fetched.url),
+        wire,
+        fetched,
+    };
+    let read = tools.parser.run(tools.limits.parse_time_max, move || job.run()).await;
+    let rejection = match read {
+        Ok(Read::Same) => return Outcome::SameBody(validators),
+        Ok(Read::Undecodable(failure)) => return Outcome::Failed(failure),
+        Ok(Read::Document { body_hash, mut document }) => {
+            prepare(&mut document.items, &target.config, state.baselined);
+            let outcome = Outcome::Document {
+                validators,
+                body_hash,
+                title: document.title.clone(),
+                items: document.items.len() as u64,
+                hints: document.hints.clone(),
+            };
+            visit.document = Some(*document);
+            return outcome;
+        }
+        Ok(Read::Refused(rejection)) => rejection,
+        Err(reason) => Rejection { reason, detail: "the document could not be parsed".to_owned(), count: 1 },
+    };
+    let failure = PollFailure::new(class_of(rejection.reason), refusal_words(&rejection));
+    visit.rejected = Some(rejection);
+    Outcome::Failed(failure)
+}
+
+/// Waits until there is room for a document that may grow to its cap.
+async fn room(tools: &Tools, wire_bytes: usize, encoded: bool) -> Option<OwnedSemaphorePermit> {
+    let grown = if encoded { wire_bytes.saturating_mul(GROWTH_TYPICAL) } else { wire_bytes };
+    // Once as bytes, once as items.
+    let bytes = grown.min(tools.limits.decoded_bytes_max).saturating_mul(2).min(IN_HAND_BYTES_MAX);
+    let units = u32::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).unwrap_or(u32::MAX);
+    tools.budget.clone().acquire_many_owned(units).await.ok()
+}
+
+struct ReadJob {
+    target: Arc<Target>,
+    limits: Limits,
+    received: Timestamp,
+    known: Option<ContentHash>,
+    base_url: String,
+    wire: Vec<u8>,
+    fetched: Fetched,
+}
+
+enum Read {
+    Same,
+    Document { body_hash: ContentHash, document: Box<Document> },
+    Undecodable(PollFailure),
+    Refused(Rejection),
+}
+
+impl ReadJob {
+    fn run(self) -> Read {
+        let encoding = self.fetched.content_encoding();
+        let bytes = match body::decode(&self.wire, encoding.as_deref(), self.limits.decoded_bytes_max) {
+            Ok(bytes) => bytes,
+            Err(error) => return Read::Undecodable(PollFailure::new(error.failure(), error.to_string())),
+        };
+        let body_hash = ContentHash::of(&[&bytes]);
+        if self.known == Some(body_hash) {
+            return Read::Same;
+        }
+        let context = FeedContext {
+            base_url: Some(&self.base_url),
+            content_type: self.fetched.content_type(),
+            trust: self.target.config.trust,
+            limits: &self.limits,
+            received: self.received,
+        };
+        match parse::parse(&bytes, &context) {
+            Ok(document) => Read::Document { body_hash, document: Box::new(document) },
+            Err(rejection) => Read::Refused(rejection),
+        }
+    }
+}
+
+fn class_of(reason: RejectReason) -> FeedFailure {
+    match reason {
+        RejectReason::HtmlPage => FeedFailure::HtmlPage,
+        RejectReason::TooLarge => FeedFailure::TooLarge,
+        _ => FeedFailure::Parse,
+    }
+}
+
+fn refusal_words(rejection: &Rejection) -> String {
+    match rejection.reason {
+        RejectReason::HtmlPage => "the server sends a web page instead of a feed: check the URL".to_owned(),
+        reason => format!("the document is refused ({reason}): {}", rejection.detail),
+    }
+}
+
+/// Tags of the feed on every item; on the first document, quiet on those that are not to be alerted on.
+fn prepare(items: &mut [RawItem], config: &FeedConfig, baselined: bool) {
+    for item in items.iter_mut() {
+        item.tags.extend(config.tags.iter().cloned());
+    }
+    let loud = match config.backfill {
+        _ if baselined => return,
+        Backfill::All => return,
+        Backfill::None => 0,
+        Backfill::Newest(count) => count,
+    };
+    // Newest first; items without a date keep their place behind those with one.
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(items[at].published.map(|dated| dated.at)));
+    for at in order.into_iter().skip(loud) {
+        items[at].quiet = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{DateCertainty, Dated, ItemKey, SourceId};
+    use crate::source::feed::Trust;
+
+    fn config(backfill: Backfill) -> FeedConfig {
+        FeedConfig {
+            id: SourceId::new("example").expect("name"),
+            url: Url::parse("https://user:pw@example.org/feed?key=1").expect("url"),
+            enabled: true,
+            interval: Duration::from_secs(900),
+            allow_private: Vec::new(),
+            backfill,
+            trust: Trust::Guid,
+            ignore_http_cache: false,
+            lang: None,
+            tags: vec!["wire".to_owned()],
+        }
+    }
+
+    fn items(days: &[Option<i64>]) -> Vec<RawItem> {
+        let item = |(number, day): (usize, &Option<i64>)| {
+            let mut item = RawItem::new(ItemKey::new(&number.to_string()));
+            let at = day.map(|day| Timestamp::from_seconds(day * 86_400));
+            item.published = at.map(|at| Dated { at, certainty: DateCertainty::Exact });
+            item
+        };
+        days.iter().enumerate().map(item).collect()
+    }
+
+    fn loud(backfill: Backfill, baselined: bool) -> Vec<usize> {
+        let mut items = items(&[Some(3), None, Some(9), Some(5)]);
+        prepare(&mut items, &config(backfill), baselined);
+        assert!(items.iter().all(|item| item.tags == ["wire"]));
+        (0..items.len()).filter(|&at| !items[at].quiet).collect()
+    }
+
+    #[test]
+    fn backfill_quiets_all_but_the_newest_of_the_first_document_only() {
+        assert_eq!(loud(Backfill::None, false), [0usize; 0]);
+        assert_eq!(loud(Backfill::Newest(2), false), [2, 3]);
+        assert_eq!(loud(Backfill::Newest(9), false), [0, 1, 2, 3]);
+        assert_eq!(loud(Backfill::All, false), [0, 1, 2, 3]);
+        assert_eq!(loud(Backfill::None, true), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn address_moved_feed_keeps_credentials_on_its_own_host_only() {
+        let config = config(Backfill::None);
+        let mut state = FeedState::new(config.id.clone(), String::new(), Timestamp::default());
+        let moved_to = |state: &mut FeedState, url: &str| {
+            state.moved = Some(crate::model::MovedFeed {
+                url: url.to_owned(),
+                polls: 3,
+                since: Timestamp::default(),
+                adopted: true,
+            });
+        };
+        moved_to(&mut state, "https://example.org/new");
+        assert_eq!(address(&config, &state, false).0.as_str(), "https://user:pw@example.org/new");
+        moved_to(&mut state, "https://elsewhere.example/new");
+        assert_eq!(address(&config, &state, false).0.as_str(), "https://elsewhere.example/new");
+        assert_eq!(address(&config, &state, true), (config.url.clone(), Via::Configured));
+        assert_eq!(stored_url(&config.url), "https://example.org/feed?key=1");
+    }
+}
