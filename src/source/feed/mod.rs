@@ -1,7 +1,7 @@
 //! Feeds: `schedule` says when, `fetch` brings bytes, `scan` refuses what would hurt a parser,
 //! `parse` makes raw items with keys of our own, `poll` is the one task that drives them.
 
-pub mod counters;
+mod counters;
 mod entry;
 pub mod fetch;
 mod finish;
@@ -18,7 +18,7 @@ mod scan;
 pub mod schedule;
 mod sniff;
 mod upstream;
-pub mod visit;
+mod visit;
 
 use std::path::PathBuf;
 use std::time::Duration;

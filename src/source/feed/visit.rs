@@ -10,9 +10,9 @@ use url::Url;
 
 use super::fetch::{self, Content, Fetch, Fetched};
 use super::freshness::Freshness;
-use super::parse::{self, FeedContext};
+use super::parse;
 use super::schedule::{self, Answer, Outcome, Pace, PollFailure, Validators, Via};
-use super::{Backfill, FeedConfig, PollingConfig};
+use super::{Backfill, FeedConfig, FeedContext, PollingConfig};
 use crate::clock::Clock;
 use crate::model::{ContentHash, FeedFailure, FeedState, RawItem, RejectReason, Rejection, Timestamp};
 use crate::net::{self, Cidr, Client, ClientConfig, NetError, body};
