@@ -15,6 +15,11 @@ mod search;
 mod spans;
 mod stem;
 
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use serde::Serialize;

@@ -11,7 +11,7 @@ const REPEAT_MAX: u32 = 100;
 /// Largest compiled program: bounds the work per byte of text.
 const PROGRAM_BYTES_MAX: usize = 64 * 1024;
 /// How much of a text is searched.
-pub(super) const TEXT_BYTES_MAX: usize = 64 * 1024;
+const TEXT_BYTES_MAX: usize = 64 * 1024;
 
 /// Why a pattern is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,12 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, PatternProblem> {
         return Err(problem("this expression matches the empty text, so it is found everywhere", "use `+` for `*`"));
     }
     Ok(regex)
+}
+
+/// The part of a text that is searched.
+pub(super) fn start_of(text: &str) -> &str {
+    let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// The last line of a syntax error says what is wrong; the ones before repeat the pattern.

@@ -9,7 +9,7 @@ use crate::model::{Field, Score};
 /// Words of the text that count as its lead.
 pub const LEAD_WORDS: usize = 80;
 /// Words behind the lead after which a hit is worth half.
-pub const HALF_WORTH_WORDS: usize = 400;
+pub const HALF_WORTH_WORDS: usize = 1500;
 /// Words between two hits that make them two passages rather than one.
 pub const PASSAGE_WORDS: usize = 25;
 
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn repeats_in_one_passage_count_once_and_the_bonus_is_bounded() {
-        let same: Vec<Hit> = (0..20).map(|word| hit(Field::Body, 100 + word)).collect();
+        let same: Vec<Hit> = (0..20).map(|word| hit(Field::Body, LEAD_WORDS + word)).collect();
         assert_eq!(passages(&same), 1);
         let spread: Vec<Hit> = (0..50).map(|n| hit(Field::Body, 100 + n * 40)).collect();
         assert_eq!(passages(&spread), 50);

@@ -221,7 +221,7 @@ impl<'a> Search<'a> {
             .filter(move |field| fields.has(*field))
             .filter_map(|field| self.part(field))
             .flat_map(move |part| {
-                let text = &part.text[..part.text.floor_char_boundary(pattern::TEXT_BYTES_MAX)];
+                let text = pattern::start_of(part.text);
                 regex.find_iter(text).take(hits_max).map(move |found| Hit {
                     field: part.field,
                     word: part.words.word_at(found.start()),

@@ -19,80 +19,27 @@ const LANGUAGES: [(&str, Method); COUNT] = [
     ("nl", Method::Snowball(Algorithm::Dutch)),
     ("sv", Method::Snowball(Algorithm::Swedish)),
     ("ru", Method::Snowball(Algorithm::Russian)),
-    ("uk", Method::Endings(&UKRAINIAN)),
-    ("pl", Method::Endings(&POLISH)),
+    ("uk", Method::Endings(UKRAINIAN)),
+    ("pl", Method::Endings(POLISH)),
 ];
 
 /// How many languages have stems.
 pub(super) const COUNT: usize = 11;
 
-/// Case and number endings of nouns and adjectives, longest first.
-const UKRAINIAN: [&str; 52] = [
-    "остями",
-    "ністю",
-    "ності",
-    "ями",
-    "ами",
-    "ові",
-    "еві",
-    "єві",
-    "ого",
-    "ому",
-    "ими",
-    "іми",
-    "ією",
-    "іях",
-    "іям",
-    "ість",
-    "ості",
-    "ах",
-    "ях",
-    "ам",
-    "ям",
-    "ом",
-    "ем",
-    "єм",
-    "ою",
-    "ею",
-    "єю",
-    "ів",
-    "їв",
-    "ей",
-    "ий",
-    "ій",
-    "их",
-    "їх",
-    "им",
-    "їм",
-    "ої",
-    "ую",
-    "юю",
-    "ая",
-    "яя",
-    "ії",
-    "ію",
-    "ія",
-    "а",
-    "я",
-    "у",
-    "ю",
-    "о",
-    "е",
-    "і",
-    "и",
-];
-const POLISH: [&str; 40] = [
-    "owie", "iami", "ości", "ach", "iom", "ami", "ymi", "imi", "ych", "ich", "ego", "emu", "iej", "iem", "owi", "ów",
-    "om", "em", "ym", "im", "ej", "ie", "ią", "ię", "ia", "ii", "ji", "ją", "ję", "ja", "je", "jo", "a", "ą", "e", "ę",
-    "i", "o", "u", "y",
-];
+/// Case and number endings of nouns and adjectives.
+const UKRAINIAN: &str = "\
+    остями іями ністю ності ями ами ові еві єві ого ому ими іми ією іях іям ість ості ах ях ам ям ом ем єм ою \
+    ею єю ів їв ей ий ій их їх им їм ої ую юю ая яя ії ію ія а я у ю о е і и";
+const POLISH: &str = "\
+    owie iami ości ach iom ami ymi imi ych ich ego emu iej iem owi ów om em ym im ej ie ią ię ia ii ji \
+    ją ję ja je jo a ą e ę i o u y";
 /// What is left of a word never gets shorter than this.
 const STEM_LETTERS_MIN: usize = 3;
 
 #[derive(Clone, Copy)]
 enum Method {
     Snowball(Algorithm),
-    Endings(&'static [&'static str]),
+    Endings(&'static str),
 }
 
 /// A language with stems.
@@ -132,9 +79,9 @@ impl Language {
 }
 
 /// Takes the longest ending off that leaves enough of the word.
-fn strip<'a>(word: &'a str, endings: &[&str]) -> &'a str {
+fn strip<'a>(word: &'a str, endings: &str) -> &'a str {
     endings
-        .iter()
+        .split(' ')
         .filter_map(|ending| word.strip_suffix(ending))
         .filter(|rest| rest.chars().count() >= STEM_LETTERS_MIN)
         .min_by_key(|rest| rest.len())

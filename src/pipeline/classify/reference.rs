@@ -1,0 +1,190 @@
+//! The matcher once more, as slow and plain as the page of the language reads: no shared plan, no
+//! presearch, every pair compared. Tests hold the real one to it.
+
+use proptest::prelude::*;
+
+use super::lexicon::forms_of;
+use super::query::{self, Clause, Form, Order, Query, Word};
+use super::stem::Language;
+use super::tests::{Sample, compiled, topic};
+use super::{Document, Field, Lang};
+use crate::text::tokens::{Tokens, fold};
+
+type Places = Vec<(Field, usize, usize)>;
+
+fn holds(query: &Query, document: &Document<'_>, fields: &[Field]) -> bool {
+    match &query.clause {
+        Clause::And(parts) => parts.iter().all(|part| holds(part, document, fields)),
+        Clause::Or(parts) => parts.iter().any(|part| holds(part, document, fields)),
+        Clause::Not(inner) => !holds(inner, document, fields),
+        Clause::In(field, inner) => holds(inner, document, &[*field]),
+        Clause::Source(pattern) => pattern.holds(document.source.as_str()),
+        Clause::Lang(code) => document.lang.is_some_and(|lang| lang.as_str() == code),
+        Clause::Regex(pattern) => {
+            let regex = super::pattern::compile(pattern).expect("generated patterns compile");
+            fields.iter().any(|field| regex.is_match(text(document, *field).0))
+        }
+        _ => !places(query, document, fields).is_empty(),
+    }
+}
+
+fn text<'a>(document: &Document<'a>, field: Field) -> (&'a str, &'a Tokens) {
+    match field {
+        Field::Title => (document.title, document.title_words),
+        _ => (document.text, document.text_words),
+    }
+}
+
+fn places(query: &Query, document: &Document<'_>, fields: &[Field]) -> Places {
+    let found = match &query.clause {
+        Clause::Word(word) => rows(std::slice::from_ref(word), document, fields),
+        Clause::Phrase(words) => rows(words, document, fields),
+        Clause::Number(bounds) => each_word(document, fields, 1, |words, at| {
+            words.get(at).is_some_and(|token| {
+                token.folded.starts_with(|c: char| c.is_ascii_digit())
+                    && forms_of(token.folded)[0].parse().is_ok_and(|number| bounds.hold(number))
+            })
+        }),
+        Clause::Or(parts) => parts.iter().flat_map(|part| places(part, document, fields)).collect(),
+        Clause::In(field, inner) => places(inner, document, &[*field]),
+        Clause::Near { words, order, left, right } => {
+            let right = places(right, document, fields);
+            let mut found = Vec::new();
+            for a in places(left, document, fields) {
+                for b in &right {
+                    let forward = b.1 >= a.2 && b.1 - a.2 <= usize::from(*words);
+                    let backward = *order == Order::Any && a.1 >= b.2 && a.1 - b.2 <= usize::from(*words);
+                    if a.0 == b.0 && (forward || backward) {
+                        found.push((a.0, a.1.min(b.1), a.2.max(b.2)));
+                    }
+                }
+            }
+            found
+        }
+        Clause::Apart { words, left, right } => {
+            let right = places(right, document, fields);
+            let mut found = places(left, document, fields);
+            found.retain(|a| {
+                !right.iter().any(|b| {
+                    let reach = usize::from(*words);
+                    a.0 == b.0 && b.1 <= a.2 + reach && a.1 <= b.2 + reach
+                })
+            });
+            found
+        }
+        _ => Vec::new(),
+    };
+    // Of spans that contain one another the inner one counts.
+    let contains =
+        |a: &(Field, usize, usize), b: &(Field, usize, usize)| a.0 == b.0 && a.1 <= b.1 && b.2 <= a.2 && a != b;
+    let mut minimal: Places = found.iter().filter(|a| !found.iter().any(|b| contains(a, b))).copied().collect();
+    minimal.sort_unstable();
+    minimal.dedup();
+    minimal
+}
+
+fn each_word(
+    document: &Document<'_>,
+    fields: &[Field],
+    length: usize,
+    fits: impl Fn(&Tokens, usize) -> bool,
+) -> Places {
+    let mut found = Vec::new();
+    for field in fields {
+        let (_, words) = text(document, *field);
+        found.extend((0..words.len()).filter(|at| fits(words, *at)).map(|at| (*field, at, at + length)));
+    }
+    found
+}
+
+fn rows(row: &[Word], document: &Document<'_>, fields: &[Field]) -> Places {
+    each_word(document, fields, row.len(), |words, at| {
+        row.iter()
+            .enumerate()
+            .all(|(offset, word)| words.get(at + offset).is_some_and(|token| is(word, token.folded, document.lang)))
+    })
+}
+
+fn is(word: &Word, token: &str, lang: Option<Lang>) -> bool {
+    let wanted = forms_of(&fold(&word.text)).swap_remove(0);
+    forms_of(token).iter().any(|form| match word.form {
+        Form::Exact => *form == wanted,
+        Form::Prefix => form.starts_with(&wanted),
+        Form::Stem => Language::of(lang).is_some_and(|language| language.stem(form) == language.stem(&wanted)),
+    })
+}
+
+fn any_text() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        "(alpha|beta|gamma|delta|alphas|betas|alp|gate)",
+        "[ab]1",
+        "[1-4]",
+        "1,000",
+        "制裁|裁",
+        "Ö2",
+        "F-16",
+        "l'alpha|alpha's",
+        "x",
+    ];
+    prop::collection::vec(word, 0..14).prop_map(|words| words.join(" "))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn matcher_agrees_with_the_reference(
+        queries in prop::collection::vec(query::any_query(), 1..6), title in any_text(), text in any_text()
+    ) {
+        let sample = Sample::of(&title, &text);
+        for query in &queries {
+            // As a gate a query may hold without any word; `x1` opens the topic.
+            let mut config = topic("t", &[("title:always1", 1.0)]);
+            config.require = vec![query.clone()];
+            let set = compiled(&[config]);
+            let opened = Sample::of(&format!("always1 {title}"), &text);
+            let (got, wanted) = opened.with(|document| {
+                let parsed = query::parse(query).expect("generated queries parse");
+                (!set.classify(document).is_empty(), holds(&parsed, document, &[Field::Title, Field::Body]))
+            });
+            prop_assert_eq!(got, wanted, "gate {}", query);
+        }
+        let placed: Vec<&String> = queries.iter().filter(|query| super::TopicSet::compile(&[topic("t", &[(query.as_str(), 1.0)])], &[]).is_ok()).collect();
+        let configs: Vec<_> = placed.iter().enumerate().map(|(n, query)| topic(&format!("t{n}"), &[(query.as_str(), 1.0)])).collect();
+        let set = compiled(&configs);
+        let (got, wanted) = sample.with(|document| {
+            let got: Vec<String> = set.classify(document).into_iter().filter(|found| !found.evidence.is_empty()).map(|found| found.topic.to_string()).collect();
+            let wanted: Vec<String> = placed.iter().enumerate()
+                .filter(|(_, query)| holds(&query::parse(query).expect("parses"), document, &[Field::Title, Field::Body]))
+                .map(|(n, _)| format!("t{n}"))
+                .collect();
+            (got, wanted)
+        });
+        prop_assert_eq!(got, wanted, "rules {:?}", placed);
+    }
+
+    #[test]
+    fn score_text_without_hits_at_the_end_link_and_tags_change_nothing(
+        query in query::any_query(), title in any_text(), text in any_text(), tail in "( qq){0,200}"
+    ) {
+        let config = [topic("t", &[(query.as_str(), 2.0), ("alpha", 3.0), ("beta", -1.0)])];
+        let Ok(set) = super::TopicSet::compile(&config, &[]) else { return Ok(()) };
+        let before = Sample::of(&title, &text).with(|document| set.explain(document));
+        let longer = Sample::of(&title, &format!("{text}{tail}"));
+        prop_assert_eq!(&longer.with(|document| set.explain(document)), &before);
+        let dressed = longer.dressed("https://qq.example/qq", &["qq"]);
+        prop_assert_eq!(&dressed.with(|document| set.explain(document)), &before);
+    }
+
+    #[test]
+    fn evidence_lies_inside_its_field(query in query::any_query(), title in any_text(), text in any_text()) {
+        let Ok(set) = super::TopicSet::compile(&[topic("t", &[(query.as_str(), 2.0)])], &[]) else { return Ok(()) };
+        Sample::of(&title, &text).with(|document| {
+            for evidence in set.classify(document).iter().flat_map(|found| &found.evidence) {
+                let whole = match evidence.field { Field::Title => document.title, Field::Body => document.text, _ => continue };
+                assert_eq!(&whole[evidence.start..evidence.end], evidence.text);
+                assert!(!evidence.text.is_empty());
+            }
+        });
+    }
+}
