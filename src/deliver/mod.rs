@@ -4,6 +4,7 @@
 pub mod console;
 mod count;
 mod queue;
+pub mod receive;
 mod record;
 pub mod retry;
 mod run;
