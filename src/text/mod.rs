@@ -7,4 +7,5 @@ pub mod charset;
 pub mod clean;
 pub mod date;
 pub mod html;
+pub mod lang;
 pub mod tokens;

@@ -1,21 +1,159 @@
 //! Raw item to [`Item`]: plain clean text, canonical link, title without its publisher, dates that
-//! can be true, a language. Everything after this stage rests on its quality.
+//! can be true, a language. Everything after this stage rests on its quality. Pure: the same raw item
+//! gives the same item; nothing is fetched, nothing remembered.
 
-use crate::model::{Item, Origin, RawItem, Rejection};
+mod boilerplate;
+mod cues;
+mod dates;
+mod fields;
+mod segments;
+mod shapes;
+mod title;
+mod url;
+
+use crate::model::{
+    ContentHash, Item, ItemId, Lang, Markup, Origin, RawItem, RawText, RejectReason, Rejection, TextSource,
+};
+use crate::text::{html, lang, tokens};
 
 /// What normalising needs to know from the config.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct NormalizeRules {
     /// Language to assume where neither declaration nor detection says.
-    pub lang_default: Option<crate::model::Lang>,
-    /// Bytes of text kept per item.
+    pub lang_default: Option<Lang>,
+    /// Bytes of text kept per item; more is cut and reported.
     pub text_bytes_max: usize,
+}
+
+impl Default for NormalizeRules {
+    /// For tests and one-off use; the daemon takes its numbers from the config.
+    fn default() -> Self {
+        Self { lang_default: None, text_bytes_max: 256 << 10 }
+    }
+}
+
+/// An item as read, and what reading it cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalized {
+    /// The item.
+    pub item: Item,
+    /// Bytes of plain text beyond the cap that were left away: to be counted and shown.
+    pub cut_bytes: usize,
+    /// Bytes of page furniture taken out of the text.
+    pub furniture_bytes: usize,
+}
+
+/// The body, chosen and cleaned.
+struct Body {
+    text: String,
+    source: TextSource,
+    summary: String,
+    cut_bytes: usize,
+    furniture_bytes: usize,
 }
 
 /// Reads a raw item.
 ///
 /// # Errors
-/// A [`Rejection`] when nothing readable is left of it.
-pub fn normalize(_raw: &RawItem, _origin: &Origin, _rules: &NormalizeRules) -> Result<Item, Rejection> {
-    unreachable!("replaced by the real stage")
+/// A [`Rejection`] with [`RejectReason::Empty`] when nothing readable is left of it.
+pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Result<Normalized, Rejection> {
+    let url_original = raw.url.as_deref().map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned);
+    let url = url_original.as_deref().and_then(url::canonical);
+    let headline = raw.title.as_ref().map(|title| fields::line(title, fields::TITLE_CHARS_MAX)).unwrap_or_default();
+    let headline = title::split(&headline, url.as_deref(), &origin.source);
+    let body = body(raw, &headline.title, rules.text_bytes_max);
+    if ![&headline.title, &body.text].into_iter().any(|text| text.chars().any(char::is_alphanumeric)) {
+        return Err(Rejection {
+            reason: RejectReason::Empty,
+            detail: format!("item `{}` has neither title nor text", raw.key.as_str()),
+            count: 1,
+        });
+    }
+    let lang = lang::detect(&headline.title, &body.text, raw.lang.as_deref()).or(rules.lang_default);
+    let item = Item {
+        id: ItemId::of(&origin.source, &raw.key),
+        source: origin.source.clone(),
+        key: raw.key.clone(),
+        text_hash: text_hash(&headline.title, &body.text),
+        title: headline.title,
+        publisher: headline.publisher,
+        url,
+        url_original,
+        author: raw.author.as_deref().and_then(fields::author),
+        published: raw.published.map(|dated| dates::clamp(dated, origin.received)),
+        updated: raw.updated.map(|dated| dates::clamp(dated, origin.received)),
+        first_seen: origin.received,
+        lang,
+        summary: body.summary,
+        text: body.text,
+        text_source: body.source,
+        tags: fields::tags(&raw.tags),
+        quiet: raw.quiet,
+    };
+    Ok(Normalized { item, cut_bytes: body.cut_bytes, furniture_bytes: body.furniture_bytes })
 }
+
+/// Content before summary, unless the content is a stub of what the summary says.
+fn body(raw: &RawItem, title: &str, text_bytes_max: usize) -> Body {
+    let read =
+        |text: &Option<RawText>| text.as_ref().map(|text| paragraphs(text, title, text_bytes_max)).unwrap_or_default();
+    let (content, summary) = (read(&raw.content), read(&raw.summary));
+    let cut_bytes = content.cut_bytes.max(summary.cut_bytes);
+    let (chosen, source, rest) = if content.text.is_empty() || content.text.len() * 2 < summary.text.len() {
+        let source = if summary.text.is_empty() { TextSource::Title } else { TextSource::Summary };
+        (summary, source, String::new())
+    } else {
+        let rest = if summary.text == content.text { String::new() } else { summary.text };
+        (content, TextSource::Content, rest)
+    };
+    Body { text: chosen.text, source, summary: rest, cut_bytes, furniture_bytes: chosen.furniture_bytes }
+}
+
+#[derive(Default)]
+struct Paragraphs {
+    text: String,
+    cut_bytes: usize,
+    furniture_bytes: usize,
+}
+
+fn paragraphs(raw: &RawText, title: &str, text_bytes_max: usize) -> Paragraphs {
+    let text = match raw.markup {
+        Markup::Html => html::to_text(&raw.text),
+        Markup::Plain => html::plain(&raw.text),
+    };
+    let mut text = fields::composed(text);
+    let whole = text.len();
+    if whole > text_bytes_max {
+        let mut end = text_bytes_max;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.truncate(text.trim_end().len());
+    }
+    let cut_bytes = whole - text.len();
+    let stripped = boilerplate::strip(&text, title).into_owned();
+    Paragraphs { furniture_bytes: text.len() - stripped.len(), text: stripped, cut_bytes }
+}
+
+/// Hash of the words of title and text, folded: white space, case, accents and punctuation make no
+/// difference, so the same text from any source has the same hash.
+#[must_use]
+pub fn text_hash(title: &str, text: &str) -> ContentHash {
+    ContentHash::of(&[folded_words(title).as_bytes(), folded_words(text).as_bytes()])
+}
+
+fn folded_words(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '\u{300}'..='\u{36f}')) {
+        let word = word.trim_matches(['\'', '’']);
+        if !word.is_empty() {
+            tokens::fold_into(word, &mut out);
+            out.push(' ');
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

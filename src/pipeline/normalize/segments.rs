@@ -1,0 +1,136 @@
+//! A text as units that are kept or dropped whole: short paragraphs as they are, long ones by
+//! sentence. Units are byte ranges of the text, so that nothing is copied until something is dropped.
+
+use std::ops::Range;
+
+use super::cues;
+
+/// Paragraphs up to this many words are one unit.
+const UNIT_WORDS_MAX: usize = 45;
+/// Units looked at; a text of more is cut off by its byte cap long before.
+const UNITS_MAX: usize = 20_000;
+
+/// One unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unit {
+    pub span: Range<usize>,
+    pub words: usize,
+    /// Sum of the cues in it.
+    pub score: u8,
+    /// The strongest of them.
+    pub strongest: u8,
+    /// It is a whole paragraph.
+    pub paragraph: bool,
+}
+
+/// The units of a text in order.
+pub(super) fn units(text: &str) -> Vec<Unit> {
+    let mut units = Vec::new();
+    let mut at = 0;
+    for paragraph in text.split('\n') {
+        let (start, end) = (at, at + paragraph.len());
+        at = end + 1;
+        if paragraph.trim().is_empty() || units.len() >= UNITS_MAX {
+            continue;
+        }
+        let words = paragraph.split_whitespace().count();
+        if words <= UNIT_WORDS_MAX {
+            units.push(Unit { span: start..end, words, score: 0, strongest: 0, paragraph: true });
+            continue;
+        }
+        for sentence in sentences(paragraph) {
+            let words = paragraph[sentence.clone()].split_whitespace().count();
+            let span = start + sentence.start..start + sentence.end;
+            units.push(Unit { span, words, score: 0, strongest: 0, paragraph: false });
+        }
+    }
+    let mut cues = cues::find(text).into_iter().peekable();
+    for unit in &mut units {
+        while let Some((_, weight)) = cues.next_if(|(at, _)| *at < unit.span.end) {
+            unit.score = unit.score.saturating_add(weight);
+            unit.strongest = unit.strongest.max(weight);
+        }
+    }
+    units
+}
+
+/// The sentences of a paragraph, blanks between them left out. Errs on the side of too few.
+fn sentences(paragraph: &str) -> Vec<Range<usize>> {
+    let mut sentences = Vec::new();
+    let mut start = 0;
+    for (at, c) in paragraph.char_indices() {
+        if !matches!(c, '.' | '!' | '?' | '…') || at < start {
+            continue;
+        }
+        let tail = &paragraph[at + c.len_utf8()..];
+        let closing = tail.len() - tail.trim_start_matches(['"', '”', '’', '»', ')', ']', '\'']).len();
+        let after = &tail[closing..];
+        let next = after.trim_start();
+        if next.len() == after.len() || next.is_empty() {
+            continue;
+        }
+        let opens = next.chars().next().is_some_and(|c| !c.is_lowercase() && !matches!(c, ')' | ',' | ';' | ':'));
+        if opens && !(c == '.' && is_abbreviation(&paragraph[start..at])) {
+            sentences.push(start..at + c.len_utf8() + closing);
+            start = paragraph.len() - next.len();
+        }
+    }
+    if start < paragraph.len() {
+        sentences.push(start..paragraph.len());
+    }
+    sentences
+}
+
+fn is_abbreviation(before: &str) -> bool {
+    let word = before.rsplit([' ', '(', '“', '"', '.']).next().unwrap_or_default();
+    let single = word.chars().count() == 1 && word.chars().all(char::is_uppercase);
+    single
+        || matches!(
+            word,
+            "Mr" | "Mrs"
+                | "Ms"
+                | "Dr"
+                | "St"
+                | "Gen"
+                | "Col"
+                | "Lt"
+                | "Sen"
+                | "Rep"
+                | "Gov"
+                | "Prof"
+                | "No"
+                | "Jr"
+                | "vs"
+                | "Inc"
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> Vec<&str> {
+        sentences(text).into_iter().map(|span| &text[span]).collect()
+    }
+
+    #[test]
+    fn sentences_end_where_a_new_one_begins() {
+        assert_eq!(split("One two. Three “four.” Five? six."), ["One two.", "Three “four.”", "Five? six."]);
+        assert_eq!(
+            split("Mr. A. Smith of St. Ives paid 3.5 million. Done"),
+            ["Mr. A. Smith of St. Ives paid 3.5 million.", "Done"]
+        );
+        assert_eq!(split("Кінець. Початок"), ["Кінець.", "Початок"]);
+        assert!(split("").is_empty());
+    }
+
+    #[test]
+    fn units_cover_the_text_and_carry_their_cues() {
+        let long = "The port reopened after the storm. ".repeat(12);
+        let text = format!("Short line\n{long}All rights reserved.\nEnd");
+        let units = units(&text);
+        assert!(units[0].paragraph && !units[1].paragraph);
+        let cued: Vec<_> = units.iter().filter(|u| u.score > 0).map(|u| &text[u.span.clone()]).collect();
+        assert_eq!(cued, ["All rights reserved."]);
+    }
+}

@@ -1,0 +1,339 @@
+//! Furniture by its look: one-word labels, "Read more: …" lines, update stamps, picture credits. The
+//! tests are on single units; where they stand is judged by `boilerplate`.
+
+use crate::text::date;
+use crate::text::tokens::fold;
+
+/// Whole units that are furniture when they say just this (folded, marks at the ends aside).
+#[rustfmt::skip]
+const LABELS: &[&str] = &[
+    "advertisement", "advertisements", "advertising", "ad", "sponsored", "sponsored content", "promoted", "anzeige",
+    "werbung", "publicite", "publicidad", "pubblicita", "publicidade", "reklama", "реклама", "annonse", "annons",
+    "advertentie", "share", "share this", "save", "print", "email", "e-mail", "copy link", "link copied", "tweet",
+    "facebook", "twitter", "whatsapp", "telegram", "linkedin", "teilen", "drucken", "partager", "compartir",
+    "condividi", "udostepnij", "поділитися", "поделиться", "close", "menu", "search", "home", "skip", "more",
+    "read more", "see more", "show more", "load more", "view more", "learn more", "find out more", "continue reading",
+    "keep reading", "now playing", "read more now playing", "details", "деталі", "подробности", "довідка", "related",
+    "related topics", "related articles", "related stories", "related news", "related content", "read also",
+    "see also", "more stories", "more news", "more from", "more articles", "recommended", "most read", "most popular",
+    "trending", "top stories", "latest news", "editors' picks", "mehr zum thema", "a lire aussi", "lire aussi",
+    "lea tambien", "leggi anche", "czytaj tez", "czytaj takze", "zobacz takze", "lees ook", "читайте також",
+    "читайте также", "las mer", "leia tambem", "newsletter", "subscribe", "sign up", "sign in", "log in", "login",
+    "register", "subscribe now", "follow us", "follow", "comments", "comment", "leave a comment", "view comments",
+    "no comments", "listen", "listen to this article", "listen to article", "watch", "video", "gallery", "photos",
+    "loading", "supported by", "advertisement supported by", "skip advertisement", "in this article",
+    "table of contents", "jump to", "back to top", "home page", "copyright", "terms of use", "privacy policy",
+    "contact us", "about us", "faq", "all rights reserved", "report", "tags", "topics", "categories", "filed under",
+    "источник", "джерело", "legal statement",
+];
+
+/// Starts of lines that lead elsewhere; what follows is a headline.
+#[rustfmt::skip]
+const POINTERS: &[&str] = &[
+    "read more:", "read more on", "read more about", "read also:", "read also", "read next:", "also read:",
+    "also read |", "see also:", "more:", "related:", "related article:", "related story:", "related |",
+    "recommended:", "watch:", "watch |", "watch more:", "listen:", "must read", "don't miss:", "go deeper:",
+    "explainer:", "subscribe:", "follow:", "click here", "lesen sie auch", "lesen sie mehr", "mehr dazu:",
+    "mehr zum thema", "lire aussi", "a lire aussi", "a lire :", "lire notre", "lea tambien", "lea mas", "leer mas",
+    "te puede interesar", "leggi anche", "leia tambem", "leia mais", "czytaj tez", "czytaj takze", "czytaj wiecej",
+    "zobacz tez", "zobacz takze", "lees ook", "читаите також", "читаите также", "читати також", "також читаите",
+    "дивіться також", "смотрите также", "las ocksa", "las mer", "tags:", "topics:", "filed under:", "теги:",
+    "edited by", "reporting by", "additional reporting by", "source:", "джерело:", "источник:", "quelle:",
+];
+
+/// Starts of lines that carry a date or time and nothing else.
+#[rustfmt::skip]
+const STAMPS: &[&str] = &[
+    "last update", "last updated", "last modified", "updated", "update", "published", "first published", "posted",
+    "modified", "created", "issued", "date", "veroffentlicht", "aktualisiert", "stand", "publie", "mis a jour",
+    "modifie", "publicado", "actualizado", "pubblicato", "aggiornato", "opublikowano", "aktualizacja", "опубліковано",
+    "оновлено", "опубликовано", "обновлено", "gepubliceerd", "bijgewerkt", "publicerad", "uppdaterad", "atualizado",
+];
+
+/// What stands before the name in a picture credit.
+#[rustfmt::skip]
+const CREDITS: &[&str] = &[
+    "photo", "photos", "photo by", "photo credit", "photograph", "picture", "picture by", "image", "image credit",
+    "image source", "images", "credit", "credits", "foto", "fotos", "bild", "bildquelle", "archivbild", "symbolbild",
+    "credit photo", "photo d'illustration", "фото", "фото з", "світлина", "ілюстративне фото", "иллюстративное фото",
+    "zdjecie", "fot", "imagen", "immagine", "illustration", "file photo", "caption", "getty images", "video by",
+    "graphic",
+];
+
+/// Agencies that sign the pictures they sell, as they stand at the end of a caption.
+#[rustfmt::skip]
+const PICTURE_AGENCIES: &[&str] = &[
+    "AP", "PA", "AFP", "EPA", "EFE", "dpa", "DPA", "Reuters", "REUTERS", "Alamy", "Getty", "Getty Images",
+    "GETTY IMAGES", "Shutterstock", "AP Photo", "PA Images", "PA Wire", "Imago", "IMAGO", "Keystone", "Belga", "ANSA",
+    "ANP", "NurPhoto", "Anadolu", "Unsplash", "Pixabay", "iStock", "Wikimedia Commons", "Wikipedia", "TT", "NTB",
+    "Ritzau", "PAP", "Ukrinform", "УНІАН", "Укрінформ",
+];
+
+const LABEL_WORDS_MAX: usize = 5;
+const LINE_WORDS_MAX: usize = 40;
+const STAMP_WORDS_BEFORE_MAX: usize = 3;
+const STAMP_WORDS_AFTER_MAX: usize = 2;
+
+fn bare(written: &str) -> String {
+    fold(written.trim_matches(|c: char| !c.is_alphanumeric()))
+}
+
+fn word_count(written: &str) -> usize {
+    written.split_whitespace().take(LINE_WORDS_MAX + 1).count()
+}
+
+/// Nothing but a label of the page.
+pub(super) fn is_label(written: &str) -> bool {
+    if word_count(written) > LABEL_WORDS_MAX {
+        return false;
+    }
+    let bare = bare(written);
+    LABELS.contains(&bare.as_str()) || (bare.is_empty() && written.chars().count() <= 5)
+}
+
+/// A line that leads to another article or names who worked on this one.
+pub(super) fn is_pointer(written: &str) -> bool {
+    if word_count(written) > LINE_WORDS_MAX {
+        return false;
+    }
+    let head: String = written.trim_start_matches(|c: char| !c.is_alphanumeric()).chars().take(40).collect();
+    let head = fold(&head);
+    POINTERS.iter().any(|pointer| {
+        head.strip_prefix(pointer)
+            .is_some_and(|rest| pointer.ends_with([':', '|']) || !rest.starts_with(char::is_alphanumeric))
+    })
+}
+
+/// A line with a date behind its label, and hardly a word more.
+pub(super) fn is_stamp(written: &str) -> bool {
+    if word_count(written) > 16 {
+        return false;
+    }
+    let folded = fold(written.trim_start_matches(|c: char| !c.is_alphanumeric()));
+    let labelled = STAMPS
+        .iter()
+        .any(|stamp| folded.strip_prefix(stamp).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)));
+    if !labelled {
+        return false;
+    }
+    let Some(found) = date::find(written) else { return false };
+    let real_words = |part: &str| part.split_whitespace().filter(|w| w.chars().any(char::is_alphanumeric)).count();
+    // The label and a little more may stand before the date, next to nothing after it.
+    real_words(&written[..found.span.start]) <= STAMP_WORDS_BEFORE_MAX
+        && real_words(&written[found.span.end..]) <= STAMP_WORDS_AFTER_MAX
+}
+
+/// A picture's credit, or a caption that ends with one.
+pub(super) fn is_credit(written: &str) -> bool {
+    if word_count(written) > LINE_WORDS_MAX {
+        return false;
+    }
+    let line = written.trim().trim_end_matches([')', ']']);
+    let lead = line.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '©');
+    if let Some((label, name)) = lead.split_once(',')
+        && label.contains(' ')
+        && CREDITS.contains(&bare(label).as_str())
+        && word_count(name) <= 6
+    {
+        return true;
+    }
+    if let Some((label, rest)) = lead.split_once([':', '/', '©', '|']) {
+        let label = bare(label);
+        let short = word_count(rest) <= 12;
+        if short && CREDITS.contains(&label.as_str()) && !rest.trim_end().ends_with(['?', '!', '"', '”']) {
+            return true;
+        }
+        // `The harbour today. (Photo: …`
+        if let Some((_, inner)) = line.rsplit_once(['(', '[', '|'])
+            && let Some((label, name)) = inner.split_once([':', '/', '©'])
+            && CREDITS.contains(&bare(label).as_str())
+            && word_count(name) <= 10
+        {
+            return true;
+        }
+    }
+    PICTURE_AGENCIES.iter().any(|agency| {
+        line.strip_suffix(agency).is_some_and(|caption| {
+            let caption = caption.trim_end();
+            let signed = caption.ends_with(['.', '/', '©', '|', '•', '…', '”']) || caption.is_empty();
+            signed
+                || PICTURE_AGENCIES
+                    .iter()
+                    .any(|first| caption.ends_with(&format!("{first}/")) || caption.ends_with(&format!("{first} via")))
+        })
+    })
+}
+
+/// Reported speech: whatever it says, somebody said it.
+pub(super) fn is_quoted(written: &str) -> bool {
+    written.contains(['“', '”', '"', '«', '»', '„'])
+}
+
+/// Speaks as the publisher to the reader.
+pub(super) fn addresses_the_reader(written: &str) -> bool {
+    written.split(|c: char| !c.is_alphanumeric()).any(|word| {
+        matches!(
+            word.to_ascii_lowercase().as_str(),
+            "you"
+                | "your"
+                | "we"
+                | "our"
+                | "us"
+                | "please"
+                | "vous"
+                | "votre"
+                | "nous"
+                | "sie"
+                | "ihre"
+                | "wir"
+                | "unsere"
+                | "ви"
+                | "вас"
+                | "ваш"
+        ) && word != "US"
+    })
+}
+
+/// Labels that run into the prose at the ends of a text, and credits in brackets.
+pub(super) fn trim<'w>(written: &'w str, first: bool, last: bool) -> std::borrow::Cow<'w, str> {
+    const LEADING: [&str; 7] = [
+        "Advertisement ",
+        "ADVERTISEMENT ",
+        "Supported by ",
+        "Listen to this article ",
+        "In this article ",
+        "Skip advertisement ",
+        "SKIP ADVERTISEMENT ",
+    ];
+    const TRAILING: [&str; 5] = [" Advertisement", " ADVERTISEMENT", " Read more", " Continue reading", " Share this"];
+    let mut rest = written;
+    while first && let Some(shorter) = LEADING.iter().find_map(|label| rest.strip_prefix(label)) {
+        if !shorter.starts_with(|c: char| c.is_uppercase() || matches!(c, '“' | '"' | '‘' | '\'') || c.is_ascii_digit())
+        {
+            break;
+        }
+        rest = shorter;
+    }
+    while last && let Some(shorter) = TRAILING.iter().find_map(|label| rest.strip_suffix(label)) {
+        let shorter = shorter.trim_end();
+        if !shorter.ends_with(['.', '!', '?', '…', '"', '”', ')']) {
+            break;
+        }
+        rest = shorter;
+    }
+    match bracketed_credit(rest) {
+        Some(range) => {
+            let (before, after) = (rest[..range.start].trim_end(), rest[range.end..].trim_start());
+            let glue = if before.is_empty() || after.is_empty() { "" } else { " " };
+            std::borrow::Cow::Owned(format!("{before}{glue}{after}"))
+        }
+        None => std::borrow::Cow::Borrowed(rest),
+    }
+}
+
+/// The first `(credit: …)`, `(Photo by …)`, `[Photo/…]` of a unit.
+fn bracketed_credit(written: &str) -> Option<std::ops::Range<usize>> {
+    const INSIDE_BYTES_MAX: usize = 160;
+    written.match_indices(['(', '[']).find_map(|(start, open)| {
+        let inner = &written[start + 1..];
+        let close = inner.find(if open == "(" { ')' } else { ']' }).filter(|close| *close <= INSIDE_BYTES_MAX)?;
+        let inner = &inner[..close];
+        let label = inner.split([':', '/']).next().filter(|label| label.len() < inner.len());
+        let labelled = label.is_some_and(|label| CREDITS.contains(&bare(label).as_str()));
+        let by = fold(inner.get(..9).unwrap_or_default()) == "photo by ";
+        (labelled || by).then_some(start..start + 1 + close + 1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_folded() {
+        for word in [LABELS, POINTERS, STAMPS, CREDITS].concat() {
+            assert_eq!(fold(word), word);
+        }
+    }
+
+    #[test]
+    fn label_only_when_nothing_else_is_said() {
+        assert!(is_label("Advertisement") && is_label(" — Реклама — ") && is_label("Read more »") && is_label("* * *"));
+        assert!(!is_label("Advertisement tax rises") && !is_label("War"));
+    }
+
+    #[test]
+    fn pointer_leads_elsewhere() {
+        for line in [
+            "Read more: Ferries collide",
+            "READ ALSO: x",
+            "Читайте також: Пороми",
+            "À lire aussi Le port",
+            "Lesen Sie auch: x",
+        ] {
+            assert!(is_pointer(line), "{line}");
+        }
+        for line in [
+            "Readers morelike this",
+            "More than 40 ships waited",
+            "Related companies were searched",
+            "Watchmen stood there",
+        ] {
+            assert!(!is_pointer(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn stamp_is_a_label_and_a_date() {
+        for line in [
+            "LAST UPDATE | 24 Feb",
+            "Published 3 March",
+            "Updated at 10:30 a.m. ET, Feb. 24",
+            "Оновлено: 17 березня 2025, 14:30",
+            "Stand: 25.02.25, 14:30 Uhr",
+        ] {
+            assert!(is_stamp(line), "{line}");
+        }
+        for line in [
+            "Updated rules enter into force on 3 March in all ports",
+            "Published figures show growth",
+            "24 February was cold",
+        ] {
+            assert!(!is_stamp(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn credit_lines_and_captions_that_end_with_one() {
+        for line in [
+            "Photo: Example Agency",
+            "Foto: dpa",
+            "Фото: Example",
+            "Image source, Getty Images",
+            "The quay today. Alamy",
+            "Ships at the quay. AP/Reuters",
+            "The quay in March (Photo: A. Example)",
+            "[Photo/Example]",
+            "Getty Images",
+        ] {
+            assert!(is_credit(line), "{line}");
+        }
+        for line in [
+            "The minister told Reuters",
+            "Photo: why did they do it?",
+            "He works for AP.",
+            "Pictures show: the quay is gone and nobody knows when it will be rebuilt by the town",
+        ] {
+            assert!(!is_credit(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn trim_takes_labels_and_bracketed_credits() {
+        assert_eq!(trim("Advertisement Supported by The port reopened.", true, false), "The port reopened.");
+        assert_eq!(trim("Advertisement spending fell.", true, false), "Advertisement spending fell.");
+        assert_eq!(trim("The port reopened. Advertisement", false, true), "The port reopened.");
+        assert_eq!(trim("The quay. (credit: A. Example/Agency) Ships wait.", false, false), "The quay. Ships wait.");
+        assert_eq!(trim("The quay (built: 1901) stands.", false, false), "The quay (built: 1901) stands.");
+    }
+}

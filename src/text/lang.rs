@@ -1,0 +1,435 @@
+//! The language of a text. A declaration is a prior, not the truth: feeds inherit `en` from their
+//! software. Letters decide between the scripts and among Cyrillic languages; stop words confirm the
+//! common case cheaply; whatlang judges the rest, and a headline alone is never enough for it.
+
+use crate::model::Lang;
+
+/// Characters of the text that are looked at.
+const SAMPLE_CHARS_MAX: usize = 1_200;
+/// Letters below which only letters that a single language uses are believed.
+const LETTERS_MIN: usize = 60;
+/// Letters from which the detector may overrule a declaration, and the confidence it needs.
+const OVERRULE_LETTERS_MIN: usize = 150;
+const OVERRULE_CONFIDENCE_MIN: f64 = 0.9;
+/// Confidence needed without any declaration.
+const CONFIDENCE_MIN: f64 = 0.5;
+/// Share of stop words, in percent, that settles a language; prose has two to three times as many.
+const STOP_WORDS_PERCENT_MIN: usize = 14;
+
+/// Words that make up a fifth of any text in their language and are rare in the others.
+const STOP_WORDS: &[(&str, &[&str])] = &[
+    (
+        "en",
+        &[
+            "the", "of", "and", "to", "that", "with", "for", "is", "was", "has", "said", "by", "on", "it", "from",
+            "have", "are",
+        ],
+    ),
+    (
+        "de",
+        &[
+            "der", "die", "und", "das", "den", "von", "mit", "ist", "nicht", "sich", "auf", "ein", "eine", "dem",
+            "für", "auch", "im",
+        ],
+    ),
+    (
+        "fr",
+        &[
+            "le", "les", "des", "et", "du", "une", "est", "que", "dans", "pour", "qui", "sur", "au", "par", "pas",
+            "aux", "avec",
+        ],
+    ),
+    ("es", &["el", "los", "las", "y", "del", "que", "en", "por", "con", "una", "su", "para", "se", "más", "al", "es"]),
+    (
+        "it",
+        &[
+            "il", "di", "che", "della", "dei", "gli", "per", "è", "nel", "sono", "con", "alla", "ha", "del", "anche",
+            "dal",
+        ],
+    ),
+    ("pt", &["o", "os", "do", "da", "que", "em", "um", "uma", "não", "para", "com", "dos", "ao", "foi", "mais", "são"]),
+    (
+        "nl",
+        &["het", "een", "van", "en", "dat", "niet", "zijn", "op", "voor", "met", "ook", "aan", "naar", "wordt", "bij"],
+    ),
+    ("pl", &["w", "i", "na", "się", "że", "nie", "z", "do", "jest", "przez", "od", "oraz", "po", "dla", "to", "jak"]),
+    ("sv", &["och", "att", "det", "som", "på", "är", "av", "för", "inte", "har", "till", "den", "med", "ett", "om"]),
+];
+
+/// The language of an item from its headline, text and declared tag; `None` when nothing says.
+#[must_use]
+pub fn detect(title: &str, text: &str, declared: Option<&str>) -> Option<Lang> {
+    let sample: String = text.chars().chain([' ']).chain(title.chars()).take(SAMPLE_CHARS_MAX).collect();
+    let letters = Letters::count(&sample);
+    let declared = declared.and_then(declared_lang).filter(|lang| letters.total() == 0 || letters.fits(*lang));
+    if let Some(lang) = letters.language(declared) {
+        return Some(lang);
+    }
+    if letters.total() < LETTERS_MIN {
+        return declared;
+    }
+    if letters.is_latin()
+        && let Some(lang) = by_stop_words(&sample)
+    {
+        return Some(lang);
+    }
+    let Some(found) = whatlang::detect(&sample) else { return declared };
+    let lang = known(found.lang().code());
+    match declared {
+        None => lang.filter(|_| found.is_reliable() || found.confidence() >= CONFIDENCE_MIN),
+        Some(declared) => {
+            let overruled = letters.total() >= OVERRULE_LETTERS_MIN
+                && found.is_reliable()
+                && found.confidence() >= OVERRULE_CONFIDENCE_MIN;
+            if overruled { lang.or(Some(declared)) } else { Some(declared) }
+        }
+    }
+}
+
+/// A declared tag, common mistakes put right.
+fn declared_lang(tag: &str) -> Option<Lang> {
+    let lang = Lang::from_tag(tag)?;
+    let right = match lang.as_str() {
+        "ua" => "uk",
+        "jp" => "ja",
+        "cn" => "zh",
+        "gr" => "el",
+        "cz" => "cs",
+        "dk" => "da",
+        "nb" | "nn" | "nob" | "nno" => "no",
+        "iw" => "he",
+        "in" => "id",
+        _ => return known(lang.as_str()).or(Some(lang)),
+    };
+    Lang::from_tag(right)
+}
+
+/// ISO 639-3 codes, as detectors and some feeds give them, to ISO 639-1.
+fn known(code: &str) -> Option<Lang> {
+    const PAIRS: &[(&str, &str)] = &[
+        ("eng", "en"),
+        ("rus", "ru"),
+        ("cmn", "zh"),
+        ("zho", "zh"),
+        ("spa", "es"),
+        ("por", "pt"),
+        ("ita", "it"),
+        ("ben", "bn"),
+        ("fra", "fr"),
+        ("fre", "fr"),
+        ("deu", "de"),
+        ("ger", "de"),
+        ("ukr", "uk"),
+        ("kat", "ka"),
+        ("ara", "ar"),
+        ("hin", "hi"),
+        ("jpn", "ja"),
+        ("heb", "he"),
+        ("yid", "yi"),
+        ("pol", "pl"),
+        ("amh", "am"),
+        ("jav", "jv"),
+        ("kor", "ko"),
+        ("nob", "no"),
+        ("nor", "no"),
+        ("dan", "da"),
+        ("swe", "sv"),
+        ("fin", "fi"),
+        ("tur", "tr"),
+        ("nld", "nl"),
+        ("dut", "nl"),
+        ("hun", "hu"),
+        ("ces", "cs"),
+        ("cze", "cs"),
+        ("ell", "el"),
+        ("gre", "el"),
+        ("bul", "bg"),
+        ("bel", "be"),
+        ("mar", "mr"),
+        ("kan", "kn"),
+        ("ron", "ro"),
+        ("rum", "ro"),
+        ("slv", "sl"),
+        ("hrv", "hr"),
+        ("srp", "sr"),
+        ("mkd", "mk"),
+        ("lit", "lt"),
+        ("lav", "lv"),
+        ("est", "et"),
+        ("tam", "ta"),
+        ("vie", "vi"),
+        ("urd", "ur"),
+        ("tha", "th"),
+        ("guj", "gu"),
+        ("uzb", "uz"),
+        ("pan", "pa"),
+        ("aze", "az"),
+        ("ind", "id"),
+        ("tel", "te"),
+        ("pes", "fa"),
+        ("fas", "fa"),
+        ("mal", "ml"),
+        ("ori", "or"),
+        ("mya", "my"),
+        ("nep", "ne"),
+        ("sin", "si"),
+        ("khm", "km"),
+        ("tuk", "tk"),
+        ("aka", "ak"),
+        ("zul", "zu"),
+        ("sna", "sn"),
+        ("afr", "af"),
+        ("lat", "la"),
+        ("slk", "sk"),
+        ("cat", "ca"),
+        ("tgl", "tl"),
+        ("hye", "hy"),
+        ("epo", "eo"),
+        ("cym", "cy"),
+        ("kaz", "kk"),
+    ];
+    let two = PAIRS.iter().find(|(three, _)| *three == code).map(|(_, two)| *two);
+    Lang::from_tag(two.unwrap_or(code))
+}
+
+/// The language whose stop words fill the sample, if one stands out.
+fn by_stop_words(sample: &str) -> Option<Lang> {
+    let mut hits = [0usize; STOP_WORDS.len()];
+    let mut words = 0usize;
+    for word in sample.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
+        words += 1;
+        let lower = word.to_lowercase();
+        for (hit, (_, list)) in hits.iter_mut().zip(STOP_WORDS) {
+            *hit += usize::from(list.contains(&lower.as_str()));
+        }
+    }
+    let (best, most) = hits.iter().enumerate().max_by_key(|(_, hits)| **hits)?;
+    let second = hits.iter().enumerate().filter(|(at, _)| *at != best).map(|(_, hits)| *hits).max().unwrap_or(0);
+    let settled = words >= 12 && most * 100 >= words * STOP_WORDS_PERCENT_MIN && *most >= second * 2;
+    settled.then(|| Lang::from_tag(STOP_WORDS[best].0)).flatten()
+}
+
+/// Letters of a sample by script, and those that tell Cyrillic languages apart.
+#[derive(Debug, Default)]
+struct Letters {
+    latin: usize,
+    cyrillic: usize,
+    greek: usize,
+    arabic: usize,
+    hebrew: usize,
+    han: usize,
+    kana: usize,
+    hangul: usize,
+    georgian: usize,
+    armenian: usize,
+    thai: usize,
+    other: usize,
+    ukrainian: usize,
+    russian: usize,
+    hard_sign: usize,
+    belarusian: usize,
+    serbian: usize,
+    kazakh: usize,
+    persian: usize,
+}
+
+impl Letters {
+    fn count(sample: &str) -> Self {
+        let mut letters = Self::default();
+        for c in sample.chars().filter(|c| c.is_alphabetic()) {
+            let script = match c {
+                'A'..='Z' | 'a'..='z' | '\u{aa}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => &mut letters.latin,
+                '\u{400}'..='\u{52f}' => &mut letters.cyrillic,
+                '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => &mut letters.greek,
+                '\u{600}'..='\u{77f}' => &mut letters.arabic,
+                '\u{590}'..='\u{5ff}' => &mut letters.hebrew,
+                '\u{3040}'..='\u{30ff}' => &mut letters.kana,
+                '\u{3400}'..='\u{9fff}' => &mut letters.han,
+                '\u{1100}'..='\u{11ff}' | '\u{ac00}'..='\u{d7a3}' => &mut letters.hangul,
+                '\u{10a0}'..='\u{10ff}' => &mut letters.georgian,
+                '\u{530}'..='\u{58f}' => &mut letters.armenian,
+                '\u{e00}'..='\u{e7f}' => &mut letters.thai,
+                _ => &mut letters.other,
+            };
+            *script += 1;
+            match c {
+                'і' | 'ї' | 'є' | 'ґ' | 'І' | 'Ї' | 'Є' | 'Ґ' => letters.ukrainian += 1,
+                'ы' | 'э' | 'ё' | 'Ы' | 'Э' | 'Ё' => letters.russian += 1,
+                'ъ' | 'Ъ' => letters.hard_sign += 1,
+                'ў' | 'Ў' => letters.belarusian += 1,
+                'ј' | 'љ' | 'њ' | 'ћ' | 'ђ' | 'џ' | 'ѓ' | 'ќ' => letters.serbian += 1,
+                'ә' | 'ғ' | 'қ' | 'ң' | 'ө' | 'ұ' | 'ү' | 'һ' => letters.kazakh += 1,
+                'پ' | 'چ' | 'ژ' | 'گ' => letters.persian += 1,
+                _ => {}
+            }
+        }
+        letters
+    }
+
+    fn total(&self) -> usize {
+        self.latin
+            + self.cyrillic
+            + self.greek
+            + self.arabic
+            + self.hebrew
+            + self.han
+            + self.kana
+            + self.hangul
+            + self.georgian
+            + self.armenian
+            + self.thai
+            + self.other
+    }
+
+    fn is_latin(&self) -> bool {
+        self.latin * 2 > self.total()
+    }
+
+    fn is_cyrillic(&self) -> bool {
+        self.cyrillic * 2 > self.total()
+    }
+
+    /// Whether a declared language is written in the script at hand.
+    fn fits(&self, lang: Lang) -> bool {
+        let half = self.total() / 2;
+        match lang.as_str() {
+            "uk" | "ru" | "be" | "bg" | "mk" | "kk" | "ky" | "tg" | "mn" => self.cyrillic > half,
+            "sr" | "uz" | "az" | "bs" | "tk" => self.cyrillic + self.latin > half,
+            "el" => self.greek > half,
+            "ar" | "fa" | "ur" | "ps" | "ckb" => self.arabic > half,
+            "he" | "yi" => self.hebrew > half,
+            "zh" | "ja" => self.han + self.kana > half,
+            "ko" => self.hangul + self.han > half,
+            "ka" => self.georgian > half,
+            "hy" => self.armenian > half,
+            "th" => self.thai > half,
+            "hi" | "mr" | "ne" | "bn" | "ta" | "te" | "kn" | "ml" | "gu" | "pa" | "si" | "my" | "km" | "am" | "or"
+            | "lo" => self.other > half,
+            _ => self.latin > half,
+        }
+    }
+
+    /// The language the letters alone give away.
+    fn language(&self, declared: Option<Lang>) -> Option<Lang> {
+        let half = self.total() / 2;
+        let only = [
+            (self.greek, "el"),
+            (self.hebrew, "he"),
+            (self.hangul, "ko"),
+            (self.georgian, "ka"),
+            (self.armenian, "hy"),
+            (self.thai, "th"),
+        ];
+        if let Some((_, code)) = only.iter().find(|(count, _)| *count > half) {
+            return declared.or_else(|| Lang::from_tag(code));
+        }
+        if (self.han + self.kana) > half {
+            return Lang::from_tag(if self.kana * 10 > self.han { "ja" } else { "zh" });
+        }
+        self.is_cyrillic().then(|| self.cyrillic_language(declared)).flatten()
+    }
+
+    fn cyrillic_language(&self, declared: Option<Lang>) -> Option<Lang> {
+        let code = if self.kazakh * 50 > self.cyrillic {
+            return declared.filter(|lang| !matches!(lang.as_str(), "ru" | "uk")).or_else(|| Lang::from_tag("kk"));
+        } else if self.belarusian > 0 && self.ukrainian > 0 && self.belarusian * 200 > self.cyrillic {
+            "be"
+        } else if self.serbian * 50 > self.cyrillic {
+            return declared.filter(|lang| matches!(lang.as_str(), "sr" | "mk")).or_else(|| Lang::from_tag("sr"));
+        } else if self.ukrainian > self.russian {
+            "uk"
+        } else if self.russian > self.ukrainian {
+            "ru"
+        } else if self.hard_sign * 100 > self.cyrillic {
+            "bg"
+        } else {
+            return declared;
+        };
+        Lang::from_tag(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lang(text: &str, declared: Option<&str>) -> Option<String> {
+        detect("", text, declared).map(|lang| lang.to_string())
+    }
+
+    #[test]
+    fn detect_languages_of_plain_paragraphs() {
+        for (text, expected) in [
+            (
+                "The harbour reopened on Monday after three days of storm, and the ferries left at nine with four hundred people.",
+                "en",
+            ),
+            (
+                "Der Hafen ist am Montag nach drei Tagen Sturm wieder geöffnet worden, und die Fähren legten um neun Uhr mit vielen Menschen ab.",
+                "de",
+            ),
+            (
+                "Le port a rouvert lundi après trois jours de tempête, et les ferries sont partis à neuf heures avec des centaines de personnes.",
+                "fr",
+            ),
+            (
+                "El puerto reabrió el lunes después de tres días de tormenta, y los barcos salieron a las nueve con cientos de personas.",
+                "es",
+            ),
+            (
+                "Il porto ha riaperto lunedì dopo tre giorni di tempesta, e i traghetti sono partiti alle nove con centinaia di persone a bordo della nave.",
+                "it",
+            ),
+            (
+                "Port został otwarty w poniedziałek po trzech dniach sztormu, a promy odpłynęły o dziewiątej i nie było na nich wolnych miejsc.",
+                "pl",
+            ),
+            ("Порт відкрили в понеділок після трьох днів шторму, і пороми вийшли о дев'ятій годині.", "uk"),
+            (
+                "Порт открыли в понедельник после трёх дней шторма, и паромы вышли в девять часов утра с пассажирами.",
+                "ru",
+            ),
+            ("Порт адкрылі ў панядзелак пасля трох дзён шторму, і паромы выйшлі ў дзевяць гадзін.", "be"),
+            (
+                "Пристанището беше отворено в понеделник след тридневна буря, а фериботите тръгнаха в девет часа сутринта към островъ.",
+                "bg",
+            ),
+            ("Το λιμάνι άνοιξε τη Δευτέρα", "el"),
+            ("港は三日間の嵐の後、月曜日に再開しました。", "ja"),
+            ("港口在三天风暴后于星期一重新开放。", "zh"),
+            ("항구는 사흘간의 폭풍 뒤 월요일에 다시 열렸다.", "ko"),
+            (
+                "Hamnen öppnade igen på måndagen efter tre dagars storm, och färjorna gick klockan nio med flera hundra personer som inte hade sovit.",
+                "sv",
+            ),
+        ] {
+            assert_eq!(lang(text, None).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn detect_declaration_is_a_prior_not_the_truth() {
+        let ukrainian = "Порт відкрили в понеділок після трьох днів шторму, і пороми вийшли о дев'ятій годині.";
+        assert_eq!(lang(ukrainian, Some("en")).as_deref(), Some("uk"));
+        assert_eq!(lang("Порт закрыт", Some("uk")).as_deref(), Some("ru"));
+        assert_eq!(lang("Порт закрито", Some("ua")).as_deref(), Some("uk"));
+        let german = "Der Hafen ist am Montag nach drei Tagen Sturm wieder geöffnet worden, und die Fähren legten um neun Uhr mit vielen Menschen ab.";
+        assert_eq!(lang(german, Some("en-US")).as_deref(), Some("de"));
+    }
+
+    #[test]
+    fn detect_headline_alone_takes_the_declaration() {
+        assert_eq!(lang("Ferry deal near", Some("en-GB")).as_deref(), Some("en"));
+        assert_eq!(lang("Ferry deal near", None), None);
+        assert_eq!(lang("", Some("nb-NO")).as_deref(), Some("no"));
+        assert_eq!(lang("12 345 %", None), None);
+        assert_eq!(lang("", Some("nonsense")), None);
+    }
+
+    #[test]
+    fn detect_detector_codes_are_two_letters() {
+        for lang in whatlang::Lang::all() {
+            assert_eq!(known(lang.code()).map(|l| l.as_str().len()), Some(2), "{}", lang.code());
+        }
+    }
+}
