@@ -79,7 +79,12 @@ fn read(document: Document, config: &crate::config::Config, now: Timestamp) -> P
     let mut items = Vec::with_capacity(document.items.len());
     for raw in &document.items {
         match normalize(raw, &origin, &config.normalize) {
-            Ok(item) => items.push(view(item)),
+            Ok(normalized) => {
+                if normalized.cut_bytes > 0 {
+                    warnings.push(format!("item {}: {} bytes of text cut", raw.key.as_str(), normalized.cut_bytes));
+                }
+                items.push(view(normalized.item));
+            }
             Err(rejection) => warnings.push(format!("item {}: {}", raw.key.as_str(), rejection.detail)),
         }
     }

@@ -8,7 +8,13 @@ pub(super) const MAIN: &str = include_str!("../../config/wirewatch.toml");
 pub(super) const MAIN_NAME: &str = "wirewatch.toml";
 
 /// The files it includes, by their path below the config folder.
-pub(super) const INCLUDED: &[(&str, &str)] = &[("feeds.toml", include_str!("../../config/feeds.toml"))];
+pub(super) const INCLUDED: &[(&str, &str)] = &[
+    ("feeds.toml", include_str!("../../config/feeds.toml")),
+    ("topics/names.toml", include_str!("../../config/topics/names.toml")),
+    ("topics/sanctions.toml", include_str!("../../config/topics/sanctions.toml")),
+    ("topics/security-guarantees.toml", include_str!("../../config/topics/security-guarantees.toml")),
+    ("topics/troop-deployment.toml", include_str!("../../config/topics/troop-deployment.toml")),
+];
 
 /// Paths below the config folder that match a pattern, in the order of their names.
 pub(super) fn matching(pattern: &str) -> Vec<&'static (&'static str, &'static str)> {

@@ -121,6 +121,7 @@ impl Ingest {
             }
         }
         let receipt = count(&decisions, &rejected);
+        rejected.extend(decisions.iter().filter(|d| d.prepared.cut_bytes > 0).map(cut));
         let mut cursor = cursor;
         if let Cursor::Feed(state) = &mut cursor
             && receipt.new > 0
@@ -166,6 +167,16 @@ struct Decided {
     cursor: Cursor,
     receipt: Receipt,
     reply: Option<tokio::sync::oneshot::Sender<Receipt>>,
+}
+
+/// An item that was taken, but not whole.
+fn cut(decision: &Decision) -> Rejection {
+    let Prepared { item, cut_bytes, .. } = &decision.prepared;
+    Rejection {
+        reason: RejectReason::TextCut,
+        detail: format!("{cut_bytes} bytes of item {} ({})", item.id, item.title),
+        count: 1,
+    }
 }
 
 /// The first batch and whatever else is ready, up to a size.

@@ -284,11 +284,13 @@ pub enum RejectReason {
     ParserPanic,
     /// The same key twice in one document, with nothing to tell the two apart.
     DuplicateKey,
+    /// The item was taken, but its text went beyond the cap and was cut there.
+    TextCut,
 }
 
 impl RejectReason {
     /// Every reason, for tables that start at zero.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Empty,
         Self::TooLarge,
         Self::TooManyItems,
@@ -304,6 +306,7 @@ impl RejectReason {
         Self::TimedOut,
         Self::ParserPanic,
         Self::DuplicateKey,
+        Self::TextCut,
     ];
 
     /// The stored and printed name.
@@ -325,6 +328,7 @@ impl RejectReason {
             Self::TimedOut => "timed-out",
             Self::ParserPanic => "parser-panic",
             Self::DuplicateKey => "duplicate-key",
+            Self::TextCut => "text-cut",
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::text::tokens::Tokens;
 use super::Rules;
 use super::classify::Document;
 use super::dedupe::Features;
-use super::normalize::normalize;
+use super::normalize::{Normalized, normalize};
 
 /// An item with everything that can be known of it on its own.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct Prepared {
     pub features: Features,
     /// The topics it hits.
     pub matches: Vec<Match>,
+    /// Bytes of text beyond the cap, which nothing saw.
+    pub cut_bytes: usize,
 }
 
 /// Reads one raw item.
@@ -25,10 +27,10 @@ pub struct Prepared {
 /// # Errors
 /// A [`Rejection`] when nothing readable is left of it.
 pub fn prepare(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared, Rejection> {
-    let item = normalize(raw, origin, &rules.normalize)?;
+    let Normalized { item, cut_bytes, .. } = normalize(raw, origin, &rules.normalize)?;
     let title = Tokens::of(&item.title);
     let text = Tokens::of(&item.text);
     let features = Features::of(&item, &title, &text);
     let matches = rules.topics.classify(&Document::of(&item, &title, &text));
-    Ok(Prepared { item, features, matches })
+    Ok(Prepared { item, features, matches, cut_bytes })
 }
