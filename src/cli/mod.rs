@@ -3,13 +3,17 @@
 
 mod alerts;
 mod check;
+mod deliveries;
 mod error;
+mod feeds;
 mod ingest;
 mod init;
 mod items;
 mod output;
 mod parse;
+mod receive;
 mod run;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,8 +46,12 @@ enum Command {
     Parse(parse::ParseArgs),
     Ingest(ingest::IngestArgs),
     Init(init::InitArgs),
+    Status(status::StatusArgs),
     Items(items::ItemsArgs),
     Alerts(alerts::AlertsArgs),
+    Deliveries(deliveries::DeliveriesArgs),
+    Feeds(feeds::FeedsArgs),
+    Receive(receive::ReceiveArgs),
 }
 
 /// What every command is given.
@@ -71,6 +79,10 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(args),
         Command::Items(args) => items::run(args, &context),
         Command::Alerts(args) => alerts::run(args, &context),
+        Command::Status(args) => status::run(args, &context),
+        Command::Deliveries(args) => deliveries::run(args, &context),
+        Command::Feeds(args) => feeds::run(args, &context),
+        Command::Receive(args) => receive::run(args, &context),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -101,9 +113,14 @@ impl Context {
         })
     }
 
+    /// The store of the config's state directory.
+    fn open_store(&self, access: Access) -> Result<Store, CliError> {
+        Ok(Store::open(&self.load()?.config.daemon.state_dir, access)?)
+    }
+
     /// The store, for reading beside a running daemon.
     fn read_store(&self) -> Result<Store, CliError> {
-        Ok(Store::open(&self.load()?.config.daemon.state_dir, Access::Read)?)
+        self.open_store(Access::Read)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Coverage: as a source published it ([`RawItem`]) and as wirewatch reads it ([`Item`]).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -209,6 +210,9 @@ impl TextSource {
     }
 }
 
+/// Characters of text that stand in for a missing title.
+const HEADLINE_CHARS_MAX: usize = 120;
+
 /// One piece of coverage as wirewatch reads it: plain text, no markup, no control characters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
@@ -248,6 +252,26 @@ pub struct Item {
     pub text_hash: ContentHash,
     /// Stored but not alerted on.
     pub quiet: bool,
+}
+
+impl Item {
+    /// What stands for the item where one line is wanted: its title, else the beginning of its text.
+    #[must_use]
+    pub fn headline(&self) -> Cow<'_, str> {
+        if !self.title.is_empty() {
+            return Cow::Borrowed(&self.title);
+        }
+        let body = if self.text.is_empty() { &self.summary } else { &self.text };
+        let line = body.lines().next().unwrap_or_default();
+        match line.char_indices().nth(HEADLINE_CHARS_MAX) {
+            None => Cow::Borrowed(line),
+            Some((end, _)) => {
+                let cut = &line[..end];
+                let words = cut.rfind(' ').map_or(cut, |space| &cut[..space]);
+                Cow::Owned(format!("{words}…"))
+            }
+        }
+    }
 }
 
 /// Why a document or an item was not taken. A closed set: log field, metric label, `status` row.

@@ -195,7 +195,7 @@ fn sight(prepared: Prepared, copy: Copy, again: bool, memory: &mut Memory, rules
 
 fn open(prepared: Prepared, placement: Placement, memory: &mut Memory, rules: &Rules, now: Timestamp) -> Decision {
     let story = StoryId::opened_by(prepared.item.id);
-    memory.stories.insert(story, StoryState::opened(prepared.item.title.clone(), now));
+    memory.stories.insert(story, StoryState::opened(prepared.item.headline().into_owned(), now));
     add(prepared, story, true, placement, memory, rules, now)
 }
 
@@ -220,7 +220,8 @@ fn add(
     now: Timestamp,
 ) -> Decision {
     let merges = merge(&placement, story, memory);
-    let state = memory.stories.entry(story).or_insert_with(|| StoryState::opened(prepared.item.title.clone(), now));
+    let state =
+        memory.stories.entry(story).or_insert_with(|| StoryState::opened(prepared.item.headline().into_owned(), now));
     state.items += 1;
     state.last_seen = state.last_seen.max(now);
     state.add_source(&prepared.item.source);

@@ -144,7 +144,7 @@ fn write_story(
             "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
              VALUES (?1, ?2, ?3, ?3, 1, 0, 0)",
         )?
-        .execute(params![story.to_i64(), prepared.item.title, now.millis()])?;
+        .execute(params![story.to_i64(), prepared.item.headline(), now.millis()])?;
     } else {
         tx.prepare_cached("UPDATE stories SET items = items + 1, last_seen = max(last_seen, ?2) WHERE id = ?1")?
             .execute(params![story.to_i64(), now.millis()])?;

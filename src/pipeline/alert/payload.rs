@@ -1,6 +1,8 @@
 //! The standard payload: the Standard Webhooks envelope (`type`, `timestamp`, `data`) around an alert.
 //! Rendered once, in the deciding transaction; the bytes are stored and never rendered again.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::model::{
@@ -75,7 +77,7 @@ struct Story<'a> {
 #[derive(Serialize)]
 struct ItemView<'a> {
     id: ItemId,
-    title: &'a str,
+    title: Cow<'a, str>,
     url: Option<&'a str>,
     source: &'a str,
     publisher: Option<&'a str>,
@@ -130,7 +132,7 @@ fn item_view(item: &Item) -> ItemView<'_> {
     let body = if item.text.is_empty() { &item.summary } else { &item.text };
     ItemView {
         id: item.id,
-        title: &item.title,
+        title: item.headline(),
         url: item.url.as_deref(),
         source: item.source.as_str(),
         publisher: item.publisher.as_deref(),

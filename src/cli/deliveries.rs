@@ -1,0 +1,177 @@
+//! `deliveries`: what is owed to endpoints and what came of it; sending again, and calling off.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::output::{self, Output, Table};
+use super::{CliError, Context};
+use crate::model::EndpointId;
+use crate::store::Access;
+use crate::store::outbox::{self, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryState, Replay};
+use crate::text::clean;
+
+/// Lists deliveries, newest first; shows, replays or cancels them.
+#[derive(Debug, Args)]
+pub struct DeliveriesArgs {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Only to this endpoint.
+    #[arg(long)]
+    endpoint: Option<String>,
+    /// Only in this state.
+    #[arg(long)]
+    state: Option<StateArg>,
+    /// Only decided this long ago or since a time: 2h, 7d, 2025-03-17T00:00:00Z.
+    #[arg(long, value_parser = super::since)]
+    since: Option<super::Since>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Shows one delivery with its attempts and the exact body.
+    Show {
+        /// Its id (`dlv_…`).
+        id: DeliveryId,
+    },
+    /// Sends again, with the same id and body: receivers that dedupe lose nothing.
+    Replay {
+        /// One delivery.
+        #[arg(required_unless_present_any = ["failed", "since"], conflicts_with_all = ["failed", "since"])]
+        id: Option<DeliveryId>,
+        /// Everything that is parked.
+        #[arg(long, conflicts_with = "since")]
+        failed: bool,
+        /// Everything decided this long ago or since a time, delivered or not.
+        #[arg(long, value_parser = super::since)]
+        since: Option<super::Since>,
+        /// Only to this endpoint.
+        #[arg(long)]
+        endpoint: Option<String>,
+    },
+    /// Calls a delivery off; it stays listed.
+    Cancel {
+        /// Its id (`dlv_…`).
+        id: DeliveryId,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum StateArg {
+    Pending,
+    Delivered,
+    Parked,
+    Cancelled,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CliError`] when there is no store, no such delivery, or it cannot be read or written.
+pub fn run(args: &DeliveriesArgs, context: &Context) -> Result<(), CliError> {
+    match &args.verb {
+        None => list(args, context),
+        Some(Verb::Show { id }) => show(*id, Output::of(args.json), context),
+        Some(Verb::Replay { id, failed, since, endpoint }) => {
+            let what = match (id, failed, since) {
+                (Some(id), _, _) => Replay::One(*id),
+                (None, _, Some(since)) => Replay::Since(since.at(context.clock.now())),
+                (None, _, None) => Replay::Parked,
+            };
+            replay(&what, endpoint.as_deref(), context)
+        }
+        Some(Verb::Cancel { id }) => cancel(*id, context),
+    }
+}
+
+fn endpoint(name: Option<&str>) -> Result<Option<EndpointId>, CliError> {
+    name.map(EndpointId::new).transpose().map_err(|error| CliError::usage(error.to_string()))
+}
+
+fn list(args: &DeliveriesArgs, context: &Context) -> Result<(), CliError> {
+    let filter = DeliveryFilter {
+        endpoint: endpoint(args.endpoint.as_deref())?,
+        state: args.state.map(|state| match state {
+            StateArg::Pending => DeliveryState::Pending,
+            StateArg::Delivered => DeliveryState::Delivered,
+            StateArg::Parked => DeliveryState::Parked,
+            StateArg::Cancelled => DeliveryState::Cancelled,
+        }),
+        since: args.since.map(|since| since.at(context.clock.now())),
+        before: None,
+        rows_max: args.limit,
+    };
+    let rows = context.read_store()?.read("list deliveries", |c| outbox::list(c, &filter))?;
+    if args.json {
+        return Ok(output::lines(&rows)?);
+    }
+    let now = context.clock.now();
+    let mut table =
+        Table::new(&["ID", "DECIDED (UTC)", "ENDPOINT", "STATE", "TRIES", "STATUS", "DUE", "ALERT", "LAST ERROR"]);
+    for row in rows {
+        let due = if row.state == DeliveryState::Pending { output::ago(row.due_at, now) } else { String::new() };
+        table.row([
+            row.id.to_string(),
+            output::minute(row.created_at),
+            row.endpoint,
+            row.state.to_string(),
+            row.attempts.to_string(),
+            row.last_status.map(|s| s.to_string()).unwrap_or_default(),
+            due,
+            row.alert,
+            row.last_error.unwrap_or_default(),
+        ]);
+    }
+    Ok(table.print("no deliveries")?)
+}
+
+fn show(id: DeliveryId, out: Output, context: &Context) -> Result<(), CliError> {
+    let found = context.read_store()?.read("read a delivery", |c| outbox::show(c, id))?;
+    let detail = found.ok_or_else(|| CliError::data(format!("find {id}: no such delivery")))?;
+    if out == Output::Json {
+        return Ok(output::document(&detail)?);
+    }
+    print(&detail);
+    Ok(())
+}
+
+fn print(detail: &DeliveryDetail) {
+    let row = &detail.row;
+    println!("{} of {} to {}: {}", row.id, row.alert, clean::one_line(&row.endpoint), row.state);
+    for attempt in &detail.attempts {
+        let status = attempt.status.map(|s| s.to_string()).unwrap_or_default();
+        let excerpt = attempt.excerpt.as_deref().map(clean::one_line).unwrap_or_default();
+        println!(
+            "  attempt {} at {}: {} {status} in {} ms  {excerpt}",
+            attempt.attempt, attempt.at, attempt.outcome, attempt.latency_ms
+        );
+    }
+    if row.state == DeliveryState::Pending {
+        println!("  next attempt at {}", row.due_at);
+    }
+    println!("  {}: {}", detail.content_type, clean::one_line(&detail.body));
+}
+
+fn replay(what: &Replay, name: Option<&str>, context: &Context) -> Result<(), CliError> {
+    let (endpoint, now) = (endpoint(name)?, context.clock.now());
+    let store = context.open_store(Access::Share)?;
+    let count = store.write("replay deliveries", |tx| outbox::replay(tx, what, endpoint.as_ref(), now))?;
+    if let (Replay::One(id), 0) = (what, count) {
+        return Err(CliError::data(format!("find {id}: no such delivery")));
+    }
+    println!("{count} due again; a running daemon sends them within a few seconds");
+    Ok(())
+}
+
+fn cancel(id: DeliveryId, context: &Context) -> Result<(), CliError> {
+    let (store, now) = (context.open_store(Access::Share)?, context.clock.now());
+    if store.write("cancel a delivery", |tx| outbox::cancel(tx, id, now))? {
+        println!("{id} is cancelled");
+        return Ok(());
+    }
+    Err(CliError::data(format!("cancel {id}: it is not owed; `wirewatch deliveries show {id}` says how it stands")))
+}

@@ -1,0 +1,194 @@
+//! `status`: how things stand, on one screen: is it running, what is stored, what fails, what is owed,
+//! what was not taken.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{self, Output};
+use super::{CliError, Context};
+use crate::model::{EndpointId, Timestamp};
+use crate::store::{RejectionTotal, Totals, lock_holder, outbox};
+use crate::text::clean;
+
+/// Shows how things stand.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Status {
+    running: bool,
+    pid: Option<String>,
+    config: String,
+    state_dir: String,
+    seed_dir: Option<String>,
+    totals: Totals,
+    feeds: Feeds,
+    endpoints: Vec<Endpoint>,
+    rejected: Vec<RejectionTotal>,
+}
+
+#[derive(Default, Serialize)]
+struct Feeds {
+    configured: usize,
+    ok: usize,
+    failing: Vec<FailingFeed>,
+    gone: Vec<String>,
+    never_polled: usize,
+}
+
+#[derive(Serialize)]
+struct FailingFeed {
+    id: String,
+    class: &'static str,
+    since: Option<Timestamp>,
+    error: String,
+}
+
+#[derive(Serialize)]
+struct Endpoint {
+    id: String,
+    pending: u64,
+    parked: u64,
+    oldest_pending_at: Option<Timestamp>,
+    last_success_at: Option<Timestamp>,
+    disabled: Option<String>,
+    last_error: Option<String>,
+}
+
+/// Rejection rows shown.
+const REJECTED_MAX: usize = 10;
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CliError`] when the config or the store cannot be read.
+pub fn run(args: &StatusArgs, context: &Context) -> Result<(), CliError> {
+    let status = gather(context)?;
+    if Output::of(args.json) == Output::Json {
+        return Ok(output::document(&status)?);
+    }
+    print(&status, context.clock.now());
+    Ok(())
+}
+
+fn gather(context: &Context) -> Result<Status, CliError> {
+    let config = context.load()?.config;
+    let store = context.read_store()?;
+    let pid = lock_holder(&config.daemon.state_dir);
+    let mut feeds = Feeds { configured: config.feeds.iter().filter(|f| f.enabled).count(), ..Feeds::default() };
+    for feed in config.feeds.iter().filter(|f| f.enabled) {
+        match store.feed(feed.id.as_str())? {
+            None => feeds.never_polled += 1,
+            Some(state) if state.gone => feeds.gone.push(feed.id.as_str().to_owned()),
+            Some(state) => match state.failure {
+                None => feeds.ok += 1,
+                Some(class) => feeds.failing.push(FailingFeed {
+                    id: feed.id.as_str().to_owned(),
+                    class: class.as_str(),
+                    since: state.failing_since,
+                    error: state.error.unwrap_or_default(),
+                }),
+            },
+        }
+    }
+    let ids: Vec<EndpointId> = config.endpoints.iter().filter(|e| e.enabled).map(|e| e.id.clone()).collect();
+    let endpoints = store.read("read endpoints", |c| {
+        ids.iter()
+            .map(|id| {
+                let health = outbox::health(c, id)?;
+                Ok(Endpoint {
+                    id: id.as_str().to_owned(),
+                    pending: health.pending,
+                    parked: health.parked,
+                    oldest_pending_at: health.oldest_pending_at,
+                    last_success_at: health.state.last_success_at,
+                    disabled: health.state.disabled.map(|(_, reason)| reason),
+                    last_error: health.state.last_error,
+                })
+            })
+            .collect()
+    })?;
+    Ok(Status {
+        running: pid.is_some(),
+        pid,
+        config: context.place_name(),
+        state_dir: config.daemon.state_dir.display().to_string(),
+        seed_dir: config.seeds.dir.map(|dir| dir.display().to_string()),
+        totals: store.totals()?,
+        feeds,
+        endpoints,
+        rejected: store.rejections(None, REJECTED_MAX)?,
+    })
+}
+
+fn print(status: &Status, now: Timestamp) {
+    let ago = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| output::ago(at, now));
+    match &status.pid {
+        Some(pid) => println!("wirewatch is running (process {pid})"),
+        None => println!("wirewatch is not running"),
+    }
+    println!("  config     {}", status.config);
+    println!("  state      {}", status.state_dir);
+    let t = &status.totals;
+    println!(
+        "  stored     {} items in {} stories, {} copies, {} alerts; last item {}",
+        t.items,
+        t.stories,
+        t.sightings,
+        t.alerts,
+        ago(t.last_item_at)
+    );
+    let dir = status.seed_dir.as_deref().unwrap_or("off");
+    println!("  seeds      {} files taken, {} refused; {}", t.seed_files, t.seed_files_refused, clean::one_line(dir));
+    let f = &status.feeds;
+    println!(
+        "  feeds      {} configured: {} ok, {} failing, {} gone, {} not polled yet",
+        f.configured,
+        f.ok,
+        f.failing.len(),
+        f.gone.len(),
+        f.never_polled
+    );
+    for feed in &f.failing {
+        println!(
+            "    {} {} for {}: {}",
+            feed.id,
+            feed.class,
+            ago(feed.since).trim_end_matches(" ago"),
+            clean::one_line(&feed.error)
+        );
+    }
+    for feed in &f.gone {
+        println!("    {feed} answered 410: stopped until it is enabled again");
+    }
+    for endpoint in &status.endpoints {
+        let oldest =
+            endpoint.oldest_pending_at.map(|at| format!(", oldest {}", output::ago(at, now))).unwrap_or_default();
+        println!(
+            "  endpoint   {}: {} owed{oldest}, {} parked, last success {}",
+            endpoint.id,
+            endpoint.pending,
+            endpoint.parked,
+            ago(endpoint.last_success_at)
+        );
+        if let Some(reason) = &endpoint.disabled {
+            println!("    disabled: {}", clean::one_line(reason));
+        } else if let Some(error) = &endpoint.last_error {
+            println!("    last error: {}", clean::one_line(error));
+        }
+    }
+    for rejected in &status.rejected {
+        println!(
+            "  not taken  {} × {} from {}, last {}: {}",
+            rejected.count,
+            rejected.reason,
+            rejected.source,
+            output::ago(rejected.last_at, now),
+            rejected.detail
+        );
+    }
+}
