@@ -24,8 +24,15 @@ pub(super) fn read(text: &str, limits: &Limits, warnings: &mut Vec<String>) -> R
         let detail = format!("more than {depth_max} containers within one another, at byte {at}");
         return Err(reject(RejectReason::TooDeep, detail));
     }
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-    let feed = match values.next() {
+    let first = |text: &str| serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
+    let (mut value, mut lost) = (first(text), 0);
+    if matches!(value, Some(Err(_)))
+        && let Some(mended) = mend(text)
+    {
+        warnings.push("broken JSON was mended; what is whole was read".to_owned());
+        (value, lost) = (first(&mended.text), u64::from(mended.is_cut));
+    }
+    let feed = match value {
         Some(Ok(Value::Object(feed))) => feed,
         Some(Err(error)) => return Err(reject(RejectReason::Malformed, format!("broken JSON: {error}"))),
         Some(Ok(_)) | None => return Err(reject(RejectReason::NotAFeed, "JSON without an object".to_owned())),
@@ -48,6 +55,7 @@ pub(super) fn read(text: &str, limits: &Limits, warnings: &mut Vec<String>) -> R
         lang: string(&feed, "language"),
         authors: authors(&feed),
         site: string(&feed, "home_page_url").or_else(|| string(&feed, "feed_url")),
+        lost,
         ..Parts::default()
     };
     for item in items {
@@ -118,6 +126,49 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
+/// JSON made whole.
+struct Mended {
+    text: String,
+    is_cut: bool,
+}
+
+/// Replaces control characters in strings, and ends a document that is cut off behind its last whole
+/// item; `None` when there is nothing to mend.
+fn mend(text: &str) -> Option<Mended> {
+    let (mut open, mut in_string, mut escaped) = (Vec::new(), false, false);
+    let mut whole = None;
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let was_escaped = std::mem::take(&mut escaped);
+        match c {
+            _ if was_escaped => {}
+            '\\' if in_string => escaped = true,
+            '"' => in_string = !in_string,
+            _ if in_string => {}
+            '{' => open.push('}'),
+            '[' => open.push(']'),
+            '}' | ']' => {
+                open.pop();
+            }
+            _ => {}
+        }
+        out.push(if in_string && c.is_control() { ' ' } else { c });
+        // The root, a list in it, and behind an object of that list.
+        if c == '}' && !in_string && open == ['}', ']'] {
+            whole = Some(out.len());
+        }
+        if c == '}' && open.is_empty() {
+            break;
+        }
+    }
+    let is_cut = !open.is_empty();
+    if is_cut {
+        out.truncate(whole?);
+        out.push_str("]}");
+    }
+    (out != text).then_some(Mended { text: out, is_cut })
+}
+
 /// Where a text nests deeper than allowed, strings aside.
 fn too_deep(text: &str, depth_max: usize) -> Option<usize> {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
@@ -185,6 +236,14 @@ mod tests {
         ] {
             assert_eq!(parse(text).map_err(|r| r.reason).err(), Some(reason));
         }
+    }
+
+    #[test]
+    fn read_cut_document_keeps_the_whole_items_and_counts_the_lost_one() {
+        let text = "{\"version\":\"https://jsonfeed.org/version/1\",\"items\":[{\"id\":\"1\"},{\"id\":\"2\",\"tags\":[\"a\nb\"]},{\"id\":\"3\",\"ti";
+        let parts = parse(text).expect("a feed");
+        assert_eq!((parts.entries.len(), parts.lost), (2, 1));
+        assert_eq!(parts.entries[1].tags, ["a b"]);
     }
 
     #[test]

@@ -1,1 +1,123 @@
+//! What mending makes of broken documents; each result must be well-formed.
 
+use super::*;
+use crate::source::Limits;
+use crate::source::feed::scan::{Quirk, scan};
+
+fn mended(text: &str, root: Root) -> Repaired {
+    let repaired = repair(text, root);
+    let survey = scan(&repaired.text, root, &Limits { depth_max: 4096, ..Limits::TEST }).expect("within limits");
+    let structural =
+        [Quirk::Mismatched, Quirk::Truncated, Quirk::StrayCharacter, Quirk::Unlexable, Quirk::BadReference];
+    for quirk in structural {
+        assert!(!survey.quirks.contains(&quirk), "{quirk:?} in {}", repaired.text);
+    }
+    repaired
+}
+
+/// The mended body of one RSS channel.
+fn rss(body: &str) -> String {
+    let text = mended(&format!("<rss version='2.0'><channel>{body}</channel></rss>"), Root::Rss).text;
+    let start = text.find("<channel>").expect("a channel") + 9;
+    text[start..text.len() - "</channel></rss>".len()].to_owned()
+}
+
+#[test]
+fn repair_characters_and_references() {
+    for (broken, whole) in [
+        ("AT&T & co", "AT&amp;T &amp; co"),
+        ("caf&eacute;&nbsp;&mdash;", "café\u{a0}—"),
+        ("a&#0;b&#x1F;c&#55357;d", "abcd"),
+        ("&#55357;&#56832;", "😀"),
+        ("&#150; \u{92}", "– ’"),
+        ("&amp;eacute; &lt;", "&amp;eacute; &lt;"),
+        ("&LT;b&GT;", "&lt;b&gt;"),
+        ("1 < 2 <3 <=", "1 &lt; 2 &lt;3 &lt;="),
+        ("bell\u{7} \u{1b}[31m\u{fffe}", "bell [31m"),
+        ("<![CDATA[a & b \u{0}<c]]>", "<![CDATA[a & b <c]]>"),
+    ] {
+        assert_eq!(
+            rss(&format!("<item><title>{broken}</title></item>")),
+            format!("<item><title>{whole}</title></item>")
+        );
+    }
+}
+
+#[test]
+fn repair_inline_markup_becomes_escaped_html() {
+    assert_eq!(
+        rss("<item><description>l <b>b</b><br> &amp; r<p></description><link>x</link></item>"),
+        "<item><description>l &lt;b>b&lt;/b>&lt;br> &amp;amp; r&lt;p></description><link>x</link></item>"
+    );
+    assert_eq!(
+        rss("<item><description>a <i><![CDATA[b <u>c</u>]]></i></description></item>"),
+        "<item><description>a &lt;i>b &lt;u>c&lt;/u>&lt;/i></description></item>"
+    );
+}
+
+#[test]
+fn repair_missing_end_tags_cost_at_most_their_item() {
+    assert_eq!(
+        rss("<item><title>One<link>a</link></item><item><title>Two</title></item>"),
+        "<item><title>One</title><link>a</link></item><item><title>Two</title></item>"
+    );
+    assert_eq!(
+        rss("<item><guid>1</guid><item><guid>2</guid></item>"),
+        "<item><guid>1</guid></item><item><guid>2</guid></item>"
+    );
+    assert_eq!(rss("<item><guid>1</guid></wrong></item>"), "<item><guid>1</guid></item>");
+    assert_eq!(
+        rss("<item><title>a</title><enclosure url='x></item><item><guid>2</guid></item>"),
+        "<item><title>a</title><enclosure></enclosure></item><item><guid>2</guid></item>"
+    );
+}
+
+#[test]
+fn repair_cut_off_document_ends_with_its_last_whole_item() {
+    let whole = "<rss version=\"2.0\"><channel><title>T</title><item><guid>1</guid></item><item><guid>2</guid><description><![CDATA[text <b>";
+    let first_item_end = whole.find("</item>").expect("an item") + 7;
+    for cut in first_item_end..whole.len() {
+        let repaired = mended(&whole[..cut], Root::Rss);
+        assert_eq!(repaired.text.matches("<item>").count(), 1, "cut at {cut}: {}", repaired.text);
+        let in_item = whole[..cut].contains("<item><guid>2") || whole[first_item_end..cut].contains("<item>");
+        assert_eq!(repaired.lost, u64::from(in_item), "cut at {cut}");
+    }
+}
+
+#[test]
+fn repair_root_gets_version_and_namespaces() {
+    let text = mended(
+        "junk <?xml version='1.0'?><!DOCTYPE rss [<!ENTITY a 'b'>]><rss version='2.0.1' xmlns='http://odd.example/' \
+        xmlns:media='http://search.yahoo.com/mrss'><channel/></rss><rss/>",
+        Root::Rss,
+    )
+    .text;
+    assert!(
+        text.starts_with("<rss xmlns:media=\"http://search.yahoo.com/mrss/\" version=\"2.0\" xmlns:atom="),
+        "{text}"
+    );
+    assert!(text.ends_with("><channel/></rss>"), "{text}");
+    assert!(!text.contains("ENTITY") && !text.contains("odd.example"));
+}
+
+#[test]
+fn repair_hostile_documents_stay_linear_and_small() {
+    let many = 200_000;
+    for hostile in [
+        "<item><title>".repeat(many / 8),
+        "<title>".repeat(many),
+        "<a \"".repeat(many),
+        "<![CDATA[".repeat(many),
+        "<!--".repeat(many),
+        "<?x".repeat(many),
+        "<!DOCTYPE [".repeat(many / 4),
+        "&#".repeat(many),
+        "<b>".repeat(many),
+        "</b>".repeat(many),
+        "<description><item>".repeat(many / 8),
+    ] {
+        let text = format!("<rss version='2.0'><channel>{hostile}");
+        let repaired = repair(&text, Root::Rss);
+        assert!(repaired.text.len() < text.len() * 6, "{}", &hostile[..20]);
+    }
+}
