@@ -2,6 +2,7 @@
 //! remembers what it was asked. Raw sockets: no HTTP library would send most of this.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -222,11 +223,11 @@ async fn say(stream: &mut TcpStream, reply: Reply) -> bool {
         Reply::Http { status, headers, body } => {
             let mut out = format!("HTTP/1.1 {status} Reply\r\n");
             for (name, value) in &headers {
-                out.push_str(&format!("{name}: {value}\r\n"));
+                let _ = write!(out, "{name}: {value}\r\n");
             }
             let bodyless = matches!(status, 204 | 304);
             if !bodyless && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
-                out.push_str(&format!("Content-Length: {}\r\n", body.len()));
+                let _ = write!(out, "Content-Length: {}\r\n", body.len());
             }
             out.push_str("\r\n");
             let mut bytes = out.into_bytes();

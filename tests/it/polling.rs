@@ -11,15 +11,16 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use wirewatch::clock::Clock;
 use wirewatch::model::{Cursor, FeedFailure, FeedState, SourceId, Timestamp};
-use wirewatch::net::Cidr;
+use wirewatch::net::{Cidr, Client};
 use wirewatch::source::feed::poll::PollCounters;
-use wirewatch::source::feed::poll::{PollReport, Poller, PollerConfig, PollerLinks, Which};
+use wirewatch::source::feed::poll::{self, PollReport, Poller, PollerConfig, PollerLinks, Which};
 use wirewatch::source::feed::{Backfill, FeedConfig, PollingConfig, Trust};
 use wirewatch::source::parser::Parser;
 use wirewatch::source::{Batch, Limits, Receipt};
 
 use crate::feed_server::{Asked, FeedServer, Reply, rss};
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -79,6 +80,8 @@ fn limits() -> Limits {
 /// A poller's surroundings: server, clock, and a store that is a list.
 struct Bench {
     server: FeedServer,
+    /// Shared by all pollers of a test: reading the system's root certificates takes its time.
+    client: Client,
     clock: Clock,
     polling: PollingConfig,
     limits: Limits,
@@ -108,10 +111,15 @@ impl Polled {
 
 impl Bench {
     async fn new() -> Self {
+        Self::with(polling()).await
+    }
+
+    async fn with(polling: PollingConfig) -> Self {
         Self {
             server: FeedServer::start().await,
+            client: poll::client(&polling).expect("a client"),
+            polling,
             clock: Clock::manual(Timestamp::parse("2025-03-17T08:00:00Z").expect("a time")),
-            polling: polling(),
             limits: limits(),
             states: Vec::new(),
             counters: Arc::default(),
@@ -128,7 +136,7 @@ impl Bench {
             hold: watch::channel(false).1,
             counters: self.counters.clone(),
         };
-        Poller::new(config, links).expect("a client")
+        Poller::with_client(config, links, self.client.clone())
     }
 
     /// Polls once with a poller of its own, as after a restart; `accept` says whether the batch becomes durable.
@@ -232,9 +240,9 @@ async fn poll_before_its_time_does_not_happen_even_after_a_restart() {
     bench.server.feed("/feed", "\"a\"", &rss(TWO));
     let feed = feed("wire", &bench.url("/feed"));
     assert!(bench.poll_due(&feed).await.is_some());
-    bench.clock.advance(INTERVAL - Duration::from_secs(1));
+    bench.clock.advance(INTERVAL.saturating_sub(SECOND));
     assert!(bench.poll_due(&feed).await.is_none());
-    bench.clock.advance(Duration::from_secs(1));
+    bench.clock.advance(SECOND);
     assert!(bench.poll_due(&feed).await.is_some());
     assert_eq!(bench.server.asked("/feed").len(), 2);
 }
@@ -337,16 +345,19 @@ async fn poll_every_bad_answer_has_its_class_and_keeps_the_validators() {
 
 #[tokio::test]
 async fn poll_endless_and_slow_bodies_end_at_the_caps() {
-    let mut bench = Bench::new().await;
-    bench.polling.total_timeout = Duration::from_millis(400);
-    bench.polling.idle_timeout = Duration::from_millis(200);
+    let impatient = PollingConfig {
+        total_timeout: Duration::from_millis(400),
+        idle_timeout: Duration::from_millis(200),
+        ..polling()
+    };
+    let mut bench = Bench::with(impatient).await;
     let endless = |piece: &[u8], pause| Reply::Endless {
         head: b"HTTP/1.1 200 OK\r\nContent-Type: application/rss+xml\r\n\r\n".to_vec(),
         piece: piece.to_vec(),
         pause,
     };
     for (reply, expected) in [
-        (endless(&[b'x'; 64 << 10], Duration::ZERO), FeedFailure::TooLarge),
+        (endless(&[b'x'; 8 << 10], Duration::ZERO), FeedFailure::TooLarge),
         (endless(b"x", Duration::from_millis(20)), FeedFailure::Timeout),
         (Reply::Silent, FeedFailure::Timeout),
     ] {
@@ -358,9 +369,8 @@ async fn poll_endless_and_slow_bodies_end_at_the_caps() {
 
 #[tokio::test]
 async fn poll_slow_feeds_do_not_hold_up_good_ones() {
-    let mut bench = Bench::new().await;
-    bench.polling.total_timeout = Duration::from_millis(300);
-    bench.polling.fetches_max = 4;
+    let hurried = PollingConfig { total_timeout: Duration::from_millis(300), fetches_max: 4, ..polling() };
+    let bench = Bench::with(hurried).await;
     bench.server.feed("/good", "\"a\"", &rss(TWO));
     bench.server.script("/slow", [Reply::Silent]);
     let mut feeds: Vec<_> = (0..8).map(|n| feed(&format!("slow-{n}"), &bench.url("/slow"))).collect();
@@ -539,9 +549,8 @@ async fn poll_without_allow_private_reaches_no_private_address() {
 
 #[tokio::test]
 async fn run_polls_when_the_clock_says_so_one_host_at_its_pace() {
-    let mut bench = Bench::new().await;
-    bench.polling.host_spacing = Duration::from_secs(2);
-    bench.polling.fetches_per_host_max = 1;
+    let slow = PollingConfig { host_spacing: Duration::from_secs(2), fetches_per_host_max: 1, ..polling() };
+    let bench = Bench::with(slow).await;
     bench.server.feed("/feed", "\"a\"", &rss(TWO));
     let feeds = (0..3).map(|n| feed(&format!("wire-{n}"), &bench.url("/feed"))).collect();
     let (sender, mut batches) = mpsc::channel::<Batch>(8);
@@ -552,7 +561,7 @@ async fn run_polls_when_the_clock_says_so_one_host_at_its_pace() {
     let mut times = Vec::new();
     for poll in 0..6 {
         if poll == 3 {
-            bench.clock.advance(INTERVAL - Duration::from_secs(10));
+            bench.clock.advance(INTERVAL.saturating_sub(10 * SECOND));
         }
         let mut batch = loop {
             match tokio::time::timeout(Duration::from_millis(50), batches.recv()).await {
@@ -600,4 +609,19 @@ async fn run_unaccepted_batch_is_polled_again_with_the_old_validators() {
     })
     .await
     .expect("an end");
+}
+
+#[tokio::test]
+async fn look_shows_the_feed_and_remembers_nothing() {
+    let bench = Bench::new().await;
+    bench.server.script("/old", [Reply::redirect(302, "/feed")]);
+    bench.server.feed("/feed", "\"a\"", &rss(TWO));
+    let config =
+        PollerConfig { feeds: Vec::new(), polling: bench.polling.clone(), limits: limits(), states: Vec::new() };
+    let parser = Parser::new(1);
+    let looked = poll::look(feed("wire", &bench.url("/old")), &config, &bench.client, &parser, &bench.clock).await;
+    assert_eq!((looked.hops, looked.url), (1, bench.url("/feed")));
+    assert_eq!(looked.document.expect("a feed").items.len(), 2);
+    let looked = poll::look(feed("wire", &bench.url("/none")), &config, &bench.client, &parser, &bench.clock).await;
+    assert_eq!(looked.document.expect_err("no feed").0, FeedFailure::NotFound);
 }

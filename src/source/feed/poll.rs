@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 pub use super::counters::{PollCounters, PollTotals};
-use super::schedule;
+use super::schedule::{self, Pace};
 use super::visit::{Target, Tools, Visit, visit};
 use super::{FeedConfig, PollingConfig};
 use crate::clock::Clock;
 use crate::model::{Cursor, FeedFailure, FeedState, Origin, SourceId, SourceKind, Timestamp};
-use crate::net::NetError;
+use crate::net::{Client, ClientConfig, NetError};
 use crate::source::parser::Parser;
-use crate::source::{Batch, BatchSender, Limits, Receipt};
+use crate::source::{Batch, BatchSender, Document, Limits, Receipt};
 
 /// Polls that wait for their batch to become durable: many, so that they are committed together.
 const SETTLING_MAX: usize = 256;
@@ -28,8 +28,15 @@ const SETTLING_MAX: usize = 256;
 /// A batch that was not accepted is fetched again after this.
 const UNACCEPTED_WAIT: Duration = Duration::from_secs(30);
 
+/// An unused connection is kept so long: enough for the feeds of one host and for redirects, too short
+/// to pile up sockets of ten thousand hosts.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
 /// The loop turns at least this often, to be seen alive and to see that it is no longer held.
 const TURN_MAX: Duration = Duration::from_secs(10);
+
+/// A clock that goes back by less is left alone.
+const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
 /// A 404 for this long is worth a second word.
 const NOT_FOUND_WARN_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -98,6 +105,8 @@ pub struct Poller {
     settling: JoinSet<Settled>,
     /// `Some`: every feed is polled once and reported here.
     reports: Option<Vec<PollReport>>,
+    /// When the loop last turned, to notice a clock that is set back.
+    turned_at: Timestamp,
     /// `ingest` refused the last batch; said once.
     refused: bool,
     /// `ingest` is gone.
@@ -143,8 +152,15 @@ impl Poller {
     /// # Errors
     /// [`NetError`] when the HTTP client cannot be set up: no root certificates, or a bad `ca_file`.
     pub fn new(config: PollerConfig, links: PollerLinks) -> Result<Self, NetError> {
+        let client = client(&config.polling)?;
+        Ok(Self::with_client(config, links, client))
+    }
+
+    /// The same with a client that lives longer than the poller, so that a reload keeps connections.
+    #[must_use]
+    pub fn with_client(config: PollerConfig, links: PollerLinks, client: Client) -> Self {
         let now = links.clock.now();
-        let tools = Tools::new(config.polling, config.limits, links.parser, links.clock)?;
+        let tools = Tools::new(client, config.polling, config.limits, links.parser, links.clock);
         let mut states: HashMap<_, _> = config.states.into_iter().map(|s| (s.source.clone(), s)).collect();
         let mut hosts_by_name: HashMap<String, usize> = HashMap::new();
         let mut feeds = Vec::with_capacity(config.feeds.len());
@@ -161,7 +177,7 @@ impl Poller {
             feeds.push(Feed { target: Arc::new(target), state: Arc::new(state), host });
         }
         let hosts = std::iter::repeat_with(Host::default).take(hosts_by_name.len()).collect();
-        Ok(Self {
+        Self {
             tools: Arc::new(tools),
             batches: links.batches,
             hold: links.hold,
@@ -172,9 +188,10 @@ impl Poller {
             fetching: JoinSet::new(),
             settling: JoinSet::new(),
             reports: None,
+            turned_at: now,
             refused: false,
             closed: false,
-        })
+        }
     }
 
     /// Polls until cancelled, or until `ingest` is gone. Fetches under way are cut off at the end;
@@ -184,7 +201,8 @@ impl Poller {
         let due = self.feeds.iter().filter(|feed| feed.state.next_poll_at <= now).count();
         let spread = schedule::start_spread(self.tools.polling.start_spread, due);
         for (index, feed) in self.feeds.iter().enumerate().filter(|(_, feed)| !feed.state.gone) {
-            self.heap.push(Reverse((schedule::start_at(&feed.state, now, spread), Wake::Feed(index))));
+            let pace = Pace::of(&feed.target.config, &self.tools.polling);
+            self.heap.push(Reverse((schedule::start_at(&feed.state, now, spread, pace), Wake::Feed(index))));
         }
         info!(feeds = self.feeds.len(), due, spread_s = spread.as_secs(), "polling started");
         self.turn(&cancel).await;
@@ -212,6 +230,7 @@ impl Poller {
         while !self.closed && !cancel.is_cancelled() {
             let now = self.tools.clock.now();
             self.counters.turned(now);
+            self.keep_pace(now);
             self.start_due(now);
             let idle = self.fetching.is_empty() && self.settling.is_empty();
             if self.reports.is_some() && idle && (self.heap.is_empty() || *self.hold.borrow()) {
@@ -227,6 +246,20 @@ impl Poller {
         }
         if self.closed && !cancel.is_cancelled() {
             error!("polling stopped: nobody takes its items");
+        }
+    }
+
+    /// A clock that is set back (hours, years) must not stretch anybody's wait: all times move with it.
+    fn keep_pace(&mut self, now: Timestamp) {
+        let back = self.turned_at.since(now);
+        self.turned_at = now;
+        if back < CLOCK_SLACK {
+            return;
+        }
+        warn!(seconds = back.as_secs(), "clock set back, polling goes on at its pace");
+        self.heap = self.heap.drain().map(|Reverse((at, wake))| Reverse((at.minus(back), wake))).collect();
+        for host in &mut self.hosts {
+            host.started_at = host.started_at.map(|at| at.minus(back));
         }
     }
 
@@ -294,9 +327,9 @@ impl Poller {
         self.hosts[host].running -= 1;
         self.serve(host, self.tools.clock.now());
         self.counters.polled(&visit);
-        let Visit { received, document, rejected, next, room, wire_bytes, .. } = visit;
+        let Visit { received, document, rejected, next, room, wire_bytes, hops, failed, .. } = visit;
         let source = next.source.clone();
-        debug!(%source, wire_bytes, failure = next.failure.map(FeedFailure::as_str), "feed polled");
+        debug!(%source, wire_bytes, hops, failure = failed.map(FeedFailure::as_str), "feed polled");
         let items = document.as_ref().map(|document| document.items.len() as u64);
         let (items_found, mut refused) = document.map_or_else(Default::default, |d| (d.items, d.rejected));
         refused.extend(rejected);
@@ -356,6 +389,45 @@ impl Poller {
             self.heap.push(Reverse((again_at, Wake::Feed(index))));
         }
     }
+}
+
+/// The client that polling needs.
+///
+/// # Errors
+/// [`NetError`] when it cannot be set up: no root certificates, or a bad `ca_file`.
+pub fn client(polling: &PollingConfig) -> Result<Client, NetError> {
+    Client::new(ClientConfig {
+        user_agent: polling.user_agent.clone(),
+        connect_timeout: polling.connect_timeout,
+        idle_timeout: polling.idle_timeout,
+        header_bytes_max: polling.header_bytes_max,
+        keep_alive: KEEP_ALIVE,
+        idle_connections_per_host_max: polling.fetches_per_host_max,
+        ca_file: polling.ca_file.clone(),
+    })
+}
+
+/// What one look at a feed shows.
+#[derive(Debug)]
+pub struct Looked {
+    /// The address that answered, without userinfo and query.
+    pub url: String,
+    /// Redirects followed.
+    pub hops: usize,
+    /// Body bytes on the wire.
+    pub wire_bytes: usize,
+    /// The feed as it was read, or why there is none.
+    pub document: Result<Document, (FeedFailure, String)>,
+}
+
+/// Fetches and reads a feed without remembering anything: for `feeds check`.
+pub async fn look(feed: FeedConfig, config: &PollerConfig, client: &Client, parser: &Parser, clock: &Clock) -> Looked {
+    let tools = Tools::new(client.clone(), config.polling.clone(), config.limits, parser.clone(), clock.clone());
+    let target = Arc::new(Target::new(feed));
+    let fresh = FeedState::new(target.config.id.clone(), target.stored_url(), clock.now());
+    let Visit { url, hops, wire_bytes, document, next, .. } = visit(&tools, &target, &fresh).await;
+    let failure = || (next.failure.unwrap_or(FeedFailure::ClientError), next.error.clone().unwrap_or_default());
+    Looked { url, hops, wire_bytes, document: document.ok_or_else(failure) }
 }
 
 /// A poll that panicked is a bug: it goes on up, and the process ends in order.

@@ -150,9 +150,13 @@ pub fn wants_full_fetch(state: &FeedState, now: Timestamp) -> bool {
 }
 
 /// When a feed is polled first after a start: never before its stored time, and what is overdue is
-/// spread evenly, at a place that depends on its name alone so that restarts do not move it.
+/// spread evenly, at a place that depends on its name alone so that restarts do not move it. A stored
+/// time further off than any wait comes from a clock that was wrong; it counts as one interval.
 #[must_use]
-pub fn start_at(state: &FeedState, now: Timestamp, spread: Duration) -> Timestamp {
+pub fn start_at(state: &FeedState, now: Timestamp, spread: Duration, pace: Pace) -> Timestamp {
+    if state.next_poll_at > now.plus(pace.ceiling) {
+        return now.plus(pace.interval);
+    }
     if state.next_poll_at > now {
         return state.next_poll_at;
     }
@@ -201,7 +205,9 @@ pub fn next_state(state: &FeedState, answer: &Answer, pace: Pace) -> FeedState {
         }
         Outcome::Failed(failure) => fail(&mut next, failure, answer, pace),
     };
-    let asked = [next.ttl, answer.freshness.fresh_for, answer.freshness.retry_after];
+    // How long an error page may be cached says nothing about the feed.
+    let fresh_for = answer.freshness.fresh_for.filter(|_| !matches!(answer.outcome, Outcome::Failed(_)));
+    let asked = [next.ttl, fresh_for, answer.freshness.retry_after];
     let wait = asked.into_iter().flatten().fold(wait, Duration::max).min(pace.ceiling);
     let latest = answer.at.plus(pace.ceiling);
     next.next_poll_at = outside_skips(answer.at.plus(wait), next.skip_hours, next.skip_days).min(latest);

@@ -248,14 +248,27 @@ fn permanent_redirect_once_or_to_changing_places_is_not_adopted() {
 #[test]
 fn start_is_never_before_the_stored_time_and_the_same_after_each_restart() {
     let state = healthy();
-    assert_eq!(start_at(&state, start(), HOUR), state.next_poll_at);
+    assert_eq!(start_at(&state, start(), HOUR, PACE), state.next_poll_at);
     let later = state.next_poll_at.plus(DAY);
-    let at = start_at(&state, later, HOUR);
+    let at = start_at(&state, later, HOUR, PACE);
     assert!(at >= later && at < later.plus(HOUR));
-    assert_eq!(at, start_at(&state, later, HOUR));
+    assert_eq!(at, start_at(&state, later, HOUR, PACE));
     assert_eq!(start_spread(MINUTE, 1), START_SPREAD_PER_FEED);
     assert_eq!(start_spread(MINUTE, 10_000), MINUTE);
     assert_eq!(start_spread(Duration::ZERO, 10_000), Duration::ZERO);
+}
+
+#[test]
+fn start_stored_time_of_a_wrong_clock_is_not_waited_for() {
+    let state = FeedState { next_poll_at: start().plus(365 * DAY), ..healthy() };
+    assert_eq!(start_at(&state, start(), HOUR, PACE), start().plus(PACE.interval));
+}
+
+#[test]
+fn cache_lifetime_of_an_error_page_is_not_waited_for() {
+    let freshness = Freshness { fresh_for: Some(DAY), retry_after: None };
+    let poll = answer(start(), failed(FeedFailure::ServerError));
+    assert_eq!(wait(&next_state(&healthy(), &Answer { freshness, ..poll }, PACE)), PACE.interval);
 }
 
 #[test]
@@ -264,7 +277,7 @@ fn start_spreads_due_feeds_evenly() {
     for n in 0..1000 {
         let source = SourceId::new(&format!("feed-{n}")).expect("name");
         let state = FeedState::new(source, String::new(), start());
-        let after = start_at(&state, start(), 1000 * MINUTE).since(start());
+        let after = start_at(&state, start(), 1000 * MINUTE, PACE).since(start());
         tenths[(after.as_secs() / 6000) as usize] += 1;
     }
     assert!(tenths.iter().all(|&n| (60..150).contains(&n)), "{tenths:?}");

@@ -3,7 +3,6 @@
 //! comes out is data; `poll` sends it on and adopts the state once it is durable.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
@@ -15,7 +14,7 @@ use super::schedule::{self, Answer, Outcome, Pace, PollFailure, Validators, Via}
 use super::{Backfill, FeedConfig, FeedContext, PollingConfig};
 use crate::clock::Clock;
 use crate::model::{ContentHash, FeedFailure, FeedState, RawItem, RejectReason, Rejection, Timestamp};
-use crate::net::{self, Cidr, Client, ClientConfig, NetError, body};
+use crate::net::{self, Cidr, Client, body};
 use crate::source::parser::Parser;
 use crate::source::{Document, Limits};
 
@@ -28,10 +27,6 @@ const BUDGET_UNIT_BYTES: usize = 1 << 10;
 /// Compressed text grows about so much; only the reservation rests on it, not a limit.
 const GROWTH_TYPICAL: usize = 12;
 
-/// An unused connection is kept so long: enough for the feeds of one host and for redirects, too short
-/// to pile up sockets of ten thousand hosts.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
-
 /// What all polls share.
 pub(crate) struct Tools {
     pub client: Client,
@@ -43,18 +38,9 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    pub fn new(polling: PollingConfig, limits: Limits, parser: Parser, clock: Clock) -> Result<Self, NetError> {
-        let client = Client::new(ClientConfig {
-            user_agent: polling.user_agent.clone(),
-            connect_timeout: polling.connect_timeout,
-            idle_timeout: polling.idle_timeout,
-            header_bytes_max: polling.header_bytes_max,
-            keep_alive: KEEP_ALIVE,
-            idle_connections_per_host_max: polling.fetches_per_host_max,
-            ca_file: polling.ca_file.clone(),
-        })?;
+    pub fn new(client: Client, polling: PollingConfig, limits: Limits, parser: Parser, clock: Clock) -> Self {
         let budget = Arc::new(Semaphore::new(IN_HAND_BYTES_MAX / BUDGET_UNIT_BYTES));
-        Ok(Self { client, parser, clock, polling, limits, budget })
+        Self { client, parser, clock, polling, limits, budget }
     }
 }
 
@@ -313,6 +299,8 @@ fn prepare(items: &mut [RawItem], config: &FeedConfig, baselined: bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::model::{DateCertainty, Dated, ItemKey, SourceId};
     use crate::source::feed::Trust;
