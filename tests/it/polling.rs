@@ -12,7 +12,7 @@ use url::Url;
 use wirewatch::clock::Clock;
 use wirewatch::model::{Cursor, FeedFailure, FeedState, SourceId, Timestamp};
 use wirewatch::net::{Cidr, Client};
-use wirewatch::source::feed::poll::PollCounters;
+use wirewatch::source::feed::counters::PollCounters;
 use wirewatch::source::feed::poll::{self, PollReport, Poller, PollerConfig, PollerLinks, Which};
 use wirewatch::source::feed::{Backfill, FeedConfig, PollingConfig, Trust};
 use wirewatch::source::parser::Parser;

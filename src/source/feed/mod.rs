@@ -1,7 +1,7 @@
 //! Feeds: `schedule` says when, `fetch` brings bytes, `scan` refuses what would hurt a parser,
 //! `parse` makes raw items with keys of our own, `poll` is the one task that drives them.
 
-mod counters;
+pub mod counters;
 mod entry;
 pub mod fetch;
 mod finish;

@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-pub use super::counters::{PollCounters, PollTotals};
+use super::counters::PollCounters;
 use super::schedule::{self, Pace};
 use super::visit::{Target, Tools, Visit, visit};
 use super::{FeedConfig, PollingConfig};
