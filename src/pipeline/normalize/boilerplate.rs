@@ -15,8 +15,11 @@ const PASSES_MAX: usize = 4;
 const GAP_WORDS_MAX: usize = 6;
 /// So many in a row.
 const GAPS_MAX: usize = 3;
-/// A sentence with cues longer than this is prose about the subject.
-const SENTENCE_WORDS_MAX: usize = 60;
+/// In the middle of a text, a longer sentence with a cue may be furniture and prose run together.
+const SENTENCE_WORDS_MAX: usize = 32;
+/// A headline is looked for in the first paragraphs, if it is long enough to be no chance.
+const TITLE_BYTES_MIN: usize = 15;
+const TITLE_PARAGRAPHS: usize = 8;
 /// Points at which weak cues are furniture together.
 const WEAK_SUM_MIN: u8 = 5;
 /// Beside furniture, a unit this short goes for a weak cue.
@@ -36,31 +39,30 @@ pub(super) fn strip<'t>(text: &'t str, title: &str) -> Cow<'t, str> {
 }
 
 fn pass(text: &str, title: &str) -> Option<String> {
+    let inline = shapes::without_inline(text);
+    let text = inline.as_ref();
     let units = units(text);
-    let title = fold(title);
-    let keep = judge(text, &units, &title);
+    let keep = judge(text, &units, &fold(title));
+    let (first, last) = (keep.iter().position(|kept| *kept), keep.iter().rposition(|kept| *kept));
     let mut out = String::with_capacity(text.len());
-    let mut changed = false;
+    let mut changed = matches!(inline, Cow::Owned(_));
+    let mut paragraph = None;
     for (at, unit) in units.iter().enumerate() {
         if !keep[at] {
             changed = true;
             continue;
         }
         let written = &text[unit.span.clone()];
-        let trimmed = shapes::trim(written, at == 0 || !keep[..at].contains(&true), !keep[at + 1..].contains(&true));
+        let trimmed = shapes::trim(written, first == Some(at), last == Some(at));
         changed |= trimmed.len() != written.len();
         let trimmed = trimmed.trim();
         if trimmed.is_empty() {
             continue;
         }
         if !out.is_empty() {
-            let starts_paragraph =
-                units[..at].last().is_none_or(|before| text[before.span.end..unit.span.start].contains('\n'))
-                    || units[..at].iter().zip(&keep).rev().take_while(|(_, kept)| !**kept).any(|(dropped, _)| {
-                        text[dropped.span.end..].starts_with('\n') || text[..dropped.span.start].ends_with('\n')
-                    });
-            out.push(if starts_paragraph { '\n' } else { ' ' });
+            out.push(if paragraph == Some(unit.paragraph) { ' ' } else { '\n' });
         }
+        paragraph = Some(unit.paragraph);
         out.push_str(trimmed);
     }
     changed.then_some(out)
@@ -70,36 +72,38 @@ fn judge(text: &str, units: &[Unit], title: &str) -> Vec<bool> {
     let mut keep: Vec<bool> = units.iter().map(|unit| !goes_anywhere(&text[unit.span.clone()], unit)).collect();
     let total: usize = units.iter().map(|u| u.words).sum();
     let bound = (total * ENDS_PERCENT / 100).max(80);
-    for at in head(text, units, bound) {
+    for at in head(text, units, bound).chain(tail(text, units, bound)) {
         keep[at] = false;
     }
-    for at in tail(text, units, bound) {
-        keep[at] = false;
-    }
-    // The headline once more, above or among the first paragraphs.
-    if title.len() >= 15 {
-        for (at, unit) in units.iter().enumerate().take(8).filter(|(_, u)| u.paragraph) {
-            if fold(text[unit.span.clone()].trim()) == title {
-                keep[at] = false;
-            }
-        }
+    let mut start = 0;
+    for paragraph in units.chunk_by(|a, b| a.paragraph == b.paragraph) {
+        judge_paragraph(text, paragraph, title, &mut keep[start..start + paragraph.len()]);
+        start += paragraph.len();
     }
     keep
+}
+
+/// What only a whole paragraph shows: link lines, credits, the headline once more near the start, and
+/// the short remains of a paragraph that is mostly gone.
+fn judge_paragraph(text: &str, units: &[Unit], title: &str, keep: &mut [bool]) {
+    let (Some(first), Some(last)) = (units.first(), units.last()) else { return };
+    let written = text[first.span.start..last.span.end].trim();
+    let words: usize = units.iter().map(|u| u.words).sum();
+    let dropped: usize = units.iter().zip(&*keep).filter(|(_, kept)| !**kept).map(|(u, _)| u.words).sum();
+    let remains = dropped * 2 > words && units.iter().zip(&*keep).all(|(u, kept)| !*kept || u.words <= GAP_WORDS_MAX);
+    let repeats_title = title.len() >= TITLE_BYTES_MIN && first.paragraph < TITLE_PARAGRAPHS && fold(written) == title;
+    let whole =
+        units.len() > 1 && (shapes::is_pointer(written) || shapes::is_credit(written) || shapes::is_stamp(written));
+    if remains || repeats_title || whole {
+        keep.fill(false);
+    }
 }
 
 /// Furniture wherever it stands: labels, link lines, credits, update lines; sentences that speak of
 /// nothing but the page. Quoted speech never does.
 fn goes_anywhere(written: &str, unit: &Unit) -> bool {
-    if unit.paragraph
-        && (shapes::is_label(written)
-            || shapes::is_pointer(written)
-            || shapes::is_stamp(written)
-            || shapes::is_credit(written))
-    {
-        return true;
-    }
-    let needed = if unit.paragraph && unit.words > 30 { STRONG * 2 } else { STRONG };
-    unit.score >= needed && speaks_of_the_page(unit) && unit.words <= SENTENCE_WORDS_MAX && !shapes::is_quoted(written)
+    (unit.alone && has_the_shape(written))
+        || (speaks_of_the_page(unit) && unit.words <= SENTENCE_WORDS_MAX && !shapes::is_quoted(written))
 }
 
 /// Furniture from the start: each unit has a cue, or speaks to the reader between two that have.
@@ -161,11 +165,11 @@ fn goes_beside(written: &str, unit: &Unit) -> bool {
 }
 
 fn is_furniture(written: &str, unit: &Unit) -> bool {
-    (speaks_of_the_page(unit) && !shapes::is_quoted(written))
-        || shapes::is_label(written)
-        || shapes::is_pointer(written)
-        || shapes::is_stamp(written)
-        || shapes::is_credit(written)
+    (speaks_of_the_page(unit) && (!shapes::is_quoted(written) || unit.score >= STRONG * 2)) || has_the_shape(written)
+}
+
+fn has_the_shape(written: &str) -> bool {
+    shapes::is_label(written) || shapes::is_pointer(written) || shapes::is_stamp(written) || shapes::is_credit(written)
 }
 
 #[cfg(test)]

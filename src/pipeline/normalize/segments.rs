@@ -1,16 +1,13 @@
-//! A text as units that are kept or dropped whole: short paragraphs as they are, long ones by
-//! sentence. Units are byte ranges of the text, so that nothing is copied until something is dropped.
+//! A text as units that are kept or dropped whole: its sentences, each with its paragraph. Units are byte ranges of the text, so that nothing is copied until something is dropped.
 
 use std::ops::Range;
 
 use super::cues;
 
-/// Paragraphs up to this many words are one unit.
-const UNIT_WORDS_MAX: usize = 45;
 /// Units looked at; a text of more is cut off by its byte cap long before.
 const UNITS_MAX: usize = 20_000;
 
-/// One unit.
+/// One sentence, or what stands for one: a headline, a label, a caption.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unit {
     pub span: Range<usize>,
@@ -19,30 +16,27 @@ pub(super) struct Unit {
     pub score: u8,
     /// The strongest of them.
     pub strongest: u8,
-    /// It is a whole paragraph.
-    pub paragraph: bool,
+    /// The paragraph it stands in, counted from 0.
+    pub paragraph: usize,
+    /// It is all of its paragraph.
+    pub alone: bool,
 }
 
 /// The units of a text in order.
 pub(super) fn units(text: &str) -> Vec<Unit> {
     let mut units = Vec::new();
     let mut at = 0;
-    for paragraph in text.split('\n') {
-        let (start, end) = (at, at + paragraph.len());
-        at = end + 1;
-        if paragraph.trim().is_empty() || units.len() >= UNITS_MAX {
-            continue;
+    for (number, paragraph) in text.split('\n').enumerate() {
+        let start = at;
+        at += paragraph.len() + 1;
+        if units.len() >= UNITS_MAX {
+            // What is not looked at is kept as it is.
+            units.push(unit(start..text.len(), text, number, true));
+            break;
         }
-        let words = paragraph.split_whitespace().count();
-        if words <= UNIT_WORDS_MAX {
-            units.push(Unit { span: start..end, words, score: 0, strongest: 0, paragraph: true });
-            continue;
-        }
-        for sentence in sentences(paragraph) {
-            let words = paragraph[sentence.clone()].split_whitespace().count();
-            let span = start + sentence.start..start + sentence.end;
-            units.push(Unit { span, words, score: 0, strongest: 0, paragraph: false });
-        }
+        let sentences = sentences(paragraph);
+        let alone = sentences.len() == 1;
+        units.extend(sentences.into_iter().map(|s| unit(start + s.start..start + s.end, text, number, alone)));
     }
     let mut cues = cues::find(text).into_iter().peekable();
     for unit in &mut units {
@@ -52,6 +46,11 @@ pub(super) fn units(text: &str) -> Vec<Unit> {
         }
     }
     units
+}
+
+fn unit(span: Range<usize>, text: &str, paragraph: usize, alone: bool) -> Unit {
+    let words = text[span.clone()].split_whitespace().count();
+    Unit { span, words, score: 0, strongest: 0, paragraph, alone }
 }
 
 /// The sentences of a paragraph, blanks between them left out. Errs on the side of too few.
@@ -75,7 +74,7 @@ fn sentences(paragraph: &str) -> Vec<Range<usize>> {
             start = paragraph.len() - next.len();
         }
     }
-    if start < paragraph.len() {
+    if !paragraph[start..].trim().is_empty() {
         sentences.push(start..paragraph.len());
     }
     sentences
@@ -129,7 +128,7 @@ mod tests {
         let long = "The port reopened after the storm. ".repeat(12);
         let text = format!("Short line\n{long}All rights reserved.\nEnd");
         let units = units(&text);
-        assert!(units[0].paragraph && !units[1].paragraph);
+        assert!(units[0].alone && !units[1].alone && units[1].paragraph == 1);
         let cued: Vec<_> = units.iter().filter(|u| u.score > 0).map(|u| &text[u.span.clone()]).collect();
         assert_eq!(cued, ["All rights reserved."]);
     }

@@ -1,6 +1,8 @@
 //! Furniture by its look: one-word labels, "Read more: …" lines, update stamps, picture credits. The
 //! tests are on single units; where they stand is judged by `boilerplate`.
 
+use std::borrow::Cow;
+
 use crate::text::date;
 use crate::text::tokens::fold;
 
@@ -195,7 +197,7 @@ pub(super) fn addresses_the_reader(written: &str) -> bool {
 }
 
 /// Labels that run into the prose at the ends of a text, and credits in brackets.
-pub(super) fn trim<'w>(written: &'w str, first: bool, last: bool) -> std::borrow::Cow<'w, str> {
+pub(super) fn trim<'w>(written: &'w str, first: bool, last: bool) -> Cow<'w, str> {
     const LEADING: [&str; 7] = [
         "Advertisement ",
         "ADVERTISEMENT ",
@@ -225,10 +227,62 @@ pub(super) fn trim<'w>(written: &'w str, first: bool, last: bool) -> std::borrow
         Some(range) => {
             let (before, after) = (rest[..range.start].trim_end(), rest[range.end..].trim_start());
             let glue = if before.is_empty() || after.is_empty() { "" } else { " " };
-            std::borrow::Cow::Owned(format!("{before}{glue}{after}"))
+            Cow::Owned(format!("{before}{glue}{after}"))
         }
-        None => std::borrow::Cow::Borrowed(rest),
+        None => Cow::Borrowed(rest),
     }
+}
+
+/// The text without what pages put between two words of prose: notices of players and log-ins, and
+/// "CLICK HERE …" in capitals.
+pub(super) fn without_inline(text: &str) -> Cow<'_, str> {
+    const SPANS: [(&str, &str); 2] = [
+        ("To view this video please enable JavaScript", "supports HTML5 video"),
+        ("Please refresh the page", "browser to be logged in"),
+    ];
+    const CLICK: &str = "CLICK HERE ";
+    const INLINE_BYTES_MAX: usize = 180;
+    let mut out = String::new();
+    let mut rest = text;
+    loop {
+        let starts = SPANS.iter().map(|(start, _)| *start).chain([CLICK]);
+        let Some(start) = starts.filter_map(|start| rest.find(start)).min() else { break };
+        let inline = &rest[start..];
+        let span = SPANS.iter().find(|(start, _)| inline.starts_with(start));
+        let len = span.map_or_else(
+            || shouted(inline),
+            |(start, end)| {
+                inline.find(end).filter(|at| *at <= INLINE_BYTES_MAX).map_or(start.len(), |at| at + end.len())
+            },
+        );
+        out.push_str(&rest[..start]);
+        rest = inline[len..].trim_start_matches(' ');
+        if out.is_empty() || out.ends_with(['\n', ' ']) {
+            rest = rest.trim_start_matches('.').trim_start_matches(' ');
+        }
+    }
+    if rest.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// Bytes of the words in capitals at the start; the last may be the first of the prose ("A") and stays.
+fn shouted(text: &str) -> usize {
+    let mut end = 0;
+    for word in text.split_inclusive(' ') {
+        let bare = word.trim();
+        if bare.contains(char::is_lowercase)
+            || bare.contains('\n')
+            || !bare.contains(char::is_alphabetic)
+            || (bare.len() == 1 && bare != "&")
+        {
+            break;
+        }
+        end += word.len();
+    }
+    end
 }
 
 /// The first `(credit: …)`, `(Photo by …)`, `[Photo/…]` of a unit.
@@ -326,6 +380,14 @@ mod tests {
         ] {
             assert!(!is_credit(line), "{line}");
         }
+    }
+
+    #[test]
+    fn without_inline_leaves_the_prose_on_both_sides() {
+        assert_eq!(without_inline("One. CLICK HERE TO GET THE EXAMPLE APP A ferry left."), "One. A ferry left.");
+        let player = "To view this video please enable JavaScript, and consider a browser that supports HTML5 video";
+        assert_eq!(without_inline(&format!("One. {player} Two.")), "One. Two.");
+        assert!(matches!(without_inline("Click here and there."), Cow::Borrowed(_)));
     }
 
     #[test]

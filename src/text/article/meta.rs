@@ -1,0 +1,298 @@
+//! What the head of a page says about its article: meta tags (Open Graph, Dublin Core, plain names),
+//! JSON-LD, `<title>`, the canonical link, the language. One pass of the tokenizer, no tree.
+
+use std::cell::RefCell;
+
+use html5ever::TokenizerResult;
+use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::states::{Rcdata, ScriptData};
+use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
+use serde_json::Value;
+
+use crate::text::html;
+
+/// A page's head and first lines; what stands after this is not read for meta data.
+const HEAD_BYTES_MAX: usize = 1 << 20;
+/// One JSON-LD block.
+const JSON_BYTES_MAX: usize = 256 << 10;
+/// Objects within lists within `@graph`.
+const JSON_DEPTH_MAX: usize = 6;
+
+/// What was said, cleaned; nothing is checked.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Meta {
+    pub title: Option<String>,
+    pub author: Option<String>,
+    pub published: Option<String>,
+    pub lang: Option<String>,
+    pub site: Option<String>,
+    pub canonical: Option<String>,
+}
+
+/// Reads the head of a page.
+pub(super) fn read(page: &str) -> Meta {
+    let mut end = HEAD_BYTES_MAX.min(page.len());
+    while !page.is_char_boundary(end) {
+        end -= 1;
+    }
+    let tokenizer = Tokenizer::new(Sink(RefCell::new(State::default())), TokenizerOpts::default());
+    let queue = BufferQueue::default();
+    queue.push_back(StrTendril::from_slice(&page[..end]));
+    while !matches!(tokenizer.feed(&queue), TokenizerResult::Done) {}
+    tokenizer.end();
+    tokenizer.sink.0.into_inner().finish()
+}
+
+struct Sink(RefCell<State>);
+
+#[derive(Default)]
+struct State {
+    meta: Meta,
+    /// Fields by their rank: a better source replaces a worse one.
+    ranks: [u8; 6],
+    inside: Option<Inside>,
+    collected: String,
+    html_title: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    Title,
+    Json,
+}
+
+#[derive(Clone, Copy)]
+enum Field {
+    Title,
+    Author,
+    Published,
+    Lang,
+    Site,
+    Canonical,
+}
+
+impl State {
+    /// Keeps the value if nothing better was said; equal ranks keep the first.
+    fn offer(&mut self, field: Field, rank: u8, value: &str) {
+        let value = html::plain_inline(value);
+        let at = field as usize;
+        if value.is_empty() || value.len() > 2000 || self.ranks[at] >= rank {
+            return;
+        }
+        self.ranks[at] = rank;
+        let slot = match field {
+            Field::Title => &mut self.meta.title,
+            Field::Author => &mut self.meta.author,
+            Field::Published => &mut self.meta.published,
+            Field::Lang => &mut self.meta.lang,
+            Field::Site => &mut self.meta.site,
+            Field::Canonical => &mut self.meta.canonical,
+        };
+        *slot = Some(value);
+    }
+
+    fn meta_tag(&mut self, tag: &Tag) {
+        let Some(content) = attribute(tag, "content") else { return };
+        for key in ["property", "name", "itemprop", "http-equiv"].iter().filter_map(|name| attribute(tag, name)) {
+            match key.to_ascii_lowercase().as_str() {
+                "og:title" => self.offer(Field::Title, 4, content),
+                "twitter:title" | "dc.title" => self.offer(Field::Title, 3, content),
+                "author" | "dc.creator" | "parsely-author" | "sailthru.author" => self.offer(Field::Author, 3, content),
+                // Open Graph's author is as often a link to a profile.
+                "article:author" if !content.starts_with("http") => self.offer(Field::Author, 2, content),
+                "article:published_time" | "og:published_time" | "datepublished" => {
+                    self.offer(Field::Published, 4, content)
+                }
+                "dc.date" | "dc.date.issued" | "dcterms.created" | "parsely-pub-date" | "pubdate" | "publishdate"
+                | "publish-date" | "publish_date" | "date" | "sailthru.date" | "article.published" => {
+                    self.offer(Field::Published, 3, content);
+                }
+                "og:site_name" | "application-name" => self.offer(Field::Site, 3, content),
+                "og:url" => self.offer(Field::Canonical, 2, content),
+                "content-language" | "og:locale" => self.offer(Field::Lang, 1, content),
+                _ => {}
+            }
+        }
+    }
+
+    fn json(&mut self, text: &str) {
+        if text.len() > JSON_BYTES_MAX {
+            return;
+        }
+        if let Ok(value) = serde_json::from_str::<Value>(text) {
+            self.json_value(&value, 0);
+        }
+    }
+
+    fn json_value(&mut self, value: &Value, depth: usize) {
+        if depth > JSON_DEPTH_MAX {
+            return;
+        }
+        match value {
+            Value::Array(values) => values.iter().take(100).for_each(|v| self.json_value(v, depth + 1)),
+            Value::Object(object) => {
+                if let Some(graph) = object.get("@graph") {
+                    self.json_value(graph, depth + 1);
+                }
+                if is_article(object.get("@type")) {
+                    self.json_article(object);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn json_article(&mut self, object: &serde_json::Map<String, Value>) {
+        let text = |key: &str| object.get(key).and_then(Value::as_str);
+        if let Some(headline) = text("headline") {
+            self.offer(Field::Title, 5, headline);
+        }
+        if let Some(date) = text("datePublished").or_else(|| text("dateCreated")) {
+            self.offer(Field::Published, 5, date);
+        }
+        if let Some(lang) = text("inLanguage") {
+            self.offer(Field::Lang, 2, lang);
+        }
+        if let Some(authors) = object.get("author") {
+            self.offer(Field::Author, 4, &names(authors).join(", "));
+        }
+        if let Some(publisher) = object.get("publisher") {
+            self.offer(Field::Site, 2, &names(publisher).join(", "));
+        }
+    }
+
+    fn finish(mut self) -> Meta {
+        let title = std::mem::take(&mut self.html_title);
+        self.offer(Field::Title, 1, &title);
+        self.meta
+    }
+}
+
+/// Names of a person, an organisation, or a list of them.
+fn names(value: &Value) -> Vec<String> {
+    let one = |value: &Value| match value {
+        Value::String(name) => Some(name.clone()),
+        Value::Object(object) => object.get("name").and_then(Value::as_str).map(str::to_owned),
+        _ => None,
+    };
+    match value {
+        Value::Array(values) => values.iter().take(10).filter_map(one).collect(),
+        value => one(value).into_iter().collect(),
+    }
+}
+
+fn is_article(kind: Option<&Value>) -> bool {
+    let names_article = |kind: &Value| {
+        kind.as_str().is_some_and(|k| {
+            k.ends_with("Article") || k.ends_with("Posting") || k == "Report" || k == "LiveBlogPosting"
+        })
+    };
+    match kind {
+        Some(Value::Array(kinds)) => kinds.iter().any(names_article),
+        Some(kind) => names_article(kind),
+        None => false,
+    }
+}
+
+fn attribute<'t>(tag: &'t Tag, name: &str) -> Option<&'t str> {
+    tag.attrs.iter().find(|a| &*a.name.local == name).map(|a| a.value.trim()).filter(|value| !value.is_empty())
+}
+
+impl TokenSink for Sink {
+    type Handle = ();
+
+    fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
+        let mut state = self.0.borrow_mut();
+        match token {
+            Token::TagToken(tag) if tag.kind == TagKind::StartTag => return start(&tag, &mut state),
+            Token::TagToken(tag) => end(&tag, &mut state),
+            Token::CharacterTokens(text) if state.inside.is_some() && state.collected.len() <= JSON_BYTES_MAX => {
+                state.collected.push_str(&text);
+            }
+            _ => {}
+        }
+        TokenSinkResult::Continue
+    }
+}
+
+fn start(tag: &Tag, state: &mut State) -> TokenSinkResult<()> {
+    match &*tag.name {
+        "html" => {
+            if let Some(lang) = attribute(tag, "lang").or_else(|| attribute(tag, "xml:lang")) {
+                state.offer(Field::Lang, 3, lang);
+            }
+        }
+        "meta" => state.meta_tag(tag),
+        "link" if attribute(tag, "rel").is_some_and(|rel| rel.eq_ignore_ascii_case("canonical")) => {
+            if let Some(link) = attribute(tag, "href") {
+                state.offer(Field::Canonical, 3, link);
+            }
+        }
+        "time" if attribute(tag, "pubdate").is_some() || attribute(tag, "itemprop") == Some("datePublished") => {
+            if let Some(date) = attribute(tag, "datetime") {
+                state.offer(Field::Published, 2, date);
+            }
+        }
+        "time" => {
+            if let Some(date) = attribute(tag, "datetime") {
+                state.offer(Field::Published, 1, date);
+            }
+        }
+        "title" if state.html_title.is_empty() => {
+            (state.inside, state.collected) = (Some(Inside::Title), String::new());
+            return TokenSinkResult::RawData(Rcdata);
+        }
+        "script" => {
+            let is_json = attribute(tag, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("application/ld+json"));
+            (state.inside, state.collected) = (is_json.then_some(Inside::Json), String::new());
+            return TokenSinkResult::RawData(ScriptData);
+        }
+        _ => {}
+    }
+    TokenSinkResult::Continue
+}
+
+fn end(tag: &Tag, state: &mut State) {
+    match (state.inside, &*tag.name) {
+        (Some(Inside::Title), "title") => state.html_title = std::mem::take(&mut state.collected),
+        (Some(Inside::Json), "script") => {
+            let text = std::mem::take(&mut state.collected);
+            state.json(&text);
+        }
+        _ => return,
+    }
+    state.inside = None;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_json_ld_before_meta_before_title() {
+        let page = r#"<html><head><title>Worst &amp; last</title><meta property="og:title" content="Better">
+            <script type="application/ld+json">{"@graph":[{"@type":"WebSite","name":"x"},
+            {"@type":["NewsArticle"],"headline":"Best","datePublished":"2025-03-17T08:02:11Z","inLanguage":"uk",
+            "author":[{"@type":"Person","name":"A. Example"},{"name":"B. Example"}],"publisher":{"name":"Tidewatch"}}]}</script>"#;
+        let meta = read(page);
+        assert_eq!(meta.title.as_deref(), Some("Best"));
+        assert_eq!(meta.author.as_deref(), Some("A. Example, B. Example"));
+        assert_eq!(meta.published.as_deref(), Some("2025-03-17T08:02:11Z"));
+        assert_eq!(meta.site.as_deref(), Some("Tidewatch"));
+        assert_eq!(meta.lang.as_deref(), Some("uk"));
+        assert_eq!(read("<title>Worst &amp; last</title>").title.as_deref(), Some("Worst & last"));
+    }
+
+    #[test]
+    fn read_broken_or_foreign_data_says_nothing() {
+        for page in [
+            "<script type='application/ld+json'>{broken</script>",
+            "<script type='application/ld+json'>[[[[[[[[[[{\"@type\":\"NewsArticle\",\"headline\":\"x\"}]]]]]]]]]]</script>",
+            "<meta name=author><meta content=x><link rel=canonical>",
+            "<script type='application/ld+json'>{\"@type\":\"Recipe\",\"headline\":\"x\"}</script>",
+            "",
+        ] {
+            assert_eq!(read(page), Meta::default(), "{page}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A web page to its article: the text by readability (dom_smoothie), the rest from meta tags and
+//! JSON-LD. Builds a tree, so it must run on a big stack with a time budget; pages nested deeper than
+//! browsers allow never reach the tree and are read flat. Nothing is fetched.
+
+mod meta;
+
+use dom_smoothie::{Config, Readability};
+
+use crate::model::Dated;
+use crate::text::{date, html};
+use meta::Meta;
+
+/// Elements within one another; browsers flatten beyond this, and html5ever is quadratic in it.
+const DEPTH_MAX: usize = 512;
+/// Elements of a page that readability looks at.
+const ELEMENTS_MAX: usize = 50_000;
+/// Shorter results are taken for a miss: the page is then read flat.
+const TEXT_BYTES_MIN: usize = 140;
+
+/// An article found in a page. Texts are clean; addresses and languages are as the page says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Article {
+    /// Headline without markup; may still carry the site's name.
+    pub title: String,
+    /// Paragraphs separated by `\n`.
+    pub text: String,
+    /// Byline.
+    pub author: Option<String>,
+    /// When the page says it was published.
+    pub published: Option<Dated>,
+    /// Language tag of the page.
+    pub lang: Option<String>,
+    /// The site's name.
+    pub site: Option<String>,
+    /// Canonical address as the page gives it, absolute when `url` was given or it is.
+    pub url: Option<String>,
+}
+
+/// Finds the article of a page; `None` when there is no text at all. `url` is where the page came
+/// from, for relative addresses.
+#[must_use]
+pub fn extract(page: &str, url: Option<&str>) -> Option<Article> {
+    let meta = meta::read(page);
+    let readable = if is_deeper_than(page, DEPTH_MAX) { None } else { readable(page) };
+    let (text, found_title) = readable.unwrap_or_default();
+    let text = if text.len() < TEXT_BYTES_MIN { longer(html::to_text(page), text) } else { text };
+    if text.is_empty() {
+        return None;
+    }
+    let Meta { title, author, published, lang, site, canonical } = meta;
+    let url = canonical.map(|link| absolute(&link, url)).or_else(|| url.map(str::to_owned));
+    Some(Article {
+        title: title.or(found_title).unwrap_or_default(),
+        text,
+        author,
+        published: published.as_deref().and_then(date::parse),
+        lang,
+        site,
+        url,
+    })
+}
+
+fn readable(page: &str) -> Option<(String, Option<String>)> {
+    let config = Config { max_elements_to_parse: ELEMENTS_MAX, disable_json_ld: true, ..Config::default() };
+    let article = Readability::new(page, None, Some(config)).ok()?.parse().ok()?;
+    let title = Some(html::plain_inline(&article.title)).filter(|title| !title.is_empty());
+    Some((html::to_text(&article.content), title))
+}
+
+fn longer(a: String, b: String) -> String {
+    if a.len() >= b.len() { a } else { b }
+}
+
+fn absolute(link: &str, base: Option<&str>) -> String {
+    base.and_then(|base| url::Url::parse(base).ok())
+        .and_then(|base| base.join(link).ok())
+        .map_or_else(|| link.to_owned(), String::from)
+}
+
+/// Whether more elements are open at once than `depth_max`, by a scan of the tags alone. Elements that
+/// the next of their kind closes are not counted: pages leave their end tags out.
+fn is_deeper_than(page: &str, depth_max: usize) -> bool {
+    let bytes = page.as_bytes();
+    let (mut at, mut depth) = (0, 0usize);
+    while let Some(found) = bytes[at..].iter().position(|b| *b == b'<') {
+        at += found + 1;
+        let closes = bytes.get(at) == Some(&b'/');
+        let name_at = at + usize::from(closes);
+        let len = bytes[name_at..].iter().take(24).take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
+        if len == 0 || !bytes[name_at].is_ascii_alphabetic() {
+            if page[at..].starts_with("!--") {
+                at += page[at..].find("-->").unwrap_or(0);
+            }
+            continue;
+        }
+        let name = page[name_at..name_at + len].to_ascii_lowercase();
+        let end = page[name_at..].find('>').map_or(page.len(), |end| name_at + end);
+        at = name_at + len;
+        if is_uncounted(&name) {
+            continue;
+        }
+        if closes {
+            depth = depth.saturating_sub(1);
+        } else if bytes.get(end.wrapping_sub(1)) != Some(&b'/') || !is_foreign(&name) {
+            depth += 1;
+            if depth > depth_max {
+                return true;
+            }
+            if matches!(name.as_str(), "script" | "style" | "textarea" | "title") {
+                at = end.min(page.len());
+                at += page[at..].find("</").unwrap_or(page.len() - at);
+            }
+        }
+    }
+    false
+}
+
+/// Void elements, and those that close one another.
+fn is_uncounted(name: &str) -> bool {
+    matches!(
+        name,
+        "area"
+            | "base"
+            | "br"
+            | "col"
+            | "embed"
+            | "hr"
+            | "img"
+            | "input"
+            | "link"
+            | "meta"
+            | "source"
+            | "track"
+            | "wbr"
+            | "p"
+            | "li"
+            | "td"
+            | "th"
+            | "tr"
+            | "dt"
+            | "dd"
+            | "option"
+            | "param"
+    )
+}
+
+/// Elements of SVG, which may close themselves; in HTML the slash means nothing.
+fn is_foreign(name: &str) -> bool {
+    matches!(
+        name,
+        "svg"
+            | "path"
+            | "g"
+            | "circle"
+            | "rect"
+            | "line"
+            | "polygon"
+            | "polyline"
+            | "ellipse"
+            | "use"
+            | "stop"
+            | "image"
+            | "text"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = r#"<!doctype html><html lang="en-GB"><head>
+        <title>Harbour reopens | Tidewatch</title>
+        <meta property="og:title" content="Harbour reopens after storm">
+        <meta property="og:site_name" content="Tidewatch">
+        <meta name="author" content="A. Example">
+        <meta property="article:published_time" content="2025-03-17T08:02:11+02:00">
+        <link rel="canonical" href="/2025/harbour"></head>
+        <body><nav><a href="/">Home</a> <a href="/world">World</a></nav>
+        <article><h1>Harbour reopens after storm</h1>
+        <p>The harbour of Aveiro reopened on Monday after three days of storm, the port office said in the morning.</p>
+        <p>Two ferries left at nine with four hundred people on board, and six freighters waited outside for a pilot.</p>
+        <p>The next storm is expected on Friday, and the office asked captains to call in before they set out.</p></article>
+        <aside>Most read: other things</aside><footer>All rights reserved</footer></body></html>"#;
+
+    #[test]
+    fn extract_page_gives_text_and_what_the_head_says() {
+        let article = extract(PAGE, Some("https://tidewatch.example/x?y")).expect("an article");
+        assert_eq!(article.title, "Harbour reopens after storm");
+        assert!(article.text.contains("Two ferries left at nine"), "{}", article.text);
+        assert!(!article.text.contains("Home") && !article.text.contains("Most read"), "{}", article.text);
+        assert_eq!(article.author.as_deref(), Some("A. Example"));
+        assert_eq!(article.published.map(|d| d.at.to_string()).as_deref(), Some("2025-03-17T06:02:11Z"));
+        assert_eq!(article.lang.as_deref(), Some("en-GB"));
+        assert_eq!(article.site.as_deref(), Some("Tidewatch"));
+        assert_eq!(article.url.as_deref(), Some("https://tidewatch.example/2025/harbour"));
+    }
+
+    #[test]
+    fn extract_short_or_bare_page_is_read_flat() {
+        let article = extract("<p>Port closed.</p>", None).expect("an article");
+        assert_eq!(article.text, "Port closed.");
+        assert_eq!(article.title, "");
+        assert_eq!(extract("<script>x</script>", None), None);
+        assert_eq!(extract("", None), None);
+    }
+
+    #[test]
+    fn extract_deeply_nested_page_is_read_flat() {
+        let text = "The harbour of Aveiro reopened on Monday after three days of storm. ".repeat(4);
+        for tag in ["div", "ul", "table", "b", "blockquote", "div/"] {
+            let page = format!("{}{text}", format!("<{tag}>").repeat(20_000));
+            assert!(extract(&page, None).expect("an article").text.contains("Aveiro"), "{tag}");
+        }
+    }
+
+    #[test]
+    fn is_deeper_than_counts_only_what_stays_open() {
+        for page in [
+            "<p>".repeat(2000),
+            "<li><img><br>".repeat(2000),
+            "<svg><path/></svg>".repeat(2000),
+            "<div><b>x</b></div>".repeat(2000),
+            format!("<script>{}</script>", "'<div>'".repeat(2000)),
+            format!("<!--{}-->", "<div>".repeat(2000)),
+            "< 5 ".repeat(2000),
+        ] {
+            assert!(!is_deeper_than(&page, 512), "{}", &page[..40]);
+        }
+        assert!(is_deeper_than(&"<div>".repeat(513), 512));
+        assert!(is_deeper_than(&"<div/>".repeat(513), 512));
+    }
+}
