@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
+use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
 
@@ -90,6 +90,8 @@ fn hint_of(event: &Event, dir: &Path) -> Option<Hint> {
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write))
         | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Some(Hint::Closed(name)),
+        // A folder is no file to come: ours for what is done, say.
+        EventKind::Create(CreateKind::Folder) => None,
         EventKind::Create(_) | EventKind::Modify(ModifyKind::Metadata(_)) => Some(Hint::Touched(name)),
         _ => None,
     }
@@ -97,7 +99,7 @@ fn hint_of(event: &Event, dir: &Path) -> Option<Hint> {
 
 #[cfg(test)]
 mod tests {
-    use notify::event::{CreateKind, DataChange, Flag, MetadataKind, RemoveKind};
+    use notify::event::{DataChange, Flag, MetadataKind, RemoveKind};
 
     use super::*;
 
@@ -114,6 +116,7 @@ mod tests {
             (EventKind::Remove(RemoveKind::File), "/s/a", None),
             (EventKind::Modify(ModifyKind::Data(DataChange::Any)), "/s/a", None),
             (EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), "/s/a", Some(Hint::Touched("a".into()))),
+            (EventKind::Create(CreateKind::Folder), "/s/done", None),
             (EventKind::Create(CreateKind::File), "/s/a", Some(Hint::Touched("a".into()))),
         ];
         for (kind, path, expected) in table {

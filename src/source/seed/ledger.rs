@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::files::Stamp;
 
-/// A file that was not accepted is offered again after this long.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// A file that was not accepted is offered again after this long, or with the next scan.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 /// A modification time this many settle times ago means that nobody writes any more.
 const OLD_SETTLES: u32 = 10;
 /// A file changed so shortly before it was read may change again within the clock's grain.
@@ -20,6 +20,7 @@ const GRAIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Ledger {
     settle: Duration,
+    retry: Duration,
     files: HashMap<OsString, State>,
     ready: VecDeque<OsString>,
     due: BTreeSet<(Instant, OsString)>,
@@ -56,8 +57,9 @@ pub(super) enum Done {
 }
 
 impl Ledger {
-    pub(super) fn new(settle: Duration) -> Self {
-        Self { settle, files: HashMap::new(), ready: VecDeque::new(), due: BTreeSet::new(), in_flight: 0 }
+    pub(super) fn new(settle: Duration, rescan: Duration) -> Self {
+        let retry = rescan.min(RETRY_AFTER_MAX);
+        Self { settle, retry, files: HashMap::new(), ready: VecDeque::new(), due: BTreeSet::new(), in_flight: 0 }
     }
 
     /// A writer closed the file, or it was renamed to this name: it is complete.
@@ -162,7 +164,7 @@ impl Ledger {
             Done::Held { stamp, age } => self.set(name, State::Held { stamp, racy: age < GRAIN }),
             Done::Gone => {}
             Done::Unsettled => self.wait(name, None, now + self.settle),
-            Done::NotAccepted => self.wait(name, None, now + RETRY_AFTER),
+            Done::NotAccepted => self.wait(name, None, now + self.retry),
             Done::Refused { stamp, retry } => self.set(name, State::Refused { stamp, retry }),
         }
     }
@@ -207,7 +209,7 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
-            Self { ledger: Ledger::new(SETTLE), now: Instant::now() }
+            Self { ledger: Ledger::new(SETTLE, Duration::from_secs(60)), now: Instant::now() }
         }
 
         fn started(&mut self) -> Option<(String, bool)> {
@@ -328,7 +330,7 @@ mod tests {
         bench.ledger.closed("a".as_ref());
         bench.started().expect("started");
         bench.done(Done::NotAccepted);
-        assert_eq!((bench.started(), bench.ledger.next_due()), (None, Some(bench.now + RETRY_AFTER)));
+        assert_eq!((bench.started(), bench.ledger.next_due()), (None, Some(bench.now + RETRY_AFTER_MAX)));
     }
 
     #[tokio::test]

@@ -11,6 +11,8 @@ mod parse;
 mod settle;
 mod take;
 mod watch;
+#[cfg(test)]
+mod watch_tests;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -68,7 +68,9 @@ pub struct SeedStatus {
     pub refused: u64,
     /// Files whose content was known.
     pub known: u64,
-    /// The last full scan.
+    /// Full scans since the start.
+    pub scans: u64,
+    /// The last of them.
     pub scanned_at: Option<Timestamp>,
 }
 
@@ -110,7 +112,7 @@ impl SeedWatcher {
     #[must_use]
     pub fn new(inputs: SeedInputs, known: impl IntoIterator<Item = SeedFile>) -> Self {
         let names = NameRules::new(&inputs.config.include, &inputs.config.ignore);
-        let ledger = Ledger::new(inputs.config.settle);
+        let ledger = Ledger::new(inputs.config.settle, inputs.config.rescan);
         let dir = inputs.config.dir.clone().unwrap_or_default();
         let (large, reads) = (Semaphore::new(LARGE_AT_ONCE_MAX), Semaphore::new(READS_AT_ONCE_MAX));
         let taker = Arc::new(Taker { dir, inputs, known: Known::new(known), large, reads });
@@ -327,6 +329,7 @@ impl SeedWatcher {
         }
         self.ledger.forget_missing(&seen);
         self.stuck.retain(|name| seen.contains(name));
+        self.status.scans += 1;
         self.status.scanned_at = Some(wall);
     }
 
