@@ -90,7 +90,7 @@ pub fn refuse_binary(bytes: &[u8]) -> Result<(), Rejection> {
 /// A text may start with the letters of a magic ("ID3 is a standard…"): such magics count only when
 /// the bytes after them are not plain prose.
 fn is_ascii_prose(bytes: &[u8], magic: &[u8]) -> bool {
-    let letters = magic.iter().all(|b| b.is_ascii_alphanumeric());
+    let letters = magic.iter().all(u8::is_ascii_alphanumeric);
     letters && bytes[magic.len()..].iter().take(64).all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())
 }
 
@@ -100,10 +100,10 @@ fn is_ascii_prose(bytes: &[u8], magic: &[u8]) -> bool {
 pub fn detect(bytes: &[u8], text: &str, name: &str) -> Format {
     let start = text.trim_start_matches('\u{feff}').trim_start();
     let extension = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase()).unwrap_or_default();
-    if start.starts_with(['<', '{']) || looks_like_json(start) {
-        if let Some(format) = sniff(bytes) {
-            return format;
-        }
+    if (start.starts_with(['<', '{']) || looks_like_json(start))
+        && let Some(format) = sniff(bytes)
+    {
+        return format;
     }
     if looks_like_html(start) || (extension.starts_with("htm") || extension == "xhtml") && start.contains("</") {
         return Format::Html;
@@ -144,11 +144,7 @@ fn looks_like_html(start: &str) -> bool {
 /// Whether the first two marks are those of JSON: prose may open with a bracket ("[Updated] …").
 fn looks_like_json(start: &str) -> bool {
     let mut marks = start.chars().filter(|c| !c.is_whitespace());
-    match (marks.next(), marks.next()) {
-        (Some('{'), Some('"' | '}')) => true,
-        (Some('['), Some('{' | '[' | ']')) => true,
-        _ => false,
-    }
+    matches!((marks.next(), marks.next()), (Some('{'), Some('"' | '}')) | (Some('['), Some('{' | '[' | ']')))
 }
 
 /// Several documents in one file, one a line.

@@ -175,7 +175,7 @@ impl Taker {
         };
         let (format, warnings, items, rejected) = match parsed {
             Ok(document) => (Some(document.format), document.warnings, document.items, document.rejected),
-            Err(rejection) => (None, Vec::new(), Vec::new(), vec![about(name, rejection)]),
+            Err(rejection) => (None, Vec::new(), Vec::new(), vec![about(name, &rejection)]),
         };
         let outcome = match (format, rejected.first()) {
             (None, Some(rejection)) => SeedOutcome::Refused(rejection.clone()),
@@ -230,7 +230,7 @@ impl Taker {
 
     /// Records, once, that a file is refused without its content being known.
     async fn refuse_unread(&self, name: &OsStr, stamp: Option<Stamp>, rejection: Rejection) -> (Done, News) {
-        let rejection = about(name, rejection);
+        let rejection = about(name, &rejection);
         let size_bytes = stamp.map_or(0, |s| s.size_bytes);
         let modified = stamp.map_or(Timestamp::from_seconds(0), |s| s.modified());
         let hash = ContentHash::of(&[
@@ -412,6 +412,7 @@ fn seed_file(hash: ContentHash, name: &OsStr, stamp: &Stamp, outcome: SeedOutcom
 }
 
 /// Puts the file's name before what is wrong with it.
-fn about(name: &OsStr, rejection: Rejection) -> Rejection {
-    Rejection { detail: format!("{}: {}", files::shown(name), rejection.detail), ..rejection }
+fn about(name: &OsStr, rejection: &Rejection) -> Rejection {
+    let detail = format!("{}: {}", files::shown(name), rejection.detail);
+    Rejection { reason: rejection.reason, detail, count: rejection.count }
 }

@@ -442,7 +442,7 @@ async fn unreadable_file_is_told_once_and_taken_when_mended() {
     let mut desk = Desk::new(true);
     (desk.config.settle, desk.config.rescan) = (SHORT, SHORT);
     desk.drop_file("a.txt", LEAD);
-    fs::set_permissions(desk.path("a.txt"), fs::Permissions::from_mode(0)).expect("set");
+    fs::set_permissions(desk.path("a.txt"), fs::Permissions::from_mode(0o0)).expect("set");
     desk.run().await;
     assert_eq!(refused(&desk.accepted().await), Some(RejectReason::Unreadable));
     desk.scanned().await;

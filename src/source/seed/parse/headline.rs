@@ -142,7 +142,7 @@ fn is_furniture(line: &str, lower: &str) -> bool {
     };
     // A label is a word or three ("Share this"); a title may start with the same word.
     let few_words = line.split_whitespace().count() <= 6;
-    (few_words && FURNITURE_STARTS.iter().any(|start| label(start)))
+    (few_words && FURNITURE_STARTS.iter().any(label))
         || FURNITURE_WORDS.iter().any(|words| lower.contains(words)) && !is_title_like(line)
         || lower.starts_with("you are visiting")
         || is_caption(line)
@@ -208,10 +208,10 @@ fn bullet_outlet(line: &str) -> Option<&str> {
 
 /// The outlet in "Kyiv • UNN", "BRUSSELS (Agency) — The…" or "AGENCY- The…".
 fn outlet_of(line: &str) -> Option<String> {
-    if line.split_whitespace().count() <= 6 {
-        if let Some(outlet) = bullet_outlet(line) {
-            return Some(outlet.to_owned());
-        }
+    if line.split_whitespace().count() <= 6
+        && let Some(outlet) = bullet_outlet(line)
+    {
+        return Some(outlet.to_owned());
     }
     let place = dates::dateline_of(line)?;
     if let Some((_, outlet)) = place.strip_suffix(')').and_then(|p| p.rsplit_once('(')) {

@@ -148,10 +148,8 @@ fn plain_lines(text: &str) -> Vec<Plain> {
             continue;
         }
         if !fenced && is_underline(line) {
-            if goes_on {
-                if let Some(last) = out.last_mut() {
-                    last.heading = if line.starts_with('=') { 1 } else { 2 };
-                }
+            if let Some(last) = out.last_mut().filter(|_| goes_on) {
+                last.heading = if line.starts_with('=') { 1 } else { 2 };
             }
             goes_on = false;
             continue;
@@ -194,10 +192,10 @@ fn block_start(line: &str) -> (usize, &str, bool) {
         return (0, item.trim_start(), true);
     }
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    if (1..=3).contains(&digits) {
-        if let Some(item) = rest[digits..].strip_prefix(". ").or_else(|| rest[digits..].strip_prefix(") ")) {
-            return (0, item.trim_start(), true);
-        }
+    if (1..=3).contains(&digits)
+        && let Some(item) = rest[digits..].strip_prefix(". ").or_else(|| rest[digits..].strip_prefix(") "))
+    {
+        return (0, item.trim_start(), true);
     }
     // `[1]: https://…` defines a link and says nothing.
     if rest.starts_with('[') && rest.contains("]: ") {
@@ -218,12 +216,11 @@ fn inline(line: &str) -> String {
             '\\' if next.is_some_and(|n| n.is_ascii_punctuation()) => {
                 out.extend(chars.next().map(|(_, c)| c));
             }
-            '*' | '`' => {}
+            '*' | '`' | '[' => {}
             // snake_case keeps its underscores.
             '_' if !(last.is_alphanumeric() && next.is_some_and(char::is_alphanumeric)) => {}
             '~' if next == Some('~') || last == '~' => {}
             '!' if next == Some('[') => {}
-            '[' => {}
             ']' => {
                 let close = match next {
                     Some('(') => ')',
