@@ -6,6 +6,7 @@ mod files;
 mod hints;
 mod known;
 mod ledger;
+mod named;
 mod names;
 mod parse;
 mod settle;
@@ -22,9 +23,9 @@ use super::{BatchSender, Limits};
 use crate::clock::Clock;
 use crate::model::SourceId;
 
+pub use named::{NamedBytes, parse_file};
 pub use parse::{FileContext, parse};
 pub use settle::hint;
-pub use take::{NamedBytes, parse_file};
 pub use watch::{DirState, ScanSummary, SeedStatus, SeedWatcher};
 
 /// What the seed tasks are given.

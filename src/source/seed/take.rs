@@ -4,21 +4,20 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
 use super::files::{self, Contents, Links, ReadError, Stamp};
 use super::known::Known;
 use super::ledger::Done;
+use super::named::ParseJob;
 use super::parse::{self, FileContext};
 use super::settle::{self, SettleError};
 use super::{After, SeedInputs};
 use crate::model::{
     ContentHash, Cursor, Origin, RejectReason, Rejection, SeedFile, SeedOutcome, SourceKind, Timestamp,
 };
-use crate::source::parser::Parser;
-use crate::source::{Batch, Document, Format, Limits, Receipt};
+use crate::source::{Batch, Document, Format, Receipt};
 
 /// Files up to this size are read whenever their turn comes; larger ones a few at a time.
 const SMALL_BYTES_MAX: u64 = 256 << 10;
@@ -203,7 +202,7 @@ impl Taker {
         format: Format,
         bytes: Vec<u8>,
     ) -> Result<Document, Rejection> {
-        let job = HeavyJob {
+        let job = ParseJob {
             format,
             bytes,
             name: name.to_string_lossy().into_owned(),
@@ -309,100 +308,6 @@ fn finished(moved: Result<(), SettleError>, stays: Done, news: News) -> (Done, N
         Ok(()) => (Done::Gone, news),
         Err(SettleError::Changed) => (Done::Unsettled, news),
         Err(error) => (stays, News::NotMoved(error)),
-    }
-}
-
-/// A parse that needs a parser thread.
-struct HeavyJob {
-    format: Format,
-    bytes: Vec<u8>,
-    name: String,
-    modified: Timestamp,
-    received: Timestamp,
-    limits: Limits,
-}
-
-impl HeavyJob {
-    async fn run(self, parser: &Parser) -> Result<Document, Rejection> {
-        let budget: Duration = self.limits.parse_time_max;
-        let parsed = parser.run(budget, move || {
-            let (modified, received, limits) = (self.modified, self.received, &self.limits);
-            parse::parse_as(self.format, &self.bytes, &FileContext { name: &self.name, modified, received, limits })
-        });
-        parsed.await.unwrap_or_else(|reason| {
-            let detail = format!("reading it did not end well within {budget:?}");
-            Err(Rejection { reason, detail, count: 1 })
-        })
-    }
-}
-
-/// Reads one file that a user named, links followed, for `parse` and `ingest`: the document and the
-/// file as the store would remember it.
-///
-/// # Errors
-/// [`Rejection`] when it cannot be read or nothing can be taken from it.
-pub async fn parse_file(
-    path: &std::path::Path,
-    received: Timestamp,
-    limits: &Limits,
-    parser: &Parser,
-) -> Result<(Document, SeedFile), Rejection> {
-    let bytes_max = limits.decoded_bytes_max as u64;
-    let target = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || files::read(&target, bytes_max, Links::Followed)).await;
-    let contents = match read {
-        Ok(Ok(contents)) => contents,
-        Ok(Err(ReadError::Refused(rejection))) => return Err(rejection),
-        Ok(Err(error)) => {
-            return Err(Rejection { reason: RejectReason::Unreadable, detail: error.to_string(), count: 1 });
-        }
-        Err(_) => {
-            return Err(Rejection {
-                reason: RejectReason::Unreadable,
-                detail: "reading it failed".to_owned(),
-                count: 1,
-            });
-        }
-    };
-    let name = path.file_name().unwrap_or(path.as_os_str());
-    let file = NamedBytes {
-        name: name.to_string_lossy().into_owned(),
-        modified: contents.stamp.modified(),
-        bytes: contents.bytes,
-    };
-    file.parse(received, limits, parser).await
-}
-
-/// Bytes that came under a name: from a pipe, say.
-#[derive(Debug)]
-pub struct NamedBytes {
-    /// Breaks ties between formats.
-    pub name: String,
-    /// Stands in for a missing date.
-    pub modified: Timestamp,
-    /// The content.
-    pub bytes: Vec<u8>,
-}
-
-impl NamedBytes {
-    /// Reads the content: the document and the file as the store would remember it.
-    ///
-    /// # Errors
-    /// [`Rejection`] when nothing can be taken from it.
-    pub async fn parse(
-        self,
-        received: Timestamp,
-        limits: &Limits,
-        parser: &Parser,
-    ) -> Result<(Document, SeedFile), Rejection> {
-        let Self { name, modified, bytes } = self;
-        let (hash, size_bytes) = (ContentHash::of(&[&bytes]), bytes.len() as u64);
-        let format = parse::format_of(&bytes, &FileContext { name: &name, modified, received, limits })?;
-        let job = HeavyJob { format, bytes, name: name.clone(), modified, received, limits: *limits };
-        let document = job.run(parser).await?;
-        let rejected = document.rejected.iter().map(|r| r.count).sum();
-        let outcome = SeedOutcome::Taken { items: document.items.len() as u64, rejected };
-        Ok((document, SeedFile { hash, name, size_bytes, modified, outcome }))
     }
 }
 
