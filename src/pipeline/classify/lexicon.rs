@@ -32,6 +32,7 @@ pub(super) struct Lexicon {
     stems: [FastMap<Box<str>, Vec<TermId>>; stem::COUNT],
     stem_starts: HashSet<u16, BuildHasherDefault<WordHasher>>,
     numbers: Vec<(Bounds, TermId)>,
+    written: FastMap<Box<str>, TermId>,
 }
 
 #[derive(Debug)]
@@ -44,11 +45,12 @@ impl Lexicon {
     /// The term for a word, the same for the same word.
     pub fn word(&mut self, word: &Word) -> TermId {
         let folded = fold(&word.text);
-        let key = number_key(&folded).unwrap_or(folded);
+        let key = if word.form == Form::Written { word.text.clone() } else { number_key(&folded).unwrap_or(folded) };
         let known = match word.form {
             Form::Exact => &self.exact,
             Form::Prefix => &self.prefixes,
             Form::Stem => &self.stemmed,
+            Form::Written => &self.written,
         };
         if let Some(term) = known.get(key.as_str()) {
             return *term;
@@ -57,6 +59,9 @@ impl Lexicon {
         match word.form {
             Form::Exact => {
                 self.exact.insert(key.into(), term);
+            }
+            Form::Written => {
+                self.written.insert(key.into(), term);
             }
             Form::Prefix => {
                 *self.prefix_lengths.entry(start_of(&key)).or_default() |= 1 << key.len().min(127);
@@ -103,6 +108,9 @@ impl Lexicon {
     /// Calls `found` with every term that a token is. `written` is the token as it stands in the text.
     pub fn look_up(&self, token: &Token<'_>, written: &str, language: Option<Language>, mut found: impl FnMut(TermId)) {
         let word = token.folded;
+        if !self.written.is_empty() {
+            self.look_up_written(written, &mut found);
+        }
         if word.as_bytes().first().is_some_and(u8::is_ascii_digit) {
             return self.look_up_number(word, found);
         }
@@ -116,6 +124,15 @@ impl Lexicon {
             && self.stem_starts.contains(&start_of(stem_of))
         {
             self.look_up_stem(stem_of, written, language, &mut found);
+        }
+    }
+
+    fn look_up_written(&self, written: &str, found: &mut impl FnMut(TermId)) {
+        let owner = written.strip_suffix("'s").or_else(|| written.strip_suffix("\u{2019}s"));
+        for form in [Some(written), owner].into_iter().flatten() {
+            if let Some(term) = self.written.get(form) {
+                found(*term);
+            }
         }
     }
 
@@ -217,7 +234,7 @@ fn commonness(word: &str, form: Form) -> u32 {
     let letters = word.chars().count().min(12) as u32;
     let base = 1200 / (1 + letters * letters);
     match form {
-        Form::Exact => base + 1,
+        Form::Exact | Form::Written => base + 1,
         Form::Stem => base * 2 + 2,
         Form::Prefix => base * 4 + 4,
     }

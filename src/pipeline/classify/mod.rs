@@ -240,31 +240,46 @@ impl TopicSet {
         if !topic.takes(document) || !topic.is_open(search) {
             return None;
         }
+        if self.best_case(topic, rules) < topic.threshold {
+            return None;
+        }
         let mut score = Score::ZERO;
-        let mut evidence = Vec::with_capacity(rules.len());
+        let mut hits = Vec::with_capacity(rules.len());
         for rule in rules {
             let rule = &self.rules[*rule as usize];
             let parts = search.hits(rule.node);
-            let worth = Worth::of(&parts, topic.boosts);
-            let points = worth.points(rule.weight);
+            let points = Worth::of(&parts, topic.boosts).points(rule.weight);
             score = score.plus(points);
-            if let Some(hit) = best_hit(&parts, topic.boosts) {
-                evidence.push(Evidence {
-                    rule: rule.id.clone(),
-                    field: hit.field,
-                    text: words_of(&hit, document, extras).to_owned(),
-                    start: hit.start,
-                    end: hit.end,
-                    weight: points,
-                });
-            }
+            hits.push((rule, points, best_hit(&parts, topic.boosts)));
         }
-        (score >= topic.threshold).then(|| Match {
+        if score < topic.threshold {
+            return None;
+        }
+        let evidence = hits.into_iter().filter_map(|(rule, points, hit)| {
+            let hit = hit?;
+            Some(Evidence {
+                rule: rule.id.clone(),
+                field: hit.field,
+                text: words_of(&hit, document, extras).to_owned(),
+                start: hit.start,
+                end: hit.end,
+                weight: points,
+            })
+        });
+        Some(Match {
             topic: topic.id.clone(),
             score,
             threshold: topic.threshold,
             severity: topic.severity_at(score),
-            evidence,
+            evidence: evidence.collect(),
+        })
+    }
+
+    /// No place or repetition lifts these rules above this: most topics are done here.
+    fn best_case(&self, topic: &Topic, rules: &[u32]) -> Score {
+        let best = topic.boosts.best();
+        rules.iter().fold(Score::ZERO, |sum, rule| {
+            sum.plus(Score::from_f64((self.rules[*rule as usize].weight * best).max(0.0)))
         })
     }
 }

@@ -39,7 +39,7 @@ fn places(query: &Query, document: &Document<'_>, fields: &[Field]) -> Places {
     let found = match &query.clause {
         Clause::Word(word) => rows(std::slice::from_ref(word), document, fields),
         Clause::Phrase(words) => rows(words, document, fields),
-        Clause::Number(bounds) => each_word(document, fields, 1, |words, at| {
+        Clause::Number(bounds) => each_word(document, fields, 1, |_, words, at| {
             words.get(at).is_some_and(|token| {
                 token.folded.starts_with(|c: char| c.is_ascii_digit())
                     && forms_of(token.folded)[0].parse().is_ok_and(|number| bounds.hold(number))
@@ -87,36 +87,41 @@ fn each_word(
     document: &Document<'_>,
     fields: &[Field],
     length: usize,
-    fits: impl Fn(&Tokens, usize) -> bool,
+    fits: impl Fn(&str, &Tokens, usize) -> bool,
 ) -> Places {
     let mut found = Vec::new();
     for field in fields {
-        let (_, words) = text(document, *field);
-        found.extend((0..words.len()).filter(|at| fits(words, *at)).map(|at| (*field, at, at + length)));
+        let (whole, words) = text(document, *field);
+        found.extend((0..words.len()).filter(|at| fits(whole, words, *at)).map(|at| (*field, at, at + length)));
     }
     found
 }
 
 fn rows(row: &[Word], document: &Document<'_>, fields: &[Field]) -> Places {
-    each_word(document, fields, row.len(), |words, at| {
-        row.iter()
-            .enumerate()
-            .all(|(offset, word)| words.get(at + offset).is_some_and(|token| is(word, token.folded, document.lang)))
+    each_word(document, fields, row.len(), |whole, words, at| {
+        row.iter().enumerate().all(|(offset, word)| {
+            let token = words.get(at + offset);
+            token.is_some_and(|token| is(word, token.folded, &whole[token.start..token.end], document.lang))
+        })
     })
 }
 
-fn is(word: &Word, token: &str, lang: Option<Lang>) -> bool {
+fn is(word: &Word, token: &str, written: &str, lang: Option<Lang>) -> bool {
+    if word.form == Form::Written {
+        return written == word.text || written.strip_suffix("'s").is_some_and(|owner| owner == word.text);
+    }
     let wanted = forms_of(&fold(&word.text)).swap_remove(0);
     forms_of(token).iter().any(|form| match word.form {
         Form::Exact => *form == wanted,
         Form::Prefix => form.starts_with(&wanted),
+        Form::Written => false,
         Form::Stem => Language::of(lang).is_some_and(|language| language.stem(form) == language.stem(&wanted)),
     })
 }
 
 fn any_text() -> impl Strategy<Value = String> {
     let word = prop_oneof![
-        "(alpha|beta|gamma|delta|alphas|betas|alp|gate)",
+        "(alpha|beta|gamma|delta|alphas|betas|alp|gate|Alpha)",
         "[ab]1",
         "[1-4]",
         "1,000",

@@ -21,6 +21,13 @@ pub(super) struct Boosts {
     pub repeat: f64,
 }
 
+impl Boosts {
+    /// No hit is worth more than this times its weight.
+    pub fn best(self) -> f64 {
+        self.title.max(self.lead).max(1.0) * (1.0 + self.repeat)
+    }
+}
+
 /// What a rule's hits are worth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Worth {

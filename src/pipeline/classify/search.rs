@@ -251,7 +251,11 @@ impl<'a> Search<'a> {
                 vec![vec![Hit { field: Field::Source, word: 0, start: 0, end: self.document.source.as_str().len() }]]
             }
             Node::Lang(lang) => vec![vec![Hit { field: Field::Lang, word: 0, start: 0, end: lang.as_str().len() }]],
-            Node::Term { .. } | Node::Row { .. } | Node::Near { .. } | Node::Apart { .. } => {
+            Node::Term { term, fields } => {
+                let spans = self.positions(*term, *fields).map(|start| Span { start, end: start + 1 });
+                vec![spans.filter_map(|span| self.hit(span)).collect()]
+            }
+            Node::Row { .. } | Node::Near { .. } | Node::Apart { .. } => {
                 let spans = self.spans(id);
                 vec![spans.iter().filter_map(|span| self.hit(*span)).collect()]
             }
@@ -275,7 +279,8 @@ fn merge(mut lists: Vec<Vec<Vec<Hit>>>) -> Vec<Vec<Hit>> {
         let mut hits: Vec<Hit> = lists.into_iter().flatten().flatten().collect();
         hits.sort_unstable();
         hits.dedup();
-        return vec![hits];
+        // What holds only because something is absent asks nothing of the place.
+        return if hits.is_empty() { Vec::new() } else { vec![hits] };
     }
     if lists.is_empty() { Vec::new() } else { lists.swap_remove(0) }
 }

@@ -256,15 +256,21 @@ fn word(text: &str, span: Range<usize>) -> Result<Kind, QueryProblem> {
         return Err(QueryProblem::new(span.start..span.start + 1, "`+` is not an operator")
             .hint(format!("words side by side must all occur: write `{}`", &text[1..])));
     }
-    let (stem, form) = match text.char_indices().next_back() {
-        Some((at, '*')) => (&text[..at], Form::Prefix),
-        Some((at, '~')) => (&text[..at], Form::Stem),
-        _ => (text, Form::Exact),
-    };
+    let (stem, form) = form_of(text);
     if let Some(at) = stem.find(['*', '~']) {
-        let sign = span.start + at;
+        let sign = span.start + (text.len() - text.trim_start_matches('=').len()) + at;
         return Err(QueryProblem::new(sign..sign + 1, "`*` and `~` stand only at the end of a word")
             .hint("for other patterns write an expression: `/pattern/`"));
     }
     Ok(Kind::Word { text: stem.to_owned(), form })
+}
+
+/// A word without the signs that say how far it reaches.
+pub(super) fn form_of(chunk: &str) -> (&str, Form) {
+    match chunk.char_indices().next_back() {
+        _ if chunk.starts_with('=') => (&chunk[1..], Form::Written),
+        Some((at, '*')) => (&chunk[..at], Form::Prefix),
+        Some((at, '~')) => (&chunk[..at], Form::Stem),
+        _ => (chunk, Form::Exact),
+    }
 }

@@ -91,6 +91,8 @@ pub enum Form {
     Prefix,
     /// `word~`: every word with the same stem in the item's language.
     Stem,
+    /// `=Word`: this word in this very spelling, capitals and accents included.
+    Written,
 }
 
 /// Bounds of `#`: none for `#`, `#1000..`, `#..50`, `#10..20`.

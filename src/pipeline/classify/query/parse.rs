@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::lex::{Kind, Lexeme, lex};
+use super::lex::{Kind, Lexeme, form_of, lex};
 use super::{
     Bounds, Clause, DEPTH_MAX, Form, Order, PHRASE_WORDS_MAX, QUERY_BYTES_MAX, Query, QueryProblem, SourcePattern, Word,
 };
@@ -297,11 +297,7 @@ fn no_place(side: &Query, operator: &Range<usize>) -> QueryProblem {
 fn quoted(text: &str, span: Range<usize>) -> Result<Query, QueryProblem> {
     let mut parts = Vec::new();
     for chunk in text.split_whitespace() {
-        let (word, form) = match chunk.char_indices().next_back() {
-            Some((at, '*')) => (&chunk[..at], Form::Prefix),
-            Some((at, '~')) => (&chunk[..at], Form::Stem),
-            _ => (chunk, Form::Exact),
-        };
+        let (word, form) = form_of(chunk);
         if word.contains(['*', '~']) {
             return Err(QueryProblem::new(span, "`*` and `~` stand only at the end of a word")
                 .hint("in a phrase too: `\"secur* guarantee*\"`"));
@@ -318,8 +314,10 @@ fn words(chunks: &[(&str, Form)], span: Range<usize>) -> Result<Query, QueryProb
         let tokens = Tokens::of(chunk);
         let last = tokens.len().saturating_sub(1);
         for (index, token) in tokens.iter().enumerate() {
-            let form = if index == last { *form } else { Form::Exact };
-            words.push(Word { text: chunk[token.start..token.end].to_owned(), form });
+            let form = if index == last || *form == Form::Written { *form } else { Form::Exact };
+            // A combining mark can bind a sign of the language to itself.
+            let text = chunk[token.start..token.end].trim_start_matches('=').to_owned();
+            words.push(Word { text, form });
         }
         if tokens.is_empty() && *form != Form::Exact {
             return Err(QueryProblem::new(span, "`*` and `~` need the start of a word before them")

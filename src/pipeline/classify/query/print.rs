@@ -91,9 +91,12 @@ impl Word {
 
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.form == Form::Written {
+            f.write_str("=")?;
+        }
         f.write_str(&self.text)?;
         match self.form {
-            Form::Exact => Ok(()),
+            Form::Exact | Form::Written => Ok(()),
             Form::Prefix => f.write_str("*"),
             Form::Stem => f.write_str("~"),
         }

@@ -30,6 +30,7 @@ fn parse_precedence_and_grouping_print_back_in_the_shortest_form() {
         ("#10..20 NEAR/1 #", "#10..20 NEAR/1 #"),
         (r"/a\/b [cd]/ OR @x.y", r"/a\/b [cd]/ OR @x.y"),
         ("\"and\"", "\"and\""),
+        ("=US \"=NATO troops\" =F-16", "=US AND \"=NATO troops\" AND \"=F =16\""),
         ("((((a1))))", "a1"),
     ] {
         assert_eq!(printed(text), expected, "{text}");
@@ -124,6 +125,7 @@ pub fn any_query() -> impl Strategy<Value = String> {
         "#1\\.\\.3",
         "F-16",
         "l'alpha",
+        "=(alpha|Alpha|Ö2)",
     ];
     let placed = word.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
