@@ -1,0 +1,90 @@
+//! Two items that share shingles to a verdict: the same text or not. Headlines are the witness:
+//! where they agree less body is needed, where they have nothing in common the shared body is
+//! likely the site's furniture; where they differ in one number or name it is a template.
+
+use super::sketch::Overlap;
+use crate::pipeline::story::profile::Zone;
+use crate::pipeline::story::rarity::Weighted;
+use crate::pipeline::story::signals::Query;
+use crate::pipeline::story::words::Kind;
+
+/// Below this nothing is a copy.
+pub const CONTAINMENT_MIN: f32 = AGREEING;
+/// Containment needed where the headlines agree.
+const AGREEING: f32 = 0.62;
+/// Where a headline is missing or they agree in part.
+const UNKNOWN: f32 = 0.76;
+/// Where the headlines have nothing in common.
+const DISJOINT: f32 = 0.90;
+/// Length ratio below which the shorter one must be a cut copy.
+const CUT_RATIO: f32 = 0.6;
+/// Samples of a cut copy that have to be compared.
+const CUT_SAMPLES_MIN: usize = 4;
+
+/// How two headlines stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Headlines {
+    /// Most telling terms are shared.
+    Agree,
+    /// Some are.
+    Partly,
+    /// One of them is missing or says nothing.
+    Unknown,
+    /// None is shared.
+    Disjoint,
+    /// Alike but for a number or a name: two items of one template.
+    Differ,
+}
+
+impl Headlines {
+    /// Compares the headline terms of a new item with those of a remembered one.
+    #[must_use]
+    pub fn of(query: &Query, other: impl Iterator<Item = Weighted> + Clone) -> Self {
+        let ours = || query.terms().iter().map(|(term, _)| *term).filter(|t| t.zone() == Zone::Title);
+        let theirs = || other.clone().filter(|t| t.zone() == Zone::Title);
+        let (ours_len, theirs_len) = (ours().count(), theirs().count());
+        if ours_len == 0 || theirs_len == 0 {
+            return Self::Unknown;
+        }
+        let shared = theirs().filter(|t| ours().any(|o| o.hash() == t.hash())).count();
+        let telling = |t: &Weighted, kind: Kind| t.kind() == kind;
+        for kind in [Kind::Number, Kind::Name] {
+            // Each headline holds one that the other item lacks altogether (numbers: that its headline lacks).
+            let ours_own = ours().any(|o| {
+                telling(&o, kind)
+                    && !theirs().any(|t| t.hash() == o.hash())
+                    && (kind == Kind::Number || !other.clone().any(|t| t.hash() == o.hash()))
+            });
+            let theirs_own = theirs().any(|t| {
+                telling(&t, kind)
+                    && !ours().any(|o| o.hash() == t.hash())
+                    && (kind == Kind::Number || query.find(t.hash()).is_none())
+            });
+            if ours_own && theirs_own && (kind == Kind::Number || shared * 2 >= ours_len.min(theirs_len)) {
+                return Self::Differ;
+            }
+        }
+        match shared {
+            0 if ours_len.min(theirs_len) >= 2 => Self::Disjoint,
+            0 => Self::Unknown,
+            n if n * 2 >= ours_len.min(theirs_len) => Self::Agree,
+            _ => Self::Partly,
+        }
+    }
+}
+
+/// Whether two texts are one.
+#[must_use]
+pub fn is_copy(overlap: &Overlap, headlines: Headlines) -> bool {
+    let needed = match headlines {
+        Headlines::Agree => AGREEING,
+        Headlines::Partly | Headlines::Unknown => UNKNOWN,
+        Headlines::Disjoint => DISJOINT,
+        Headlines::Differ => return false,
+    };
+    if overlap.length_ratio < CUT_RATIO {
+        let needed = if overlap.same_opening { needed } else { needed.max(UNKNOWN) };
+        return overlap.samples >= CUT_SAMPLES_MIN && overlap.containment >= needed;
+    }
+    overlap.containment >= needed
+}

@@ -1,0 +1,110 @@
+//! What near-duplicates and stories need to know of one item: made in `prepare` from the text,
+//! persisted with the item, enough to rebuild the memory without the text.
+
+use crate::model::{DateCertainty, Item};
+use crate::pipeline::dedupe::sketch::Sketch;
+use crate::pipeline::story::profile::{Profile, Term, Zone};
+use crate::pipeline::story::words::Kind;
+use crate::text::tokens::Tokens;
+
+/// First byte of the stored form; features of another version are made again from the text.
+const VERSION: u8 = 1;
+
+/// Shingle sketch and telling terms of one item.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Features {
+    /// For near-duplicates.
+    pub sketch: Sketch,
+    /// For stories.
+    pub profile: Profile,
+    /// Hours since 1970 when it was published, if a date was given and can be trusted.
+    pub published_h: Option<i32>,
+}
+
+impl Features {
+    /// Reads an item; `title` and `text` are the tokens of its title and body.
+    #[must_use]
+    pub fn of(item: &Item, title: &Tokens, text: &Tokens) -> Self {
+        let trusted =
+            item.published.filter(|d| !matches!(d.certainty, DateCertainty::FileTime | DateCertainty::Clamped));
+        let published_h = trusted.and_then(|d| i32::try_from(d.at.seconds().div_euclid(3600)).ok());
+        Self::of_text(&item.title, title, &item.text, text, published_h)
+    }
+
+    /// Reads a title and a body.
+    #[must_use]
+    pub fn of_text(title: &str, title_tokens: &Tokens, text: &str, tokens: &Tokens, published_h: Option<i32>) -> Self {
+        // Without a body the headline is the text: two feeds that carry headlines only still find copies.
+        let sketch = if tokens.is_empty() { Sketch::of(title, title_tokens) } else { Sketch::of(text, tokens) };
+        Self { sketch, profile: Profile::of(title, title_tokens, text, tokens), published_h }
+    }
+
+    /// The stored form: about 190 bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let packed = self.sketch.pack();
+        let mut out = vec![
+            VERSION,
+            self.sketch.keys.len() as u8,
+            packed.len() as u8,
+            self.profile.terms.len() as u8,
+            self.sketch.halvings,
+        ];
+        out.extend(self.sketch.shingles.to_le_bytes());
+        out.extend(self.sketch.opening.to_le_bytes());
+        out.extend(self.profile.words.to_le_bytes());
+        out.extend(self.published_h.unwrap_or(i32::MIN).to_le_bytes());
+        out.extend(self.sketch.keys.iter().flat_map(|key| key.to_le_bytes()));
+        out.extend(packed);
+        for term in &self.profile.terms {
+            let bits = term.hash << 8 | (term.zone as u32) << 6 | (term.kind as u32) << 4 | u32::from(term.count);
+            out.extend(bits.to_le_bytes());
+        }
+        out
+    }
+
+    /// Reads the stored form; `None` if it is of another version or damaged.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (&[version, keys, packed, terms, halvings], rest) = bytes.split_first_chunk::<5>()?;
+        if version != VERSION || halvings > 16 {
+            return None;
+        }
+        let (shingles, rest) = rest.split_first_chunk()?;
+        let (opening, rest) = rest.split_first_chunk()?;
+        let (words, rest) = rest.split_first_chunk()?;
+        let (published, rest) = rest.split_first_chunk()?;
+        let (keys, rest) = rest.split_at_checked(usize::from(keys) * 4)?;
+        let (packed, rest) = rest.split_at_checked(usize::from(packed))?;
+        if rest.len() != usize::from(terms) * 4 {
+            return None;
+        }
+        let quads = |b: &[u8]| -> Vec<u32> {
+            b.chunks_exact(4).map(|q| u32::from_le_bytes(q.try_into().expect("invariant: four bytes"))).collect()
+        };
+        let sketch = Sketch {
+            keys: quads(keys),
+            samples: Sketch::unpack(packed)?,
+            halvings,
+            shingles: u16::from_le_bytes(*shingles),
+            opening: u16::from_le_bytes(*opening),
+        };
+        let profile = Profile { terms: quads(rest).into_iter().map(term).collect(), words: u32::from_le_bytes(*words) };
+        let published_h = Some(i32::from_le_bytes(*published)).filter(|h| *h != i32::MIN);
+        Some(Self { sketch, profile, published_h })
+    }
+}
+
+fn term(bits: u32) -> Term {
+    let zone = match bits >> 6 & 3 {
+        0 => Zone::Body,
+        1 => Zone::Lead,
+        _ => Zone::Title,
+    };
+    let kind = match bits >> 4 & 3 {
+        0 => Kind::Plain,
+        1 => Kind::Name,
+        _ => Kind::Number,
+    };
+    Term { hash: bits >> 8 & 0x3F_FFFF, zone, kind, count: (bits & 15) as u8 }
+}

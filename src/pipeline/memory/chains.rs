@@ -1,0 +1,258 @@
+//! An inverted index for keys that are mostly rare: from a key to the slots that carry it, newest
+//! first, in about eight bytes per entry. A key keeps its newest entries only, so one text sent ten
+//! thousand times makes no list longer.
+//!
+//! What it answers depends on the inserted entries alone, never on how its table has grown: a
+//! rebuilt index answers the same.
+
+use std::collections::VecDeque;
+
+use super::Slot;
+
+/// Entries kept per key: the newest.
+pub const PER_KEY_MAX: usize = 16;
+/// Slots per block; whole blocks are dropped when all their slots are forgotten.
+const BLOCK_SLOTS: u32 = 512;
+/// Smallest table. It must be 2^16 at least: 16 bits of a key are kept beside each entry, the other
+/// 16 follow from the bucket.
+const HEADS_MIN: usize = 1 << 16;
+/// Entries per bucket at which the table doubles.
+const LOAD_MAX: usize = 4;
+/// No entry.
+const NONE: u32 = u32::MAX;
+/// Entries looked at for one key; reached only if keys are made to collide.
+const STEPS_MAX: usize = 4096;
+
+/// The index; `keys` entries are reserved per slot.
+#[derive(Debug)]
+pub struct Chains {
+    keys: u32,
+    heads: Vec<u32>,
+    blocks: VecDeque<Block>,
+    /// First slot of the first block.
+    base: Slot,
+    /// First slot that still counts.
+    live: Slot,
+    /// One past the last slot.
+    end: Slot,
+}
+
+#[derive(Debug)]
+struct Block {
+    next: Vec<u32>,
+    tags: Vec<u16>,
+}
+
+impl Chains {
+    /// An empty index.
+    #[must_use]
+    pub fn new(keys: usize) -> Self {
+        Self { keys: keys as u32, heads: vec![NONE; HEADS_MIN], blocks: VecDeque::new(), base: 0, live: 0, end: 0 }
+    }
+
+    /// Adds the next slot with its keys; those beyond the reserved number are left out.
+    pub fn push(&mut self, keys: impl IntoIterator<Item = u32>) {
+        let slot = self.end;
+        self.end += 1;
+        if (slot - self.base) / BLOCK_SLOTS >= self.blocks.len() as u32 {
+            let entries = (BLOCK_SLOTS * self.keys) as usize;
+            self.blocks.push_back(Block { next: vec![NONE; entries], tags: vec![0; entries] });
+        }
+        if (self.end - self.live) as usize * self.keys as usize > self.heads.len() * LOAD_MAX {
+            self.grow();
+        }
+        for (k, key) in keys.into_iter().take(self.keys as usize).enumerate() {
+            self.unlink_oldest(key);
+            let entry = slot * self.keys + k as u32;
+            let bucket = self.bucket(key);
+            let head = std::mem::replace(&mut self.heads[bucket], entry);
+            let (block, at) = self.place(entry);
+            self.blocks[block].next[at] = head;
+            self.blocks[block].tags[at] = (key >> 16) as u16;
+        }
+    }
+
+    /// The newest slots with that key.
+    pub fn find(&self, key: u32) -> impl Iterator<Item = Slot> + '_ {
+        let tag = (key >> 16) as u16;
+        let mut entry = self.heads[self.bucket(key)];
+        let mut steps = 0;
+        std::iter::from_fn(move || {
+            while entry != NONE && entry / self.keys >= self.live && steps < STEPS_MAX {
+                let slot = entry / self.keys;
+                let (block, at) = self.place(entry);
+                entry = self.blocks[block].next[at];
+                steps += 1;
+                if self.blocks[block].tags[at] == tag {
+                    return Some(slot);
+                }
+            }
+            None
+        })
+    }
+
+    /// Forgets all slots before `live`.
+    pub fn forget_before(&mut self, live: Slot) {
+        self.live = self.live.max(live.min(self.end));
+        while !self.blocks.is_empty() && self.base + BLOCK_SLOTS <= self.live {
+            self.blocks.pop_front();
+            self.base += BLOCK_SLOTS;
+        }
+    }
+
+    /// Counts slots anew from a lower number. `by` must not exceed [`Chains::base`].
+    pub fn renumber(&mut self, by: Slot) {
+        let shift = |entry: &mut u32| {
+            *entry = if *entry == NONE { NONE } else { entry.checked_sub(by * self.keys).unwrap_or(NONE) };
+        };
+        self.heads.iter_mut().for_each(shift);
+        self.blocks.iter_mut().flat_map(|block| block.next.iter_mut()).for_each(shift);
+        self.base -= by;
+        self.live -= by;
+        self.end -= by;
+    }
+
+    /// First slot that memory is still held for.
+    #[must_use]
+    pub fn base(&self) -> Slot {
+        self.base
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let block = (BLOCK_SLOTS * self.keys) as usize * (size_of::<u32>() + size_of::<u16>()) + size_of::<Block>();
+        self.heads.capacity() * size_of::<u32>() + self.blocks.len() * block
+    }
+
+    fn bucket(&self, key: u32) -> usize {
+        key as usize & (self.heads.len() - 1)
+    }
+
+    fn place(&self, entry: u32) -> (usize, usize) {
+        let offset = entry - self.base * self.keys;
+        let entries = BLOCK_SLOTS * self.keys;
+        ((offset / entries) as usize, (offset % entries) as usize)
+    }
+
+    /// Makes room for one more entry of a key that has its full number.
+    fn unlink_oldest(&mut self, key: u32) {
+        let tag = (key >> 16) as u16;
+        let mut before = NONE;
+        let mut entry = self.heads[self.bucket(key)];
+        let mut same = 0;
+        for _ in 0..STEPS_MAX {
+            if entry == NONE || entry / self.keys < self.live {
+                return;
+            }
+            let (block, at) = self.place(entry);
+            let next = self.blocks[block].next[at];
+            if self.blocks[block].tags[at] == tag {
+                same += 1;
+                if same == PER_KEY_MAX {
+                    if before == NONE {
+                        let bucket = self.bucket(key);
+                        self.heads[bucket] = next;
+                    } else {
+                        let (block, at) = self.place(before);
+                        self.blocks[block].next[at] = next;
+                    }
+                    return;
+                }
+            }
+            before = entry;
+            entry = next;
+        }
+    }
+
+    /// Doubles the table; entries keep their order, forgotten ones are dropped.
+    fn grow(&mut self) {
+        let old = std::mem::take(&mut self.heads);
+        self.heads = vec![NONE; old.len() * 2];
+        for (bucket, head) in old.iter().enumerate() {
+            let mut tails = [NONE; 2];
+            let mut entry = *head;
+            while entry != NONE && entry / self.keys >= self.live {
+                let (block, at) = self.place(entry);
+                let next = std::mem::replace(&mut self.blocks[block].next[at], NONE);
+                // The low 16 bits of the key are those of the bucket, the rest is the tag.
+                let key = u32::from(self.blocks[block].tags[at]) << 16 | bucket as u32 & 0xFFFF;
+                let target = self.bucket(key);
+                let side = usize::from(target != bucket);
+                if tails[side] == NONE {
+                    self.heads[target] = entry;
+                } else {
+                    let (block, at) = self.place(tails[side]);
+                    self.blocks[block].next[at] = entry;
+                }
+                tails[side] = entry;
+                entry = next;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(chains: &Chains, key: u32) -> Vec<Slot> {
+        chains.find(key).collect()
+    }
+
+    #[test]
+    fn find_gives_the_newest_first_and_only_that_key() {
+        let mut chains = Chains::new(2);
+        chains.push([1, 1 + (1 << 16)]);
+        chains.push([1, 9]);
+        assert_eq!(found(&chains, 1), [1, 0]);
+        assert_eq!(found(&chains, 1 + (1 << 16)), [0]);
+        assert_eq!(found(&chains, 8), []);
+    }
+
+    #[test]
+    fn push_keeps_the_newest_of_a_flooded_key_and_others_beside_it() {
+        let mut chains = Chains::new(1);
+        chains.push([7 + (3 << 16)]);
+        for _ in 0..10_000 {
+            chains.push([7]);
+        }
+        assert_eq!(found(&chains, 7).len(), PER_KEY_MAX);
+        assert_eq!(found(&chains, 7)[0], 10_000);
+        assert_eq!(found(&chains, 7 + (3 << 16)), [0], "a key in the same bucket is not pushed out");
+    }
+
+    #[test]
+    fn growth_and_renumbering_change_no_answer() {
+        let key = |slot: u32| (slot % 5_000).wrapping_mul(0x9E37_79B1);
+        let mut grown = Chains::new(3);
+        for slot in 0..200_000u32 {
+            grown.push([key(slot), key(slot / 3), key(slot / 7)]);
+            if slot % 1000 == 999 {
+                grown.forget_before(slot.saturating_sub(120_000));
+            }
+        }
+        let mut fresh = Chains::new(3);
+        let start = grown.live;
+        for slot in start..200_000u32 {
+            fresh.push([key(slot), key(slot / 3), key(slot / 7)]);
+        }
+        grown.renumber(grown.base());
+        let offset = grown.live;
+        for slot in 0..5_000 {
+            let old: Vec<Slot> = grown.find(key(slot)).map(|s| s - offset).collect();
+            assert_eq!(old, found(&fresh, key(slot)), "{slot}");
+        }
+    }
+
+    #[test]
+    fn forget_before_frees_whole_blocks() {
+        let mut chains = Chains::new(2);
+        for slot in 0..100_000u32 {
+            chains.push([slot, slot + 1]);
+            chains.forget_before(slot.saturating_sub(1000));
+        }
+        assert!(chains.blocks.len() <= 4, "{}", chains.blocks.len());
+        assert_eq!(found(&chains, 99_000), [99_000, 98_999]);
+    }
+}

@@ -1,0 +1,306 @@
+//! What the pipeline remembers: items of the last days by their sketches and terms, and the stories
+//! they form. Answers "is this text known?" and "which story is this?", and learns what it is told.
+//!
+//! Everything in it is a function of the remembered items in order of arrival: rebuilt from the
+//! store it decides as if it had never been gone. It reads no clock and makes no query; the loop in
+//! `ingest` owns it.
+
+mod chains;
+mod groups;
+mod place;
+mod records;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use place::{Candidate, Outcome, Placement};
+
+use self::chains::Chains;
+use self::groups::Groups;
+use self::records::Records;
+use crate::model::{ItemId, StoryId, Timestamp};
+use crate::pipeline::dedupe::sketch::{KEYS as SKETCH_KEYS, Overlap};
+use crate::pipeline::dedupe::verdict::{self, Headlines};
+use crate::pipeline::features::Features;
+use crate::pipeline::story::rarity::{Rarity, Weighted};
+use crate::pipeline::story::signals::{Facts, Query};
+
+/// Number of an item in order of arrival.
+pub type Slot = u32;
+
+/// Terms per item under which others find it.
+const STORY_KEYS: usize = 5;
+/// Known texts that are compared with a new one.
+const COPIES_COMPARED_MAX: usize = 32;
+/// Slots are numbered anew from here, long before entries overflow.
+const RENUMBER_AT: Slot = u32::MAX / 16;
+/// Group number of an item that is its story's only one.
+pub(crate) const ALONE: u32 = u32::MAX;
+/// Bytes a remembered item takes at most on average, for turning a byte limit into a count.
+const ITEM_BYTES: usize = 280;
+
+/// How long and how much is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryConfig {
+    /// A copy of a text is recognised this long after the text came (default 14 days).
+    pub copies_window: Duration,
+    /// An item can join a story whose last items came within this time (default 7 days; never longer
+    /// than `copies_window`).
+    pub story_window: Duration,
+    /// Bytes for all of it; the oldest items are forgotten early when it is reached (default 256 MiB,
+    /// about a million items).
+    pub bytes_max: usize,
+}
+
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        let days = |n: u64| Duration::from_secs(n * 24 * 3600);
+        Self { copies_window: days(14), story_window: days(7), bytes_max: 256 << 20 }
+    }
+}
+
+/// A known text that a new item repeats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NearDuplicate {
+    /// The item that came first.
+    pub item: ItemId,
+    /// Its story now.
+    pub story: StoryId,
+    /// How much the two share.
+    pub overlap: Overlap,
+    /// How the headlines compare.
+    pub headlines: Headlines,
+}
+
+/// The memory.
+#[derive(Debug)]
+pub struct Memory {
+    config: MemoryConfig,
+    items_max: u32,
+    records: Records,
+    by_shingle: Chains,
+    by_term: Chains,
+    /// Items by the story they would have opened.
+    by_story: Chains,
+    rarity: Rarity,
+    groups: Groups,
+    /// First slot whose text is still recognised.
+    live: Slot,
+    /// First slot that still counts for stories.
+    story_live: Slot,
+    /// Latest time seen: arrival never goes back.
+    now: Timestamp,
+}
+
+impl Memory {
+    /// An empty memory.
+    #[must_use]
+    pub fn new(config: MemoryConfig) -> Self {
+        let config = MemoryConfig { story_window: config.story_window.min(config.copies_window), ..config };
+        Self {
+            config,
+            items_max: u32::try_from(config.bytes_max / ITEM_BYTES).unwrap_or(RENUMBER_AT).clamp(1, RENUMBER_AT / 2),
+            records: Records::default(),
+            by_shingle: Chains::new(SKETCH_KEYS),
+            by_term: Chains::new(STORY_KEYS),
+            by_story: Chains::new(1),
+            rarity: Rarity::default(),
+            groups: Groups::default(),
+            live: 0,
+            story_live: 0,
+            now: Timestamp::MIN,
+        }
+    }
+
+    /// Moves on to `now` and forgets what has left its window. Call before deciding on an item.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        let stories_from = self.now.minus(self.config.story_window);
+        while self.story_live < self.records.end() && self.records.get(self.story_live).arrived() < stories_from {
+            self.leave_story();
+        }
+        let copies_from = self.now.minus(self.config.copies_window);
+        while self.live < self.records.end() && self.records.get(self.live).arrived() < copies_from {
+            self.live += 1;
+        }
+        self.sweep();
+    }
+
+    /// The known text that an item repeats, if any: the one with the greatest overlap, the older of equals.
+    #[must_use]
+    pub fn nearest(&self, features: &Features) -> Option<NearDuplicate> {
+        let mut slots: Vec<Slot> = Vec::new();
+        for key in &features.sketch.keys {
+            slots.extend(self.by_shingle.find(*key));
+        }
+        if slots.is_empty() {
+            return None;
+        }
+        slots.sort_unstable();
+        slots.dedup();
+        let query = self.query(features);
+        let mut best: Option<(Slot, Overlap, Headlines)> = None;
+        // The oldest candidates first: the original is more likely among them than among its updates.
+        for slot in slots.into_iter().take(COPIES_COMPARED_MAX) {
+            let record = self.records.get(slot);
+            let overlap = features.sketch.overlap(record.sketch());
+            if overlap.containment < verdict::CONTAINMENT_MIN {
+                continue;
+            }
+            let headlines = Headlines::of(&query, record.terms());
+            let better = best.is_none_or(|(_, b, _)| overlap.containment > b.containment);
+            if verdict::is_copy(&overlap, headlines) && better {
+                best = Some((slot, overlap, headlines));
+            }
+        }
+        best.map(|(slot, overlap, headlines)| {
+            let record = self.records.get(slot);
+            NearDuplicate { item: record.item(), story: self.groups.story_of(&record), overlap, headlines }
+        })
+    }
+
+    /// Remembers an item as a member of a story. `at` is when it arrived.
+    pub fn insert(&mut self, item: ItemId, story: StoryId, features: &Features, at: Timestamp) {
+        self.advance(at);
+        if self.records.end() >= RENUMBER_AT {
+            self.renumber();
+        }
+        let query = self.query(features);
+        let slot = self.records.push(item, features, query.terms(), self.now);
+        self.by_shingle.push(features.sketch.keys.iter().copied());
+        self.by_term.push(story_keys(&query));
+        self.rarity.add(query.terms().iter().map(|(term, _)| *term));
+        self.by_story.push([groups::story_key(StoryId::opened_by(item))]);
+        self.join(slot, story);
+        if self.records.end() - self.live > self.items_max {
+            if self.story_live == self.live {
+                self.leave_story();
+            }
+            self.live += 1;
+            self.sweep();
+        }
+    }
+
+    /// Makes two stories one: the members of `gone` become members of `keep`. Whether anything changed.
+    pub fn merge(&mut self, keep: StoryId, gone: StoryId) -> bool {
+        if keep == gone {
+            return false;
+        }
+        let moving = match self.groups.dissolve(gone) {
+            Some(members) => members,
+            None => self.opener(gone).into_iter().collect(),
+        };
+        for slot in &moving {
+            self.records.set_group(*slot, ALONE);
+            self.join(*slot, keep);
+        }
+        !moving.is_empty()
+    }
+
+    /// Moves an item to another story (a split by hand). Whether the item is remembered.
+    pub fn assign(&mut self, item: ItemId, story: StoryId) -> bool {
+        let found = (self.story_live..self.records.end()).find(|slot| self.records.get(*slot).item() == item);
+        let Some(slot) = found else { return false };
+        self.groups.leave(&mut self.records, slot, true);
+        self.join(slot, story);
+        true
+    }
+
+    /// Keeps two stories apart for good: no late merge joins them (they were split by hand).
+    pub fn keep_apart(&mut self, a: StoryId, b: StoryId) {
+        self.groups.keep_apart(a, b);
+    }
+
+    /// Items whose text is recognised.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        (self.records.end() - self.live) as usize
+    }
+
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Items that stories can still grow from.
+    #[must_use]
+    pub fn story_items(&self) -> usize {
+        (self.records.end() - self.story_live) as usize
+    }
+
+    /// Bytes held by all of it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.records.bytes()
+            + self.by_shingle.bytes()
+            + self.by_term.bytes()
+            + self.rarity.bytes()
+            + self.groups.bytes()
+    }
+
+    fn query(&self, features: &Features) -> Query {
+        let facts = Facts {
+            words: features.profile.words,
+            published_h: features.published_h,
+            arrived_h: (self.now.seconds() / 3600) as i32,
+        };
+        Query::new(self.rarity.weigh(&features.profile), facts)
+    }
+
+    /// Puts a slot that is in no group into a story.
+    fn join(&mut self, slot: Slot, story: StoryId) {
+        let opener = if self.groups.holds(story) { None } else { self.opener(story) };
+        self.groups.join(&mut self.records, slot, story, opener);
+    }
+
+    /// The remembered item that opened a story and is its only one.
+    fn opener(&self, story: StoryId) -> Option<Slot> {
+        self.by_story.find(groups::story_key(story)).find(|slot| {
+            let record = self.records.get(*slot);
+            record.group() == ALONE && StoryId::opened_by(record.item()) == story
+        })
+    }
+
+    /// The oldest item that counts for stories no longer does.
+    fn leave_story(&mut self) {
+        let slot = self.story_live;
+        self.rarity.remove(self.records.get(slot).terms());
+        self.groups.leave(&mut self.records, slot, false);
+        self.story_live += 1;
+    }
+
+    fn sweep(&mut self) {
+        self.live = self.live.min(self.story_live);
+        self.by_shingle.forget_before(self.live);
+        self.by_term.forget_before(self.story_live);
+        self.by_story.forget_before(self.story_live);
+        self.records.forget_before(self.live);
+    }
+
+    /// Slots start from zero again.
+    fn renumber(&mut self) {
+        let by = self.records.base().min(self.by_shingle.base()).min(self.by_term.base()).min(self.by_story.base());
+        self.records.renumber(by);
+        self.by_shingle.renumber(by);
+        self.by_term.renumber(by);
+        self.by_story.renumber(by);
+        self.groups.renumber(by);
+        self.live -= by;
+        self.story_live -= by;
+    }
+}
+
+/// The terms under which an item is found: its weightiest, those of the headline first.
+fn story_keys(query: &Query) -> impl Iterator<Item = u32> + use<> {
+    let mut terms: Vec<Weighted> = query.terms().iter().map(|(term, _)| *term).collect();
+    let worth = |t: &Weighted| t.weight() * (1.0 + 0.4 * t.zone() as u8 as f32);
+    terms.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.hash().cmp(&b.hash())));
+    terms.into_iter().take(STORY_KEYS).map(term_key)
+}
+
+/// Spreads a term over the 32 bits of a key.
+fn term_key(term: Weighted) -> u32 {
+    term.hash().wrapping_mul(0x9E37_79B1).rotate_left(15)
+}

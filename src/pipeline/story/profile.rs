@@ -1,0 +1,177 @@
+//! Words to the profile of one item: its few dozen most telling terms, each with where it stands
+//! (headline, lead, body) and what it is (word, name, number). Stateless; the weights by rarity in
+//! the stream are added by the index.
+
+use super::background;
+use super::words::{Kind, for_each_word};
+use crate::text::tokens::Tokens;
+
+/// Words of the body that are read: what a story is about stands in front.
+const BODY_WORDS_MAX: usize = 400;
+/// Words of the body that count as its lead.
+const LEAD_WORDS: usize = 50;
+/// Words of a headline that are read.
+const TITLE_WORDS_MAX: usize = 40;
+/// Terms kept per item.
+pub const TERMS_MAX: usize = 24;
+/// Background idf below which a word says nothing (it stands in more than one text of five).
+const IDF_MIN: f32 = 1.6;
+
+/// Where in the item a term stands first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Zone {
+    /// Only in the body.
+    Body,
+    /// In the first words of the body.
+    Lead,
+    /// In the headline.
+    Title,
+}
+
+/// One term of a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// Identity, from [`super::words::term_hash`].
+    pub hash: u32,
+    /// Most prominent place.
+    pub zone: Zone,
+    /// Sort of word.
+    pub kind: Kind,
+    /// Occurrences, up to 15.
+    pub count: u8,
+}
+
+/// The telling terms of one item, the most telling first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// At most [`TERMS_MAX`].
+    pub terms: Vec<Term>,
+    /// Words of title and body together, before any cut.
+    pub words: u32,
+}
+
+/// What is known of one term while reading.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    hash: u32,
+    count: u16,
+    zone: Zone,
+    number: bool,
+    /// Capitalised in mid-sentence of the body.
+    named: bool,
+    /// Capitalised in the headline.
+    title_capital: bool,
+    /// Written small in the body.
+    small: bool,
+}
+
+impl Profile {
+    /// Reads an item's title and body.
+    #[must_use]
+    pub fn of(title: &str, title_tokens: &Tokens, text: &str, text_tokens: &Tokens) -> Self {
+        Self::with_terms_max(title, title_tokens, text, text_tokens, TERMS_MAX)
+    }
+
+    fn with_terms_max(title: &str, title_tokens: &Tokens, text: &str, text_tokens: &Tokens, terms_max: usize) -> Self {
+        // Pairs of characters can outnumber tokens, but not bytes.
+        let words_max = text.len().min(BODY_WORDS_MAX) + title.len().min(TITLE_WORDS_MAX);
+        let mut table = Table::with_words(words_max);
+        let mut position = 0;
+        for_each_word(title, title_tokens, TITLE_WORDS_MAX, |word| {
+            if position >= TITLE_WORDS_MAX {
+                return;
+            }
+            position += 1;
+            let seen = table.entry(word.hash);
+            seen.count += 1;
+            seen.zone = Zone::Title;
+            seen.number |= word.number;
+            seen.title_capital |= word.capital;
+        });
+        position = 0;
+        for_each_word(text, text_tokens, BODY_WORDS_MAX, |word| {
+            if position >= BODY_WORDS_MAX {
+                return;
+            }
+            let seen = table.entry(word.hash);
+            seen.count = seen.count.saturating_add(1);
+            if position < LEAD_WORDS {
+                seen.zone = seen.zone.max(Zone::Lead);
+            }
+            seen.number |= word.number;
+            seen.named |= word.capital && !word.opens_sentence;
+            seen.small |= !word.capital;
+            position += 1;
+        });
+        let mut ranked: Vec<(f32, Term)> = table.into_seen().filter_map(rank).collect();
+        let order = |a: &(f32, Term), b: &(f32, Term)| b.0.total_cmp(&a.0).then(a.1.hash.cmp(&b.1.hash));
+        if ranked.len() > terms_max {
+            ranked.select_nth_unstable_by(terms_max - 1, order);
+            ranked.truncate(terms_max);
+        }
+        ranked.sort_unstable_by(order);
+        let words = u32::try_from(title_tokens.len() + text_tokens.len()).unwrap_or(u32::MAX);
+        Self { terms: ranked.into_iter().map(|(_, term)| term).collect(), words }
+    }
+}
+
+/// The term with its worth, or nothing for words that say nothing.
+fn rank(seen: Seen) -> Option<(f32, Term)> {
+    let idf = background::idf(seen.hash);
+    if idf < IDF_MIN {
+        return None;
+    }
+    let kind = if seen.number {
+        Kind::Number
+    } else if seen.named || (seen.title_capital && !seen.small) {
+        Kind::Name
+    } else {
+        Kind::Plain
+    };
+    let zone_factor = match seen.zone {
+        Zone::Title => 2.0,
+        Zone::Lead => 1.4,
+        Zone::Body => 1.0,
+    };
+    let kind_factor = if kind == Kind::Name { 1.3 } else { 1.0 };
+    let worth = idf * (1.0 + f32::from(seen.count).ln()) * zone_factor * kind_factor;
+    Some((worth, Term { hash: seen.hash, zone: seen.zone, kind, count: seen.count.min(15) as u8 }))
+}
+
+/// A small open-addressed table: hashes are already mixed, deletions do not happen.
+struct Table {
+    slots: Vec<Seen>,
+    mask: usize,
+}
+
+impl Table {
+    fn with_words(words: usize) -> Self {
+        let len = (words * 2).next_power_of_two().max(64);
+        let empty = Seen {
+            hash: 0,
+            count: 0,
+            zone: Zone::Body,
+            number: false,
+            named: false,
+            title_capital: false,
+            small: false,
+        };
+        Self { slots: vec![empty; len], mask: len - 1 }
+    }
+
+    fn entry(&mut self, hash: u32) -> &mut Seen {
+        let mut at = hash as usize & self.mask;
+        for _ in 0..self.mask {
+            if self.slots[at].count == 0 || self.slots[at].hash == hash {
+                break;
+            }
+            at = (at + 1) & self.mask;
+        }
+        self.slots[at].hash = hash;
+        &mut self.slots[at]
+    }
+
+    fn into_seen(self) -> impl Iterator<Item = Seen> {
+        self.slots.into_iter().filter(|seen| seen.count > 0)
+    }
+}

@@ -1,0 +1,218 @@
+//! Text to the units stories are made of: stemmed word hashes with their kind (plain word, name,
+//! number). Languages without spaces give character pairs. Decides nothing about weight or sameness.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::text::tokens::{Token, Tokens};
+
+/// Longest word that is looked at; the rest of a longer one is noise (base64, joined scripts).
+const WORD_BYTES_MAX: usize = 64;
+
+/// Bits of hash that identify a term: two terms of one pair of items collide once in 7,000 pairs.
+pub const TERM_BITS: u32 = 22;
+
+/// What sort of word it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A word in lower case, or one that only a sentence or headline capitalises.
+    Plain,
+    /// Capitalised where nothing but a name is.
+    Name,
+    /// Holds a digit.
+    Number,
+}
+
+/// One word of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    /// Identity of the folded, stemmed form: [`TERM_BITS`] bits of hash.
+    pub hash: u32,
+    /// Whether it starts with a capital.
+    pub capital: bool,
+    /// Whether it holds a digit.
+    pub number: bool,
+    /// Whether a sentence starts here, so that the capital says nothing.
+    pub opens_sentence: bool,
+    /// Where the word stands in the original, in bytes.
+    pub start: u32,
+    /// Its end.
+    pub end: u32,
+}
+
+/// Hash of a folded word after stemming: the identity of a term everywhere.
+#[must_use]
+pub fn term_hash(folded: &str) -> u32 {
+    let stem = stem(folded);
+    short(xxh3_64(stem.text.as_bytes()).wrapping_add(u64::from(stem.tail) << 24))
+}
+
+/// Calls `each` for the words of a text, at most `words_max` of them.
+pub fn for_each_word(text: &str, tokens: &Tokens, words_max: usize, mut each: impl FnMut(Word)) {
+    let mut previous: Option<Token<'_>> = None;
+    for token in tokens.iter().take(words_max) {
+        let gap = &text[previous.map_or(0, |p| p.end)..token.start];
+        let opens_sentence = previous.is_none() || ends_sentence(gap);
+        let first = text[token.start..].chars().next().unwrap_or(' ');
+        if is_unspaced(first) {
+            unspaced(token, previous.filter(|p| p.end == token.start), opens_sentence, &mut each);
+        } else {
+            let folded = clip(token.folded);
+            let number = folded.bytes().any(|b| b.is_ascii_digit());
+            each(Word {
+                hash: if number { short(xxh3_64(folded.as_bytes())) } else { term_hash(folded) },
+                capital: first.is_uppercase(),
+                number,
+                opens_sentence,
+                start: token.start as u32,
+                end: token.end as u32,
+            });
+        }
+        previous = Some(token);
+    }
+}
+
+/// Scripts written without spaces: words are not marked, so pairs of characters stand for them.
+#[must_use]
+pub fn is_unspaced(c: char) -> bool {
+    matches!(u32::from(c),
+        0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF // Thai, Lao, Myanmar, Khmer
+        | 0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x2_0000..=0x3_FFFF)
+}
+
+/// The pairs of characters within a token, and the one that bridges to the token before it.
+fn unspaced(token: Token<'_>, joined: Option<Token<'_>>, opens_sentence: bool, each: &mut impl FnMut(Word)) {
+    let mut last = joined.and_then(|p| p.folded.chars().next_back()).filter(|c| is_unspaced(*c));
+    for c in token.folded.chars().take(WORD_BYTES_MAX) {
+        if let Some(before) = last {
+            let mut bytes = [0; 8];
+            let split = before.encode_utf8(&mut bytes).len();
+            let len = split + c.encode_utf8(&mut bytes[split..]).len();
+            each(Word {
+                hash: short(xxh3_64(&bytes[..len])),
+                capital: false,
+                number: false,
+                opens_sentence,
+                start: joined.map_or(token.start, |p| p.start) as u32,
+                end: token.end as u32,
+            });
+        }
+        last = Some(c);
+    }
+}
+
+fn short(hash: u64) -> u32 {
+    hash as u32 >> (u32::BITS - TERM_BITS)
+}
+
+fn ends_sentence(gap: &str) -> bool {
+    gap.chars().any(|c| matches!(c, '.' | '!' | '?' | ':' | '\n' | '“' | '”' | '"' | '`' | '•' | '|' | '«' | '…'))
+}
+
+fn clip(word: &str) -> &str {
+    let mut end = word.len().min(WORD_BYTES_MAX);
+    while !word.is_char_boundary(end) {
+        end -= 1;
+    }
+    &word[..end]
+}
+
+struct Stem<'a> {
+    text: &'a str,
+    tail: u8,
+}
+
+/// A light stemmer: plural, past and progressive endings of English, the endings of Cyrillic nouns
+/// and names. It only has to bring the forms of one word together, not to be right.
+fn stem(word: &str) -> Stem<'_> {
+    let word = word.strip_suffix("'s").unwrap_or(word);
+    if word.is_ascii() {
+        return stem_ascii(word);
+    }
+    let letters = word.chars().count();
+    let cyrillic = word.chars().next().is_some_and(|c| matches!(u32::from(c), 0x0400..=0x052F));
+    if cyrillic && letters > 5 {
+        let keep = if letters > 7 { letters - 3 } else { letters - 2 };
+        let end = word.char_indices().nth(keep).map_or(word.len(), |(at, _)| at);
+        return Stem { text: &word[..end], tail: 0 };
+    }
+    Stem { text: word, tail: 0 }
+}
+
+fn stem_ascii(word: &str) -> Stem<'_> {
+    let mut w = word;
+    let mut tail = 0;
+    if w.len() > 4 {
+        if let Some(base) = w.strip_suffix("ies") {
+            w = base;
+            tail = b'y';
+        } else if w.ends_with("sses") {
+            w = &w[..w.len() - 2];
+        } else if w.ends_with('s') && !w.ends_with("ss") && !w.ends_with("us") && !w.ends_with("is") {
+            w = &w[..w.len() - 1];
+        }
+        if w.len() > 5 && w.ends_with("ing") {
+            w = &w[..w.len() - 3];
+        } else if w.len() > 4 && w.ends_with("ed") {
+            w = &w[..w.len() - 2];
+        }
+        if w.len() > 4 && w.ends_with('e') {
+            w = &w[..w.len() - 1];
+        }
+        if w.len() > 4 && w.ends_with('y') {
+            w = &w[..w.len() - 1];
+            tail = b'y';
+        }
+        let b = w.as_bytes();
+        if b.len() > 4 && b[b.len() - 1] == b[b.len() - 2] && !matches!(b[b.len() - 1], b's' | b'l') {
+            w = &w[..w.len() - 1];
+        }
+    }
+    Stem { text: w, tail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<Word> {
+        let mut out = Vec::new();
+        for_each_word(text, &Tokens::of(text), usize::MAX, |w| out.push(w));
+        out
+    }
+
+    #[test]
+    fn term_hash_brings_forms_of_a_word_together() {
+        for (a, b) in [
+            ("deploys", "deployed"),
+            ("deploying", "deploy"),
+            ("companies", "company"),
+            ("stopped", "stop"),
+            ("minister's", "minister"),
+            ("pledges", "pledged"),
+        ] {
+            assert_eq!(term_hash(a), term_hash(b), "{a} {b}");
+        }
+        for (a, b) in [("deploy", "depot"), ("france", "french"), ("ukraine", "ukrainian"), ("bus", "busy")] {
+            assert_ne!(term_hash(a), term_hash(b), "{a} {b}");
+        }
+        let folded = |w: &str| crate::text::tokens::fold(w);
+        assert_eq!(term_hash(&folded("Министерство")), term_hash(&folded("министерства")));
+    }
+
+    #[test]
+    fn words_know_names_numbers_and_sentence_starts() {
+        let seen = words("Floods hit Oldtown. Then 12 roads closed.");
+        let flags: Vec<_> = seen.iter().map(|w| (w.capital, w.number, w.opens_sentence)).collect();
+        assert_eq!(flags[0], (true, false, true));
+        assert_eq!(flags[2], (true, false, false));
+        assert_eq!(flags[3], (true, false, true));
+        assert_eq!(flags[4], (false, true, false));
+    }
+
+    #[test]
+    fn words_of_unspaced_scripts_are_pairs_of_characters() {
+        let seen = words("洪水警報");
+        assert_eq!(seen.len(), 3);
+        assert_eq!(words("水警")[0].hash, seen[1].hash);
+    }
+}
