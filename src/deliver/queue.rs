@@ -6,6 +6,9 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt, TryFutureExt};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use super::console::Console;
 use super::count::DeliveryCounters;
-use super::record::{Recorder, RecorderStopped};
+use super::record::{Recorder, RecorderStopped, Recording};
 use super::retry::{Attempted, Outcome, RetryRules};
 use super::send::{Answer, Channel};
 use super::{DeliveryConfig, EndpointConfig};
@@ -31,6 +34,10 @@ const CLAIM_BYTES_MAX: usize = 1 << 20;
 const IDLE_LOOK: Duration = Duration::from_secs(5);
 /// Until a claim that met a busy database is tried again.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// While more is due than one claim holds, so many attempts may be on their way to the disk: without
+/// that, a slow disk and not the receiver would set the pace of catching up. Otherwise no more than may
+/// be on the wire, so a crash repeats next to nothing.
+const UNRECORDED_BACKLOG_MAX: usize = 64;
 /// Requests in flight may finish for so long once delivery is to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
@@ -88,9 +95,16 @@ pub(super) struct Queue {
     until: Until,
     /// Claimed, not started.
     ready: VecDeque<Claimed>,
-    /// Claimed, recorded or not yet: `ready` and `slots` together.
+    /// Claimed and not recorded yet: `ready`, `slots` and `recording` together.
     in_flight: HashSet<DeliveryId>,
-    slots: JoinSet<Result<SlotEnd, RecorderStopped>>,
+    /// On the wire.
+    slots: JoinSet<Result<(SlotEnd, Recording), RecorderStopped>>,
+    /// Answered, on the way to the disk.
+    recording: FuturesUnordered<BoxFuture<'static, Result<SlotEnd, RecorderStopped>>>,
+    /// How many of those close the gate: until the store knows, nothing more is sent.
+    closing: usize,
+    /// More was due than one claim holds.
+    backlog: bool,
     channel: Option<Arc<Channel>>,
     /// Something may be due that is not in flight.
     look: bool,
@@ -98,13 +112,20 @@ pub(super) struct Queue {
     look_at: Timestamp,
     /// One at a time until one succeeds.
     throttled: bool,
-    /// For the log: a change is news, its continuation is not.
-    failing: bool,
-    disabled: bool,
+    /// What the log last said: a change is news, its continuation is not.
+    said: Said,
     summary: QueueSummary,
 }
 
-/// An attempt that is recorded.
+/// How the log last described the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Working,
+    Failing,
+    Disabled,
+}
+
+/// An attempt that was made.
 struct SlotEnd {
     id: DeliveryId,
     webhook_id: String,
@@ -127,12 +148,14 @@ impl Queue {
             ready: VecDeque::new(),
             in_flight: HashSet::new(),
             slots: JoinSet::new(),
+            recording: FuturesUnordered::new(),
+            closing: 0,
+            backlog: false,
             channel: None,
             look: true,
             look_at,
             throttled: false,
-            failing: false,
-            disabled: false,
+            said: Said::Working,
             summary: QueueSummary::default(),
         }
     }
@@ -149,7 +172,7 @@ impl Queue {
                     continue;
                 }
             }
-            if self.until != Until::Cancelled && self.slots.is_empty() && !self.look {
+            if self.until != Until::Cancelled && self.in_flight.is_empty() && !self.look {
                 return Ok(self.summary);
             }
             self.wait(&cancel).await?;
@@ -160,7 +183,8 @@ impl Queue {
 
     fn has_room(&self) -> bool {
         let slots_max = if self.throttled { 1 } else { self.endpoint.concurrency.max(1) };
-        self.slots.len() < slots_max
+        let unrecorded_max = if self.backlog { UNRECORDED_BACKLOG_MAX.max(slots_max) } else { slots_max };
+        self.closing == 0 && self.slots.len() < slots_max && self.slots.len() + self.recording.len() < unrecorded_max
     }
 
     async fn wait(&mut self, cancel: &CancellationToken) -> Result<(), QueueError> {
@@ -169,7 +193,8 @@ impl Queue {
         tokio::select! {
             biased;
             () = cancel.cancelled() => {}
-            Some(end) = self.slots.join_next(), if !self.slots.is_empty() => self.end(end)?,
+            Some(answered) = self.slots.join_next() => self.answered(answered)?,
+            Some(recorded) = self.recording.next() => self.recorded(&recorded?),
             // The other side lives as long as the delivery that owns this queue.
             _ = self.wake.changed(), if idle => self.look = true,
             () = clock.sleep_until(self.look_at), if idle => self.look = true,
@@ -197,7 +222,7 @@ impl Queue {
         Ok(())
     }
 
-    async fn read_due(&self, now: Timestamp) -> Result<Claim, StoreError> {
+    async fn read_due(&mut self, now: Timestamp) -> Result<Claim, StoreError> {
         let (store, endpoint, in_flight) =
             (self.shared.store.clone(), self.endpoint.id.clone(), self.in_flight.clone());
         let read = tokio::task::spawn_blocking(move || {
@@ -215,14 +240,17 @@ impl Queue {
 
     fn take(&mut self, claim: Claim) {
         self.look = claim.more;
+        self.backlog = claim.more;
         self.look_at = claim.next_due_at.map_or(self.look_at, |due| due.min(self.look_at));
         self.throttled = claim.state.throttled;
-        if let Some((since, reason)) = &claim.state.disabled
-            && !self.disabled
-        {
-            warn!(endpoint = %self.endpoint.id, %since, reason, "endpoint is disabled, its deliveries wait");
+        match &claim.state.disabled {
+            Some((since, reason)) if self.said != Said::Disabled => {
+                warn!(endpoint = %self.endpoint.id, %since, reason, "endpoint is disabled, its deliveries wait");
+                self.said = Said::Disabled;
+            }
+            None if self.said == Said::Disabled => self.said = Said::Working,
+            Some(_) | None => {}
         }
-        self.disabled = claim.state.disabled.is_some();
         self.in_flight.extend(claim.rows.iter().map(|row| row.id));
         self.ready.extend(claim.rows);
     }
@@ -248,8 +276,23 @@ impl Queue {
         }
     }
 
-    fn end(&mut self, end: Result<Result<SlotEnd, RecorderStopped>, JoinError>) -> Result<(), QueueError> {
-        let end = end.map_err(QueueError::Attempt)??;
+    fn answered(
+        &mut self,
+        answered: Result<Result<(SlotEnd, Recording), RecorderStopped>, JoinError>,
+    ) -> Result<(), QueueError> {
+        let (end, recording) = answered.map_err(QueueError::Attempt)??;
+        if end.gate != Gate::Unchanged {
+            self.closing += 1;
+            // What was claimed goes back to the store, which will know until when it has to wait.
+            for row in self.ready.drain(..) {
+                self.in_flight.remove(&row.id);
+            }
+        }
+        self.recording.push(recording.done().map_ok(|()| end).boxed());
+        Ok(())
+    }
+
+    fn recorded(&mut self, end: &SlotEnd) {
         self.in_flight.remove(&end.id);
         self.shared.counters.attempt(&end.outcome, &end.settle);
         match end.settle {
@@ -264,14 +307,10 @@ impl Queue {
             Settle::Park => self.summary.parked += 1,
         }
         if end.gate != Gate::Unchanged {
-            // The store knows until when; what was claimed goes back to it.
-            for row in self.ready.drain(..) {
-                self.in_flight.remove(&row.id);
-            }
+            self.closing -= 1;
             self.look = true;
         }
-        self.log(&end);
-        Ok(())
+        self.log(end);
     }
 
     fn log(&mut self, end: &SlotEnd) {
@@ -279,8 +318,9 @@ impl Queue {
         let latency_ms = end.latency.as_millis() as u64;
         match (&end.settle, &end.error) {
             (Settle::Delivered, _) => {
-                if std::mem::take(&mut self.failing) {
+                if self.said != Said::Working {
                     info!(%endpoint, "endpoint works again");
+                    self.said = Said::Working;
                 }
                 info!(%endpoint, alert, attempt, latency_ms, "alert delivered");
             }
@@ -288,32 +328,36 @@ impl Queue {
                 error!(%endpoint, alert, attempt, reason, "delivery parked after its last attempt");
             }
             (Settle::RetryAt(retry_at), reason) => {
-                if self.failing {
+                if self.said == Said::Failing {
                     debug!(%endpoint, alert, attempt, latency_ms, reason, %retry_at, "delivery failed, will try again");
                 } else {
                     warn!(%endpoint, alert, attempt, latency_ms, reason, %retry_at, "delivery failed, will try again");
                 }
-                self.failing = true;
+                self.said = Said::Failing;
             }
         }
         if let Gate::Disable { reason } = end.gate {
             error!(%endpoint, reason, "endpoint disabled");
-            self.disabled = true;
+            self.said = Said::Disabled;
         }
     }
 
     /// Lets requests in flight finish; cuts those that do not. They will be made again (promise P6).
     async fn drain(&mut self) -> Result<(), QueueError> {
         let finish = async {
-            while let Some(end) = self.slots.join_next().await {
-                self.end(end)?;
+            loop {
+                tokio::select! {
+                    Some(answered) = self.slots.join_next() => self.answered(answered)?,
+                    Some(recorded) = self.recording.next() => self.recorded(&recorded?),
+                    else => return Ok(()),
+                }
             }
-            Ok(())
         };
         if let Ok(finished) = tokio::time::timeout(DRAIN_MAX, finish).await {
             return finished;
         }
-        warn!(endpoint = %self.endpoint.id, attempts = self.slots.len(), "attempts cut while stopping, will be made again");
+        let attempts = self.slots.len() + self.recording.len();
+        warn!(endpoint = %self.endpoint.id, attempts, "attempts cut while stopping, will be made again");
         self.slots.shutdown().await;
         Ok(())
     }
@@ -325,7 +369,7 @@ async fn attempt(
     endpoint: Arc<EndpointConfig>,
     channel: Result<Arc<Channel>, Answer>,
     mut row: Claimed,
-) -> Result<SlotEnd, RecorderStopped> {
+) -> Result<(SlotEnd, Recording), RecorderStopped> {
     let began = tokio::time::Instant::now();
     let answer = match channel {
         Ok(channel) => channel.send(&mut row, shared.clock.now()).await,
@@ -351,9 +395,8 @@ async fn attempt(
         settle: verdict.settle.clone(),
         gate: verdict.gate.clone(),
     };
-    // The slot stays taken until this is on disk: see `record`.
-    shared.recorder.record(record).await?;
-    Ok(SlotEnd {
+    let recording = shared.recorder.record(record).await?;
+    let end = SlotEnd {
         id: row.id,
         webhook_id: row.webhook_id,
         attempt,
@@ -362,5 +405,6 @@ async fn attempt(
         error,
         settle: verdict.settle,
         gate: verdict.gate,
-    })
+    };
+    Ok((end, recording))
 }

@@ -1,6 +1,6 @@
 //! Attempts become rows, durably: a thread of its own writes every result that is ready in one
-//! transaction. Whoever made an attempt waits for it, so no more requests can be unrecorded at a crash
-//! than were allowed at once (promise P6). Waiting for the disk never holds up the runtime.
+//! transaction. Queues bound how many of their attempts may be on the way, which bounds what a crash
+//! repeats (promise P6). Waiting for the disk never holds up the runtime.
 
 use std::time::Duration;
 
@@ -28,6 +28,10 @@ struct Entry {
     written: oneshot::Sender<()>,
 }
 
+/// An attempt on its way to the disk.
+#[derive(Debug)]
+pub(super) struct Recording(oneshot::Receiver<()>);
+
 /// The recorder ended: the attempt is not recorded and will be made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("record an attempt: the recorder has stopped")]
@@ -49,11 +53,18 @@ impl Recorder {
         Ok((Self(sender), end))
     }
 
-    /// Returns once the attempt is on disk.
-    pub(super) async fn record(&self, record: AttemptRecord) -> Result<(), RecorderStopped> {
+    /// Hands an attempt over; what comes back resolves once it is on disk.
+    pub(super) async fn record(&self, record: AttemptRecord) -> Result<Recording, RecorderStopped> {
         let (written, wait) = oneshot::channel();
         self.0.send(Entry { record, written }).await.map_err(|_| RecorderStopped)?;
-        wait.await.map_err(|_| RecorderStopped)
+        Ok(Recording(wait))
+    }
+}
+
+impl Recording {
+    /// Returns once the attempt is on disk.
+    pub(super) async fn done(self) -> Result<(), RecorderStopped> {
+        self.0.await.map_err(|_| RecorderStopped)
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Signer {
 }
 
 enum Key {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Ed25519(Box<Ed25519KeyPair>),
 }
 
@@ -124,7 +124,7 @@ impl Key {
     fn new(secret: &Secret) -> Result<Self, SecretProblem> {
         let bytes = secret.expose();
         if secret.kind() == SecretKind::Hmac {
-            return Ok(Self::Hmac(hmac::Key::new(hmac::HMAC_SHA256, bytes)));
+            return Ok(Self::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes))));
         }
         let pair = match bytes.split_at_checked(32) {
             Some((seed, [])) => Ed25519KeyPair::from_seed_unchecked(seed),
