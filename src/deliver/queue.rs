@@ -87,6 +87,18 @@ pub struct QueueSummary {
     pub parked: u64,
 }
 
+impl QueueSummary {
+    /// The sum.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            delivered: self.delivered + other.delivered,
+            failed: self.failed + other.failed,
+            parked: self.parked + other.parked,
+        }
+    }
+}
+
 /// One endpoint's queue.
 pub(super) struct Queue {
     endpoint: Arc<EndpointConfig>,

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::console::Console;
@@ -73,7 +73,8 @@ pub enum DeliveryError {
 struct Running {
     endpoint: Arc<EndpointConfig>,
     cancel: CancellationToken,
-    task: JoinHandle<Result<QueueSummary, QueueError>>,
+    /// Ends with whoever owns this: a queue left behind would send beside its successor.
+    task: AbortOnDropHandle<Result<QueueSummary, QueueError>>,
 }
 
 impl DeliveryWaker {
@@ -106,11 +107,14 @@ impl Delivery {
         let mut queues = HashMap::new();
         let outcome = self.supervise(rules, &recorder, &mut recorder_end, &mut queues, &cancel).await;
         stop(queues.into_values().collect()).await;
-        outcome?;
         drop(recorder);
-        match recorder_end.await {
-            Ok(Ok(())) => Ok(()),
-            end => Err(recorder_ended(end)),
+        match outcome {
+            // A queue that ended may only have been the first to notice what the recorder knows.
+            Ok(()) | Err(DeliveryError::Queue { .. }) => match recorder_end.await {
+                Ok(Ok(())) => outcome,
+                end => Err(recorder_ended(end)),
+            },
+            Err(_) => outcome,
         }
     }
 
@@ -121,20 +125,23 @@ impl Delivery {
     pub async fn deliver_due_once(mut self, cancel: CancellationToken) -> Result<QueueSummary, DeliveryError> {
         let rules = self.rules.borrow_and_update().clone();
         self.park_orphans(&rules).await?;
-        let (recorder, _end) = Recorder::start(self.store.clone(), cancel.clone())?;
+        let (recorder, recorder_end) = Recorder::start(self.store.clone(), cancel.clone())?;
         let until = Until::NothingDue(self.clock.now());
         let queues: Vec<Running> = enabled(&rules)
             .map(|endpoint| self.start(Arc::new(endpoint.clone()), &rules, &recorder, until, &cancel))
             .collect();
-        let mut total = QueueSummary::default();
+        drop(recorder);
+        let mut outcome = Ok(QueueSummary::default());
         for queue in queues {
-            let summary = queue.task.await.map_err(|error| ended(&queue.endpoint, &error))?;
-            let summary = summary.map_err(|error| ended(&queue.endpoint, &error))?;
-            total.delivered += summary.delivered;
-            total.failed += summary.failed;
-            total.parked += summary.parked;
+            let summary = queue.task.await.map_err(|error| ended(&queue.endpoint, &error));
+            let summary = summary.and_then(|summary| summary.map_err(|error| ended(&queue.endpoint, &error)));
+            // Every queue is waited for, even if one failed: what it delivers must be recorded.
+            outcome = outcome.and_then(|total| Ok(total.plus(summary?)));
         }
-        Ok(total)
+        match recorder_end.await {
+            Ok(Ok(())) => outcome,
+            end => Err(recorder_ended(end)),
+        }
     }
 
     async fn supervise(
@@ -193,7 +200,8 @@ impl Delivery {
         };
         let cancel = cancel.child_token();
         let queue = Queue::new(endpoint.clone(), shared, self.waker.0.subscribe(), until);
-        Running { endpoint, task: tokio::spawn(queue.run(cancel.clone())), cancel }
+        let task = AbortOnDropHandle::new(tokio::spawn(queue.run(cancel.clone())));
+        Running { endpoint, cancel, task }
     }
 
     /// What is owed to endpoints that are gone or switched off is parked with the reason, not dropped.

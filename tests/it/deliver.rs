@@ -22,14 +22,14 @@ use wirewatch::store::{Access, Store};
 
 use super::receiver::{Answer, Received, Receiver};
 
-const START: Timestamp = Timestamp::from_seconds(1_742_198_531);
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub const START: Timestamp = Timestamp::from_seconds(1_742_198_531);
+pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A store, a clock and a delivery that can be stopped and started again.
-struct Bed {
+pub struct Bed {
     dir: tempfile::TempDir,
-    store: Store,
-    clock: Clock,
+    pub store: Store,
+    pub clock: Clock,
     waker: DeliveryWaker,
     counters: DeliveryCounters,
     rules: watch::Sender<Arc<DeliveryRules>>,
@@ -38,7 +38,7 @@ struct Bed {
 }
 
 impl Bed {
-    fn new(endpoints: Vec<EndpointConfig>) -> Self {
+    pub fn new(endpoints: Vec<EndpointConfig>) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path(), Access::Own).expect("a store");
         Self {
@@ -53,7 +53,7 @@ impl Bed {
         }
     }
 
-    fn start(endpoints: Vec<EndpointConfig>) -> Self {
+    pub fn start(endpoints: Vec<EndpointConfig>) -> Self {
         let mut bed = Self::new(endpoints);
         bed.run();
         bed
@@ -70,19 +70,23 @@ impl Bed {
         }
     }
 
-    fn run(&mut self) {
+    pub fn reload(&self, endpoints: Vec<EndpointConfig>) {
+        self.rules.send_replace(Arc::new(DeliveryRules { config: config(), endpoints }));
+    }
+
+    pub fn run(&mut self) {
         let cancel = CancellationToken::new();
         self.running = Some((cancel.clone(), tokio::spawn(self.delivery().run(cancel))));
     }
 
-    async fn stop(&mut self) {
+    pub async fn stop(&mut self) {
         let (cancel, task) = self.running.take().expect("running");
         cancel.cancel();
         task.await.expect("no panic").expect("an orderly end");
     }
 
     /// Adds alerts, each owed to every endpoint named, in one commit, and wakes delivery.
-    fn owe(&self, sequences: std::ops::RangeInclusive<i64>, endpoints: &[&str]) -> Vec<DeliveryId> {
+    pub fn owe(&self, sequences: std::ops::RangeInclusive<i64>, endpoints: &[&str]) -> Vec<DeliveryId> {
         let now = self.clock.now().millis();
         let ids = self.store.write("owe", |tx| {
             let mut ids = Vec::new();
@@ -108,11 +112,11 @@ impl Bed {
         ids.expect("written")
     }
 
-    fn show(&self, id: DeliveryId) -> DeliveryDetail {
+    pub fn show(&self, id: DeliveryId) -> DeliveryDetail {
         self.store.read("show", |c| outbox::show(c, id)).expect("read").expect("there")
     }
 
-    fn count(&self, endpoint: &str, state: DeliveryState) -> usize {
+    pub fn count(&self, endpoint: &str, state: DeliveryState) -> usize {
         let filter = DeliveryFilter {
             endpoint: Some(name(endpoint)),
             state: Some(state),
@@ -123,7 +127,7 @@ impl Bed {
     }
 
     /// Waits for the store to show something; recorded attempts arrive when they are on disk.
-    async fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+    pub async fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         for _ in 0..6000 {
             if holds(self) {
                 return;
@@ -133,20 +137,20 @@ impl Bed {
         panic!("never: {what}");
     }
 
-    async fn attempts(&self, id: DeliveryId, count: usize) -> DeliveryDetail {
+    pub async fn attempts(&self, id: DeliveryId, count: usize) -> DeliveryDetail {
         self.until(&format!("{count} attempts of {id}"), |bed| bed.show(id).attempts.len() >= count).await;
         self.show(id)
     }
 
     /// Moves the clock to the row's next due time.
-    fn advance_to_due(&self, id: DeliveryId) -> Duration {
+    pub fn advance_to_due(&self, id: DeliveryId) -> Duration {
         let wait = self.show(id).row.due_at.since(self.clock.now());
         self.clock.advance(wait);
         wait
     }
 }
 
-struct Sink(Arc<std::sync::Mutex<Vec<u8>>>);
+pub struct Sink(pub Arc<std::sync::Mutex<Vec<u8>>>);
 
 impl std::io::Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -159,7 +163,7 @@ impl std::io::Write for Sink {
     }
 }
 
-fn name(text: &str) -> EndpointId {
+pub fn name(text: &str) -> EndpointId {
     EndpointId::new(text).expect("a name")
 }
 
@@ -179,7 +183,7 @@ fn config() -> DeliveryConfig {
     }
 }
 
-fn endpoint(id: &str, url: url::Url) -> EndpointConfig {
+pub fn endpoint(id: &str, url: url::Url) -> EndpointConfig {
     EndpointConfig {
         id: name(id),
         url: Some(url),
@@ -197,7 +201,7 @@ fn endpoint(id: &str, url: url::Url) -> EndpointConfig {
     }
 }
 
-fn write_secret(bed: &Bed, text: &str) -> std::path::PathBuf {
+pub fn write_secret(bed: &Bed, text: &str) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = bed.dir.path().join("secret");
     std::fs::write(&path, text).expect("written");
@@ -221,7 +225,7 @@ async fn delivery_healthy_receiver_gets_the_stored_bytes_signed() {
     let mut bed = Bed::new(Vec::new());
     let secret_file = Some(write_secret(&bed, &format!("{SECRET}\n")));
     let desk = EndpointConfig { secret_file, ..endpoint("desk", receiver.url()) };
-    bed.rules.send_replace(Arc::new(DeliveryRules { config: config(), endpoints: vec![desk] }));
+    bed.reload(vec![desk]);
     bed.run();
     let id = bed.owe(1..=1, &["desk"])[0];
     receiver.wait_for(1).await;
@@ -400,7 +404,7 @@ async fn delivery_private_address_and_bad_secret_are_named_and_heal() {
     let secret = write_secret(&bed, "not a secret");
     let guarded = EndpointConfig { allow_private: Vec::new(), ..endpoint("guarded", receiver.url()) };
     let signed = EndpointConfig { secret_file: Some(secret), ..endpoint("signed", receiver.url()) };
-    bed.rules.send_replace(Arc::new(DeliveryRules { config: config(), endpoints: vec![guarded, signed] }));
+    bed.reload(vec![guarded, signed]);
     bed.run();
     let ids = bed.owe(1..=1, &["guarded", "signed"]);
     let refused = bed.attempts(ids[0], 1).await;
@@ -488,15 +492,14 @@ async fn reload_removed_endpoint_parks_its_rows_and_others_go_on() {
     let mut bed = Bed::start(endpoints.clone());
     let ids = bed.owe(1..=2, &["removed"]);
     bed.attempts(ids[1], 1).await;
-    let fewer = DeliveryRules { config: config(), endpoints: endpoints[..1].to_vec() };
-    bed.rules.send_replace(Arc::new(fewer));
+    bed.reload(endpoints[..1].to_vec());
     bed.until("parked", |bed| bed.count("removed", DeliveryState::Parked) == 2).await;
     assert!(bed.show(ids[0]).row.last_error.expect("a reason").contains("no longer in the config"));
     bed.owe(3..=3, &["kept"]);
     kept.wait_for(1).await;
     // Back in the config: an operator replays what was parked.
     removed.otherwise(Answer::status(200));
-    bed.rules.send_replace(Arc::new(DeliveryRules { config: config(), endpoints }));
+    bed.reload(endpoints);
     let replay = |tx: &rusqlite::Transaction<'_>| outbox::replay(tx, &outbox::Replay::Parked, None, bed.clock.now());
     assert_eq!(bed.store.write("replay", replay).expect("written"), 2);
     bed.waker.wake();
@@ -544,86 +547,5 @@ async fn console_endpoint_prints_each_alert_once_across_restarts() {
     let text = String::from_utf8(bed.printed.lock().expect("sound").clone()).expect("text");
     for n in 1..=4 {
         assert_eq!(text.matches(&format!("Harbour wall number {n}\n")).count(), 1, "{text}");
-    }
-}
-
-/// Figures, not checks: `cargo test --release --test it measure -- --ignored --nocapture --test-threads 1`.
-mod measure {
-    use std::collections::HashMap;
-
-    use tokio::time::Instant;
-
-    use super::*;
-
-    fn percentile(sorted: &[Duration], share: f64) -> Duration {
-        sorted[((sorted.len() - 1) as f64 * share) as usize]
-    }
-
-    async fn burst(concurrency: usize, count: i64) {
-        let receiver = Receiver::start().await;
-        let mut bed = Bed::new(Vec::new());
-        let secret_file = Some(write_secret(&bed, SECRET));
-        let desk = EndpointConfig { secret_file, concurrency, ..endpoint("desk", receiver.url()) };
-        bed.rules.send_replace(Arc::new(DeliveryRules { config: config(), endpoints: vec![desk] }));
-        bed.run();
-        bed.owe(0..=0, &["desk"]);
-        receiver.wait_for(1).await;
-        let began = Instant::now();
-        bed.owe(1..=count, &["desk"]);
-        let committed = Instant::now();
-        receiver.wait_for(count as usize + 1).await;
-        bed.until("all recorded", |bed| {
-            bed.store.read("h", |c| outbox::health(c, &name("desk"))).expect("read").pending == 0
-        })
-        .await;
-        let elapsed = committed.elapsed();
-        let mut waits: Vec<Duration> =
-            receiver.received().iter().skip(1).map(|r| r.at.saturating_duration_since(committed)).collect();
-        waits.sort_unstable();
-        println!(
-            "burst of {count}, concurrency {concurrency}: {:.0}/s recorded; commit {:?}; commit to receipt p50 {:?} p99 {:?}",
-            count as f64 / elapsed.as_secs_f64(),
-            committed - began,
-            percentile(&waits, 0.5),
-            percentile(&waits, 0.99),
-        );
-        bed.stop().await;
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    #[ignore = "measures"]
-    async fn measure_bursts() {
-        for concurrency in [4, 16, 64] {
-            burst(concurrency, 10_000).await;
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    #[ignore = "measures"]
-    async fn measure_latency_at_200_per_second() {
-        let receiver = Receiver::start().await;
-        let mut bed = Bed::start(vec![endpoint("desk", receiver.url())]);
-        let (mut began, mut committed) = (HashMap::new(), HashMap::new());
-        for n in 0..1000 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            began.insert(format!("alr_{n}"), Instant::now());
-            bed.owe(n..=n, &["desk"]);
-            committed.insert(format!("alr_{n}"), Instant::now());
-        }
-        receiver.wait_for(1000).await;
-        let show = |what: &str, since: &HashMap<String, Instant>| {
-            let mut waits: Vec<Duration> =
-                receiver.received().iter().map(|r| r.at.saturating_duration_since(since[&r.id])).collect();
-            waits.sort_unstable();
-            println!(
-                "at 200/s, {what} to receipt: p50 {:?} p99 {:?} max {:?}",
-                percentile(&waits, 0.5),
-                percentile(&waits, 0.99),
-                waits[waits.len() - 1]
-            );
-        };
-        show("commit begun", &began);
-        show("commit done", &committed);
-        bed.stop().await;
     }
 }

@@ -3,5 +3,7 @@
 mod client;
 mod deliver;
 mod feed_server;
+mod measure;
 mod polling;
+mod receive;
 mod receiver;
