@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::entries::{QueryKey, TestCase};
+use super::entries::TestCase;
 use super::files::ConfigPlace;
 use super::problem::{Problem, ProblemKind, Report};
+use super::topics::QueryKey;
 use super::{Config, Environment};
 use crate::model::TopicId;
 use crate::text::clean::excerpt;

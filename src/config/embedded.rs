@@ -33,7 +33,11 @@ mod tests {
         let mut on_disk = vec!["feeds.toml".to_owned()];
         if let Ok(topics) = std::fs::read_dir(folder.join("topics")) {
             let names = topics.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned());
-            on_disk.extend(names.filter(|name| name.ends_with(".toml")).map(|name| format!("topics/{name}")));
+            on_disk.extend(
+                names
+                    .filter(|name| super::super::files::path_matches("*.toml", name))
+                    .map(|name| format!("topics/{name}")),
+            );
         }
         on_disk.sort();
         let mut compiled_in: Vec<_> = INCLUDED.iter().map(|(path, _)| (*path).to_owned()).collect();

@@ -66,7 +66,7 @@ pub enum ConfigPlace {
 /// The files of a config and what was wrong with reading them. The first file is always the compiled-in
 /// default, the second the main file.
 pub(super) struct Files {
-    pub files: Vec<SourceFile>,
+    pub read: Vec<SourceFile>,
     pub problems: Vec<Problem>,
     built_in: bool,
     seen: BTreeSet<PathBuf>,
@@ -76,7 +76,7 @@ impl Files {
     /// Reads the main file and everything it includes.
     pub fn read(place: &ConfigPlace) -> Self {
         let built_in = matches!(place, ConfigPlace::BuiltIn { .. });
-        let mut this = Self { files: Vec::new(), problems: Vec::new(), built_in, seen: BTreeSet::new() };
+        let mut this = Self { read: Vec::new(), problems: Vec::new(), built_in, seen: BTreeSet::new() };
         this.add("(default)".to_owned(), PathBuf::new(), embedded::MAIN.to_owned());
         match place {
             ConfigPlace::BuiltIn { folder } => {
@@ -95,7 +95,7 @@ impl Files {
 
     /// Parses a text and keeps it.
     fn add(&mut self, name: String, folder: PathBuf, text: String) -> FileId {
-        let id = FileId(self.files.len());
+        let id = FileId(self.read.len());
         let (_, errors) = DeTable::parse_recoverable(&text);
         let mut shown = BTreeSet::new();
         for error in &errors {
@@ -113,13 +113,13 @@ impl Files {
             });
         }
         let damaged = !errors.is_empty();
-        self.files.push(SourceFile { name, folder, text, damaged });
+        self.read.push(SourceFile { name, folder, text, damaged });
         id
     }
 
     /// Reads a file, once; says at `asked_at` (or without a place) why it could not.
     fn add_path(&mut self, path: &Path, asked_at: Option<Place>) -> Option<FileId> {
-        if self.files.len() > FILES_MAX {
+        if self.read.len() > FILES_MAX {
             self.fault(asked_at, format!("more than {FILES_MAX} config files"), None);
             return None;
         }
@@ -162,7 +162,7 @@ impl Files {
             let (place, pattern) = match pattern {
                 Ok(found) => found,
                 Err(problem) => {
-                    self.problems.push(problem);
+                    self.problems.push(*problem);
                     continue;
                 }
             };
@@ -177,8 +177,8 @@ impl Files {
     }
 
     /// What a file says under `include`, each with its place.
-    fn patterns(&self, file: FileId) -> Vec<Result<(Place, String), Problem>> {
-        let root = self.files[file.0].table();
+    fn patterns(&self, file: FileId) -> Vec<Result<(Place, String), Box<Problem>>> {
+        let root = self.read[file.0].table();
         let Some(include) = root.get("include") else { return Vec::new() };
         let values = match include.get_ref() {
             DeValue::Array(array) => array.iter().collect(),
@@ -188,10 +188,12 @@ impl Files {
             let place = Place { file, span: value.span() };
             match value.get_ref() {
                 DeValue::String(pattern) => Ok((place, pattern.to_string())),
-                other => Err(Problem::new(ProblemKind::Type, "`include` must be a list of file names")
-                    .at(place, format!("found {}", other.type_str()))
-                    .key("include")
-                    .hint("write include = [\"topics/*.toml\", \"feeds.toml\"]")),
+                other => Err(Box::new(
+                    Problem::new(ProblemKind::Type, "`include` must be a list of file names")
+                        .at(place, format!("found {}", other.type_str()))
+                        .key("include")
+                        .hint("write include = [\"topics/*.toml\", \"feeds.toml\"]"),
+                )),
             }
         };
         values.into_iter().map(read).collect()
@@ -199,7 +201,7 @@ impl Files {
 
     /// Adds the files that match a pattern.
     fn find(&mut self, from: FileId, pattern: &str, place: &Place) -> Vec<FileId> {
-        let folder = self.files[from.0].folder.clone();
+        let folder = self.read[from.0].folder.clone();
         if self.built_in {
             let found = embedded::matching(pattern);
             return found
@@ -256,7 +258,7 @@ fn read_text(path: &Path) -> Result<String, (String, Option<String>)> {
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = String::from_utf8_lossy(&error.as_bytes()[..at]).matches('\n').count() + 1;
         (format!("is not UTF-8 text (line {line})"), Some("save it as UTF-8".to_owned()))
     })?;
     if text.trim().is_empty() {
@@ -371,9 +373,9 @@ mod tests {
         ]);
         assert!(files.problems.is_empty(), "{:?}", files.problems);
         let names: Vec<_> =
-            files.files.iter().skip(1).map(|f| f.name.replace(&format!("{}/", folder.path().display()), "")).collect();
+            files.read.iter().skip(1).map(|f| f.name.replace(&format!("{}/", folder.path().display()), "")).collect();
         assert_eq!(names, ["main.toml", "t/a.toml", "t/b.toml", "feeds.toml"]);
-        assert_eq!(files.files[2].folder, folder.path().join("t"));
+        assert_eq!(files.read[2].folder, folder.path().join("t"));
     }
 
     #[test]
@@ -413,14 +415,14 @@ mod tests {
         let (_folder, files) = read_in(&[("main.toml", b"a = \nb = 1\nc = [1,\n[x\n")]);
         assert!(files.problems.len() >= 2, "{:?}", files.problems);
         assert!(files.problems.iter().all(|p| p.kind == ProblemKind::Syntax));
-        assert!(files.files[1].damaged);
+        assert!(files.read[1].damaged);
     }
 
     #[test]
     fn deep_nesting_is_an_error_not_a_crash() {
         let deep = format!("a = {}", "[".repeat(100_000));
         let (_folder, files) = read_in(&[("main.toml", deep.as_bytes())]);
-        assert!(files.files[1].damaged);
+        assert!(files.read[1].damaged);
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! TOML files to one checked [`Config`]: `files` reads and parses, `section` is the cursor that collects
-//! every problem, `settings` and `entries` know the keys, `problem` shows what is wrong and where.
+//! TOML files to one checked [`Config`]: `files` reads and parses, `reader`, `section` and `found`
+//! are the cursor that collects every problem, `settings`, `entries` and `topics` know the keys,
+//! `problem` shows what is wrong and where.
 //! Nothing here starts, opens or compiles anything; `app` does, with the structs of the stages.
 
 mod check;
@@ -7,14 +8,19 @@ mod diff;
 mod embedded;
 mod entries;
 mod files;
+mod found;
 mod init;
 mod places;
 mod problem;
+mod reader;
 mod section;
 mod settings;
 mod span;
+mod topics;
 mod value;
 
+#[cfg(test)]
+mod report_tests;
 #[cfg(test)]
 mod tests;
 
@@ -23,11 +29,12 @@ use std::path::{Path, PathBuf};
 
 pub use check::{QueryProblem, check};
 pub use diff::{ConfigDiff, ListDiff, diff};
-pub use entries::{QueryKey, SilenceConfig, TestCase};
+pub use entries::{SilenceConfig, TestCase};
 pub use files::ConfigPlace;
 pub use init::{InitError, Initialised, init};
 pub use problem::{FileId, Look, Place, Problem, ProblemKind, Report, Severity};
 pub use settings::{AlertConfig, DaemonConfig, HttpConfig, LogFormat, MemoryConfig, OnRevision, RetentionConfig};
+pub use topics::QueryKey;
 pub use value::{duration, show_duration, show_size, size_bytes};
 
 use crate::deliver::{DeliveryConfig, EndpointConfig};
@@ -37,9 +44,10 @@ use crate::pipeline::normalize::NormalizeRules;
 use crate::source::Limits;
 use crate::source::feed::{FeedConfig, PollingConfig};
 use crate::source::seed::SeedConfig;
-use entries::{Names, QueryPlaces};
+use entries::Names;
 use files::{Files, SourceFile};
-use section::Reader;
+use reader::Reader;
+use topics::QueryPlaces;
 
 /// The whole config, checked. Secrets are not in it, only where they are.
 #[derive(Debug, Clone)]
@@ -211,7 +219,7 @@ impl Loaded {
 
 /// Everything that can be read, the problems, and every key that was asked for.
 fn read(files: Files, environment: &Environment) -> (Result<Loaded, Report>, BTreeSet<String>) {
-    let Files { files, mut problems, .. } = files;
+    let Files { read: files, mut problems, .. } = files;
     let quoted = || files.iter().map(SourceFile::quoted).collect();
     if files.len() < 2 {
         return (Err(Report::new(quoted(), problems)), BTreeSet::new());
@@ -226,7 +234,7 @@ fn read(files: Files, environment: &Environment) -> (Result<Loaded, Report>, BTr
     let damaged = files.iter().any(|file| file.damaged);
     let sound = |problem: &Problem| {
         let file = problem.place.as_ref().map(|place| &files[place.file.0]);
-        !(damaged && problem.kind == ProblemKind::Reference) && !file.is_some_and(|file| file.damaged)
+        !(file.is_some_and(|file| file.damaged) || (damaged && problem.kind == ProblemKind::Reference))
     };
     problems.extend(found.into_iter().filter(sound));
     let report = Report::new(quoted(), problems);
@@ -251,7 +259,7 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
         reader.problem(Problem::new(ProblemKind::Duplicate, what).key("seeds.id").hint("give either another id"));
     }
     names.sources.insert(seeded.id.clone());
-    let topics = entries::topics(reader, &mut names, queries);
+    let topics = topics::topics(reader, &mut names, queries);
     let config = Config {
         daemon: settings::daemon(&daemon, &limits, &environment.state_dir()),
         limits: settings::limits(&limits),
@@ -261,7 +269,7 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
         http: settings::http(&http),
         alerts: settings::alerts(&alerts),
         delivery: settings::delivery(&delivery),
-        aliases: entries::aliases(reader, queries),
+        aliases: topics::aliases(reader, queries),
         endpoints: entries::endpoints(reader, &names),
         silences: entries::silences(reader, &names),
         seeds: seeded,

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+use super::found::{Fault, Found};
 use super::problem::ProblemKind;
-use super::section::{Fault, Found, Section};
+use super::section::Section;
 use crate::deliver::secret::Secret;
 use crate::model::{IdError, Lang};
 use crate::net::Cidr;
@@ -15,7 +16,7 @@ use crate::net::Cidr;
 /// Bytes of a secret file; more is not a secret but the wrong file.
 const SECRET_BYTES_MAX: u64 = 4096;
 
-impl<'a> Section<'a> {
+impl Section<'_> {
     /// A name, from the key or its default.
     pub fn id<T>(&self, key: &'static str, make: impl Fn(&str) -> Result<T, IdError>) -> Option<T> {
         self.get(key, |found| found.id(&make))
@@ -42,7 +43,7 @@ impl<'a> Section<'a> {
     }
 }
 
-impl<'a> Section<'a> {
+impl Section<'_> {
     /// A secret file that must hold a signing secret as well.
     pub fn signing_secret(&self, key: &'static str) -> Option<PathBuf> {
         let path = self.secret_file(key)?;
@@ -60,7 +61,7 @@ impl<'a> Section<'a> {
     }
 }
 
-impl<'a> Found<'a> {
+impl Found<'_> {
     pub fn id<T>(&self, make: impl Fn(&str) -> Result<T, IdError>) -> Result<T, Fault> {
         make(self.text()?).map_err(|_| {
             Fault::new(ProblemKind::Value, "must be a name", "not a name").hint("1 to 64 of a-z, 0-9, `-`, `_` and `.`")

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::found::{Fault, Found};
 use super::problem::{Problem, ProblemKind};
-use super::section::{Fault, Found, Section};
+use super::section::Section;
 use crate::deliver::DeliveryConfig;
 use crate::model::SourceId;
 use crate::pipeline::normalize::NormalizeRules;
@@ -297,6 +298,6 @@ pub(super) fn warn_missing_dir(s: &Section<'_>, seeds: &SeedConfig) {
             .at(place, "watched as soon as it is")
             .key("seeds.dir")
             .warning();
-        s.reader().problem(problem);
+        s.reader.problem(problem);
     }
 }

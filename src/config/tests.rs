@@ -1,5 +1,4 @@
-//! The config as a whole: the shipped file is valid and complete, every problem is found at once and
-//! shown as people will read it, and nothing secret is shown.
+//! The config as a whole: the shipped file is valid and complete, and what is written is what is meant.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +9,7 @@ use super::*;
 use crate::source::seed::After;
 
 /// Reads a main file, with others beside it, in a folder of its own.
-fn load_with(main: &str, others: &[(&str, &str)]) -> (tempfile::TempDir, Result<Loaded, Report>) {
+pub(super) fn load_with(main: &str, others: &[(&str, &str)]) -> (tempfile::TempDir, Result<Loaded, Report>) {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, text) in others.iter().copied().chain([("wirewatch.toml", main)]) {
         let path = folder.path().join(name);
@@ -22,19 +21,19 @@ fn load_with(main: &str, others: &[(&str, &str)]) -> (tempfile::TempDir, Result<
     (folder, loaded)
 }
 
-fn load(main: &str) -> Result<Loaded, Report> {
+pub(super) fn load(main: &str) -> Result<Loaded, Report> {
     load_with(main, &[]).1
 }
 
 /// The report on a config that must be refused, with the folder's name taken out.
-fn refused(main: &str, others: &[(&str, &str)]) -> String {
+pub(super) fn refused(main: &str, others: &[(&str, &str)]) -> String {
     let (folder, loaded) = load_with(main, others);
     let report = loaded.err().unwrap_or_else(|| panic!("accepted:\n{main}"));
     report.render(Look::Plain).replace(&format!("{}/", folder.path().display()), "")
 }
 
 /// What is wrong, without the quoted lines.
-fn whats(main: &str) -> Vec<String> {
+pub(super) fn whats(main: &str) -> Vec<String> {
     let report = load(main).err().unwrap_or_else(|| panic!("accepted:\n{main}"));
     report
         .problems()
@@ -42,6 +41,12 @@ fn whats(main: &str) -> Vec<String> {
         .filter(|p| p.severity == Severity::Error)
         .map(|p| format!("{} ({})", p.what, p.why))
         .collect()
+}
+
+/// As a secret file should be.
+pub(super) fn private(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("changed");
 }
 
 /// Strips the `#` from keys without a default, as the head of the default file explains them.
@@ -165,191 +170,6 @@ allow_private = ["127.0.0.0/8"]
     assert_eq!(terms, [("package", 5.0), ("sanction", 2.0)]);
 }
 
-fn private(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("changed");
-}
-
-#[test]
-fn report_shows_each_problem_at_its_place() {
-    let main = "\
-[polling]
-connect_timeout = 10
-fetch_max = 3
-[[feeds]]
-id = \"a\"
-url = \"ftp://x.example/\"
-interval = \"10s\"
-";
-    let expected = "\
-error: `connect_timeout` must be a duration such as \"15m\"
- --> wirewatch.toml:2:19
-  |
-2 | connect_timeout = 10
-  |                   ^^ found the number 10
-  |
-  = help: write \"10s\" if seconds are meant
-
-error: unknown key `fetch_max` in [polling]
- --> wirewatch.toml:3:1
-  |
-3 | fetch_max = 3
-  | ^^^^^^^^^ not a key
-  |
-  = help: did you mean `fetches_max`?
-
-error: `url` must be an http or https URL
- --> wirewatch.toml:6:7
-  |
-6 | url = \"ftp://x.example/\"
-  |       ^^^^^^^^^^^^^^^^^^ `ftp:` is not fetched
-
-error: `interval` is out of range
- --> wirewatch.toml:7:12
-  |
-7 | interval = \"10s\"
-  |            ^^^^^ less than 1m
-  |
-  = help: polling.interval_floor is the least, but for feeds with `allow_private`
-
-warning: nothing is watched: no feed, no seed directory
-
-warning: no topic: nothing will ever match
-
-warning: no endpoint: alerts are stored but go nowhere
-
-4 errors, 3 warnings
-";
-    let shown = refused(main, &[]);
-    assert!(shown == expected, "{shown}");
-}
-
-#[test]
-fn report_duplicate_ids_points_at_both_files() {
-    let shown = refused(
-        "include = [\"b.toml\"]\n[[feeds]]\nid = \"a\"\nurl = \"https://x.example/\"\n",
-        &[("b.toml", "# more\n[[feeds]]\nid = \"a\"\nurl = \"https://y.example/\"\n")],
-    );
-    let expected = "\
-error: feed `a` is there twice
- --> b.toml:3:6
-  |
-3 | id = \"a\"
-  |      ^^^ second use
-  |
- ::: wirewatch.toml:3:6
-  |
-3 | id = \"a\"
-  |      --- first used here
-";
-    assert!(shown.starts_with(expected), "{shown}");
-}
-
-#[test]
-fn problems_of_every_kind_are_found() {
-    let feed = |rest: &str| format!("[[feeds]]\nid = 'f'\nurl = 'https://x.example/'\n{rest}");
-    let topic = |rest: &str| format!("[[topics]]\nid = 't'\n{rest}");
-    let cases: Vec<(String, &str)> = vec![
-        ("[poling]\n".into(), "unknown key `poling` in the top level (not a key)"),
-        ("[defaults.feeds]\n".into(), "unknown key `feeds` in [defaults] (not a key)"),
-        ("[defaults.feed]\nurl = 'x'\n".into(), "unknown key `url` in [defaults.feed] (not a key)"),
-        ("polling = 3\n".into(), "`polling` must be a table (found the number 3)"),
-        ("feeds = 3\n".into(), "`feeds` must be a list of tables (found the number 3)"),
-        ("[[polling]]\n".into(), "`polling` must be a table (found a list)"),
-        ("[daemon]\nthreads = 1000\n".into(), "`threads` is out of range (more than 256)"),
-        ("[daemon]\nthreads = '4'\n".into(), "`threads` must be a whole number (found the text \"4\")"),
-        (
-            "[daemon]\nlog = 'loud'\nlog_format = 'txt'".into(),
-            "`log_format` must be one of \"text\", \"json\" (not one of them)",
-        ),
-        ("[daemon]\ninstance = 'My Desk'\n".into(), "`instance` must be a name (not a name)"),
-        (
-            "[limits]\ndocument_max = '10 mb'\n".into(),
-            "`document_max` must be a size such as \"10MiB\" (`mb` is no unit)",
-        ),
-        (
-            "[limits]\ndocument_max = 10\n".into(),
-            "`document_max` must be a size such as \"10MiB\" (found the number 10)",
-        ),
-        ("[limits]\ndocument_max = '1B'\n".into(), "`document_max` is out of range (less than 1KiB)"),
-        ("[retention]\ntexts = 'never'\n".into(), "`texts` must be a duration such as \"15m\" (a number is missing)"),
-        ("[retention]\ntexts = 'forever'\n".into(), "`texts` must not be longer than `items` (kept longer)"),
-        (
-            "[http]\nlisten = 'localhost'\n".into(),
-            "`listen` must be an address and port such as \"127.0.0.1:7411\", or \"off\" (not an address and port)",
-        ),
-        ("[http]\nlisten = '[::]:80'\n".into(), "`listen` needs `token_file` (reachable from other machines)"),
-        ("[http]\ntoken_file = 'gone'\n".into(), "`token_file` must name a file that can be read"),
-        ("[alerts]\ngrowth = [10, 3]\n".into(), "`growth` must rise (not in rising order)"),
-        ("[alerts]\ngrowth = 3\n".into(), "`growth` must be a list (found the number 3)"),
-        ("[delivery]\nschedule = []\n".into(), "`schedule` must have 1 to 100 waits (not so many)"),
-        ("[delivery]\njitter = 3\n".into(), "`jitter` is out of range (more than 0.5)"),
-        ("[delivery]\njitter = nan\n".into(), "`jitter` is out of range"),
-        ("[delivery]\nuser_agent = \"a\\nb\"\n".into(), "`user_agent` must be 1 to 256 printable ASCII characters"),
-        ("[[feeds]]\nid = 'a'\n".into(), "`url` is missing (this entry has no `url`)"),
-        ("[[feeds]]\nurl = 'https://x.example'\n".into(), "`id` is missing"),
-        (
-            "[[feeds]]\nid = 'Ä b'\nurl = '/x'\n".into(),
-            "`url` must be an http or https URL (relative URL without a base)",
-        ),
-        (feed("allow_private = ['10.0.0.0/33']"), "`allow_private` must hold address ranges (not an address range)"),
-        (feed("allow_private = '10.0.0.0/8'"), "`allow_private` must be a list"),
-        (feed("backfill = 'some'"), "`backfill` must be \"none\", \"all\", or how many of the newest items alert"),
-        (feed("backfill = -1"), "`backfill` is out of range"),
-        (feed("lang = 'english'"), "`lang` must be a language code such as \"en\""),
-        (feed("enabled = 'yes'"), "`enabled` must be true or false (found the text \"yes\")"),
-        (feed("password = 'x'"), "unknown key `password` in [[feeds]]"),
-        (topic("terms = [{ weight = 1 }]"), "`match` is missing"),
-        (topic("terms = [{ match = ' ' }]"), "`match` must be a query (it is empty)"),
-        (topic("terms = ['word']"), "`terms` must be a list of tables (found the text \"word\")"),
-        (
-            topic("terms = [{ id = 'a', match = 'x' }, { id = 'a', match = 'y' }]"),
-            "term `a` is there twice (second use)",
-        ),
-        (topic(""), "topic `t` has no `terms` (it can never match)"),
-        (topic("severity = 'urgent'"), "`severity` must be one of \"low\", \"medium\", \"high\", \"critical\""),
-        (topic("severity_bands = [{ score = 3.0 }]"), "`severity` is missing"),
-        ("[[aliases]]\nname = 'x'\n".into(), "`forms` is missing or empty"),
-        ("[[endpoints]]\nid = 'e'\n".into(), "`url` is missing"),
-        ("[[endpoints]]\nid = 'e'\nformat = 'slakc'\n".into(), "`format` must be one of \"standard\", \"console\""),
-        (
-            "[[endpoints]]\nid = 'e'\nformat = 'console'\nurl = 'https://x.example'\n".into(),
-            "`url` has no meaning for format = \"console\"",
-        ),
-        (
-            "[[endpoints]]\nid = 'e'\nformat = 'console'\ntopics = ['t']\n".into(),
-            "`topics` names a topic that does not exist",
-        ),
-        ("[[silences]]\nid = 's'\nstory = 'itm_1'\n".into(), "`story` must be the id of a story"),
-        (
-            "[[silences]]\nid = 's'\nstarts = 2025-01-02T00:00:00Z\nends = 2025-01-01T00:00:00Z\n".into(),
-            "`ends` must be after `starts`",
-        ),
-        ("[[silences]]\nid = 's'\nends = 2025-01-01\n".into(), "`ends` must be a time such as 2025-03-17T08:00:00Z"),
-        ("[[tests]]\ntitle = 'a'\n".into(), "`topics` is missing"),
-        ("[[tests]]\ntopics = []\n".into(), "this test has neither `title` nor `text`"),
-    ];
-    for (main, expected) in cases {
-        let found = whats(&main);
-        assert!(found.iter().any(|what| what.starts_with(expected)), "{main}\nwanted: {expected}\nfound: {found:#?}");
-    }
-}
-
-#[test]
-fn problems_in_several_sections_and_files_are_found_at_once() {
-    let (_folder, loaded) = load_with(
-        "include = ['a.toml', 'b.toml']\n[daemon]\nthreds = 1\n[limits]\nitems_max = 0\n",
-        &[
-            ("a.toml", "[polling]\nredirects_max = 99\n[daemon]\nthreads = 1\n"),
-            ("b.toml", "x = \n[polling]\nredirects_max = 98\n"),
-        ],
-    );
-    let report = loaded.expect_err("refused");
-    let kinds: Vec<_> = report.problems().iter().filter(|p| p.severity == Severity::Error).map(|p| p.kind).collect();
-    use ProblemKind::{Range, Syntax, UnknownKey};
-    assert_eq!(kinds, [UnknownKey, Range, Range, Syntax], "{report}");
-}
-
 #[test]
 fn section_in_two_files_is_one_section_and_a_key_in_both_is_a_problem() {
     let (_folder, loaded) = load_with(
@@ -400,129 +220,6 @@ fn state_dir_left_out_is_what_systemd_gives_or_the_users_own() {
         let config = Config::load(&ConfigPlace::File(main), &environment).expect("valid").config;
         assert_eq!(config.daemon.state_dir, Path::new(state));
     }
-}
-
-#[test]
-fn secret_file_readable_by_others_or_gone_is_refused() {
-    let main = "[[endpoints]]\nid = 'e'\nurl = 'https://x.example/'\nsecret_file = 's'\n";
-    let shown = refused(main, &[("s", "whsec_x")]);
-    assert!(shown.contains("`secret_file` names a file that everybody can read"), "{shown}");
-    assert!(shown.contains("mode 644") && shown.contains("= help: chmod 600 "), "{shown}");
-    assert!(refused(main, &[]).contains("s is not there"));
-    let (folder, _) = load_with(main, &[("s", "hunter2")]);
-    private(&folder.path().join("s"));
-    let place = ConfigPlace::File(folder.path().join("wirewatch.toml"));
-    let shown = Config::load(&place, &Environment::default()).expect_err("refused").to_string();
-    assert!(shown.contains("holds no secret") && shown.contains("whsec_") && !shown.contains("hunter2"), "{shown}");
-}
-
-#[test]
-fn credential_is_looked_for_inside_the_service_only() {
-    let main = "[[endpoints]]\nid = 'e'\nurl = 'https://x.example/'\nsecret_credential = 'desk'\n";
-    let (folder, outside) = load_with(main, &[("credentials/other", "x")]);
-    assert!(
-        outside.expect("valid").report.lines().iter().any(|line| line.contains("credential `desk` was not checked"))
-    );
-    let environment =
-        Environment { credentials_directory: Some(folder.path().join("credentials")), ..Environment::default() };
-    let place = ConfigPlace::File(folder.path().join("wirewatch.toml"));
-    let report = Config::load(&place, &environment).expect_err("refused");
-    assert_eq!(report.problems()[0].kind, ProblemKind::Secret);
-    std::fs::write(folder.path().join("credentials/desk"), "x").expect("written");
-    assert!(Config::load(&place, &environment).is_ok());
-}
-
-#[test]
-fn canary_secrets_are_in_no_output() {
-    let main = "[[endpoints]]\nid = 'e'\nsecret = 'CANARY1'\nurl = 'https://u:CANARY2@h.example/?k=CANARY3'\nx = 'whsec_CANARY4'\n\
-                [[feeds]]\nid = 'f'\nurl = 'ftp://u:CANARY5@h.example/'\n[http]\ntoken = 'CANARY6'\n[daemon]\nlog = 'whsec_CANARY7'\n\
-                threads = 'whsec_CANARY8'\n";
-    let (_folder, loaded) = load_with(main, &[]);
-    let report = loaded.expect_err("refused");
-    let terminal = report.render(Look::Terminal { width: 80 });
-    for shown in [report.render(Look::Plain), terminal, report.to_json().to_string(), report.lines().concat()] {
-        assert!(!shown.contains("CANARY"), "{shown}");
-    }
-    assert!(report.problems().iter().any(|p| p.kind == ProblemKind::Secret));
-}
-
-#[test]
-fn report_as_json_has_places_for_scripts() {
-    let report = load("[daemon]\nthreads = 999\n").expect_err("refused").to_json();
-    assert_eq!(report["ok"], false);
-    let problem = &report["problems"][0];
-    assert_eq!(problem["kind"], "range");
-    assert_eq!(problem["key"], "daemon.threads");
-    assert_eq!((&problem["place"]["line"], &problem["place"]["column"]), (&2.into(), &11.into()));
-    assert_eq!(problem["hint"], "allowed: 0 to 256");
-}
-
-#[test]
-fn report_on_a_huge_or_hostile_file_stays_short_and_printable() {
-    let many = "[[feeds]]\nid = 'X'\n".repeat(5000);
-    let shown = refused(&many, &[]);
-    assert!(shown.len() < 60_000 && shown.contains("… and "), "{}", shown.len());
-    let shown = refused("[daemon]\n\"a\\u001b[31m\\u202e\" = 1\n", &[]);
-    assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
-}
-
-#[test]
-fn query_problem_is_shown_inside_the_string() {
-    let main = "[[topics]]\nid = 't'\nterms = [{ match = \"\\\"port closed\\\" AND (harbour\", weight = 5 }]\n";
-    let (folder, _) = load_with(main, &[]);
-    let place = ConfigPlace::File(folder.path().join("wirewatch.toml"));
-    let report = check(&place, &Environment::default(), |config| {
-        let term = &config.topics[0].terms[0];
-        let at = term.query.find('(').expect("there");
-        let query = QueryKey::Term(config.topics[0].id.clone(), term.id.clone());
-        let problem = QueryProblem {
-            query,
-            inside: at..at + 1,
-            what: "unclosed `(`".into(),
-            why: "opened here".into(),
-            hint: None,
-        };
-        Err::<fn(&TestCase) -> BTreeSet<crate::model::TopicId>, _>(vec![problem])
-    });
-    let shown = report.render(Look::Plain).replace(&format!("{}/", folder.path().display()), "");
-    let expected = "\
-error: unclosed `(`
- --> wirewatch.toml:3:41
-  |
-3 | terms = [{ match = \"\\\"port closed\\\" AND (harbour\", weight = 5 }]
-  |                                         ^ opened here
-";
-    assert!(shown.starts_with(expected), "{shown}");
-    // A complaint about a topic as a whole, or a query that cannot be found, is shown at the topic.
-    let loaded = Config::load(&place, &Environment::default()).expect("valid");
-    let topic = loaded.config.topics[0].id.clone();
-    for query in [QueryKey::Topic(topic.clone()), QueryKey::Term(topic, String::new())] {
-        let problem = QueryProblem { query, inside: 0..0, what: "x".into(), why: String::new(), hint: None };
-        let place = loaded.query_problem(&problem).place.expect("a place");
-        assert_eq!(place.span.start, 0);
-    }
-}
-
-#[test]
-fn check_runs_the_tests_of_the_config() {
-    let main = "[[topics]]\nid = 'a'\nterms = [{ match = 'x' }]\n[[topics]]\nid = 'b'\nterms = [{ match = 'y' }]\n\
-                [[tests]]\ntitle = 'x and more'\ntopics = ['a']\n[[tests]]\ntext = 'just x'\ntopics = ['b']\n";
-    let (folder, _) = load_with(main, &[]);
-    let place = ConfigPlace::File(folder.path().join("wirewatch.toml"));
-    let report = check(&place, &Environment::default(), |config| {
-        let topics = config.topics.clone();
-        Ok(move |test: &TestCase| {
-            let hit = |topic: &&TopicConfig| format!("{} {}", test.title, test.text).contains(&topic.terms[0].query);
-            topics.iter().filter(hit).map(|topic| topic.id.clone()).collect()
-        })
-    });
-    let failed: Vec<_> = report.problems().iter().filter(|p| p.kind == ProblemKind::Test).collect();
-    assert_eq!(failed.len(), 1, "{report}");
-    assert_eq!(
-        (failed[0].what.as_str(), failed[0].why.as_str()),
-        ("test \"just x\" fails", "did not match `b`, but `a`")
-    );
-    assert!(report.location(failed[0]).expect("a place").ends_with(":10:1"));
 }
 
 #[test]

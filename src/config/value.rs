@@ -2,6 +2,7 @@
 //! before a line of a config file is shown. Pure text in, values out; `section` puts the errors in place.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ pub fn show_duration(span: Duration) -> String {
     for (unit, unit_ms) in units {
         let count = rest / unit_ms;
         if count > 0 {
-            out.push_str(&format!("{count}{unit}"));
+            let _ = write!(out, "{count}{unit}");
         }
         rest %= unit_ms;
     }
