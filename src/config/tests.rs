@@ -109,12 +109,14 @@ fn default_file_documents_every_key_and_no_other() {
 fn shipped_config_is_valid_and_prints_alerts() {
     let environment = Environment { home: Some("/home/me".into()), ..Environment::default() };
     let loaded = Config::embedded(&environment).unwrap_or_else(|report| panic!("{report}"));
-    let config = loaded.config;
+    let config = &loaded.config;
     assert_eq!(config.endpoints.len(), 1);
     assert_eq!(config.endpoints[0].format, crate::deliver::PayloadFormat::Console);
     assert_eq!(config.daemon.state_dir, Path::new("/home/me/.local/state/wirewatch/state"));
     assert_eq!(config.seeds.dir.as_deref(), Some(Path::new("/home/me/.local/state/wirewatch/seeds")));
     assert!(config.feeds.len() >= 30);
+    assert!(config.topics.len() >= 3 && !loaded.tests.is_empty());
+    assert_eq!(loaded.report.problems(), []);
 }
 
 #[test]
