@@ -232,9 +232,10 @@ fn read(files: Files, environment: &Environment) -> (Result<Loaded, Report>, BTr
     drop(roots);
     // What is missing from a file that is not TOML may stand in the part that was not understood.
     let damaged = files.iter().any(|file| file.damaged);
-    let sound = |problem: &Problem| {
-        let file = problem.place.as_ref().map(|place| &files[place.file.0]);
-        !(file.is_some_and(|file| file.damaged) || (damaged && problem.kind == ProblemKind::Reference))
+    let sound = |problem: &Problem| match &problem.place {
+        _ if damaged && problem.kind == ProblemKind::Reference => false,
+        Some(place) => !files[place.file.0].damaged,
+        None => !damaged,
     };
     problems.extend(found.into_iter().filter(sound));
     let report = Report::new(quoted(), problems);
