@@ -11,11 +11,25 @@
 pub mod clock;
 pub mod model;
 pub mod net;
+pub mod telemetry;
 pub mod text;
 
 pub mod source;
 
 pub mod pipeline;
 
+pub mod ingest;
+
+pub mod store;
+
 pub mod deliver;
+
+pub mod http;
+
 pub mod eval;
+
+pub mod config;
+
+pub mod app;
+
+pub mod cli;

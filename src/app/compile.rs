@@ -61,7 +61,7 @@ fn located(problem: RuleProblem, topics: &[TopicConfig]) -> QueryProblem {
         RulePlace::Require { topic, index } => QueryKey::Require(topic, index),
         RulePlace::Exclude { topic, index } => QueryKey::Exclude(topic, index),
         RulePlace::Alias { name, index } => QueryKey::Alias(name, index),
-        RulePlace::Topic { topic } => QueryKey::Term(topic, String::new()),
+        RulePlace::Topic { topic } => QueryKey::Topic(topic),
     };
     QueryProblem { query, inside: problem.span, what: problem.message, why: String::new(), hint: problem.hint }
 }

@@ -19,7 +19,8 @@ use crate::http::{self, Readiness};
 use crate::ingest::{Ingest, IngestError};
 use crate::net::NetError;
 use crate::pipeline::Rules;
-use crate::source::feed::poll::{PollCounters, PollReport, Poller, PollerConfig, PollerLinks, Which};
+use crate::source::feed::counters::PollCounters;
+use crate::source::feed::poll::{PollReport, Poller, PollerConfig, PollerLinks, Which};
 use crate::source::parser::Parser;
 use crate::source::seed::{ScanSummary, SeedInputs, SeedWatcher};
 use crate::source::{BATCHES_WAITING_MAX, Batch, BatchSender};
@@ -217,9 +218,9 @@ impl Spine {
     pub(super) fn open(config: &Config, clock: &Clock) -> Result<Self, AppError> {
         let rules = compile::rules(config).map_err(|problems| AppError::Rules(problems.len()))?;
         let store = Store::open(&config.daemon.state_dir, Access::Own)?;
-        let window = config.memory.dedupe_window.max(config.memory.story_window);
-        let memory = store.recall(clock.now().minus(window), &rules.alert)?;
-        info!(items = memory.len(), state_dir = %config.daemon.state_dir.display(), "store opened");
+        let window = config.memory.copies_window.max(config.memory.story_window);
+        let ledger = store.recall(config.memory, clock.now().minus(window), &rules.alert)?;
+        info!(items = ledger.len(), state_dir = %config.daemon.state_dir.display(), "store opened");
         let waker = DeliveryWaker::new();
         let (batches, receiver) = mpsc::channel::<Batch>(BATCHES_WAITING_MAX);
         let ingest_cancel = CancellationToken::new();
@@ -228,7 +229,7 @@ impl Spine {
         let ingest = Ingest {
             store: store.clone(),
             rules,
-            memory,
+            ledger,
             window,
             clock: clock.clone(),
             wake: Box::new(move || wake.wake()),

@@ -75,7 +75,8 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
         ("daemon.log_format", old.daemon.log_format != new.daemon.log_format),
         ("http.listen", old.http.listen != new.http.listen),
         ("seeds.id", old.seeds.id != new.seeds.id),
-        ("memory.dedupe_window", old.memory.dedupe_window != new.memory.dedupe_window),
+        ("memory.copies_window", old.memory.copies_window != new.memory.copies_window),
+        ("memory.bytes_max", old.memory.bytes_max != new.memory.bytes_max),
         ("memory.story_window", old.memory.story_window != new.memory.story_window),
     ];
     let soft_daemon =

@@ -33,13 +33,14 @@ pub use entries::{SilenceConfig, TestCase};
 pub use files::ConfigPlace;
 pub use init::{InitError, Initialised, init};
 pub use problem::{FileId, Look, Place, Problem, ProblemKind, Report, Severity};
-pub use settings::{AlertConfig, DaemonConfig, HttpConfig, LogFormat, MemoryConfig, OnRevision, RetentionConfig};
+pub use settings::{AlertConfig, DaemonConfig, HttpConfig, LogFormat, OnRevision, RetentionConfig};
 pub use topics::QueryKey;
 pub use value::{duration, show_duration, show_size, size_bytes};
 
 use crate::deliver::{DeliveryConfig, EndpointConfig};
 use crate::model::ContentHash;
 use crate::pipeline::classify::{AliasConfig, TopicConfig};
+use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::normalize::NormalizeRules;
 use crate::source::Limits;
 use crate::source::feed::{FeedConfig, PollingConfig};

@@ -10,6 +10,7 @@ use super::problem::{Problem, ProblemKind};
 use super::section::Section;
 use crate::deliver::DeliveryConfig;
 use crate::model::SourceId;
+use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::normalize::NormalizeRules;
 use crate::source::Limits;
 use crate::source::feed::PollingConfig;
@@ -49,15 +50,6 @@ pub struct DaemonConfig {
     pub stop_timeout: Duration,
     /// Below this much free disk nothing new is taken.
     pub free_space_bytes_min: u64,
-}
-
-/// The `[memory]` section, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemoryConfig {
-    /// The same text within this time is a sighting.
-    pub dedupe_window: Duration,
-    /// An item joins a story whose last item is at most this old.
-    pub story_window: Duration,
 }
 
 /// The `[retention]` section, checked; `None` is for ever.
@@ -211,8 +203,9 @@ pub(super) fn normalize(daemon: &Section<'_>, limits: &Section<'_>) -> Normalize
 
 pub(super) fn memory(s: &Section<'_>) -> MemoryConfig {
     MemoryConfig {
-        dedupe_window: s.duration("dedupe_window", MINUTE..=366 * DAY),
+        copies_window: s.duration("copies_window", MINUTE..=366 * DAY),
         story_window: s.duration("story_window", MINUTE..=366 * DAY),
+        bytes_max: s.bytes("bytes_max", MIB..=64 * GIB) as usize,
     }
 }
 

@@ -41,8 +41,8 @@ pub struct Style {
     pub colour: bool,
 }
 
-impl Console {
-    /// The process's standard output: colours only on a terminal, and not where `NO_COLOR` is set.
+impl Style {
+    /// That of the process's standard output: colours only on a terminal, and not where `NO_COLOR` is set.
     #[must_use]
     pub fn stdout() -> Self {
         let stdout = io::stdout();
@@ -52,7 +52,15 @@ impl Console {
             .map(|size| usize::from(size.ws_col))
             .filter(|&columns| columns > 0)
             .unwrap_or(COLUMNS);
-        Self::to(Box::new(stdout), Style { columns, colour })
+        Self { columns, colour }
+    }
+}
+
+impl Console {
+    /// The process's standard output: colours only on a terminal, and not where `NO_COLOR` is set.
+    #[must_use]
+    pub fn stdout() -> Self {
+        Self::to(Box::new(io::stdout()), Style::stdout())
     }
 
     /// Any other place.

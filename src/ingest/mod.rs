@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 use crate::model::{Cursor, ItemId, Origin, RawItem, RejectReason, Rejection, SourceKind, Timestamp};
-use crate::pipeline::{Decision, Memory, Prepared, Rules, Verdict, decide, prepare};
+use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide, prepare};
 use crate::source::{Batch, Receipt};
 use crate::store::{Applied, Store, StoreError};
 use crate::text::clean;
@@ -43,8 +43,8 @@ pub struct Ingest {
     pub store: Store,
     /// The current rules; replaced whole on reload.
     pub rules: watch::Receiver<Arc<Rules>>,
-    /// What is remembered of the recent stream.
-    pub memory: Memory,
+    /// What is known of the recent stream.
+    pub ledger: Ledger,
     /// How far back that reaches.
     pub window: Duration,
     /// The time.
@@ -69,7 +69,7 @@ impl Ingest {
             self.take(group)?;
             let now = self.clock.now();
             if now.since(expired_at) >= EXPIRE_EVERY {
-                self.memory.expire(now.minus(self.window));
+                self.ledger.expire(now.minus(self.window));
                 expired_at = now;
             }
         }
@@ -106,7 +106,7 @@ impl Ingest {
         let Batch { origin, items, mut rejected, cursor, receipt: reply } = batch;
         let prepared = prepare_all(&items, &origin, rules, self.threads);
         let ids: Vec<ItemId> = prepared.iter().filter_map(|p| p.as_ref().ok()).map(|p| p.item.id).collect();
-        self.store.recall_known(&ids, &mut self.memory, &rules.alert, now)?;
+        self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)?;
         let mut decisions = Vec::with_capacity(prepared.len());
         let mut seen = HashSet::with_capacity(prepared.len());
         for outcome in prepared {
@@ -116,7 +116,7 @@ impl Ingest {
                     detail: format!("key {} twice in one document", prepared.item.key.as_str()),
                     count: 1,
                 }),
-                Ok(prepared) => decisions.push(decide(prepared, &mut self.memory, rules, now)),
+                Ok(prepared) => decisions.push(decide(prepared, &mut self.ledger, rules, now)),
                 Err(rejection) => rejected.push(rejection),
             }
         }

@@ -4,11 +4,11 @@
 
 use crate::model::{AlertDraft, AlertId, AlertKind, AlertReason, EndpointId, ItemId, Match, Score, StoryId, Timestamp};
 
+use super::Rules;
 use super::alert::{PayloadInput, render};
-use super::memory::{Known, Memory, Remembered, StoryState, TopicState};
+use super::ledger::{Known, Ledger, Remembered, StoryState, TopicState};
+use super::memory::{Outcome, Placement};
 use super::prepare::Prepared;
-use super::story::Placement;
-use super::{Rules, dedupe};
 
 /// How close a copy is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,43 +91,44 @@ pub struct Decision {
 }
 
 /// Decides on one item and remembers it.
-pub fn decide(prepared: Prepared, memory: &mut Memory, rules: &Rules, now: Timestamp) -> Decision {
+pub fn decide(prepared: Prepared, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
     let id = prepared.item.id;
     let text = prepared.item.text_hash.short();
-    match memory.known(id) {
+    match ledger.known(id) {
         Some(known) if known.text == text => {
             Decision { prepared, verdict: Verdict::Unchanged, alerts: Vec::new(), merges: Vec::new() }
         }
-        Some(known) if known.of == id => revise(prepared, known, memory, rules, now),
-        Some(_) => place(prepared, true, memory, rules, now),
-        None => place(prepared, false, memory, rules, now),
+        Some(known) if known.of == id => revise(prepared, known, ledger, rules, now),
+        Some(_) => place(prepared, true, ledger, rules, now),
+        None => place(prepared, false, ledger, rules, now),
     }
 }
 
 /// A known item whose text changed stays where it is; only a topic it did not hit before is news.
-fn revise(prepared: Prepared, known: Known, memory: &mut Memory, rules: &Rules, now: Timestamp) -> Decision {
-    let story = memory.resolve(known.story);
+fn revise(prepared: Prepared, known: Known, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
+    let story = ledger.resolve(known.story);
     let revision = known.revision + 1;
-    memory.revise(prepared.item.id, prepared.item.text_hash, revision);
+    ledger.revise(prepared.item.id, prepared.item.text_hash, revision);
     let cause = Cause { prepared: &prepared, story, revision: Some(revision), now };
-    let alerts = tell(&cause, memory, rules);
+    let alerts = tell(&cause, ledger, rules);
     Decision { prepared, verdict: Verdict::Revision { story, revision }, alerts, merges: Vec::new() }
 }
 
 /// Finds the place of an item that is new, or of a copy that was edited.
-fn place(prepared: Prepared, again: bool, memory: &mut Memory, rules: &Rules, now: Timestamp) -> Decision {
-    let placement = memory.places.place(prepared.item.id, &prepared.features, now);
-    let copy = find_copy(&prepared, &placement, memory, now);
+fn place(prepared: Prepared, again: bool, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
+    ledger.memory.advance(now);
+    let placement = ledger.memory.place(prepared.item.id, &prepared.features);
+    let copy = find_copy(&prepared, &placement, ledger);
     match copy {
         // A copy that hits a topic its story did not is news for that topic: it is kept as an item.
-        Some(copy) if !brings_topic(&prepared, copy.story, memory) => sight(prepared, copy, again, memory, rules, now),
-        Some(copy) => join(prepared, copy.story, placement, memory, rules, now),
-        None => match placement.story {
-            Some(story) => {
-                let story = memory.resolve(story);
-                join(prepared, story, placement, memory, rules, now)
+        Some(copy) if !brings_topic(&prepared, copy.story, ledger) => sight(prepared, copy, again, ledger, rules, now),
+        Some(copy) => join(prepared, copy.story, placement, ledger, rules, now),
+        None => match placement.outcome {
+            Outcome::Join(story) => {
+                let story = ledger.resolve(story);
+                join(prepared, story, placement, ledger, rules, now)
             }
-            None => open(prepared, placement, memory, rules, now),
+            Outcome::Open(_) => open(prepared, placement, ledger, rules, now),
         },
     }
 }
@@ -141,27 +142,26 @@ struct Copy {
     overlap: f32,
 }
 
-fn find_copy(prepared: &Prepared, placement: &Placement, memory: &Memory, now: Timestamp) -> Option<Copy> {
-    let near = memory.texts.nearest(&prepared.features, now);
+fn find_copy(prepared: &Prepared, placement: &Placement, ledger: &Ledger) -> Option<Copy> {
+    let near = ledger.memory.nearest(&prepared.features);
+    let share = near.as_ref().map_or(0.0, |near| near.overlap.containment);
     let copy = |of: ItemId, level, overlap| {
-        let known = memory.known(of)?;
-        Some(Copy { of, story: memory.resolve(known.story), level, overlap })
+        let known = ledger.known(of)?;
+        Some(Copy { of, story: ledger.resolve(known.story), level, overlap })
     };
-    if let Some(of) = memory.same_text(prepared.item.text_hash, text_bytes(prepared)) {
+    if let Some(of) = ledger.same_text(prepared.item.text_hash, text_bytes(prepared)) {
         return copy(of, SightingLevel::Exact, 1.0);
     }
-    if let Some(of) = prepared.item.url.as_deref().and_then(|url| memory.same_link(url)) {
+    if let Some(of) = prepared.item.url.as_deref().and_then(|url| ledger.same_link(url)) {
         // A link alone proves little: some feeds link every item to one page. The text must agree.
-        let same_text = near.as_ref().is_some_and(|n| n.item == of);
-        let same_story = copy(of, SightingLevel::Exact, 1.0)
-            .is_some_and(|c| placement.story.map(|s| memory.resolve(s)) == Some(c.story));
+        let linked = copy(of, SightingLevel::Exact, share)?;
+        let same_text = near.as_ref().is_some_and(|near| near.item == of);
+        let same_story = matches!(placement.outcome, Outcome::Join(story) if ledger.resolve(story) == linked.story);
         if same_text || same_story {
-            let overlap = near.map_or(0.0, |n| n.overlap);
-            return copy(of, SightingLevel::Exact, overlap);
+            return Some(linked);
         }
     }
-    let near: dedupe::NearDuplicate = near?;
-    copy(near.item, SightingLevel::Near, near.overlap)
+    copy(near?.item, SightingLevel::Near, share)
 }
 
 /// Bytes of title and text: what `same text` must have enough of.
@@ -169,19 +169,19 @@ fn text_bytes(prepared: &Prepared) -> u64 {
     (prepared.item.title.len() + prepared.item.text.len()) as u64
 }
 
-fn brings_topic(prepared: &Prepared, story: StoryId, memory: &Memory) -> bool {
-    let Some(state) = memory.story(story) else { return !prepared.matches.is_empty() };
+fn brings_topic(prepared: &Prepared, story: StoryId, ledger: &Ledger) -> bool {
+    let Some(state) = ledger.story(story) else { return !prepared.matches.is_empty() };
     prepared.matches.iter().any(|m| !state.has_topic(&m.topic))
 }
 
-fn sight(prepared: Prepared, copy: Copy, again: bool, memory: &mut Memory, rules: &Rules, now: Timestamp) -> Decision {
+fn sight(prepared: Prepared, copy: Copy, again: bool, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
     let Copy { of, story, level, overlap } = copy;
     let item = &prepared.item;
-    memory.recall_known(item.id, Known { text: item.text_hash.short(), of, story, revision: 0 }, now);
+    ledger.recall_known(item.id, Known { text: item.text_hash.short(), of, story, revision: 0 }, now);
     if let Some(url) = &item.url {
-        memory.recall_link(url, of);
+        ledger.recall_link(url, of);
     }
-    if !again && let Some(state) = memory.stories.get_mut(&story) {
+    if !again && let Some(state) = ledger.stories.get_mut(&story) {
         match level {
             SightingLevel::Exact => state.sightings_exact += 1,
             SightingLevel::Near => state.sightings_near += 1,
@@ -189,25 +189,25 @@ fn sight(prepared: Prepared, copy: Copy, again: bool, memory: &mut Memory, rules
         state.last_seen = state.last_seen.max(now);
         state.add_source(&item.source);
     }
-    let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, memory, rules);
+    let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
     Decision { prepared, verdict: Verdict::Sighting { of, story, level, overlap, again }, alerts, merges: Vec::new() }
 }
 
-fn open(prepared: Prepared, placement: Placement, memory: &mut Memory, rules: &Rules, now: Timestamp) -> Decision {
+fn open(prepared: Prepared, placement: Placement, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
     let story = StoryId::opened_by(prepared.item.id);
-    memory.stories.insert(story, StoryState::opened(prepared.item.headline().into_owned(), now));
-    add(prepared, story, true, placement, memory, rules, now)
+    ledger.stories.insert(story, StoryState::opened(prepared.item.headline().into_owned(), now));
+    add(prepared, story, true, placement, ledger, rules, now)
 }
 
 fn join(
     prepared: Prepared,
     story: StoryId,
     placement: Placement,
-    memory: &mut Memory,
+    ledger: &mut Ledger,
     rules: &Rules,
     now: Timestamp,
 ) -> Decision {
-    add(prepared, story, false, placement, memory, rules, now)
+    add(prepared, story, false, placement, ledger, rules, now)
 }
 
 fn add(
@@ -215,19 +215,18 @@ fn add(
     story: StoryId,
     opened: bool,
     placement: Placement,
-    memory: &mut Memory,
+    ledger: &mut Ledger,
     rules: &Rules,
     now: Timestamp,
 ) -> Decision {
-    let merges = merge(&placement, story, memory);
+    let merges = merge(&placement, story, ledger);
     let state =
-        memory.stories.entry(story).or_insert_with(|| StoryState::opened(prepared.item.headline().into_owned(), now));
+        ledger.stories.entry(story).or_insert_with(|| StoryState::opened(prepared.item.headline().into_owned(), now));
     state.items += 1;
     state.last_seen = state.last_seen.max(now);
     state.add_source(&prepared.item.source);
-    memory.remember(&Remembered {
+    ledger.remember(&Remembered {
         id: prepared.item.id,
-        source: &prepared.item.source,
         story,
         at: now,
         text_hash: prepared.item.text_hash,
@@ -235,13 +234,13 @@ fn add(
         url: prepared.item.url.as_deref(),
         features: &prepared.features,
     });
-    let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, memory, rules);
+    let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
     Decision { prepared, verdict: Verdict::New { story, opened }, alerts, merges }
 }
 
 /// Stories that this item shows to be one. The older id stays; the other redirects to it.
-fn merge(placement: &Placement, story: StoryId, memory: &mut Memory) -> Vec<(StoryId, StoryId)> {
-    let _ = (placement, story, memory);
+fn merge(placement: &Placement, story: StoryId, ledger: &mut Ledger) -> Vec<(StoryId, StoryId)> {
+    let _ = (placement, story, ledger);
     Vec::new()
 }
 
@@ -254,8 +253,8 @@ struct Cause<'a> {
 }
 
 /// Raises what the story has to say after this item: topics nobody was told of, and growth.
-fn tell(cause: &Cause<'_>, memory: &mut Memory, rules: &Rules) -> Vec<OutboxAlert> {
-    let Some(state) = memory.stories.get_mut(&cause.story) else { return Vec::new() };
+fn tell(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules) -> Vec<OutboxAlert> {
+    let Some(state) = ledger.stories.get_mut(&cause.story) else { return Vec::new() };
     let steps = rules.alert.steps_passed(state.sources.len());
     let quiet = cause.prepared.item.quiet;
     let told_before = state.topics.iter().any(|t| t.told);
@@ -284,11 +283,11 @@ fn tell(cause: &Cause<'_>, memory: &mut Memory, rules: &Rules) -> Vec<OutboxAler
     let summary = state.summary(cause.story);
     due.into_iter()
         .map(|(kind, reason, matched)| {
-            let id = alert_id(cause, &memory.instance, &matched, reason, steps);
+            let id = alert_id(cause, &ledger.instance, &matched, reason, steps);
             let item = cause.prepared.item.id;
             let draft = AlertDraft { id, kind, reason, at: cause.now, matched, item, story: summary.clone() };
-            memory.sequence += 1;
-            outbox(draft, memory.sequence, cause, rules)
+            ledger.sequence += 1;
+            outbox(draft, ledger.sequence, cause, rules)
         })
         .collect()
 }

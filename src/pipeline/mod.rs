@@ -1,9 +1,37 @@
 //! [2] The whole decision, pure: `prepare` reads one raw item (stateless, runs in parallel), `decide`
-//! places it among what is remembered (serial, cheap, deterministic). No IO, no clock, no queries.
+//! places it among what is remembered (serial, cheap, deterministic). No IO, no clock, no queries:
+//! replay, backtest, `explain` and the tests run the very same code. Next: `ingest`.
 
+pub mod alert;
 pub mod classify;
+mod decide;
 pub mod dedupe;
 pub mod features;
+mod ledger;
 pub mod memory;
 pub mod normalize;
+mod prepare;
 pub mod story;
+
+pub use decide::{Decision, OutboxAlert, SightingLevel, Verdict, decide};
+pub use ledger::{Known, Ledger, Remembered, StoryState, TopicState};
+pub use prepare::{Prepared, prepare};
+
+/// Everything the decision needs from the config, compiled once and swapped whole on reload.
+#[derive(Debug)]
+pub struct Rules {
+    /// How raw items are read.
+    pub normalize: normalize::NormalizeRules,
+    /// The topics.
+    pub topics: classify::TopicSet,
+    /// When a story speaks, and to whom.
+    pub alert: alert::AlertRules,
+}
+
+impl Rules {
+    /// Rules that take everything and tell nobody: what replay and evaluation start from.
+    #[must_use]
+    pub fn of_topics(topics: classify::TopicSet) -> Self {
+        Self { normalize: normalize::NormalizeRules::default(), topics, alert: alert::AlertRules::default() }
+    }
+}

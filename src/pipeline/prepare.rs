@@ -6,7 +6,7 @@ use crate::text::tokens::Tokens;
 
 use super::Rules;
 use super::classify::Document;
-use super::dedupe::Features;
+use super::features::Features;
 use super::normalize::{Normalized, normalize};
 
 /// An item with everything that can be known of it on its own.

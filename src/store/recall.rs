@@ -7,8 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::model::{ContentHash, ItemId, Score, Severity, SourceId, StoryId, Timestamp, TopicId};
 use crate::pipeline::alert::AlertRules;
-use crate::pipeline::dedupe::Features;
-use crate::pipeline::{Known, Memory, Remembered, StoryState, TopicState};
+use crate::pipeline::features::Features;
+use crate::pipeline::memory::MemoryConfig;
+use crate::pipeline::{Known, Ledger, Remembered, StoryState, TopicState};
 
 use super::{Store, StoreError};
 
@@ -17,17 +18,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
-    pub fn recall(&self, since: Timestamp, rules: &AlertRules) -> Result<Memory, StoreError> {
-        let mut memory = Memory::new(self.instance());
+    pub fn recall(&self, config: MemoryConfig, since: Timestamp, rules: &AlertRules) -> Result<Ledger, StoreError> {
+        let mut ledger = Ledger::new(self.instance(), config);
         self.read("rebuild the memory", |connection| {
-            memory.sequence = connection
+            ledger.sequence = connection
                 .query_row("SELECT coalesce(max(sequence), 0) FROM alerts", [], |row| row.get::<_, i64>(0))?
                 .cast_unsigned();
-            recall_merges(connection, &mut memory)?;
-            recall_arrivals(connection, &mut memory, since)?;
-            recall_stories(connection, &mut memory, "s.last_seen >= ?1", since.millis(), rules)
+            recall_merges(connection, &mut ledger)?;
+            recall_arrivals(connection, &mut ledger, since)?;
+            recall_stories(connection, &mut ledger, "s.last_seen >= ?1", since.millis(), rules)
         })?;
-        Ok(memory)
+        Ok(ledger)
     }
 
     /// Looks for items that the memory does not know, and recalls those the store does.
@@ -37,20 +38,20 @@ impl Store {
     pub fn recall_known(
         &self,
         ids: &[ItemId],
-        memory: &mut Memory,
+        ledger: &mut Ledger,
         rules: &AlertRules,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let missing: Vec<ItemId> = ids.iter().copied().filter(|id| memory.known(*id).is_none()).collect();
+        let missing: Vec<ItemId> = ids.iter().copied().filter(|id| ledger.known(*id).is_none()).collect();
         if missing.is_empty() {
             return Ok(());
         }
         self.read("look up known items", |connection| {
             for id in missing {
                 let Some(known) = lookup(connection, id)? else { continue };
-                memory.recall_known(id, known, now);
-                if memory.story(known.story).is_none() {
-                    recall_stories(connection, memory, "s.id = ?1", known.story.to_i64(), rules)?;
+                ledger.recall_known(id, known, now);
+                if ledger.story(known.story).is_none() {
+                    recall_stories(connection, ledger, "s.id = ?1", known.story.to_i64(), rules)?;
                 }
             }
             Ok(())
@@ -92,17 +93,17 @@ fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<ContentHash> {
     row.get::<_, [u8; 16]>(column).map(ContentHash::from_bytes)
 }
 
-fn recall_merges(connection: &Connection, memory: &mut Memory) -> rusqlite::Result<()> {
+fn recall_merges(connection: &Connection, ledger: &mut Ledger) -> rusqlite::Result<()> {
     let mut statement = connection.prepare("SELECT id, merged_into FROM stories WHERE merged_into IS NOT NULL")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        memory.recall_merge(StoryId::from_i64(row.get(0)?), StoryId::from_i64(row.get(1)?));
+        ledger.recall_merge(StoryId::from_i64(row.get(0)?), StoryId::from_i64(row.get(1)?));
     }
     Ok(())
 }
 
 /// Items and copies in one order, as they came: the memory ends up as it was.
-fn recall_arrivals(connection: &Connection, memory: &mut Memory, since: Timestamp) -> rusqlite::Result<()> {
+fn recall_arrivals(connection: &Connection, ledger: &mut Ledger, since: Timestamp) -> rusqlite::Result<()> {
     let mut copies = connection.prepare(
         "SELECT s.seq, s.id, s.item, s.url, s.text_hash, s.seen_at, i.story
          FROM sightings s JOIN items i ON i.id = s.item WHERE s.seen_at >= ?1 ORDER BY s.seq",
@@ -114,52 +115,40 @@ fn recall_arrivals(connection: &Connection, memory: &mut Memory, since: Timestam
          FROM items WHERE first_seen >= ?1 ORDER BY seq",
     )?;
     let mut items = items.query([since.millis()])?;
-    let mut sources: HashMap<String, SourceId> = HashMap::new();
     while let Some(row) = items.next()? {
         let seq: i64 = row.get(0)?;
         while let Some(earlier) = copy.filter(|c| c.get::<_, i64>(0).is_ok_and(|s| s < seq)) {
-            recall_copy(earlier, memory)?;
+            recall_copy(earlier, ledger)?;
             copy = copies.next()?;
         }
-        recall_item(row, &mut sources, memory)?;
+        recall_item(row, ledger)?;
     }
     while let Some(row) = copy {
-        recall_copy(row, memory)?;
+        recall_copy(row, ledger)?;
         copy = copies.next()?;
     }
     Ok(())
 }
 
-fn recall_copy(row: &Row<'_>, memory: &mut Memory) -> rusqlite::Result<()> {
+fn recall_copy(row: &Row<'_>, ledger: &mut Ledger) -> rusqlite::Result<()> {
     let of = ItemId::from_i64(row.get(2)?);
     let known = Known { text: hash(row, 4)?.short(), of, story: StoryId::from_i64(row.get(6)?), revision: 0 };
-    memory.recall_known(ItemId::from_i64(row.get(1)?), known, Timestamp::from_millis(row.get(5)?));
+    ledger.recall_known(ItemId::from_i64(row.get(1)?), known, Timestamp::from_millis(row.get(5)?));
     if let Some(url) = row.get::<_, Option<String>>(3)? {
-        memory.recall_link(&url, of);
+        ledger.recall_link(&url, of);
     }
     Ok(())
 }
 
-fn recall_item(row: &Row<'_>, sources: &mut HashMap<String, SourceId>, memory: &mut Memory) -> rusqlite::Result<()> {
-    let name: String = row.get(2)?;
-    let source = match sources.get(&name) {
-        Some(source) => source.clone(),
-        None => {
-            // A name that was valid once and is not today is shown, not refused: history stays readable.
-            let Ok(source) = SourceId::new(&name) else { return Ok(()) };
-            sources.insert(name, source.clone());
-            source
-        }
-    };
+fn recall_item(row: &Row<'_>, ledger: &mut Ledger) -> rusqlite::Result<()> {
     let id = ItemId::from_i64(row.get(1)?);
     let now = hash(row, 5)?;
     let first = row.get::<_, Option<[u8; 16]>>(6)?.map_or(now, ContentHash::from_bytes);
     let features: Vec<u8> = row.get(9)?;
     let url: Option<String> = row.get(8)?;
     let features = Features::from_bytes(&features).unwrap_or_default();
-    memory.remember(&Remembered {
+    ledger.remember(&Remembered {
         id,
-        source: &source,
         story: StoryId::from_i64(row.get(3)?),
         at: Timestamp::from_millis(row.get(4)?),
         text_hash: first,
@@ -167,14 +156,14 @@ fn recall_item(row: &Row<'_>, sources: &mut HashMap<String, SourceId>, memory: &
         url: url.as_deref(),
         features: &features,
     });
-    memory.revise(id, now, row.get(10)?);
+    ledger.revise(id, now, row.get(10)?);
     Ok(())
 }
 
 /// The states of the stories a condition selects: counts, outlets, topics hit, and what was said.
 fn recall_stories(
     connection: &Connection,
-    memory: &mut Memory,
+    ledger: &mut Ledger,
     condition: &'static str,
     value: i64,
     rules: &AlertRules,
@@ -197,7 +186,7 @@ fn recall_stories(
         let mut statement = connection.prepare_cached(&sql.replace("{condition}", condition))?;
         let mut rows = statement.query(params![value])?;
         while let Some(row) = rows.next()? {
-            let id = memory.resolve(StoryId::from_i64(row.get(0)?));
+            let id = ledger.resolve(StoryId::from_i64(row.get(0)?));
             if let Some(state) = states.get_mut(&id) {
                 take(row, state)?;
             }
@@ -227,7 +216,7 @@ fn recall_stories(
         },
     )?;
     for (id, state) in states {
-        memory.recall_story(id, state);
+        ledger.recall_story(id, state);
     }
     Ok(())
 }

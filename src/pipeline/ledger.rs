@@ -1,12 +1,13 @@
-//! What is remembered of the recent stream: which items are known, which texts, which stories and what
-//! was said about them. Rebuilt from the store at start, in arrival order; never queries anything.
+//! What is known of the recent stream and what was said about it: which items and links were seen, how
+//! each story stands, who was told. Holds the [`Memory`] of texts and stories. Rebuilt from the store at
+//! start, in arrival order; never queries anything.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::model::{ContentHash, ItemId, Score, Severity, SourceId, StoryId, StorySummary, Timestamp, TopicId};
 
-use super::dedupe;
-use super::story;
+use super::features::Features;
+use super::memory::{Memory, MemoryConfig};
 
 /// What is known of an item that was seen before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +68,6 @@ const EXACT_TEXT_BYTES_MIN: u64 = 40;
 pub struct Remembered<'a> {
     /// The item.
     pub id: ItemId,
-    /// Its source.
-    pub source: &'a SourceId,
     /// Its story.
     pub story: StoryId,
     /// When it was seen.
@@ -80,33 +79,41 @@ pub struct Remembered<'a> {
     /// Its canonical link.
     pub url: Option<&'a str>,
     /// What it is compared by.
-    pub features: &'a dedupe::Features,
+    pub features: &'a Features,
 }
 
-/// The memory of the pipeline.
-#[derive(Debug, Default)]
-pub struct Memory {
+/// Everything `decide` knows.
+#[derive(Debug)]
+pub struct Ledger {
     /// Part of every alert id.
     pub instance: String,
     /// The last sequence number given to an alert.
     pub sequence: u64,
     pub(super) known: HashMap<ItemId, Known>,
     pub(super) exact: HashMap<u64, ItemId>,
-    pub(super) texts: dedupe::Index,
-    pub(super) places: story::Index,
+    pub(super) memory: Memory,
     pub(super) stories: HashMap<StoryId, StoryState>,
     pub(super) redirects: HashMap<StoryId, StoryId>,
     arrivals: VecDeque<(Timestamp, ItemId)>,
 }
 
-impl Memory {
-    /// An empty memory of an instance.
+impl Ledger {
+    /// An empty ledger of an instance.
     #[must_use]
-    pub fn new(instance: &str) -> Self {
-        Self { instance: instance.to_owned(), ..Self::default() }
+    pub fn new(instance: &str, config: MemoryConfig) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            sequence: 0,
+            known: HashMap::new(),
+            exact: HashMap::new(),
+            memory: Memory::new(config),
+            stories: HashMap::new(),
+            redirects: HashMap::new(),
+            arrivals: VecDeque::new(),
+        }
     }
 
-    /// Whether an item was seen, as far as this memory reaches.
+    /// Whether an item was seen, as far as this ledger reaches.
     #[must_use]
     pub fn known(&self, id: ItemId) -> Option<Known> {
         self.known.get(&id).copied()
@@ -124,7 +131,7 @@ impl Memory {
     }
 
     /// Remembers an item that has its place. The same calls in the same order, today or at start, give
-    /// the same memory.
+    /// the same ledger.
     pub fn remember(&mut self, item: &Remembered<'_>) {
         let known = Known { text: item.text_hash.short(), of: item.id, story: item.story, revision: 0 };
         self.recall_known(item.id, known, item.at);
@@ -134,8 +141,7 @@ impl Memory {
         if let Some(url) = item.url {
             self.recall_link(url, item.id);
         }
-        self.texts.insert(item.id, item.features, item.at);
-        self.places.insert(item.id, item.story, item.features, item.at, item.source);
+        self.memory.insert(item.id, item.story, item.features, item.at);
     }
 
     /// Notes the text and revision a known item has now.
@@ -163,8 +169,6 @@ impl Memory {
         self.exact.retain(|_, id| !gone.contains(id));
         self.stories.retain(|_, story| story.last_seen >= before);
         self.redirects.retain(|_, into| self.stories.contains_key(into));
-        self.texts.expire(before);
-        self.places.expire(before);
     }
 
     pub(super) fn same_text(&self, hash: ContentHash, text_bytes: u64) -> Option<ItemId> {
