@@ -6,6 +6,7 @@ use url::Url;
 use super::FeedContext;
 use super::entry::{Entry, LinkRole, Parts, web_link};
 use super::key::{self, Candidate};
+use super::sniff::head;
 use crate::model::{ItemKey, RawItem, RawText, RejectReason, Rejection};
 use crate::source::{Document, Format, PollHints};
 
@@ -71,9 +72,7 @@ pub(super) fn finish(parts: Parts, known: Known, ctx: &FeedContext<'_>) -> Docum
     Document {
         format: known.format,
         encoding: known.encoding,
-        title: title
-            .map(|title| cut_at(title.text.trim(), TITLE_BYTES_MAX).to_owned())
-            .filter(|title| !title.is_empty()),
+        title: title.map(|title| head(title.text.trim(), TITLE_BYTES_MAX).to_owned()).filter(|title| !title.is_empty()),
         items: named.items,
         rejected,
         warnings,
@@ -88,7 +87,7 @@ fn candidate(entry: Entry, base: Option<&Url>, text_bytes_max: usize, cut: &mut 
     item.author = Some(words(entry.authors).join(", ")).filter(|author| !author.is_empty());
     item.published = entry.published;
     item.updated = entry.updated;
-    item.lang = entry.lang.map(|lang| cut_at(lang.trim(), WORD_BYTES_MAX).to_owned());
+    item.lang = entry.lang.map(|lang| head(lang.trim(), WORD_BYTES_MAX).to_owned());
     item.summary = entry.summary.and_then(|summary| text(summary, text_bytes_max, cut));
     item.content = entry.content.and_then(|content| text(content, text_bytes_max, cut));
     item.tags = words(entry.tags);
@@ -111,7 +110,7 @@ fn text(mut raw: RawText, bytes_max: usize, cut: &mut u64) -> Option<RawText> {
         return None;
     }
     if raw.text.len() > bytes_max {
-        raw.text.truncate(raw.text.floor_char_boundary(bytes_max));
+        raw.text.truncate(head(&raw.text, bytes_max).len());
         raw.text.shrink_to_fit();
         *cut += 1;
     }
@@ -121,14 +120,10 @@ fn text(mut raw: RawText, bytes_max: usize, cut: &mut u64) -> Option<RawText> {
 fn words(words: Vec<String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     for word in words {
-        let word = cut_at(word.trim(), WORD_BYTES_MAX);
+        let word = head(word.trim(), WORD_BYTES_MAX);
         if !word.is_empty() && !kept.iter().any(|known| known == word) && kept.len() < WORDS_MAX {
             kept.push(word.to_owned());
         }
     }
     kept
-}
-
-fn cut_at(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
 }

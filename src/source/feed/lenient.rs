@@ -109,8 +109,9 @@ impl<'a> Walk<'a> {
             }
         };
         if part == Part::Item {
-            let mut entry =
-                Entry { id: attribute(tag, "rdf:about"), lang: attribute(tag, "xml:lang"), ..Entry::default() };
+            let about = attribute(tag, "rdf:about");
+            let lang = attribute(tag, "xml:lang");
+            let mut entry = Entry { id_is_link: about.is_some(), id: about, lang, ..Entry::default() };
             if let Some(href) = attribute(tag, "href") {
                 self.link(&mut entry, &href, LinkRole::Page);
             }
@@ -231,10 +232,10 @@ impl<'a> Walk<'a> {
             Field::Content
                 if prefix != "media" && (entry.content.is_none() || local == "encoded" || prefix.is_empty()) =>
             {
-                entry.content = construct(tag, inner, self.root).or(entry.content.take())
+                entry.content = construct(tag, inner, self.root).or(entry.content.take());
             }
             Field::Link if entry.links.is_empty() || !extension || local == "origlink" => {
-                self.item_link(entry, tag, local, inner)
+                self.item_link(entry, tag, local, inner);
             }
             Field::Id if !extension => self.item_id(entry, tag, inner),
             Field::Published => earlier(&mut entry.published, &inner.text, extension || local == "created"),

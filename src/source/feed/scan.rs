@@ -194,7 +194,7 @@ enum NoteOf {
     Duration,
 }
 
-impl<'a> Scanner<'a> {
+impl Scanner<'_> {
     fn found(&mut self, quirk: Quirk) {
         self.survey.quirks.insert(quirk);
     }

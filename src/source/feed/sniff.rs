@@ -73,7 +73,7 @@ pub fn sniff(bytes: &[u8]) -> Option<Format> {
     match kind(&head.text) {
         Kind::Xml(root) => Some(root.format()),
         Kind::Json => {
-            let start = &head.text[..head.text.floor_char_boundary(JUNK_BYTES_MAX)];
+            let start = self::head(&head.text, JUNK_BYTES_MAX);
             (start.contains("jsonfeed.org/version") || start.contains(r"jsonfeed.org\/version"))
                 .then_some(Format::JsonFeed)
         }
@@ -93,7 +93,7 @@ pub(super) fn kind(text: &str) -> Kind {
 }
 
 fn markup(text: &str) -> Kind {
-    let window = &text[..text.floor_char_boundary(PROLOG_BYTES_MAX)];
+    let window = head(text, PROLOG_BYTES_MAX);
     match first_element(window) {
         First::Nothing { html_doctype: true } => Kind::Html,
         First::Nothing { .. } => after_junk(text),
@@ -101,8 +101,11 @@ fn markup(text: &str) -> Kind {
             let local = name.rsplit(':').next().unwrap_or(name);
             match Root::from_name(local) {
                 Some(root) => Kind::Xml(root),
-                None if html_doctype || is_page_element(local) => Kind::Html,
-                None => after_junk(text),
+                None if html_doctype => Kind::Html,
+                None => match after_junk(text) {
+                    Kind::Other if is_page_element(local) => Kind::Html,
+                    other => other,
+                },
             }
         }
     }
@@ -110,13 +113,12 @@ fn markup(text: &str) -> Kind {
 
 /// A root that follows junk: looked for where the junk is short. A page stays a page.
 fn after_junk(text: &str) -> Kind {
-    let window = &text[..text.floor_char_boundary(JUNK_BYTES_MAX)];
-    let mut is_page = false;
+    let window = head(text, JUNK_BYTES_MAX);
     for (at, _) in window.match_indices('<') {
         let name = name_at(&window[at + 1..]);
         let local = name.rsplit(':').next().unwrap_or(name);
         if window[at..].starts_with("<?xml") {
-            return match first_element(&text[at..text.floor_char_boundary(at + PROLOG_BYTES_MAX)]) {
+            return match first_element(head(&text[at..], PROLOG_BYTES_MAX)) {
                 First::Element { name, .. } => {
                     Root::from_name(name.rsplit(':').next().unwrap_or(name)).map_or(Kind::Other, Kind::Xml)
                 }
@@ -126,13 +128,11 @@ fn after_junk(text: &str) -> Kind {
         if matches!(local, "rss" | "RDF" | "feed" | "urlset") {
             return Root::from_name(local).map_or(Kind::Other, Kind::Xml);
         }
-        is_page |=
-            matches!(local.to_ascii_lowercase().as_str(), "html" | "head" | "body" | "div" | "p" | "a" | "script");
         if local.eq_ignore_ascii_case("html") {
             return Kind::Html;
         }
     }
-    if is_page && text.starts_with('<') { Kind::Html } else { Kind::Other }
+    Kind::Other
 }
 
 enum First<'a> {
@@ -150,8 +150,8 @@ fn first_element(text: &str) -> First<'_> {
             rest.find("-->").map(|end| end + 3)
         } else if rest.starts_with("<?") {
             rest.find("?>").map(|end| end + 2)
-        } else if rest.starts_with("<!") {
-            let name = rest[2..].split_whitespace().nth(1).unwrap_or_default();
+        } else if let Some(declaration) = rest.strip_prefix("<!") {
+            let name = declaration.split_whitespace().nth(1).unwrap_or_default();
             html_doctype |= name_at(name).eq_ignore_ascii_case("html");
             doctype_end(rest)
         } else {
@@ -170,7 +170,6 @@ pub(super) fn doctype_end(text: &str) -> Option<usize> {
     for (at, byte) in text.bytes().enumerate() {
         match (quote, byte) {
             (Some(open), close) if open == close => quote = None,
-            (Some(_), _) => {}
             (None, b'"' | b'\'') if depth > 0 || at > 10 => quote = Some(byte),
             (None, b'<') => depth += 1,
             (None, b'>') => {
@@ -179,10 +178,19 @@ pub(super) fn doctype_end(text: &str) -> Option<usize> {
                     return Some(at + 1);
                 }
             }
-            _ => {}
+            (Some(_) | None, _) => {}
         }
     }
     None
+}
+
+/// The beginning of a text, cut on a character.
+pub(super) fn head(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 fn name_at(text: &str) -> &str {
@@ -191,7 +199,10 @@ fn name_at(text: &str) -> &str {
 }
 
 fn is_page_element(local: &str) -> bool {
-    let known = ["html", "head", "body", "meta", "title", "script", "link", "style"];
+    let known = [
+        "a", "b", "body", "br", "center", "div", "form", "h1", "h2", "head", "html", "link", "main", "meta",
+        "noscript", "p", "pre", "script", "span", "style", "table", "title",
+    ];
     known.iter().any(|name| local.eq_ignore_ascii_case(name))
 }
 

@@ -55,6 +55,7 @@ fn entry(model: Model, notes: &ItemNotes, kind: &FeedType, base: Option<&Url>) -
     entry.id_is_link |= stated.is_none();
     entry.id = stated.or_else(|| notes.about.clone());
     entry.links = links(&model.links, notes, atom, base);
+    let text_of = if atom { text_of } else { |text: model::Text| guess_markup(text.content) };
     entry.title = model.title.map(text_of);
     entry.summary = model.summary.map(text_of);
     entry.content = model.content.and_then(content);
@@ -111,6 +112,8 @@ fn content(content: model::Content) -> Option<RawText> {
 
 fn text_of(text: model::Text) -> RawText {
     match text.content_type.subty().as_str() {
+        // Escaped once too often: `it&#8217;s` in plain text is nobody's intention, `<b>` may be.
+        "plain" if text.content.contains('<') => RawText::plain(text.content),
         "plain" => guess_markup(text.content),
         _ => RawText::html(text.content),
     }

@@ -2,7 +2,7 @@
 //! are text, control characters, tags and sections that never end. Drops declarations and DOCTYPE.
 
 use crate::source::feed::names::{character, reference_at};
-use crate::source::feed::sniff::doctype_end;
+use crate::source::feed::sniff::{doctype_end, head};
 
 /// A tag longer than this is text with a `<` in it.
 const TAG_BYTES_MAX: usize = 256 << 10;
@@ -94,8 +94,8 @@ fn declaration(text: &str, out: &mut String, ends: &mut Ends) -> usize {
         out.push_str("]]>");
         return text.len().min(9 + body_len + 3);
     }
-    if text.starts_with("<!--") {
-        let end = if ends.comment { text[4..].find("-->") } else { None };
+    if let Some(body) = text.strip_prefix("<!--") {
+        let end = if ends.comment { body.find("-->") } else { None };
         ends.comment = end.is_some();
         return end.map_or(0, |end| end + 7);
     }
@@ -106,7 +106,7 @@ fn declaration(text: &str, out: &mut String, ends: &mut Ends) -> usize {
     }
     let name = text.get(2..9).unwrap_or_default();
     if name.eq_ignore_ascii_case("DOCTYPE") {
-        let window = &text[..text.floor_char_boundary(TAG_BYTES_MAX)];
+        let window = head(text, TAG_BYTES_MAX);
         return doctype_end(window).or_else(|| text.find('>').map(|end| end + 1)).unwrap_or(text.len());
     }
     0
@@ -123,7 +123,7 @@ fn tag(text: &str, out: &mut String) -> usize {
     if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
         return 0;
     }
-    let window = &text[..text.floor_char_boundary(TAG_BYTES_MAX)];
+    let window = head(text, TAG_BYTES_MAX);
     let Some((end, quoted_right)) = tag_end(window, name_at + name_len) else { return 0 };
     let attributes = &text[name_at + name_len..end];
     let ends_at = end + usize::from(text[end..].starts_with('>'));
@@ -155,14 +155,13 @@ fn tag_end(text: &str, from: usize) -> Option<(usize, bool)> {
             // No attribute holds `<`: the quote was never closed.
             (Some(_), b'<') => return first_close.map(|end| (end, false)),
             (Some(_), b'>') => first_close = first_close.or(Some(at)),
-            (Some(_), _) => {}
             (None, b'"' | b'\'') => quote = Some(byte),
             (None, b'>') => return Some((at, true)),
             (None, b'<') => {
                 let name_only = text[from..at].trim().is_empty();
                 return name_only.then_some((at, true));
             }
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
     }
     first_close.map(|end| (end, false))
