@@ -625,3 +625,37 @@ async fn look_shows_the_feed_and_remembers_nothing() {
     let looked = poll::look(feed("wire", &bench.url("/none")), &config, &bench.client, &parser, &bench.clock).await;
     assert_eq!(looked.document.expect_err("no feed").0, FeedFailure::NotFound);
 }
+
+/// Not a limit, a figure: `cargo test --release --test it -- --ignored --nocapture poll_ten_thousand`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn poll_ten_thousand_feeds_measured() {
+    let many = PollingConfig { fetches_max: 64, fetches_per_host_max: 64, ..polling() };
+    let mut bench = Bench::with(many).await;
+    bench.server.feed("/feed", "\"a\"", &rss(TWO));
+    let feeds: Vec<_> = (0..10_000).map(|n| feed(&format!("wire-{n}"), &bench.url("/feed"))).collect();
+    for round in ["first documents", "not modified"] {
+        let (sender, mut batches) = mpsc::channel::<Batch>(64);
+        let poller = bench.poller(feeds.clone(), sender);
+        let ingest = tokio::spawn(async move {
+            let mut states = Vec::new();
+            while let Some(mut batch) = batches.recv().await {
+                if let Cursor::Feed(state) = batch.cursor {
+                    states.push(*state);
+                }
+                batch.receipt.take().map(|receipt| receipt.send(Receipt::default()));
+            }
+            states
+        });
+        let begun = tokio::time::Instant::now();
+        let reports = poller.poll_once(&Which::Due, &CancellationToken::new()).await;
+        let took = begun.elapsed();
+        bench.states = ingest.await.expect("no panic");
+        assert_eq!(bench.states.len(), feeds.len());
+        let failed = reports.iter().filter(|report| report.failure.is_some()).count();
+        let memory = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let memory = memory.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("").to_owned();
+        println!("{round}: {took:?}, {failed} failed, {} connections, {memory}", bench.server.connections());
+        bench.clock.advance(HOUR);
+    }
+}
