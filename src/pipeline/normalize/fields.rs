@@ -29,9 +29,9 @@ pub(super) fn composed(text: String) -> String {
     let text = if text.chars().any(is_look_alike) {
         text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
             if is_look_alike(c) {
-                out.extend([c].into_iter().nfkc())
+                out.extend([c].into_iter().nfkc());
             } else {
-                out.push(c)
+                out.push(c);
             }
             out
         })

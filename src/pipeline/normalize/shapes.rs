@@ -197,7 +197,7 @@ pub(super) fn addresses_the_reader(written: &str) -> bool {
 }
 
 /// Labels that run into the prose at the ends of a text, and credits in brackets.
-pub(super) fn trim<'w>(written: &'w str, first: bool, last: bool) -> Cow<'w, str> {
+pub(super) fn trim(written: &str, first: bool, last: bool) -> Cow<'_, str> {
     const LEADING: [&str; 7] = [
         "Advertisement ",
         "ADVERTISEMENT ",

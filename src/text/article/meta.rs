@@ -3,10 +3,8 @@
 
 use std::cell::RefCell;
 
-use html5ever::TokenizerResult;
-use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::{Rcdata, ScriptData};
-use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
+use html5ever::tokenizer::{Tag, TagKind, Token, TokenSink, TokenSinkResult};
 use serde_json::Value;
 
 use crate::text::html;
@@ -35,12 +33,7 @@ pub(super) fn read(page: &str) -> Meta {
     while !page.is_char_boundary(end) {
         end -= 1;
     }
-    let tokenizer = Tokenizer::new(Sink(RefCell::new(State::default())), TokenizerOpts::default());
-    let queue = BufferQueue::default();
-    queue.push_back(StrTendril::from_slice(&page[..end]));
-    while !matches!(tokenizer.feed(&queue), TokenizerResult::Done) {}
-    tokenizer.end();
-    tokenizer.sink.0.into_inner().finish()
+    html::run_tokenizer(&page[..end], Sink(RefCell::new(State::default()))).0.into_inner().finish()
 }
 
 struct Sink(RefCell<State>);
@@ -101,7 +94,7 @@ impl State {
                 // Open Graph's author is as often a link to a profile.
                 "article:author" if !content.starts_with("http") => self.offer(Field::Author, 2, content),
                 "article:published_time" | "og:published_time" | "datepublished" => {
-                    self.offer(Field::Published, 4, content)
+                    self.offer(Field::Published, 4, content);
                 }
                 "dc.date" | "dc.date.issued" | "dcterms.created" | "parsely-pub-date" | "pubdate" | "publishdate"
                 | "publish-date" | "publish_date" | "date" | "sailthru.date" | "article.published" => {

@@ -81,7 +81,7 @@ fn absolute(link: &str, base: Option<&str>) -> String {
 /// the next of their kind closes are not counted: pages leave their end tags out.
 fn is_deeper_than(page: &str, depth_max: usize) -> bool {
     let bytes = page.as_bytes();
-    let (mut at, mut depth) = (0, 0usize);
+    let (mut at, mut depth, mut end) = (0, 0usize, 0);
     while let Some(found) = bytes[at..].iter().position(|b| *b == b'<') {
         at += found + 1;
         let closes = bytes.get(at) == Some(&b'/');
@@ -89,27 +89,33 @@ fn is_deeper_than(page: &str, depth_max: usize) -> bool {
         let len = bytes[name_at..].iter().take(24).take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
         if len == 0 || !bytes[name_at].is_ascii_alphabetic() {
             if page[at..].starts_with("!--") {
-                at += page[at..].find("-->").unwrap_or(0);
+                let Some(comment) = page[at..].find("-->") else { break };
+                at += comment;
             }
             continue;
         }
         let name = page[name_at..name_at + len].to_ascii_lowercase();
-        let end = page[name_at..].find('>').map_or(page.len(), |end| name_at + end);
+        if end < name_at {
+            let Some(tag) = page[name_at..].find('>') else { break };
+            end = name_at + tag;
+        }
         at = name_at + len;
         if is_uncounted(&name) {
             continue;
         }
         if closes {
             depth = depth.saturating_sub(1);
-        } else if bytes.get(end.wrapping_sub(1)) != Some(&b'/') || !is_foreign(&name) {
+            continue;
+        }
+        if bytes[end - 1] != b'/' || !is_foreign(&name) {
             depth += 1;
-            if depth > depth_max {
-                return true;
-            }
-            if matches!(name.as_str(), "script" | "style" | "textarea" | "title") {
-                at = end.min(page.len());
-                at += page[at..].find("</").unwrap_or(page.len() - at);
-            }
+        }
+        if depth > depth_max {
+            return true;
+        }
+        if matches!(name.as_str(), "script" | "style" | "textarea" | "title") {
+            let Some(raw_text) = page[at..].find("</") else { break };
+            at += raw_text;
         }
     }
     false

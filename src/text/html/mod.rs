@@ -7,9 +7,11 @@ mod entities;
 mod sink;
 mod writer;
 
+use std::cell::Cell;
+
 use html5ever::TokenizerResult;
 use html5ever::tendril::StrTendril;
-use html5ever::tokenizer::{BufferQueue, Tokenizer, TokenizerOpts};
+use html5ever::tokenizer::{BufferQueue, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
 
 use sink::{Layout, Sink, Strictness};
 use writer::Writer;
@@ -17,7 +19,7 @@ use writer::Writer;
 /// Bytes fed at a time, so that a tag without end is noticed.
 const CHUNK_BYTES: usize = 8 << 10;
 /// Possible attributes of one tag. html5ever compares each with all before it; this bounds that.
-const TAG_SEPARATORS_MAX: usize = 16_384;
+const TAG_SEPARATORS_MAX: usize = 4_096;
 /// Markup inside markup is unpacked this often: escaped HTML within HTML is common, more is an attack.
 const UNPACKED_MAX: usize = 2;
 
@@ -167,7 +169,12 @@ fn unpack(html: &str, layout: Layout) -> String {
 }
 
 fn tokenize(html: &str, layout: Layout, strictness: Strictness) -> (String, sink::LeftOut) {
-    let mut tokenizer = Tokenizer::new(Sink::new(html.len(), layout, strictness), TokenizerOpts::default());
+    run_tokenizer(html, Sink::new(html.len(), layout, strictness)).finish()
+}
+
+/// Runs a sink over some HTML, in time linear in it whatever it holds.
+pub(super) fn run_tokenizer<S: TokenSink<Handle = ()>>(html: &str, sink: S) -> S {
+    let mut tokenizer = Tokenizer::new(Counted { sink, tokens: Cell::new(0) }, TokenizerOpts::default());
     let (mut at, mut separators) = (0, 0);
     while at < html.len() {
         let mut end = (at + CHUNK_BYTES).min(html.len());
@@ -175,10 +182,13 @@ fn tokenize(html: &str, layout: Layout, strictness: Strictness) -> (String, sink
             end += 1;
         }
         let chunk = &html[at..end];
-        let tokens_before = tokenizer.sink.tokens();
-        feed(&tokenizer, chunk);
+        let tokens_before = tokenizer.sink.tokens.get();
+        let queue = BufferQueue::default();
+        queue.push_back(StrTendril::from_slice(chunk));
+        // The tokenizer stops after each script and at a `<meta charset>`; both are nothing to us.
+        while !matches!(tokenizer.feed(&queue), TokenizerResult::Done) {}
         at = end;
-        if tokenizer.sink.tokens() != tokens_before {
+        if tokenizer.sink.tokens.get() != tokens_before {
             separators = 0;
             continue;
         }
@@ -191,14 +201,22 @@ fn tokenize(html: &str, layout: Layout, strictness: Strictness) -> (String, sink
         }
     }
     tokenizer.end();
-    tokenizer.sink.finish()
+    tokenizer.sink.sink
 }
 
-fn feed(tokenizer: &Tokenizer<Sink>, chunk: &str) {
-    let queue = BufferQueue::default();
-    queue.push_back(StrTendril::from_slice(chunk));
-    // The tokenizer stops after each script and at a `<meta charset>`; both are nothing to us.
-    while !matches!(tokenizer.feed(&queue), TokenizerResult::Done) {}
+/// Counts tokens on their way, so that a tag without end is noticed.
+struct Counted<S> {
+    sink: S,
+    tokens: Cell<u64>,
+}
+
+impl<S: TokenSink> TokenSink for Counted<S> {
+    type Handle = S::Handle;
+
+    fn process_token(&self, token: Token, line: u64) -> TokenSinkResult<S::Handle> {
+        self.tokens.set(self.tokens.get() + 1);
+        self.sink.process_token(token, line)
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! all they hold, which turn the tokenizer to raw text. Keeps one counter per kind of state and no
 //! stack, so depth costs nothing.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use html5ever::LocalName;
 use html5ever::tokenizer::states::{Rawtext, Rcdata, ScriptData};
@@ -37,7 +37,6 @@ pub(super) struct LeftOut {
 pub(super) struct Sink {
     layout: Layout,
     strictness: Strictness,
-    tokens: Cell<u64>,
     state: RefCell<State>,
 }
 
@@ -64,12 +63,7 @@ enum Role {
 impl Sink {
     pub fn new(capacity_bytes: usize, layout: Layout, strictness: Strictness) -> Self {
         let state = State { writer: Writer::new(capacity_bytes), skipped: None, skipped_any: false, preformatted: 0 };
-        Self { layout, strictness, tokens: Cell::new(0), state: RefCell::new(state) }
-    }
-
-    /// Tokens so far.
-    pub fn tokens(&self) -> u64 {
-        self.tokens.get()
+        Self { layout, strictness, state: RefCell::new(state) }
     }
 
     pub fn finish(self) -> (String, LeftOut) {
@@ -171,7 +165,6 @@ impl TokenSink for Sink {
     type Handle = ();
 
     fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
-        self.tokens.set(self.tokens.get() + 1);
         let mut state = self.state.borrow_mut();
         match token {
             Token::TagToken(tag) if tag.kind == TagKind::StartTag => return self.start(&tag, &mut state),
@@ -191,8 +184,6 @@ impl TokenSink for Sink {
 
 fn role(name: &LocalName) -> Role {
     match &**name {
-        "a" | "b" | "i" | "em" | "strong" | "span" | "img" | "u" | "s" | "small" | "sub" | "sup" | "font" | "abbr"
-        | "cite" | "code" | "mark" | "time" | "q" => Role::Inline,
         "p" | "div" | "br" | "li" | "ul" | "ol" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "section" | "article"
         | "blockquote" | "table" | "tr" | "thead" | "tbody" | "tfoot" | "caption" | "pre" | "dl" | "dt" | "dd"
         | "figure" | "main" | "header" | "footer" | "hr" | "address" | "details" | "summary" | "fieldset"
