@@ -2,6 +2,9 @@
 //! software. Letters decide between the scripts and among Cyrillic languages; stop words confirm the
 //! common case cheaply; whatlang judges the rest, and a headline alone is never enough for it.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::model::Lang;
 
 /// Characters of the text that are looked at.
@@ -192,15 +195,27 @@ fn known(code: &str) -> Option<Lang> {
     Lang::from_tag(two.unwrap_or(code))
 }
 
+/// The languages of [`STOP_WORDS`] that have a word, one bit each.
+static STOP_WORD_LANGS: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| {
+    let mut langs = HashMap::new();
+    for (at, (_, words)) in STOP_WORDS.iter().enumerate() {
+        for word in *words {
+            *langs.entry(*word).or_insert(0) |= 1 << at;
+        }
+    }
+    langs
+});
+
 /// The language whose stop words fill the sample, if one stands out.
 fn by_stop_words(sample: &str) -> Option<Lang> {
     let mut hits = [0usize; STOP_WORDS.len()];
     let mut words = 0usize;
-    for word in sample.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
+    let lower = sample.to_lowercase();
+    for word in lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
         words += 1;
-        let lower = word.to_lowercase();
-        for (hit, (_, list)) in hits.iter_mut().zip(STOP_WORDS) {
-            *hit += usize::from(list.contains(&lower.as_str()));
+        let langs = STOP_WORD_LANGS.get(word).copied().unwrap_or(0);
+        for (at, hits) in hits.iter_mut().enumerate() {
+            *hits += usize::from(langs >> at & 1);
         }
     }
     let (best, most) = hits.iter().enumerate().max_by_key(|(_, hits)| **hits)?;

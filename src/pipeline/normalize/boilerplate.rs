@@ -91,7 +91,10 @@ fn judge_paragraph(text: &str, units: &[Unit], title: &str, keep: &mut [bool]) {
     let words: usize = units.iter().map(|u| u.words).sum();
     let dropped: usize = units.iter().zip(&*keep).filter(|(_, kept)| !**kept).map(|(u, _)| u.words).sum();
     let remains = dropped * 2 > words && units.iter().zip(&*keep).all(|(u, kept)| !*kept || u.words <= GAP_WORDS_MAX);
-    let repeats_title = title.len() >= TITLE_BYTES_MIN && first.paragraph < TITLE_PARAGRAPHS && fold(written) == title;
+    let repeats_title = title.len() >= TITLE_BYTES_MIN
+        && first.paragraph < TITLE_PARAGRAPHS
+        && written.len() <= title.len() * 2
+        && fold(written) == title;
     let whole =
         units.len() > 1 && (shapes::is_pointer(written) || shapes::is_credit(written) || shapes::is_stamp(written));
     if remains || repeats_title || whole {

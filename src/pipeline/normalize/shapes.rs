@@ -2,6 +2,8 @@
 //! tests are on single units; where they stand is judged by `boilerplate`.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use crate::text::date;
 use crate::text::tokens::fold;
@@ -93,9 +95,23 @@ pub(super) fn is_label(written: &str) -> bool {
     LABELS.contains(&bare.as_str()) || (bare.is_empty() && written.chars().count() <= 5)
 }
 
+/// The first words of [`POINTERS`] and [`STAMPS`]: most lines begin with none of them.
+static FIRST_WORDS: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| POINTERS.iter().chain(STAMPS).map(|start| first_word(start)).collect());
+
+fn first_word(text: &str) -> &str {
+    let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
+    text.split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’').next().unwrap_or_default()
+}
+
+fn starts_as_known(written: &str) -> bool {
+    let first = first_word(written);
+    first.len() <= 40 && FIRST_WORDS.contains(fold(first).as_str())
+}
+
 /// A line that leads to another article or names who worked on this one.
 pub(super) fn is_pointer(written: &str) -> bool {
-    if word_count(written) > LINE_WORDS_MAX {
+    if !starts_as_known(written) || word_count(written) > LINE_WORDS_MAX {
         return false;
     }
     let head: String = written.trim_start_matches(|c: char| !c.is_alphanumeric()).chars().take(40).collect();
@@ -108,7 +124,7 @@ pub(super) fn is_pointer(written: &str) -> bool {
 
 /// A line with a date behind its label, and hardly a word more.
 pub(super) fn is_stamp(written: &str) -> bool {
-    if word_count(written) > 16 {
+    if !starts_as_known(written) || word_count(written) > 16 {
         return false;
     }
     let folded = fold(written.trim_start_matches(|c: char| !c.is_alphanumeric()));
