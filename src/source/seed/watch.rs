@@ -68,6 +68,8 @@ pub struct SeedStatus {
     pub refused: u64,
     /// Files whose content was known.
     pub known: u64,
+    /// It holds more names than a scan sees.
+    pub crowded: bool,
     /// Full scans since the start.
     pub scans: u64,
     /// The last of them.
@@ -105,6 +107,7 @@ pub struct SeedWatcher {
 struct Scan {
     place: (u64, u64),
     names: Vec<(OsString, Result<Option<Stamp>, ReadError>)>,
+    crowded: bool,
 }
 
 impl SeedWatcher {
@@ -293,12 +296,13 @@ impl SeedWatcher {
         let job = tokio::task::spawn_blocking(move || {
             let meta = std::fs::metadata(&taker.dir)?;
             let listed = files::list(&taker.dir)?;
+            let crowded = listed.len() >= files::LISTED_MAX;
             let max = taker.inputs.config.file_bytes_max;
             let looked = listed.into_iter().filter(|name| names.takes(&name.to_string_lossy())).map(|name| {
                 let look = files::look(&taker.dir.join(&name), max);
                 (name, look)
             });
-            Ok(Scan { place: (meta.dev(), meta.ino()), names: looked.collect() })
+            Ok(Scan { place: (meta.dev(), meta.ino()), names: looked.collect(), crowded })
         });
         job.await.map_err(io::Error::other)?
     }
@@ -308,6 +312,11 @@ impl SeedWatcher {
         if self.watched_place.is_some_and(|place| place != scan.place) {
             self.watched_place = None;
         }
+        if scan.crowded && !self.status.crowded {
+            let max = files::LISTED_MAX;
+            warn!(dir = %self.shown_dir(), max, "seed directory holds more files than a scan sees; move taken files away");
+        }
+        self.status.crowded = scan.crowded;
         let (now, wall) = (Instant::now(), self.taker.inputs.clock.now());
         let keep = self.taker.inputs.config.after == After::Keep;
         let mut seen = HashSet::with_capacity(scan.names.len());

@@ -14,6 +14,8 @@ const TAIL_LINES: usize = 6;
 const LINE_CHARS_MAX: usize = 120;
 /// Lines searched for evidence of the year.
 const EVIDENCE_LINES_MAX: usize = 400;
+/// Longer ones are not.
+const EVIDENCE_LINE_BYTES_MAX: usize = 4000;
 
 const PUBLISHED_LABELS: [&str; 8] =
     ["published", "first published", "posted", "date", "issued", "released", "publié le", "veröffentlicht"];
@@ -146,7 +148,13 @@ pub(super) fn dateline_of(line: &str) -> Option<&str> {
 
 /// Moments that tell the year: the middle of each copyright year, else full dates in the text.
 fn evidence(lines: &[&str]) -> Vec<Timestamp> {
-    let lines = || lines.iter().take(EVIDENCE_LINES_MAX / 2).chain(lines.iter().rev().take(EVIDENCE_LINES_MAX / 2));
+    let lines = || {
+        lines
+            .iter()
+            .take(EVIDENCE_LINES_MAX / 2)
+            .chain(lines.iter().rev().take(EVIDENCE_LINES_MAX / 2))
+            .filter(|line| line.len() <= EVIDENCE_LINE_BYTES_MAX)
+    };
     let copyright: Vec<_> = lines().filter_map(|line| copyright_year(line)).filter_map(mid_year).collect();
     if !copyright.is_empty() {
         return copyright;

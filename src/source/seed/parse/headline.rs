@@ -188,7 +188,30 @@ fn byline_of(line: &str) -> Option<String> {
     let starts = ["By ", "BY ", "Author: ", "Written by ", "Reporting by "];
     let rest = starts.iter().find_map(|start| line.strip_prefix(start))?;
     let name = rest.split(['|', '•', '·', '–', '—']).next().unwrap_or_default().trim().trim_end_matches(',');
-    let small = ["and", "of", "the", "for", "in", "de", "da", "van", "von", "der", "la", "al", "bin"];
+    let small = [
+        "and",
+        "of",
+        "the",
+        "for",
+        "in",
+        "de",
+        "da",
+        "van",
+        "von",
+        "der",
+        "la",
+        "al",
+        "bin",
+        "staff",
+        "newsroom",
+        "desk",
+        "correspondent",
+        "reporter",
+        "reporters",
+        "editor",
+        "writer",
+        "agencies",
+    ];
     let names = name.split_whitespace().all(|w| small.contains(&w) || !w.starts_with(char::is_lowercase));
     let count = name.split_whitespace().count();
     (names && (1..=10).contains(&count) && !ends_sentence(name)).then(|| name.to_owned())

@@ -307,6 +307,31 @@ proptest::proptest! {
     }
 }
 
+#[test]
+fn shipped_examples_are_read_whole_and_without_complaint() {
+    let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+    let mut items = Vec::new();
+    for entry in std::fs::read_dir(seeds).expect("seeds").map(|e| e.expect("an entry")) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !entry.path().is_file() || name.starts_with("README") {
+            continue;
+        }
+        let now = at("2027-01-01T00:00:00Z");
+        let context = FileContext { modified: now, received: now, ..file(&name) };
+        let document = parse(&std::fs::read(entry.path()).expect("read"), &context).expect("a document");
+        assert_eq!((document.rejected.len(), document.warnings.len()), (0, 0), "{name}");
+        for item in document.items {
+            let dated = item.published.is_some_and(|d| d.certainty != DateCertainty::FileTime);
+            assert_eq!(dated, !name.starts_with("09") && !name.starts_with("05"), "{name} {:?}", item.published);
+            assert_eq!(item.title.is_some(), !name.starts_with("09"), "{name}");
+            items.push(item);
+        }
+    }
+    assert_eq!(items.len(), 13);
+    let text = |key: &str| items.iter().find(|i| i.key.as_str().starts_with(key)).map(content);
+    assert!(items.iter().filter(|item| Some(content(item)) == text("harbour-post-5490")).count() == 2, "the reprint");
+}
+
 /// Reads five real articles where they are at hand, against what a person would say of them.
 #[test]
 fn real_articles_are_dated_and_titled_as_a_person_would() {
