@@ -1,19 +1,27 @@
-//! A saved web page: its title and all of its text.
+//! A saved web page: the article in it, by readability and by what the page says of itself. Runs on a
+//! parser thread: pages may be nested deeply.
 
 use super::{Draft, DraftItem, FileContext, rejected};
 use crate::model::{RawText, RejectReason, Rejection};
-use crate::text::html;
+use crate::text::article;
 
 /// Reads one page.
 pub(super) fn read(body: &str, file: &FileContext, draft: &mut Draft) -> Result<(), Rejection> {
-    let text = html::to_text(body);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    if lines.is_empty() {
+    let Some(found) = article::extract(body, None) else {
         return Err(rejected(RejectReason::Empty, "the page has no text"));
-    }
-    let title = body.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
-    let title = title.map(|(title, _)| RawText::html(title)).filter(|title| !title.text.trim().is_empty());
-    let mut item = DraftItem { title, ..DraftItem::default() };
+    };
+    let title = Some(found.title).filter(|title| !title.trim().is_empty());
+    let mut item = DraftItem {
+        url: found.url,
+        title: title.map(RawText::plain),
+        author: found.author,
+        publisher: found.site,
+        published: found.published,
+        lang: found.lang,
+        ..DraftItem::default()
+    };
+    // What the page does not say of itself, its text may.
+    let lines: Vec<&str> = found.text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     super::text::fill(&mut item, &lines, file);
     draft.items.push(item);
     Ok(())
