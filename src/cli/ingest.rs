@@ -79,7 +79,7 @@ fn held(error: CliError, context: &Context) -> CliError {
 }
 
 /// Standard input becomes a file that ends with this process.
-fn stdin_to_file(file: &Path) -> Result<PathBuf, CliError> {
+pub(super) fn stdin_to_file(file: &Path) -> Result<PathBuf, CliError> {
     if file != Path::new("-") {
         return Ok(file.to_owned());
     }

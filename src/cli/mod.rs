@@ -5,6 +5,8 @@ mod alerts;
 mod check;
 mod deliveries;
 mod error;
+mod eval;
+mod explain;
 mod feeds;
 mod ingest;
 mod init;
@@ -46,12 +48,14 @@ enum Command {
     Parse(parse::ParseArgs),
     Ingest(ingest::IngestArgs),
     Init(init::InitArgs),
+    Explain(explain::ExplainArgs),
     Status(status::StatusArgs),
     Items(items::ItemsArgs),
     Alerts(alerts::AlertsArgs),
     Deliveries(deliveries::DeliveriesArgs),
     Feeds(feeds::FeedsArgs),
     Receive(receive::ReceiveArgs),
+    Eval(eval::EvalArgs),
 }
 
 /// What every command is given.
@@ -79,6 +83,8 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(args),
         Command::Items(args) => items::run(args, &context),
         Command::Alerts(args) => alerts::run(args, &context),
+        Command::Explain(args) => explain::run(args, &context),
+        Command::Eval(args) => eval::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Deliveries(args) => deliveries::run(args, &context),
         Command::Feeds(args) => feeds::run(args, &context),

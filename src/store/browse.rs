@@ -65,6 +65,9 @@ pub struct ItemRecord {
     pub line: ItemLine,
     /// Identity within the source.
     pub key: String,
+    /// Headline as stored; empty where the item has none.
+    #[serde(skip)]
+    pub title: String,
     /// Publisher's name.
     pub publisher: Option<String>,
     /// The link as it came.
@@ -250,6 +253,18 @@ impl Store {
         })
     }
 
+    /// Ids of the alerts an item raised.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn alerts_of_item(&self, item: ItemId) -> Result<Vec<String>, StoreError> {
+        self.read("read the alerts of an item", |c| {
+            c.prepare_cached("SELECT id FROM alerts WHERE item = ?1 ORDER BY sequence LIMIT 100")?
+                .query_map([item.to_i64()], |row| row.get(0))?
+                .collect()
+        })
+    }
+
     /// Counts of everything.
     ///
     /// # Errors
@@ -373,6 +388,7 @@ fn item_record(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemRecord> {
     Ok(ItemRecord {
         line,
         key: row.get("key")?,
+        title: row.get("title")?,
         publisher: row.get("publisher")?,
         url_original: row.get("url_original")?,
         author: row.get("author")?,

@@ -152,6 +152,7 @@ CREATE TABLE alerts (
     payload  BLOB NOT NULL
 ) STRICT;
 CREATE INDEX alerts_story ON alerts (story, topic);
+CREATE INDEX alerts_item ON alerts (item);
 
 -- The outbox: one row per alert and endpoint, with the exact bytes that go out.
 -- state: pending, delivered, parked, cancelled.

@@ -60,7 +60,9 @@ struct Line {
 impl Line {
     fn add(&mut self, field: &Field, value: &str) {
         let value = clean::excerpt(value, VALUE_CHARS_MAX);
-        if field.name() == "message" {
+        if field.name().starts_with("log.") {
+            // Where a library logged from is of no use to an operator.
+        } else if field.name() == "message" {
             self.message = value;
         } else if value.is_empty() || value.contains([' ', '"', '=']) {
             let _ = write!(self.fields, " {}=\"{}\"", field.name(), value.replace('"', "'"));

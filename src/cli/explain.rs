@@ -1,0 +1,235 @@
+//! `explain`: the whole decision for a stored item, a file or standard input: the rules that hit and what
+//! they brought, the gates, the sum, the story, and whether it would alert.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{self, Output};
+use super::{CliError, Context};
+use crate::app::compile;
+use crate::model::{Field, Item, ItemId, Origin, RawItem, RawText, SourceId, SourceKind};
+use crate::pipeline::classify::{Document, GateKind, TopicExplanation};
+use crate::pipeline::{Rules, prepare};
+use crate::source::parser::Parser;
+use crate::source::seed::parse_file;
+use crate::store::ItemRecord;
+use crate::text::clean;
+use crate::text::tokens::Tokens;
+
+/// Explains the decision for an item of the store, a file, or standard input.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// An item's id (`itm_…`), a file, or `-`.
+    what: String,
+    /// Only this topic.
+    #[arg(long)]
+    topic: Option<String>,
+    /// Print JSON Lines, one per item.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Explained {
+    id: ItemId,
+    title: String,
+    topics: Vec<TopicExplanation>,
+    stored: Option<Stored>,
+    verdict: String,
+    #[serde(skip)]
+    item: Item,
+}
+
+/// What the store knows of it.
+#[derive(Serialize)]
+struct Stored {
+    story: String,
+    quiet: bool,
+    alerts: Vec<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CliError`] when the item or file cannot be found or read, or the config's rules are wrong.
+pub fn run(args: &ExplainArgs, context: &Context) -> Result<(), CliError> {
+    let config = context.load()?.config;
+    let rules = compile::rules(&config).map_err(|problems| {
+        CliError::new(super::error::CONFIG, format!("compile {} of the config's queries", problems.len()))
+            .hint("`wirewatch check` shows each of them at its place")
+    })?;
+    let explained = match ItemId::parse(&args.what) {
+        Ok(id) => vec![stored(id, &rules, context)?],
+        Err(_) => file(Path::new(&args.what), &rules, &config, context)?,
+    };
+    let keep = |topic: &TopicExplanation| args.topic.as_deref().is_none_or(|only| topic.topic.as_str() == only);
+    let explained: Vec<Explained> = explained
+        .into_iter()
+        .map(|mut one| {
+            one.topics.retain(keep);
+            one
+        })
+        .collect();
+    if Output::of(args.json) == Output::Json {
+        return Ok(output::lines(&explained)?);
+    }
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    for one in &explained {
+        print(one, colour)?;
+    }
+    Ok(())
+}
+
+fn stored(id: ItemId, rules: &Rules, context: &Context) -> Result<Explained, CliError> {
+    let store = context.read_store()?;
+    let record = store.item(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such item")))?;
+    let alerts = store.alerts_of_item(record.line.id)?;
+    let quiet = record.quiet;
+    let story = record.line.story.to_string();
+    let item = item_of(record)?;
+    let topics = explain(&item, rules);
+    let matched = topics.iter().any(|t| t.matched);
+    let verdict = match (matched, alerts.is_empty(), quiet) {
+        (_, false, _) => format!("alerted: {}", alerts.join(", ")),
+        (false, ..) => "no alert: no topic reaches its threshold".to_owned(),
+        (true, true, true) => "no alert: part of its feed's first-poll baseline (set `backfill` to change that)".to_owned(),
+        (true, true, false) => {
+            "no alert of its own: its story was alerted on these topics before, or the rules changed since".to_owned()
+        }
+    };
+    let stored = Some(Stored { story, quiet, alerts });
+    Ok(Explained { id: item.id, title: item.headline().into_owned(), topics, stored, verdict, item })
+}
+
+/// The stored text, read as it was when it came.
+fn item_of(record: ItemRecord) -> Result<Item, CliError> {
+    let source = SourceId::new(&record.line.source).map_err(|e| CliError::data(e.to_string()))?;
+    let origin = Origin { source, kind: SourceKind::Seed, received: record.line.first_seen };
+    let mut raw = RawItem::new(crate::model::ItemKey::new(&record.key));
+    raw.title = Some(RawText::plain(record.title));
+    raw.url = record.line.url;
+    raw.lang = record.line.lang;
+    raw.content = Some(RawText::plain(record.text));
+    crate::pipeline::normalize::normalize(&raw, &origin, &crate::pipeline::normalize::NormalizeRules::default())
+        .map(|normalized| normalized.item)
+        .map_err(|rejection| CliError::data(format!("read the stored item: {}", rejection.detail)))
+}
+
+fn file(
+    path: &Path,
+    rules: &Rules,
+    config: &crate::config::Config,
+    context: &Context,
+) -> Result<Vec<Explained>, CliError> {
+    let path: PathBuf = super::ingest::stdin_to_file(path)?;
+    let runtime = super::run::runtime(config)?;
+    let now = context.clock.now();
+    let (document, _) =
+        runtime.block_on(parse_file(&path, now, &config.limits, &Parser::new(1))).map_err(|rejection| {
+            CliError::data(format!("read {}: {} ({})", path.display(), rejection.detail, rejection.reason))
+        })?;
+    let origin = Origin { source: config.seeds.id.clone(), kind: SourceKind::Seed, received: now };
+    let mut explained = Vec::new();
+    for raw in &document.items {
+        match prepare(raw, &origin, rules) {
+            Err(rejection) => eprintln!("note: {} ({})", clean::one_line(&rejection.detail), rejection.reason),
+            Ok(prepared) => {
+                let topics = explain(&prepared.item, rules);
+                let verdict = if topics.iter().any(|t| t.matched) {
+                    "would alert, unless its story was alerted on these topics before".to_owned()
+                } else {
+                    "would not alert: no topic reaches its threshold".to_owned()
+                };
+                let item = prepared.item;
+                let title = item.headline().into_owned();
+                explained.push(Explained { id: item.id, title, topics, stored: None, verdict, item });
+            }
+        }
+    }
+    Ok(explained)
+}
+
+fn explain(item: &Item, rules: &Rules) -> Vec<TopicExplanation> {
+    let (title, text) = (Tokens::of(&item.title), Tokens::of(&item.text));
+    rules.topics.explain(&Document::of(item, &title, &text))
+}
+
+fn print(one: &Explained, colour: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", clean::one_line(&one.title))?;
+    if let Some(stored) = &one.stored {
+        writeln!(out, "  {} in {}", one.id, stored.story)?;
+    }
+    for topic in &one.topics {
+        let mark = if topic.matched { "✓" } else { "✗" };
+        writeln!(out, "\n{mark} {}: {} of {} points, {}", topic.topic, topic.score, topic.threshold, topic.severity)?;
+        for rule in &topic.rules {
+            let points = rule.points.to_string();
+            let factors = format!("{} × {:.2} place × {:.2} repeats", rule.weight, rule.place, rule.repeat);
+            writeln!(out, "  {points:>7}  {}  {}", rule.rule, factors)?;
+            for hit in rule.hits.iter().take(3) {
+                writeln!(out, "           {} “{}”", field(hit.field), clean::excerpt(&hit.text, 100))?;
+            }
+        }
+        for gate in topic.gates.iter().filter(|gate| !gate.open) {
+            writeln!(out, "  closed   {} {}", gate_name(gate.kind), clean::excerpt(&gate.query, 100))?;
+        }
+    }
+    writeln!(out, "\n{}", one.verdict)?;
+    if colour {
+        writeln!(out)?;
+        marked(&mut out, one)?;
+    }
+    writeln!(out)
+}
+
+/// The text with the hits of matching topics marked.
+fn marked(out: &mut impl Write, one: &Explained) -> io::Result<()> {
+    let mut spans: Vec<(usize, usize)> = one
+        .topics
+        .iter()
+        .filter(|topic| topic.matched)
+        .flat_map(|topic| &topic.rules)
+        .flat_map(|rule| &rule.hits)
+        .filter(|hit| hit.field == Field::Body)
+        .map(|hit| (hit.start, hit.end))
+        .collect();
+    spans.sort_unstable();
+    let text = &one.item.text;
+    let mut at = 0;
+    for (start, end) in spans {
+        let (start, end) = (start.max(at), end.max(at));
+        let (Some(before), Some(hit)) = (text.get(at..start), text.get(start..end)) else { continue };
+        write!(out, "{}\u{1b}[1;33m{}\u{1b}[0m", paragraphs(before), paragraphs(hit))?;
+        at = end;
+    }
+    writeln!(out, "{}", paragraphs(text.get(at..).unwrap_or_default()))
+}
+
+/// Paragraph breaks stay; everything else that is harmful goes.
+fn paragraphs(text: &str) -> String {
+    text.chars().map(|c| if c == '\n' || !clean::is_harmful(c) { c } else { ' ' }).collect()
+}
+
+fn field(field: Field) -> &'static str {
+    match field {
+        Field::Title => "title",
+        Field::Body => "body ",
+        Field::Url => "url  ",
+        Field::Tag => "tag  ",
+        Field::Source => "source",
+        Field::Lang => "lang ",
+    }
+}
+
+fn gate_name(kind: GateKind) -> &'static str {
+    match kind {
+        GateKind::Require => "nothing hits the required",
+        GateKind::Exclude => "excluded by",
+        GateKind::Language => "language is not among",
+        GateKind::Source => "source is not among",
+    }
+}
