@@ -95,7 +95,9 @@ fn stored(id: ItemId, rules: &Rules, context: &Context) -> Result<Explained, Cli
     let verdict = match (matched, alerts.is_empty(), quiet) {
         (_, false, _) => format!("alerted: {}", alerts.join(", ")),
         (false, ..) => "no alert: no topic reaches its threshold".to_owned(),
-        (true, true, true) => "no alert: part of its feed's first-poll baseline (set `backfill` to change that)".to_owned(),
+        (true, true, true) => {
+            "no alert: part of its feed's first-poll baseline (set `backfill` to change that)".to_owned()
+        }
         (true, true, false) => {
             "no alert of its own: its story was alerted on these topics before, or the rules changed since".to_owned()
         }

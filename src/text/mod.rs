@@ -3,6 +3,7 @@
 //! Pure and synchronous; sources and the pipeline both stand on it. It knows nothing of feeds, items
 //! in the store, or rules.
 
+pub mod article;
 pub mod charset;
 pub mod clean;
 pub mod date;
