@@ -119,18 +119,26 @@ fn place(prepared: Prepared, again: bool, ledger: &mut Ledger, rules: &Rules, no
     ledger.memory.advance(now);
     let placement = ledger.memory.place(prepared.item.id, &prepared.features);
     let copy = find_copy(&prepared, &placement, ledger);
-    match copy {
+    let joined = match (copy, placement.outcome) {
         // A copy that hits a topic its story did not is news for that topic: it is kept as an item.
-        Some(copy) if !brings_topic(&prepared, copy.story, ledger) => sight(prepared, copy, again, ledger, rules, now),
-        Some(copy) => join(prepared, copy.story, placement, ledger, rules, now),
-        None => match placement.outcome {
-            Outcome::Join(story) => {
-                let story = ledger.resolve(story);
-                join(prepared, story, placement, ledger, rules, now)
-            }
-            Outcome::Open(_) => open(prepared, placement, ledger, rules, now),
-        },
-    }
+        (Some(copy), _) if !brings_topic(&prepared, copy.story, ledger) => {
+            return sight(prepared, copy, again, ledger, rules, now);
+        }
+        (Some(copy), _) => Joined { story: copy.story, opened: false, merged: None },
+        (None, Outcome::Join(story)) => {
+            Joined { story: ledger.resolve(story), opened: false, merged: placement.merged }
+        }
+        (None, Outcome::Open(story)) => Joined { story, opened: true, merged: None },
+    };
+    add(prepared, &joined, ledger, rules, now)
+}
+
+/// Where an item goes.
+struct Joined {
+    story: StoryId,
+    opened: bool,
+    /// A story that turned out to be this one.
+    merged: Option<StoryId>,
 }
 
 /// A known item that a new one is a copy of.
@@ -193,33 +201,17 @@ fn sight(prepared: Prepared, copy: Copy, again: bool, ledger: &mut Ledger, rules
     Decision { prepared, verdict: Verdict::Sighting { of, story, level, overlap, again }, alerts, merges: Vec::new() }
 }
 
-fn open(prepared: Prepared, placement: Placement, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
-    let story = StoryId::opened_by(prepared.item.id);
-    ledger.stories.insert(story, StoryState::opened(prepared.item.headline().into_owned(), now));
-    add(prepared, story, true, placement, ledger, rules, now)
+/// Stories that this item shows to be one: the older id stays, the other redirects to it.
+fn merge(gone: Option<StoryId>, story: StoryId, ledger: &mut Ledger) -> Vec<(StoryId, StoryId)> {
+    let Some(gone) = gone.map(|gone| ledger.resolve(gone)).filter(|gone| *gone != story) else { return Vec::new() };
+    ledger.merge(gone, story);
+    vec![(gone, story)]
 }
 
-fn join(
-    prepared: Prepared,
-    story: StoryId,
-    placement: Placement,
-    ledger: &mut Ledger,
-    rules: &Rules,
-    now: Timestamp,
-) -> Decision {
-    add(prepared, story, false, placement, ledger, rules, now)
-}
-
-fn add(
-    prepared: Prepared,
-    story: StoryId,
-    opened: bool,
-    placement: Placement,
-    ledger: &mut Ledger,
-    rules: &Rules,
-    now: Timestamp,
-) -> Decision {
-    let merges = merge(&placement, story, ledger);
+/// An item finds its place in a story, new or known.
+fn add(prepared: Prepared, to: &Joined, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
+    let Joined { story, opened, merged } = *to;
+    let merges = merge(merged, story, ledger);
     let state =
         ledger.stories.entry(story).or_insert_with(|| StoryState::opened(prepared.item.headline().into_owned(), now));
     state.items += 1;
@@ -236,12 +228,6 @@ fn add(
     });
     let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
     Decision { prepared, verdict: Verdict::New { story, opened }, alerts, merges }
-}
-
-/// Stories that this item shows to be one. The older id stays; the other redirects to it.
-fn merge(placement: &Placement, story: StoryId, ledger: &mut Ledger) -> Vec<(StoryId, StoryId)> {
-    let _ = (placement, story, ledger);
-    Vec::new()
 }
 
 /// What may give rise to alerts.

@@ -152,6 +152,15 @@ impl Ledger {
         }
     }
 
+    /// Makes two stories one; `gone` redirects to `keep` from now on.
+    pub(super) fn merge(&mut self, gone: StoryId, keep: StoryId) {
+        if let (Some(state), Some(kept)) = (self.stories.remove(&gone), self.stories.get_mut(&keep)) {
+            kept.absorb(state);
+        }
+        self.redirects.insert(gone, keep);
+        self.memory.merge(keep, gone);
+    }
+
     /// Forgets what was seen before a time; the store still knows it by id.
     pub fn expire(&mut self, before: Timestamp) {
         let mut gone = std::collections::HashSet::new();
@@ -273,7 +282,7 @@ impl StoryState {
     }
 
     /// Takes in another story that turned out to be the same.
-    pub(super) fn absorb(&mut self, other: Self) {
+    fn absorb(&mut self, other: Self) {
         self.items += other.items;
         self.sightings_exact += other.sightings_exact;
         self.sightings_near += other.sightings_near;

@@ -109,90 +109,15 @@ fn declared_lang(tag: &str) -> Option<Lang> {
 
 /// ISO 639-3 codes, as detectors and some feeds give them, to ISO 639-1.
 fn known(code: &str) -> Option<Lang> {
-    const PAIRS: &[(&str, &str)] = &[
-        ("eng", "en"),
-        ("rus", "ru"),
-        ("cmn", "zh"),
-        ("zho", "zh"),
-        ("spa", "es"),
-        ("por", "pt"),
-        ("ita", "it"),
-        ("ben", "bn"),
-        ("fra", "fr"),
-        ("fre", "fr"),
-        ("deu", "de"),
-        ("ger", "de"),
-        ("ukr", "uk"),
-        ("kat", "ka"),
-        ("ara", "ar"),
-        ("hin", "hi"),
-        ("jpn", "ja"),
-        ("heb", "he"),
-        ("yid", "yi"),
-        ("pol", "pl"),
-        ("amh", "am"),
-        ("jav", "jv"),
-        ("kor", "ko"),
-        ("nob", "no"),
-        ("nor", "no"),
-        ("dan", "da"),
-        ("swe", "sv"),
-        ("fin", "fi"),
-        ("tur", "tr"),
-        ("nld", "nl"),
-        ("dut", "nl"),
-        ("hun", "hu"),
-        ("ces", "cs"),
-        ("cze", "cs"),
-        ("ell", "el"),
-        ("gre", "el"),
-        ("bul", "bg"),
-        ("bel", "be"),
-        ("mar", "mr"),
-        ("kan", "kn"),
-        ("ron", "ro"),
-        ("rum", "ro"),
-        ("slv", "sl"),
-        ("hrv", "hr"),
-        ("srp", "sr"),
-        ("mkd", "mk"),
-        ("lit", "lt"),
-        ("lav", "lv"),
-        ("est", "et"),
-        ("tam", "ta"),
-        ("vie", "vi"),
-        ("urd", "ur"),
-        ("tha", "th"),
-        ("guj", "gu"),
-        ("uzb", "uz"),
-        ("pan", "pa"),
-        ("aze", "az"),
-        ("ind", "id"),
-        ("tel", "te"),
-        ("pes", "fa"),
-        ("fas", "fa"),
-        ("mal", "ml"),
-        ("ori", "or"),
-        ("mya", "my"),
-        ("nep", "ne"),
-        ("sin", "si"),
-        ("khm", "km"),
-        ("tuk", "tk"),
-        ("aka", "ak"),
-        ("zul", "zu"),
-        ("sna", "sn"),
-        ("afr", "af"),
-        ("lat", "la"),
-        ("slk", "sk"),
-        ("cat", "ca"),
-        ("tgl", "tl"),
-        ("hye", "hy"),
-        ("epo", "eo"),
-        ("cym", "cy"),
-        ("kaz", "kk"),
-    ];
-    let two = PAIRS.iter().find(|(three, _)| *three == code).map(|(_, two)| *two);
-    Lang::from_tag(two.unwrap_or(code))
+    const PAIRS: &str = "eng en, rus ru, cmn zh, zho zh, spa es, por pt, ita it, ben bn, fra fr, fre fr, deu de, ger de, \
+        ukr uk, kat ka, ara ar, hin hi, jpn ja, heb he, yid yi, pol pl, amh am, jav jv, kor ko, nob no, \
+        nor no, dan da, swe sv, fin fi, tur tr, nld nl, dut nl, hun hu, ces cs, cze cs, ell el, gre el, \
+        bul bg, bel be, mar mr, kan kn, ron ro, rum ro, slv sl, hrv hr, srp sr, mkd mk, lit lt, lav lv, \
+        est et, tam ta, vie vi, urd ur, tha th, guj gu, uzb uz, pan pa, aze az, ind id, tel te, pes fa, \
+        fas fa, mal ml, ori or, mya my, nep ne, sin si, khm km, tuk tk, aka ak, zul zu, sna sn, afr af, \
+        lat la, slk sk, cat ca, tgl tl, hye hy, epo eo, cym cy, kaz kk";
+    let two = PAIRS.split(", ").filter_map(|pair| pair.split_once(' ')).find(|(three, _)| *three == code);
+    Lang::from_tag(two.map_or(code, |(_, two)| two))
 }
 
 /// The languages of [`STOP_WORDS`] that have a word, one bit each.
