@@ -59,6 +59,9 @@ struct Endpoint {
     last_error: Option<String>,
 }
 
+/// Failing feeds named; `feeds` lists all of them.
+const FAILING_MAX: usize = 5;
+
 /// Rejection rows shown.
 const REJECTED_MAX: usize = 10;
 
@@ -153,7 +156,7 @@ fn print(status: &Status, now: Timestamp) {
         f.gone.len(),
         f.never_polled
     );
-    for feed in &f.failing {
+    for feed in f.failing.iter().take(FAILING_MAX) {
         println!(
             "    {} {} for {}: {}",
             feed.id,
@@ -161,6 +164,9 @@ fn print(status: &Status, now: Timestamp) {
             ago(feed.since).trim_end_matches(" ago"),
             clean::one_line(&feed.error)
         );
+    }
+    if f.failing.len() > FAILING_MAX {
+        println!("    … and {} more: `wirewatch feeds`", f.failing.len() - FAILING_MAX);
     }
     for feed in &f.gone {
         println!("    {feed} answered 410: stopped until it is enabled again");

@@ -221,6 +221,23 @@ macro_rules! name_id {
                 Ok(Self(text.into()))
             }
 
+            /// A name made from any text: lower case, everything else a dash; `None` if nothing is left.
+            #[must_use]
+            pub fn slug(text: &str) -> Option<Self> {
+                let mut name = String::with_capacity(text.len().min(64));
+                for c in text.chars().flat_map(char::to_lowercase) {
+                    match c {
+                        'a'..='z' | '0'..='9' => name.push(c),
+                        _ if name.is_empty() || name.ends_with('-') => {}
+                        _ => name.push('-'),
+                    }
+                    if name.len() == 64 {
+                        break;
+                    }
+                }
+                Self::new(name.trim_end_matches('-')).ok()
+            }
+
             /// The name.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -329,6 +346,14 @@ mod tests {
             assert!(SourceId::new(bad).is_err(), "{bad:?}");
         }
         assert!(SourceId::new("bbc.world-2_en").is_ok());
+    }
+
+    #[test]
+    fn slug_any_text_becomes_a_name_or_nothing() {
+        let slug = |text: &str| SourceId::slug(text).map(|name| name.to_string());
+        assert_eq!(slug("The Harbour Post, Ltd."), Some("the-harbour-post-ltd".to_owned()));
+        assert_eq!(slug(" — "), None);
+        assert_eq!(slug(&"x ".repeat(100)).map(|name| name.len()), Some(63));
     }
 
     #[test]

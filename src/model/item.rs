@@ -226,6 +226,8 @@ pub struct Item {
     pub title: String,
     /// The publisher's name where the headline or feed carried one ("… - Reuters").
     pub publisher: Option<String>,
+    /// Who carries it, as stories count outlets: the feed, or the publisher a seed names.
+    pub outlet: SourceId,
     /// Canonical link: no fragment, no tracking keys.
     pub url: Option<String>,
     /// The link as it came.

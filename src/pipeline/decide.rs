@@ -195,7 +195,7 @@ fn sight(prepared: Prepared, copy: Copy, again: bool, ledger: &mut Ledger, rules
             SightingLevel::Near => state.sightings_near += 1,
         }
         state.last_seen = state.last_seen.max(now);
-        state.add_source(&item.source);
+        state.add_source(&item.outlet);
     }
     let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
     Decision { prepared, verdict: Verdict::Sighting { of, story, level, overlap, again }, alerts, merges: Vec::new() }
@@ -216,7 +216,7 @@ fn add(prepared: Prepared, to: &Joined, ledger: &mut Ledger, rules: &Rules, now:
         ledger.stories.entry(story).or_insert_with(|| StoryState::opened(prepared.item.headline().into_owned(), now));
     state.items += 1;
     state.last_seen = state.last_seen.max(now);
-    state.add_source(&prepared.item.source);
+    state.add_source(&prepared.item.outlet);
     ledger.remember(&Remembered {
         id: prepared.item.id,
         story,

@@ -149,7 +149,7 @@ fn write_story(
         tx.prepare_cached("UPDATE stories SET items = items + 1, last_seen = max(last_seen, ?2) WHERE id = ?1")?
             .execute(params![story.to_i64(), now.millis()])?;
     }
-    write_story_source(tx, story, prepared.item.source.as_str(), now)
+    write_story_source(tx, story, prepared.item.outlet.as_str(), now)
 }
 
 fn write_story_source(tx: &Transaction<'_>, story: StoryId, source: &str, now: Timestamp) -> rusqlite::Result<()> {
@@ -240,7 +240,7 @@ fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Time
         }
     };
     tx.prepare_cached(column)?.execute(params![story.to_i64(), now.millis()])?;
-    write_story_source(tx, story, item.source.as_str(), now)
+    write_story_source(tx, story, item.outlet.as_str(), now)
 }
 
 fn write_matches(tx: &Transaction<'_>, item: ItemId, matches: &[Match]) -> rusqlite::Result<()> {

@@ -12,7 +12,8 @@ mod title;
 mod url;
 
 use crate::model::{
-    ContentHash, Item, ItemId, Lang, Markup, Origin, RawItem, RawText, RejectReason, Rejection, TextSource,
+    ContentHash, Item, ItemId, Lang, Markup, Origin, RawItem, RawText, RejectReason, Rejection, SourceId, SourceKind,
+    TextSource,
 };
 use crate::text::{html, lang, tokens};
 
@@ -69,6 +70,8 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
             count: 1,
         });
     }
+    let publisher = raw.publisher.as_deref().and_then(fields::author).or(headline.publisher);
+    let named = publisher.as_deref().filter(|_| origin.kind == SourceKind::Seed).and_then(SourceId::slug);
     let lang = lang::detect(&headline.title, &body.text, raw.lang.as_deref()).or(rules.lang_default);
     let item = Item {
         id: ItemId::of(&origin.source, &raw.key),
@@ -76,7 +79,8 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
         key: raw.key.clone(),
         text_hash: text_hash(&headline.title, &body.text),
         title: headline.title,
-        publisher: headline.publisher,
+        outlet: named.unwrap_or_else(|| origin.source.clone()),
+        publisher,
         url,
         url_original,
         author: raw.author.as_deref().and_then(fields::author),
