@@ -9,6 +9,7 @@
 //! Modules stand in the order of the flow; arrows go one way only (`tests/tidy.rs` holds them to it).
 
 pub mod clock;
+pub mod failpoint;
 pub mod model;
 pub mod net;
 pub mod telemetry;

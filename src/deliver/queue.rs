@@ -21,6 +21,7 @@ use super::retry::{Attempted, Outcome, RetryRules};
 use super::send::{Answer, Channel};
 use super::{DeliveryConfig, EndpointConfig};
 use crate::clock::Clock;
+use crate::failpoint::Failpoint;
 use crate::model::Timestamp;
 use crate::store::outbox::{self, AttemptRecord, Claim, ClaimRequest, Claimed, DeliveryId, Gate, Settle};
 use crate::store::{Store, StoreError};
@@ -387,6 +388,7 @@ async fn attempt(
         Ok(channel) => channel.send(&mut row, shared.clock.now()).await,
         Err(answer) => answer,
     };
+    Failpoint::Answered.pass();
     let latency = began.elapsed();
     let now = shared.clock.now();
     let attempt = row.attempts.saturating_add(1);

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::failpoint::Failpoint;
 use crate::store::outbox::{self, AttemptRecord};
 use crate::store::{Store, StoreError};
 
@@ -77,6 +78,7 @@ fn write_batches(
     while entries.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
         let (records, waiting): (Vec<_>, Vec<_>) = batch.drain(..).map(|e| (e.record, e.written)).unzip();
         write(store, &records, cancel)?;
+        Failpoint::Recorded.pass();
         for written in waiting {
             // Whoever waited may have been cut at shutdown; the row is written all the same.
             let _ = written.send(());

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
+use crate::failpoint::Failpoint;
 use crate::model::{Cursor, ItemId, Origin, RawItem, RejectReason, Rejection, SourceKind, Timestamp};
 use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide, prepare};
 use crate::source::{Batch, Receipt};
@@ -88,6 +89,7 @@ impl Ingest {
             decided.push(self.decide_batch(batch, &rules, now)?);
         }
         self.apply(&decided, now)?;
+        Failpoint::AfterCommit.pass();
         let alerts: u64 = decided.iter().map(|d| d.receipt.alerts).sum();
         if alerts > 0 {
             (self.wake)();

@@ -3,6 +3,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use crate::failpoint::Failpoint;
 use crate::model::{Cursor, ItemId, Match, Origin, Rejection, SeedFile, SeedOutcome, StoryId, Timestamp};
 use crate::pipeline::{Decision, OutboxAlert, Prepared, Verdict};
 use crate::text::clean;
@@ -47,6 +48,7 @@ impl Store {
                     Cursor::None => {}
                 }
             }
+            Failpoint::BeforeCommit.pass();
             Ok(())
         })
     }

@@ -1,9 +1,11 @@
 //! The integration tests: one binary, real sockets, time moved by the clock seam.
 
+mod app;
 mod client;
 mod deliver;
 mod feed_server;
 mod measure;
+mod newsroom;
 mod polling;
 mod receive;
 mod receiver;

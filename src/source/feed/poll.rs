@@ -17,6 +17,7 @@ use super::schedule::{self, Pace};
 use super::visit::{Target, Tools, Visit, visit};
 use super::{FeedConfig, PollingConfig};
 use crate::clock::Clock;
+use crate::failpoint::Failpoint;
 use crate::model::{Cursor, FeedFailure, FeedState, Origin, SourceId, SourceKind, Timestamp};
 use crate::net::{Client, ClientConfig, NetError};
 use crate::source::parser::Parser;
@@ -333,6 +334,7 @@ impl Poller {
         let items = document.as_ref().map(|document| document.items.len() as u64);
         let (items_found, mut refused) = document.map_or_else(Default::default, |d| (d.items, d.rejected));
         refused.extend(rejected);
+        Failpoint::FeedRead.pass();
         let (receipt, received_back) = oneshot::channel();
         let batch = Batch {
             origin: Origin { source, kind: SourceKind::Feed, received },

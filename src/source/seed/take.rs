@@ -14,6 +14,7 @@ use super::named::ParseJob;
 use super::parse::{self, FileContext};
 use super::settle::{self, SettleError};
 use super::{After, SeedInputs};
+use crate::failpoint::Failpoint;
 use crate::model::{
     ContentHash, Cursor, Origin, RejectReason, Rejection, SeedFile, SeedOutcome, SourceKind, Timestamp,
 };
@@ -181,10 +182,12 @@ impl Taker {
             _ => SeedOutcome::Taken { items: items.len() as u64, rejected: rejected.iter().map(|r| r.count).sum() },
         };
         let file = seed_file(hash, name, &stamp, outcome.clone());
+        Failpoint::SeedRead.pass();
         let receipt = match self.send(file, items, rejected).await {
             Ok(receipt) => receipt,
             Err(news) => return (Done::NotAccepted, news),
         };
+        Failpoint::SeedAccepted.pass();
         self.known.insert(hash, outcome.clone());
         let news = match (format, &outcome) {
             (_, SeedOutcome::Refused(rejection)) => News::Refused(rejection.clone()),
