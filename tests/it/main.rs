@@ -9,3 +9,4 @@ mod newsroom;
 mod polling;
 mod receive;
 mod receiver;
+mod replay;

@@ -47,7 +47,7 @@ terms = [ { id = "levee", match = "levee", weight = 5.0 } ]
 [[topics]]
 id = "ferry"
 label = "Ferries"
-terms = [ { id = "ferry", match = "ferry", weight = 5.0 } ]
+terms = [ { id = "ferry", match = "ferry", weight = 10.0 } ]
 "#;
 
 /// The directory and what is needed to run on it, again and again.
@@ -63,6 +63,11 @@ impl Newsroom {
             receiver.url()
         );
         Self::bare(&format!("{CONFIG}{desk}{more}"))
+    }
+
+    /// Without a receiver: alerts go to the console.
+    pub fn silent(more: &str) -> Self {
+        Self::bare(&format!("{CONFIG}[[endpoints]]\nid = \"console\"\nformat = \"console\"\n{more}"))
     }
 
     /// With this config and nothing else.
@@ -95,9 +100,13 @@ impl Newsroom {
         fs::write(self.config_file(), text.replace(from, to)).expect("written");
     }
 
-    pub async fn start(&self, clock: &Clock) -> App {
+    pub fn config(&self) -> Config {
         let loaded = Config::load(&ConfigPlace::File(self.config_file()), &Environment::default());
-        let config = loaded.expect("a sound config").config;
+        loaded.expect("a sound config").config
+    }
+
+    pub async fn start(&self, clock: &Clock) -> App {
+        let config = self.config();
         let console = Console::to(Box::new(std::io::sink()), Style { columns: 80, colour: false });
         App::start(Parts { config, clock: clock.clone(), console }).await.expect("it starts")
     }

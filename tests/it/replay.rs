@@ -1,0 +1,189 @@
+//! A stream cut anywhere, with everything rebuilt from the store, decides as if it had never been cut:
+//! verdicts, story ids, alert ids, sequences and bodies.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use wirewatch::app::compile;
+use wirewatch::model::{Cursor, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Timestamp};
+use wirewatch::pipeline::memory::MemoryConfig;
+use wirewatch::pipeline::{Decision, Ledger, OutboxAlert, Rules, Verdict, decide, prepare};
+use wirewatch::store::{Access, Applied, Store};
+
+use super::newsroom::{Newsroom, body, title};
+
+const START: Timestamp = Timestamp::from_seconds(1_742_198_531);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// One appearance of an event: which, told by whom, under which key, in which words, how much later.
+#[derive(Debug, Clone)]
+struct Appearance {
+    event: u64,
+    outlet: u8,
+    key: u8,
+    wording: Wording,
+    ferry: bool,
+    linked: bool,
+    after: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Wording {
+    Same,
+    Edited,
+    Half,
+    Retold,
+}
+
+fn appearance() -> impl Strategy<Value = Appearance> {
+    let wording = prop_oneof![Just(Wording::Same), Just(Wording::Edited), Just(Wording::Half), Just(Wording::Retold)];
+    let gap = prop_oneof![Just(0), 1u64..600, 600u64..40_000, 40_000u64..400_000];
+    (0u64..6, 0u8..5, 0u8..3, wording, prop::bool::weighted(0.2), prop::bool::weighted(0.3), gap).prop_map(
+        |(event, outlet, key, wording, ferry, linked, gap)| {
+            let after = Duration::from_secs(gap);
+            Appearance { event, outlet, key, wording, ferry, linked, after }
+        },
+    )
+}
+
+impl Appearance {
+    fn raw(&self) -> RawItem {
+        let text = body(self.event);
+        let mut text = match self.wording {
+            Wording::Same => text,
+            Wording::Edited => format!("{text} Nobody was hurt, the mayor added on the quay."),
+            Wording::Half => text[..text.len() / 2].to_owned(),
+            Wording::Retold => {
+                let mut sentences: Vec<&str> = text.split(". ").collect();
+                sentences.reverse();
+                format!("Seen from the shore. {}. {}", sentences[..4].join(". "), body(self.event + 100))
+            }
+        };
+        if self.ferry {
+            text.push_str(" The ferry was stopped, and the ferry waits.");
+        }
+        let mut raw = RawItem::new(ItemKey::new(&format!("{}-{}", self.event, self.key)));
+        raw.title = Some(RawText::plain(title(self.event)));
+        raw.content = Some(RawText::plain(text));
+        raw.url = self.linked.then(|| format!("https://outlet{}.example/{}", self.outlet, self.event));
+        raw
+    }
+
+    fn origin(&self, received: Timestamp) -> Origin {
+        let source = SourceId::new(&format!("outlet-{}", self.outlet)).expect("a name");
+        Origin { source, kind: SourceKind::Feed, received }
+    }
+}
+
+fn rules() -> Rules {
+    compile::rules(&Newsroom::silent("[alerts]\ngrowth = [3, 4]\n").config()).expect("sound rules")
+}
+
+/// What must not depend on cuts.
+type Outcome = (Verdict, Vec<OutboxAlert>);
+
+fn outcome(decision: &Decision) -> Outcome {
+    (decision.verdict.clone(), decision.alerts.clone())
+}
+
+/// As `ingest` does it, one batch at a time; `cut` says before which items everything is rebuilt.
+fn run(
+    store: &Store,
+    appearances: &[Appearance],
+    rules: &Rules,
+    memory: MemoryConfig,
+    cut: impl Fn(usize) -> bool,
+) -> Vec<Outcome> {
+    let window = memory.copies_window.max(memory.story_window);
+    let mut ledger = Ledger::new(store.instance(), memory);
+    let mut now = START;
+    let mut outcomes = Vec::new();
+    for (at, appearance) in appearances.iter().enumerate() {
+        if cut(at) {
+            ledger = store.recall(memory, now.minus(window), &rules.alert).expect("recalled");
+        }
+        now = now.plus(appearance.after);
+        ledger.expire(now.minus(window));
+        let origin = appearance.origin(now);
+        let prepared = prepare(&appearance.raw(), &origin, rules).expect("readable");
+        store.recall_known(&[prepared.item.id], &mut ledger, &rules.alert, now).expect("looked up");
+        let decisions = [decide(prepared, &mut ledger, rules, now)];
+        outcomes.push(outcome(&decisions[0]));
+        let applied = Applied { origin: &origin, decisions: &decisions, rejected: &[], cursor: &Cursor::None };
+        store.apply(&[applied], now).expect("applied");
+    }
+    outcomes
+}
+
+/// The store of a stream that runs whole, then the same stream over a copy of its empty beginning, so
+/// that both have one instance name.
+fn same_however_cut(appearances: &[Appearance], memory: MemoryConfig, cut: impl Fn(usize) -> bool) {
+    let rules = rules();
+    let dirs = [tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory")];
+    drop(Store::open(dirs[0].path(), Access::Own).expect("a store"));
+    let file = wirewatch::store::DATABASE_FILE;
+    std::fs::copy(dirs[0].path().join(file), dirs[1].path().join(file)).expect("copied");
+    let [whole, cut_up] = dirs.each_ref().map(|dir| Store::open(dir.path(), Access::Own).expect("a store"));
+    let expected = run(&whole, appearances, &rules, memory, |_| false);
+    let actual = run(&cut_up, appearances, &rules, memory, cut);
+    for (at, (expected, actual)) in expected.iter().zip(&actual).enumerate() {
+        assert_eq!(expected, actual, "item {at}: {:?}", appearances[at]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn replay_cut_once_anywhere_decides_the_same(
+        appearances in prop::collection::vec(appearance(), 2..50),
+        share in 0.0f64..1.0,
+    ) {
+        let at = (appearances.len() as f64 * share) as usize;
+        same_however_cut(&appearances, MemoryConfig::default(), |item| item == at);
+    }
+
+    #[test]
+    fn replay_cut_before_every_item_decides_the_same(
+        appearances in prop::collection::vec(appearance(), 2..30),
+    ) {
+        same_however_cut(&appearances, MemoryConfig::default(), |_| true);
+    }
+
+    #[test]
+    fn replay_with_short_windows_decides_the_same(
+        appearances in prop::collection::vec(appearance(), 2..40),
+        every in 1usize..6,
+    ) {
+        let memory = MemoryConfig { copies_window: 3 * DAY, story_window: DAY, ..MemoryConfig::default() };
+        same_however_cut(&appearances, memory, |item| item % every == 0);
+    }
+}
+
+#[test]
+fn replay_stream_has_everything_in_it() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let appearances = prop::collection::vec(appearance(), 200..201).new_tree(&mut runner).expect("a tree").current();
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(dir.path(), Access::Own).expect("a store");
+    let outcomes = run(&store, &appearances, &rules(), MemoryConfig::default(), |_| false);
+    let count = |of: fn(&Verdict) -> bool| outcomes.iter().filter(|(verdict, _)| of(verdict)).count();
+    let reason = |name: &str| outcomes.iter().flat_map(|o| &o.1).filter(|a| a.draft.reason.as_str() == name).count();
+    let seen = [
+        ("unchanged", count(|v| matches!(v, Verdict::Unchanged))),
+        ("opened", count(|v| matches!(v, Verdict::New { opened: true, .. }))),
+        ("joined", count(|v| matches!(v, Verdict::New { opened: false, .. }))),
+        ("revision", count(|v| matches!(v, Verdict::Revision { .. }))),
+        ("copy", count(|v| matches!(v, Verdict::Sighting { again: false, .. }))),
+        ("copy edited", count(|v| matches!(v, Verdict::Sighting { again: true, .. }))),
+        ("first", reason("first")),
+        ("new topic", reason("new_topic")),
+        ("growth", reason("growth")),
+        ("revision alert", reason("revision")),
+    ];
+    let missing: Vec<&str> = seen.iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name).collect();
+    assert!(missing.is_empty(), "the generator never makes {missing:?}: {seen:?}");
+}
