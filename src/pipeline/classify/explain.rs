@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::score::Worth;
-use super::search::{Extras, Hit, Search};
+use super::search::{Extras, Found, Search};
 use super::{Document, Gate, Topic, TopicSet, words_of};
 use crate::model::{Field, Score, Severity, TopicId};
 
@@ -114,8 +114,8 @@ impl Explainer<'_, '_> {
             if !self.search.holds(rule.node) {
                 continue;
             }
-            let parts = self.search.hits(rule.node);
-            let worth = Worth::of(&parts, topic.boosts);
+            let found = self.search.found(rule.node);
+            let worth = Worth::of(&found, topic.boosts);
             let points = worth.points(rule.weight);
             score = score.plus(points);
             rules.push(RuleExplanation {
@@ -126,7 +126,7 @@ impl Explainer<'_, '_> {
                 passages: worth.passages,
                 repeat: worth.repeat,
                 points,
-                hits: self.hits(&parts),
+                hits: self.hits(&found),
             });
         }
         let gates = self.gates(topic);
@@ -162,15 +162,15 @@ impl Explainer<'_, '_> {
 
     fn gate(&mut self, kind: GateKind, gate: &Gate) -> GateExplanation {
         let holds = self.search.holds(gate.node);
-        let hits = if holds { self.search.hits(gate.node) } else { Vec::new() };
+        let found = if holds { self.search.found(gate.node) } else { Found::Absent };
         let open = holds == (kind == GateKind::Require);
-        GateExplanation { kind, query: gate.query.clone(), open, hits: self.hits(&hits) }
+        GateExplanation { kind, query: gate.query.clone(), open, hits: self.hits(&found) }
     }
 
-    fn hits(&self, parts: &[Vec<Hit>]) -> Vec<HitExplanation> {
-        let mut hits: Vec<HitExplanation> = parts
+    fn hits(&self, found: &Found) -> Vec<HitExplanation> {
+        let mut hits: Vec<HitExplanation> = found
+            .hits()
             .iter()
-            .flatten()
             .map(|hit| HitExplanation {
                 field: hit.field,
                 start: hit.start,

@@ -18,6 +18,8 @@ mod stem;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod shipped;
+#[cfg(test)]
 mod tests;
 
 use std::ops::Range;
@@ -33,7 +35,7 @@ use crate::text::tokens::Tokens;
 use compile::Wakes;
 use plan::{NodeId, Plan};
 use score::{Boosts, Worth};
-use search::{Extras, Hit, Search};
+use search::{Extras, Found, Hit, Search};
 
 /// One rule of a topic as written.
 #[derive(Debug, Clone, PartialEq)]
@@ -247,10 +249,10 @@ impl TopicSet {
         let mut hits = Vec::with_capacity(rules.len());
         for rule in rules {
             let rule = &self.rules[*rule as usize];
-            let parts = search.hits(rule.node);
-            let points = Worth::of(&parts, topic.boosts).points(rule.weight);
+            let found = search.found(rule.node);
+            let points = Worth::of(&found, topic.boosts).points(rule.weight);
             score = score.plus(points);
-            hits.push((rule, points, best_hit(&parts, topic.boosts)));
+            hits.push((rule, points, best_hit(&found, topic.boosts)));
         }
         if score < topic.threshold {
             return None;
@@ -302,12 +304,12 @@ impl Topic {
 }
 
 /// The hit to show: the best placed one, the first of those.
-fn best_hit(parts: &[Vec<Hit>], boosts: Boosts) -> Option<Hit> {
+fn best_hit(found: &Found, boosts: Boosts) -> Option<Hit> {
     let mut best: Option<(f64, Hit)> = None;
-    for hit in parts.iter().flatten() {
-        let place = score::place(hit, boosts);
+    for hit in found.hits() {
+        let place = score::place(&hit, boosts);
         if best.as_ref().is_none_or(|(known, _)| place > *known) {
-            best = Some((place, *hit));
+            best = Some((place, hit));
         }
     }
     best.map(|(_, hit)| hit)

@@ -3,7 +3,7 @@
 //! length of the text, so words added behind the last hit never change a score. `docs/topics.md`
 //! states the formula.
 
-use super::search::Hit;
+use super::search::{Found, Hit};
 use crate::model::{Field, Score};
 
 /// Words of the text that count as its lead.
@@ -40,12 +40,10 @@ pub(super) struct Worth {
 }
 
 impl Worth {
-    /// The worth of a rule, from the hits of each of its parts that must all hold: the part that is
-    /// worst placed and comes up least decides.
-    pub fn of(parts: &[Vec<Hit>], boosts: Boosts) -> Self {
-        let place = parts.iter().map(|hits| best_place(hits, boosts)).fold(f64::INFINITY, f64::min);
-        let passages = parts.iter().map(|hits| passages(hits)).min().unwrap_or(0).max(1);
-        let place = if place.is_finite() { place } else { 1.0 };
+    /// The worth of a rule. Of parts that must all hold the worst placed and the rarest decide, of
+    /// alternatives the best placed and the most frequent.
+    pub fn of(found: &Found, boosts: Boosts) -> Self {
+        let (place, passages) = measure(found, boosts).unwrap_or((1.0, 1));
         Self { place, passages, repeat: repeat(passages, boosts.repeat) }
     }
 
@@ -55,8 +53,21 @@ impl Worth {
     }
 }
 
-fn best_place(hits: &[Hit], boosts: Boosts) -> f64 {
-    hits.iter().map(|hit| place(hit, boosts)).fold(0.0, f64::max)
+/// Factor of the best place and number of passages; `None` for what has no place.
+fn measure(found: &Found, boosts: Boosts) -> Option<(f64, usize)> {
+    match found {
+        Found::Absent => None,
+        Found::Places(hits) => {
+            let best = hits.iter().map(|hit| place(hit, boosts)).reduce(f64::max)?;
+            Some((best, passages(hits)))
+        }
+        Found::All(parts) => {
+            parts.iter().filter_map(|part| measure(part, boosts)).reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)))
+        }
+        Found::Any(parts) => {
+            parts.iter().filter_map(|part| measure(part, boosts)).reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))
+        }
+    }
 }
 
 /// Factor for one place.
@@ -117,14 +128,16 @@ mod tests {
         assert_eq!(passages(&same), 1);
         let spread: Vec<Hit> = (0..50).map(|n| hit(Field::Body, 100 + n * 40)).collect();
         assert_eq!(passages(&spread), 50);
-        let worth = Worth::of(&[spread], BOOSTS);
+        let worth = Worth::of(&Found::Places(spread), BOOSTS);
         assert!(worth.repeat > 1.49 && worth.repeat <= 1.5);
-        assert_eq!(Worth::of(&[same], BOOSTS).points(4.0), Score::from_f64(4.0));
+        assert_eq!(Worth::of(&Found::Places(same), BOOSTS).points(4.0), Score::from_f64(4.0));
     }
 
     #[test]
-    fn worth_of_and_is_that_of_its_weakest_part() {
-        let parts = [vec![hit(Field::Title, 0)], vec![hit(Field::Body, 10)]];
-        assert!((Worth::of(&parts, BOOSTS).place - 1.5).abs() < 1e-9);
+    fn worth_of_all_is_that_of_the_weakest_part_and_of_any_that_of_the_best() {
+        let parts = || vec![Found::Places(vec![hit(Field::Title, 0)]), Found::Places(vec![hit(Field::Body, 10)])];
+        assert!((Worth::of(&Found::All(parts()), BOOSTS).place - 1.5).abs() < 1e-9);
+        assert!((Worth::of(&Found::Any(parts()), BOOSTS).place - 2.0).abs() < 1e-9);
+        assert!((Worth::of(&Found::Absent, BOOSTS).place - 1.0).abs() < 1e-9);
     }
 }

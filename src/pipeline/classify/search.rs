@@ -30,6 +30,58 @@ pub(super) struct Hit {
     pub end: usize,
 }
 
+/// Why a query holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Found {
+    /// Something is not there: no place to show.
+    Absent,
+    /// At any of these places, in order.
+    Places(Vec<Hit>),
+    /// All of these together.
+    All(Vec<Found>),
+    /// Each of these alone.
+    Any(Vec<Found>),
+}
+
+impl Found {
+    /// Alternatives that are mere places become one list.
+    fn any(parts: Vec<Self>) -> Self {
+        let mut places = Vec::new();
+        let mut others = Vec::new();
+        for part in parts {
+            match part {
+                Self::Absent => {}
+                Self::Places(hits) => places.extend(hits),
+                other => others.push(other),
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        match (places.is_empty(), others.is_empty()) {
+            (true, true) => Self::Absent,
+            (false, true) => Self::Places(places),
+            (true, false) => Self::Any(others),
+            (false, false) => {
+                others.push(Self::Places(places));
+                Self::Any(others)
+            }
+        }
+    }
+
+    fn name(field: Field, name: &str) -> Self {
+        Self::Places(vec![Hit { field, word: 0, start: 0, end: name.len() }])
+    }
+
+    /// Every place.
+    pub fn hits(&self) -> Vec<Hit> {
+        match self {
+            Self::Absent => Vec::new(),
+            Self::Places(hits) => hits.clone(),
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::hits).collect(),
+        }
+    }
+}
+
 /// A text of the document with its words.
 struct Part<'a> {
     field: Field,
@@ -183,7 +235,7 @@ impl<'a> Search<'a> {
         let plan = self.plan;
         let spans: Vec<Span> = match &plan.nodes[id as usize] {
             Node::Term { term, fields } => {
-                self.positions(*term, *fields).map(|start| Span { start, end: start + 1 }).collect()
+                self.positions(*term, *fields).map(|start| Span::solid(start, start + 1)).collect()
             }
             Node::Row { terms, fields } => {
                 let positions: Vec<Vec<u32>> =
@@ -231,33 +283,37 @@ impl<'a> Search<'a> {
             })
     }
 
-    /// Where a node holds, one list per part that must hold: for `AND` each side, else one.
-    pub fn hits(&mut self, id: NodeId) -> Vec<Vec<Hit>> {
+    /// Where a node holds. Ask only for one that does.
+    pub fn found(&mut self, id: NodeId) -> Found {
         let plan = self.plan;
         match &plan.nodes[id as usize] {
-            Node::All(parts) => parts.iter().flat_map(|part| self.hits(*part)).collect(),
+            Node::All(parts) => {
+                let mut found: Vec<Found> = parts.iter().map(|part| self.found(*part)).collect();
+                found.retain(|part| *part != Found::Absent);
+                Found::All(found)
+            }
             Node::Any(parts) => {
-                let mut lists: Vec<Vec<Vec<Hit>>> = Vec::new();
+                let mut found = Vec::new();
                 for part in parts {
                     if self.holds(*part) {
-                        lists.push(self.hits(*part));
+                        found.push(self.found(*part));
                     }
                 }
-                merge(lists)
+                Found::any(found)
             }
-            Node::Not(_) => Vec::new(),
-            Node::Pattern { index, fields } => vec![self.pattern_hits(*index, *fields, PATTERN_HITS_MAX).collect()],
-            Node::Source(_) => {
-                vec![vec![Hit { field: Field::Source, word: 0, start: 0, end: self.document.source.as_str().len() }]]
+            Node::Not(_) => Found::Absent,
+            Node::Pattern { index, fields } => {
+                Found::Places(self.pattern_hits(*index, *fields, PATTERN_HITS_MAX).collect())
             }
-            Node::Lang(lang) => vec![vec![Hit { field: Field::Lang, word: 0, start: 0, end: lang.as_str().len() }]],
+            Node::Source(_) => Found::name(Field::Source, self.document.source.as_str()),
+            Node::Lang(lang) => Found::name(Field::Lang, lang.as_str()),
             Node::Term { term, fields } => {
-                let spans = self.positions(*term, *fields).map(|start| Span { start, end: start + 1 });
-                vec![spans.filter_map(|span| self.hit(span)).collect()]
+                let spans = self.positions(*term, *fields).map(|start| Span::solid(start, start + 1));
+                Found::Places(spans.filter_map(|span| self.hit(span)).collect())
             }
             Node::Row { .. } | Node::Near { .. } | Node::Apart { .. } => {
                 let spans = self.spans(id);
-                vec![spans.iter().filter_map(|span| self.hit(*span)).collect()]
+                Found::Places(spans.iter().filter_map(|span| self.hit(*span)).collect())
             }
         }
     }
@@ -271,16 +327,4 @@ impl<'a> Search<'a> {
         let last = part.words.get(index + words - 1)?;
         Some(Hit { field, word: index, start: first.start, end: last.end })
     }
-}
-
-/// Alternatives that hold side by side add up where they are single lists; else the first one stands.
-fn merge(mut lists: Vec<Vec<Vec<Hit>>>) -> Vec<Vec<Hit>> {
-    if lists.iter().all(|list| list.len() <= 1) {
-        let mut hits: Vec<Hit> = lists.into_iter().flatten().flatten().collect();
-        hits.sort_unstable();
-        hits.dedup();
-        // What holds only because something is absent asks nothing of the place.
-        return if hits.is_empty() { Vec::new() } else { vec![hits] };
-    }
-    if lists.is_empty() { Vec::new() } else { lists.swap_remove(0) }
 }

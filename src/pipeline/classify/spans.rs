@@ -7,10 +7,39 @@ use crate::model::Field;
 
 /// Words `start..end` of a document. A position carries its field in its top two bits, so no span
 /// and no distance reaches from one field into another.
+///
+/// What `NEAR` joined begins and ends with a match of its own; what lies between these two edges is free
+/// for others: in `(a NEAR/5 b) NEAR/5 c` the `c` may stand between `a` and `b`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span {
     pub start: u32,
     pub end: u32,
+    /// End of the match it begins with.
+    pub head_end: u32,
+    /// Start of the match it ends with.
+    pub tail_start: u32,
+}
+
+impl Span {
+    /// A match without gaps.
+    pub fn solid(start: u32, end: u32) -> Self {
+        Self { start, end, head_end: end, tail_start: start }
+    }
+
+    /// From the first edge of two matches to the last.
+    fn around(a: Self, b: Self) -> Self {
+        let (first, last) = (if b.start < a.start { b } else { a }, if b.end > a.end { b } else { a });
+        Self { start: first.start, end: last.end, head_end: first.head_end, tail_start: last.tail_start }
+    }
+
+    fn edges(self) -> [(u32, u32); 2] {
+        [(self.start, self.head_end), (self.tail_start, self.end)]
+    }
+
+    /// Whether an edge of one and an edge of the other have a word in common.
+    fn shares_edge(self, other: Self) -> bool {
+        self.edges().iter().any(|a| other.edges().iter().any(|b| a.0 < b.1 && b.0 < a.1))
+    }
 }
 
 /// Fields a search may be limited to, a bit each.
@@ -69,7 +98,7 @@ pub(super) fn place(position: u32) -> (Field, usize) {
 
 /// Sorts and drops every span that contains another.
 pub(super) fn minimal(mut spans: Vec<Span>) -> Vec<Span> {
-    spans.sort_unstable_by_key(|span| (span.end, std::cmp::Reverse(span.start)));
+    spans.sort_unstable_by_key(|span| (span.end, std::cmp::Reverse(span.start), span.head_end, span.tail_start));
     let mut start_max = None;
     spans.retain(|span| {
         let keep = start_max.is_none_or(|start| span.start > start);
@@ -81,25 +110,23 @@ pub(super) fn minimal(mut spans: Vec<Span>) -> Vec<Span> {
     spans
 }
 
-/// Every `left` with its nearest `right`s at most `words` apart; spans that share a word are not near
-/// each other but the same.
+/// Every `left` with the `right`s at most `words` before or behind it, or in a gap of it, or around it.
+/// Matches that share a word are not near each other but the same.
 pub(super) fn near(left: &[Span], right: &[Span], words: u8, order: Order) -> Vec<Span> {
     let mut found = Vec::new();
+    let reach = u32::from(words);
     for a in left {
-        let after = right.partition_point(|b| b.start < a.end);
-        if let Some(b) = right.get(after)
-            && b.start - a.end <= u32::from(words)
-        {
-            found.push(Span { start: a.start, end: b.end });
+        let overlapping = right.partition_point(|b| b.end <= a.start);
+        let behind = right.partition_point(|b| b.start < a.end);
+        // Of those behind, the first makes the tightest span; of those before, the last.
+        found.extend(right.get(behind).filter(|b| b.start - a.end <= reach).map(|b| Span::around(*a, *b)));
+        if order == Order::LeftFirst {
+            continue;
         }
-        if order == Order::Any {
-            let before = right.partition_point(|b| b.end <= a.start);
-            if let Some(b) = before.checked_sub(1).and_then(|last| right.get(last))
-                && a.start - b.end <= u32::from(words)
-            {
-                found.push(Span { start: b.start, end: a.end });
-            }
-        }
+        let before = overlapping.checked_sub(1).and_then(|last| right.get(last));
+        found.extend(before.filter(|b| a.start - b.end <= reach).map(|b| Span::around(*a, *b)));
+        let entangled = right.get(overlapping..behind).unwrap_or_default();
+        found.extend(entangled.iter().filter(|b| !a.shares_edge(**b)).map(|b| Span::around(*a, *b)));
     }
     minimal(found)
 }
@@ -128,7 +155,7 @@ pub(super) fn row(words: &[Vec<u32>]) -> Vec<Span> {
             .iter()
             .enumerate()
             .all(|(offset, positions)| positions.binary_search(&(start + offset as u32)).is_ok());
-        fits.then_some(Span { start, end: start + words.len() as u32 })
+        fits.then(|| Span::solid(start, start + words.len() as u32))
     };
     positions.iter().filter_map(starts_row).collect()
 }
@@ -138,30 +165,45 @@ mod tests {
     use super::*;
 
     fn spans(pairs: &[(u32, u32)]) -> Vec<Span> {
-        pairs.iter().map(|&(start, end)| Span { start, end }).collect()
+        pairs.iter().map(|&(start, end)| Span::solid(start, end)).collect()
+    }
+
+    fn ends(spans: &[Span]) -> Vec<(u32, u32)> {
+        spans.iter().map(|span| (span.start, span.end)).collect()
     }
 
     #[test]
     fn near_counts_the_words_between() {
         let (a, b) = (spans(&[(0, 1)]), spans(&[(4, 5)]));
-        assert_eq!(near(&a, &b, 3, Order::Any), spans(&[(0, 5)]));
-        assert_eq!(near(&b, &a, 3, Order::Any), spans(&[(0, 5)]));
-        assert_eq!(near(&a, &b, 2, Order::Any), []);
-        assert_eq!(near(&b, &a, 3, Order::LeftFirst), []);
-        assert_eq!(near(&a, &a, 3, Order::Any), []);
+        assert_eq!(ends(&near(&a, &b, 3, Order::Any)), [(0, 5)]);
+        assert_eq!(ends(&near(&b, &a, 3, Order::Any)), [(0, 5)]);
+        assert!(near(&a, &b, 2, Order::Any).is_empty());
+        assert!(near(&b, &a, 3, Order::LeftFirst).is_empty());
+        assert!(near(&a, &a, 3, Order::Any).is_empty());
     }
 
     #[test]
     fn near_keeps_the_tightest_spans() {
         let (a, b) = (spans(&[(0, 1), (2, 3)]), spans(&[(3, 4), (9, 10)]));
-        assert_eq!(near(&a, &b, 100, Order::Any), spans(&[(2, 4)]));
+        assert_eq!(ends(&near(&a, &b, 100, Order::Any)), [(2, 4)]);
+    }
+
+    #[test]
+    fn near_takes_what_stands_in_the_gap_but_no_word_twice() {
+        let pair = near(&spans(&[(0, 1)]), &spans(&[(6, 7)]), 5, Order::Any);
+        assert_eq!(ends(&near(&pair, &spans(&[(3, 4)]), 0, Order::Any)), [(0, 7)]);
+        assert_eq!(ends(&near(&spans(&[(3, 4)]), &pair, 0, Order::Any)), [(0, 7)]);
+        assert!(near(&pair, &spans(&[(6, 7)]), 9, Order::Any).is_empty());
+        assert!(near(&pair, &spans(&[(3, 4)]), 9, Order::LeftFirst).is_empty());
+        let crossed = near(&spans(&[(3, 4)]), &spans(&[(9, 10)]), 5, Order::Any);
+        assert_eq!(ends(&near(&pair, &crossed, 0, Order::Any)), [(0, 10)]);
     }
 
     #[test]
     fn near_never_reaches_into_another_field() {
         let title = spans(&[(position(Field::Title, 3), position(Field::Title, 4))]);
         let body = spans(&[(position(Field::Body, 0), position(Field::Body, 1))]);
-        assert_eq!(near(&title, &body, 100, Order::Any), []);
+        assert!(near(&title, &body, 100, Order::Any).is_empty());
         assert_eq!(apart(&title, &body, 100), title);
     }
 
@@ -176,7 +218,7 @@ mod tests {
     #[test]
     fn row_finds_words_side_by_side() {
         assert_eq!(row(&[vec![0, 5, 9], vec![1, 7, 10]]), spans(&[(0, 2), (9, 11)]));
-        assert_eq!(row(&[vec![0], vec![]]), []);
+        assert!(row(&[vec![0], vec![]]).is_empty());
     }
 
     #[test]

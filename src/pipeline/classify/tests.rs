@@ -27,6 +27,11 @@ impl Sample {
         }
     }
 
+    pub fn in_lang(mut self, lang: Lang) -> Self {
+        self.lang = Some(lang);
+        self
+    }
+
     pub fn dressed(mut self, url: &str, tags: &[&str]) -> Self {
         self.url = Some(url.to_owned());
         self.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
