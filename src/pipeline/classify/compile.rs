@@ -41,7 +41,7 @@ pub struct RuleProblem {
 }
 
 impl RuleProblem {
-    fn of(place: RulePlace, rule: Option<String>, problem: QueryProblem) -> Self {
+    pub(super) fn of(place: RulePlace, rule: Option<String>, problem: QueryProblem) -> Self {
         Self { place, rule, span: problem.span, message: problem.message, hint: problem.hint }
     }
 }

@@ -20,6 +20,9 @@ const ELIDED: [&str; 22] = [
     "quest", "lorsqu", "puisqu", "jusqu", "quelqu",
 ];
 
+/// Numbers stand in every other sentence.
+const NUMBER_COMMONNESS: u32 = 200;
+
 /// All terms.
 #[derive(Debug, Default)]
 pub(super) struct Lexicon {
@@ -35,8 +38,12 @@ pub(super) struct Lexicon {
     written: FastMap<Box<str>, TermId>,
 }
 
+/// What a term stands for.
 #[derive(Debug)]
 struct TermInfo {
+    /// The folded word; empty for numbers.
+    key: Box<str>,
+    form: Form,
     /// How often this is expected in a text, on no particular scale.
     commonness: u32,
 }
@@ -55,7 +62,7 @@ impl Lexicon {
         if let Some(term) = known.get(key.as_str()) {
             return *term;
         }
-        let term = self.add(commonness(&key, word.form));
+        let term = self.add(&key, word.form, commonness(&key, word.form));
         match word.form {
             Form::Exact => {
                 self.exact.insert(key.into(), term);
@@ -85,13 +92,13 @@ impl Lexicon {
         if let Some((_, term)) = self.numbers.iter().find(|(known, _)| *known == bounds) {
             return *term;
         }
-        let term = self.add(200);
+        let term = self.add("", Form::Exact, NUMBER_COMMONNESS);
         self.numbers.push((bounds, term));
         term
     }
 
-    fn add(&mut self, commonness: u32) -> TermId {
-        self.terms.push(TermInfo { commonness });
+    fn add(&mut self, key: &str, form: Form, commonness: u32) -> TermId {
+        self.terms.push(TermInfo { key: key.into(), form, commonness });
         (self.terms.len() - 1) as TermId
     }
 
@@ -103,6 +110,38 @@ impl Lexicon {
     /// How often a term is expected in a text, on no particular scale.
     pub fn commonness(&self, term: TermId) -> u32 {
         self.terms[term as usize].commonness
+    }
+
+    /// Whether every word that is the one term is also the other, in any language.
+    pub fn implies(&self, narrow: TermId, wide: TermId) -> bool {
+        let (narrow, wide) = (&self.terms[narrow as usize], &self.terms[wide as usize]);
+        if narrow.key.is_empty() || wide.key.is_empty() {
+            return false;
+        }
+        match (narrow.form, wide.form) {
+            (Form::Exact | Form::Prefix, Form::Prefix) => narrow.key.starts_with(&*wide.key),
+            (Form::Written, Form::Exact) => fold(&narrow.key) == *wide.key,
+            (Form::Written, Form::Prefix) => fold(&narrow.key).starts_with(&*wide.key),
+            (Form::Exact, Form::Stem) => narrow.key == wide.key,
+            _ => false,
+        }
+    }
+
+    /// A term as it would stand in a query.
+    pub fn shown(&self, term: TermId) -> String {
+        let TermInfo { key, form, .. } = &self.terms[term as usize];
+        match form {
+            _ if key.is_empty() => "#".to_owned(),
+            Form::Exact => key.to_string(),
+            Form::Prefix => format!("{key}*"),
+            Form::Stem => format!("{key}~"),
+            Form::Written => format!("={key}"),
+        }
+    }
+
+    /// The folded word of a term, empty for numbers.
+    pub fn key(&self, term: TermId) -> &str {
+        &self.terms[term as usize].key
     }
 
     /// Calls `found` with every term that a token is. `written` is the token as it stands in the text.

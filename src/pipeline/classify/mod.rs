@@ -6,6 +6,7 @@
 mod compile;
 mod explain;
 mod lexicon;
+mod lint;
 mod pattern;
 mod plan;
 pub mod quality;
@@ -28,6 +29,7 @@ use serde::Serialize;
 
 pub use compile::{RulePlace, RuleProblem};
 pub use explain::{GateExplanation, GateKind, HitExplanation, RuleExplanation, TopicExplanation};
+pub use lint::{LintKind, PATTERN_COST_MAX, RuleLint, probe_patterns};
 pub use score::{HALF_WORTH_WORDS, LEAD_WORDS, PASSAGE_WORDS};
 
 use crate::model::{Evidence, Field, Item, Lang, Match, Score, Severity, SourceId, TopicId};

@@ -2,6 +2,8 @@
 //! not cheap: one `.{0,5000}z` took minutes on a megabyte. So: bounded repeats, a small program, and
 //! only the first 64 KiB of a text are searched. Matching is case-insensitive.
 
+use std::time::Duration;
+
 use regex::{Regex, RegexBuilder};
 
 /// Longest pattern as written.
@@ -62,6 +64,23 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, PatternProblem> {
 pub(super) fn start_of(text: &str) -> &str {
     let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
+}
+
+/// The longest that one search of the longest text takes, over texts that are hard on this pattern: its own
+/// letters over and over, one letter, words, digits.
+pub(super) fn worst_cost(pattern: &str, elapsed: &mut dyn FnMut() -> Duration) -> Duration {
+    let Ok(regex) = compile(pattern) else { return Duration::ZERO };
+    let own: String = pattern.chars().filter(|c| c.is_alphanumeric() || *c == ' ').collect();
+    let seeds = [own.as_str(), "a", "ab cd efg ", "0123456789", "жщ "];
+    let mut worst = Duration::ZERO;
+    for seed in seeds.into_iter().filter(|seed| !seed.is_empty()) {
+        let text = seed.repeat(TEXT_BYTES_MAX / seed.len());
+        let start = elapsed();
+        let hits = regex.find_iter(&text).count();
+        worst = worst.max(elapsed().saturating_sub(start));
+        debug_assert!(hits <= text.len(), "invariant: no empty matches");
+    }
+    worst
 }
 
 /// The last line of a syntax error says what is wrong; the ones before repeat the pattern.

@@ -60,6 +60,11 @@ impl Fields {
         self.0 & (1 << (position >> FIELD_SHIFT)) != 0
     }
 
+    /// Whether these are all among the others.
+    pub fn within(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
+    }
+
     /// Whether this field is one of these.
     pub fn has(self, field: Field) -> bool {
         self.0 & Self::only(field).0 != 0
