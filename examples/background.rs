@@ -45,6 +45,43 @@ ktore ich jego jej juz tylko takze po przed
 так також щоб якщо коли де вже ще після перед між під над через цей ця ці який яка які того цього
 ";
 
+/// Actors that stand in the news every day, whatever the story: they say where a story plays, not
+/// which one it is. Countries, capitals, peoples, institutions and the people at their head; the
+/// texts counted above are too old to know how common some of them are now.
+const ACTORS: &str = "
+russia russian russians moscow kremlin ukraine ukrainian ukrainians kyiv kiev belarus belarusian minsk poland polish
+warsaw germany german germans berlin france french paris britain british uk london england scotland scottish wales
+ireland irish dublin italy italian rome spain spanish madrid portugal portuguese lisbon netherlands dutch hague amsterdam
+belgium belgian brussels luxembourg switzerland swiss geneva zurich austria austrian vienna hungary hungarian budapest
+czech prague slovakia slovak bratislava slovenia croatia croatian zagreb serbia serbian belgrade kosovo bosnia
+montenegro albania macedonia greece greek athens bulgaria bulgarian sofia romania romanian bucharest moldova moldovan
+chisinau estonia estonian tallinn latvia latvian riga lithuania lithuanian vilnius finland finnish helsinki sweden
+swedish stockholm norway norwegian oslo denmark danish copenhagen iceland greenland cyprus malta turkey turkish turkiye
+ankara istanbul georgia georgian tbilisi armenia armenian yerevan azerbaijan baku kazakhstan kazakh uzbekistan china
+chinese beijing hong kong taiwan taiwanese taipei japan japanese tokyo korea korean seoul pyongyang india indian delhi
+mumbai pakistan pakistani islamabad afghanistan afghan kabul bangladesh dhaka sri lanka nepal myanmar thailand bangkok
+vietnam vietnamese hanoi philippines manila indonesia jakarta malaysia singapore australia australian sydney melbourne
+canberra zealand israel israeli israelis jerusalem tel aviv gaza palestinian palestinians palestine hamas hezbollah idf
+bank jenin lebanon lebanese beirut syria syrian damascus iraq iraqi baghdad iran iranian iranians tehran saudi arabia
+riyadh qatar doha emirates uae dubai abu dhabi kuwait oman bahrain yemen yemeni houthi houthis egypt egyptian cairo
+jordan libya libyan tripoli tunisia algeria morocco sudan sudanese khartoum ethiopia somalia kenya nairobi uganda
+rwanda congo nigeria lagos ghana africa african africans johannesburg zimbabwe america american americans usa us u.s
+washington york california texas florida chicago angeles canada canadian ottawa toronto mexico mexican brazil brazilian
+argentina venezuela colombia chile peru cuba haiti europe european europeans eu asia asian west western middle east
+nato un united nations g7 g20 imf osce icc iaea unicef who pentagon congress senate republican republicans democrat
+democrats house white capitol parliament bundestag duma commission council summit kallas leyen costa rutte guterres
+trump biden harris vance rubio hegseth witkoff bessent obama clinton musk putin lavrov peskov medvedev zelensky
+zelenskyy zelenskiy sybiha yermak lukashenko macron merz scholz starmer lammy meloni sanchez tusk duda nawrocki orban
+fico erdogan netanyahu katz abbas sisi khamenei pezeshkian araghchi modi sharif xi jinping wang kim jong un ishiba
+albanese carney trudeau milei lula maduro ramaphosa francis leo pope vatican king charles reuters afp tass interfax
+unn ukrinform ap dpa bbc cnn bloomberg guardian
+january february march april may june july august september october november december
+monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun jan feb mar apr jun jul aug sep
+sept oct nov dec
+";
+/// Idf of an actor where the counts give more.
+const ACTOR_IDF: f32 = 4.2;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Some(shared) = std::env::var_os("WIREWATCH_SHARED") else {
         println!("skipped: WIREWATCH_SHARED is not set");
@@ -76,7 +113,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut learned: Vec<(u32, f64)> = counts.into_iter().filter(|(_, count)| *count >= COUNT_MIN).collect();
     learned.sort_by_key(|(hash, _)| *hash);
     println!("{} texts (weighted), {} words", texts, learned.len());
-    let learned = learned.into_iter().map(|(hash, count)| (hash, (texts / count).ln() as f32));
+    let actors: HashSet<u32> = ACTORS.split_whitespace().map(words::term_hash).collect();
+    let idf = |hash: &u32, count: f64| {
+        let counted = (texts / count).ln() as f32;
+        if actors.contains(hash) { counted.min(ACTOR_IDF) } else { counted }
+    };
+    let known: HashSet<u32> = learned.iter().map(|(hash, _)| *hash).collect();
+    let mut unknown: Vec<u32> = actors.difference(&known).copied().collect();
+    unknown.sort_unstable();
+    let learned = learned.iter().map(|(hash, count)| (*hash, idf(hash, *count)));
+    let learned = learned.chain(unknown.into_iter().map(|hash| (hash, ACTOR_IDF)));
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/pipeline/story/background.bin");
     std::fs::write(target, background::build(function_words.chain(learned)))?;
     Ok(())

@@ -13,9 +13,10 @@ use super::Slot;
 pub const PER_KEY_MAX: usize = 16;
 /// Slots per block; whole blocks are dropped when all their slots are forgotten.
 const BLOCK_SLOTS: u32 = 512;
-/// Smallest table. It must be 2^16 at least: 16 bits of a key are kept beside each entry, the other
-/// 16 follow from the bucket.
+/// Bounds of the table. 24 bits of a key count: the low 16 follow from the bucket, since there are
+/// at least 2^16 of those, 8 more are kept beside each entry.
 const HEADS_MIN: usize = 1 << 16;
+const HEADS_MAX: usize = 1 << 24;
 /// Entries per bucket at which the table doubles.
 const LOAD_MAX: usize = 4;
 /// No entry.
@@ -40,7 +41,7 @@ pub struct Chains {
 #[derive(Debug)]
 struct Block {
     next: Vec<u32>,
-    tags: Vec<u16>,
+    tags: Vec<u8>,
 }
 
 impl Chains {
@@ -58,7 +59,7 @@ impl Chains {
             let entries = (BLOCK_SLOTS * self.keys) as usize;
             self.blocks.push_back(Block { next: vec![NONE; entries], tags: vec![0; entries] });
         }
-        if (self.end - self.live) as usize * self.keys as usize > self.heads.len() * LOAD_MAX {
+        if (self.end - self.live) as usize * self.keys as usize > self.heads.len() * LOAD_MAX && self.heads.len() < HEADS_MAX {
             self.grow();
         }
         for (k, key) in keys.into_iter().take(self.keys as usize).enumerate() {
@@ -68,13 +69,13 @@ impl Chains {
             let head = std::mem::replace(&mut self.heads[bucket], entry);
             let (block, at) = self.place(entry);
             self.blocks[block].next[at] = head;
-            self.blocks[block].tags[at] = (key >> 16) as u16;
+            self.blocks[block].tags[at] = (key >> 16) as u8;
         }
     }
 
     /// The newest slots with that key.
     pub fn find(&self, key: u32) -> impl Iterator<Item = Slot> + '_ {
-        let tag = (key >> 16) as u16;
+        let tag = (key >> 16) as u8;
         let mut entry = self.heads[self.bucket(key)];
         let mut steps = 0;
         std::iter::from_fn(move || {
@@ -121,7 +122,7 @@ impl Chains {
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let block = (BLOCK_SLOTS * self.keys) as usize * (size_of::<u32>() + size_of::<u16>()) + size_of::<Block>();
+        let block = (BLOCK_SLOTS * self.keys) as usize * (size_of::<u32>() + size_of::<u8>()) + size_of::<Block>();
         self.heads.capacity() * size_of::<u32>() + self.blocks.len() * block
     }
 
@@ -137,7 +138,7 @@ impl Chains {
 
     /// Makes room for one more entry of a key that has its full number.
     fn unlink_oldest(&mut self, key: u32) {
-        let tag = (key >> 16) as u16;
+        let tag = (key >> 16) as u8;
         let mut before = NONE;
         let mut entry = self.heads[self.bucket(key)];
         let mut same = 0;
@@ -175,7 +176,7 @@ impl Chains {
             while entry != NONE && entry / self.keys >= self.live {
                 let (block, at) = self.place(entry);
                 let next = std::mem::replace(&mut self.blocks[block].next[at], NONE);
-                // The low 16 bits of the key are those of the bucket, the rest is the tag.
+                // The low 16 bits of the key are those of the bucket, the next 8 are the tag.
                 let key = u32::from(self.blocks[block].tags[at]) << 16 | bucket as u32 & 0xFFFF;
                 let target = self.bucket(key);
                 let side = usize::from(target != bucket);

@@ -30,7 +30,7 @@ use crate::pipeline::story::signals::{Facts, Query};
 pub type Slot = u32;
 
 /// Terms per item under which others find it.
-const STORY_KEYS: usize = 5;
+const STORY_KEYS: usize = 4;
 /// Known texts that are compared with a new one.
 const COPIES_COMPARED_MAX: usize = 32;
 /// Slots are numbered anew from here, long before entries overflow.

@@ -16,8 +16,10 @@ const STORIES_MAX: usize = 10;
 /// Members compared per story: the first ones say what it began as, the last what it is now.
 const MEMBERS_FIRST: usize = 4;
 const MEMBERS_LAST: usize = 8;
-/// Stories reported beside the best.
+/// Stories reported beside the best, and tried for a merge.
 const RUNNERS_UP: usize = 3;
+/// How far below the merge threshold an item's own score may be for its two stories to be compared.
+const MERGE_SLACK: f32 = 1.0;
 /// Terms an item needs to join anything: one-word items join by accident.
 const TERMS_MIN: usize = 3;
 /// Terms it must share with the nearest member.
@@ -74,19 +76,53 @@ impl Memory {
     /// Finds the story of an item that is no copy of a known one.
     #[must_use]
     pub fn place(&self, item: ItemId, features: &Features) -> Placement {
-        let mut candidates = Vec::new();
+        let mut judged = Vec::new();
         if features.profile.terms.len() >= TERMS_MIN {
             let query = self.query(features);
-            let mut judged = self.judge(&query);
+            judged = self.judge(&query);
             judged.sort_by(|a, b| b.0.score.total_cmp(&a.0.score).then(a.1.cmp(&b.1)));
-            candidates = judged.into_iter().map(|(candidate, _)| candidate).take(1 + RUNNERS_UP).collect();
         }
-        let joins = |c: &&Candidate| c.score >= decision::JOIN && c.shared.len() >= SHARED_MIN;
-        let outcome = match candidates.first().filter(joins) {
-            Some(best) => Outcome::Join(best.story),
-            None => Outcome::Open(StoryId::opened_by(item)),
+        let joins = |c: &Candidate| c.score >= decision::JOIN && c.shared.len() >= SHARED_MIN;
+        let (outcome, merged) = match judged.split_first().filter(|(best, _)| joins(&best.0)) {
+            Some((best, others)) => self.join_and_merge(best, others),
+            None => (Outcome::Open(StoryId::opened_by(item)), None),
         };
-        Placement { outcome, merged: None, candidates }
+        let candidates = judged.into_iter().map(|(candidate, _)| candidate).take(1 + RUNNERS_UP).collect();
+        Placement { outcome, merged, candidates }
+    }
+
+    /// Joins the best story; the next best becomes one with it if all members agree. The older id stays.
+    fn join_and_merge(&self, best: &(Candidate, Slot), others: &[(Candidate, Slot)]) -> (Outcome, Option<StoryId>) {
+        for (other, other_first) in others.iter().take(RUNNERS_UP) {
+            if other.score < decision::MERGE - MERGE_SLACK || self.groups.are_apart(best.0.story, other.story) {
+                continue;
+            }
+            if self.likeness(best.1, *other_first) >= decision::MERGE {
+                let (keep, gone) =
+                    if best.1 < *other_first { (best.0.story, other.story) } else { (other.story, best.0.story) };
+                return (Outcome::Join(keep), Some(gone));
+            }
+        }
+        (Outcome::Join(best.0.story), None)
+    }
+
+    /// Mean log-odds over pairs of members of two stories, each given by its first member.
+    fn likeness(&self, a: Slot, b: Slot) -> f32 {
+        let (a_record, b_record) = (self.records.get(a), self.records.get(b));
+        let (a, b) = (sampled(self.groups.members(&a, &a_record)), sampled(self.groups.members(&b, &b_record)));
+        let mut sum = 0.0;
+        let mut pairs = 0.0;
+        for slot in a {
+            let record = self.records.get(slot);
+            let terms = record.terms().map(|term| (term, self.rarity.idf(term.hash()))).collect();
+            let query = Query::new(terms, record.facts());
+            for other in b.clone() {
+                let other = self.records.get(other);
+                sum += decision::pair(&query.signals(other.terms(), other.facts()));
+                pairs += 1.0;
+            }
+        }
+        sum / pairs
     }
 
     /// Scores the stories that share telling terms with the item, each with its first member.
@@ -112,16 +148,14 @@ impl Memory {
     fn judge_story(&self, query: &Query, slot: Slot) -> (Candidate, Slot) {
         let record = self.records.get(slot);
         let members = self.groups.members(&slot, &record);
-        let first = &members[..members.len().min(MEMBERS_FIRST)];
-        let last = &members[first.len().max(members.len().saturating_sub(MEMBERS_LAST))..];
-        let mut scores = Vec::with_capacity(first.len() + last.len());
+        let mut scores = Vec::with_capacity(MEMBERS_FIRST + MEMBERS_LAST);
         let mut nearest = (f32::NEG_INFINITY, slot, [0.0; SIGNALS]);
-        for member in first.iter().chain(last) {
-            let other = self.records.get(*member);
+        for member in sampled(members) {
+            let other = self.records.get(member);
             let signals = query.signals(other.terms(), other.facts());
             let score = decision::pair(&signals);
             if score > nearest.0 {
-                nearest = (score, *member, signals);
+                nearest = (score, member, signals);
             }
             scores.push(score);
         }
@@ -161,4 +195,11 @@ impl Memory {
         summed.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.0.cmp(&a.0)));
         summed.into_iter().take(CANDIDATES_MAX).map(|(slot, _)| slot).collect()
     }
+}
+
+/// The members that speak for a story.
+fn sampled(members: &[Slot]) -> impl Iterator<Item = Slot> + Clone + '_ {
+    let first = members.len().min(MEMBERS_FIRST);
+    let last = first.max(members.len().saturating_sub(MEMBERS_LAST));
+    members[..first].iter().chain(&members[last..]).copied()
 }

@@ -1,18 +1,14 @@
-//! Signals to the decision whether an item belongs to a story: learned weights per pair of items,
-//! then the story as a whole. Weights come from logistic regression over labelled pairs; see
-//! docs/stories.md for the data, the cross-validation and what each signal adds.
+//! Signals to the decision whether an item belongs to a story: a small learned model per pair of
+//! items, then the story as a whole. See docs/stories.md for the data, the cross-validation and what
+//! each signal adds.
 
+use super::model::{HIDDEN, HIDDEN_BIAS, HIDDEN_WEIGHTS, MEAN, OUT_BIAS, OUT_WEIGHTS, SCALE};
 use super::signals::SIGNALS;
 
-/// Weight of each signal, in the order of [`super::signals::NAMES`].
-const WEIGHTS: [f32; SIGNALS] = [
-    2.42, 3.133, -1.162, 0.291, 1.344, 0.781, 1.421, 1.235, 0.403, 1.046, 0.841, -1.124, 0.82, -0.302, 0.33, -0.359,
-    -1.167, -1.234, 0.257, -1.146,
-];
-/// Log-odds with all signals at zero.
-const BIAS: f32 = -0.9965;
 /// Log-odds from which an item joins.
-pub const JOIN: f32 = -0.5;
+pub const JOIN: f32 = -0.25;
+/// Mean log-odds over pairs of members from which two stories are one.
+pub const MERGE: f32 = 0.0;
 /// Part of the nearest member in a story's score; the rest is the mean over its members, so that
 /// one bridge between two stories does not make them one.
 const NEAREST_SHARE: f32 = 0.15;
@@ -20,7 +16,16 @@ const NEAREST_SHARE: f32 = 0.15;
 /// Log-odds that two items report one event.
 #[must_use]
 pub fn pair(signals: &[f32; SIGNALS]) -> f32 {
-    BIAS + WEIGHTS.iter().zip(signals).map(|(w, s)| w * s).sum::<f32>()
+    let mut scaled = [0.0; SIGNALS];
+    for (slot, ((signal, mean), scale)) in scaled.iter_mut().zip(signals.iter().zip(&MEAN).zip(&SCALE)) {
+        *slot = (signal - mean) * scale;
+    }
+    let mut odds = OUT_BIAS;
+    for unit in 0..HIDDEN {
+        let sum: f32 = HIDDEN_WEIGHTS[unit].iter().zip(&scaled).map(|(w, s)| w * s).sum();
+        odds += OUT_WEIGHTS[unit] * (sum + HIDDEN_BIAS[unit]).max(0.0);
+    }
+    odds
 }
 
 /// Log-odds that an item belongs to a story, from its log-odds with each member compared.

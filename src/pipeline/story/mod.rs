@@ -2,6 +2,7 @@
 
 pub mod background;
 pub mod decision;
+mod model;
 pub mod profile;
 pub mod rarity;
 pub mod signals;

@@ -3,17 +3,20 @@
 //! the stream are added by the index.
 
 use super::background;
-use super::words::{Kind, for_each_word};
+use super::words::{Kind, Word, for_each_word};
 use crate::text::tokens::Tokens;
 
 /// Words of the body that are read: what a story is about stands in front.
-const BODY_WORDS_MAX: usize = 400;
+const BODY_WORDS_MAX: usize = 500;
 /// Words of the body that count as its lead.
 const LEAD_WORDS: usize = 50;
+/// How far into the body its start is looked for, and in which steps.
+const LEAD_SEARCH_WORDS: usize = 300;
+const LEAD_STEP: usize = 10;
 /// Words of a headline that are read.
 const TITLE_WORDS_MAX: usize = 40;
 /// Terms kept per item.
-pub const TERMS_MAX: usize = 24;
+pub const TERMS_MAX: usize = 32;
 /// Background idf below which a word says nothing (it stands in more than one text of five).
 const IDF_MIN: f32 = 1.6;
 
@@ -61,6 +64,8 @@ struct Seen {
     named: bool,
     /// Capitalised in the headline.
     title_capital: bool,
+    /// Stands in the headline or after the start of the article proper.
+    after_start: bool,
     /// Written small in the body.
     small: bool,
 }
@@ -85,24 +90,30 @@ impl Profile {
             let seen = table.entry(word.hash);
             seen.count += 1;
             seen.zone = Zone::Title;
+            seen.after_start = true;
             seen.number |= word.number;
             seen.title_capital |= word.capital;
         });
-        position = 0;
+        let mut body: Vec<Word> = Vec::with_capacity(BODY_WORDS_MAX);
         for_each_word(text, text_tokens, BODY_WORDS_MAX, |word| {
-            if position >= BODY_WORDS_MAX {
-                return;
+            if body.len() < BODY_WORDS_MAX {
+                body.push(word);
             }
+        });
+        let start = lead_start(&mut table, &body);
+        for (position, word) in body.iter().enumerate() {
             let seen = table.entry(word.hash);
             seen.count = seen.count.saturating_add(1);
-            if position < LEAD_WORDS {
+            if (start..start + LEAD_WORDS).contains(&position) {
                 seen.zone = seen.zone.max(Zone::Lead);
+            }
+            if position >= start {
+                seen.after_start = true;
             }
             seen.number |= word.number;
             seen.named |= word.capital && !word.opens_sentence;
             seen.small |= !word.capital;
-            position += 1;
-        });
+        }
         let mut ranked: Vec<(f32, Term)> = table.into_seen().filter_map(rank).collect();
         let order = |a: &(f32, Term), b: &(f32, Term)| b.0.total_cmp(&a.0).then(a.1.hash.cmp(&b.1.hash));
         if ranked.len() > terms_max {
@@ -115,10 +126,28 @@ impl Profile {
     }
 }
 
+/// Where the article proper begins: the first stretch of the body that takes up the headline. Before
+/// it stand appeals, menus and other people's headlines; without a headline it begins at once.
+fn lead_start(table: &mut Table, body: &[Word]) -> usize {
+    let title: Vec<u32> = table.slots.iter().filter(|s| s.count > 0).map(|s| s.hash).filter(|h| background::idf(*h) >= IDF_MIN).collect();
+    if title.len() < 3 {
+        return 0;
+    }
+    let covered = |window: &[Word]| title.iter().filter(|h| window.iter().any(|w| w.hash == **h)).count();
+    let starts = || (0..body.len().min(LEAD_SEARCH_WORDS)).step_by(LEAD_STEP);
+    let window = |at: usize| &body[at..(at + LEAD_WORDS).min(body.len())];
+    let best = starts().map(|at| covered(window(at))).max().unwrap_or(0);
+    let enough = (best * 2).div_ceil(3);
+    if best < 2 || covered(window(0)) >= enough {
+        return 0;
+    }
+    starts().find(|at| covered(window(*at)) >= enough).unwrap_or(0)
+}
+
 /// The term with its worth, or nothing for words that say nothing.
 fn rank(seen: Seen) -> Option<(f32, Term)> {
     let idf = background::idf(seen.hash);
-    if idf < IDF_MIN {
+    if idf < IDF_MIN || !seen.after_start {
         return None;
     }
     let kind = if seen.number {
@@ -155,6 +184,7 @@ impl Table {
             named: false,
             title_capital: false,
             small: false,
+            after_start: false,
         };
         Self { slots: vec![empty; len], mask: len - 1 }
     }
