@@ -173,12 +173,7 @@ fn seeds(shared: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut right = 0;
     let mut wrong: HashMap<String, u32> = HashMap::new();
     for order in orders(&[0, 1, 2, 3, 4]) {
-        let stream_items: Vec<Value> = order
-            .iter()
-            .map(|i| {
-                items[*i].1.clone()
-            })
-            .collect();
+        let stream_items: Vec<Value> = order.iter().map(|i| items[*i].1.clone()).collect();
         let found = stream(&stream_items, true);
         let mut faults = Vec::new();
         for a in 0..5 {

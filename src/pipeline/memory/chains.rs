@@ -59,7 +59,9 @@ impl Chains {
             let entries = (BLOCK_SLOTS * self.keys) as usize;
             self.blocks.push_back(Block { next: vec![NONE; entries], tags: vec![0; entries] });
         }
-        if (self.end - self.live) as usize * self.keys as usize > self.heads.len() * LOAD_MAX && self.heads.len() < HEADS_MAX {
+        if (self.end - self.live) as usize * self.keys as usize > self.heads.len() * LOAD_MAX
+            && self.heads.len() < HEADS_MAX
+        {
             self.grow();
         }
         for (k, key) in keys.into_iter().take(self.keys as usize).enumerate() {

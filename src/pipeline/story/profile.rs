@@ -129,7 +129,8 @@ impl Profile {
 /// Where the article proper begins: the first stretch of the body that takes up the headline. Before
 /// it stand appeals, menus and other people's headlines; without a headline it begins at once.
 fn lead_start(table: &mut Table, body: &[Word]) -> usize {
-    let title: Vec<u32> = table.slots.iter().filter(|s| s.count > 0).map(|s| s.hash).filter(|h| background::idf(*h) >= IDF_MIN).collect();
+    let title: Vec<u32> =
+        table.slots.iter().filter(|s| s.count > 0).map(|s| s.hash).filter(|h| background::idf(*h) >= IDF_MIN).collect();
     if title.len() < 3 {
         return 0;
     }
