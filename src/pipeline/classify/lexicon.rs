@@ -179,7 +179,7 @@ impl Lexicon {
         if let Some(term) = self.exact.get(word) {
             found(*term);
         }
-        if word.len() < 2 {
+        if word.len() < 2 || self.prefixes.is_empty() {
             return;
         }
         let mut lengths = self.prefix_lengths.get(&start_of(word)).copied().unwrap_or(0);

@@ -24,7 +24,18 @@ pub(super) struct Boosts {
 impl Boosts {
     /// No hit is worth more than this times its weight.
     pub fn best(self) -> f64 {
-        self.title.max(self.lead).max(1.0) * (1.0 + self.repeat)
+        self.best_place() * (1.0 + self.repeat)
+    }
+
+    /// No rule with this first hit, in the order of the fields, and so many hits is worth more.
+    pub fn best_from(self, first: &Hit, hits: usize) -> f64 {
+        let place = if first.field == Field::Body && first.word >= LEAD_WORDS { 1.0 } else { self.best_place() };
+        let place = if first.field == Field::Body { place.min(self.lead.max(1.0)) } else { place };
+        if hits > 1 { place * (1.0 + self.repeat) } else { place }
+    }
+
+    fn best_place(self) -> f64 {
+        self.title.max(self.lead).max(1.0)
     }
 }
 

@@ -117,14 +117,69 @@ impl Extras {
     }
 }
 
+/// Where each term occurs.
+#[derive(Default)]
+struct Occurrences {
+    /// By term: 0 for absent, else its number in `terms` plus 1.
+    slots: Vec<u32>,
+    terms: Vec<Occurring>,
+    /// Positions, those of one term together and in order.
+    positions: Vec<u32>,
+}
+
+struct Occurring {
+    term: TermId,
+    start: u32,
+    end: u32,
+}
+
+impl Occurrences {
+    /// Groups occurrences by term: counts, then places. They come in the order of the text.
+    fn take(&mut self, found: &[(TermId, u32)]) {
+        for (term, _) in found {
+            let slot = &mut self.slots[*term as usize];
+            if *slot == 0 {
+                self.terms.push(Occurring { term: *term, start: 0, end: 0 });
+                *slot = self.terms.len() as u32;
+            }
+            self.terms[*slot as usize - 1].end += 1;
+        }
+        let mut next = 0;
+        for occurring in &mut self.terms {
+            let count = occurring.end;
+            (occurring.start, occurring.end) = (next, next);
+            next += count;
+        }
+        self.positions.resize(next as usize, 0);
+        for (term, at) in found {
+            let occurring = &mut self.terms[self.slots[*term as usize] as usize - 1];
+            let end = occurring.end as usize;
+            // Two forms of one token can be the same term.
+            if occurring.start < occurring.end && self.positions[end - 1] == *at {
+                continue;
+            }
+            self.positions[end] = *at;
+            occurring.end += 1;
+        }
+    }
+
+    fn of(&self, term: TermId) -> &[u32] {
+        match self.slots[term as usize].checked_sub(1) {
+            None => &[],
+            Some(slot) => {
+                let Occurring { start, end, .. } = self.terms[slot as usize];
+                &self.positions[start as usize..end as usize]
+            }
+        }
+    }
+}
+
 /// A document ready to be asked.
 pub(super) struct Search<'a> {
     plan: &'a Plan,
     document: &'a Document<'a>,
     extras: &'a Extras,
-    /// Term in the upper half, position in the lower; sorted.
-    found: Vec<u64>,
-    present: Vec<u64>,
+    occurrences: Occurrences,
     memo: HashMap<NodeId, Rc<[Span]>, BuildHasherDefault<WordHasher>>,
 }
 
@@ -134,16 +189,15 @@ impl<'a> Search<'a> {
             plan,
             document,
             extras,
-            found: Vec::with_capacity(256),
-            present: vec![0; plan.lexicon.len().div_ceil(64)],
+            occurrences: Occurrences { slots: vec![0; plan.lexicon.len()], ..Occurrences::default() },
             memo: HashMap::default(),
         };
         let language = Language::of(document.lang);
+        let mut found = Vec::with_capacity(512);
         for field in [Field::Title, Field::Body, Field::Url, Field::Tag] {
-            search.read(field, language);
+            search.read(field, language, &mut found);
         }
-        search.found.sort_unstable();
-        search.found.dedup();
+        search.occurrences.take(&found);
         search
     }
 
@@ -158,7 +212,7 @@ impl<'a> Search<'a> {
         Some(Part { field, text, words })
     }
 
-    fn read(&mut self, field: Field, language: Option<Language>) {
+    fn read(&self, field: Field, language: Option<Language>, found: &mut Vec<(TermId, u32)>) {
         let Some(part) = self.part(field) else { return };
         let mut tag = 0;
         let mut last_end = 0;
@@ -168,33 +222,30 @@ impl<'a> Search<'a> {
                 tag += part.text[last_end..token.start].matches('\n').count();
                 last_end = token.end;
             }
-            let at = u64::from(spans::position(field, index + tag * TAG_GAP_WORDS));
+            let at = spans::position(field, index + tag * TAG_GAP_WORDS);
             let written = &part.text[token.start..token.end];
-            self.plan.lexicon.look_up(&token, written, language, |term| {
-                self.found.push(u64::from(term) << 32 | at);
-                self.present[(term / 64) as usize] |= 1 << (term % 64);
-            });
+            self.plan.lexicon.look_up(&token, written, language, |term| found.push((term, at)));
         }
     }
 
-    /// Terms that occur, each once, in order.
+    /// Terms that occur, each once.
     pub fn terms(&self) -> impl Iterator<Item = TermId> + '_ {
-        self.found.chunk_by(|a, b| a >> 32 == b >> 32).map(|chunk| (chunk[0] >> 32) as TermId)
+        self.occurrences.terms.iter().map(|occurring| occurring.term)
     }
 
     fn is_present(&self, term: TermId) -> bool {
-        self.present[(term / 64) as usize] & (1 << (term % 64)) != 0
+        self.occurrences.slots[term as usize] != 0
     }
 
     fn positions(&self, term: TermId, fields: Fields) -> impl Iterator<Item = u32> + '_ {
-        let first = u64::from(term) << 32;
-        let start =
-            if self.is_present(term) { self.found.partition_point(|&hit| hit < first) } else { self.found.len() };
-        self.found[start..]
-            .iter()
-            .take_while(move |&&hit| hit >> 32 == u64::from(term))
-            .map(|&hit| hit as u32)
-            .filter(move |&at| fields.hold(at))
+        self.occurrences.of(term).iter().copied().filter(move |at| fields.hold(*at))
+    }
+
+    /// Where a node that is a single word first stands, and how often at most; `None` for the others.
+    pub fn first_place(&self, id: NodeId) -> Option<(Hit, usize)> {
+        let Node::Term { term, fields } = &self.plan.nodes[id as usize] else { return None };
+        let (field, word) = spans::place(self.positions(*term, *fields).next()?);
+        Some((Hit { field, word, start: 0, end: 0 }, self.occurrences.of(*term).len()))
     }
 
     /// Whether a node holds for this document.
