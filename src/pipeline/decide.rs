@@ -2,7 +2,7 @@
 //! somebody hear of it. Deterministic: the same items in the same order with the same times give the
 //! same decisions, today or in a replay. Returns data; `store.apply` makes it durable.
 
-use crate::model::{AlertDraft, AlertId, AlertKind, AlertReason, EndpointId, ItemId, Match, Score, StoryId, Timestamp};
+use crate::model::{AlertDraft, AlertId, AlertKind, AlertReason, EndpointId, ItemId, Match, StoryId, Timestamp};
 
 use super::Rules;
 use super::alert::{PayloadInput, render};
@@ -308,18 +308,7 @@ fn outbox(draft: AlertDraft, sequence: u64, cause: &Cause<'_>, rules: &Rules) ->
 impl StoryState {
     /// The state of a topic, made on its first hit and raised to its best score.
     fn topic_entry(&mut self, matched: &Match) -> &mut TopicState {
-        let at = self.topics.iter().position(|t| t.topic == matched.topic).unwrap_or_else(|| {
-            self.topics.push(TopicState {
-                topic: matched.topic.clone(),
-                told: false,
-                steps: 0,
-                score: Score::ZERO,
-                threshold: matched.threshold,
-                severity: matched.severity,
-            });
-            self.topics.len() - 1
-        });
-        let topic = &mut self.topics[at];
+        let topic = self.topic_mut(&matched.topic, matched.threshold, matched.severity);
         if matched.score > topic.score {
             topic.score = matched.score;
             topic.threshold = matched.threshold;

@@ -261,6 +261,18 @@ impl StoryState {
         }
     }
 
+    /// The state of a topic, made where it is not there. They stand in the order of their names, however
+    /// they came: what is recalled says its alerts in the same order as what was never forgotten.
+    pub fn topic_mut(&mut self, topic: &TopicId, threshold: Score, severity: Severity) -> &mut TopicState {
+        let at = self.topics.binary_search_by(|known| known.topic.cmp(topic)).unwrap_or_else(|at| {
+            let topic = topic.clone();
+            let new = TopicState { topic, told: false, steps: 0, score: Score::ZERO, threshold, severity };
+            self.topics.insert(at, new);
+            at
+        });
+        &mut self.topics[at]
+    }
+
     /// Whether any of its items hit a topic.
     #[must_use]
     pub fn has_topic(&self, topic: &TopicId) -> bool {

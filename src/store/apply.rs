@@ -89,6 +89,7 @@ fn write_decision(tx: &Transaction<'_>, decision: &Decision, seq: &mut i64, now:
             *seq += 1;
         }
     }
+    write_story_topics(tx, decision)?;
     decision.alerts.iter().try_for_each(|alert| write_alert(tx, alert, now))
 }
 
@@ -163,6 +164,29 @@ fn write_story_source(tx: &Transaction<'_>, story: StoryId, source: &str, now: T
     .map(|_| ())
 }
 
+/// Whatever the verdict: a copy can hit a topic better than the item it copies.
+fn write_story_topics(tx: &Transaction<'_>, decision: &Decision) -> rusqlite::Result<()> {
+    let story = match decision.verdict {
+        Verdict::Unchanged => return Ok(()),
+        Verdict::New { story, .. } | Verdict::Revision { story, .. } | Verdict::Sighting { story, .. } => story,
+    };
+    for matched in &decision.prepared.matches {
+        tx.prepare_cached(
+            "INSERT INTO story_topics (story, topic, score, threshold, severity) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET score = excluded.score, threshold = excluded.threshold,
+                severity = excluded.severity WHERE excluded.score > score",
+        )?
+        .execute(params![
+            story.to_i64(),
+            matched.topic.as_str(),
+            matched.score.hundredths(),
+            matched.threshold.hundredths(),
+            matched.severity.as_str(),
+        ])?;
+    }
+    Ok(())
+}
+
 fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId) -> rusqlite::Result<()> {
     let (from, into) = (from.to_i64(), into.to_i64());
     tx.prepare_cached(
@@ -177,6 +201,13 @@ fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId) -> rusqlite::
         "INSERT OR IGNORE INTO story_sources (story, source, position, at)
          SELECT ?2, source, position + (SELECT count(*) FROM story_sources WHERE story = ?2), at
          FROM story_sources WHERE story = ?1 ORDER BY position",
+    )?
+    .execute(params![from, into])?;
+    tx.prepare_cached(
+        "INSERT INTO story_topics (story, topic, score, threshold, severity)
+         SELECT ?2, topic, score, threshold, severity FROM story_topics WHERE story = ?1
+         ON CONFLICT DO UPDATE SET score = excluded.score, threshold = excluded.threshold,
+            severity = excluded.severity WHERE excluded.score > score",
     )?
     .execute(params![from, into])?;
     tx.prepare_cached("UPDATE items SET story = ?2 WHERE story = ?1")?.execute(params![from, into]).map(|_| ())

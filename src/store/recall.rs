@@ -9,7 +9,7 @@ use crate::model::{ContentHash, ItemId, Score, Severity, SourceId, StoryId, Time
 use crate::pipeline::alert::AlertRules;
 use crate::pipeline::features::Features;
 use crate::pipeline::memory::MemoryConfig;
-use crate::pipeline::{Known, Ledger, Remembered, StoryState, TopicState};
+use crate::pipeline::{Known, Ledger, Remembered, StoryState};
 
 use super::{Store, StoreError};
 
@@ -203,8 +203,8 @@ fn recall_stories(
         },
     )?;
     each(
-        "SELECT s.id, m.topic, m.score, m.threshold, m.severity FROM stories s JOIN items i ON i.story = s.id
-         JOIN matches m ON m.item = i.id WHERE {condition} ORDER BY i.seq, m.topic",
+        "SELECT s.id, t.topic, t.score, t.threshold, t.severity FROM stories s JOIN story_topics t ON t.story = s.id
+         WHERE {condition}",
         &mut |row, state| recall_topic(row, state, None),
     )?;
     each(
@@ -227,11 +227,7 @@ fn recall_topic(row: &Row<'_>, state: &mut StoryState, told_steps: Option<usize>
     let severity: String = row.get(4)?;
     let severity = Severity::ALL.into_iter().find(|s| s.as_str() == severity).unwrap_or(Severity::Medium);
     let threshold = Score::from_hundredths(row.get(3)?);
-    let at = state.topics.iter().position(|t| t.topic == topic).unwrap_or_else(|| {
-        state.topics.push(TopicState { topic, told: false, steps: 0, score: Score::ZERO, threshold, severity });
-        state.topics.len() - 1
-    });
-    let known = &mut state.topics[at];
+    let known = state.topic_mut(&topic, threshold, severity);
     if let Some(steps) = told_steps {
         known.told = true;
         known.steps = known.steps.max(steps);

@@ -136,6 +136,17 @@ CREATE TABLE story_sources (
     PRIMARY KEY (story, source)
 ) STRICT, WITHOUT ROWID;
 
+-- The best hit of a story on each topic it ever hit, copies and earlier versions of its items included:
+-- these leave no rows in `matches`, and the memory must know them after a restart.
+CREATE TABLE story_topics (
+    story     INTEGER NOT NULL,
+    topic     TEXT NOT NULL,
+    score     INTEGER NOT NULL,
+    threshold INTEGER NOT NULL,
+    severity  TEXT NOT NULL,
+    PRIMARY KEY (story, topic)
+) STRICT, WITHOUT ROWID;
+
 -- What was said about which story: consulted before anything is said again.
 CREATE TABLE alerts (
     sequence INTEGER PRIMARY KEY,

@@ -86,6 +86,15 @@ fn outcome(decision: &Decision) -> Outcome {
     (decision.verdict.clone(), decision.alerts.clone())
 }
 
+/// For people who look at a difference.
+fn shown((verdict, alerts): &Outcome) -> String {
+    let alert = |a: &OutboxAlert| {
+        let (sequence, payload) = (a.sequence, String::from_utf8_lossy(&a.payload));
+        format!("\n  {sequence} {} {} {payload}", a.draft.id, a.draft.reason)
+    };
+    format!("{verdict:?}{}", alerts.iter().map(alert).collect::<String>())
+}
+
 /// As `ingest` does it, one batch at a time; `cut` says before which items everything is rebuilt.
 fn run(
     store: &Store,
@@ -127,7 +136,8 @@ fn same_however_cut(appearances: &[Appearance], memory: MemoryConfig, cut: impl 
     let expected = run(&whole, appearances, &rules, memory, |_| false);
     let actual = run(&cut_up, appearances, &rules, memory, cut);
     for (at, (expected, actual)) in expected.iter().zip(&actual).enumerate() {
-        assert_eq!(expected, actual, "item {at}: {:?}", appearances[at]);
+        let differ = || format!("item {at}, {:?}:\n{}\n{}", appearances[at], shown(expected), shown(actual));
+        assert!(expected == actual, "{}", differ());
     }
 }
 
