@@ -31,6 +31,8 @@ pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 pub(super) struct SourceFile {
     /// As shown to people.
     pub name: String,
+    /// Where it is; `None` when it is compiled in.
+    pub path: Option<PathBuf>,
     /// What relative paths in it are relative to.
     pub folder: PathBuf,
     /// Its text.
@@ -113,7 +115,7 @@ impl Files {
             });
         }
         let damaged = !errors.is_empty();
-        self.read.push(SourceFile { name, folder, text, damaged });
+        self.read.push(SourceFile { name, path: None, folder, text, damaged });
         id
     }
 
@@ -137,7 +139,9 @@ impl Files {
                 let named = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
                 let folder = named.parent().unwrap_or(Path::new("/"));
                 let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-                Some(self.add(name, folder, text))
+                let id = self.add(name, folder, text);
+                self.read[id.0].path = Some(path.to_owned());
+                Some(id)
             }
             Err((why, hint)) => {
                 self.fault(asked_at, format!("{name} {why}"), hint);

@@ -5,6 +5,7 @@
 
 mod check;
 mod diff;
+mod edit;
 mod embedded;
 mod entries;
 mod files;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 pub use check::{QueryProblem, check};
 pub use diff::{ConfigDiff, ListDiff, diff};
+pub use edit::{EditError, FeedEdit, NewFeed, edit_feeds};
 pub use entries::{SilenceConfig, TestCase};
 pub use files::ConfigPlace;
 pub use init::{InitError, Initialised, init};
