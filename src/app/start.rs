@@ -219,7 +219,10 @@ impl Spine {
         let rules = compile::rules(config).map_err(|problems| AppError::Rules(problems.len()))?;
         let store = Store::open(&config.daemon.state_dir, Access::Own)?;
         let window = config.memory.copies_window.max(config.memory.story_window);
-        let ledger = store.recall(config.memory, clock.now().minus(window), &rules.alert)?;
+        let mut ledger = store.recall(config.memory, clock.now().minus(window), &rules.alert)?;
+        if let Some(instance) = &config.daemon.instance {
+            ledger.instance.clone_from(instance);
+        }
         info!(items = ledger.len(), state_dir = %config.daemon.state_dir.display(), "store opened");
         let waker = DeliveryWaker::new();
         let (batches, receiver) = mpsc::channel::<Batch>(BATCHES_WAITING_MAX);

@@ -129,7 +129,9 @@ fn planned(place: &ConfigPlace, edit: &FeedEdit) -> Result<(PathBuf, String, Str
 fn edited(before: &str, mut document: DocumentMut, edit: &FeedEdit) -> String {
     match edit {
         // Written behind what is there: not a byte of it changes.
-        FeedEdit::Add(feeds) => feeds.iter().fold(before.trim_end().to_owned() + "\n", |text, feed| text + &entry(feed)),
+        FeedEdit::Add(feeds) => {
+            feeds.iter().fold(before.trim_end().to_owned() + "\n", |text, feed| text + &entry(feed))
+        }
         FeedEdit::Remove(id) => {
             remove(&mut document, id);
             document.to_string()

@@ -38,8 +38,8 @@ pub enum LogFormat {
 pub struct DaemonConfig {
     /// Where everything is remembered; absolute.
     pub state_dir: PathBuf,
-    /// Part of every alert id.
-    pub instance: String,
+    /// Part of every alert id; `None`: the random name the store got when it was made.
+    pub instance: Option<String>,
     /// Worker threads; `None`: one per core.
     pub threads: Option<usize>,
     /// Filter for log lines, as `tracing_subscriber::EnvFilter` reads it.
@@ -99,18 +99,13 @@ pub struct AlertConfig {
 pub(super) fn daemon(s: &Section<'_>, limits: &Section<'_>, state_dir_default: &Path) -> DaemonConfig {
     DaemonConfig {
         state_dir: s.path("state_dir").unwrap_or_else(|| state_dir_default.to_owned()),
-        instance: name(s, "instance"),
+        instance: s.id("instance", SourceId::new).map(|id| id.as_str().to_owned()),
         threads: Some(s.count("threads", 0..=256)).filter(|&threads| threads > 0),
         log: log_filter(s),
         log_format: s.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
         stop_timeout: s.duration("stop_timeout", SECOND..=5 * MINUTE),
         free_space_bytes_min: limits.bytes("free_space_min", 0..=1024 * GIB),
     }
-}
-
-/// A name like an id, kept as text.
-fn name(s: &Section<'_>, key: &'static str) -> String {
-    s.id(key, SourceId::new).map_or_else(String::new, |id| id.as_str().to_owned())
 }
 
 fn log_filter(s: &Section<'_>) -> String {
