@@ -16,6 +16,7 @@ mod parse;
 mod receive;
 mod run;
 mod status;
+mod stories;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,6 +52,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Status(status::StatusArgs),
     Items(items::ItemsArgs),
+    Stories(stories::StoriesArgs),
     Alerts(alerts::AlertsArgs),
     Deliveries(deliveries::DeliveriesArgs),
     Feeds(feeds::FeedsArgs),
@@ -82,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args, &context),
         Command::Init(args) => init::run(args),
         Command::Items(args) => items::run(args, &context),
+        Command::Stories(args) => stories::run(args, &context),
         Command::Alerts(args) => alerts::run(args, &context),
         Command::Explain(args) => explain::run(args, &context),
         Command::Eval(args) => eval::run(args, &context),

@@ -96,10 +96,10 @@ fn write_decision(tx: &Transaction<'_>, decision: &Decision, seq: &mut i64, now:
 fn write_item(tx: &Transaction<'_>, prepared: &Prepared, story: StoryId, seq: i64) -> rusqlite::Result<()> {
     let item = &prepared.item;
     tx.prepare_cached(
-        "INSERT INTO items (seq, id, source, key, revision, title, publisher, url, url_original, author, published,
+        "INSERT INTO items (seq, id, source, key, revision, title, headline, publisher, url, url_original, author, published,
             published_certainty, updated, first_seen, lang, summary, text_source, text_hash, text_bytes, tags, quiet,
             story, features)
-         VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+         VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
     )?
     .execute(params![
         seq,
@@ -107,6 +107,7 @@ fn write_item(tx: &Transaction<'_>, prepared: &Prepared, story: StoryId, seq: i6
         item.source.as_str(),
         item.key.as_str(),
         item.title,
+        item.headline(),
         item.publisher,
         item.url,
         item.url_original,
@@ -227,7 +228,8 @@ fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now:
     .execute(params![id, revision, now.millis()])?;
     tx.prepare_cached(
         "UPDATE items SET revision = ?2, title = ?3, summary = ?4, author = ?5, updated = ?6,
-            text_hash_first = coalesce(text_hash_first, text_hash), text_hash = ?7, tags = ?8 WHERE id = ?1",
+            text_hash_first = coalesce(text_hash_first, text_hash), text_hash = ?7, tags = ?8, headline = ?9
+         WHERE id = ?1",
     )?
     .execute(params![
         id,
@@ -238,6 +240,7 @@ fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now:
         item.updated.map(|d| d.at.millis()),
         item.text_hash.to_bytes(),
         tags_json(&item.tags),
+        item.headline(),
     ])?;
     tx.prepare_cached("INSERT OR REPLACE INTO texts (seq, body) VALUES (?1, ?2)")?
         .execute(params![seq, item.text])

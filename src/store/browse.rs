@@ -6,7 +6,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::model::{ItemId, Score, StoryId, Timestamp};
-use crate::text::clean;
 
 use super::{Store, StoreError};
 
@@ -333,7 +332,7 @@ fn item_line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemLine> {
     Ok(ItemLine {
         id: ItemId::from_i64(id),
         source: row.get("source")?,
-        title: headline(c, row)?,
+        title: row.get("headline")?,
         url: row.get("url")?,
         published: time(row, "published")?,
         first_seen: Timestamp::from_millis(row.get("first_seen")?),
@@ -342,19 +341,6 @@ fn item_line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemLine> {
         topics,
         sightings,
     })
-}
-
-/// The title; for an item without one the beginning of its text, as in its alerts.
-fn headline(c: &Connection, row: &Row<'_>) -> rusqlite::Result<String> {
-    let title: String = row.get("title")?;
-    if !title.is_empty() {
-        return Ok(title);
-    }
-    let start: Option<String> = c
-        .prepare_cached("SELECT substr(body, 1, 400) FROM texts WHERE seq = ?1")?
-        .query_row([row.get::<_, i64>("seq")?], |row| row.get(0))
-        .optional()?;
-    Ok(clean::excerpt(start.as_deref().unwrap_or_default().lines().next().unwrap_or_default(), 120))
 }
 
 fn item_record(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemRecord> {

@@ -51,6 +51,7 @@ CREATE TABLE items (
     key          TEXT NOT NULL,
     revision     INTEGER NOT NULL,
     title        TEXT NOT NULL,
+    headline     TEXT NOT NULL,      -- the title, or the beginning of the text where there is none
     publisher    TEXT,
     url          TEXT,
     url_original TEXT,

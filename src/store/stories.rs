@@ -1,0 +1,181 @@
+//! Stories as people read them: the list, and the timeline of one with every item and copy in it.
+
+use rusqlite::{OptionalExtension, Row, params};
+use serde::Serialize;
+
+use crate::model::{ItemId, Phase, StoryId, Timestamp};
+
+use super::{Store, StoreError};
+
+/// Entries of a timeline that are read.
+const TIMELINE_MAX: usize = 1000;
+
+/// Which stories a list holds.
+#[derive(Debug, Clone, Default)]
+pub struct StoryFilter {
+    /// Only with an alert or match on this topic.
+    pub topic: Option<String>,
+    /// Only with something new at or after.
+    pub since: Option<Timestamp>,
+    /// Only carried by so many outlets or more.
+    pub outlets_min: usize,
+    /// At most so many, latest first.
+    pub limit: usize,
+}
+
+/// One line of `stories`.
+#[derive(Debug, Serialize)]
+pub struct StoryLine {
+    /// Its id.
+    pub id: StoryId,
+    /// Headline of the item that opened it.
+    pub title: String,
+    /// When that was seen.
+    pub first_seen: Timestamp,
+    /// When the latest was seen.
+    pub last_seen: Timestamp,
+    /// Items.
+    pub items: u64,
+    /// Copies with the same link or text.
+    pub sightings_exact: u64,
+    /// Copies with nearly the same text.
+    pub sightings_near: u64,
+    /// Outlets, first one first.
+    pub sources: Vec<String>,
+    /// How it stands.
+    pub phase: Phase,
+    /// Topics somebody was told of.
+    pub alerted: Vec<String>,
+}
+
+/// One story with everything in it.
+#[derive(Debug, Serialize)]
+pub struct StoryRecord {
+    /// The list's fields.
+    #[serde(flatten)]
+    pub line: StoryLine,
+    /// The id that was asked for, when it went up in this story.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_from: Option<StoryId>,
+    /// Items, copies and alerts in order of time.
+    pub timeline: Vec<StoryEvent>,
+}
+
+/// One entry of a timeline.
+#[derive(Debug, Serialize)]
+pub struct StoryEvent {
+    /// When.
+    pub at: Timestamp,
+    /// `opened`, `joined`, `exact copy`, `near copy` or `alert`.
+    pub what: String,
+    /// The item, or the item a copy is of.
+    pub item: ItemId,
+    /// Source, or the alert's topic and reason.
+    pub by: String,
+    /// Headline.
+    pub title: String,
+    /// Link.
+    pub url: Option<String>,
+}
+
+impl Store {
+    /// Stories, latest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn stories(&self, filter: &StoryFilter) -> Result<Vec<StoryLine>, StoreError> {
+        self.read("list stories", |c| {
+            c.prepare_cached(
+                "SELECT * FROM stories s
+                 WHERE merged_into IS NULL AND last_seen >= ?1
+                   AND (?2 IS NULL OR EXISTS (SELECT 1 FROM items i JOIN matches m ON m.item = i.id
+                        WHERE i.story = s.id AND m.topic = ?2))
+                   AND (?3 < 2 OR (SELECT count(*) FROM story_sources x WHERE x.story = s.id) >= ?3)
+                 ORDER BY last_seen DESC, id LIMIT ?4",
+            )?
+            .query_map(
+                params![
+                    filter.since.map_or(i64::MIN, Timestamp::millis),
+                    filter.topic,
+                    filter.outlets_min as i64,
+                    filter.limit as i64
+                ],
+                |row| line(c, row),
+            )?
+            .collect()
+        })
+    }
+
+    /// One story; an id that went up in another leads there.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn story(&self, id: StoryId) -> Result<Option<StoryRecord>, StoreError> {
+        self.read("read a story", |c| {
+            let mut at = id.to_i64();
+            for _ in 0..64 {
+                let next: Option<Option<i64>> = c
+                    .prepare_cached("SELECT merged_into FROM stories WHERE id = ?1")?
+                    .query_row([at], |row| row.get(0))
+                    .optional()?;
+                let Some(Some(into)) = next else { break };
+                at = into;
+            }
+            let found = c
+                .prepare_cached("SELECT * FROM stories WHERE id = ?1")?
+                .query_row([at], |row| line(c, row))
+                .optional()?;
+            let Some(line) = found else { return Ok(None) };
+            let merged_from = (line.id != id).then_some(id);
+            Ok(Some(StoryRecord { timeline: timeline(c, at)?, merged_from, line }))
+        })
+    }
+}
+
+fn line(c: &rusqlite::Connection, row: &Row<'_>) -> rusqlite::Result<StoryLine> {
+    let id: i64 = row.get("id")?;
+    let names = |sql: &str| -> rusqlite::Result<Vec<String>> {
+        c.prepare_cached(sql)?.query_map([id], |row| row.get(0))?.collect()
+    };
+    let sources = names("SELECT source FROM story_sources WHERE story = ?1 ORDER BY position")?;
+    let alerted = names("SELECT DISTINCT topic FROM alerts WHERE story = ?1 ORDER BY topic")?;
+    let count = |name: &str| row.get::<_, i64>(name).map(i64::cast_unsigned);
+    Ok(StoryLine {
+        id: StoryId::from_i64(id),
+        title: row.get("title")?,
+        first_seen: Timestamp::from_millis(row.get("first_seen")?),
+        last_seen: Timestamp::from_millis(row.get("last_seen")?),
+        items: count("items")?,
+        sightings_exact: count("sightings_exact")?,
+        sightings_near: count("sightings_near")?,
+        phase: Phase::of_sources(sources.len()),
+        sources,
+        alerted,
+    })
+}
+
+fn timeline(c: &rusqlite::Connection, story: i64) -> rusqlite::Result<Vec<StoryEvent>> {
+    c.prepare_cached(
+        "SELECT at, what, item, by, title, url FROM (
+            SELECT i.first_seen AS at, i.seq AS seq, iif(i.seq = (SELECT min(seq) FROM items WHERE story = ?1), 'opened', 'joined')
+                AS what, i.id AS item, i.source AS by, i.headline AS title, i.url AS url FROM items i WHERE i.story = ?1
+            UNION ALL
+            SELECT s.seen_at, s.seq, s.level || ' copy', s.item, s.source, s.title, s.url
+                FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1
+            UNION ALL
+            SELECT a.at, 9000000000000000000, 'alert', a.item, a.topic || ' ' || a.reason, a.id, NULL
+                FROM alerts a WHERE a.story = ?1
+         ) ORDER BY at, seq LIMIT ?2",
+    )?
+    .query_map(params![story, TIMELINE_MAX as i64], |row| {
+        Ok(StoryEvent {
+            at: Timestamp::from_millis(row.get(0)?),
+            what: row.get(1)?,
+            item: ItemId::from_i64(row.get(2)?),
+            by: row.get(3)?,
+            title: row.get(4)?,
+            url: row.get(5)?,
+        })
+    })?
+    .collect()
+}
