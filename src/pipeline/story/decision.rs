@@ -8,7 +8,7 @@ use super::signals::SIGNALS;
 /// Log-odds from which an item joins.
 pub const JOIN: f32 = -0.25;
 /// Mean log-odds over pairs of members from which two stories are one.
-pub const MERGE: f32 = 0.0;
+pub const MERGE: f32 = 0.1;
 /// Part of the nearest member in a story's score; the rest is the mean over its members, so that
 /// one bridge between two stories does not make them one.
 const NEAREST_SHARE: f32 = 0.15;

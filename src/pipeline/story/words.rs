@@ -11,6 +11,12 @@ const WORD_BYTES_MAX: usize = 64;
 /// Bits of hash that identify a term: two terms of one pair of items collide once in 7,000 pairs.
 pub const TERM_BITS: u32 = 22;
 
+/// Numbers that headlines spell out: a third package is not a second one.
+const NUMBER_WORDS: [&str; 22] = [
+    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "second", "third",
+    "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "dozen", "twice",
+];
+
 /// What sort of word it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -57,7 +63,7 @@ pub fn for_each_word(text: &str, tokens: &Tokens, words_max: usize, mut each: im
             unspaced(token, previous.filter(|p| p.end == token.start), opens_sentence, &mut each);
         } else {
             let folded = clip(token.folded);
-            let number = folded.bytes().any(|b| b.is_ascii_digit());
+            let number = folded.bytes().any(|b| b.is_ascii_digit()) || NUMBER_WORDS.contains(&folded);
             each(Word {
                 hash: if number { short(xxh3_64(folded.as_bytes())) } else { term_hash(folded) },
                 capital: first.is_uppercase(),
