@@ -42,14 +42,18 @@ impl Store {
         rules: &AlertRules,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let missing: Vec<ItemId> = ids.iter().copied().filter(|id| ledger.known(*id).is_none()).collect();
+        // A story can leave the window before an item of it does that came back unchanged.
+        let complete = |id: ItemId| ledger.known(id).is_some_and(|known| ledger.story(known.story).is_some());
+        let missing: Vec<ItemId> = ids.iter().copied().filter(|id| !complete(*id)).collect();
         if missing.is_empty() {
             return Ok(());
         }
         self.read("look up known items", |connection| {
             for id in missing {
                 let Some(known) = lookup(connection, id)? else { continue };
-                ledger.recall_known(id, known, now);
+                if ledger.known(id).is_none() {
+                    ledger.recall_known(id, known, now);
+                }
                 if ledger.story(known.story).is_none() {
                     recall_stories(connection, ledger, "s.id = ?1", known.story.to_i64(), rules)?;
                 }

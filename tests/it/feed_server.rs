@@ -163,6 +163,16 @@ pub fn rss(items: &[(&str, &str)]) -> String {
     format!("<rss version=\"2.0\"><channel><title>Example wire</title>{}</channel></rss>", items.concat())
 }
 
+/// An RSS document with these articles.
+pub fn rss_articles(numbers: impl IntoIterator<Item = u64>) -> String {
+    let item = |n| {
+        let (title, body) = (super::newsroom::title(n), super::newsroom::body(n));
+        format!("<item><guid>{n}</guid><title>{title}</title><description>{body}</description></item>")
+    };
+    let items: String = numbers.into_iter().map(item).collect();
+    format!("<rss version=\"2.0\"><channel><title>Levee wire</title>{items}</channel></rss>")
+}
+
 async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
     let mut buffer = Vec::new();
     while let Some(asked) = read_request(&mut stream, &mut buffer).await {

@@ -2,6 +2,7 @@
 
 mod app;
 mod client;
+mod crash;
 mod deliver;
 mod feed_server;
 mod measure;

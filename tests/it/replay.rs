@@ -142,7 +142,7 @@ fn same_however_cut(appearances: &[Appearance], memory: MemoryConfig, cut: impl 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn replay_cut_once_anywhere_decides_the_same(
