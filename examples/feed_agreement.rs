@@ -43,7 +43,7 @@ struct Row {
     columns: BTreeMap<&'static str, (u32, u32)>,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Some(shared) = std::env::var_os("WIREWATCH_SHARED") else {
         println!("skipped: WIREWATCH_SHARED is not set");
         return Ok(());

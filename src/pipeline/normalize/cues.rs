@@ -50,6 +50,10 @@ const STRONG_CUES: &[&str] = &[
     "ідписуйтесь на", "ідписуйтеся на", "одписывайтесь на", "одпишитесь на", "ітайте нас у", "итайте нас в",
     "please try again later", "for subscribers only", "of this article left to read", "sur un autre appareil", "avec ce compte",
     "votre mot de passe", "votre abonnement", "lecture restreinte", "story tips",
+    "bestehenden account", "digitales abo", "digitalabo", "bereits ein konto", "schon registriert", "hier anmelden",
+    "melden sie sich jetzt", "jetzt registrieren", "newsletter abonnieren", "kostenlos testen", "weiterlesen mit",
+    "artikel speichern", "redaktionell nicht bearbeitet", "automatisch von der deutschen presse-agentur", "dpa-infocom",
+    "in der beta-phase",
     // Appeals.
     "support from readers", "readers like you", "your support makes", "your contribution", "your donation",
     "please contribute", "please consider supporting", "please consider donating", "quality news outlets", "quality journalism should be", "become a member",
