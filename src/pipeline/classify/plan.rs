@@ -8,7 +8,7 @@ use regex::Regex;
 
 use super::lexicon::{Lexicon, TermId};
 use super::pattern;
-use super::query::{Clause, Order, Query, QueryProblem, SourcePattern, closest};
+use super::query::{Clause, Order, Query, QueryProblem, Scope, SourcePattern, closest};
 use super::spans::Fields;
 use crate::model::Lang;
 
@@ -96,10 +96,10 @@ impl<'a> Planner<'a> {
                 Lang::from_tag(code)
                     .ok_or_else(|| QueryProblem::new(query.span.clone(), format!("`{code}` is not a language code")))?,
             ),
-            Clause::In(field, inner) => {
-                self.plan.reads_url |= *field == crate::model::Field::Url;
-                self.plan.reads_tags |= *field == crate::model::Field::Tag;
-                return self.node(inner, Fields::only(*field));
+            Clause::In(scope, inner) => {
+                self.plan.reads_url |= *scope == Scope::Url;
+                self.plan.reads_tags |= *scope == Scope::Tag;
+                return self.node(inner, Fields::of(*scope));
             }
             Clause::Near { words, order, left, right } => Node::Near {
                 words: *words,

@@ -4,7 +4,8 @@
 use proptest::prelude::*;
 
 use super::lexicon::forms_of;
-use super::query::{self, Clause, Form, Order, Query, Word};
+use super::query::{self, Clause, Form, Order, Query, Scope, Word};
+use super::score::LEAD_WORDS;
 use super::stem::Language;
 use super::tests::{Sample, compiled, topic};
 use super::{Document, Field, Lang};
@@ -13,18 +14,33 @@ use crate::text::tokens::{Tokens, fold};
 /// Field, first word, behind the last word, end of the first match inside, start of the last match inside.
 type Place = (Field, usize, usize, usize, usize);
 type Places = Vec<Place>;
+/// A field, and how many words of it are looked at.
+type Part = (Field, usize);
 
-fn holds(query: &Query, document: &Document<'_>, fields: &[Field]) -> bool {
+const EVERYWHERE: [Part; 2] = [(Field::Title, usize::MAX), (Field::Body, usize::MAX)];
+
+fn parts_of(scope: Scope) -> Vec<Part> {
+    match scope {
+        Scope::Title => vec![(Field::Title, usize::MAX)],
+        Scope::Lead => vec![(Field::Title, usize::MAX), (Field::Body, LEAD_WORDS)],
+        _ => vec![(Field::Body, usize::MAX)],
+    }
+}
+
+fn holds(query: &Query, document: &Document<'_>, fields: &[Part]) -> bool {
     match &query.clause {
         Clause::And(parts) => parts.iter().all(|part| holds(part, document, fields)),
         Clause::Or(parts) => parts.iter().any(|part| holds(part, document, fields)),
         Clause::Not(inner) => !holds(inner, document, fields),
-        Clause::In(field, inner) => holds(inner, document, &[*field]),
+        Clause::In(scope, inner) => holds(inner, document, &parts_of(*scope)),
         Clause::Source(pattern) => pattern.holds(document.source.as_str()),
         Clause::Lang(code) => document.lang.is_some_and(|lang| lang.as_str() == code),
         Clause::Regex(pattern) => {
             let regex = super::pattern::compile(pattern).expect("generated patterns compile");
-            fields.iter().any(|field| regex.is_match(text(document, *field).0))
+            fields.iter().any(|(field, words_max)| {
+                let (whole, words) = text(document, *field);
+                regex.find_iter(whole).any(|found| words.word_at(found.start()) < *words_max)
+            })
         }
         _ => !places(query, document, fields).is_empty(),
     }
@@ -37,7 +53,7 @@ fn text<'a>(document: &Document<'a>, field: Field) -> (&'a str, &'a Tokens) {
     }
 }
 
-fn places(query: &Query, document: &Document<'_>, fields: &[Field]) -> Places {
+fn places(query: &Query, document: &Document<'_>, fields: &[Part]) -> Places {
     let found = match &query.clause {
         Clause::Word(word) => rows(std::slice::from_ref(word), document, fields),
         Clause::Phrase(words) => rows(words, document, fields),
@@ -48,7 +64,7 @@ fn places(query: &Query, document: &Document<'_>, fields: &[Field]) -> Places {
             })
         }),
         Clause::Or(parts) => parts.iter().flat_map(|part| places(part, document, fields)).collect(),
-        Clause::In(field, inner) => places(inner, document, &[*field]),
+        Clause::In(scope, inner) => places(inner, document, &parts_of(*scope)),
         Clause::Near { words, order, left, right } => {
             let right = places(right, document, fields);
             let mut found = Vec::new();
@@ -94,21 +110,22 @@ fn shares_edge(a: &Place, b: &Place) -> bool {
 
 fn each_word(
     document: &Document<'_>,
-    fields: &[Field],
+    fields: &[Part],
     length: usize,
     fits: impl Fn(&str, &Tokens, usize) -> bool,
 ) -> Places {
     let mut found = Vec::new();
-    for field in fields {
+    for (field, words_max) in fields {
         let (whole, words) = text(document, *field);
+        let last = words.len().min(*words_max).saturating_sub(length - 1);
         found.extend(
-            (0..words.len()).filter(|at| fits(whole, words, *at)).map(|at| (*field, at, at + length, at + length, at)),
+            (0..last).filter(|at| fits(whole, words, *at)).map(|at| (*field, at, at + length, at + length, at)),
         );
     }
     found
 }
 
-fn rows(row: &[Word], document: &Document<'_>, fields: &[Field]) -> Places {
+fn rows(row: &[Word], document: &Document<'_>, fields: &[Part]) -> Places {
     each_word(document, fields, row.len(), |whole, words, at| {
         row.iter().enumerate().all(|(offset, word)| {
             let token = words.get(at + offset);
@@ -161,7 +178,7 @@ proptest! {
             let opened = Sample::of(&format!("always1 {title}"), &text);
             let (got, wanted) = opened.with(|document| {
                 let parsed = query::parse(query).expect("generated queries parse");
-                (!set.classify(document).is_empty(), holds(&parsed, document, &[Field::Title, Field::Body]))
+                (!set.classify(document).is_empty(), holds(&parsed, document, &EVERYWHERE))
             });
             prop_assert_eq!(got, wanted, "gate {}", query);
         }
@@ -171,7 +188,7 @@ proptest! {
         let (got, wanted) = sample.with(|document| {
             let got: Vec<String> = set.classify(document).into_iter().filter(|found| !found.evidence.is_empty()).map(|found| found.topic.to_string()).collect();
             let wanted: Vec<String> = placed.iter().enumerate()
-                .filter(|(_, query)| holds(&query::parse(query).expect("parses"), document, &[Field::Title, Field::Body]))
+                .filter(|(_, query)| holds(&query::parse(query).expect("parses"), document, &EVERYWHERE))
                 .map(|(n, _)| format!("t{n}"))
                 .collect();
             (got, wanted)

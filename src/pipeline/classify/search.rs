@@ -321,16 +321,16 @@ impl<'a> Search<'a> {
         let regex = &self.plan.patterns[index as usize];
         [Field::Title, Field::Body, Field::Url, Field::Tag]
             .into_iter()
-            .filter(move |field| fields.has(*field))
+            .filter(move |field| fields.hold(spans::position(*field, 0)))
             .filter_map(|field| self.part(field))
             .flat_map(move |part| {
-                let text = pattern::start_of(part.text);
-                regex.find_iter(text).take(hits_max).map(move |found| Hit {
+                let found = regex.find_iter(pattern::start_of(part.text)).map(move |found| Hit {
                     field: part.field,
                     word: part.words.word_at(found.start()),
                     start: found.start(),
                     end: found.end(),
-                })
+                });
+                found.take_while(move |hit| fields.hold(spans::position(hit.field, hit.word))).take(hits_max)
             })
     }
 

@@ -2,7 +2,8 @@
 //! Burkowski 1995). A list holds no span that contains another, so lists stay as short as the text and
 //! each operator is one pass.
 
-use super::query::Order;
+use super::query::{Order, Scope};
+use super::score::LEAD_WORDS;
 use crate::model::Field;
 
 /// Words `start..end` of a document. A position carries its field in its top two bits, so no span
@@ -42,32 +43,38 @@ impl Span {
     }
 }
 
-/// Fields a search may be limited to, a bit each.
+/// Fields a search may be limited to, a bit each, and one for the lead of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Fields(u8);
 
+const BODY_BIT: u8 = 0b0_0010;
+const LEAD_BIT: u8 = 0b1_0000;
+
 impl Fields {
     /// Where words are looked for when no field is named.
-    pub const TEXT: Self = Self(0b0011);
+    pub const TEXT: Self = Self(0b0_0011);
 
-    /// One field with words.
-    pub fn only(field: Field) -> Self {
-        Self(1 << number(field))
+    /// Where a query is told to look.
+    pub fn of(scope: Scope) -> Self {
+        match scope {
+            Scope::Title => Self(0b0_0001),
+            Scope::Lead => Self(0b1_0001),
+            Scope::Body => Self(BODY_BIT),
+            Scope::Url => Self(0b0_0100),
+            Scope::Tag => Self(0b0_1000),
+        }
     }
 
     /// Whether a position lies in one of these.
     pub fn hold(self, position: u32) -> bool {
         self.0 & (1 << (position >> FIELD_SHIFT)) != 0
+            || self.0 & LEAD_BIT != 0 && place(position).0 == Field::Body && place(position).1 < LEAD_WORDS
     }
 
     /// Whether these are all among the others.
     pub fn within(self, others: Self) -> bool {
-        self.0 & !others.0 == 0
-    }
-
-    /// Whether this field is one of these.
-    pub fn has(self, field: Field) -> bool {
-        self.0 & Self::only(field).0 != 0
+        let covered = if others.0 & BODY_BIT != 0 { others.0 | LEAD_BIT } else { others.0 };
+        self.0 & !covered == 0
     }
 }
 

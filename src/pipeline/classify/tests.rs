@@ -165,6 +165,14 @@ fn evidence_of_link_tag_source_and_language_shows_their_words() {
 }
 
 #[test]
+fn lead_ends_after_its_words() {
+    let set = compiled(&[topic("t", &[("lead:(storm tide)", 1.0)]), topic("p", &[("lead:/t[i]de/ AND storm", 1.0)])]);
+    let sample = |words: usize| Sample::of("", &format!("storm {}tide", "calm ".repeat(words)));
+    let found = |words: usize| sample(words).with(|document| set.classify(document)).len();
+    assert_eq!([found(LEAD_WORDS - 2), found(LEAD_WORDS - 1)], [2, 0]);
+}
+
+#[test]
 fn near_never_joins_two_tags() {
     let set = compiled(&[topic("t", &[("tag:(one NEAR/5 two)", 1.0)])]);
     let tagged = |tags: &[&str]| Sample { tags: tags.iter().map(|tag| (*tag).into()).collect(), ..Sample::of("", "") };

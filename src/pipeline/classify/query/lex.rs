@@ -40,7 +40,7 @@ pub(super) enum Kind {
 }
 
 /// Fields a query can name.
-pub(super) const FIELDS: [&str; 6] = ["title", "body", "source", "lang", "url", "tag"];
+pub(super) const FIELDS: [&str; 7] = ["title", "lead", "body", "source", "lang", "url", "tag"];
 
 const OPERATORS: [&str; 5] = ["AND", "OR", "NOT", "NEAR", "BEFORE"];
 

@@ -15,8 +15,6 @@ pub use parse::{parse, parse_form};
 #[cfg(test)]
 pub(super) use tests::any_query;
 
-use crate::model::Field;
-
 /// Longest query, in bytes.
 pub const QUERY_BYTES_MAX: usize = 16 * 1024;
 /// Deepest nesting of parentheses, fields and `NOT`.
@@ -59,8 +57,8 @@ pub enum Clause {
     Source(SourcePattern),
     /// `lang:code`.
     Lang(String),
-    /// Only in this field.
-    In(Field, Box<Query>),
+    /// Only there.
+    In(Scope, Box<Query>),
     /// Both, with at most so many words between.
     Near { words: u8, order: Order, left: Box<Query>, right: Box<Query> },
     /// The left one where the right one is not within so many words.
@@ -71,6 +69,38 @@ pub enum Clause {
     Or(Vec<Query>),
     /// Not that.
     Not(Box<Query>),
+}
+
+/// Where to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The headline.
+    Title,
+    /// The headline and the first words of the text.
+    Lead,
+    /// The text.
+    Body,
+    /// The link.
+    Url,
+    /// Categories and keywords.
+    Tag,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 5] = [Self::Title, Self::Lead, Self::Body, Self::Url, Self::Tag];
+
+    /// As written before the colon.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Lead => "lead",
+            Self::Body => "body",
+            Self::Url => "url",
+            Self::Tag => "tag",
+        }
+    }
 }
 
 /// One word of a query as written; it is folded when it is compiled.

@@ -6,9 +6,10 @@ use std::ops::Range;
 
 use super::lex::{Kind, Lexeme, form_of, lex};
 use super::{
-    Bounds, Clause, DEPTH_MAX, Form, Order, PHRASE_WORDS_MAX, QUERY_BYTES_MAX, Query, QueryProblem, SourcePattern, Word,
+    Bounds, Clause, DEPTH_MAX, Form, Order, PHRASE_WORDS_MAX, QUERY_BYTES_MAX, Query, QueryProblem, Scope,
+    SourcePattern, Word,
 };
-use crate::model::{Field, Lang, SourceId};
+use crate::model::{Lang, SourceId};
 use crate::pipeline::classify::pattern;
 use crate::text::tokens::Tokens;
 
@@ -54,18 +55,6 @@ pub fn parse_form(text: &str) -> Result<Query, QueryProblem> {
         return Ok(Query { clause: Clause::Alias(alias.to_owned()), span: 0..text.len() });
     }
     quoted(text.trim_matches(['"', ' ']), 0..text.len())
-}
-
-/// The written name of a field with words.
-pub(super) fn field_name(field: Field) -> &'static str {
-    match field {
-        Field::Title => "title",
-        Field::Body => "body",
-        Field::Url => "url",
-        Field::Tag => "tag",
-        Field::Source => "source",
-        Field::Lang => "lang",
-    }
 }
 
 /// Operators by how tightly they hold.
@@ -206,19 +195,15 @@ impl Parser<'_> {
         if self.scoped {
             return Err(QueryProblem::new(span, "a field inside a field").hint("take it out of the parentheses"));
         }
-        let field = match name {
-            "title" => Field::Title,
-            "body" => Field::Body,
-            "url" => Field::Url,
-            "tag" => Field::Tag,
-            _ => return self.name_field(name, &span),
+        let Some(scope) = Scope::ALL.into_iter().find(|scope| scope.as_str() == name) else {
+            return self.name_field(name, &span);
         };
         self.scoped = true;
         let inner = self.operand(depth + 1);
         self.scoped = false;
         let inner = inner?;
         let span = span.start..inner.span.end;
-        Ok(Query { clause: Clause::In(field, Box::new(inner)), span })
+        Ok(Query { clause: Clause::In(scope, Box::new(inner)), span })
     }
 
     /// `source:` and `lang:`, which take a name and no words.

@@ -46,8 +46,8 @@ impl fmt::Display for Query {
             Clause::Source(SourcePattern::Name(name)) => write!(f, "source:{name}"),
             Clause::Source(SourcePattern::Start(start)) => write!(f, "source:{start}*"),
             Clause::Lang(code) => write!(f, "lang:{code}"),
-            Clause::In(field, inner) => {
-                write!(f, "{}:", super::parse::field_name(*field))?;
+            Clause::In(scope, inner) => {
+                write!(f, "{}:", scope.as_str())?;
                 inner.fmt_at(f, Grip::Single)
             }
             Clause::Near { words, order, left, right } => {
