@@ -1,7 +1,7 @@
 //! Text to a sketch of its shingles: a sample that shows how much two texts share, in either
 //! direction, and the few keys under which a copy finds the original.
 //!
-//! A shingle is three words in a row, or eight characters in scripts without spaces. The sample is
+//! A shingle is three words in a row, or five characters in scripts without spaces. The sample is
 //! all shingles whose hash lies below a limit that halves until few enough are left (nested, so
 //! sketches of texts of any length compare at the coarser limit: Broder 1997); the keys are the
 //! lowest hashes: texts that share most shingles share one of four with near certainty (bottom-k).
@@ -16,9 +16,9 @@ pub const KEYS: usize = 4;
 /// Words in a shingle.
 const SHINGLE_WORDS: usize = 3;
 /// Characters in a shingle of a script without spaces, where each is a token of its own.
-const SHINGLE_CHARACTERS: usize = 8;
+const SHINGLE_CHARACTERS: usize = 5;
 /// Samples kept at most; half as many at least where the text has them.
-const SAMPLES_MAX: usize = 44;
+const SAMPLES_MAX: usize = 40;
 /// Bits of a sample's hash below the limit that are kept.
 const SAMPLE_BITS: u32 = 12;
 /// Limit is not halved more often: enough for any text that is read.

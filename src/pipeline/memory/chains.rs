@@ -40,8 +40,22 @@ pub struct Chains {
 
 #[derive(Debug)]
 struct Block {
-    next: Vec<u32>,
-    tags: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+/// The next entry of the chain (four bytes) and the tag, side by side: one cache line per step.
+type Entry = [u8; 5];
+
+/// The end of a chain.
+const END: Entry = entry(NONE, 0);
+
+const fn entry(next: u32, tag: u8) -> Entry {
+    let [a, b, c, d] = next.to_le_bytes();
+    [a, b, c, d, tag]
+}
+
+fn next_of([a, b, c, d, _]: Entry) -> u32 {
+    u32::from_le_bytes([a, b, c, d])
 }
 
 impl Chains {
@@ -57,7 +71,7 @@ impl Chains {
         self.end += 1;
         if (slot - self.base) / BLOCK_SLOTS >= self.blocks.len() as u32 {
             let entries = (BLOCK_SLOTS * self.keys) as usize;
-            self.blocks.push_back(Block { next: vec![NONE; entries], tags: vec![0; entries] });
+            self.blocks.push_back(Block { entries: vec![END; entries] });
         }
         if (self.end - self.live) as usize * self.keys as usize > self.heads.len() * LOAD_MAX
             && self.heads.len() < HEADS_MAX
@@ -66,12 +80,10 @@ impl Chains {
         }
         for (k, key) in keys.into_iter().take(self.keys as usize).enumerate() {
             self.unlink_oldest(key);
-            let entry = slot * self.keys + k as u32;
+            let number = slot * self.keys + k as u32;
             let bucket = self.bucket(key);
-            let head = std::mem::replace(&mut self.heads[bucket], entry);
-            let (block, at) = self.place(entry);
-            self.blocks[block].next[at] = head;
-            self.blocks[block].tags[at] = (key >> 16) as u8;
+            let head = std::mem::replace(&mut self.heads[bucket], number);
+            *self.entry_mut(number) = entry(head, (key >> 16) as u8);
         }
     }
 
@@ -83,10 +95,10 @@ impl Chains {
         std::iter::from_fn(move || {
             while entry != NONE && entry / self.keys >= self.live && steps < STEPS_MAX {
                 let slot = entry / self.keys;
-                let (block, at) = self.place(entry);
-                entry = self.blocks[block].next[at];
+                let here = self.entry(entry);
+                entry = next_of(here);
                 steps += 1;
-                if self.blocks[block].tags[at] == tag {
+                if here[4] == tag {
                     return Some(slot);
                 }
             }
@@ -105,11 +117,12 @@ impl Chains {
 
     /// Counts slots anew from a lower number. `by` must not exceed [`Chains::base`].
     pub fn renumber(&mut self, by: Slot) {
-        let shift = |entry: &mut u32| {
-            *entry = if *entry == NONE { NONE } else { entry.checked_sub(by * self.keys).unwrap_or(NONE) };
-        };
-        self.heads.iter_mut().for_each(shift);
-        self.blocks.iter_mut().flat_map(|block| block.next.iter_mut()).for_each(shift);
+        let keys = self.keys;
+        let shift = |n: u32| if n == NONE { NONE } else { n.checked_sub(by * keys).unwrap_or(NONE) };
+        self.heads.iter_mut().for_each(|head| *head = shift(*head));
+        for here in self.blocks.iter_mut().flat_map(|block| block.entries.iter_mut()) {
+            *here = entry(shift(next_of(*here)), here[4]);
+        }
         self.base -= by;
         self.live -= by;
         self.end -= by;
@@ -124,7 +137,7 @@ impl Chains {
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let block = (BLOCK_SLOTS * self.keys) as usize * (size_of::<u32>() + size_of::<u8>()) + size_of::<Block>();
+        let block = (BLOCK_SLOTS * self.keys) as usize * size_of::<Entry>() + size_of::<Block>();
         self.heads.capacity() * size_of::<u32>() + self.blocks.len() * block
     }
 
@@ -138,33 +151,41 @@ impl Chains {
         ((offset / entries) as usize, (offset % entries) as usize)
     }
 
+    fn entry(&self, number: u32) -> Entry {
+        let (block, at) = self.place(number);
+        self.blocks[block].entries[at]
+    }
+
+    fn entry_mut(&mut self, number: u32) -> &mut Entry {
+        let (block, at) = self.place(number);
+        &mut self.blocks[block].entries[at]
+    }
+
     /// Makes room for one more entry of a key that has its full number.
     fn unlink_oldest(&mut self, key: u32) {
         let tag = (key >> 16) as u8;
         let mut before = NONE;
-        let mut entry = self.heads[self.bucket(key)];
+        let mut number = self.heads[self.bucket(key)];
         let mut same = 0;
         for _ in 0..STEPS_MAX {
-            if entry == NONE || entry / self.keys < self.live {
+            if number == NONE || number / self.keys < self.live {
                 return;
             }
-            let (block, at) = self.place(entry);
-            let next = self.blocks[block].next[at];
-            if self.blocks[block].tags[at] == tag {
-                same += 1;
-                if same == PER_KEY_MAX {
-                    if before == NONE {
-                        let bucket = self.bucket(key);
-                        self.heads[bucket] = next;
-                    } else {
-                        let (block, at) = self.place(before);
-                        self.blocks[block].next[at] = next;
-                    }
-                    return;
+            let here = self.entry(number);
+            let next = next_of(here);
+            same += usize::from(here[4] == tag);
+            if here[4] == tag && same == PER_KEY_MAX {
+                if before == NONE {
+                    let bucket = self.bucket(key);
+                    self.heads[bucket] = next;
+                } else {
+                    let link = self.entry_mut(before);
+                    *link = entry(next, link[4]);
                 }
+                return;
             }
-            before = entry;
-            entry = next;
+            before = number;
+            number = next;
         }
     }
 
@@ -174,22 +195,22 @@ impl Chains {
         self.heads = vec![NONE; old.len() * 2];
         for (bucket, head) in old.iter().enumerate() {
             let mut tails = [NONE; 2];
-            let mut entry = *head;
-            while entry != NONE && entry / self.keys >= self.live {
-                let (block, at) = self.place(entry);
-                let next = std::mem::replace(&mut self.blocks[block].next[at], NONE);
+            let mut number = *head;
+            while number != NONE && number / self.keys >= self.live {
+                let here = self.entry(number);
+                *self.entry_mut(number) = entry(NONE, here[4]);
                 // The low 16 bits of the key are those of the bucket, the next 8 are the tag.
-                let key = u32::from(self.blocks[block].tags[at]) << 16 | bucket as u32 & 0xFFFF;
+                let key = u32::from(here[4]) << 16 | bucket as u32 & 0xFFFF;
                 let target = self.bucket(key);
                 let side = usize::from(target != bucket);
                 if tails[side] == NONE {
-                    self.heads[target] = entry;
+                    self.heads[target] = number;
                 } else {
-                    let (block, at) = self.place(tails[side]);
-                    self.blocks[block].next[at] = entry;
+                    let link = self.entry_mut(tails[side]);
+                    *link = entry(number, link[4]);
                 }
-                tails[side] = entry;
-                entry = next;
+                tails[side] = number;
+                number = next_of(here);
             }
         }
     }

@@ -139,7 +139,7 @@ impl Memory {
         }
         slots.sort_unstable();
         slots.dedup();
-        let query = self.query(features);
+        let mut query = None;
         let mut best: Option<(Slot, Overlap, Headlines)> = None;
         // The oldest candidates first: the original is more likely among them than among its updates.
         for slot in slots.into_iter().take(COPIES_COMPARED_MAX) {
@@ -148,7 +148,8 @@ impl Memory {
             if overlap.containment < verdict::CONTAINMENT_MIN {
                 continue;
             }
-            let headlines = Headlines::of(&query, record.terms());
+            let query = query.get_or_insert_with(|| self.query(features));
+            let headlines = Headlines::of(query, record.terms());
             let better = best.is_none_or(|(_, b, _)| overlap.containment > b.containment);
             if verdict::is_copy(&overlap, headlines) && better {
                 best = Some((slot, overlap, headlines));

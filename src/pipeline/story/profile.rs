@@ -100,7 +100,7 @@ impl Profile {
                 body.push(word);
             }
         });
-        let start = lead_start(&mut table, &body);
+        let start = lead_start(&table, &body);
         for (position, word) in body.iter().enumerate() {
             let seen = table.entry(word.hash);
             seen.count = seen.count.saturating_add(1);
@@ -128,21 +128,24 @@ impl Profile {
 
 /// Where the article proper begins: the first stretch of the body that takes up the headline. Before
 /// it stand appeals, menus and other people's headlines; without a headline it begins at once.
-fn lead_start(table: &mut Table, body: &[Word]) -> usize {
-    let title: Vec<u32> =
-        table.slots.iter().filter(|s| s.count > 0).map(|s| s.hash).filter(|h| background::idf(*h) >= IDF_MIN).collect();
+fn lead_start(table: &Table, body: &[Word]) -> usize {
+    let mut title: Vec<u32> = table.slots.iter().filter(|s| s.count > 0).map(|s| s.hash).collect();
+    title.retain(|hash| background::idf(*hash) >= IDF_MIN);
+    title.truncate(TITLE_WORDS_MAX);
     if title.len() < 3 {
         return 0;
     }
-    let covered = |window: &[Word]| title.iter().filter(|h| window.iter().any(|w| w.hash == **h)).count();
-    let starts = || (0..body.len().min(LEAD_SEARCH_WORDS)).step_by(LEAD_STEP);
-    let window = |at: usize| &body[at..(at + LEAD_WORDS).min(body.len())];
-    let best = starts().map(|at| covered(window(at))).max().unwrap_or(0);
-    let enough = (best * 2).div_ceil(3);
-    if best < 2 || covered(window(0)) >= enough {
+    // One bit per term of the headline; a window covers the bits of its words.
+    let bit = |word: &Word| title.iter().position(|hash| *hash == word.hash).map_or(0u64, |at| 1 << at);
+    let bits: Vec<u64> = body.iter().take(LEAD_SEARCH_WORDS + LEAD_WORDS).map(bit).collect();
+    let covered =
+        |at: usize| bits[at..(at + LEAD_WORDS).min(bits.len())].iter().fold(0, |all, bit| all | bit).count_ones();
+    let starts = || (0..bits.len().min(LEAD_SEARCH_WORDS)).step_by(LEAD_STEP);
+    let best = starts().map(covered).max().unwrap_or(0);
+    if best < 2 {
         return 0;
     }
-    starts().find(|at| covered(window(*at)) >= enough).unwrap_or(0)
+    starts().find(|at| covered(*at) >= (best * 2).div_ceil(3)).unwrap_or(0)
 }
 
 /// The term with its worth, or nothing for words that say nothing.
