@@ -5,6 +5,7 @@
 //! checkpoint.
 
 pub mod compile;
+mod poll;
 mod push;
 mod signals;
 mod start;

@@ -256,7 +256,7 @@ pub(super) fn threads(config: &Config) -> usize {
     config.daemon.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(2)
 }
 
-fn poller(config: &Config, clock: &Clock, spine: &Spine, parser: &Parser) -> Result<Poller, AppError> {
+pub(super) fn poller(config: &Config, clock: &Clock, spine: &Spine, parser: &Parser) -> Result<Poller, AppError> {
     let states = spine.store.feed_states()?;
     let config = PollerConfig {
         feeds: config.feeds.iter().filter(|feed| feed.enabled).cloned().collect(),

@@ -1,16 +1,24 @@
-//! `feeds`: how every feed stands, in words; nothing about a feed is silent.
+//! `feeds`: how every feed stands, in words; nothing about a feed is silent. `change` edits the config,
+//! `check` looks at feeds and polls them by hand.
+
+mod change;
+mod check;
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::output::{self, Output, Table};
 use super::{CliError, Context};
+use crate::config::show_duration;
 use crate::model::{FeedState, Timestamp};
 use crate::source::feed::FeedConfig;
 use crate::store::{RejectionTotal, Store};
 use crate::text::clean;
 
-/// Lists feeds with their state, or shows one.
+/// Lists feeds with their state; adds, checks, polls, imports and exports them.
 #[derive(Debug, Args)]
 pub struct FeedsArgs {
     #[command(subcommand)]
@@ -29,6 +37,41 @@ enum Verb {
         /// Its id in the config.
         id: String,
     },
+    /// Adds a feed to the config, or the feed that a web page declares.
+    Add(change::AddArgs),
+    /// Takes a feed out of the config; its items stay.
+    Remove {
+        /// Its id in the config.
+        id: String,
+    },
+    /// Polls a feed again: one that was disabled, or one that answered 410.
+    Enable {
+        /// Its id in the config.
+        id: String,
+    },
+    /// Stops polling a feed.
+    Disable {
+        /// Its id in the config.
+        id: String,
+    },
+    /// Fetches feeds and shows what is in them; stores nothing.
+    Check(check::CheckArgs),
+    /// Polls feeds now, due or not, into the store. Not beside a running daemon.
+    Poll {
+        /// Their ids in the config.
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Adds the feeds of an OPML list to the config.
+    Import {
+        /// The list.
+        file: PathBuf,
+        /// Only show what would be added.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Writes the feeds of the config as an OPML list to standard output.
+    Export,
 }
 
 /// One feed as printed.
@@ -44,6 +87,9 @@ struct FeedLine {
     next_poll_at: Option<Timestamp>,
     polls: u64,
     items_last: u64,
+    /// The interval it is polled at now, in seconds.
+    interval_s: Option<u64>,
+    seen_percent: Option<u8>,
     failure: Option<&'static str>,
     failing_since: Option<Timestamp>,
     error: Option<String>,
@@ -57,20 +103,32 @@ struct FeedLine {
 /// # Errors
 /// [`CliError`] when the config or the store cannot be read, or there is no such feed.
 pub fn run(args: &FeedsArgs, context: &Context) -> Result<(), CliError> {
+    let out = Output::of(args.json);
+    match &args.verb {
+        Some(Verb::Add(add)) => return change::add(add, context, out),
+        Some(Verb::Remove { id }) => return change::remove(id, context),
+        Some(Verb::Enable { id }) => return change::enable(id, true, context),
+        Some(Verb::Disable { id }) => return change::enable(id, false, context),
+        Some(Verb::Import { file, dry_run }) => return change::import(file, *dry_run, context),
+        Some(Verb::Export) => return change::export(context),
+        Some(Verb::Check(check)) => return check::check(check, context, out),
+        Some(Verb::Poll { ids }) => return check::poll(ids, context, out),
+        Some(Verb::List | Verb::Show { .. }) | None => {}
+    }
     let config = context.load()?.config;
     // A feed that was never polled is worth listing too: no store yet is no error here.
     let store = context.read_store().ok();
-    let out = Output::of(args.json);
     match &args.verb {
-        Some(Verb::Show { id }) => {
-            let feed = config.feeds.iter().find(|feed| feed.id.as_str() == id);
-            let feed = feed.ok_or_else(|| {
-                CliError::usage(format!("find the feed `{id}`")).hint("`wirewatch feeds` lists those of the config")
-            })?;
-            show(&line(feed, store.as_ref(), true)?, out)
-        }
-        Some(Verb::List) | None => list(&config.feeds, store.as_ref(), out, context.clock.now()),
+        Some(Verb::Show { id }) => show(&line(known(&config.feeds, id)?, store.as_ref(), true)?, out),
+        _ => list(&config.feeds, store.as_ref(), out, context.clock.now()),
     }
+}
+
+/// The feed of the config with this id.
+fn known<'a>(feeds: &'a [FeedConfig], id: &str) -> Result<&'a FeedConfig, CliError> {
+    feeds.iter().find(|feed| feed.id.as_str() == id).ok_or_else(|| {
+        CliError::usage(format!("find the feed `{id}`")).hint("`wirewatch feeds` lists those of the config")
+    })
 }
 
 fn list(feeds: &[FeedConfig], store: Option<&Store>, out: Output, now: Timestamp) -> Result<(), CliError> {
@@ -116,6 +174,8 @@ fn line(feed: &FeedConfig, store: Option<&Store>, whole: bool) -> Result<FeedLin
         next_poll_at: state.filter(|s| !s.gone).map(|s| s.next_poll_at),
         polls: state.map_or(0, |s| s.polls),
         items_last: state.map_or(0, |s| s.items_last),
+        interval_s: state.and_then(|s| s.interval).map(|interval| interval.as_secs()),
+        seen_percent: state.and_then(|s| s.seen_percent),
         failure: state.and_then(|s| s.failure).map(crate::model::FeedFailure::as_str),
         failing_since: state.and_then(|s| s.failing_since),
         error: state.and_then(|s| s.error.clone()),
@@ -158,6 +218,8 @@ fn show(line: &FeedLine, out: Output) -> Result<(), CliError> {
         ("next poll", time(line.next_poll_at)),
         ("polls", Some(line.polls.to_string())),
         ("items", Some(line.items_last.to_string())),
+        ("interval", line.interval_s.map(|seconds| show_duration(Duration::from_secs(seconds)))),
+        ("seen before", line.seen_percent.map(|percent| format!("{percent} % of the last items"))),
         ("failure", line.failure.map(str::to_owned)),
         ("failing since", time(line.failing_since)),
         ("error", line.error.clone()),

@@ -54,6 +54,8 @@ pub struct NewFeed {
     pub url: url::Url,
     /// Its tags.
     pub tags: Vec<String>,
+    /// Ranges that are not public and that it may be in.
+    pub allow_private: Vec<String>,
     /// For people, above the entry.
     pub comment: Option<String>,
 }
@@ -154,6 +156,9 @@ fn entry(feed: &NewFeed) -> String {
     table["url"] = value(feed.url.as_str());
     if !feed.tags.is_empty() {
         table["tags"] = value(feed.tags.iter().collect::<Array>());
+    }
+    if !feed.allow_private.is_empty() {
+        table["allow_private"] = value(feed.allow_private.iter().collect::<Array>());
     }
     let comment = feed.comment.as_deref().map(crate::text::clean::one_line);
     let comment = comment.filter(|text| !text.is_empty()).map(|text| format!("# {text}\n")).unwrap_or_default();
@@ -262,6 +267,7 @@ mod tests {
             id: id(name),
             url: "https://example.org/a?b=1&c=\"2\"".parse().expect("a URL"),
             tags: vec!["sea".to_owned()],
+            allow_private: vec!["10.0.0.0/8".to_owned()],
             comment: Some("Tides\n[[feeds]]".to_owned()),
         }
     }
@@ -272,7 +278,7 @@ mod tests {
         let added = after.strip_prefix(FEEDS).expect("nothing before it changed");
         assert_eq!(
             added,
-            "\n# Tides [[feeds]]\n[[feeds]]\nid = \"tides\"\nurl = \"https://example.org/a?b=1&c=%222%22\"\ntags = [\"sea\"]\n"
+            "\n# Tides [[feeds]]\n[[feeds]]\nid = \"tides\"\nurl = \"https://example.org/a?b=1&c=%222%22\"\ntags = [\"sea\"]\nallow_private = [\"10.0.0.0/8\"]\n"
         );
     }
 

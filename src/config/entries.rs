@@ -15,6 +15,8 @@ use crate::model::{EndpointId, Lang, Severity, SourceId, StoryId, Timestamp, Top
 use crate::source::feed::{Backfill, FeedConfig, PollingConfig, Trust};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// A feed without news is polled so many times more seldom, unless its `interval_max` says otherwise.
+const INTERVAL_GROWTH: u32 = 4;
 /// Shortest interval of a feed that may be on a private address.
 const PRIVATE_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
@@ -133,6 +135,7 @@ impl<Id: Hash + Eq + std::fmt::Display> Unique<Id> {
 struct FeedSettings {
     enabled: bool,
     interval: Duration,
+    interval_max: Duration,
     allow_private: Vec<crate::net::Cidr>,
     backfill: Backfill,
     trust: Trust,
@@ -154,9 +157,11 @@ fn feed_settings(s: &Section<'_>, polling: &PollingConfig) -> FeedSettings {
             .hint("polling.interval_floor is the least, but for feeds with `allow_private`");
         s.fault("interval", &place, fault);
     }
+    let interval_max = interval_max(s, interval, allow_private.is_empty());
     FeedSettings {
         enabled: s.flag("enabled"),
         interval,
+        interval_max,
         allow_private,
         backfill: s.get("backfill", backfill).unwrap_or(Backfill::None),
         trust: s.choice("trust", &[("guid", Trust::Guid), ("link", Trust::Link)]),
@@ -164,6 +169,21 @@ fn feed_settings(s: &Section<'_>, polling: &PollingConfig) -> FeedSettings {
         lang: s.get("lang", Found::lang),
         tags: s.list("tags", |found| found.text().map(str::to_owned)),
     }
+}
+
+/// Where nobody says, a feed of others is left alone for up to four intervals while it has no news, and
+/// one's own server is asked at its interval always.
+fn interval_max(s: &Section<'_>, interval: Duration, public: bool) -> Duration {
+    let Some(asked) = s.get("interval_max", |found| found.duration(&(PRIVATE_INTERVAL_MIN..=30 * DAY))) else {
+        return if public { interval * INTERVAL_GROWTH } else { interval };
+    };
+    if asked < interval
+        && let Some(place) = s.written("interval_max")
+    {
+        let fault = Fault::new(ProblemKind::Range, "must not be less than `interval`", "less than `interval`");
+        s.fault("interval_max", &place, fault);
+    }
+    asked
 }
 
 fn backfill(found: &Found<'_>) -> Result<Backfill, Fault> {
@@ -200,6 +220,7 @@ pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedCon
                 url,
                 enabled: settings.enabled,
                 interval: settings.interval,
+                interval_max: settings.interval_max,
                 allow_private: settings.allow_private,
                 backfill: settings.backfill,
                 trust: settings.trust,

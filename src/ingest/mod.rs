@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::failpoint::Failpoint;
 use crate::model::{Cursor, ItemId, Origin, RawItem, RejectReason, Rejection, SourceKind, Timestamp};
 use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide, prepare};
+use crate::source::feed::schedule;
 use crate::source::{Batch, Receipt};
 use crate::store::{Applied, Store, StoreError};
 use crate::text::clean;
@@ -125,10 +126,8 @@ impl Ingest {
         let receipt = count(&decisions, &rejected);
         rejected.extend(decisions.iter().filter(|d| d.prepared.cut_bytes > 0).map(cut));
         let mut cursor = cursor;
-        if let Cursor::Feed(state) = &mut cursor
-            && receipt.new > 0
-        {
-            state.last_new_item_at = Some(now);
+        if let Cursor::Feed(state) = &mut cursor {
+            schedule::note_receipt(state, &receipt);
         }
         Ok(Decided { origin, decisions, rejected, cursor, receipt, reply })
     }

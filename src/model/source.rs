@@ -205,6 +205,10 @@ pub struct FeedState {
     pub polls: u64,
     /// Items in the last parsed document.
     pub items_last: u64,
+    /// The interval that fits how often it has news; `None` before the first poll.
+    pub interval: Option<Duration>,
+    /// Of the items at the last good poll, so many of a hundred were seen before.
+    pub seen_percent: Option<u8>,
 }
 
 impl FeedState {
@@ -235,6 +239,8 @@ impl FeedState {
             gone: false,
             polls: 0,
             items_last: 0,
+            interval: None,
+            seen_percent: None,
         }
     }
 }

@@ -29,6 +29,20 @@ impl Store {
             c.prepare_cached("SELECT * FROM feeds WHERE source = ?1")?.query_row([source], feed_state).optional()
         })
     }
+
+    /// Lets a feed that answered 410 be polled again; says whether there was anything to do.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be written.
+    pub fn revive_feed(&self, source: &SourceId, now: Timestamp) -> Result<bool, StoreError> {
+        self.write("revive a feed", |tx| {
+            tx.execute(
+                "UPDATE feeds SET gone = 0, next_poll_at = ?2 WHERE source = ?1 AND gone <> 0",
+                params![source.as_str(), now.millis()],
+            )
+            .map(|rows| rows > 0)
+        })
+    }
 }
 
 pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::Result<()> {
@@ -37,9 +51,9 @@ pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::R
         "INSERT OR REPLACE INTO feeds (source, url, title, etag, last_modified, body_hash, next_poll_at, last_poll_at,
             last_success_at, last_new_item_at, failures_weighted, failure, error, failing_since, ttl, skip_hours,
             skip_days, full_fetch_at, moved_url, moved_polls, moved_since, moved_adopted, baselined, gone, polls,
-            items_last)
+            items_last, interval, seen_percent)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-            ?23, ?24, ?25, ?26)",
+            ?23, ?24, ?25, ?26, ?27, ?28)",
     )?
     .execute(params![
         state.source.as_str(),
@@ -56,7 +70,7 @@ pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::R
         state.failure.map(FeedFailure::as_str),
         state.error,
         state.failing_since.map(Timestamp::millis),
-        state.ttl.map(|ttl| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)),
+        state.ttl.map(millis),
         state.skip_hours,
         state.skip_days,
         state.full_fetch_at.map(Timestamp::millis),
@@ -68,8 +82,14 @@ pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::R
         state.gone,
         state.polls.cast_signed(),
         state.items_last.cast_signed(),
+        state.interval.map(millis),
+        state.seen_percent,
     ])
     .map(|_| ())
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn feed_state(row: &Row<'_>) -> rusqlite::Result<FeedState> {
@@ -77,6 +97,8 @@ fn feed_state(row: &Row<'_>) -> rusqlite::Result<FeedState> {
     let source = SourceId::new(&source)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
     let time = |name: &str| row.get::<_, Option<i64>>(name).map(|t| t.map(Timestamp::from_millis));
+    let span =
+        |name: &str| row.get::<_, Option<i64>>(name).map(|ms| ms.map(|ms| Duration::from_millis(ms.cast_unsigned())));
     let moved = match row.get::<_, Option<String>>("moved_url")? {
         None => None,
         Some(url) => Some(MovedFeed {
@@ -101,7 +123,7 @@ fn feed_state(row: &Row<'_>) -> rusqlite::Result<FeedState> {
         failure: row.get::<_, Option<String>>("failure")?.as_deref().and_then(FeedFailure::from_name),
         error: row.get("error")?,
         failing_since: time("failing_since")?,
-        ttl: row.get::<_, Option<i64>>("ttl")?.map(|ms| Duration::from_millis(ms.cast_unsigned())),
+        ttl: span("ttl")?,
         skip_hours: row.get("skip_hours")?,
         skip_days: row.get("skip_days")?,
         full_fetch_at: time("full_fetch_at")?,
@@ -110,6 +132,8 @@ fn feed_state(row: &Row<'_>) -> rusqlite::Result<FeedState> {
         gone: row.get("gone")?,
         polls: row.get::<_, i64>("polls")?.cast_unsigned(),
         items_last: row.get::<_, i64>("items_last")?.cast_unsigned(),
+        interval: span("interval")?,
+        seen_percent: row.get("seen_percent")?,
     })
 }
 
@@ -144,10 +168,17 @@ mod tests {
             gone: true,
             polls: 9,
             items_last: 50,
+            interval: Some(Duration::from_secs(1800)),
+            seen_percent: Some(98),
             ..FeedState::new(SourceId::new("a").expect("a name"), "https://a.example/".to_owned(), at(1))
         };
         store.write("test", |tx| write_feed(tx, &state)).expect("writes");
         assert_eq!(store.feed("a").expect("reads"), Some(state.clone()));
         assert_eq!(store.feed_states().expect("reads"), [state]);
+        let revived =
+            |source: &str| store.revive_feed(&SourceId::new(source).expect("a name"), at(99)).expect("writes");
+        assert_eq!((revived("b"), revived("a"), revived("a")), (false, true, false));
+        let revived = store.feed("a").expect("reads").expect("is there");
+        assert_eq!((revived.gone, revived.next_poll_at), (false, at(99)));
     }
 }

@@ -29,7 +29,9 @@ CREATE TABLE feeds (
     baselined         INTEGER NOT NULL,
     gone              INTEGER NOT NULL,
     polls             INTEGER NOT NULL,
-    items_last        INTEGER NOT NULL
+    items_last        INTEGER NOT NULL,
+    interval          INTEGER,
+    seen_percent      INTEGER
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE seed_files (

@@ -13,8 +13,9 @@ use wirewatch::clock::Clock;
 use wirewatch::model::{Cursor, FeedFailure, FeedState, SourceId, Timestamp};
 use wirewatch::net::{Cidr, Client};
 use wirewatch::source::feed::counters::PollCounters;
+use wirewatch::source::feed::discover::Looker;
 use wirewatch::source::feed::poll::{self, PollReport, Poller, PollerConfig, PollerLinks, Which};
-use wirewatch::source::feed::{Backfill, FeedConfig, PollingConfig, Trust};
+use wirewatch::source::feed::{Backfill, FeedConfig, PollingConfig};
 use wirewatch::source::parser::Parser;
 use wirewatch::source::{Batch, Limits, Receipt};
 
@@ -34,16 +35,9 @@ fn name(text: &str) -> SourceId {
 
 fn feed(id: &str, url: &str) -> FeedConfig {
     FeedConfig {
-        id: name(id),
-        url: Url::parse(url).expect("a URL"),
-        enabled: true,
         interval: INTERVAL,
         allow_private: vec![Cidr::parse("127.0.0.0/8").expect("a range")],
-        backfill: Backfill::None,
-        trust: Trust::Guid,
-        ignore_http_cache: false,
-        lang: None,
-        tags: Vec::new(),
+        ..FeedConfig::new(name(id), Url::parse(url).expect("a URL"))
     }
 }
 
@@ -616,14 +610,24 @@ async fn look_shows_the_feed_and_remembers_nothing() {
     let bench = Bench::new().await;
     bench.server.script("/old", [Reply::redirect(302, "/feed")]);
     bench.server.feed("/feed", "\"a\"", &rss(TWO));
+    bench.server.script("/page", [Reply::ok("<html><link rel=alternate type=application/rss+xml href=feed></html>")]);
     let config =
         PollerConfig { feeds: Vec::new(), polling: bench.polling.clone(), limits: limits(), states: Vec::new() };
-    let parser = Parser::new(1);
-    let looked = poll::look(feed("wire", &bench.url("/old")), &config, &bench.client, &parser, &bench.clock).await;
+    let looker = Looker {
+        config: Arc::new(config),
+        client: bench.client.clone(),
+        parser: Parser::new(1),
+        clock: bench.clock.clone(),
+    };
+    let looked = looker.look(feed("wire", &bench.url("/old"))).await;
     assert_eq!((looked.hops, looked.url), (1, bench.url("/feed")));
     assert_eq!(looked.document.expect("a feed").items.len(), 2);
-    let looked = poll::look(feed("wire", &bench.url("/none")), &config, &bench.client, &parser, &bench.clock).await;
+    let looked = looker.look(feed("wire", &bench.url("/none"))).await;
     assert_eq!(looked.document.expect_err("no feed").0, FeedFailure::NotFound);
+    let looked = looker.look(feed("wire", &bench.url("/page"))).await;
+    assert_eq!(looked.document.expect_err("no feed").0, FeedFailure::HtmlPage);
+    let declared = looker.declared(feed("wire", &bench.url("/page"))).await.expect("a page");
+    assert_eq!(declared.iter().map(|feed| feed.url.as_str()).collect::<Vec<_>>(), [bench.url("/feed")]);
 }
 
 /// Not a limit, a figure: `cargo test --release --test it -- --ignored --nocapture poll_ten_thousand`.

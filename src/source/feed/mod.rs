@@ -2,6 +2,7 @@
 //! `parse` makes raw items with keys of our own, `poll` is the one task that drives them.
 
 pub mod counters;
+pub mod discover;
 mod entry;
 pub mod fetch;
 mod finish;
@@ -11,6 +12,7 @@ mod json_feed;
 mod key;
 mod lenient;
 mod names;
+pub mod opml;
 pub mod parse;
 pub mod poll;
 mod repair;
@@ -72,6 +74,8 @@ pub struct FeedConfig {
     pub enabled: bool,
     /// Shortest time between two polls.
     pub interval: Duration,
+    /// Longest time between two good polls of a feed that seldom has news, unless it asks for longer.
+    pub interval_max: Duration,
     /// Non-public addresses it may resolve to.
     pub allow_private: Vec<Cidr>,
     /// What the first document means.
@@ -84,6 +88,26 @@ pub struct FeedConfig {
     pub lang: Option<crate::model::Lang>,
     /// Tags given to every item.
     pub tags: Vec<String>,
+}
+
+impl FeedConfig {
+    /// A feed of which only the address is known, to look at it once.
+    #[must_use]
+    pub fn new(id: SourceId, url: url::Url) -> Self {
+        Self {
+            id,
+            url,
+            enabled: true,
+            interval: Duration::from_secs(900),
+            interval_max: Duration::from_secs(900),
+            allow_private: Vec::new(),
+            backfill: Backfill::None,
+            trust: Trust::Guid,
+            ignore_http_cache: false,
+            lang: None,
+            tags: Vec::new(),
+        }
+    }
 }
 
 /// The `[polling]` section, checked.

@@ -21,7 +21,7 @@ use crate::failpoint::Failpoint;
 use crate::model::{Cursor, FeedFailure, FeedState, Origin, SourceId, SourceKind, Timestamp};
 use crate::net::{Client, ClientConfig, NetError};
 use crate::source::parser::Parser;
-use crate::source::{Batch, BatchSender, Document, Limits, Receipt};
+use crate::source::{Batch, BatchSender, Limits, Receipt};
 
 /// Polls that wait for their batch to become durable: many, so that they are committed together.
 const SETTLING_MAX: usize = 256;
@@ -361,9 +361,7 @@ impl Poller {
         let again_at = match &accepted {
             Ok(receipt) => {
                 self.refused = false;
-                if receipt.new > 0 {
-                    next.last_new_item_at = next.last_poll_at;
-                }
+                schedule::note_receipt(&mut next, receipt);
                 tell(&self.feeds[index].state, &next);
                 self.feeds[index].state = Arc::from(next.clone());
                 next.next_poll_at
@@ -407,29 +405,6 @@ pub fn client(polling: &PollingConfig) -> Result<Client, NetError> {
         idle_connections_per_host_max: polling.fetches_per_host_max,
         ca_file: polling.ca_file.clone(),
     })
-}
-
-/// What one look at a feed shows.
-#[derive(Debug)]
-pub struct Looked {
-    /// The address that answered, without userinfo and query.
-    pub url: String,
-    /// Redirects followed.
-    pub hops: usize,
-    /// Body bytes on the wire.
-    pub wire_bytes: usize,
-    /// The feed as it was read, or why there is none.
-    pub document: Result<Document, (FeedFailure, String)>,
-}
-
-/// Fetches and reads a feed without remembering anything: for `feeds check`.
-pub async fn look(feed: FeedConfig, config: &PollerConfig, client: &Client, parser: &Parser, clock: &Clock) -> Looked {
-    let tools = Tools::new(client.clone(), config.polling.clone(), config.limits, parser.clone(), clock.clone());
-    let target = Arc::new(Target::new(feed));
-    let fresh = FeedState::new(target.config.id.clone(), target.stored_url(), clock.now());
-    let Visit { url, hops, wire_bytes, document, next, .. } = visit(&tools, &target, &fresh).await;
-    let failure = || (next.failure.unwrap_or(FeedFailure::ClientError), next.error.clone().unwrap_or_default());
-    Looked { url, hops, wire_bytes, document: document.ok_or_else(failure) }
 }
 
 /// A poll that panicked is a bug: it goes on up, and the process ends in order.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::freshness::Freshness;
 use super::{FeedConfig, PollingConfig};
 use crate::model::{ContentHash, FeedFailure, FeedState, MovedFeed, SourceId, Timestamp};
-use crate::source::PollHints;
+use crate::source::{PollHints, Receipt};
 use crate::text::clean::excerpt;
 
 /// Wait after 401, 403, 407 at least, and after a 429 that does not say how long.
@@ -27,6 +27,11 @@ const WEIGHT_HARD: u32 = 100;
 const WEIGHT_SOFT: u32 = 50;
 const WEIGHT_TEMPORARY: u32 = 25;
 
+/// Of the items at a poll, so many of a hundred should have been seen before (after Media Cloud): more,
+/// and the feed is polled too often; fewer, and too seldom.
+const SEEN_PERCENT_MIN: u8 = 33;
+const SEEN_PERCENT_MAX: u8 = 67;
+
 /// Per due feed at start, of the configured spread: a handful of feeds need no minute of spreading.
 const START_SPREAD_PER_FEED: Duration = Duration::from_millis(20);
 
@@ -38,6 +43,8 @@ const ERROR_CHARS_MAX: usize = 240;
 pub struct Pace {
     /// Shortest time between two polls.
     pub interval: Duration,
+    /// Longest time between two good polls that we choose ourselves.
+    pub interval_max: Duration,
     /// Longest time, whatever the server asks or however often it failed.
     pub ceiling: Duration,
 }
@@ -48,7 +55,8 @@ impl Pace {
     pub fn of(feed: &FeedConfig, polling: &PollingConfig) -> Self {
         let floor = if feed.allow_private.is_empty() { polling.interval_floor } else { Duration::ZERO };
         let interval = feed.interval.max(floor);
-        Self { interval, ceiling: polling.interval_ceiling.max(interval) }
+        let ceiling = polling.interval_ceiling.max(interval);
+        Self { interval, interval_max: feed.interval_max.clamp(interval, ceiling), ceiling }
     }
 }
 
@@ -169,12 +177,39 @@ pub fn start_spread(configured: Duration, due: usize) -> Duration {
     configured.min(START_SPREAD_PER_FEED.saturating_mul(u32::try_from(due).unwrap_or(u32::MAX)))
 }
 
+/// What `ingest` made of a poll's items, noted in the state that is stored with them and in the one the
+/// poller goes on with.
+pub fn note_receipt(state: &mut FeedState, receipt: &Receipt) {
+    let fresh = receipt.new + receipt.sightings;
+    if fresh > 0 {
+        state.last_new_item_at = state.last_poll_at;
+    }
+    if state.failure.is_none() {
+        let seen = receipt.known + receipt.revisions;
+        // No items at all is nothing new.
+        state.seen_percent = Some((seen * 100).checked_div(seen + fresh).unwrap_or(100) as u8);
+    }
+}
+
+/// The interval that fits what the last good poll brought: lengthened by a quarter while nearly all was
+/// known, halved while little was.
+fn fitting_interval(state: &FeedState, pace: Pace) -> Duration {
+    let current = state.interval.unwrap_or(pace.interval);
+    let next = match state.seen_percent {
+        Some(percent) if percent > SEEN_PERCENT_MAX => current + current / 4,
+        Some(percent) if percent < SEEN_PERCENT_MIN => current / 2,
+        _ => current,
+    };
+    next.clamp(pace.interval, pace.interval_max)
+}
+
 /// The state after an answer.
 #[must_use]
 pub fn next_state(state: &FeedState, answer: &Answer, pace: Pace) -> FeedState {
     let mut next = state.clone();
     next.polls = next.polls.saturating_add(1);
     next.last_poll_at = Some(answer.at);
+    let interval = fitting_interval(state, pace);
     let wait = match &answer.outcome {
         Outcome::Document { validators, body_hash, title, items, hints } => {
             succeed(&mut next, answer);
@@ -184,16 +219,16 @@ pub fn next_state(state: &FeedState, answer: &Answer, pace: Pace) -> FeedState {
             next.title = title.as_deref().map(|t| excerpt(t, ERROR_CHARS_MAX)).or(next.title);
             next.items_last = *items;
             next.baselined = true;
-            pace.interval
+            interval
         }
         Outcome::SameBody(validators) => {
             succeed(&mut next, answer);
             set_validators(&mut next, validators);
-            pace.interval
+            interval
         }
         Outcome::NotModified if answer.conditional => {
             not_modified(&mut next, answer);
-            pace.interval
+            interval
         }
         Outcome::NotModified => {
             set_validators(&mut next, &Validators::default());
@@ -205,6 +240,9 @@ pub fn next_state(state: &FeedState, answer: &Answer, pace: Pace) -> FeedState {
         }
         Outcome::Failed(failure) => fail(&mut next, failure, answer, pace),
     };
+    if next.failure.is_none() {
+        next.interval = Some(interval);
+    }
     // How long an error page may be cached says nothing about the feed.
     let fresh_for = answer.freshness.fresh_for.filter(|_| !matches!(answer.outcome, Outcome::Failed(_)));
     let asked = [next.ttl, fresh_for, answer.freshness.retry_after];
@@ -266,14 +304,21 @@ fn fail(next: &mut FeedState, failure: &PollFailure, answer: &Answer, pace: Pace
     }
 }
 
-/// Interval × weighted failures, ±10 % so that feeds of one dead host do not come back in step; a 404
-/// doubles instead, for it seldom heals by itself.
+/// What may heal by itself doubles the wait with each failure in a row; what needs somebody's hand makes
+/// it longer by one interval each time. ±10 %, so that feeds of one dead host do not come back in step.
 fn back_off(next: &FeedState, failure: &PollFailure, pace: Pace) -> Duration {
-    let wait = if failure.class == FeedFailure::NotFound {
-        let doublings = (next.failures_weighted / WEIGHT_SOFT).min(31);
-        pace.interval.saturating_mul(1 << doublings)
-    } else {
-        pace.interval.saturating_mul(next.failures_weighted) / 100
+    let wait = match failure.class {
+        FeedFailure::NotFound
+        | FeedFailure::ServerError
+        | FeedFailure::Timeout
+        | FeedFailure::Dns
+        | FeedFailure::Connect
+        | FeedFailure::Tls
+        | FeedFailure::Reset => {
+            let doublings = next.failures_weighted / failure.weight().max(WEIGHT_SOFT);
+            pace.interval.saturating_mul(1 << doublings.min(31))
+        }
+        _ => pace.interval.saturating_mul(next.failures_weighted) / 100,
     };
     let stretched = wait.min(pace.ceiling).mul_f64(0.9 + 0.2 * unit_hash(&next.source, next.polls));
     stretched.max(pace.interval)

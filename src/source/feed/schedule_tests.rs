@@ -7,7 +7,7 @@ use super::*;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-const PACE: Pace = Pace { interval: Duration::from_secs(900), ceiling: DAY };
+const PACE: Pace = Pace { interval: Duration::from_secs(900), interval_max: Duration::from_secs(900), ceiling: DAY };
 
 fn start() -> Timestamp {
     Timestamp::parse("2025-03-17T08:00:00Z").expect("time")
@@ -94,7 +94,7 @@ fn ttl_of_the_document_still_holds_after_a_304() {
 
 #[test]
 fn interval_above_the_ceiling_is_kept() {
-    let pace = Pace { interval: 2 * DAY, ceiling: 2 * DAY };
+    let pace = Pace { interval: 2 * DAY, interval_max: 2 * DAY, ceiling: 2 * DAY };
     let state = next_state(&fresh(), &answer(start(), document(PollHints::default())), pace);
     assert_eq!(wait(&state), 2 * DAY);
 }
@@ -147,7 +147,7 @@ fn failures_weigh_by_class_and_slow_down_by_their_sum() {
     }
     let temporary = Outcome::Failed(PollFailure { temporary: true, ..PollFailure::new(FeedFailure::Dns, "") });
     assert_eq!(repeat(healthy(), &temporary, 2).failures_weighted, 50);
-    let eight = repeat(healthy(), &failed(FeedFailure::Connect), 8);
+    let eight = repeat(healthy(), &failed(FeedFailure::Parse), 8);
     let expected = 8 * PACE.interval;
     assert!(wait(&eight) >= expected.mul_f64(0.9) && wait(&eight) <= expected.mul_f64(1.1), "{:?}", wait(&eight));
 }
@@ -166,11 +166,21 @@ fn fifty_failures_keep_polling_and_one_document_heals_all() {
 }
 
 #[test]
-fn not_found_doubles_up_to_a_day() {
-    let waits: Vec<_> = (1..10).map(|n| wait(&repeat(healthy(), &failed(FeedFailure::NotFound), n))).collect();
-    assert!(waits[0] >= PACE.interval.mul_f64(1.8) && waits[0] <= PACE.interval.mul_f64(2.2), "{waits:?}");
-    assert!(waits.windows(2).all(|w| w[1] >= w[0].mul_f64(1.5) || w[1] >= DAY.mul_f64(0.9)), "{waits:?}");
-    assert!(waits.iter().all(|&w| w <= DAY), "{waits:?}");
+fn what_may_heal_by_itself_doubles_the_wait_up_to_a_day() {
+    for class in [
+        FeedFailure::NotFound,
+        FeedFailure::ServerError,
+        FeedFailure::Timeout,
+        FeedFailure::Dns,
+        FeedFailure::Connect,
+        FeedFailure::Tls,
+        FeedFailure::Reset,
+    ] {
+        let waits: Vec<_> = (1..10).map(|n| wait(&repeat(healthy(), &failed(class), n))).collect();
+        assert!(waits[0] >= PACE.interval.mul_f64(1.8) && waits[0] <= PACE.interval.mul_f64(2.2), "{class}: {waits:?}");
+        assert!(waits.windows(2).all(|w| w[1] >= w[0].mul_f64(1.5) || w[1] >= DAY.mul_f64(0.9)), "{class}: {waits:?}");
+        assert!(waits.iter().all(|&w| w <= DAY), "{class}: {waits:?}");
+    }
 }
 
 #[test]
@@ -268,7 +278,7 @@ fn start_stored_time_of_a_wrong_clock_is_not_waited_for() {
 fn cache_lifetime_of_an_error_page_is_not_waited_for() {
     let freshness = Freshness { fresh_for: Some(DAY), retry_after: None };
     let poll = answer(start(), failed(FeedFailure::ServerError));
-    assert_eq!(wait(&next_state(&healthy(), &Answer { freshness, ..poll }, PACE)), PACE.interval);
+    assert!(wait(&next_state(&healthy(), &Answer { freshness, ..poll }, PACE)) < HOUR);
 }
 
 #[test]
@@ -322,4 +332,50 @@ proptest! {
             prop_assert_eq!(state.failure.is_some(), state.failing_since.is_some());
         }
     }
+}
+
+const ROOMY: Pace = Pace { interval: Duration::from_secs(900), interval_max: HOUR, ceiling: DAY };
+
+/// A poll of a feed with `fresh` new items among `total`, and the wait after the next one.
+fn after(state: &FeedState, fresh: u64, total: u64) -> FeedState {
+    let mut state = next_state(state, &answer(state.next_poll_at, document(PollHints::default())), ROOMY);
+    note_receipt(&mut state, &Receipt { new: fresh, known: total - fresh, ..Receipt::default() });
+    state
+}
+
+#[test]
+fn interval_grows_while_nearly_all_is_known_and_shrinks_when_little_is() {
+    let mut state = healthy();
+    let mut waits = Vec::new();
+    for _ in 0..10 {
+        state = after(&state, 0, 50);
+        waits.push(wait(&state).as_secs());
+    }
+    assert_eq!(waits[..4], [900, 1125, 1406, 1757]);
+    assert_eq!(waits[9], 3600, "the ceiling of its own");
+    for (fresh, total, expected) in [(17, 50, 3600), (25, 50, 3600), (33, 50, 3600), (34, 50, 1800), (40, 50, 900)] {
+        state = after(&state, fresh, total);
+        let next = after(&state, 25, 50);
+        assert_eq!(wait(&next).as_secs(), expected, "{fresh} of {total}");
+    }
+    let floor = (0..9).fold(state, |state, _| after(&state, 50, 50));
+    assert_eq!(wait(&floor), ROOMY.interval, "never below the floor");
+}
+
+#[test]
+fn interval_that_was_learned_outlives_failures() {
+    let mut state = (0..10).fold(healthy(), |state, _| after(&state, 0, 50));
+    state = next_state(&state, &answer(state.next_poll_at, failed(FeedFailure::Timeout)), ROOMY);
+    note_receipt(&mut state, &Receipt::default());
+    assert_eq!((state.seen_percent, state.interval), (Some(100), Some(HOUR)));
+    assert_eq!(wait(&after(&state, 0, 50)), HOUR);
+}
+
+#[test]
+fn receipt_of_an_unchanged_feed_counts_as_all_known() {
+    let mut state = next_state(&healthy(), &answer(start(), Outcome::NotModified), PACE);
+    note_receipt(&mut state, &Receipt::default());
+    assert_eq!((state.seen_percent, state.last_new_item_at), (Some(100), None));
+    note_receipt(&mut state, &Receipt { new: 1, sightings: 1, known: 2, ..Receipt::default() });
+    assert_eq!((state.seen_percent, state.last_new_item_at), (Some(50), state.last_poll_at));
 }

@@ -278,10 +278,13 @@ fn refusal_words(rejection: &Rejection) -> String {
     }
 }
 
-/// Tags of the feed on every item; on the first document, quiet on those that are not to be alerted on.
+/// Tags of the feed on every item, its language on those that name none; on the first document, quiet on those that are not to be alerted on.
 fn prepare(items: &mut [RawItem], config: &FeedConfig, baselined: bool) {
     for item in items.iter_mut() {
         item.tags.extend(config.tags.iter().cloned());
+        if item.lang.is_none() {
+            item.lang = config.lang.map(|lang| lang.to_string());
+        }
     }
     let loud = match config.backfill {
         _ if baselined => return,
@@ -299,24 +302,16 @@ fn prepare(items: &mut [RawItem], config: &FeedConfig, baselined: bool) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::model::{DateCertainty, Dated, ItemKey, SourceId};
-    use crate::source::feed::Trust;
+    use crate::model::{DateCertainty, Dated, ItemKey, Lang, SourceId};
 
     fn config(backfill: Backfill) -> FeedConfig {
+        let url = Url::parse("https://user:pw@example.org/feed?key=1").expect("url");
         FeedConfig {
-            id: SourceId::new("example").expect("name"),
-            url: Url::parse("https://user:pw@example.org/feed?key=1").expect("url"),
-            enabled: true,
-            interval: Duration::from_secs(900),
-            allow_private: Vec::new(),
             backfill,
-            trust: Trust::Guid,
-            ignore_http_cache: false,
-            lang: None,
+            lang: Lang::from_tag("fr"),
             tags: vec!["wire".to_owned()],
+            ..FeedConfig::new(SourceId::new("example").expect("name"), url)
         }
     }
 
@@ -334,6 +329,7 @@ mod tests {
         let mut items = items(&[Some(3), None, Some(9), Some(5)]);
         prepare(&mut items, &config(backfill), baselined);
         assert!(items.iter().all(|item| item.tags == ["wire"]));
+        assert!(items.iter().all(|item| item.lang.as_deref() == Some("fr")));
         (0..items.len()).filter(|&at| !items[at].quiet).collect()
     }
 

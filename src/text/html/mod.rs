@@ -4,6 +4,7 @@
 //! more where a source encoded them twice.
 
 mod entities;
+pub mod links;
 mod sink;
 mod writer;
 
@@ -22,6 +23,12 @@ const CHUNK_BYTES: usize = 8 << 10;
 const TAG_SEPARATORS_MAX: usize = 4_096;
 /// Markup inside markup is unpacked this often: escaped HTML within HTML is common, more is an attack.
 const UNPACKED_MAX: usize = 2;
+
+/// Character references decoded; a bare `&` stays what it is.
+#[must_use]
+pub fn unescape(text: &str) -> std::borrow::Cow<'_, str> {
+    entities::decode(text)
+}
 
 /// A fragment or page to paragraphs separated by `\n`, entities decoded, white space folded, harmful
 /// characters gone. Scripts, styles, hidden parts, menus, buttons and picture captions are left out.

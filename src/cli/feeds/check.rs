@@ -1,0 +1,292 @@
+//! `feeds check`: fetches feeds and shows what is in them, without a trace. `feeds poll`: polls them
+//! into the store at once, where no daemon does it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use clap::Args;
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+use url::Url;
+
+use super::super::error::{DATA, UNAVAILABLE};
+use super::super::output::{self, Output, Table};
+use super::super::{CliError, Context, run};
+use crate::app::{App, Parts};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::deliver::console::Console;
+use crate::model::{FeedFailure, Markup, SourceId, Timestamp};
+use crate::net::Cidr;
+use crate::source::feed::FeedConfig;
+use crate::source::feed::discover::{Declared, Looked, Looker};
+use crate::source::feed::poll::{self, PollReport, PollerConfig};
+use crate::source::parser::Parser;
+use crate::source::{Document, Format};
+use crate::text::{clean, html};
+
+/// Items shown for people; JSON has all.
+const ITEMS_SHOWN: usize = 10;
+
+/// What `feeds check` is given.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Addresses, or ids of the config [default: every enabled feed].
+    feeds: Vec<String>,
+    /// A range of addresses that are not public and that these may be in, such as 10.0.0.0/8.
+    #[arg(long, value_name = "RANGE")]
+    allow_private: Vec<String>,
+}
+
+/// Looks at feeds from the command line.
+pub(super) struct Probe {
+    runtime: tokio::runtime::Runtime,
+    looker: Looker,
+    at_once: usize,
+}
+
+impl Probe {
+    pub fn new(config: &Config, context: &Context) -> Result<Self, CliError> {
+        let client = poll::client(&config.polling).map_err(|error| CliError::new(UNAVAILABLE, error.to_string()))?;
+        let poller = PollerConfig {
+            feeds: Vec::new(),
+            polling: config.polling.clone(),
+            limits: config.limits,
+            states: Vec::new(),
+        };
+        let looker = Looker { config: Arc::new(poller), client, parser: Parser::new(2), clock: context.clock.clone() };
+        Ok(Self { runtime: run::runtime(config)?, looker, at_once: config.polling.fetches_max.max(1) })
+    }
+
+    pub fn look(&self, feed: FeedConfig) -> Looked {
+        self.runtime.block_on(self.looker.look(feed))
+    }
+
+    pub fn declared(&self, feed: FeedConfig) -> Result<Vec<Declared>, (FeedFailure, String)> {
+        self.runtime.block_on(self.looker.declared(feed))
+    }
+
+    /// Looks at several at once and tells of each in their order.
+    fn look_all(&self, feeds: Vec<FeedConfig>, mut tell: impl FnMut(&FeedConfig, Looked)) {
+        let looks = feeds.into_iter().map(|feed| {
+            let looker = self.looker.clone();
+            async move {
+                let looked = looker.look(feed.clone()).await;
+                (feed, looked)
+            }
+        });
+        self.runtime.block_on(async {
+            let mut looks = stream::iter(looks).buffered(self.at_once);
+            while let Some((feed, looked)) = looks.next().await {
+                tell(&feed, looked);
+            }
+        });
+    }
+}
+
+/// A feed of which only the address is given.
+pub(super) fn unnamed(url: &Url, allow_private: &[String]) -> Result<FeedConfig, CliError> {
+    let id = SourceId::new("unnamed").expect("invariant: a valid name");
+    Ok(FeedConfig { allow_private: ranges(allow_private)?, ..FeedConfig::new(id, url.clone()) })
+}
+
+fn ranges(texts: &[String]) -> Result<Vec<Cidr>, CliError> {
+    let read = |text: &String| Cidr::parse(text).map_err(|e| CliError::usage(format!("read the range {text}: {e}")));
+    texts.iter().map(read).collect()
+}
+
+#[derive(Serialize)]
+struct Checked<'a> {
+    feed: &'a str,
+    url: &'a str,
+    ok: bool,
+    failure: Option<FeedFailure>,
+    error: Option<&'a str>,
+    format: Option<Format>,
+    encoding: Option<&'a str>,
+    title: Option<&'a str>,
+    took_ms: u64,
+    wire_bytes: usize,
+    redirects: usize,
+    items: Vec<CheckedItem>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct CheckedItem {
+    key: String,
+    title: String,
+    url: Option<String>,
+    published: Option<Timestamp>,
+}
+
+/// Fetches feeds and shows what is in them.
+pub(super) fn check(args: &CheckArgs, context: &Context, out: Output) -> Result<(), CliError> {
+    let config = context.load()?.config;
+    let feeds = chosen(args, &config)?;
+    let (total, single) = (feeds.len(), args.feeds.len() == 1);
+    let probe = Probe::new(&config, context)?;
+    let (mut failed, mut printed) = (0, Ok(()));
+    probe.look_all(feeds, |feed, looked| {
+        failed += usize::from(looked.document.is_err());
+        if printed.is_ok() {
+            let name = if feed.id.as_str() == "unnamed" { looked.url.clone() } else { feed.id.to_string() };
+            printed = print(&name, &looked, out, single);
+        }
+    });
+    printed?;
+    match failed {
+        0 => Ok(()),
+        // It has been said why.
+        _ if total == 1 => Err(CliError::reported(DATA)),
+        failed => Err(CliError::data(format!("read {failed} of {total} feeds"))),
+    }
+}
+
+fn chosen(args: &CheckArgs, config: &Config) -> Result<Vec<FeedConfig>, CliError> {
+    if args.feeds.is_empty() {
+        return Ok(config.feeds.iter().filter(|feed| feed.enabled).cloned().collect());
+    }
+    let choose = |name: &String| match Url::parse(name) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => unnamed(&url, &args.allow_private),
+        _ => super::known(&config.feeds, name).cloned(),
+    };
+    args.feeds.iter().map(choose).collect()
+}
+
+fn print(name: &str, looked: &Looked, out: Output, whole: bool) -> std::io::Result<()> {
+    if out == Output::Json {
+        return output::lines(&[view(name, looked)]);
+    }
+    let took = looked.took.as_millis();
+    let document = match &looked.document {
+        Err((class, words)) => {
+            println!("{name}: {class}: {} ({took} ms)", clean::one_line(words));
+            return Ok(());
+        }
+        Ok(document) => document,
+    };
+    let title = document.title.as_deref().map(clean::one_line).unwrap_or_default();
+    let (items, bytes) = (document.items.len(), looked.wire_bytes);
+    println!("{name}: {items} items, {:?}, {}, {bytes} bytes, {took} ms  {title}", document.format, document.encoding);
+    if whole {
+        for item in document.items.iter().take(ITEMS_SHOWN).map(item) {
+            let published = item.published.map(output::minute).unwrap_or_default();
+            println!("  {published:<16}  {}", clean::one_line(&item.title));
+        }
+        if items > ITEMS_SHOWN {
+            println!("  … and {} more", items - ITEMS_SHOWN);
+        }
+    }
+    if looked.hops > 0 {
+        println!("  note: {} redirects led to {}", looked.hops, clean::one_line(&looked.url));
+    }
+    for warning in warnings(document) {
+        println!("  note: {}", clean::one_line(&warning));
+    }
+    Ok(())
+}
+
+fn item(raw: &crate::model::RawItem) -> CheckedItem {
+    let title = raw.title.as_ref().map(|title| match title.markup {
+        Markup::Plain => html::plain_inline(&title.text),
+        _ => html::inline(&title.text),
+    });
+    CheckedItem {
+        key: raw.key.as_str().to_owned(),
+        title: title.unwrap_or_default(),
+        url: raw.url.clone(),
+        published: raw.published.map(|dated| dated.at),
+    }
+}
+
+fn warnings(document: &Document) -> Vec<String> {
+    let rejected = document.rejected.iter().map(|r| format!("not taken: {} × {}: {}", r.count, r.reason, r.detail));
+    document.warnings.iter().cloned().chain(rejected).collect()
+}
+
+fn view<'a>(name: &'a str, looked: &'a Looked) -> Checked<'a> {
+    let (document, failure) = match &looked.document {
+        Ok(document) => (Some(document), None),
+        Err(failure) => (None, Some(failure)),
+    };
+    Checked {
+        feed: name,
+        url: &looked.url,
+        ok: document.is_some(),
+        failure: failure.map(|(class, _)| *class),
+        error: failure.map(|(_, words)| words.as_str()),
+        format: document.map(|d| d.format),
+        encoding: document.map(|d| d.encoding),
+        title: document.and_then(|d| d.title.as_deref()),
+        took_ms: looked.took.as_millis() as u64,
+        wire_bytes: looked.wire_bytes,
+        redirects: looked.hops,
+        items: document.map(|d| d.items.iter().map(item).collect()).unwrap_or_default(),
+        warnings: document.map(warnings).unwrap_or_default(),
+    }
+}
+
+/// Polls feeds into the store, due or not.
+pub(super) fn poll(ids: &[String], context: &Context, out: Output) -> Result<(), CliError> {
+    let config = context.load()?.config;
+    let mut named = HashSet::new();
+    for id in ids {
+        let feed = super::known(&config.feeds, id)?;
+        if !feed.enabled {
+            return Err(CliError::usage(format!("poll `{id}`: it is disabled"))
+                .hint(format!("`wirewatch feeds enable {id}`, or look at it with `wirewatch feeds check {id}`")));
+        }
+        named.insert(feed.id.clone());
+    }
+    run::start_logs(&config);
+    let runtime = run::runtime(&config)?;
+    let parts = Parts { config, clock: Clock::clone(&context.clock), console: Console::stdout() };
+    let reports = runtime.block_on(App::poll_feeds(parts, named)).map_err(|error| {
+        let error = run::error(error);
+        match error.code() {
+            UNAVAILABLE => {
+                error.hint("the daemon is running and polls by itself; `wirewatch feeds check ID` looks only")
+            }
+            _ => error,
+        }
+    })?;
+    report(&reports, out)?;
+    match reports.iter().filter(|report| report.failure.is_some() || report.receipt.is_none()).count() {
+        0 => Ok(()),
+        failed => Err(CliError::data(format!("poll {failed} of {} feeds", reports.len()))),
+    }
+}
+
+fn report(reports: &[PollReport], out: Output) -> std::io::Result<()> {
+    if out == Output::Json {
+        let lines: Vec<_> = reports.iter().map(poll_line).collect();
+        return output::lines(&lines);
+    }
+    let mut table = Table::new(&["FEED", "ITEMS", "NEW", "KNOWN", "COPIES", "ALERTS", "NEXT POLL", "ERROR"]);
+    for report in reports {
+        let receipt = report.receipt.unwrap_or_default();
+        let error = report.failure.as_ref().map(|(class, words)| format!("{class}: {words}"));
+        table.row([
+            report.source.to_string(),
+            report.items.map_or_else(|| "unchanged".to_owned(), |items| items.to_string()),
+            receipt.new.to_string(),
+            receipt.known.to_string(),
+            receipt.sightings.to_string(),
+            receipt.alerts.to_string(),
+            output::minute(report.next_poll_at),
+            error.unwrap_or_default(),
+        ]);
+    }
+    table.print("nothing was polled")
+}
+
+fn poll_line(report: &PollReport) -> serde_json::Value {
+    serde_json::json!({
+        "feed": report.source, "items": report.items, "next_poll_at": report.next_poll_at,
+        "failure": report.failure.as_ref().map(|(class, _)| class),
+        "error": report.failure.as_ref().map(|(_, words)| words),
+        "new": report.receipt.map(|r| r.new), "known": report.receipt.map(|r| r.known),
+        "copies": report.receipt.map(|r| r.sightings), "alerts": report.receipt.map(|r| r.alerts),
+    })
+}
