@@ -13,6 +13,7 @@ pub(super) const INCLUDED: &[(&str, &str)] = &[
     ("topics/names.toml", include_str!("../../config/topics/names.toml")),
     ("topics/sanctions.toml", include_str!("../../config/topics/sanctions.toml")),
     ("topics/security-guarantees.toml", include_str!("../../config/topics/security-guarantees.toml")),
+    ("topics/tests.toml", include_str!("../../config/topics/tests.toml")),
     ("topics/troop-deployment.toml", include_str!("../../config/topics/troop-deployment.toml")),
 ];
 
