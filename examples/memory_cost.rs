@@ -75,6 +75,9 @@ fn measure(memory: &mut Memory, writer: &mut Writer, number: &mut usize) {
     let copies: usize = prepared.iter().map(|f| usize::from(memory.nearest(f).is_some())).sum();
     let nearest = start.elapsed();
     let start = Instant::now();
+    let considered: usize = prepared.iter().map(|f| memory.place(id(0), f).candidates.len()).sum();
+    let place = start.elapsed();
+    let start = Instant::now();
     for features in &prepared {
         decide(memory, *number, features);
         *number += 1;
@@ -84,12 +87,14 @@ fn measure(memory: &mut Memory, writer: &mut Writer, number: &mut usize) {
     let found = edited.iter().filter(|f| memory.nearest(f).is_some()).count();
     let each = |spent: Duration| spent.as_secs_f64() * 1e6 / SAMPLE as f64;
     println!(
-        "{size} remembered, {} B texts: words {:.1} µs, features {:.1} µs, nearest {:.1} µs, decide in all {:.1} µs; \
+        "{size} remembered, {} B texts: words {:.1} µs, features {:.1} µs, nearest {:.1} µs, place {:.1} µs ({:.1} stories shown), decide in all {:.1} µs; \
          {:.0} bytes/item; copies with 1-5 % of words changed found {:.4}, strangers called copies {copies}",
         bytes / SAMPLE,
         each(tokenize),
         each(prepare),
         each(nearest),
+        each(place),
+        considered as f64 / SAMPLE as f64,
         each(decided),
         memory.bytes() as f64 / memory.len() as f64,
         found as f64 / SAMPLE as f64,

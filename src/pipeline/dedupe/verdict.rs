@@ -39,7 +39,7 @@ pub enum Headlines {
 impl Headlines {
     /// Compares the headline terms of a new item with those of a remembered one.
     #[must_use]
-    pub fn of(query: &Query, other: impl Iterator<Item = Weighted> + Clone) -> Self {
+    pub fn of(query: &Query, other: &(impl Iterator<Item = Weighted> + Clone)) -> Self {
         let ours = || query.terms().iter().map(|(term, _)| *term).filter(|t| t.zone() == Zone::Title);
         let theirs = || other.clone().filter(|t| t.zone() == Zone::Title);
         let (ours_len, theirs_len) = (ours().count(), theirs().count());

@@ -9,7 +9,7 @@ use crate::model::StoryId;
 /// Stories of two or more, and those whose id does not follow from a remembered item.
 #[derive(Debug, Default)]
 pub struct Groups {
-    groups: HashMap<u32, Group>,
+    by_number: HashMap<u32, Group>,
     numbers: HashMap<StoryId, u32>,
     next: u32,
     apart: HashSet<(StoryId, StoryId)>,
@@ -25,13 +25,13 @@ impl Groups {
     /// The story of a remembered item.
     #[must_use]
     pub fn story_of(&self, record: &Record<'_>) -> StoryId {
-        self.groups.get(&record.group()).map_or_else(|| StoryId::opened_by(record.item()), |group| group.story)
+        self.by_number.get(&record.group()).map_or_else(|| StoryId::opened_by(record.item()), |group| group.story)
     }
 
     /// The remembered members of an item's story, oldest first.
     #[must_use]
     pub fn members<'a>(&'a self, slot: &'a Slot, record: &Record<'_>) -> &'a [Slot] {
-        self.groups.get(&record.group()).map_or(std::slice::from_ref(slot), |group| &group.members)
+        self.by_number.get(&record.group()).map_or(std::slice::from_ref(slot), |group| &group.members)
     }
 
     /// Whether a story has a group.
@@ -43,7 +43,7 @@ impl Groups {
     /// Puts a slot that is in no group into a story; `opener` is the slot that so far was all of it.
     pub fn join(&mut self, records: &mut Records, slot: Slot, story: StoryId, opener: Option<Slot>) {
         if let Some(number) = self.numbers.get(&story) {
-            let group = self.groups.get_mut(number).expect("invariant: numbers and groups hold the same stories");
+            let group = self.by_number.get_mut(number).expect("invariant: numbers and groups hold the same stories");
             let at = group.members.partition_point(|m| *m < slot);
             group.members.insert(at, slot);
             records.set_group(slot, *number);
@@ -57,21 +57,21 @@ impl Groups {
     /// Takes a slot out of its group; `reset` if it goes on as a story of its own.
     pub fn leave(&mut self, records: &mut Records, slot: Slot, reset: bool) {
         let number = records.get(slot).group();
-        let Some(group) = self.groups.get_mut(&number) else { return };
+        let Some(group) = self.by_number.get_mut(&number) else { return };
         group.members.retain(|m| *m != slot);
         if reset {
             records.set_group(slot, ALONE);
         }
         if group.members.is_empty() {
             self.numbers.remove(&group.story);
-            self.groups.remove(&number);
+            self.by_number.remove(&number);
         }
     }
 
     /// Ends a story's group and gives its members.
     pub fn dissolve(&mut self, story: StoryId) -> Option<Vec<Slot>> {
         let number = self.numbers.remove(&story)?;
-        self.groups.remove(&number).map(|group| group.members)
+        self.by_number.remove(&number).map(|group| group.members)
     }
 
     /// Remembers that two stories are not one.
@@ -87,15 +87,15 @@ impl Groups {
 
     /// Counts slots anew.
     pub fn renumber(&mut self, by: Slot) {
-        self.groups.values_mut().flat_map(|group| group.members.iter_mut()).for_each(|slot| *slot -= by);
+        self.by_number.values_mut().flat_map(|group| group.members.iter_mut()).for_each(|slot| *slot -= by);
     }
 
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let members: usize = self.groups.values().map(|g| g.members.capacity() * size_of::<Slot>()).sum();
+        let members: usize = self.by_number.values().map(|g| g.members.capacity() * size_of::<Slot>()).sum();
         members
-            + self.groups.capacity() * (size_of::<(u32, Group)>() + 1)
+            + self.by_number.capacity() * (size_of::<(u32, Group)>() + 1)
             + self.numbers.capacity() * (size_of::<(StoryId, u32)>() + 1)
     }
 
@@ -106,7 +106,7 @@ impl Groups {
             records.set_group(*slot, number);
         }
         self.numbers.insert(story, number);
-        self.groups.insert(number, Group { story, members });
+        self.by_number.insert(number, Group { story, members });
     }
 }
 

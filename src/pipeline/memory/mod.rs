@@ -149,7 +149,7 @@ impl Memory {
                 continue;
             }
             let query = query.get_or_insert_with(|| self.query(features));
-            let headlines = Headlines::of(query, record.terms());
+            let headlines = Headlines::of(query, &record.terms());
             let better = best.is_none_or(|(_, b, _)| overlap.containment > b.containment);
             if verdict::is_copy(&overlap, headlines) && better {
                 best = Some((slot, overlap, headlines));
@@ -170,7 +170,7 @@ impl Memory {
         let query = self.query(features);
         let slot = self.records.push(item, features, query.terms(), self.now);
         self.by_shingle.push(features.sketch.keys.iter().copied());
-        self.by_term.push(story_keys(&query));
+        self.by_term.push(telling(&query).into_iter().map(|(term, _)| term_key(term)));
         self.rarity.add(query.terms().iter().map(|(term, _)| *term));
         self.by_story.push([groups::story_key(StoryId::opened_by(item))]);
         self.join(slot, story);
@@ -293,12 +293,12 @@ impl Memory {
     }
 }
 
-/// The terms under which an item is found: its weightiest, those of the headline first.
-fn story_keys(query: &Query) -> impl Iterator<Item = u32> + use<> {
-    let mut terms: Vec<Weighted> = query.terms().iter().map(|(term, _)| *term).collect();
-    let worth = |t: &Weighted| t.weight() * (1.0 + 0.4 * t.zone() as u8 as f32);
-    terms.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.hash().cmp(&b.hash())));
-    terms.into_iter().take(STORY_KEYS).map(term_key)
+/// The terms of an item, the most telling first, those of the headline before others.
+fn telling(query: &Query) -> Vec<(Weighted, f32)> {
+    let mut terms = query.terms().to_vec();
+    let worth = |term: Weighted| term.weight() * (1.0 + 0.4 * f32::from(term.zone() as u8));
+    terms.sort_by(|(a, _), (b, _)| worth(*b).total_cmp(&worth(*a)).then(a.hash().cmp(&b.hash())));
+    terms
 }
 
 /// Spreads a term over the 32 bits of a key.

@@ -1,14 +1,18 @@
 //! Which story an item belongs to: candidates by shared telling terms, each story judged by its
 //! nearest member and by all that are compared, the best one joined if it is near enough.
 
-use super::{ALONE, Memory, Slot, term_key};
+use super::chains::PER_KEY_MAX;
+use super::{ALONE, Memory, Slot, telling, term_key};
 use crate::model::{ItemId, StoryId};
 use crate::pipeline::features::Features;
 use crate::pipeline::story::decision;
+use crate::pipeline::story::rarity::Weighted;
 use crate::pipeline::story::signals::{Query, SIGNALS};
 
 /// Remembered items looked at while gathering candidates.
 const POSTINGS_MAX: usize = 192;
+/// Terms looked up: an item is filed under its four most telling ones, and finds others by more.
+const PROBES_MAX: usize = 24;
 /// Items taken from those, by the weight of what they share.
 const CANDIDATES_MAX: usize = 24;
 /// Stories compared in full.
@@ -166,20 +170,16 @@ impl Memory {
             score: decision::story(&scores),
             compared: scores.len(),
             signals: nearest.2,
-            shared: near.terms().map(|t| t.hash()).filter(|t| query.find(*t).is_some()).collect(),
+            shared: near.terms().map(Weighted::hash).filter(|t| query.find(*t).is_some()).collect(),
         };
         (candidate, members.first().copied().unwrap_or(slot))
     }
 
     /// Items that share the item's telling terms, those that share the weightiest first.
     fn gather(&self, query: &Query) -> Vec<Slot> {
-        let mut terms: Vec<_> = query.terms().to_vec();
-        terms.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.hash().cmp(&b.0.hash())));
-        let mut found: Vec<(Slot, f32)> = Vec::with_capacity(POSTINGS_MAX);
-        for (term, idf) in terms {
-            for slot in self.by_term.find(term_key(term)) {
-                found.push((slot, idf));
-            }
+        let mut found: Vec<(Slot, f32)> = Vec::with_capacity(POSTINGS_MAX + PER_KEY_MAX);
+        for (term, idf) in telling(query).into_iter().take(PROBES_MAX) {
+            found.extend(self.by_term.find(term_key(term)).map(|slot| (slot, idf)));
             if found.len() >= POSTINGS_MAX {
                 break;
             }

@@ -179,7 +179,7 @@ impl<'a> Record<'a> {
         Facts {
             words: u32::from(self.head.words),
             published_h: (self.head.published_h != UNDATED).then_some(self.head.published_h),
-            arrived_h: (self.head.arrived_s / 3600) as i32,
+            arrived_h: (self.head.arrived_s / 3600).cast_signed(),
         }
     }
 }

@@ -188,7 +188,8 @@ fn empty_and_tiny_items_open_their_own_story_each() {
 #[test]
 fn gigantic_item_is_read_in_part_and_found_again() {
     let mut memory = Memory::new(MemoryConfig::default());
-    let text: String = (0..400_000u64).map(|n| format!("w{} ", n * 7919 % 100_003)).collect();
+    let text: String =
+        (0..400_000u64).flat_map(|n| ["w".to_owned(), (n * 7919 % 100_003).to_string(), " ".to_owned()]).collect();
     let big = features("A very long list", &text);
     assert!(big.to_bytes().len() < 600);
     decide(&mut memory, 0, &big, START);
@@ -356,7 +357,9 @@ fn bytes_per_item_stay_within_the_promise() {
     let mut memory = Memory::new(MemoryConfig::default());
     let fixed = memory.bytes();
     for number in 0..2_000usize {
-        let words: String = (0..150).map(|n| format!("term{} ", (number * 131 + n * 17) % 50_021)).collect();
+        let words: String = (0..150)
+            .flat_map(|n| ["term".to_owned(), ((number * 131 + n * 17) % 50_021).to_string(), " ".to_owned()])
+            .collect();
         let features = features(&format!("Headline {number} of item{number}"), &words);
         memory.insert(id(number), StoryId::opened_by(id(number)), &features, START);
     }

@@ -55,6 +55,7 @@ pub struct Profile {
 
 /// What is known of one term while reading.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "independent observations of one word, not a state")]
 struct Seen {
     hash: u32,
     count: u16,
