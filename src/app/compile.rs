@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::config::{Config, QueryKey, QueryProblem, TestCase};
 use crate::model::{ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Timestamp, TopicId};
-use crate::pipeline::alert::{AlertRules, Route, RouteFormat};
+use crate::pipeline::alert::{AlertRules, Route};
 use crate::pipeline::classify::{RulePlace, RuleProblem, TopicConfig, TopicSet};
 use crate::pipeline::{Rules, prepare};
 
@@ -71,7 +71,7 @@ fn routes(config: &Config) -> Vec<Route> {
     enabled
         .map(|endpoint| Route {
             endpoint: endpoint.id.clone(),
-            format: RouteFormat::Standard,
+            format: endpoint.wire_format(),
             topics: endpoint.topics.clone(),
             sources: endpoint.sources.clone(),
             severity_min: endpoint.severity_min,

@@ -10,8 +10,7 @@ use super::problem::{Place, Problem, ProblemKind};
 use super::reader::Reader;
 use super::section::Section;
 use super::value::{nearest, show_duration};
-use crate::deliver::{EndpointConfig, PayloadFormat};
-use crate::model::{EndpointId, Lang, Severity, SourceId, StoryId, Timestamp, TopicId};
+use crate::model::{Lang, Severity, SourceId, StoryId, Timestamp, TopicId};
 use crate::source::feed::{Backfill, FeedConfig, PollingConfig, Trust};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -22,10 +21,6 @@ const PRIVATE_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 pub(super) const SEVERITIES: [(&str, Severity); 4] =
     [("low", Severity::Low), ("medium", Severity::Medium), ("high", Severity::High), ("critical", Severity::Critical)];
-
-/// What an endpoint's `format` may say.
-const FORMATS: [(&str, PayloadFormat); 2] =
-    [("standard", PayloadFormat::Standard), ("console", PayloadFormat::Console)];
 
 /// One `[[silences]]` entry, checked: what fits all that is given is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -248,82 +243,6 @@ fn warn_about_url(s: &Section<'_>, url: &url::Url, urls: &mut HashMap<String, Pl
         return;
     }
     urls.insert(url.to_string(), place);
-}
-
-/// What an endpoint can have from `[defaults.endpoint]`, with a name and place of its own to come.
-fn endpoint_settings(s: &Section<'_>, names: &Names, id: EndpointId) -> EndpointConfig {
-    EndpointConfig {
-        id,
-        url: None,
-        secret_file: None,
-        secret_credential: None,
-        format: s.choice("format", &FORMATS),
-        enabled: s.flag("enabled"),
-        topics: s.list("topics", |found| names.topic(found)),
-        sources: s.list("sources", |found| names.source(s, found)),
-        severity_min: s.choice("severity_min", &SEVERITIES),
-        allow_private: s.list("allow_private", Found::cidr),
-        concurrency: s.count("concurrency", 1..=64),
-        timeout: s.duration("timeout", Duration::from_millis(100)..=Duration::from_secs(300)),
-        ca_file: s.file("ca_file"),
-    }
-}
-
-pub(super) fn endpoints(reader: &Reader<'_>, names: &Names) -> Vec<EndpointConfig> {
-    let unnamed = || EndpointId::new("unnamed").expect("invariant: a valid name");
-    let defaults = reader.defaults("endpoint");
-    let _ = endpoint_settings(&defaults, names, unnamed());
-    let mut ids = Unique::new("endpoint");
-    let mut out = Vec::new();
-    for s in reader.entries("endpoints", Some(&defaults)) {
-        let id = s.required("id", |found| found.id(EndpointId::new));
-        let mut endpoint = endpoint_settings(&s, names, id.clone().unwrap_or_else(unnamed));
-        endpoint.secret_file = match endpoint.format {
-            PayloadFormat::Standard => s.signing_secret("secret_file"),
-            PayloadFormat::Console => s.secret_file("secret_file"),
-        };
-        endpoint.secret_credential = s.get("secret_credential", |found| match found.text()? {
-            text if !text.is_empty() && !text.contains('/') && text.len() < 256 && text != ".." => Ok(text.to_owned()),
-            _ => Err(Fault::new(ProblemKind::Value, "must be the name of a credential", "not a name")),
-        });
-        if endpoint.format == PayloadFormat::Console {
-            endpoint.url = s.get("url", Found::url);
-            refuse_with_console(&s);
-        } else {
-            endpoint.url = s.required("url", Found::url);
-            warn_unsigned(&s, &endpoint);
-        }
-        if id.is_some_and(|id| ids.take(&s, "id", id)) {
-            out.push(endpoint);
-        }
-        s.finish();
-    }
-    defaults.finish();
-    out
-}
-
-fn refuse_with_console(s: &Section<'_>) {
-    for key in ["url", "secret_file", "secret_credential"] {
-        if let Some(place) = s.written(key) {
-            s.fault(key, &place, Fault::new(ProblemKind::Value, "has no meaning for format = \"console\"", "not used"));
-        }
-    }
-}
-
-fn warn_unsigned(s: &Section<'_>, endpoint: &EndpointConfig) {
-    let both = s.written("secret_file").zip(s.written("secret_credential"));
-    if let Some((_, place)) = both {
-        let fault = Fault::new(ProblemKind::Duplicate, "and `secret_file` are both set", "which one counts?");
-        s.fault("secret_credential", &place, fault);
-    }
-    if s.written("secret_file").is_none() && endpoint.secret_credential.is_none() {
-        let problem = Problem::new(ProblemKind::Secret, format!("endpoint `{}` has no secret", endpoint.id))
-            .at(s.place.clone(), "requests are not signed: the receiver cannot tell them from forged ones")
-            .key(format!("{}.secret_file", s.path))
-            .hint("set secret_file, or secret_credential under systemd")
-            .warning();
-        s.reader.problem(problem);
-    }
 }
 
 pub(super) fn silences(reader: &Reader<'_>, names: &Names) -> Vec<SilenceConfig> {

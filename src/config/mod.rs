@@ -7,6 +7,7 @@ mod check;
 mod diff;
 mod edit;
 mod embedded;
+mod endpoints;
 mod entries;
 mod files;
 mod found;
@@ -274,7 +275,7 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
         alerts: settings::alerts(&alerts),
         delivery: settings::delivery(&delivery),
         aliases: topics::aliases(reader, queries),
-        endpoints: entries::endpoints(reader, &names),
+        endpoints: endpoints::endpoints(reader, &names),
         silences: entries::silences(reader, &names),
         seeds: seeded,
         polling: polled,

@@ -146,6 +146,22 @@ fn problems_of_every_kind_are_found() {
         (topic("severity_bands = [{ score = 3.0 }]"), "`severity` is missing"),
         ("[[aliases]]\nname = 'x'\n".into(), "`forms` is missing or empty"),
         ("[[endpoints]]\nid = 'e'\n".into(), "`url` is missing"),
+        (
+            "[[endpoints]]\nid = 'e'\nurl = 'https://x.example/'\nheaders = ['authorization: CANARY']\n".into(),
+            "`headers` has a header that is a secret",
+        ),
+        (
+            "[[endpoints]]\nid = 'e'\nurl = 'https://x.example/'\nheaders = ['webhook-id: 1']\n".into(),
+            "`headers` has a header that is written by wirewatch itself",
+        ),
+        (
+            "[[endpoints]]\nid = 'e'\nurl = 'https://ntfy.example/'\nformat = 'ntfy'\n".into(),
+            "`url` must end in ntfy's topic",
+        ),
+        (
+            "[[endpoints]]\nid = 'e'\nurl = 'https://x.example/'\nformat = 'template'\n".into(),
+            "`template_file` is missing",
+        ),
         ("[[endpoints]]\nid = 'e'\nformat = 'slakc'\n".into(), "`format` must be one of \"standard\", \"console\""),
         (
             "[[endpoints]]\nid = 'e'\nformat = 'console'\nurl = 'https://x.example'\n".into(),

@@ -15,8 +15,9 @@ pub mod sign;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{EndpointId, Severity, SourceId, TopicId};
+use crate::model::{EndpointId, Severity, SourceId, Timestamp, TopicId};
 use crate::net::Cidr;
+use crate::pipeline::alert::format::{Format, Template};
 
 pub use count::{DeliveryCounters, DeliveryCounts};
 pub use queue::QueueSummary;
@@ -29,6 +30,29 @@ pub enum PayloadFormat {
     Standard,
     /// For people, on the daemon's standard output; no URL, no secret.
     Console,
+    /// CloudEvents 1.0, structured.
+    CloudEvents,
+    /// Slack incoming webhook.
+    Slack,
+    /// Discord webhook.
+    Discord,
+    /// Microsoft Teams workflow.
+    Teams,
+    /// Mattermost incoming webhook.
+    Mattermost,
+    /// ntfy; its topic is the last part of the URL.
+    Ntfy,
+    /// A template of the operator's.
+    Template,
+}
+
+impl PayloadFormat {
+    /// Whether the receiver is a chat service: it checks no signature, for the URL itself is the secret,
+    /// and it means it when it calls a payload invalid.
+    #[must_use]
+    pub fn is_chat(self) -> bool {
+        matches!(self, Self::Slack | Self::Discord | Self::Teams | Self::Mattermost | Self::Ntfy)
+    }
 }
 
 /// One `[[endpoints]]` entry, checked. Secrets stay in files and are read when delivery starts.
@@ -60,6 +84,71 @@ pub struct EndpointConfig {
     pub timeout: Duration,
     /// Additional root certificates (PEM).
     pub ca_file: Option<PathBuf>,
+    /// Further headers of every request, lower-case names.
+    pub headers: Vec<(String, String)>,
+    /// A key that is on its way out: it signs beside the new one until then.
+    pub secret_old: Option<(PathBuf, Timestamp)>,
+    /// For `format = "template"`, compiled and tried out.
+    pub template: Option<Template>,
+}
+
+impl EndpointConfig {
+    /// An endpoint with the defaults of an entry that says no more.
+    #[must_use]
+    pub fn new(id: EndpointId, url: url::Url) -> Self {
+        Self {
+            id,
+            url: Some(url),
+            format: PayloadFormat::Standard,
+            secret_file: None,
+            secret_credential: None,
+            enabled: true,
+            topics: Vec::new(),
+            sources: Vec::new(),
+            severity_min: Severity::Low,
+            allow_private: Vec::new(),
+            concurrency: 4,
+            timeout: Duration::from_secs(20),
+            ca_file: None,
+            headers: Vec::new(),
+            secret_old: None,
+            template: None,
+        }
+    }
+
+    /// How its bodies are made.
+    #[must_use]
+    pub fn wire_format(&self) -> Format {
+        match (self.format, &self.template) {
+            (PayloadFormat::CloudEvents, _) => Format::CloudEvents,
+            (PayloadFormat::Slack, _) => Format::Slack,
+            (PayloadFormat::Discord, _) => Format::Discord,
+            (PayloadFormat::Teams, _) => Format::Teams,
+            (PayloadFormat::Mattermost, _) => Format::Mattermost,
+            (PayloadFormat::Ntfy, _) => Format::Ntfy { topic: self.ntfy_topic().unwrap_or_default() },
+            (PayloadFormat::Template, Some(template)) => Format::Template(template.clone()),
+            (PayloadFormat::Standard | PayloadFormat::Console | PayloadFormat::Template, _) => Format::Standard,
+        }
+    }
+
+    /// The last part of the URL's path.
+    #[must_use]
+    pub fn ntfy_topic(&self) -> Option<String> {
+        let last = self.url.as_ref()?.path_segments()?.next_back()?;
+        (!last.is_empty()).then(|| last.to_owned())
+    }
+
+    /// Where requests go: ntfy takes JSON at its root, not at the topic.
+    #[must_use]
+    pub fn post_url(&self) -> Option<url::Url> {
+        let mut url = self.url.clone()?;
+        if self.format == PayloadFormat::Ntfy
+            && let Ok(mut segments) = url.path_segments_mut()
+        {
+            segments.pop();
+        }
+        Some(url)
+    }
 }
 
 /// The `[delivery]` section, checked.

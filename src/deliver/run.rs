@@ -19,6 +19,9 @@ use crate::clock::Clock;
 use crate::model::EndpointId;
 use crate::store::{Store, StoreError, outbox};
 
+/// Chat services mean it when they call a payload invalid; once more, for they err as well.
+const INVALID_PAYLOAD_ATTEMPTS_MAX: u32 = 2;
+
 /// Tells every queue that the outbox has new rows; a cheap handle that never waits.
 #[derive(Debug, Clone)]
 pub struct DeliveryWaker(watch::Sender<u64>);
@@ -187,8 +190,11 @@ impl Delivery {
         cancel: &CancellationToken,
     ) -> Running {
         let config = &rules.config;
-        let retry =
-            RetryRules { schedule: config.schedule.clone(), jitter: config.jitter, invalid_payload_attempts_max: None };
+        let retry = RetryRules {
+            schedule: config.schedule.clone(),
+            jitter: config.jitter,
+            invalid_payload_attempts_max: endpoint.format.is_chat().then_some(INVALID_PAYLOAD_ATTEMPTS_MAX),
+        };
         let shared = Shared {
             store: self.store.clone(),
             clock: self.clock.clone(),

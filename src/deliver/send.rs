@@ -41,6 +41,9 @@ pub(super) struct Webhook {
     client: Client,
     url: Url,
     signer: Option<Signer>,
+    /// With the key that is on its way out beside the new one, and until when.
+    rotating: Option<(Signer, Timestamp)>,
+    headers: HeaderMap,
     timeout: Duration,
     allow_private: Arc<[Cidr]>,
 }
@@ -57,6 +60,9 @@ pub(super) enum ChannelError {
     /// No HTTP client: certificate file, host without roots.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// The config refuses these.
+    #[error("the header `{0}` cannot be sent")]
+    Header(String),
     /// Only `console` does without.
     #[error("the endpoint has no `url`")]
     NoUrl,
@@ -89,10 +95,18 @@ impl Channel {
             (None, None) => None,
         };
         let client = Client::new(client_config(config, endpoint.ca_file.clone(), endpoint.concurrency))?;
+        let rotating = match (&secret, &endpoint.secret_old) {
+            (Some(secret), Some((path, until))) => {
+                Some((Signer::new(&[secret.clone(), Secret::from_file(path)?])?, *until))
+            }
+            _ => None,
+        };
         Ok(Self::Webhook(Box::new(Webhook {
             client,
-            url: endpoint.url.clone().ok_or(ChannelError::NoUrl)?,
+            url: endpoint.post_url().ok_or(ChannelError::NoUrl)?,
             signer: secret.map(|secret| Signer::new(&[secret])).transpose()?,
+            rotating,
+            headers: own_headers(&endpoint.headers)?,
             timeout: endpoint.timeout,
             allow_private: endpoint.allow_private.clone().into(),
         })))
@@ -119,6 +133,17 @@ fn client_config(config: &DeliveryConfig, ca_file: Option<PathBuf>, concurrency:
     }
 }
 
+fn own_headers(headers: &[(String, String)]) -> Result<HeaderMap, ChannelError> {
+    let bad = |name: &str| ChannelError::Header(name.to_owned());
+    let pair = |(name, value): &(String, String)| {
+        let mut value = HeaderValue::from_str(value).map_err(|_| bad(name))?;
+        // Some receivers want a key here: it never shows in a log.
+        value.set_sensitive(true);
+        Ok((HeaderName::try_from(name).map_err(|_| bad(name))?, value))
+    };
+    headers.iter().map(pair).collect()
+}
+
 impl Webhook {
     async fn post(&self, row: &mut Claimed, now: Timestamp) -> Answer {
         let headers = match self.headers(row, now) {
@@ -142,11 +167,15 @@ impl Webhook {
 
     fn headers(&self, row: &Claimed, now: Timestamp) -> Result<HeaderMap, String> {
         let value = |text: &str| HeaderValue::from_str(text).map_err(|_| "a header value is not printable".to_owned());
-        let mut headers = HeaderMap::with_capacity(4);
+        let mut headers = self.headers.clone();
         headers.insert(CONTENT_TYPE, value(&row.content_type)?);
         headers.insert(HeaderName::from_static(ID_HEADER), value(&row.webhook_id)?);
         headers.insert(HeaderName::from_static(TIMESTAMP_HEADER), HeaderValue::from(now.seconds()));
-        if let Some(signer) = &self.signer {
+        let signer = match &self.rotating {
+            Some((both, until)) if now < *until => Some(both),
+            _ => self.signer.as_ref(),
+        };
+        if let Some(signer) = signer {
             headers.insert(
                 HeaderName::from_static(SIGNATURE_HEADER),
                 value(&signer.sign(&row.webhook_id, now, &row.body))?,
@@ -161,7 +190,7 @@ impl ChannelError {
     pub(super) fn as_answer(&self) -> Answer {
         let failure = match self {
             Self::Secret(_) | Self::Key(_) => Failure::Secret,
-            Self::Net(_) | Self::NoUrl => Failure::Endpoint,
+            Self::Net(_) | Self::NoUrl | Self::Header(_) => Failure::Endpoint,
         };
         failed(failure, self.to_string())
     }

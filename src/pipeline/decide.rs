@@ -2,10 +2,10 @@
 //! somebody hear of it. Deterministic: the same items in the same order with the same times give the
 //! same decisions, today or in a replay. Returns data; `store.apply` makes it durable.
 
-use crate::model::{AlertDraft, AlertId, AlertKind, AlertReason, EndpointId, ItemId, Match, StoryId, Timestamp};
+use crate::model::{AlertDraft, AlertId, AlertKind, AlertReason, ItemId, Match, StoryId, Timestamp};
 
 use super::Rules;
-use super::alert::{PayloadInput, render};
+use super::alert::{Outgoing, PayloadInput, Route, render};
 use super::ledger::{Known, Ledger, Remembered, StoryState, TopicState};
 use super::memory::{Outcome, Placement};
 use super::prepare::Prepared;
@@ -73,8 +73,8 @@ pub struct OutboxAlert {
     pub sequence: u64,
     /// The standard payload, as it will be sent.
     pub payload: Vec<u8>,
-    /// Who gets it.
-    pub endpoints: Vec<EndpointId>,
+    /// Who gets it, and how.
+    pub endpoints: Vec<Outgoing>,
 }
 
 /// What is to be written for one item.
@@ -295,13 +295,8 @@ fn outbox(draft: AlertDraft, sequence: u64, cause: &Cause<'_>, rules: &Rules) ->
     let item = &cause.prepared.item;
     let topic_label = rules.alert.label(&draft.matched.topic);
     let payload = render(&PayloadInput { alert: &draft, item, topic_label, sequence });
-    let endpoints = rules
-        .alert
-        .routes
-        .iter()
-        .filter(|route| route.takes(&draft, &item.source))
-        .map(|route| route.endpoint.clone())
-        .collect();
+    let endpoints =
+        rules.alert.routes.iter().filter(|route| route.takes(&draft, &item.source)).map(Route::outgoing).collect();
     OutboxAlert { draft, sequence, payload, endpoints }
 }
 

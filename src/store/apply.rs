@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::failpoint::Failpoint;
 use crate::model::{Cursor, ItemId, Match, Origin, Rejection, SeedFile, SeedOutcome, StoryId, Timestamp};
+use crate::pipeline::alert::Outgoing;
 use crate::pipeline::{Decision, OutboxAlert, Prepared, Verdict};
 use crate::text::clean;
 
@@ -324,14 +325,34 @@ fn write_alert(tx: &Transaction<'_>, alert: &OutboxAlert, now: Timestamp) -> rus
     if written == 0 {
         return Ok(());
     }
-    for endpoint in &alert.endpoints {
-        tx.prepare_cached(
-            "INSERT INTO deliveries (alert, webhook_id, endpoint, body, content_type, state, attempts, created_at, due_at)
-             VALUES (?1, ?2, ?3, NULL, 'application/json', 'pending', 0, ?4, ?4)",
-        )?
-        .execute(params![sequence, draft.id.to_string(), endpoint.as_str(), now.millis()])?;
-    }
-    Ok(())
+    alert.endpoints.iter().try_for_each(|to| write_delivery(tx, alert, to, now))
+}
+
+/// One outbox row with the exact bytes. A template that fails on this one alert has its row parked with
+/// the reason: the alert is listed and counted, and nothing else waits for it.
+fn write_delivery(tx: &Transaction<'_>, alert: &OutboxAlert, to: &Outgoing, now: Timestamp) -> rusqlite::Result<()> {
+    let (body, failure) = match to.format.render(&alert.payload) {
+        Ok(body) => (body, None),
+        Err(failure) => (None, Some(failure.to_string())),
+    };
+    let content_type = body.as_ref().map_or("application/json", |body| body.content_type.as_str());
+    tx.prepare_cached(
+        "INSERT INTO deliveries
+            (alert, webhook_id, endpoint, body, content_type, state, attempts, created_at, due_at, settled_at, last_error)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        alert.sequence as i64,
+        alert.draft.id.to_string(),
+        to.endpoint.as_str(),
+        body.as_ref().map(|body| &body.bytes),
+        content_type,
+        if failure.is_some() { "parked" } else { "pending" },
+        now.millis(),
+        failure.is_some().then(|| now.millis()),
+        failure,
+    ])
+    .map(|_| ())
 }
 
 fn write_rejection(tx: &Transaction<'_>, source: &str, rejection: &Rejection, now: Timestamp) -> rusqlite::Result<()> {

@@ -15,7 +15,7 @@ use wirewatch::deliver::{
     Delivery, DeliveryConfig, DeliveryCounters, DeliveryError, DeliveryRules, DeliveryWaker, EndpointConfig,
     PayloadFormat,
 };
-use wirewatch::model::{EndpointId, Severity, Timestamp};
+use wirewatch::model::{EndpointId, Timestamp};
 use wirewatch::net::Cidr;
 use wirewatch::store::outbox::{self, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryState};
 use wirewatch::store::{Access, Store};
@@ -184,21 +184,8 @@ fn config() -> DeliveryConfig {
 }
 
 pub fn endpoint(id: &str, url: url::Url) -> EndpointConfig {
-    EndpointConfig {
-        id: name(id),
-        url: Some(url),
-        format: PayloadFormat::Standard,
-        secret_file: None,
-        secret_credential: None,
-        enabled: true,
-        topics: Vec::new(),
-        sources: Vec::new(),
-        severity_min: Severity::Low,
-        allow_private: vec![Cidr::parse("127.0.0.0/8").expect("a range")],
-        concurrency: 4,
-        timeout: Duration::from_secs(20),
-        ca_file: None,
-    }
+    let allow_private = vec![Cidr::parse("127.0.0.0/8").expect("a range")];
+    EndpointConfig { allow_private, ..EndpointConfig::new(name(id), url) }
 }
 
 pub fn write_secret(bed: &Bed, text: &str) -> std::path::PathBuf {

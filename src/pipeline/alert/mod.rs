@@ -1,8 +1,9 @@
-//! Alerts: who is told (`route`) and in which words (`payload`). Whether to tell at all is decided in
+//! Alerts: who is told (`route`), in which words (`payload`) and in which form (`format`). Whether to tell at all is decided in
 //! `decide`, where the story is known.
 
+pub mod format;
 mod payload;
 mod route;
 
 pub use payload::{PayloadInput, render};
-pub use route::{AlertRules, Route, RouteFormat};
+pub use route::{AlertRules, Outgoing, Route};

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::format::Format;
 use crate::model::{AlertDraft, EndpointId, Severity, SourceId, TopicId};
 
 /// When a story speaks again, and to whom.
@@ -29,11 +30,13 @@ impl AlertRules {
     }
 }
 
-/// How an endpoint wants its payloads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RouteFormat {
-    /// The standard JSON payload, stored once for all who take it.
-    Standard,
+/// An alert on its way to one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// Its format.
+    pub format: Format,
 }
 
 /// One endpoint and what it wants to hear.
@@ -42,7 +45,7 @@ pub struct Route {
     /// The endpoint.
     pub endpoint: EndpointId,
     /// Its format.
-    pub format: RouteFormat,
+    pub format: Format,
     /// Only these topics; empty means all.
     pub topics: Vec<TopicId>,
     /// Only these sources; empty means all.
@@ -52,6 +55,12 @@ pub struct Route {
 }
 
 impl Route {
+    /// What a route makes of an alert that it takes.
+    #[must_use]
+    pub fn outgoing(&self) -> Outgoing {
+        Outgoing { endpoint: self.endpoint.clone(), format: self.format.clone() }
+    }
+
     /// Whether this endpoint hears of an alert that an item from `source` raised.
     #[must_use]
     pub fn takes(&self, alert: &AlertDraft, source: &SourceId) -> bool {
