@@ -9,6 +9,7 @@ usage: proof/webhooks.py [path of the program]      (needs: pip install standard
 """
 
 import collections
+import datetime
 import hashlib
 import http.server
 import json
@@ -76,7 +77,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def vectors():
     """Ours and theirs must agree with the published signatures."""
-    import datetime
     wrong = 0
     for secret, webhook, at, body, expected in VECTORS:
         when = datetime.datetime.fromtimestamp(at, tz=datetime.timezone.utc)
@@ -132,7 +132,8 @@ allow_private = ["127.0.0.0/8"]
 """)
         daemon = subprocess.Popen([program, "run", "--config", config], stdout=subprocess.DEVNULL)
         try:
-            wait("the store is there", lambda: (folder / "state" / "wirewatch.db").exists())
+            status = [program, "status", "--config", config]
+            wait("the store is there", lambda: subprocess.run(status, capture_output=True).returncode == 0)
             # Known by content: the same text under two names is one file.
             expected = set()
             taken = lambda: read(program, config, "status")[0]["totals"]
@@ -150,7 +151,7 @@ allow_private = ["127.0.0.0/8"]
             alerts = read(program, config, "alerts", "--limit", "10000")
         finally:
             daemon.send_signal(signal.SIGTERM)
-            code = daemon.wait(30)
+            code = daemon.wait(PATIENCE_S)
     receiver.shutdown()
     how = "one by one" if one_by_one else "all at once"
     doubled = [webhook for webhook, bodies in receiver.bodies.items() if len(bodies) != 1]
