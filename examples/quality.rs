@@ -80,7 +80,9 @@ fn report(name: &str, items: &[Value], found: &[StoryId]) {
         items.iter().zip(found).filter_map(|(item, story)| Some((item["cluster"].as_str()?, *story))).collect();
     let (b, p) = (b_cubed(&labelled), pairwise(&labelled));
     let mut sizes: HashMap<StoryId, usize> = HashMap::new();
-    found.iter().for_each(|story| *sizes.entry(*story).or_default() += 1);
+    for story in found {
+        *sizes.entry(*story).or_default() += 1;
+    }
     println!(
         "{name}: B-cubed {:.3} (P {:.3} R {:.3}); pairwise {:.3} (P {:.3} R {:.3}); {} stories, largest {}",
         b.f1,
@@ -184,7 +186,9 @@ fn seeds(shared: &Path) -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         right += u32::from(faults.is_empty());
-        faults.into_iter().for_each(|f| *wrong.entry(f).or_default() += 1);
+        for fault in faults {
+            *wrong.entry(fault).or_default() += 1;
+        }
     }
     println!("seeds: {right} of 120 orders right; wrong pairs {wrong:?}");
     Ok(())

@@ -12,22 +12,22 @@ pub struct Systemd;
 impl Systemd {
     /// The service does its work now.
     pub fn ready(self, status: &str) {
-        self.send(&[NotifyState::Ready, NotifyState::Status(status)]);
+        send(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
     /// The service is going down in order.
     pub fn stopping(self) {
-        self.send(&[NotifyState::Stopping, NotifyState::Status("stopping: work in flight ends")]);
+        send(&[NotifyState::Stopping, NotifyState::Status("stopping: work in flight ends")]);
     }
 
     /// One line for `systemctl status`.
     pub fn status(self, status: &str) {
-        self.send(&[NotifyState::Status(status)]);
+        send(&[NotifyState::Status(status)]);
     }
 
     /// Everything that should move has moved.
     pub fn beat(self) {
-        self.send(&[NotifyState::Watchdog]);
+        send(&[NotifyState::Watchdog]);
     }
 
     /// How often systemd wants a beat; a third of its limit, so that one late beat does no harm.
@@ -35,10 +35,10 @@ impl Systemd {
     pub fn beat_every(self) -> Option<Duration> {
         sd_notify::watchdog_enabled().map(|limit| limit / 3)
     }
+}
 
-    fn send(self, states: &[NotifyState<'_>]) {
-        if let Err(error) = sd_notify::notify(states) {
-            tracing::warn!(%error, "systemd could not be notified");
-        }
+fn send(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd could not be notified");
     }
 }

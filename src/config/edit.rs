@@ -179,15 +179,12 @@ fn remove(document: &mut DocumentMut, id: &SourceId) {
     if kept.trim().is_empty() {
         return;
     }
-    match tables.get_mut(at) {
-        Some(next) => {
-            let own = next.decor().prefix().and_then(|raw| raw.as_str()).unwrap_or("\n").to_owned();
-            next.decor_mut().set_prefix(format!("{kept}\n{own}"));
-        }
-        None => {
-            let own = document.trailing().as_str().unwrap_or("").to_owned();
-            document.set_trailing(format!("{kept}\n{own}"));
-        }
+    if let Some(next) = tables.get_mut(at) {
+        let own = next.decor().prefix().and_then(|raw| raw.as_str()).unwrap_or("\n").to_owned();
+        next.decor_mut().set_prefix(format!("{kept}\n{own}"));
+    } else {
+        let own = document.trailing().as_str().unwrap_or("").to_owned();
+        document.set_trailing(format!("{kept}\n{own}"));
     }
     if tables_empty(document) {
         document.remove("feeds");

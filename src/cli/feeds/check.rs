@@ -190,7 +190,7 @@ fn print(name: &str, looked: &Looked, out: Output, whole: bool) -> std::io::Resu
 fn item(raw: &crate::model::RawItem) -> CheckedItem {
     let title = raw.title.as_ref().map(|title| match title.markup {
         Markup::Plain => html::plain_inline(&title.text),
-        _ => html::inline(&title.text),
+        Markup::Html => html::inline(&title.text),
     });
     CheckedItem {
         key: raw.key.as_str().to_owned(),

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write;
+use std::hash::BuildHasher;
 
 use quick_xml::Reader;
 use quick_xml::escape::escape;
@@ -166,7 +167,7 @@ fn attribute(text: &str) -> String {
 
 /// An id from a title, or from the address where the title has nothing to make one of; unlike all taken.
 #[must_use]
-pub fn unique_id(title: &str, url: &Url, taken: &mut HashSet<SourceId>) -> SourceId {
+pub fn unique_id<S: BuildHasher>(title: &str, url: &Url, taken: &mut HashSet<SourceId, S>) -> SourceId {
     let host = url.host_str().unwrap_or("feed").trim_start_matches("www.");
     let stem = [title, host, "feed"].into_iter().map(slug).find(|slug| !slug.is_empty()).unwrap_or_default();
     let numbered = (1u32..).map(|n| if n == 1 { stem.clone() } else { format!("{stem}-{n}") });
