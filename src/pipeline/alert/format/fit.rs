@@ -19,7 +19,9 @@ pub(super) fn fit(text: &str, max: usize, unit: Unit, escape: fn(char, &mut Stri
         Unit::Byte => text.len(),
     };
     // Far more than fits, whatever the cleaning takes away; the rest is not worth looking at.
-    let line = clean::one_line(&text[..text.floor_char_boundary(max.saturating_mul(16) + 64)]);
+    let enough = (max.saturating_mul(16) + 64).min(text.len());
+    let end = (0..=enough).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    let line = clean::one_line(&text[..end]);
     let reserve = size("…");
     let mut out = String::with_capacity(line.len().min(max * 3));
     // Where to go back to once it is clear that not all of it fits.
@@ -84,7 +86,7 @@ pub(super) fn markdown(c: char, out: &mut String) {
 /// Adaptive cards: text runs know no markup, but `{{DATE(…)}}` and `${…}` are expanded in some hosts.
 pub(super) fn card(c: char, out: &mut String) {
     match c {
-        '{' => out.push_str("{\u{200b}"),
+        '{' => out.push_str("\u{200b}{\u{200b}"),
         c => out.push(c),
     }
 }
