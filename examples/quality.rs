@@ -104,8 +104,8 @@ fn shuffled_within(items: &[Value], hours: u64) -> Vec<Value> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let late = (state >> 33) % (hours * 3600);
         // Undated items: an arrival a minute.
-        let at = published(item).map_or(number as i64 * 60, Timestamp::seconds);
-        keyed.push((at + late as i64, item.clone()));
+        let at = published(item).map_or((number.cast_signed() as i64).saturating_mul(60), Timestamp::seconds);
+        keyed.push((at + late.cast_signed(), item.clone()));
     }
     keyed.sort_by_key(|(at, _)| *at);
     keyed.into_iter().map(|(_, item)| item).collect()

@@ -2,7 +2,7 @@
 //! items, then the story as a whole. See docs/stories.md for the data, the cross-validation and what
 //! each signal adds.
 
-use super::model::{HIDDEN, HIDDEN_BIAS, HIDDEN_WEIGHTS, MEAN, OUT_BIAS, OUT_WEIGHTS, SCALE};
+use super::model::{HIDDEN_BIAS, HIDDEN_WEIGHTS, MEAN, OUT_BIAS, OUT_WEIGHTS, SCALE};
 use super::signals::SIGNALS;
 
 /// Log-odds from which an item joins.
@@ -16,16 +16,15 @@ const NEAREST_SHARE: f32 = 0.15;
 /// Log-odds that two items report one event.
 #[must_use]
 pub fn pair(signals: &[f32; SIGNALS]) -> f32 {
-    let mut scaled = [0.0; SIGNALS];
-    for (slot, ((signal, mean), scale)) in scaled.iter_mut().zip(signals.iter().zip(&MEAN).zip(&SCALE)) {
-        *slot = (signal - mean) * scale;
+    // Signal by signal over all units: lanes that the compiler can run side by side.
+    let mut units = HIDDEN_BIAS;
+    for (signal, value) in signals.iter().enumerate() {
+        let value = (value - MEAN[signal]) * SCALE[signal];
+        for (unit, weight) in units.iter_mut().zip(&HIDDEN_WEIGHTS[signal]) {
+            *unit += weight * value;
+        }
     }
-    let mut odds = OUT_BIAS;
-    for unit in 0..HIDDEN {
-        let sum: f32 = HIDDEN_WEIGHTS[unit].iter().zip(&scaled).map(|(w, s)| w * s).sum();
-        odds += OUT_WEIGHTS[unit] * (sum + HIDDEN_BIAS[unit]).max(0.0);
-    }
-    odds
+    OUT_BIAS + units.iter().zip(&OUT_WEIGHTS).map(|(unit, weight)| weight * unit.max(0.0)).sum::<f32>()
 }
 
 /// Log-odds that an item belongs to a story, from its log-odds with each member compared.
