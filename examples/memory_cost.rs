@@ -40,7 +40,7 @@ fn id(number: usize) -> ItemId {
 }
 
 fn at(number: usize) -> Timestamp {
-    Timestamp::from_millis(1_700_000_000_000 + number as i64 * 100)
+    Timestamp::from_millis(1_700_000_000_000 + number.cast_signed() as i64 * 100)
 }
 
 /// What `decide` does: whether it was a copy, and the story.

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use super::Slot;
 
 /// Entries kept per key: the newest.
-pub const PER_KEY_MAX: usize = 16;
+pub const PER_KEY_MAX: usize = 8;
 /// Slots per block; whole blocks are dropped when all their slots are forgotten.
 const BLOCK_SLOTS: u32 = 512;
 /// Bounds of the table. 24 bits of a key count: the low 16 follow from the bucket, since there are

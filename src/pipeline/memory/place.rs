@@ -10,13 +10,13 @@ use crate::pipeline::story::rarity::Weighted;
 use crate::pipeline::story::signals::{Query, SIGNALS};
 
 /// Remembered items looked at while gathering candidates.
-const POSTINGS_MAX: usize = 192;
+const POSTINGS_MAX: usize = 96;
 /// Terms looked up: an item is filed under its four most telling ones, and finds others by more.
-const PROBES_MAX: usize = 24;
+const PROBES_MAX: usize = 32;
 /// Items taken from those, by the weight of what they share.
 const CANDIDATES_MAX: usize = 24;
 /// Stories compared in full.
-const STORIES_MAX: usize = 10;
+const STORIES_MAX: usize = 8;
 /// Members compared per story: the first ones say what it began as, the last what it is now.
 const MEMBERS_FIRST: usize = 4;
 const MEMBERS_LAST: usize = 8;

@@ -77,6 +77,21 @@ pub fn for_each_word(text: &str, tokens: &Tokens, words_max: usize, mut each: im
     }
 }
 
+/// The words of a text that stand for those terms, as written, each term once: to show people what
+/// two items share. Terms that the text lacks are left out.
+#[must_use]
+pub fn spell(text: &str, tokens: &Tokens, terms: &[u32]) -> Vec<String> {
+    let mut found: Vec<Option<String>> = vec![None; terms.len()];
+    for_each_word(text, tokens, usize::MAX, |word| {
+        if let Some(at) = terms.iter().position(|term| *term == word.hash)
+            && found[at].is_none()
+        {
+            found[at] = Some(text[word.start as usize..word.end as usize].to_owned());
+        }
+    });
+    found.into_iter().flatten().collect()
+}
+
 /// Scripts written without spaces: words are not marked, so pairs of characters stand for them.
 #[must_use]
 pub fn is_unspaced(c: char) -> bool {
@@ -213,6 +228,13 @@ mod tests {
         assert_eq!(flags[2], (true, false, false));
         assert_eq!(flags[3], (true, false, true));
         assert_eq!(flags[4], (false, true, false));
+    }
+
+    #[test]
+    fn spell_gives_the_words_behind_terms_in_their_order() {
+        let text = "Crews reopened both roads; the road stays open.";
+        let terms = [term_hash("road"), term_hash("nowhere"), term_hash("reopen")];
+        assert_eq!(spell(text, &Tokens::of(text), &terms), ["roads", "reopened"]);
     }
 
     #[test]
