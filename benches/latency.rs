@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -31,7 +32,7 @@ fn main() {
     println!("load {}; {DROPS} drops, one every {EVERY:?}", load.trim());
     let floor = floor();
     show("floor: row + fsync + POST", &floor, None);
-    for (name, how) in [("renamed in", Drop::Rename), ("closed in place", Drop::InPlace)] {
+    for (name, how) in [("renamed in", HandOver::Rename), ("closed in place", HandOver::InPlace)] {
         show(&format!("file {name} → webhook"), &drops(how), Some(&floor));
     }
     show("floor again", &floor_again(&floor), None);
@@ -58,7 +59,7 @@ fn show(what: &str, sorted: &[Duration], floor: Option<&[Duration]>) {
 
 /// How a writer hands a file over.
 #[derive(Clone, Copy)]
-enum Drop {
+enum HandOver {
     Rename,
     InPlace,
 }
@@ -73,12 +74,13 @@ fn at_pace(mut each: impl FnMut(usize)) {
     }
 }
 
-fn drops(how: Drop) -> Vec<Duration> {
+fn drops(how: HandOver) -> Vec<Duration> {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let (address, seen) = receiver();
     let seeds = dir.path().join("seeds");
     std::fs::create_dir(&seeds).expect("made");
     let path = dir.path().join("wirewatch.toml");
+    write_secret(dir.path());
     std::fs::write(&path, config(address, "")).expect("written");
     let loaded = Config::load(&ConfigPlace::File(path), &Environment::default()).expect("a sound config");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -104,17 +106,17 @@ fn drops(how: Drop) -> Vec<Duration> {
 }
 
 /// Writes a file and hands it over; says when that was asked of the kernel.
-fn hand_over(seeds: &Path, name: &str, how: Drop) -> Instant {
+fn hand_over(seeds: &Path, name: &str, how: HandOver) -> Instant {
     let (text, target) = (article(name), seeds.join(format!("{name}.txt")));
     let at;
     match how {
-        Drop::Rename => {
+        HandOver::Rename => {
             let temporary = seeds.join(format!("{name}.tmp"));
             std::fs::write(&temporary, text).expect("written");
             at = Instant::now();
             std::fs::rename(temporary, target).expect("renamed");
         }
-        Drop::InPlace => {
+        HandOver::InPlace => {
             let mut file = std::fs::File::create(target).expect("made");
             file.write_all(text.as_bytes()).expect("written");
             at = Instant::now();
@@ -164,6 +166,7 @@ fn receiver() -> (SocketAddr, Receiver<Seen>) {
 }
 
 fn converse(mut stream: &TcpStream, seen: &SyncSender<Seen>) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     loop {
         let mut length = 0;
@@ -193,9 +196,15 @@ fn config(receiver: SocketAddr, more: &str) -> String {
          dir = \"seeds\"\n[http]\nlisten = \"off\"\n[polling]\nstart_spread = \"0s\"\nhost_spacing = \"0s\"\n\
          fetches_per_host_max = 16\n[[topics]]\nid = \"levee\"\nlabel = \"Levees\"\n\
          terms = [ {{ id = \"levee\", match = \"levee\", weight = 5.0 }} ]\n[[endpoints]]\nid = \"desk\"\n\
-         url = \"http://{receiver}/hook\"\nallow_private = [\"127.0.0.0/8\"]\n{more}",
+         url = \"http://{receiver}/hook\"\nsecret_file = \"secret\"\nallow_private = [\"127.0.0.0/8\"]\n{more}",
         env!("CARGO_MANIFEST_DIR")
     )
+}
+
+fn write_secret(dir: &Path) {
+    let path = dir.join("secret");
+    std::fs::write(&path, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").expect("written");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("private");
 }
 
 /// Words of its own for every name, so that each article is its own story.
@@ -221,6 +230,7 @@ fn article(name: &str) -> String {
 fn program() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     std::fs::create_dir(dir.path().join("seeds")).expect("made");
+    write_secret(dir.path());
     let (address, _seen) = receiver();
     let mut starts: Vec<Duration> = (0..5)
         .map(|_| {
