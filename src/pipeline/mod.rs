@@ -5,6 +5,8 @@
 pub mod alert;
 pub mod classify;
 mod decide;
+#[cfg(test)]
+mod decide_tests;
 pub mod dedupe;
 pub mod features;
 mod ledger;

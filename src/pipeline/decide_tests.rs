@@ -1,0 +1,188 @@
+//! What is told, when, and when not: the decision on streams of a few items.
+
+use std::time::Duration;
+
+use super::alert::{AlertRules, Route};
+use super::classify::{TermConfig, TopicConfig, TopicSet};
+use super::memory::MemoryConfig;
+use super::*;
+use crate::model::{
+    AlertKind, AlertReason, EndpointId, ItemKey, Origin, RawItem, RawText, Severity, SourceId, SourceKind, Timestamp,
+    TopicId,
+};
+
+const BRIDGE: &str = "The old swing bridge over the harbour of Ostmouth was closed on Monday after divers found cracks in two \
+    of its five piers. Engineers will inspect the remaining piers this week, the port authority said. Lorries are sent \
+    across the northern dam, which adds forty minutes to the way into town. Repairs may last until spring, and the council \
+    meets on Thursday to discuss who pays for them.";
+const CHOIR: &str = "Nine choirs sang in the empty shipyard of Lindhaven on Saturday night. The concert ended with a piece written \
+    for cranes and voices. Tickets had been gone within an hour, and the organisers want to come back next summer with an \
+    orchestra and twice as many seats.";
+
+struct Desk {
+    ledger: Ledger,
+    rules: Rules,
+    now: Timestamp,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let topic = |id: &str, query: &str| TopicConfig {
+            id: TopicId::new(id).expect("a name"),
+            label: id.to_uppercase(),
+            severity: Severity::High,
+            severity_bands: Vec::new(),
+            threshold: 5.0,
+            title_boost: 1.0,
+            lead_boost: 1.0,
+            repeat_bonus: 0.0,
+            terms: vec![TermConfig { id: id.to_owned(), query: query.to_owned(), weight: 6.0 }],
+            require: Vec::new(),
+            exclude: Vec::new(),
+            languages: Vec::new(),
+            sources: Vec::new(),
+        };
+        let topics = [topic("bridges", "bridge"), topic("strikes", "strike"), topic("music", "choirs")];
+        let route = Route {
+            endpoint: EndpointId::new("desk").expect("a name"),
+            format: super::alert::format::Format::Standard,
+            topics: Vec::new(),
+            sources: Vec::new(),
+            severity_min: Severity::Low,
+        };
+        let rules = Rules {
+            alert: AlertRules { growth_steps: vec![3], routes: vec![route], ..AlertRules::default() },
+            ..Rules::of_topics(TopicSet::compile(&topics, &[]).expect("good queries"))
+        };
+        Self {
+            ledger: Ledger::new("test", MemoryConfig::default()),
+            rules,
+            now: Timestamp::from_seconds(1_742_198_531),
+        }
+    }
+
+    /// One item; what it turned out to be, and which alerts it raised.
+    fn take(&mut self, source: &str, key: &str, text: &str) -> (Verdict, Vec<(String, AlertKind, AlertReason)>) {
+        self.take_raw(source, &item(key, text))
+    }
+
+    fn take_raw(&mut self, source: &str, raw: &RawItem) -> (Verdict, Vec<(String, AlertKind, AlertReason)>) {
+        self.now = self.now.plus(Duration::from_secs(60));
+        let source = SourceId::new(source).expect("a name");
+        let origin = Origin { source, kind: SourceKind::Feed, received: self.now };
+        let prepared = prepare(raw, &origin, &self.rules).expect("readable");
+        let decision = decide(prepared, &mut self.ledger, &self.rules, self.now);
+        let alert = |a: &OutboxAlert| (a.draft.matched.topic.as_str().to_owned(), a.draft.kind, a.draft.reason);
+        (decision.verdict.clone(), decision.alerts.iter().map(alert).collect())
+    }
+}
+
+fn item(key: &str, text: &str) -> RawItem {
+    let mut raw = RawItem::new(ItemKey::new(key));
+    raw.title = Some(RawText::plain(text.split(['.', ',']).next().unwrap_or_default().to_owned()));
+    raw.content = Some(RawText::plain(text.to_owned()));
+    raw
+}
+
+fn first(topic: &str) -> Vec<(String, AlertKind, AlertReason)> {
+    vec![(topic.to_owned(), AlertKind::Matched, AlertReason::First)]
+}
+
+#[test]
+fn decide_one_story_is_told_once_and_grows_at_its_step() {
+    let mut desk = Desk::new();
+    let (verdict, alerts) = desk.take("a", "1", BRIDGE);
+    assert!(matches!(verdict, Verdict::New { opened: true, .. }));
+    assert_eq!(alerts, first("bridges"));
+    let (verdict, alerts) = desk.take("b", "1", BRIDGE);
+    assert!(matches!(verdict, Verdict::Sighting { level: SightingLevel::Exact, again: false, .. }), "{verdict:?}");
+    assert_eq!(alerts, []);
+    let edited = BRIDGE.replace("forty minutes", "about forty minutes");
+    let (verdict, alerts) = desk.take("c", "1", &edited);
+    assert!(matches!(verdict, Verdict::Sighting { level: SightingLevel::Near, .. }), "{verdict:?}");
+    assert_eq!(alerts, [("bridges".to_owned(), AlertKind::StoryUpdated, AlertReason::Growth)]);
+    assert_eq!(desk.take("d", "1", BRIDGE).1, [], "the next step is far");
+}
+
+#[test]
+fn decide_the_same_document_again_changes_nothing() {
+    let mut desk = Desk::new();
+    desk.take("a", "1", BRIDGE);
+    assert_eq!(desk.take("a", "1", BRIDGE), (Verdict::Unchanged, Vec::new()));
+}
+
+#[test]
+fn decide_another_story_on_the_same_topic_is_told() {
+    let mut desk = Desk::new();
+    desk.take("a", "1", BRIDGE);
+    let other = "A footbridge of glass opened in the hills above Sandfjord on Sunday. The bridge hangs two hundred metres over \
+        the gorge, and the mayor walked it barefoot. Visitors pay nine crowns and may not jump.";
+    let (verdict, alerts) = desk.take("a", "2", other);
+    assert!(matches!(verdict, Verdict::New { opened: true, .. }), "{verdict:?}");
+    assert_eq!(alerts, first("bridges"));
+}
+
+#[test]
+fn decide_baseline_is_silent_until_another_source_carries_the_story() {
+    let mut desk = Desk::new();
+    let quiet = RawItem { quiet: true, ..item("1", BRIDGE) };
+    let (verdict, alerts) = desk.take_raw("a", &quiet);
+    assert!(matches!(verdict, Verdict::New { .. }));
+    assert_eq!(alerts, []);
+    // Nobody was told yet, and this source is not at its first poll: better told late than never.
+    assert_eq!(desk.take("b", "1", BRIDGE).1, first("bridges"));
+}
+
+#[test]
+fn decide_a_copy_that_brings_a_topic_is_kept_and_told() {
+    let mut desk = Desk::new();
+    desk.take("a", "1", BRIDGE);
+    let with_strike = format!("{BRIDGE} Dockers called a strike.");
+    let (verdict, alerts) = desk.take("b", "1", &with_strike);
+    assert!(matches!(verdict, Verdict::New { opened: false, .. }), "{verdict:?}");
+    assert_eq!(alerts, [("strikes".to_owned(), AlertKind::StoryUpdated, AlertReason::NewTopic)]);
+}
+
+#[test]
+fn decide_an_edit_is_a_revision_and_told_only_for_a_new_topic() {
+    let mut desk = Desk::new();
+    desk.take("a", "1", BRIDGE);
+    let edited = BRIDGE.replace("until spring", "until summer");
+    let (verdict, alerts) = desk.take("a", "1", &edited);
+    assert!(matches!(verdict, Verdict::Revision { revision: 1, .. }), "{verdict:?}");
+    assert_eq!(alerts, []);
+    let (verdict, alerts) = desk.take("a", "1", &format!("{edited} Dockers called a strike."));
+    assert!(matches!(verdict, Verdict::Revision { revision: 2, .. }), "{verdict:?}");
+    assert_eq!(alerts, [("strikes".to_owned(), AlertKind::StoryUpdated, AlertReason::Revision)]);
+}
+
+#[test]
+fn decide_one_link_for_everything_makes_no_copies() {
+    let mut desk = Desk::new();
+    let linked =
+        |key: &str, text: &str| RawItem { url: Some("https://paper.example/live".to_owned()), ..item(key, text) };
+    desk.take_raw("a", &linked("1", BRIDGE));
+    let (verdict, alerts) = desk.take_raw("a", &linked("2", CHOIR));
+    assert!(matches!(verdict, Verdict::New { opened: true, .. }), "{verdict:?}");
+    assert_eq!(alerts, first("music"));
+}
+
+#[test]
+fn decide_ids_and_bodies_repeat_and_sequences_rise() {
+    let alerts = || {
+        let mut desk = Desk::new();
+        let mut all = Vec::new();
+        for (key, text) in [("1", BRIDGE), ("2", CHOIR)] {
+            desk.now = desk.now.plus(Duration::from_secs(60));
+            let origin =
+                Origin { source: SourceId::new("a").expect("a name"), kind: SourceKind::Feed, received: desk.now };
+            let prepared = prepare(&item(key, text), &origin, &desk.rules).expect("readable");
+            all.extend(decide(prepared, &mut desk.ledger, &desk.rules, desk.now).alerts);
+        }
+        all
+    };
+    assert_eq!(alerts(), alerts());
+    assert!(
+        alerts().windows(2).all(|pair| pair[0].sequence < pair[1].sequence && pair[0].draft.id != pair[1].draft.id)
+    );
+}
