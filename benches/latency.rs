@@ -171,7 +171,7 @@ fn converse(mut stream: &TcpStream, seen: &SyncSender<Seen>) -> Option<()> {
     loop {
         let mut length = 0;
         let mut line = String::new();
-        while reader.read_line(&mut line).ok().filter(|&read| read > 0).is_some() && line.trim() != "" {
+        while reader.read_line(&mut line).is_ok_and(|read| read > 0) && line.trim() != "" {
             if let Some(("content-length", value)) = line.to_ascii_lowercase().split_once(':') {
                 length = value.trim().parse().ok()?;
             }
@@ -221,7 +221,7 @@ fn article(name: &str) -> String {
     let mut text = format!("{name} levee holds near {} {}\n\n", word(), word());
     for _ in 0..12 {
         let words: Vec<String> = (0..10).map(|_| word()).collect();
-        text.push_str(&format!("The {} office said that {}.\n", word(), words.join(" ")));
+        text.extend(["The ", &word(), " office said that ", &words.join(" "), ".\n"]);
     }
     text
 }
@@ -246,13 +246,14 @@ fn program() {
     println!("start to ready, empty store: median {:.0} ms, worst of 5 {:.0} ms", ms(starts[2]), ms(starts[4]));
 
     let feeds = feed_server();
-    let entries: String = (0..FEEDS)
+    let entries = (0..FEEDS)
         .map(|n| {
             format!(
                 "[[feeds]]\nid = \"f{n}\"\nurl = \"http://{feeds}/{n}\"\ninterval = \"5s\"\nallow_private = [\"127.0.0.0/8\"]\n"
             )
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let (mut child, _) = start(dir.path(), &config(address, &entries));
     let began = Instant::now();
     while polled(&dir.path().join("state")) < 2 * FEEDS {
@@ -277,6 +278,7 @@ fn start(dir: &Path, config: &str) -> (Child, Duration) {
     let began = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_wirewatch"));
     command.arg("run").arg("--config").arg(&file).env("NOTIFY_SOCKET", &socket);
+    #[expect(clippy::zombie_processes, reason = "the caller kills and waits; a failed start ends the bench")]
     let child = command.stdout(Stdio::null()).spawn().expect("the program starts");
     let mut word = [0; 512];
     loop {

@@ -81,7 +81,7 @@ pub fn command(room: &Newsroom) -> Command {
     command
 }
 
-async fn serve(feeds: &FeedServer) -> String {
+fn serve(feeds: &FeedServer) -> String {
     feeds.on("/feed", |asked| {
         if asked.header("if-none-match") == Some(b"\"v1\"") {
             return Reply::status(304).with("ETag", "\"v1\"");
@@ -124,7 +124,7 @@ async fn crash_at_every_point_loses_nothing_and_doubles_nothing() {
             let nth = if point == Failpoint::FeedRead { 1 } else { nth };
             let receiver = Receiver::start().await;
             let feeds = FeedServer::start().await;
-            let room = Newsroom::new(&receiver, &serve(&feeds).await);
+            let room = Newsroom::new(&receiver, &serve(&feeds));
             room.reconfigure("dir = \"seeds\"", "dir = \"seeds\"\nafter = \"move\"");
             for n in 0..FILES {
                 room.drop_file(&format!("{n}.txt"), &article(n));
@@ -151,7 +151,7 @@ async fn crash_at_random_moments_loses_nothing_and_doubles_nothing() {
     const FILES_PER_LIFE: u64 = 5;
     let receiver = Receiver::start().await;
     let feeds = FeedServer::start().await;
-    let room = Newsroom::new(&receiver, &serve(&feeds).await);
+    let room = Newsroom::new(&receiver, &serve(&feeds));
     let mut dropped = 0;
     for life in 0..KILLS {
         let daemon = Daemon::start(&room, None);

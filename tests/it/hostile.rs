@@ -41,7 +41,7 @@ fn gzip(body: impl AsRef<[u8]>, times: usize) -> Reply {
 
 /// Every hostile document and the words that must name what is wrong with it.
 fn documents() -> Vec<(&'static str, Reply, &'static str)> {
-    let attributes: String = (0..800_000).map(|n| format!(" a{n}=''")).collect();
+    let attributes = (0..800_000).map(|n| format!(" a{n}=''")).collect::<Vec<_>>().concat();
     let laughs = "<!DOCTYPE rss [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;\">]>";
     let json = "{\"version\":\"https://jsonfeed.org/version/1.1\",\"items\":";
     vec![

@@ -247,7 +247,7 @@ impl Words {
     fn next(&mut self) -> String {
         const HEADS: [&str; 12] = ["b", "br", "d", "dr", "g", "k", "l", "m", "n", "pr", "t", "v"];
         const VOWELS: [&str; 6] = ["a", "e", "i", "o", "u", "ei"];
-        (0..3).map(|_| format!("{}{}", HEADS[self.draw(12)], VOWELS[self.draw(6)])).collect()
+        (0..3).flat_map(|_| [HEADS[self.draw(12)], VOWELS[self.draw(6)]]).collect()
     }
 
     fn capital(&mut self) -> String {
