@@ -58,26 +58,36 @@ impl Clock {
         }
     }
 
-    /// Returns once the time is `until` or later.
+    /// Sets a manual clock, back as well, and wakes whoever sleeps on it; a system clock stays as it is.
+    pub fn set(&self, to: Timestamp) {
+        if let Kind::Manual(manual) = &self.0 {
+            *manual.now.lock().unwrap_or_else(PoisonError::into_inner) = to;
+            manual.moved.notify_waiters();
+        }
+    }
+
+    /// Returns once the time is `until` or later, or when the clock was set back: whoever sleeps then has
+    /// to look again how long, or would sleep for as long as the clock was moved.
     pub async fn sleep_until(&self, until: Timestamp) {
+        let mut latest = self.now();
         loop {
+            let now = self.now();
+            if now >= until || now < latest {
+                return;
+            }
+            latest = now;
             match &self.0 {
                 Kind::System => {
-                    let left = until.since(system_now());
-                    if left.is_zero() {
-                        return;
-                    }
-                    tokio::time::sleep(left.min(SLEEP_MAX)).await;
+                    tokio::time::sleep(until.since(now).min(SLEEP_MAX)).await;
                 }
                 Kind::Manual(manual) => {
                     let moved = manual.moved.notified();
                     tokio::pin!(moved);
                     // Registered before the look at the time, or a move in between would be missed.
                     moved.as_mut().enable();
-                    if self.now() >= until {
-                        return;
+                    if self.now() == now {
+                        moved.await;
                     }
-                    moved.await;
                 }
             }
         }
@@ -110,5 +120,17 @@ mod tests {
         assert!(!sleeper.is_finished());
         clock.advance(Duration::from_secs(1));
         assert_eq!(sleeper.await.ok(), Some(Timestamp::from_seconds(160)));
+    }
+
+    #[tokio::test]
+    async fn manual_clock_set_back_wakes_sleepers_to_look_again() {
+        let clock = Clock::manual(Timestamp::from_seconds(100));
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep_until(Timestamp::from_seconds(160)).await }
+        });
+        tokio::task::yield_now().await;
+        clock.set(Timestamp::from_seconds(50));
+        assert!(sleeper.await.is_ok());
     }
 }

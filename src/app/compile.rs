@@ -18,6 +18,7 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
         normalize: config.normalize.clone(),
         topics: topics(config)?,
         alert: AlertRules {
+            health: config.alerts.health,
             growth_steps: config.alerts.growth.iter().map(|&step| step as u64).collect(),
             routes: routes(config),
             labels: config.topics.iter().map(|t| (t.id.clone(), t.label.clone())).collect(),
@@ -75,6 +76,7 @@ fn routes(config: &Config) -> Vec<Route> {
             topics: endpoint.topics.clone(),
             sources: endpoint.sources.clone(),
             severity_min: endpoint.severity_min,
+            source_alerts: endpoint.source_alerts,
         })
         .collect()
 }

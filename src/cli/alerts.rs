@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::output::{self, Output, Table};
 use super::{CliError, Context};
+use crate::store::AlertRecord;
 
 /// Lists alerts, newest first, or shows one with its payload.
 #[derive(Debug, Args)]
@@ -52,13 +53,21 @@ pub fn run(args: &AlertsArgs, context: &Context) -> Result<(), CliError> {
             alert.sequence.to_string(),
             output::minute(alert.at),
             alert.severity.clone(),
-            alert.topic.clone(),
+            alert.topic.clone().unwrap_or_else(|| "-".to_owned()),
             alert.reason.clone(),
             alert.score.to_string(),
             alert.sources.to_string(),
             alert.id.clone(),
-            payload["data"]["item"]["title"].as_str().unwrap_or_default().to_owned(),
+            title(alert, &payload),
         ]);
     }
     Ok(table.print("no alerts")?)
+}
+
+fn title(alert: &AlertRecord, payload: &serde_json::Value) -> String {
+    let data = &payload["data"];
+    match &alert.source {
+        Some(source) => format!("{source}: {}", data["source"]["error"].as_str().unwrap_or("no error")),
+        None => data["item"]["title"].as_str().unwrap_or_default().to_owned(),
+    }
 }

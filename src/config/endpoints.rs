@@ -54,6 +54,7 @@ fn endpoint_settings(s: &Section<'_>, names: &Names, id: EndpointId) -> Endpoint
         topics: s.list("topics", |found| names.topic(found)),
         sources: s.list("sources", |found| names.source(s, found)),
         severity_min: s.choice("severity_min", &SEVERITIES),
+        source_alerts: s.flag("source_alerts"),
         allow_private: s.list("allow_private", Found::cidr),
         concurrency: s.count("concurrency", 1..=64),
         timeout: s.duration("timeout", Duration::from_millis(100)..=Duration::from_secs(300)),

@@ -11,7 +11,7 @@ use super::reader::Reader;
 use super::section::Section;
 use super::value::{nearest, show_duration};
 use crate::model::{Lang, Severity, SourceId, StoryId, Timestamp, TopicId};
-use crate::source::feed::{Backfill, FeedConfig, PollingConfig, Trust};
+use crate::source::feed::{Backfill, FeedConfig, FetchConfig, PollingConfig, Trust};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A feed without news is polled so many times more seldom, unless its `interval_max` says otherwise.
@@ -137,6 +137,7 @@ struct FeedSettings {
     ignore_http_cache: bool,
     lang: Option<Lang>,
     tags: Vec<String>,
+    fetch: FetchConfig,
 }
 
 fn feed_settings(s: &Section<'_>, polling: &PollingConfig) -> FeedSettings {
@@ -163,6 +164,7 @@ fn feed_settings(s: &Section<'_>, polling: &PollingConfig) -> FeedSettings {
         ignore_http_cache: s.flag("ignore_http_cache"),
         lang: s.get("lang", Found::lang),
         tags: s.list("tags", |found| found.text().map(str::to_owned)),
+        fetch: super::fetching::fetching(s),
     }
 }
 
@@ -222,6 +224,7 @@ pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedCon
                 ignore_http_cache: settings.ignore_http_cache,
                 lang: settings.lang,
                 tags: settings.tags,
+                fetch: settings.fetch,
             });
         }
         s.finish();

@@ -9,6 +9,7 @@ mod edit;
 mod embedded;
 mod endpoints;
 mod entries;
+mod fetching;
 mod files;
 mod found;
 mod init;

@@ -10,6 +10,7 @@ use super::problem::{Problem, ProblemKind};
 use super::section::Section;
 use crate::deliver::DeliveryConfig;
 use crate::model::SourceId;
+use crate::pipeline::alert::source::HealthRules;
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::normalize::NormalizeRules;
 use crate::source::Limits;
@@ -88,12 +89,14 @@ pub enum OnRevision {
 }
 
 /// The `[alerts]` section, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AlertConfig {
     /// Counts of outlets at which a story speaks again; rising.
     pub growth: Vec<usize>,
     /// When a changed item speaks again.
     pub on_revision: OnRevision,
+    /// When a source is worth an alert.
+    pub health: HealthRules,
 }
 
 pub(super) fn daemon(s: &Section<'_>, limits: &Section<'_>, state_dir_default: &Path) -> DaemonConfig {
@@ -160,6 +163,13 @@ pub(super) fn polling(s: &Section<'_>) -> PollingConfig {
         header_bytes_max: s.bytes("header_max", KIB..=16 * MIB) as usize,
         user_agent: user_agent(s),
         ca_file: s.file("ca_file"),
+        proxy: s.get("proxy", |found| {
+            let url = found.url()?;
+            if url.username().is_empty() && url.password().is_none() {
+                return Ok(url);
+            }
+            Err(Fault::new(ProblemKind::Secret, "must not hold credentials", "user and password in the address"))
+        }),
     }
 }
 
@@ -260,7 +270,15 @@ pub(super) fn alerts(s: &Section<'_>) -> AlertConfig {
     {
         s.fault("growth", &place, Fault::new(ProblemKind::Value, "must rise", "not in rising order"));
     }
-    AlertConfig { growth, on_revision: s.choice("on_revision", &choices) }
+    AlertConfig { growth, on_revision: s.choice("on_revision", &choices), health: health(s) }
+}
+
+fn health(s: &Section<'_>) -> HealthRules {
+    HealthRules {
+        failing_weighted: (s.number("failing_failures", 0.25..=10_000.0) * 100.0) as u32,
+        failing_after: s.duration("failing_after", MINUTE..=366 * DAY),
+        silent_periods: Some(s.number("silent_periods", 0.0..=1000.0)).filter(|&periods| periods > 0.0),
+    }
 }
 
 pub(super) fn delivery(s: &Section<'_>) -> DeliveryConfig {

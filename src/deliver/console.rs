@@ -102,7 +102,12 @@ pub fn block(payload: &[u8], style: Style) -> String {
         return format!("· {} bytes that are not JSON\n", payload.len());
     };
     let kind = text(&value, "/type");
-    let mut lines = if value.pointer("/data/alert").is_some() {
+    let mut lines = if value.pointer("/data/source").is_some() {
+        // About a source: what is wrong with it, in one sentence.
+        let head = format!("· {}  {}", clock_time(&text(&value, "/timestamp")), or_unknown(&kind));
+        let summary = wrap(&text(&value, "/data/summary"), style.columns - INDENT.len(), TITLE_LINES_MAX);
+        std::iter::once(head).chain(summary.into_iter().map(|line| format!("{INDENT}{line}"))).collect()
+    } else if value.pointer("/data/alert").is_some() {
         alert_lines(&value, style)
     } else {
         // Operational messages: no story, just what they say.

@@ -76,6 +76,8 @@ pub struct EndpointConfig {
     pub sources: Vec<SourceId>,
     /// Only this severity and above.
     pub severity_min: Severity,
+    /// Also alerts about sources that fail, work again or fall silent.
+    pub source_alerts: bool,
     /// Non-public addresses it may resolve to.
     pub allow_private: Vec<Cidr>,
     /// Requests at once.
@@ -106,6 +108,7 @@ impl EndpointConfig {
             topics: Vec::new(),
             sources: Vec::new(),
             severity_min: Severity::Low,
+            source_alerts: true,
             allow_private: Vec::new(),
             concurrency: 4,
             timeout: Duration::from_secs(20),

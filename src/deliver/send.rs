@@ -130,6 +130,7 @@ fn client_config(config: &DeliveryConfig, ca_file: Option<PathBuf>, concurrency:
         keep_alive: KEEP_ALIVE,
         idle_connections_per_host_max: concurrency,
         ca_file,
+        proxy: None,
     }
 }
 

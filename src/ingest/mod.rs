@@ -2,6 +2,8 @@
 //! `store.apply` (one transaction) → receipts and a wake for delivery. Batches that are ready commit
 //! together. Owns the memory; nobody else decides.
 
+mod rekey;
+
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,12 +14,17 @@ use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 use crate::failpoint::Failpoint;
-use crate::model::{Cursor, ItemId, Origin, RawItem, RejectReason, Rejection, SourceKind, Timestamp};
+use crate::model::{
+    Cursor, FeedState, Health, ItemId, Origin, RawItem, RejectReason, Rejection, SourceHealth, SourceKind, Timestamp,
+};
+use crate::pipeline::alert::source::{self, SourceAlert};
 use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide, prepare};
 use crate::source::feed::schedule;
 use crate::source::{Batch, Receipt};
 use crate::store::{Applied, Store, StoreError};
 use crate::text::clean;
+
+use rekey::Faces;
 
 /// Items that may share one transaction: larger ones hold the writer too long.
 const GROUP_ITEMS_MAX: usize = 256;
@@ -91,7 +98,7 @@ impl Ingest {
         }
         self.apply(&decided, now)?;
         Failpoint::AfterCommit.pass();
-        let alerts: u64 = decided.iter().map(|d| d.receipt.alerts).sum();
+        let alerts: u64 = decided.iter().map(|d| d.receipt.alerts + u64::from(d.source_alert.is_some())).sum();
         if alerts > 0 {
             (self.wake)();
         }
@@ -107,9 +114,10 @@ impl Ingest {
 
     fn decide_batch(&mut self, batch: Batch, rules: &Arc<Rules>, now: Timestamp) -> Result<Decided, StoreError> {
         let Batch { origin, items, mut rejected, cursor, receipt: reply } = batch;
-        let prepared = prepare_all(&items, &origin, rules, self.threads);
+        let mut prepared = prepare_all(&items, &origin, rules, self.threads);
         let ids: Vec<ItemId> = prepared.iter().filter_map(|p| p.as_ref().ok()).map(|p| p.item.id).collect();
         self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)?;
+        self.quiet_rekeyed(&origin, &mut prepared, &mut rejected)?;
         let mut decisions = Vec::with_capacity(prepared.len());
         let mut seen = HashSet::with_capacity(prepared.len());
         for outcome in prepared {
@@ -126,17 +134,79 @@ impl Ingest {
         let receipt = count(&decisions, &rejected);
         rejected.extend(decisions.iter().filter(|d| d.prepared.cut_bytes > 0).map(cut));
         let mut cursor = cursor;
+        let (mut health, mut source_alert) = (None, None);
         if let Cursor::Feed(state) = &mut cursor {
             schedule::note_receipt(state, &receipt);
+            (health, source_alert) = self.judge_source(state, receipt.new + receipt.sightings, rules, now);
         }
-        Ok(Decided { origin, decisions, rejected, cursor, receipt, reply })
+        Ok(Decided { origin, decisions, rejected, cursor, health, source_alert, receipt, reply })
+    }
+
+    /// A feed that gives all its items new ids at once has no news: what it had before stays quiet.
+    fn quiet_rekeyed(
+        &self,
+        origin: &Origin,
+        prepared: &mut [Result<Prepared, Rejection>],
+        rejected: &mut Vec<Rejection>,
+    ) -> Result<(), StoreError> {
+        let items = || prepared.iter().flatten().map(|prepared| &prepared.item);
+        let unknown = items().filter(|item| self.ledger.known(item.id).is_none()).count();
+        if origin.kind != SourceKind::Feed || !rekey::is_suspect(unknown, items().count()) {
+            return Ok(());
+        }
+        let faces = Faces::of(self.store.recent_faces(&origin.source, rekey::FACES_MAX)?);
+        let same: Vec<ItemId> = items().filter(|item| faces.contains(item)).map(|item| item.id).collect();
+        if !rekey::is_rekey(same.len(), items().count()) {
+            return Ok(());
+        }
+        warn!(source = %origin.source, items = same.len(), "feed gave its items new ids, none of them alerts");
+        for item in prepared.iter_mut().flatten().map(|prepared| &mut prepared.item) {
+            item.quiet |= same.contains(&item.id);
+        }
+        rejected.push(Rejection {
+            reason: RejectReason::Rekeyed,
+            detail: "items came again under new ids: stored, not alerted".to_owned(),
+            count: same.len() as u64,
+        });
+        Ok(())
+    }
+
+    /// Notes a poll in the record of its source and says what has changed about it.
+    fn judge_source(
+        &mut self,
+        state: &FeedState,
+        fresh: u64,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> (Option<SourceHealth>, Option<SourceAlert>) {
+        let Ledger { sources, instance, sequence, .. } = &mut self.ledger;
+        let health = sources.entry(state.source.clone()).or_insert_with(|| SourceHealth::new(state.source.clone()));
+        let mut changed = source::note_poll(health, state, fresh, now);
+        let judged = source::judge(health, state, &rules.alert.health, now);
+        // When most feeds fail at once, saying so of each would be a flood, and nobody could be reached.
+        if judged == health.told || judged == Health::Failing && !state.gone && source::is_outage(sources.values()) {
+            return (sources.get(&state.source).filter(|_| changed).cloned(), None);
+        }
+        let Some(health) = sources.get_mut(&state.source) else { return (None, None) };
+        let cause = source::Cause { rules: &rules.alert, instance, sequence: *sequence + 1, now };
+        let alert = source::tell(health, state, judged, &cause);
+        changed |= alert.is_some();
+        *sequence += u64::from(alert.is_some());
+        (Some(health.clone()).filter(|_| changed), alert)
     }
 
     /// Writes, and tries again for as long as the reason may pass: what was decided is not decided twice.
     fn apply(&self, decided: &[Decided], now: Timestamp) -> Result<(), StoreError> {
         let applied: Vec<Applied<'_>> = decided
             .iter()
-            .map(|d| Applied { origin: &d.origin, decisions: &d.decisions, rejected: &d.rejected, cursor: &d.cursor })
+            .map(|d| Applied {
+                origin: &d.origin,
+                decisions: &d.decisions,
+                rejected: &d.rejected,
+                cursor: &d.cursor,
+                health: d.health.as_ref(),
+                source_alert: d.source_alert.as_ref(),
+            })
             .collect();
         let mut warned = false;
         loop {
@@ -166,6 +236,8 @@ struct Decided {
     decisions: Vec<Decision>,
     rejected: Vec<Rejection>,
     cursor: Cursor,
+    health: Option<SourceHealth>,
+    source_alert: Option<SourceAlert>,
     receipt: Receipt,
     reply: Option<tokio::sync::oneshot::Sender<Receipt>>,
 }
@@ -251,6 +323,9 @@ fn report(batch: &Decided) {
             endpoints = alert.endpoints.len(),
             "alert raised"
         );
+    }
+    if let Some(alert) = &batch.source_alert {
+        info!(alert = %alert.id, %source, reason = %alert.reason, endpoints = alert.endpoints.len(), "source alert raised");
     }
     if batch.origin.kind == SourceKind::Seed {
         for rejection in &batch.rejected {

@@ -18,6 +18,12 @@ pub enum AlertReason {
     NewTopic,
     /// An item changed and now hits.
     Revision,
+    /// A source cannot be read.
+    SourceFailing,
+    /// A source works again, or has news again.
+    SourceRecovered,
+    /// A source has had no news for long.
+    SourceSilent,
 }
 
 impl AlertReason {
@@ -29,6 +35,9 @@ impl AlertReason {
             Self::Growth => "growth",
             Self::NewTopic => "new_topic",
             Self::Revision => "revision",
+            Self::SourceFailing => "source_failing",
+            Self::SourceRecovered => "source_recovered",
+            Self::SourceSilent => "source_silent",
         }
     }
 }
@@ -48,6 +57,15 @@ pub enum AlertKind {
     /// A story already alerted grew or changed.
     #[serde(rename = "story.updated")]
     StoryUpdated,
+    /// A source cannot be read.
+    #[serde(rename = "source.failing")]
+    SourceFailing,
+    /// A source works again, or has news again.
+    #[serde(rename = "source.recovered")]
+    SourceRecovered,
+    /// A source has had no news for long.
+    #[serde(rename = "source.silent")]
+    SourceSilent,
     /// A receiver is being tried out.
     #[serde(rename = "endpoint.test")]
     Test,
@@ -60,6 +78,9 @@ impl AlertKind {
         match self {
             Self::Matched => "alert.matched",
             Self::StoryUpdated => "story.updated",
+            Self::SourceFailing => "source.failing",
+            Self::SourceRecovered => "source.recovered",
+            Self::SourceSilent => "source.silent",
             Self::Test => "endpoint.test",
         }
     }

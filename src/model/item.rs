@@ -312,11 +312,13 @@ pub enum RejectReason {
     DuplicateKey,
     /// The item was taken, but its text went beyond the cap and was cut there.
     TextCut,
+    /// The item was stored without alerting: its feed gave all its items new ids at once.
+    Rekeyed,
 }
 
 impl RejectReason {
     /// Every reason, for tables that start at zero.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Empty,
         Self::TooLarge,
         Self::TooManyItems,
@@ -333,6 +335,7 @@ impl RejectReason {
         Self::ParserPanic,
         Self::DuplicateKey,
         Self::TextCut,
+        Self::Rekeyed,
     ];
 
     /// The stored and printed name.
@@ -355,6 +358,7 @@ impl RejectReason {
             Self::ParserPanic => "parser-panic",
             Self::DuplicateKey => "duplicate-key",
             Self::TextCut => "text-cut",
+            Self::Rekeyed => "rekeyed",
         }
     }
 }

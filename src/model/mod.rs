@@ -3,6 +3,7 @@
 //! Nothing here does IO, waits, or reads a clock. Every other module may use this one; it uses none.
 
 mod alert;
+mod health;
 mod id;
 mod item;
 mod source;
@@ -11,6 +12,7 @@ mod time;
 mod topic;
 
 pub use alert::{AlertDraft, AlertKind, AlertReason};
+pub use health::{Health, SourceHealth};
 pub use id::{AlertId, ContentHash, EndpointId, IdError, ItemId, ItemKey, SourceId, StoryId, TopicId};
 pub use item::{DateCertainty, Dated, Item, Lang, Markup, RawItem, RawText, RejectReason, Rejection, TextSource};
 pub use source::{Cursor, FeedFailure, FeedState, MovedFeed, Origin, SeedFile, SeedOutcome, SourceKind};

@@ -46,6 +46,9 @@ pub struct ClientConfig {
     pub idle_connections_per_host_max: usize,
     /// Additional root certificates (PEM).
     pub ca_file: Option<PathBuf>,
+    /// An HTTP proxy for every request. It resolves the names, so it and not the guard decides what may
+    /// be reached; addresses written as such are still refused here.
+    pub proxy: Option<Url>,
 }
 
 /// How much of an answer's body is wanted.
@@ -132,6 +135,7 @@ impl Client {
             connect_timeout: config.connect_timeout,
             idle_timeout: config.idle_timeout,
             header_bytes_max: config.header_bytes_max,
+            proxied: config.proxy.is_some(),
         };
         // An excerpt ends by its own clock: a status that is known is worth more than the text after it.
         let whole_span = match request.limit {
@@ -175,13 +179,19 @@ impl Inner {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .referer(false)
-            .dns_resolver(resolver)
             .connect_timeout(config.connect_timeout)
             .read_timeout(config.idle_timeout)
             .pool_idle_timeout(config.keep_alive)
             .pool_max_idle_per_host(config.idle_connections_per_host_max)
             .http1_max_headers(HEADER_FIELDS_MAX)
             .http2_max_header_list_size(u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX));
+        builder = match &config.proxy {
+            Some(proxy) => builder.proxy(
+                reqwest::Proxy::all(proxy.as_str())
+                    .map_err(|error| NetError::Setup { detail: format!("the proxy cannot be used: {error}") })?,
+            ),
+            None => builder.dns_resolver(resolver),
+        };
         if !self.roots.is_empty() {
             builder = builder.tls_certs_merge(self.roots.iter().cloned());
         }
@@ -287,7 +297,7 @@ async fn exchange(pool: &reqwest::Client, request: Request<'_>, attempt: &Attemp
         return Err(NetError::Reset { host: attempt.host.to_owned(), detail: "its address is unknown".to_owned() });
     };
     // The last word: whatever the resolver and the library did, this is who we are talking to.
-    if !guard::is_allowed(address, request.allow_private) {
+    if !attempt.proxied && !guard::is_allowed(address, request.allow_private) {
         return Err(NetError::PrivateAddress { host: attempt.host.to_owned(), address });
     }
     let header_bytes: usize =

@@ -121,6 +121,8 @@ pub(super) struct Attempt<'a> {
     pub connect_timeout: Duration,
     pub idle_timeout: Duration,
     pub header_bytes_max: usize,
+    /// Through a proxy: whoever is connected to is the proxy.
+    pub proxied: bool,
 }
 
 impl Attempt<'_> {

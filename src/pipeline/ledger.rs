@@ -4,7 +4,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::model::{ContentHash, ItemId, Score, Severity, SourceId, StoryId, StorySummary, Timestamp, TopicId};
+use crate::model::{
+    ContentHash, ItemId, Score, Severity, SourceHealth, SourceId, StoryId, StorySummary, Timestamp, TopicId,
+};
 
 use super::features::Features;
 use super::memory::{Memory, MemoryConfig};
@@ -89,6 +91,8 @@ pub struct Ledger {
     pub instance: String,
     /// The last sequence number given to an alert.
     pub sequence: u64,
+    /// How each polled source stands, and what was said of it.
+    pub sources: HashMap<SourceId, SourceHealth>,
     pub(super) known: HashMap<ItemId, Known>,
     pub(super) exact: HashMap<u64, ItemId>,
     pub(super) memory: Memory,
@@ -104,6 +108,7 @@ impl Ledger {
         Self {
             instance: instance.to_owned(),
             sequence: 0,
+            sources: HashMap::new(),
             known: HashMap::new(),
             exact: HashMap::new(),
             memory: Memory::new(config),

@@ -4,12 +4,13 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::failpoint::Failpoint;
-use crate::model::{Cursor, ItemId, Match, Origin, Rejection, SeedFile, SeedOutcome, StoryId, Timestamp};
-use crate::pipeline::alert::Outgoing;
-use crate::pipeline::{Decision, OutboxAlert, Prepared, Verdict};
+use crate::model::{Cursor, ItemId, Match, Origin, Rejection, SeedFile, SeedOutcome, SourceHealth, StoryId, Timestamp};
+use crate::pipeline::alert::source::SourceAlert;
+use crate::pipeline::{Decision, Prepared, Verdict};
 use crate::text::clean;
 
-use super::feeds::write_feed;
+use super::alerts::{write_alert, write_source_alert};
+use super::feeds::{write_feed, write_health};
 use super::{Store, StoreError};
 
 /// Characters of a rejection's detail that are kept.
@@ -26,6 +27,10 @@ pub struct Applied<'a> {
     pub rejected: &'a [Rejection],
     /// What the source must remember.
     pub cursor: &'a Cursor,
+    /// How the source stands, where that changed.
+    pub health: Option<&'a SourceHealth>,
+    /// Who is told of that.
+    pub source_alert: Option<&'a SourceAlert>,
 }
 
 impl Store {
@@ -43,6 +48,8 @@ impl Store {
                 for rejection in batch.rejected {
                     write_rejection(tx, batch.origin.source.as_str(), rejection, now)?;
                 }
+                batch.health.map_or(Ok(()), |health| write_health(tx, health))?;
+                batch.source_alert.map_or(Ok(()), |alert| write_source_alert(tx, alert, now))?;
                 match batch.cursor {
                     Cursor::Feed(state) => write_feed(tx, state)?,
                     Cursor::SeedFile(file) => write_seed_file(tx, file, now)?,
@@ -297,62 +304,6 @@ fn write_matches(tx: &Transaction<'_>, item: ItemId, matches: &[Match]) -> rusql
         ])?;
     }
     Ok(())
-}
-
-/// An alert whose id is there already was raised before: after a restore, say. It is not sent again.
-fn write_alert(tx: &Transaction<'_>, alert: &OutboxAlert, now: Timestamp) -> rusqlite::Result<()> {
-    let draft = &alert.draft;
-    let sequence = alert.sequence as i64;
-    let written = tx
-        .prepare_cached(
-            "INSERT OR IGNORE INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at, payload)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        )?
-        .execute(params![
-            sequence,
-            draft.id.to_string(),
-            draft.kind.as_str(),
-            draft.matched.topic.as_str(),
-            draft.story.id.to_i64(),
-            draft.item.to_i64(),
-            draft.reason.as_str(),
-            draft.matched.severity.as_str(),
-            draft.matched.score.hundredths(),
-            draft.story.sources.len() as i64,
-            draft.at.millis(),
-            alert.payload,
-        ])?;
-    if written == 0 {
-        return Ok(());
-    }
-    alert.endpoints.iter().try_for_each(|to| write_delivery(tx, alert, to, now))
-}
-
-/// One outbox row with the exact bytes. A template that fails on this one alert has its row parked with
-/// the reason: the alert is listed and counted, and nothing else waits for it.
-fn write_delivery(tx: &Transaction<'_>, alert: &OutboxAlert, to: &Outgoing, now: Timestamp) -> rusqlite::Result<()> {
-    let (body, failure) = match to.format.render(&alert.payload) {
-        Ok(body) => (body, None),
-        Err(failure) => (None, Some(failure.to_string())),
-    };
-    let content_type = body.as_ref().map_or("application/json", |body| body.content_type.as_str());
-    tx.prepare_cached(
-        "INSERT INTO deliveries
-            (alert, webhook_id, endpoint, body, content_type, state, attempts, created_at, due_at, settled_at, last_error)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?7, ?8, ?9)",
-    )?
-    .execute(params![
-        alert.sequence as i64,
-        alert.draft.id.to_string(),
-        to.endpoint.as_str(),
-        body.as_ref().map(|body| &body.bytes),
-        content_type,
-        if failure.is_some() { "parked" } else { "pending" },
-        now.millis(),
-        failure.is_some().then(|| now.millis()),
-        failure,
-    ])
-    .map(|_| ())
 }
 
 fn write_rejection(tx: &Transaction<'_>, source: &str, rejection: &Rejection, now: Timestamp) -> rusqlite::Result<()> {

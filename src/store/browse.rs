@@ -134,8 +134,10 @@ pub struct AlertRecord {
     pub id: String,
     /// Payload type.
     pub r#type: String,
-    /// Topic.
-    pub topic: String,
+    /// Topic; `None` for an alert about a source.
+    pub topic: Option<String>,
+    /// The source it is about; `None` for an alert about an item.
+    pub source: Option<String>,
     /// Why.
     pub reason: String,
     /// Severity.
@@ -143,9 +145,9 @@ pub struct AlertRecord {
     /// Score.
     pub score: Score,
     /// Story.
-    pub story: StoryId,
+    pub story: Option<StoryId>,
     /// Item that raised it.
-    pub item: ItemId,
+    pub item: Option<ItemId>,
     /// Outlets at that moment.
     pub sources: u64,
     /// When.
@@ -397,11 +399,12 @@ fn alert_record(row: &Row<'_>) -> rusqlite::Result<AlertRecord> {
         id: row.get("id")?,
         r#type: row.get("kind")?,
         topic: row.get("topic")?,
+        source: row.get("source")?,
         reason: row.get("reason")?,
         severity: row.get("severity")?,
         score: Score::from_hundredths(row.get("score")?),
-        story: StoryId::from_i64(row.get("story")?),
-        item: ItemId::from_i64(row.get("item")?),
+        story: row.get::<_, Option<i64>>("story")?.map(StoryId::from_i64),
+        item: row.get::<_, Option<i64>>("item")?.map(ItemId::from_i64),
         sources: row.get::<_, i64>("sources")?.cast_unsigned(),
         at: Timestamp::from_millis(row.get("at")?),
         payload: raw_json(String::from_utf8_lossy(&payload).into_owned()),

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use crate::model::{ContentHash, FeedFailure, FeedState, MovedFeed, SourceId, Timestamp};
+use crate::model::{ContentHash, FeedFailure, FeedState, Health, MovedFeed, SourceHealth, SourceId, Timestamp};
 
 use super::{Store, StoreError};
 
@@ -30,6 +30,43 @@ impl Store {
         })
     }
 
+    /// Titles and links of the newest items of a source, copies included: how a re-key is recognised.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn recent_faces(&self, source: &SourceId, limit: usize) -> Result<Vec<(String, Option<String>)>, StoreError> {
+        self.read("read recent items of a source", |c| {
+            let mut faces = Vec::new();
+            for query in [
+                "SELECT title, url FROM items WHERE source = ?1 ORDER BY seq DESC LIMIT ?2",
+                // Without an index on the source of copies: at most so many of the newest of all.
+                "SELECT title, url FROM (SELECT source, title, url FROM sightings ORDER BY seq DESC LIMIT ?2)
+                 WHERE source = ?1",
+            ] {
+                let mut statement = c.prepare_cached(query)?;
+                let rows =
+                    statement.query_map(params![source.as_str(), limit as i64], |r| Ok((r.get(0)?, r.get(1)?)))?;
+                for row in rows {
+                    faces.push(row?);
+                }
+            }
+            Ok(faces)
+        })
+    }
+
+    /// How one source stands over many polls.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn source_health(&self, source: &str) -> Result<Option<SourceHealth>, StoreError> {
+        self.read("read how a source stands", |c| {
+            c.prepare_cached("SELECT * FROM source_health WHERE source = ?1")?
+                .query_row([source], source_health)
+                .optional()
+                .map(Option::flatten)
+        })
+    }
+
     /// Lets a feed that answered 410 be polled again; says whether there was anything to do.
     ///
     /// # Errors
@@ -43,6 +80,44 @@ impl Store {
             .map(|rows| rows > 0)
         })
     }
+}
+
+pub(super) fn write_health(tx: &Transaction<'_>, health: &SourceHealth) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO source_health (source, told, told_at, arrivals, last_new_at, period, rate_milli)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        health.source.as_str(),
+        health.told.as_str(),
+        health.told_at.map(Timestamp::millis),
+        health.arrivals.cast_signed(),
+        health.last_new_at.map(Timestamp::millis),
+        health.period.map(millis),
+        health.rate_milli.cast_signed(),
+    ])
+    .map(|_| ())
+}
+
+/// How every source stands. A name that is none any more is left out.
+pub(super) fn all_health(connection: &Connection) -> rusqlite::Result<Vec<SourceHealth>> {
+    let mut statement = connection.prepare("SELECT * FROM source_health")?;
+    let rows = statement.query_map([], source_health)?;
+    rows.filter_map(Result::transpose).collect()
+}
+
+fn source_health(row: &Row<'_>) -> rusqlite::Result<Option<SourceHealth>> {
+    let Ok(source) = SourceId::new(&row.get::<_, String>("source")?) else { return Ok(None) };
+    let time = |name: &str| row.get::<_, Option<i64>>(name).map(|t| t.map(Timestamp::from_millis));
+    Ok(Some(SourceHealth {
+        told: Health::from_name(&row.get::<_, String>("told")?).unwrap_or_default(),
+        told_at: time("told_at")?,
+        arrivals: row.get::<_, i64>("arrivals")?.cast_unsigned(),
+        last_new_at: time("last_new_at")?,
+        period: row.get::<_, Option<i64>>("period")?.map(|ms| Duration::from_millis(ms.cast_unsigned())),
+        rate_milli: row.get::<_, i64>("rate_milli")?.cast_unsigned(),
+        ..SourceHealth::new(source)
+    }))
 }
 
 pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::Result<()> {

@@ -2,6 +2,7 @@
 //! is told. `open` refuses what cannot be trusted, `apply` is the one write of the pipeline, `outbox`
 //! belongs to delivery, `recall` rebuilds the memory, `browse` answers the read commands.
 
+mod alerts;
 mod apply;
 mod browse;
 mod error;

@@ -24,6 +24,9 @@ impl Store {
             ledger.sequence = connection
                 .query_row("SELECT coalesce(max(sequence), 0) FROM alerts", [], |row| row.get::<_, i64>(0))?
                 .cast_unsigned();
+            for health in super::feeds::all_health(connection)? {
+                ledger.sources.insert(health.source.clone(), health);
+            }
             recall_merges(connection, &mut ledger)?;
             recall_arrivals(connection, &mut ledger, since)?;
             recall_stories(connection, &mut ledger, "s.last_seen >= ?1", since.millis(), rules)

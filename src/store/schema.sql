@@ -34,6 +34,17 @@ CREATE TABLE feeds (
     seen_percent      INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- What decides whether a source is worth an alert, and what was said of it.
+CREATE TABLE source_health (
+    source      TEXT PRIMARY KEY,
+    told        TEXT NOT NULL,
+    told_at     INTEGER,
+    arrivals    INTEGER NOT NULL,
+    last_new_at INTEGER,
+    period      INTEGER,
+    rate_milli  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE seed_files (
     hash     BLOB PRIMARY KEY,
     name     TEXT NOT NULL,
@@ -155,9 +166,10 @@ CREATE TABLE alerts (
     sequence INTEGER PRIMARY KEY,
     id       TEXT NOT NULL UNIQUE,
     kind     TEXT NOT NULL,
-    topic    TEXT NOT NULL,
-    story    INTEGER NOT NULL,
-    item     INTEGER NOT NULL,
+    topic    TEXT,                   -- NULL, like story and item: an alert about a source
+    story    INTEGER,
+    item     INTEGER,
+    source   TEXT,                   -- the one it is about; NULL for alerts about items
     reason   TEXT NOT NULL,
     severity TEXT NOT NULL,
     score    INTEGER NOT NULL,

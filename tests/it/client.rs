@@ -20,6 +20,7 @@ fn config() -> ClientConfig {
         keep_alive: Duration::from_secs(5),
         idle_connections_per_host_max: 1,
         ca_file: None,
+        proxy: None,
     }
 }
 

@@ -25,15 +25,15 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-const INTERVAL: Duration = Duration::from_secs(900);
+pub const INTERVAL: Duration = Duration::from_secs(900);
 /// Nothing waits this long unless it hangs.
-const HANGS: Duration = Duration::from_secs(20);
+pub const HANGS: Duration = Duration::from_secs(20);
 
-fn name(text: &str) -> SourceId {
+pub fn name(text: &str) -> SourceId {
     SourceId::new(text).expect("a name")
 }
 
-fn feed(id: &str, url: &str) -> FeedConfig {
+pub fn feed(id: &str, url: &str) -> FeedConfig {
     FeedConfig {
         interval: INTERVAL,
         allow_private: vec![Cidr::parse("127.0.0.0/8").expect("a range")],
@@ -41,7 +41,7 @@ fn feed(id: &str, url: &str) -> FeedConfig {
     }
 }
 
-fn polling() -> PollingConfig {
+pub fn polling() -> PollingConfig {
     PollingConfig {
         fetches_max: 16,
         fetches_per_host_max: 16,
@@ -57,10 +57,11 @@ fn polling() -> PollingConfig {
         header_bytes_max: 64 << 10,
         user_agent: "wirewatch-test (+https://example.org)".to_owned(),
         ca_file: None,
+        proxy: None,
     }
 }
 
-fn limits() -> Limits {
+pub fn limits() -> Limits {
     Limits {
         decoded_bytes_max: 4 << 20,
         items_max: 2000,
@@ -72,43 +73,43 @@ fn limits() -> Limits {
 }
 
 /// A poller's surroundings: server, clock, and a store that is a list.
-struct Bench {
-    server: FeedServer,
+pub struct Bench {
+    pub server: FeedServer,
     /// Shared by all pollers of a test: reading the system's root certificates takes its time.
-    client: Client,
-    clock: Clock,
-    polling: PollingConfig,
-    limits: Limits,
-    states: Vec<FeedState>,
-    counters: Arc<PollCounters>,
+    pub client: Client,
+    pub clock: Clock,
+    pub polling: PollingConfig,
+    pub limits: Limits,
+    pub states: Vec<FeedState>,
+    pub counters: Arc<PollCounters>,
 }
 
 /// One poll: the report, and the batch as `ingest` got it.
-struct Polled {
-    report: PollReport,
-    batch: Batch,
+pub struct Polled {
+    pub report: PollReport,
+    pub batch: Batch,
 }
 
 impl Polled {
-    fn failure(&self) -> Option<FeedFailure> {
+    pub fn failure(&self) -> Option<FeedFailure> {
         self.report.failure.as_ref().map(|(class, _)| *class)
     }
 
-    fn words(&self) -> &str {
+    pub fn words(&self) -> &str {
         self.report.failure.as_ref().map_or("", |(_, words)| words.as_str())
     }
 
-    fn loud(&self) -> Vec<&str> {
+    pub fn loud(&self) -> Vec<&str> {
         self.batch.items.iter().filter(|item| !item.quiet).map(|item| item.key.as_str()).collect()
     }
 }
 
 impl Bench {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::with(polling()).await
     }
 
-    async fn with(polling: PollingConfig) -> Self {
+    pub async fn with(polling: PollingConfig) -> Self {
         Self {
             server: FeedServer::start().await,
             client: poll::client(&polling).expect("a client"),
@@ -120,7 +121,7 @@ impl Bench {
         }
     }
 
-    fn poller(&self, feeds: Vec<FeedConfig>, batches: mpsc::Sender<Batch>) -> Poller {
+    pub fn poller(&self, feeds: Vec<FeedConfig>, batches: mpsc::Sender<Batch>) -> Poller {
         let config =
             PollerConfig { feeds, polling: self.polling.clone(), limits: self.limits, states: self.states.clone() };
         let links = PollerLinks {
@@ -134,7 +135,7 @@ impl Bench {
     }
 
     /// Polls once with a poller of its own, as after a restart; `accept` says whether the batch becomes durable.
-    async fn poll_once(&mut self, feed: &FeedConfig, which: Which, accept: bool) -> Option<Polled> {
+    pub async fn poll_once(&mut self, feed: &FeedConfig, which: Which, accept: bool) -> Option<Polled> {
         let (sender, mut batches) = mpsc::channel::<Batch>(8);
         let poller = self.poller(vec![feed.clone()], sender);
         let ingest = tokio::spawn(async move {
@@ -156,25 +157,25 @@ impl Bench {
     }
 
     /// Polls whether it is due or not.
-    async fn poll(&mut self, feed: &FeedConfig) -> Polled {
+    pub async fn poll(&mut self, feed: &FeedConfig) -> Polled {
         let named = Which::Named(HashSet::from([feed.id.clone()]));
         self.poll_once(feed, named, true).await.expect("a poll")
     }
 
     /// Polls if it is due.
-    async fn poll_due(&mut self, feed: &FeedConfig) -> Option<Polled> {
+    pub async fn poll_due(&mut self, feed: &FeedConfig) -> Option<Polled> {
         self.poll_once(feed, Which::Due, true).await
     }
 
-    fn state(&self) -> &FeedState {
+    pub fn state(&self) -> &FeedState {
         self.states.first().expect("a stored state")
     }
 
-    fn wait(&self) -> Duration {
+    pub fn wait(&self) -> Duration {
         self.state().next_poll_at.since(self.clock.now())
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         self.server.url(path)
     }
 }
@@ -185,7 +186,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-const TWO: &[(&str, &str)] = &[("1", "Bridge reopens after repair"), ("2", "Harbour fees to rise")];
+pub const TWO: &[(&str, &str)] = &[("1", "Bridge reopens after repair"), ("2", "Harbour fees to rise")];
 
 #[tokio::test]
 async fn poll_first_asks_for_all_and_then_sends_the_validators_back_verbatim() {

@@ -118,7 +118,14 @@ fn run(
         store.recall_known(&[prepared.item.id], &mut ledger, &rules.alert, now).expect("looked up");
         let decisions = [decide(prepared, &mut ledger, rules, now)];
         outcomes.push(outcome(&decisions[0]));
-        let applied = Applied { origin: &origin, decisions: &decisions, rejected: &[], cursor: &Cursor::None };
+        let applied = Applied {
+            origin: &origin,
+            decisions: &decisions,
+            rejected: &[],
+            cursor: &Cursor::None,
+            health: None,
+            source_alert: None,
+        };
         store.apply(&[applied], now).expect("applied");
     }
     outcomes

@@ -4,6 +4,7 @@
 pub mod format;
 mod payload;
 mod route;
+pub mod source;
 
 pub use payload::{PayloadInput, render};
 pub use route::{AlertRules, Outgoing, Route};

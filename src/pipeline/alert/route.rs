@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::format::Format;
+use super::source::HealthRules;
 use crate::model::{AlertDraft, EndpointId, Severity, SourceId, TopicId};
 
 /// When a story speaks again, and to whom.
@@ -12,6 +13,8 @@ pub struct AlertRules {
     pub growth_steps: Vec<u64>,
     /// The endpoints, in config order.
     pub routes: Vec<Route>,
+    /// When a source is worth an alert.
+    pub health: HealthRules,
     /// Names of the topics for people.
     pub labels: HashMap<TopicId, String>,
 }
@@ -52,6 +55,8 @@ pub struct Route {
     pub sources: Vec<SourceId>,
     /// Only this severity and above.
     pub severity_min: Severity,
+    /// Also alerts about sources that fail, recover or fall silent.
+    pub source_alerts: bool,
 }
 
 impl Route {
@@ -59,6 +64,25 @@ impl Route {
     #[must_use]
     pub fn outgoing(&self) -> Outgoing {
         Outgoing { endpoint: self.endpoint.clone(), format: self.format.clone() }
+    }
+
+    /// A route that takes everything.
+    #[must_use]
+    pub fn everything(endpoint: EndpointId) -> Self {
+        Self {
+            endpoint,
+            format: Format::Standard,
+            topics: Vec::new(),
+            sources: Vec::new(),
+            severity_min: Severity::Low,
+            source_alerts: true,
+        }
+    }
+
+    /// Whether this endpoint hears of how a source stands.
+    #[must_use]
+    pub fn takes_source(&self, source: &SourceId) -> bool {
+        self.source_alerts && (self.sources.is_empty() || self.sources.contains(source))
     }
 
     /// Whether this endpoint hears of an alert that an item from `source` raised.

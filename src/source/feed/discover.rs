@@ -11,6 +11,7 @@ use url::Url;
 use super::FeedConfig;
 use super::fetch::{self, Content, Fetch};
 use super::poll::PollerConfig;
+use super::request::Carried;
 use super::schedule::Validators;
 use super::visit::{Target, Tools, Visit, visit};
 use crate::clock::Clock;
@@ -102,6 +103,7 @@ impl Looker {
                 wire_bytes_max: polling.wire_bytes_max,
                 redirects_max: polling.redirects_max,
                 total_timeout: polling.total_timeout,
+                carried: &Carried::default(),
             },
         )
         .await;

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, USER_AGENT,
 };
 use reqwest::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
+use super::request::Carried;
 use super::schedule::{PollFailure, Validators};
 use crate::model::FeedFailure;
 use crate::net::{self, BodyLimit, Cidr, Client, NetError, Request, Response};
@@ -43,6 +44,8 @@ pub struct Fetch<'a> {
     pub redirects_max: usize,
     /// Redirects included.
     pub total_timeout: Duration,
+    /// What its requests carry.
+    pub carried: &'a Carried,
 }
 
 /// What came of a fetch.
@@ -70,6 +73,13 @@ pub enum Content {
 }
 
 impl Fetched {
+    /// A fetch that never began.
+    #[must_use]
+    pub fn failed(mut url: Url, failure: PollFailure) -> Self {
+        strip_userinfo(&mut url);
+        Self { headers: HeaderMap::new(), moved_to: None, url, hops: 0, content: Err(failure) }
+    }
+
     /// `Content-Type` in words, if it is any.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
@@ -99,7 +109,7 @@ impl Fetched {
 pub async fn fetch(client: &Client, what: &Fetch<'_>) -> Fetched {
     let mut walk = Walk {
         url: what.url.clone(),
-        authorization: net::credentials(what.url),
+        same_host: true,
         moved_to: None,
         all_permanent: true,
         hops: 0,
@@ -121,7 +131,8 @@ pub async fn fetch(client: &Client, what: &Fetch<'_>) -> Fetched {
 /// Where a fetch stands.
 struct Walk {
     url: Url,
-    authorization: Option<HeaderValue>,
+    /// No redirect has led away from the feed's own scheme, host and port.
+    same_host: bool,
     moved_to: Option<Url>,
     all_permanent: bool,
     hops: usize,
@@ -159,8 +170,16 @@ impl Walk {
                 }
             }
         }
-        if let Some(value) = &self.authorization {
-            headers.insert(AUTHORIZATION, value.clone());
+        if let Some(value) = &what.carried.user_agent {
+            headers.insert(USER_AGENT, value.clone());
+        }
+        if self.same_host {
+            for (name, value) in &what.carried.headers {
+                headers.insert(name, value.clone());
+            }
+            if let Some(value) = &what.carried.authorization {
+                headers.insert(AUTHORIZATION, value.clone());
+            }
         }
         Request {
             method: Method::GET,
@@ -197,7 +216,7 @@ impl Walk {
             return Err(refuse(format!("{from} redirects to itself")));
         }
         if to.origin() != self.url.origin() {
-            self.authorization = None;
+            self.same_host = false;
         }
         self.all_permanent &= matches!(response.status.as_u16(), 301 | 308);
         if self.all_permanent {
@@ -242,7 +261,10 @@ fn judge(response: &Response, what: &Fetch<'_>) -> Result<Kind, PollFailure> {
         200 | 203 if response.body.is_empty() => fail(FeedFailure::Parse, "the answer is empty"),
         200 | 203 => Ok(Kind::Body),
         304 => Ok(Kind::NotModified),
-        401 | 407 => fail(FeedFailure::Unauthorized, "the server wants credentials: put them into the feed's URL"),
+        401 | 407 => fail(
+            FeedFailure::Unauthorized,
+            "the server wants credentials: give the feed a `basic_file` or `bearer_file`",
+        ),
         403 => fail(FeedFailure::Unauthorized, "the server refuses us: check credentials and `user_agent`"),
         404 => fail(FeedFailure::NotFound, "there is no such page"),
         410 => fail(FeedFailure::Gone, "the feed is gone for good"),

@@ -16,6 +16,7 @@ pub mod opml;
 pub mod parse;
 pub mod poll;
 mod repair;
+mod request;
 mod scan;
 pub mod schedule;
 mod sniff;
@@ -63,6 +64,28 @@ pub struct FeedContext<'a> {
     pub received: crate::model::Timestamp,
 }
 
+/// What one feed's requests carry besides the usual. Nothing of it is sent on to another host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FetchConfig {
+    /// Further header fields, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Where its credentials are.
+    pub credentials: Option<Credentials>,
+    /// Instead of the section's `user_agent`; this one is for every host.
+    pub user_agent: Option<String>,
+    /// Instead of the section's `total_timeout`.
+    pub timeout: Option<Duration>,
+}
+
+/// A file with credentials, read at each poll so that a change needs no restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// `user:password`.
+    Basic(PathBuf),
+    /// A token.
+    Bearer(PathBuf),
+}
+
 /// One `[[feeds]]` entry, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedConfig {
@@ -88,6 +111,8 @@ pub struct FeedConfig {
     pub lang: Option<crate::model::Lang>,
     /// Tags given to every item.
     pub tags: Vec<String>,
+    /// What its requests carry.
+    pub fetch: FetchConfig,
 }
 
 impl FeedConfig {
@@ -106,6 +131,7 @@ impl FeedConfig {
             ignore_http_cache: false,
             lang: None,
             tags: Vec::new(),
+            fetch: FetchConfig::default(),
         }
     }
 }
@@ -141,4 +167,6 @@ pub struct PollingConfig {
     pub user_agent: String,
     /// Additional root certificates (PEM).
     pub ca_file: Option<PathBuf>,
+    /// Everything is fetched through this HTTP proxy; it then decides what may be reached.
+    pub proxy: Option<url::Url>,
 }

@@ -404,6 +404,7 @@ pub fn client(polling: &PollingConfig) -> Result<Client, NetError> {
         keep_alive: KEEP_ALIVE,
         idle_connections_per_host_max: polling.fetches_per_host_max,
         ca_file: polling.ca_file.clone(),
+        proxy: polling.proxy.clone(),
     })
 }
 

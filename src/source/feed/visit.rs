@@ -10,6 +10,7 @@ use url::Url;
 use super::fetch::{self, Content, Fetch, Fetched};
 use super::freshness::Freshness;
 use super::parse;
+use super::request::{self, Carried};
 use super::schedule::{self, Answer, Outcome, Pace, PollFailure, Validators, Via};
 use super::{Backfill, FeedConfig, FeedContext, PollingConfig};
 use crate::clock::Clock;
@@ -105,18 +106,7 @@ pub(crate) async fn visit(tools: &Tools, target: &Arc<Target>, state: &FeedState
     } else {
         Validators { etag: state.etag.clone(), last_modified: state.last_modified.clone() }
     };
-    let fetched = fetch::fetch(
-        &tools.client,
-        &Fetch {
-            url: &url,
-            validators: &validators,
-            allow_private: &target.allow_private,
-            wire_bytes_max: tools.polling.wire_bytes_max,
-            redirects_max: tools.polling.redirects_max,
-            total_timeout: tools.polling.total_timeout,
-        },
-    )
-    .await;
+    let fetched = fetch_carrying(tools, target, &url, &validators).await;
     let received = tools.clock.now();
     let mut answer = Answer {
         at: received,
@@ -146,6 +136,27 @@ pub(crate) async fn visit(tools: &Tools, target: &Arc<Target>, state: &FeedState
     }
     *visit.next = schedule::next_state(state, &answer, Pace::of(config, &tools.polling));
     visit
+}
+
+async fn fetch_carrying(tools: &Tools, target: &Target, url: &Url, validators: &Validators) -> Fetched {
+    let mut carried = match request::carried(&target.config).await {
+        Ok(carried) => carried,
+        Err(failure) => return Fetched::failed(url.clone(), failure),
+    };
+    if url.origin() != target.config.url.origin() {
+        // An adopted address elsewhere: nothing of what is for the configured host.
+        carried = Carried { user_agent: carried.user_agent, ..Carried::default() };
+    }
+    let what = Fetch {
+        url,
+        validators,
+        allow_private: &target.allow_private,
+        wire_bytes_max: tools.polling.wire_bytes_max,
+        redirects_max: tools.polling.redirects_max,
+        total_timeout: target.config.fetch.timeout.unwrap_or(tools.polling.total_timeout),
+        carried: &carried,
+    };
+    fetch::fetch(&tools.client, &what).await
 }
 
 /// The configured address, or the one it has moved to for good; once a week the configured one is

@@ -1,0 +1,212 @@
+//! What `ingest` makes of feeds over many polls: re-keyed ones, items that come back, alerts about the
+//! feeds themselves; across restarts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use wirewatch::app::compile;
+use wirewatch::clock::Clock;
+use wirewatch::ingest::Ingest;
+use wirewatch::model::{
+    Cursor, FeedFailure, FeedState, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Timestamp,
+};
+use wirewatch::pipeline::Rules;
+use wirewatch::pipeline::memory::MemoryConfig;
+use wirewatch::source::{Batch, Receipt};
+use wirewatch::store::{Access, AlertRecord, Store};
+
+use super::newsroom::{Newsroom, body, number, title};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// `ingest` on a store of its own, with the newsroom's topics and one endpoint.
+struct Desk {
+    clock: Clock,
+    store: Store,
+    rules: Arc<Rules>,
+    ingest: Ingest,
+    room: Newsroom,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let room = Newsroom::silent("");
+        let rules = Arc::new(compile::rules(&room.config()).expect("sound rules"));
+        let clock = Clock::manual(Timestamp::parse("2025-03-17T08:00:00Z").expect("a time"));
+        let store = Store::open(&room.config().daemon.state_dir, Access::Own).expect("a store");
+        let ingest = ingest(&store, &rules, &clock, room.config().memory);
+        Self { clock, store, rules, ingest, room }
+    }
+
+    /// Everything rebuilt from the store.
+    fn restart(&mut self) {
+        let memory = self.room.config().memory;
+        self.ingest = ingest(&self.store, &self.rules, &self.clock, memory);
+    }
+
+    fn poll(&mut self, state: FeedState, items: Vec<RawItem>) -> Receipt {
+        let (sender, mut receipt) = tokio::sync::oneshot::channel();
+        let origin = Origin { source: state.source.clone(), kind: SourceKind::Feed, received: self.clock.now() };
+        let cursor = Cursor::Feed(Box::new(state));
+        let batch = Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(sender) };
+        self.ingest.take(vec![batch]).expect("taken");
+        receipt.try_recv().expect("a receipt")
+    }
+
+    fn about_sources(&self) -> Vec<AlertRecord> {
+        let mut alerts = self.store.alerts(None, 100).expect("read");
+        alerts.retain(|alert| alert.source.is_some());
+        alerts.reverse();
+        alerts
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        self.about_sources()
+            .into_iter()
+            .map(|alert| format!("{} {}", alert.source.expect("one"), alert.r#type))
+            .collect()
+    }
+}
+
+fn ingest(store: &Store, rules: &Arc<Rules>, clock: &Clock, memory: MemoryConfig) -> Ingest {
+    let window = memory.copies_window.max(memory.story_window);
+    Ingest {
+        store: store.clone(),
+        rules: watch::channel(rules.clone()).1,
+        ledger: store.recall(memory, clock.now().minus(window), &rules.alert).expect("recalled"),
+        window,
+        clock: clock.clone(),
+        wake: Box::new(|| ()),
+        threads: 1,
+        cancel: tokio_util::sync::CancellationToken::new(),
+    }
+}
+
+fn state(name: &str, at: Timestamp) -> FeedState {
+    let source = SourceId::new(name).expect("a name");
+    FeedState { last_poll_at: Some(at), ..FeedState::new(source, "https://example.org/f".to_owned(), at) }
+}
+
+fn failing(name: &str, at: Timestamp, since: Timestamp) -> FeedState {
+    FeedState {
+        failure: Some(FeedFailure::ServerError),
+        error: Some("in trouble".to_owned()),
+        failing_since: Some(since),
+        failures_weighted: 50,
+        ..state(name, at)
+    }
+}
+
+fn item(n: u64, key: &str) -> RawItem {
+    let mut raw = RawItem::new(ItemKey::new(key));
+    raw.title = Some(RawText::plain(title(n)));
+    raw.content = Some(RawText::plain(body(n)));
+    raw.url = Some(format!("https://example.org/{n}"));
+    raw
+}
+
+fn items(keys: &str, numbers: impl IntoIterator<Item = u64>) -> Vec<RawItem> {
+    numbers.into_iter().map(|n| item(n, &format!("{keys}{n}"))).collect()
+}
+
+#[test]
+fn rekeyed_feed_after_months_is_stored_quietly_and_its_real_news_is_told() {
+    let mut desk = Desk::new();
+    let now = desk.clock.now();
+    assert_eq!(desk.poll(state("ferry", now), items("a", 0..20)).alerts, 20);
+    desk.clock.advance(90 * DAY);
+    desk.restart();
+    let now = desk.clock.now();
+    let rekeyed = desk.poll(state("ferry", now), items("b", 0..22));
+    assert_eq!((rekeyed.alerts, rekeyed.rejected), (2, 20), "{rekeyed:?}");
+    let shown = desk.store.rejections(Some("ferry"), 10).expect("read");
+    assert!(shown.iter().any(|r| r.reason == "rekeyed" && r.count == 20), "{shown:?}");
+    desk.clock.advance(90 * DAY);
+    desk.restart();
+    let now = desk.clock.now();
+    assert_eq!(desk.poll(state("ferry", now), items("c", 0..22)).alerts, 0, "and again");
+}
+
+#[test]
+fn items_that_come_back_after_months_are_known() {
+    let mut desk = Desk::new();
+    let now = desk.clock.now();
+    desk.poll(state("ferry", now), items("a", 0..10));
+    for _ in 0..3 {
+        desk.clock.advance(100 * DAY);
+        desk.restart();
+        let now = desk.clock.now();
+        let again = desk.poll(state("ferry", now), items("a", 0..10));
+        assert_eq!((again.known, again.new, again.alerts), (10, 0, 0), "{again:?}");
+    }
+    assert_eq!(number(&desk.store, "SELECT count(*) FROM items"), 10);
+}
+
+#[test]
+fn source_failing_and_recovered_are_told_once_across_restarts() {
+    let mut desk = Desk::new();
+    let since = desk.clock.now();
+    desk.poll(state("ferry", since), items("a", 0..2));
+    for _ in 0..20 {
+        desk.clock.advance(HOUR);
+        desk.restart();
+        let now = desk.clock.now();
+        desk.poll(failing("ferry", now, since.plus(HOUR)), Vec::new());
+    }
+    assert_eq!(desk.kinds(), ["ferry source.failing"]);
+    desk.poll(state("ferry", desk.clock.now()), Vec::new());
+    desk.restart();
+    desk.poll(state("ferry", desk.clock.now()), Vec::new());
+    assert_eq!(desk.kinds(), ["ferry source.failing", "ferry source.recovered"]);
+    let sequences: Vec<u64> = desk.about_sources().iter().map(|alert| alert.sequence).collect();
+    let items_told = number(&desk.store, "SELECT count(*) FROM alerts WHERE source IS NULL");
+    assert_eq!(sequences, [items_told as u64 + 1, items_told as u64 + 2]);
+    let rows = number(
+        &desk.store,
+        "SELECT count(*) FROM deliveries d JOIN alerts a ON a.sequence = d.alert WHERE a.source IS NOT NULL",
+    );
+    assert_eq!(rows, 2, "one row per alert and endpoint");
+}
+
+#[test]
+fn source_silent_is_told_once_and_ends_with_news() {
+    let mut desk = Desk::new();
+    for n in 0..12 {
+        desk.poll(state("ferry", desk.clock.now()), items("a", n..=n));
+        desk.clock.advance(4 * HOUR);
+    }
+    for _ in 0..60 {
+        desk.clock.advance(HOUR);
+        desk.poll(state("ferry", desk.clock.now()), Vec::new());
+    }
+    assert_eq!(desk.kinds(), ["ferry source.silent"]);
+    desk.restart();
+    desk.poll(state("ferry", desk.clock.now()), items("a", 50..=50));
+    assert_eq!(desk.kinds(), ["ferry source.silent", "ferry source.recovered"]);
+}
+
+#[test]
+fn source_outage_of_most_is_not_told_and_what_stays_broken_is() {
+    let mut desk = Desk::new();
+    let names = ["a", "b", "c", "d", "e"];
+    for (at, name) in names.iter().enumerate() {
+        let at = at as u64 * 100;
+        desk.poll(state(name, desk.clock.now()), items(name, at..at + 2));
+    }
+    let since = desk.clock.now();
+    for _ in 0..12 {
+        desk.clock.advance(HOUR);
+        for name in names {
+            desk.poll(failing(name, desk.clock.now(), since), Vec::new());
+        }
+    }
+    // The first polls fail before it shows that most do; none has failed for long enough by then.
+    assert_eq!(desk.kinds(), [""; 0]);
+    for name in &names[1..] {
+        desk.poll(state(name, desk.clock.now()), Vec::new());
+    }
+    desk.poll(failing("a", desk.clock.now(), since), Vec::new());
+    assert_eq!(desk.kinds(), ["a source.failing"]);
+}
