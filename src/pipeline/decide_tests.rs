@@ -43,13 +43,7 @@ impl Desk {
             sources: Vec::new(),
         };
         let topics = [topic("bridges", "bridge"), topic("strikes", "strike"), topic("music", "choirs")];
-        let route = Route {
-            endpoint: EndpointId::new("desk").expect("a name"),
-            format: super::alert::format::Format::Standard,
-            topics: Vec::new(),
-            sources: Vec::new(),
-            severity_min: Severity::Low,
-        };
+        let route = Route::everything(EndpointId::new("desk").expect("a name"));
         let rules = Rules {
             alert: AlertRules { growth_steps: vec![3], routes: vec![route], ..AlertRules::default() },
             ..Rules::of_topics(TopicSet::compile(&topics, &[]).expect("good queries"))
