@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::output::{self, Output, Table};
 use super::{CliError, Context};
 use crate::config::show_duration;
-use crate::model::{FeedState, Timestamp};
+use crate::model::{FeedState, Health, Timestamp};
 use crate::source::feed::FeedConfig;
 use crate::store::{RejectionTotal, Store};
 use crate::text::clean;
@@ -90,6 +90,12 @@ struct FeedLine {
     /// The interval it is polled at now, in seconds.
     interval_s: Option<u64>,
     seen_percent: Option<u8>,
+    /// The longest wait for news that is usual, in seconds.
+    usual_period_s: Option<u64>,
+    /// As of the last news.
+    new_items_per_day: Option<f64>,
+    /// What was said of it last: ok, failing, silent.
+    told: Option<Health>,
     failure: Option<&'static str>,
     failing_since: Option<Timestamp>,
     error: Option<String>,
@@ -158,6 +164,10 @@ fn line(feed: &FeedConfig, store: Option<&Store>, whole: bool) -> Result<FeedLin
         Some(store) => store.feed(feed.id.as_str())?.filter(|state| state.url == clean_url(&feed.url)),
         None => None,
     };
+    let health = match store {
+        Some(store) if whole => store.source_health(feed.id.as_str())?,
+        _ => None,
+    };
     let rejected = match store {
         Some(store) if whole => store.rejections(Some(feed.id.as_str()), 20)?,
         _ => Vec::new(),
@@ -176,6 +186,9 @@ fn line(feed: &FeedConfig, store: Option<&Store>, whole: bool) -> Result<FeedLin
         items_last: state.map_or(0, |s| s.items_last),
         interval_s: state.and_then(|s| s.interval).map(|interval| interval.as_secs()),
         seen_percent: state.and_then(|s| s.seen_percent),
+        usual_period_s: health.as_ref().and_then(|h| h.period).map(|period| period.as_secs()),
+        new_items_per_day: health.as_ref().filter(|h| h.period.is_some()).map(|h| h.rate_milli as f64 / 1000.0),
+        told: health.as_ref().map(|h| h.told),
         failure: state.and_then(|s| s.failure).map(crate::model::FeedFailure::as_str),
         failing_since: state.and_then(|s| s.failing_since),
         error: state.and_then(|s| s.error.clone()),
@@ -219,6 +232,9 @@ fn show(line: &FeedLine, out: Output) -> Result<(), CliError> {
         ("polls", Some(line.polls.to_string())),
         ("items", Some(line.items_last.to_string())),
         ("interval", line.interval_s.map(|seconds| show_duration(Duration::from_secs(seconds)))),
+        ("usual period", line.usual_period_s.map(|seconds| show_duration(Duration::from_secs(seconds)))),
+        ("new a day", line.new_items_per_day.map(|rate| format!("{rate:.1}"))),
+        ("said of it", line.told.map(|told| told.as_str().to_owned())),
         ("seen before", line.seen_percent.map(|percent| format!("{percent} % of the last items"))),
         ("failure", line.failure.map(str::to_owned)),
         ("failing since", time(line.failing_since)),

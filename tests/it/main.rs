@@ -4,6 +4,7 @@ mod app;
 mod client;
 mod crash;
 mod deliver;
+mod etiquette;
 mod feed_access;
 mod feed_server;
 mod feed_tls;

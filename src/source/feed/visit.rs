@@ -305,7 +305,7 @@ fn prepare(items: &mut [RawItem], config: &FeedConfig, baselined: bool) {
     };
     // Newest first; items without a date keep their place behind those with one.
     let mut order: Vec<usize> = (0..items.len()).collect();
-    order.sort_by_key(|&at| std::cmp::Reverse(items[at].published.map(|dated| dated.at)));
+    order.sort_by_key(|&at| std::cmp::Reverse(items[at].published.or(items[at].updated).map(|dated| dated.at)));
     for at in order.into_iter().skip(loud) {
         items[at].quiet = true;
     }
