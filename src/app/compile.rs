@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{Config, QueryKey, QueryProblem, TestCase};
+use crate::config::{Config, QueryKey, QueryProblem, SilenceConfig, TestCase};
 use crate::model::{ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Timestamp, TopicId};
-use crate::pipeline::alert::{AlertRules, Route};
+use crate::pipeline::alert::{AlertRules, Route, Silence};
 use crate::pipeline::classify::{RulePlace, RuleProblem, TopicConfig, TopicSet};
 use crate::pipeline::{Rules, prepare};
 
@@ -21,6 +21,7 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
             health: config.alerts.health,
             growth_steps: config.alerts.growth.iter().map(|&step| step as u64).collect(),
             routes: routes(config),
+            silences: config.silences.iter().map(silence).collect(),
             labels: config.topics.iter().map(|t| (t.id.clone(), t.label.clone())).collect(),
         },
     })
@@ -67,6 +68,18 @@ fn located(problem: RuleProblem, topics: &[TopicConfig]) -> QueryProblem {
     QueryProblem { query, inside: problem.span, what: problem.message, why: String::new(), hint: problem.hint }
 }
 
+fn silence(silence: &SilenceConfig) -> Silence {
+    Silence {
+        id: silence.id.clone(),
+        topics: silence.topics.clone(),
+        sources: silence.sources.clone(),
+        story: silence.story,
+        text: silence.text.clone(),
+        starts: silence.starts,
+        ends: silence.ends,
+    }
+}
+
 fn routes(config: &Config) -> Vec<Route> {
     let enabled = config.endpoints.iter().filter(|endpoint| endpoint.enabled);
     enabled
@@ -77,6 +90,7 @@ fn routes(config: &Config) -> Vec<Route> {
             sources: endpoint.sources.clone(),
             severity_min: endpoint.severity_min,
             source_alerts: endpoint.source_alerts,
+            timing: endpoint.timing.clone(),
         })
         .collect()
 }

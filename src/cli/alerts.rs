@@ -45,8 +45,18 @@ pub fn run(args: &AlertsArgs, context: &Context) -> Result<(), CliError> {
     if Output::of(args.json) == Output::Json {
         return Ok(output::lines(&alerts)?);
     }
-    let mut table =
-        Table::new(&["#", "RAISED (UTC)", "SEVERITY", "TOPIC", "REASON", "SCORE", "OUTLETS", "ID", "TITLE"]);
+    let mut table = Table::new(&[
+        "#",
+        "RAISED (UTC)",
+        "SEVERITY",
+        "TOPIC",
+        "REASON",
+        "SCORE",
+        "OUTLETS",
+        "ID",
+        "SILENCED BY",
+        "TITLE",
+    ]);
     for alert in &alerts {
         let payload: serde_json::Value = serde_json::from_str(alert.payload.get()).unwrap_or_default();
         table.row([
@@ -58,6 +68,7 @@ pub fn run(args: &AlertsArgs, context: &Context) -> Result<(), CliError> {
             alert.score.to_string(),
             alert.sources.to_string(),
             alert.id.clone(),
+            alert.silenced_by.clone().unwrap_or_default(),
             title(alert, &payload),
         ]);
     }

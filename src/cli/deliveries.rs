@@ -66,6 +66,7 @@ enum StateArg {
     Delivered,
     Parked,
     Cancelled,
+    Folded,
 }
 
 /// Runs the command.
@@ -100,6 +101,7 @@ fn list(args: &DeliveriesArgs, context: &Context) -> Result<(), CliError> {
             StateArg::Delivered => DeliveryState::Delivered,
             StateArg::Parked => DeliveryState::Parked,
             StateArg::Cancelled => DeliveryState::Cancelled,
+            StateArg::Folded => DeliveryState::Folded,
         }),
         since: args.since.map(|since| since.at(context.clock.now())),
         before: None,

@@ -4,6 +4,7 @@
 mod alerts;
 mod check;
 mod deliveries;
+mod endpoints;
 mod error;
 mod eval;
 mod explain;
@@ -15,6 +16,7 @@ mod output;
 mod parse;
 mod receive;
 mod run;
+mod silences;
 mod status;
 mod stories;
 
@@ -55,6 +57,8 @@ enum Command {
     Stories(stories::StoriesArgs),
     Alerts(alerts::AlertsArgs),
     Deliveries(deliveries::DeliveriesArgs),
+    Endpoints(endpoints::EndpointsArgs),
+    Silences(silences::SilencesArgs),
     Feeds(feeds::FeedsArgs),
     Receive(receive::ReceiveArgs),
     Eval(eval::EvalArgs),
@@ -89,6 +93,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args, &context),
         Command::Eval(args) => eval::run(args, &context),
         Command::Status(args) => status::run(args, &context),
+        Command::Endpoints(args) => endpoints::run(args, &context),
+        Command::Silences(args) => silences::run(args, &context),
         Command::Deliveries(args) => deliveries::run(args, &context),
         Command::Feeds(args) => feeds::run(args, &context),
         Command::Receive(args) => receive::run(args, &context),

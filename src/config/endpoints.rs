@@ -4,13 +4,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
+use super::Config;
 use super::entries::{Names, SEVERITIES, Unique};
 use super::found::{Fault, Found};
 use super::problem::{Problem, ProblemKind};
 use super::reader::Reader;
 use super::section::Section;
+use super::value::nearest;
 use crate::deliver::{EndpointConfig, PayloadFormat};
-use crate::model::{EndpointId, Timestamp};
+use crate::model::{EndpointId, Severity, Timestamp};
+use crate::pipeline::alert::Timing;
 use crate::pipeline::alert::format::Template;
 
 /// What an endpoint's `format` may say.
@@ -62,6 +67,7 @@ fn endpoint_settings(s: &Section<'_>, names: &Names, id: EndpointId) -> Endpoint
         headers: Vec::new(),
         secret_old: None,
         template: None,
+        timing: timing(s),
     }
 }
 
@@ -102,6 +108,21 @@ pub(super) fn endpoints(reader: &Reader<'_>, names: &Names) -> Vec<EndpointConfi
     out
 }
 
+/// `delivery.operations` names endpoints; one that is not there would hear nothing.
+pub(super) fn check_operations(reader: &Reader<'_>, config: &Config) {
+    for id in &config.delivery.operations {
+        if !config.endpoints.iter().any(|endpoint| endpoint.id == *id) {
+            let what = format!("`operations` names endpoint `{id}`, which does not exist");
+            let problem = Problem::new(ProblemKind::Reference, what).key("delivery.operations");
+            let names = config.endpoints.iter().map(|endpoint| endpoint.id.as_str());
+            reader.problem(match nearest(id.as_str(), names) {
+                Some(meant) => problem.hint(format!("did you mean \"{meant}\"?")),
+                None => problem,
+            });
+        }
+    }
+}
+
 fn refuse_with_console(s: &Section<'_>) {
     for key in ["url", "secret_file", "secret_credential", "secret_file_old", "headers"] {
         if let Some(place) = s.written(key) {
@@ -124,6 +145,31 @@ fn warn_unsigned(s: &Section<'_>, endpoint: &EndpointConfig) {
             .hint("set secret_file, or secret_credential under systemd")
             .warning();
         s.reader.problem(problem);
+    }
+}
+
+fn timing(s: &Section<'_>) -> Timing {
+    let bad = |what: &str, why: String| Fault::new(ProblemKind::Value, what.to_owned(), why);
+    let zone = s.get("time_zone", |found| {
+        TimeZone::get(found.text()?)
+            .map_err(|_| bad("must be a time zone such as \"Europe/Berlin\"", "not known on this machine".to_owned()))
+    });
+    let urgent: Vec<(&str, Option<Severity>)> =
+        SEVERITIES.iter().map(|&(name, severity)| (name, Some(severity))).chain([("none", None)]).collect();
+    Timing {
+        group_wait: s.duration("group_wait", Duration::ZERO..=Duration::from_secs(3600)),
+        quiet: s.list("quiet", |found| {
+            let must = "must hold hours such as \"22:00-07:00\"";
+            found.text()?.parse().map_err(|why: &str| bad(must, why.to_owned()))
+        }),
+        digest: s.get("digest", |found| {
+            found.text()?.parse().map_err(|why| bad("must be a schedule such as \"0 8 * * mon-fri\"", why))
+        }),
+        zone: zone.unwrap_or(TimeZone::UTC),
+        urgent: s.choice("urgent", &urgent),
+        rate: s.get("rate", |found| {
+            found.text()?.parse().map_err(|why: &str| bad("must be a rate such as \"30/m\"", why.to_owned()))
+        }),
     }
 }
 

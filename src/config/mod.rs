@@ -285,6 +285,7 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
     };
     let tests = entries::tests(reader, &names);
     check_credentials(reader, &config.endpoints, environment);
+    endpoints::check_operations(reader, &config);
     warn_idle(reader, &config);
     for section in [daemon, seeds, polling, limits, memory, retention, http, alerts, delivery] {
         section.finish();

@@ -162,6 +162,11 @@ fn problems_of_every_kind_are_found() {
             "[[endpoints]]\nid = 'e'\nurl = 'https://x.example/'\nformat = 'template'\n".into(),
             "`template_file` is missing",
         ),
+        ("[delivery]\noperations = ['nobody']\n".into(), "`operations` names endpoint `nobody`"),
+        ("[defaults.endpoint]\nquiet = ['22-7']\n".into(), "`quiet` must hold hours"),
+        ("[defaults.endpoint]\ndigest = 'often'\n".into(), "`digest` must be a schedule"),
+        ("[defaults.endpoint]\nrate = '30'\n".into(), "`rate` must be a rate"),
+        ("[defaults.endpoint]\ntime_zone = 'Atlantis/Capital'\n".into(), "`time_zone` must be a time zone"),
         ("[[endpoints]]\nid = 'e'\nformat = 'slakc'\n".into(), "`format` must be one of \"standard\", \"console\""),
         (
             "[[endpoints]]\nid = 'e'\nformat = 'console'\nurl = 'https://x.example'\n".into(),

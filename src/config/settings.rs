@@ -9,7 +9,7 @@ use super::found::{Fault, Found};
 use super::problem::{Problem, ProblemKind};
 use super::section::Section;
 use crate::deliver::DeliveryConfig;
-use crate::model::SourceId;
+use crate::model::{EndpointId, SourceId};
 use crate::pipeline::alert::source::HealthRules;
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::normalize::NormalizeRules;
@@ -293,6 +293,8 @@ pub(super) fn delivery(s: &Section<'_>) -> DeliveryConfig {
         jitter: s.number("jitter", 0.0..=0.5),
         connect_timeout: s.duration("connect_timeout", 100 * MILLI..=5 * MINUTE),
         user_agent: user_agent(s),
+        disable_after: s.duration("disable_after", HOUR..=30 * DAY),
+        operations: s.list("operations", |found| found.id(EndpointId::new)),
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod console;
 mod count;
+mod notice;
 mod queue;
 pub mod receive;
 mod record;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use crate::model::{EndpointId, Severity, SourceId, Timestamp, TopicId};
 use crate::net::Cidr;
+use crate::pipeline::alert::Timing;
 use crate::pipeline::alert::format::{Format, Template};
 
 pub use count::{DeliveryCounters, DeliveryCounts};
@@ -47,6 +49,22 @@ pub enum PayloadFormat {
 }
 
 impl PayloadFormat {
+    /// Its name in the config.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Console => "console",
+            Self::CloudEvents => "cloudevents",
+            Self::Slack => "slack",
+            Self::Discord => "discord",
+            Self::Teams => "teams",
+            Self::Mattermost => "mattermost",
+            Self::Ntfy => "ntfy",
+            Self::Template => "template",
+        }
+    }
+
     /// Whether the receiver is a chat service: it checks no signature, for the URL itself is the secret,
     /// and it means it when it calls a payload invalid.
     #[must_use]
@@ -92,6 +110,8 @@ pub struct EndpointConfig {
     pub secret_old: Option<(PathBuf, Timestamp)>,
     /// For `format = "template"`, compiled and tried out.
     pub template: Option<Template>,
+    /// When it hears of an alert.
+    pub timing: Timing,
 }
 
 impl EndpointConfig {
@@ -116,6 +136,7 @@ impl EndpointConfig {
             headers: Vec::new(),
             secret_old: None,
             template: None,
+            timing: Timing::default(),
         }
     }
 
@@ -165,4 +186,8 @@ pub struct DeliveryConfig {
     pub connect_timeout: Duration,
     /// `User-Agent`, with a contact.
     pub user_agent: String,
+    /// An endpoint that fails for so long without a single success is disabled.
+    pub disable_after: Duration,
+    /// Endpoints that hear what happens to the others.
+    pub operations: Vec<EndpointId>,
 }

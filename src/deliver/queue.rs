@@ -16,14 +16,17 @@ use tracing::{debug, error, info, warn};
 
 use super::console::Console;
 use super::count::DeliveryCounters;
+use super::notice::{Change, Told, tell};
 use super::record::{Recorder, RecorderStopped, Recording};
 use super::retry::{Attempted, Outcome, RetryRules};
+use super::run::DeliveryWaker;
 use super::send::{Answer, Channel};
 use super::{DeliveryConfig, EndpointConfig};
 use crate::clock::Clock;
 use crate::failpoint::Failpoint;
-use crate::model::Timestamp;
-use crate::store::outbox::{self, AttemptRecord, Claim, ClaimRequest, Claimed, DeliveryId, Gate, Settle};
+use crate::model::{EndpointId, Timestamp};
+use crate::pipeline::alert::format::Format;
+use crate::store::outbox::{self, AttemptRecord, Claim, ClaimRequest, Claimed, DeliveryId, Gate, Release, Settle};
 use crate::store::{Store, StoreError};
 
 /// Rows claimed at once, beyond those in flight.
@@ -39,6 +42,8 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// that, a slow disk and not the receiver would set the pace of catching up. Otherwise no more than may
 /// be on the wire, so a crash repeats next to nothing.
 const UNRECORDED_BACKLOG_MAX: usize = 64;
+/// An endpoint that fails for so long is told of on others, even if nothing was given up yet.
+const TELL_AFTER: Duration = Duration::from_secs(3600);
 /// Requests in flight may finish for so long once delivery is to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
@@ -75,6 +80,9 @@ pub(super) struct Shared {
     pub(super) recorder: Recorder,
     pub(super) counters: DeliveryCounters,
     pub(super) console: Console,
+    /// Who hears what happens to endpoints.
+    pub(super) operations: Arc<[(EndpointId, Format)]>,
+    pub(super) waker: DeliveryWaker,
 }
 
 /// What a queue did, for `run --once`.
@@ -121,10 +129,17 @@ pub(super) struct Queue {
     channel: Option<Arc<Channel>>,
     /// Something may be due that is not in flight.
     look: bool,
+    /// Rows were let go after the claim that found them waiting.
+    released: bool,
     /// When to look again without being woken.
     look_at: Timestamp,
     /// One at a time until one succeeds.
     throttled: bool,
+    /// Since when it fails, and what was told of that.
+    failing_since: Option<Timestamp>,
+    noticed: Option<String>,
+    /// A change to tell on other endpoints.
+    news: Option<(Change, Option<String>)>,
     /// What the log last said: a change is news, its continuation is not.
     said: Said,
     summary: QueueSummary,
@@ -166,8 +181,12 @@ impl Queue {
             backlog: false,
             channel: None,
             look: true,
+            released: false,
             look_at,
             throttled: false,
+            failing_since: None,
+            noticed: None,
+            news: None,
             said: Said::Working,
             summary: QueueSummary::default(),
         }
@@ -175,6 +194,7 @@ impl Queue {
 
     pub(super) async fn run(mut self, cancel: CancellationToken) -> Result<QueueSummary, QueueError> {
         while !cancel.is_cancelled() {
+            self.tell().await?;
             if self.has_room() {
                 if let Some(row) = self.ready.pop_front() {
                     self.start(row).await;
@@ -225,7 +245,12 @@ impl Queue {
         self.look = false;
         self.look_at = now.plus(IDLE_LOOK);
         match self.read_due(now).await {
-            Ok(claim) => self.take(claim),
+            Ok(claim) => {
+                if claim.held_due {
+                    self.release(now).await?;
+                }
+                self.take(claim);
+            }
             Err(failure) if failure.is_passing() && self.until == Until::Cancelled => {
                 warn!(endpoint = %self.endpoint.id, error = %failure, "due deliveries not read, will try again");
                 self.look_at = now.plus(BUSY_PAUSE);
@@ -251,11 +276,41 @@ impl Queue {
         read.await.expect("invariant: reading the outbox does not panic")
     }
 
+    /// Lets go what has waited long enough; the next look finds it due.
+    async fn release(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let (store, endpoint) = (self.shared.store.clone(), self.endpoint.clone());
+        let released = tokio::task::spawn_blocking(move || {
+            let format = endpoint.wire_format();
+            store.write("let waiting deliveries go", |tx| {
+                let instance = store.instance();
+                outbox::release(tx, &Release { endpoint: &endpoint.id, format: &format, instance, now })
+            })
+        });
+        match released.await.expect("invariant: letting go does not panic") {
+            Ok(rows) => {
+                debug!(endpoint = %self.endpoint.id, rows, "waiting deliveries let go");
+                self.released = rows > 0;
+                Ok(())
+            }
+            Err(failure) if failure.is_passing() => {
+                warn!(endpoint = %self.endpoint.id, error = %failure, "waiting deliveries not let go yet, will try again");
+                self.look_at = now.plus(BUSY_PAUSE);
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
     fn take(&mut self, claim: Claim) {
-        self.look = claim.more;
+        self.look = claim.more || std::mem::take(&mut self.released);
         self.backlog = claim.more;
         self.look_at = claim.next_due_at.map_or(self.look_at, |due| due.min(self.look_at));
         self.throttled = claim.state.throttled;
+        self.failing_since = claim.state.failing_since;
+        self.noticed = claim.state.noticed.clone();
+        if let Some((_, reason)) = &claim.state.disabled {
+            self.change(Change::Disabled, Some(reason.clone()));
+        }
         match &claim.state.disabled {
             Some((since, reason)) if self.said != Said::Disabled => {
                 warn!(endpoint = %self.endpoint.id, %since, reason, "endpoint is disabled, its deliveries wait");
@@ -270,7 +325,8 @@ impl Queue {
 
     async fn start(&mut self, row: Claimed) {
         let channel = self.channel().await;
-        self.slots.spawn(attempt(self.shared.clone(), self.endpoint.clone(), channel, row));
+        let failing_since = self.failing_since;
+        self.slots.spawn(attempt(self.shared.clone(), self.endpoint.clone(), channel, row, failing_since));
     }
 
     /// The way to the endpoint; opened again after a failure, so a mended secret file is enough.
@@ -308,6 +364,7 @@ impl Queue {
     fn recorded(&mut self, end: &SlotEnd) {
         self.in_flight.remove(&end.id);
         self.shared.counters.attempt(&end.outcome, &end.settle);
+        self.follow(end);
         match end.settle {
             Settle::Delivered => {
                 self.summary.delivered += 1;
@@ -324,6 +381,47 @@ impl Queue {
             self.look = true;
         }
         self.log(end);
+    }
+
+    /// Notes what an attempt says about the endpoint itself.
+    fn follow(&mut self, end: &SlotEnd) {
+        if end.settle == Settle::Delivered {
+            self.failing_since = None;
+            self.change(Change::Recovered, None);
+            return;
+        }
+        let now = self.shared.clock.now();
+        let since = *self.failing_since.get_or_insert(now);
+        if let Gate::Disable { reason } = end.gate {
+            self.change(Change::Disabled, Some(reason.to_owned()));
+        } else if end.settle == Settle::Park || now.since(since) >= TELL_AFTER {
+            self.change(Change::Failing, end.error.clone());
+        }
+    }
+
+    /// A change is told once; a disabled endpoint is not told of as failing again.
+    fn change(&mut self, change: Change, detail: Option<String>) {
+        let told = self.noticed.as_deref();
+        if told == change.noticed() || (told == Some("disabled") && change == Change::Failing) {
+            return;
+        }
+        self.noticed = change.noticed().map(str::to_owned);
+        self.news = Some((change, detail));
+    }
+
+    /// Tells what changed; where the store cannot take it now, the next attempt brings it up again.
+    async fn tell(&mut self) -> Result<(), StoreError> {
+        let Some((change, detail)) = self.news.take() else { return Ok(()) };
+        let told = Told { change, endpoint: self.endpoint.id.clone(), detail, now: self.shared.clock.now() };
+        let (store, operations) = (self.shared.store.clone(), self.shared.operations.clone());
+        let raised = tokio::task::spawn_blocking(move || tell(&store, &told, &operations));
+        match raised.await.expect("invariant: telling does not panic") {
+            Ok(true) => self.shared.waker.wake(),
+            Ok(false) => {}
+            Err(failure) if failure.is_passing() => self.noticed = None,
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
     }
 
     fn log(&mut self, end: &SlotEnd) {
@@ -382,6 +480,7 @@ async fn attempt(
     endpoint: Arc<EndpointConfig>,
     channel: Result<Arc<Channel>, Answer>,
     mut row: Claimed,
+    failing_since: Option<Timestamp>,
 ) -> Result<(SlotEnd, Recording), RecorderStopped> {
     let began = tokio::time::Instant::now();
     let answer = match channel {
@@ -393,6 +492,15 @@ async fn attempt(
     let now = shared.clock.now();
     let attempt = row.attempts.saturating_add(1);
     let verdict = shared.retry.judge(&answer.outcome, Attempted { delivery: row.id, attempts: attempt, now });
+    let gate = match verdict.gate {
+        Gate::Disable { .. } => verdict.gate,
+        _ if verdict.settle != Settle::Delivered
+            && failing_since.is_some_and(|since| now.since(since) >= shared.config.disable_after) =>
+        {
+            Gate::Disable { reason: "not one success for as long as `disable_after` says" }
+        }
+        gate => gate,
+    };
     let error = answer.error.map(|error| match verdict.hint {
         Some(hint) => format!("{error} ({hint})"),
         None => error,
@@ -407,7 +515,7 @@ async fn attempt(
         excerpt: answer.excerpt,
         error: error.clone(),
         settle: verdict.settle.clone(),
-        gate: verdict.gate.clone(),
+        gate: gate.clone(),
     };
     let recording = shared.recorder.record(record).await?;
     let end = SlotEnd {
@@ -418,7 +526,7 @@ async fn attempt(
         latency,
         error,
         settle: verdict.settle,
-        gate: verdict.gate,
+        gate,
     };
     Ok((end, recording))
 }

@@ -17,6 +17,7 @@ use super::retry::RetryRules;
 use super::{DeliveryConfig, EndpointConfig};
 use crate::clock::Clock;
 use crate::model::EndpointId;
+use crate::pipeline::alert::format::Format;
 use crate::store::{Store, StoreError, outbox};
 
 /// Chat services mean it when they call a payload invalid; once more, for they err as well.
@@ -128,10 +129,33 @@ impl Delivery {
     pub async fn deliver_due_once(mut self, cancel: CancellationToken) -> Result<QueueSummary, DeliveryError> {
         let rules = self.rules.borrow_and_update().clone();
         self.park_orphans(&rules).await?;
+        self.deliver_due(&rules, enabled(&rules), cancel).await
+    }
+
+    /// The same for one endpoint, whatever becomes of the others.
+    ///
+    /// # Errors
+    /// As for [`Delivery::run`].
+    pub async fn deliver_due_to(
+        mut self,
+        endpoint: &EndpointId,
+        cancel: CancellationToken,
+    ) -> Result<QueueSummary, DeliveryError> {
+        let rules = self.rules.borrow_and_update().clone();
+        let one = enabled(&rules).filter(|candidate| candidate.id == *endpoint);
+        self.deliver_due(&rules, one, cancel).await
+    }
+
+    async fn deliver_due(
+        &self,
+        rules: &DeliveryRules,
+        endpoints: impl Iterator<Item = &EndpointConfig>,
+        cancel: CancellationToken,
+    ) -> Result<QueueSummary, DeliveryError> {
         let (recorder, recorder_end) = Recorder::start(self.store.clone(), cancel.clone())?;
         let until = Until::NothingDue(self.clock.now());
-        let queues: Vec<Running> = enabled(&rules)
-            .map(|endpoint| self.start(Arc::new(endpoint.clone()), &rules, &recorder, until, &cancel))
+        let queues: Vec<Running> = endpoints
+            .map(|endpoint| self.start(Arc::new(endpoint.clone()), rules, &recorder, until, &cancel))
             .collect();
         drop(recorder);
         let mut outcome = Ok(QueueSummary::default());
@@ -203,6 +227,8 @@ impl Delivery {
             recorder: recorder.clone(),
             counters: self.counters.clone(),
             console: self.console.clone(),
+            operations: operations(rules),
+            waker: self.waker.clone(),
         };
         let cancel = cancel.child_token();
         let queue = Queue::new(endpoint.clone(), shared, self.waker.0.subscribe(), until);
@@ -233,6 +259,12 @@ impl Delivery {
             Err(failure) => Err(failure.into()),
         }
     }
+}
+
+/// Who hears what happens to endpoints.
+fn operations(rules: &DeliveryRules) -> Arc<[(EndpointId, Format)]> {
+    let chosen = enabled(rules).filter(|endpoint| rules.config.operations.contains(&endpoint.id));
+    chosen.map(|endpoint| (endpoint.id.clone(), endpoint.wire_format())).collect()
 }
 
 fn enabled(rules: &DeliveryRules) -> impl Iterator<Item = &EndpointConfig> {

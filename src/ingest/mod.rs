@@ -21,7 +21,7 @@ use crate::pipeline::alert::source::{self, SourceAlert};
 use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide, prepare};
 use crate::source::feed::schedule;
 use crate::source::{Batch, Receipt};
-use crate::store::{Applied, Store, StoreError};
+use crate::store::{Applied, SilenceRecord, Store, StoreError};
 use crate::text::clean;
 
 use rekey::Faces;
@@ -92,6 +92,8 @@ impl Ingest {
     pub fn take(&mut self, group: Vec<Batch>) -> Result<(), IngestError> {
         let rules = Arc::clone(&self.rules.borrow());
         let now = self.clock.now();
+        // Read each time: an operator's `silences add` in another process counts from the next batch on.
+        self.ledger.silences = self.store.silences(now, false)?.iter().filter_map(SilenceRecord::matcher).collect();
         let mut decided = Vec::with_capacity(group.len());
         for batch in group {
             decided.push(self.decide_batch(batch, &rules, now)?);

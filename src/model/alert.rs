@@ -69,6 +69,21 @@ pub enum AlertKind {
     /// A receiver is being tried out.
     #[serde(rename = "endpoint.test")]
     Test,
+    /// What waited for the end of quiet hours or for its digest.
+    #[serde(rename = "alerts.digest")]
+    Digest,
+    /// One line for what was more than an endpoint's rate.
+    #[serde(rename = "alerts.suppressed")]
+    Suppressed,
+    /// An endpoint does not work: told on another one.
+    #[serde(rename = "endpoint.failing")]
+    EndpointFailing,
+    /// An endpoint is not used any more until somebody enables it.
+    #[serde(rename = "endpoint.disabled")]
+    EndpointDisabled,
+    /// An endpoint that was reported works again.
+    #[serde(rename = "endpoint.recovered")]
+    EndpointRecovered,
 }
 
 impl AlertKind {
@@ -82,6 +97,11 @@ impl AlertKind {
             Self::SourceRecovered => "source.recovered",
             Self::SourceSilent => "source.silent",
             Self::Test => "endpoint.test",
+            Self::Digest => "alerts.digest",
+            Self::Suppressed => "alerts.suppressed",
+            Self::EndpointFailing => "endpoint.failing",
+            Self::EndpointDisabled => "endpoint.disabled",
+            Self::EndpointRecovered => "endpoint.recovered",
         }
     }
 }

@@ -5,7 +5,7 @@
 use crate::model::{AlertDraft, AlertId, AlertKind, AlertReason, ItemId, Match, StoryId, Timestamp};
 
 use super::Rules;
-use super::alert::{Outgoing, PayloadInput, Route, render};
+use super::alert::{Loud, Outgoing, PayloadInput, Silence, render};
 use super::ledger::{Known, Ledger, Remembered, StoryState, TopicState};
 use super::memory::{Outcome, Placement};
 use super::prepare::Prepared;
@@ -73,6 +73,8 @@ pub struct OutboxAlert {
     pub sequence: u64,
     /// The standard payload, as it will be sent.
     pub payload: Vec<u8>,
+    /// The silence it falls under; nobody gets it then.
+    pub silenced_by: Option<String>,
     /// Who gets it, and how.
     pub endpoints: Vec<Outgoing>,
 }
@@ -273,7 +275,8 @@ fn tell(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules) -> Vec<OutboxAler
             let item = cause.prepared.item.id;
             let draft = AlertDraft { id, kind, reason, at: cause.now, matched, item, story: summary.clone() };
             ledger.sequence += 1;
-            outbox(draft, ledger.sequence, cause, rules)
+            let silenced_by = silence(&draft, cause, &ledger.silences, rules);
+            outbox(draft, ledger.sequence, silenced_by, cause, rules)
         })
         .collect()
 }
@@ -291,13 +294,32 @@ fn alert_id(cause: &Cause<'_>, instance: &str, matched: &Match, reason: AlertRea
     ])
 }
 
-fn outbox(draft: AlertDraft, sequence: u64, cause: &Cause<'_>, rules: &Rules) -> OutboxAlert {
+/// The name of a silence that an alert falls under.
+fn silence(draft: &AlertDraft, cause: &Cause<'_>, by_hand: &[Silence], rules: &Rules) -> Option<String> {
+    let item = &cause.prepared.item;
+    let title = item.headline();
+    let loud = Loud { topic: &draft.matched.topic, source: &item.source, story: cause.story, title: &title };
+    let mut silences = rules.alert.silences.iter().chain(by_hand);
+    silences.find(|silence| silence.covers(&loud, cause.now)).map(|silence| silence.id.clone())
+}
+
+fn outbox(
+    draft: AlertDraft,
+    sequence: u64,
+    silenced_by: Option<String>,
+    cause: &Cause<'_>,
+    rules: &Rules,
+) -> OutboxAlert {
     let item = &cause.prepared.item;
     let topic_label = rules.alert.label(&draft.matched.topic);
     let payload = render(&PayloadInput { alert: &draft, item, topic_label, sequence });
-    let endpoints =
-        rules.alert.routes.iter().filter(|route| route.takes(&draft, &item.source)).map(Route::outgoing).collect();
-    OutboxAlert { draft, sequence, payload, endpoints }
+    let as_first = || {
+        let first = AlertDraft { kind: AlertKind::Matched, reason: AlertReason::First, ..draft.clone() };
+        render(&PayloadInput { alert: &first, item, topic_label, sequence })
+    };
+    let taking = rules.alert.routes.iter().filter(|route| silenced_by.is_none() && route.takes(&draft, &item.source));
+    let endpoints = taking.map(|route| route.outgoing(&draft, as_first)).collect();
+    OutboxAlert { draft, sequence, payload, silenced_by, endpoints }
 }
 
 impl StoryState {

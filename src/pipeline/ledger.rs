@@ -8,6 +8,7 @@ use crate::model::{
     ContentHash, ItemId, Score, Severity, SourceHealth, SourceId, StoryId, StorySummary, Timestamp, TopicId,
 };
 
+use super::alert::Silence;
 use super::features::Features;
 use super::memory::{Memory, MemoryConfig};
 
@@ -93,6 +94,8 @@ pub struct Ledger {
     pub sequence: u64,
     /// How each polled source stands, and what was said of it.
     pub sources: HashMap<SourceId, SourceHealth>,
+    /// Silences given by hand that hold now; whoever drives the decision keeps them fresh.
+    pub silences: Vec<Silence>,
     pub(super) known: HashMap<ItemId, Known>,
     pub(super) exact: HashMap<u64, ItemId>,
     pub(super) memory: Memory,
@@ -109,6 +112,7 @@ impl Ledger {
             instance: instance.to_owned(),
             sequence: 0,
             sources: HashMap::new(),
+            silences: Vec::new(),
             known: HashMap::new(),
             exact: HashMap::new(),
             memory: Memory::new(config),

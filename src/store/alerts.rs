@@ -1,25 +1,34 @@
 //! Alerts and their outbox rows, written in the transaction of what gave rise to them: an alert about an
-//! item or about a source, once, and one row per endpoint with the exact bytes it gets.
+//! item or about a source, once, and one row per endpoint with the exact bytes it gets or what it waits for.
 
 use rusqlite::{Transaction, params};
 
-use crate::model::{AlertId, Timestamp};
+use super::outbox::{self, NewDelivery};
+use crate::model::Timestamp;
 use crate::pipeline::OutboxAlert;
-use crate::pipeline::alert::Outgoing;
 use crate::pipeline::alert::source::SourceAlert;
+use crate::pipeline::alert::{Held, Hold, Outgoing, renumber};
 
-/// An alert whose id is there already was raised before: after a restore, say. It is not sent again.
+/// Writes an alert. One whose id is there already was raised before: after a restore, say. It is not
+/// sent again.
 pub(super) fn write_alert(tx: &Transaction<'_>, alert: &OutboxAlert, now: Timestamp) -> rusqlite::Result<()> {
     let draft = &alert.draft;
-    let sequence = alert.sequence as i64;
+    // Digests, tests and notices take numbers too, so the decision's own count may be behind.
+    let sequence = outbox::next_sequence(tx)?;
+    let mut payload = alert.payload.clone();
+    if sequence != alert.sequence {
+        renumber(&mut payload, alert.sequence, sequence);
+    }
+    let id = draft.id.to_string();
     let written = tx
         .prepare_cached(
-            "INSERT OR IGNORE INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at, payload)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            "INSERT OR IGNORE INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at,
+                payload, silenced_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute(params![
-            sequence,
-            draft.id.to_string(),
+            sequence as i64,
+            id,
             draft.kind.as_str(),
             draft.matched.topic.as_str(),
             draft.story.id.to_i64(),
@@ -29,52 +38,22 @@ pub(super) fn write_alert(tx: &Transaction<'_>, alert: &OutboxAlert, now: Timest
             draft.matched.score.hundredths(),
             draft.story.sources.len() as i64,
             draft.at.millis(),
-            alert.payload,
+            payload,
+            alert.silenced_by,
         ])?;
     if written == 0 {
         return Ok(());
     }
-    let row = Row { sequence: alert.sequence, id: draft.id, payload: &alert.payload };
-    alert.endpoints.iter().try_for_each(|to| write_delivery(tx, &row, to, now))
-}
-
-/// An alert as an outbox row needs it.
-struct Row<'a> {
-    sequence: u64,
-    id: AlertId,
-    payload: &'a [u8],
-}
-
-/// One outbox row with the exact bytes. A template that fails on this one alert has its row parked with
-/// the reason: the alert is listed and counted, and nothing else waits for it.
-fn write_delivery(tx: &Transaction<'_>, alert: &Row<'_>, to: &Outgoing, now: Timestamp) -> rusqlite::Result<()> {
-    let (body, failure) = match to.format.render(alert.payload) {
-        Ok(body) => (body, None),
-        Err(failure) => (None, Some(failure.to_string())),
-    };
-    let content_type = body.as_ref().map_or("application/json", |body| body.content_type.as_str());
-    tx.prepare_cached(
-        "INSERT INTO deliveries
-            (alert, webhook_id, endpoint, body, content_type, state, attempts, created_at, due_at, settled_at, last_error)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?7, ?8, ?9)",
-    )?
-    .execute(params![
-        alert.sequence as i64,
-        alert.id.to_string(),
-        to.endpoint.as_str(),
-        body.as_ref().map(|body| &body.bytes),
-        content_type,
-        if failure.is_some() { "parked" } else { "pending" },
-        now.millis(),
-        failure.is_some().then(|| now.millis()),
-        failure,
-    ])
-    .map(|_| ())
+    let story = Some((draft.matched.topic.as_str(), draft.story.id.to_i64()));
+    let row = Row { decided: alert.sequence, sequence, id: &id, payload: &payload, story };
+    alert.endpoints.iter().try_for_each(|to| write_delivery(tx, row, to, now))
 }
 
 /// The same for an alert about a source.
 pub(super) fn write_source_alert(tx: &Transaction<'_>, alert: &SourceAlert, now: Timestamp) -> rusqlite::Result<()> {
-    let sequence = alert.sequence as i64;
+    let sequence = outbox::next_sequence(tx)?;
+    let mut payload = alert.payload.clone();
+    renumber(&mut payload, alert.sequence, sequence);
     let id = alert.id.to_string();
     let written = tx
         .prepare_cached(
@@ -82,18 +61,61 @@ pub(super) fn write_source_alert(tx: &Transaction<'_>, alert: &SourceAlert, now:
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 1, ?7, ?8)",
         )?
         .execute(params![
-            sequence,
+            sequence as i64,
             id,
             alert.kind.as_str(),
             alert.source.as_str(),
             alert.reason.as_str(),
             alert.severity.as_str(),
             alert.at.millis(),
-            alert.payload,
+            payload,
         ])?;
     if written == 0 {
         return Ok(());
     }
-    let row = Row { sequence: alert.sequence, id: alert.id, payload: &alert.payload };
-    alert.endpoints.iter().try_for_each(|to| write_delivery(tx, &row, to, now))
+    let row = Row { decided: alert.sequence, sequence, id: &id, payload: &payload, story: None };
+    alert.endpoints.iter().try_for_each(|to| write_delivery(tx, row, to, now))
+}
+
+/// The alert as stored.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    /// Its number as decided, and as given.
+    decided: u64,
+    sequence: u64,
+    id: &'a str,
+    payload: &'a [u8],
+    /// Topic and story, if it belongs to any.
+    story: Option<(&'a str, i64)>,
+}
+
+fn write_delivery(tx: &Transaction<'_>, row: Row<'_>, to: &Outgoing, now: Timestamp) -> rusqlite::Result<()> {
+    let earlier = match (&to.as_first, row.story) {
+        (Some(_), Some((topic, story))) => outbox::waiting_for_story(tx, &to.endpoint, topic, story)?,
+        _ => None,
+    };
+    let held = match (earlier, to.held, to.rate) {
+        (Some((_, until)), _, _) => Some(Held { hold: Hold::Group, until }),
+        (None, Some(held), _) => Some(held),
+        (None, None, Some(rate)) => {
+            outbox::over_rate(tx, &to.endpoint, rate, now)?.map(|until| Held { hold: Hold::Rate, until })
+        }
+        (None, None, None) => None,
+    };
+    let delivery = NewDelivery {
+        alert: row.sequence,
+        webhook_id: row.id,
+        endpoint: &to.endpoint,
+        hold: held.map(|held| held.hold.as_str()),
+        due_at: held.map_or(now, |held| held.until),
+        now,
+    };
+    let Some((earlier, _)) = earlier else {
+        return delivery.insert(tx, &to.format, row.payload, None).map(|_| ());
+    };
+    // Its receiver has not heard of the story yet: the newest state is the first it hears.
+    let mut own = to.as_first.clone().unwrap_or_default();
+    renumber(&mut own, row.decided, row.sequence);
+    let into = delivery.insert(tx, &to.format, row.payload, Some(&own))?;
+    outbox::fold_into(tx, earlier, into, now)
 }

@@ -152,6 +152,8 @@ pub struct AlertRecord {
     pub sources: u64,
     /// When.
     pub at: Timestamp,
+    /// The silence it fell under: nobody was told.
+    pub silenced_by: Option<String>,
     /// Its payload, as sent.
     pub payload: Box<RawValue>,
 }
@@ -407,6 +409,7 @@ fn alert_record(row: &Row<'_>) -> rusqlite::Result<AlertRecord> {
         item: row.get::<_, Option<i64>>("item")?.map(ItemId::from_i64),
         sources: row.get::<_, i64>("sources")?.cast_unsigned(),
         at: Timestamp::from_millis(row.get("at")?),
+        silenced_by: row.get("silenced_by")?,
         payload: raw_json(String::from_utf8_lossy(&payload).into_owned()),
     })
 }

@@ -11,6 +11,7 @@ mod open;
 pub mod outbox;
 mod recall;
 mod seeds;
+mod silences;
 mod stories;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use apply::Applied;
 pub use browse::{AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, Totals};
 pub use error::StoreError;
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
+pub use silences::SilenceRecord;
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord};
 
 /// A cheap handle to the store: one connection writes, a few read.

@@ -4,7 +4,9 @@
 
 mod claim;
 mod endpoint;
+mod hold;
 mod manage;
+mod raise;
 mod record;
 
 use std::fmt;
@@ -13,10 +15,14 @@ use std::str::FromStr;
 use crate::model::Timestamp;
 
 pub use claim::{Claim, ClaimRequest, Claimed, claim_due};
-pub use endpoint::{EndpointHealth, EndpointState, disable, enable, health, state};
+pub use endpoint::{EndpointHealth, EndpointState, disable, enable, health, note, state};
+pub use hold::{Release, release};
+pub(super) use hold::{fold_into, over_rate, waiting_for_story};
 pub use manage::{
     AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, Replay, cancel, list, park_orphans, replay, show,
 };
+pub use raise::raise;
+pub(super) use raise::{NewDelivery, next_sequence};
 pub use record::{AttemptRecord, record};
 
 /// A row of the outbox; `dlv_12` outside.
@@ -41,6 +47,8 @@ pub enum DeliveryState {
     Parked,
     /// An operator said no.
     Cancelled,
+    /// It went up in another: a digest, a later alert of its story, or the line for what was too many.
+    Folded,
 }
 
 /// What becomes of a delivery after an attempt.
@@ -108,7 +116,7 @@ impl fmt::Debug for DeliveryId {
 
 impl DeliveryState {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Delivered, Self::Parked, Self::Cancelled];
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Delivered, Self::Parked, Self::Cancelled, Self::Folded];
 
     /// The stored and printed name.
     #[must_use]
@@ -118,6 +126,7 @@ impl DeliveryState {
             Self::Delivered => "delivered",
             Self::Parked => "parked",
             Self::Cancelled => "cancelled",
+            Self::Folded => "folded",
         }
     }
 
@@ -135,7 +144,7 @@ impl fmt::Display for DeliveryState {
 }
 
 /// A stored time that may be absent.
-fn optional_time(millis: Option<i64>) -> Option<Timestamp> {
+pub(super) fn optional_time(millis: Option<i64>) -> Option<Timestamp> {
     millis.map(Timestamp::from_millis)
 }
 

@@ -175,13 +175,15 @@ CREATE TABLE alerts (
     score    INTEGER NOT NULL,
     sources  INTEGER NOT NULL,
     at       INTEGER NOT NULL,
-    payload  BLOB NOT NULL
+    payload  BLOB NOT NULL,
+    silenced_by TEXT                 -- the silence it fell under: stored, told nobody
 ) STRICT;
 CREATE INDEX alerts_story ON alerts (story, topic);
 CREATE INDEX alerts_item ON alerts (item);
 
 -- The outbox: one row per alert and endpoint, with the exact bytes that go out.
--- state: pending, delivered, parked, cancelled.
+-- state: pending, delivered, parked, cancelled, folded (it went up in another row).
+-- hold: what a pending row waits for until due_at: group, quiet, digest, rate. It is let go before it is sent.
 CREATE TABLE deliveries (
     id           INTEGER PRIMARY KEY,
     alert        INTEGER NOT NULL REFERENCES alerts (sequence),
@@ -195,8 +197,11 @@ CREATE TABLE deliveries (
     due_at       INTEGER NOT NULL,
     settled_at   INTEGER,
     last_status  INTEGER,
-    last_error   TEXT
+    last_error   TEXT,
+    hold         TEXT,
+    folded_into  INTEGER
 ) STRICT;
+CREATE INDEX deliveries_held ON deliveries (endpoint, due_at, id) WHERE state = 'pending' AND hold IS NOT NULL;
 CREATE INDEX deliveries_due ON deliveries (endpoint, due_at, id) WHERE state = 'pending';
 CREATE INDEX deliveries_alert ON deliveries (alert);
 CREATE INDEX deliveries_state ON deliveries (state, id) WHERE state <> 'delivered';
@@ -221,8 +226,24 @@ CREATE TABLE endpoints (
     throttled       INTEGER NOT NULL, -- one request at a time until one succeeds
     last_success_at INTEGER,
     failing_since   INTEGER,
-    last_error      TEXT
+    last_error      TEXT,
+    rate_from       INTEGER,          -- start of the window its rate is counted in
+    rate_count      INTEGER NOT NULL DEFAULT 0,
+    noticed         TEXT              -- what was last told about it on another endpoint: failing, disabled
 ) STRICT, WITHOUT ROWID;
+
+-- Silences given by hand; those of the config are not here.
+CREATE TABLE silences (
+    id      INTEGER PRIMARY KEY,
+    topics  TEXT NOT NULL,
+    sources TEXT NOT NULL,
+    story   INTEGER,
+    text    TEXT,
+    starts  INTEGER NOT NULL,
+    ends    INTEGER,
+    author  TEXT NOT NULL,
+    comment TEXT NOT NULL
+) STRICT;
 
 -- Everything that was not taken, by source and reason.
 CREATE TABLE rejections (

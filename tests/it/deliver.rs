@@ -180,6 +180,8 @@ fn config() -> DeliveryConfig {
         jitter: 0.2,
         connect_timeout: Duration::from_secs(10),
         user_agent: "wirewatch-test".to_owned(),
+        disable_after: Duration::from_secs(120 * 3600),
+        operations: vec![name("operations")],
     }
 }
 

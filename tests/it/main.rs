@@ -8,6 +8,7 @@ mod etiquette;
 mod feed_access;
 mod feed_server;
 mod feed_tls;
+mod hold;
 mod hostile;
 mod measure;
 mod newsroom;

@@ -2,9 +2,15 @@
 //! `decide`, where the story is known.
 
 pub mod format;
+mod notice;
 mod payload;
 mod route;
+mod silence;
 pub mod source;
+mod timing;
 
+pub use notice::{Content, ENTRIES_MAX, Entry, Notice, renumber};
 pub use payload::{PayloadInput, render};
 pub use route::{AlertRules, Outgoing, Route};
+pub use silence::{Loud, Silence};
+pub use timing::{DigestTimes, Held, Hold, QuietHours, Rate, Timing};

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use super::format::Format;
+use super::silence::Silence;
 use super::source::HealthRules;
-use crate::model::{AlertDraft, EndpointId, Severity, SourceId, TopicId};
+use super::timing::{Held, Rate, Timing};
+use crate::model::{AlertDraft, AlertKind, EndpointId, Severity, SourceId, Timestamp, TopicId};
 
 /// When a story speaks again, and to whom.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +19,8 @@ pub struct AlertRules {
     pub health: HealthRules,
     /// Names of the topics for people.
     pub labels: HashMap<TopicId, String>,
+    /// Silences of the config.
+    pub silences: Vec<Silence>,
 }
 
 impl AlertRules {
@@ -40,6 +44,13 @@ pub struct Outgoing {
     pub endpoint: EndpointId,
     /// Its format.
     pub format: Format,
+    /// What it waits for.
+    pub held: Option<Held>,
+    /// The rate it counts against; what is urgent counts against none.
+    pub rate: Option<Rate>,
+    /// Where an earlier alert of the same story and topic may still wait for the story to grow: what to
+    /// say in its place, as the first alert this endpoint hears of.
+    pub as_first: Option<Vec<u8>>,
 }
 
 /// One endpoint and what it wants to hear.
@@ -57,13 +68,37 @@ pub struct Route {
     pub severity_min: Severity,
     /// Also alerts about sources that fail, recover or fall silent.
     pub source_alerts: bool,
+    /// When it hears of it.
+    pub timing: Timing,
 }
 
 impl Route {
-    /// What a route makes of an alert that it takes.
+    /// What a route makes of an alert that it takes. `as_first` renders it as the first of its story.
     #[must_use]
-    pub fn outgoing(&self) -> Outgoing {
-        Outgoing { endpoint: self.endpoint.clone(), format: self.format.clone() }
+    pub fn outgoing(&self, alert: &AlertDraft, as_first: impl FnOnce() -> Vec<u8>) -> Outgoing {
+        let severity = alert.matched.severity;
+        let (timing, first) = (&self.timing, alert.kind == AlertKind::Matched);
+        let urgent = timing.is_urgent(severity);
+        let grows = !first && !timing.group_wait.is_zero() && !urgent;
+        Outgoing {
+            endpoint: self.endpoint.clone(),
+            format: self.format.clone(),
+            held: timing.hold(severity, first, alert.at),
+            rate: timing.rate.filter(|_| !urgent),
+            as_first: grows.then(as_first),
+        }
+    }
+
+    /// The same for an alert that belongs to no story.
+    #[must_use]
+    pub fn outgoing_alone(&self, severity: Severity, at: Timestamp) -> Outgoing {
+        Outgoing {
+            endpoint: self.endpoint.clone(),
+            format: self.format.clone(),
+            held: self.timing.hold(severity, false, at),
+            rate: self.timing.rate.filter(|_| !self.timing.is_urgent(severity)),
+            as_first: None,
+        }
     }
 
     /// A route that takes everything.
@@ -76,6 +111,7 @@ impl Route {
             sources: Vec::new(),
             severity_min: Severity::Low,
             source_alerts: true,
+            timing: Timing::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::route::{AlertRules, Outgoing, Route};
+use super::route::{AlertRules, Outgoing};
 use crate::model::{
     AlertId, AlertKind, AlertReason, FeedFailure, FeedState, Health, Severity, SourceHealth, SourceId, Timestamp,
 };
@@ -149,8 +149,12 @@ pub fn tell(health: &mut SourceHealth, state: &FeedState, now_is: Health, cause:
     health.told_at = Some(since);
     let head = AlertHead { id, sequence, reason, severity };
     let payload = render(kind, &head, health, state, since, now);
-    let endpoints =
-        rules.routes.iter().filter(|route| route.takes_source(&health.source)).map(Route::outgoing).collect();
+    let endpoints = rules
+        .routes
+        .iter()
+        .filter(|route| route.takes_source(&health.source))
+        .map(|route| route.outgoing_alone(severity, now))
+        .collect();
     let source = health.source.clone();
     Some(SourceAlert { id, sequence, kind, reason, severity, source, at: now, payload, endpoints })
 }

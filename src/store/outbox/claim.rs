@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{DeliveryId, EndpointState, endpoint};
+use super::{DeliveryId, EndpointState, endpoint, hold};
 use crate::model::{EndpointId, Timestamp};
 
 /// What to claim.
@@ -51,6 +51,8 @@ pub struct Claim {
     pub more: bool,
     /// When the next row that is not due yet will be.
     pub next_due_at: Option<Timestamp>,
+    /// Rows have waited long enough and must be let go before the next claim.
+    pub held_due: bool,
     /// What is known about the endpoint; nothing is claimed while it is disabled or paused.
     pub state: EndpointState,
 }
@@ -61,7 +63,7 @@ pub struct Claim {
 /// Those of SQLite.
 pub fn claim_due(connection: &Connection, request: &ClaimRequest<'_>) -> rusqlite::Result<Claim> {
     let state = endpoint::state(connection, request.endpoint)?;
-    let mut claim = Claim { rows: Vec::new(), more: false, next_due_at: None, state };
+    let mut claim = Claim { rows: Vec::new(), more: false, next_due_at: None, held_due: false, state };
     if claim.state.disabled.is_some() {
         return Ok(claim);
     }
@@ -70,6 +72,7 @@ pub fn claim_due(connection: &Connection, request: &ClaimRequest<'_>) -> rusqlit
         claim.next_due_at = Some(until);
         return Ok(claim);
     }
+    claim.held_due = hold::any_due(connection, request.endpoint, request.now)?;
     let ids = due_ids(connection, request)?;
     let mut body_bytes = 0;
     for id in ids {
@@ -93,7 +96,7 @@ fn due_ids(connection: &Connection, request: &ClaimRequest<'_>) -> rusqlite::Res
     connection
         .prepare_cached(
             "SELECT id FROM deliveries INDEXED BY deliveries_due
-             WHERE endpoint = ?1 AND state = 'pending' AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3",
+             WHERE endpoint = ?1 AND state = 'pending' AND due_at <= ?2 AND hold IS NULL ORDER BY due_at, id LIMIT ?3",
         )?
         .query_map(
             params![request.endpoint.as_str(), request.now.millis(), i64::try_from(limit).unwrap_or(i64::MAX)],

@@ -22,6 +22,8 @@ pub struct EndpointState {
     pub failing_since: Option<Timestamp>,
     /// The last failure, in words.
     pub last_error: Option<String>,
+    /// What was last told about it on another endpoint; `None` while it works.
+    pub noticed: Option<String>,
 }
 
 /// An endpoint's figures.
@@ -52,7 +54,7 @@ impl EndpointState {
 pub fn state(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<EndpointState> {
     let state = connection
         .prepare_cached(
-            "SELECT disabled_at, disabled_reason, not_before, throttled, last_success_at, failing_since, last_error
+            "SELECT disabled_at, disabled_reason, not_before, throttled, last_success_at, failing_since, last_error, noticed
              FROM endpoints WHERE endpoint = ?1",
         )?
         .query_row([endpoint.as_str()], |row| {
@@ -64,6 +66,7 @@ pub fn state(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result
                 last_success_at: optional_time(row.get(4)?),
                 failing_since: optional_time(row.get(5)?),
                 last_error: row.get(6)?,
+                noticed: row.get(7)?,
             })
         })
         .optional()?;
@@ -114,6 +117,20 @@ pub fn disable(connection: &Connection, endpoint: &EndpointId, reason: &str, now
         )?
         .execute(params![endpoint.as_str(), now.millis(), reason])?;
     Ok(())
+}
+
+/// Keeps what was told about an endpoint on others. Says whether that is news.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn note(connection: &Connection, endpoint: &EndpointId, noticed: Option<&str>) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "INSERT INTO endpoints (endpoint, throttled, noticed) VALUES (?1, 0, ?2)
+             ON CONFLICT (endpoint) DO UPDATE SET noticed = ?2 WHERE noticed IS NOT ?2",
+        )?
+        .execute(params![endpoint.as_str(), noticed])
+        .map(|changed| changed > 0)
 }
 
 /// Sends again: not disabled, not paused, failing from now on at the earliest. Says whether it was disabled.

@@ -52,6 +52,11 @@ pub struct DeliveryRow {
     pub last_status: Option<u16>,
     /// The last failure, in words.
     pub last_error: Option<String>,
+    /// What it waits for, while pending: `group`, `quiet`, `digest` or `rate`.
+    pub hold: Option<String>,
+    /// The row it went up in.
+    #[serde(serialize_with = "as_optional_text")]
+    pub folded_into: Option<DeliveryId>,
 }
 
 /// One attempt, as shown.
@@ -95,8 +100,7 @@ pub enum Replay {
     Since(Timestamp),
 }
 
-const COLUMNS: &str =
-    "id, webhook_id, alert, endpoint, state, attempts, created_at, due_at, settled_at, last_status, last_error";
+const COLUMNS: &str = "id, webhook_id, alert, endpoint, state, attempts, created_at, due_at, settled_at, last_status, last_error, hold, folded_into";
 
 /// Lists deliveries, newest first.
 ///
@@ -177,11 +181,12 @@ pub fn replay(
     let (condition, value) = match what {
         Replay::One(id) => ("id = ?3", id.0),
         Replay::Parked => ("state <> 'delivered' AND state = 'parked' AND ?3 = 0", 0),
-        Replay::Since(at) => ("created_at >= ?3", at.millis()),
+        // What went up in another went out with it.
+        Replay::Since(at) => ("created_at >= ?3 AND state <> 'folded'", at.millis()),
     };
     connection
         .prepare_cached(&format!(
-            "UPDATE deliveries SET state = 'pending', attempts = 0, due_at = ?1, settled_at = NULL
+            "UPDATE deliveries SET state = 'pending', attempts = 0, due_at = ?1, settled_at = NULL, hold = NULL, folded_into = NULL
              WHERE (?2 IS NULL OR endpoint = ?2) AND {condition}"
         ))?
         .execute(params![now.millis(), endpoint.map(EndpointId::as_str), value])
@@ -250,7 +255,16 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         settled_at: optional_time(row.get(8)?),
         last_status: row.get(9)?,
         last_error: row.get(10)?,
+        hold: row.get(11)?,
+        folded_into: row.get::<_, Option<i64>>(12)?.map(DeliveryId),
     })
+}
+
+fn as_optional_text<S: Serializer>(value: &Option<DeliveryId>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(id) => serializer.serialize_some(&id.to_string()),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn as_text<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,0 +1,277 @@
+//! `endpoints`: who hears of alerts and how they do; a test that goes the way of every alert; switch one
+//! off and on without touching the config.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::error::UNAVAILABLE;
+use super::output::{self, Output, Table};
+use super::{CliError, Context};
+use crate::config::Config;
+use crate::deliver::console::Console;
+use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, EndpointConfig};
+use crate::model::{AlertId, AlertKind, EndpointId, Severity, Timestamp};
+use crate::pipeline::alert::{Content, Notice};
+use crate::store::outbox::{self, DeliveryDetail, DeliveryId, DeliveryState, EndpointHealth};
+use crate::store::{Access, Store, StoreError};
+use crate::text::clean;
+
+/// How often a row is looked at while a daemon delivers it.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Looks before the answer is "still on its way".
+const LOOKS_MAX: u32 = 300;
+
+/// Lists endpoints and how they do; shows, tests, enables or disables one.
+#[derive(Debug, Args)]
+pub struct EndpointsArgs {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Lists them.
+    List,
+    /// Shows one with its rules and its last failure.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Sends an `endpoint.test` the way of every alert, and says what came of it.
+    Test {
+        /// Its id.
+        id: String,
+    },
+    /// Sends to it again, at once.
+    Enable {
+        /// Its id.
+        id: String,
+    },
+    /// Stops sending to it; what it is owed stays.
+    Disable {
+        /// Its id.
+        id: String,
+        /// Why, for whoever looks later.
+        #[arg(long, default_value = "by an operator")]
+        reason: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    format: &'static str,
+    /// Without user info and query, which may be secrets.
+    url: Option<String>,
+    enabled: bool,
+    #[serde(flatten)]
+    health: EndpointHealth,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CliError`] when there is no such endpoint, or the store cannot be read or written.
+pub fn run(args: &EndpointsArgs, context: &Context) -> Result<(), CliError> {
+    let config = context.load()?.config;
+    let out = Output::of(args.json);
+    match &args.verb {
+        None | Some(Verb::List) => list(&config, out),
+        Some(Verb::Show { id }) => show(find(&config, id)?, &config, out),
+        Some(Verb::Test { id }) => test(find(&config, id)?, &config, out, context),
+        Some(Verb::Enable { id }) => switch(find(&config, id)?, None, &config, context),
+        Some(Verb::Disable { id, reason }) => switch(find(&config, id)?, Some(reason), &config, context),
+    }
+}
+
+fn find<'a>(config: &'a Config, id: &str) -> Result<&'a EndpointConfig, CliError> {
+    config.endpoints.iter().find(|endpoint| endpoint.id.as_str() == id).ok_or_else(|| {
+        let known: Vec<&str> = config.endpoints.iter().map(|endpoint| endpoint.id.as_str()).collect();
+        CliError::data(format!("find endpoint {id}: the config has none of this name"))
+            .hint(format!("it has: {}", known.join(", ")))
+    })
+}
+
+fn store(config: &Config, access: Access) -> Result<Store, StoreError> {
+    Store::open(&config.daemon.state_dir, access)
+}
+
+/// Before the first run there is no store, and every endpoint is untried.
+fn health(config: &Config, endpoint: &EndpointId) -> Result<EndpointHealth, CliError> {
+    match store(config, Access::Read) {
+        Ok(store) => Ok(store.read("read an endpoint", |c| outbox::health(c, endpoint))?),
+        Err(StoreError::Missing { .. }) => Ok(EndpointHealth::default()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn line<'a>(endpoint: &'a EndpointConfig, config: &Config) -> Result<Line<'a>, CliError> {
+    let url = endpoint.url.as_ref().map(|url| {
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        // A chat service's path is its secret.
+        let path = if endpoint.format.is_chat() { "/…" } else { url.path() };
+        format!("{}://{host}{port}{path}", url.scheme())
+    });
+    let health = health(config, &endpoint.id)?;
+    Ok(Line { id: endpoint.id.as_str(), format: endpoint.format.as_str(), url, enabled: endpoint.enabled, health })
+}
+
+fn state(line: &Line<'_>, now_failing: Option<Timestamp>) -> String {
+    match (&line.health.state.disabled, line.enabled, now_failing) {
+        (_, false, _) => "off in the config".to_owned(),
+        (Some((since, reason)), ..) => format!("disabled {}: {reason}", output::minute(*since)),
+        (None, true, Some(since)) => format!("failing since {}", output::minute(since)),
+        (None, true, None) if line.health.state.last_success_at.is_some() => "works".to_owned(),
+        (None, true, None) => "untried".to_owned(),
+    }
+}
+
+fn list(config: &Config, out: Output) -> Result<(), CliError> {
+    let lines: Vec<Line<'_>> = config.endpoints.iter().map(|e| line(e, config)).collect::<Result<_, _>>()?;
+    if out == Output::Json {
+        return Ok(output::lines(&lines)?);
+    }
+    let mut table = Table::new(&["ENDPOINT", "FORMAT", "OWED", "PARKED", "LAST SUCCESS", "URL", "STATE"]);
+    for line in &lines {
+        table.row([
+            line.id.to_owned(),
+            line.format.to_owned(),
+            line.health.pending.to_string(),
+            line.health.parked.to_string(),
+            line.health.state.last_success_at.map(output::minute).unwrap_or_default(),
+            line.url.clone().unwrap_or_default(),
+            state(line, line.health.state.failing_since),
+        ]);
+    }
+    Ok(table.print("no endpoints")?)
+}
+
+fn show(endpoint: &EndpointConfig, config: &Config, out: Output) -> Result<(), CliError> {
+    let line = line(endpoint, config)?;
+    if out == Output::Json {
+        return Ok(output::document(&line)?);
+    }
+    let names = |list: Vec<&str>| if list.is_empty() { "all".to_owned() } else { list.join(", ") };
+    println!("{}: {}, {}", line.id, line.format, state(&line, line.health.state.failing_since));
+    if let Some(url) = &line.url {
+        println!("  to {}", clean::one_line(url));
+    }
+    println!("  topics: {}", names(endpoint.topics.iter().map(|t| t.as_str()).collect()));
+    println!("  sources: {}", names(endpoint.sources.iter().map(|s| s.as_str()).collect()));
+    println!("  severity: {} and above", endpoint.severity_min);
+    println!("  owed: {}, parked: {}", line.health.pending, line.health.parked);
+    if let Some(until) = line.health.state.not_before {
+        println!("  paused until {until}");
+    }
+    if let Some(error) = &line.health.state.last_error {
+        println!("  last failure: {}", clean::one_line(error));
+    }
+    Ok(())
+}
+
+fn switch(endpoint: &EndpointConfig, off: Option<&String>, config: &Config, context: &Context) -> Result<(), CliError> {
+    let (store, id, now) = (store(config, Access::Share)?, &endpoint.id, context.clock.now());
+    match off {
+        Some(reason) => {
+            let reason = clean::excerpt(reason, 200);
+            store.write("disable an endpoint", |tx| outbox::disable(tx, id, &reason, now))?;
+            println!("{id} is disabled; what it is owed stays, `wirewatch endpoints enable {id}` sends it");
+        }
+        None if store.write("enable an endpoint", |tx| outbox::enable(tx, id))? => {
+            println!("{id} is enabled; a running daemon sends within a few seconds");
+        }
+        None => println!("{id} was not disabled; a pause is lifted"),
+    }
+    Ok(())
+}
+
+fn test(endpoint: &EndpointConfig, config: &Config, out: Output, context: &Context) -> Result<(), CliError> {
+    if !endpoint.enabled {
+        return Err(CliError::data(format!("test {}: it is off in the config", endpoint.id)));
+    }
+    let (store, alone) = match store(config, Access::Own) {
+        Ok(store) => (store, true),
+        Err(StoreError::Held { .. }) => (store(config, Access::Share)?, false),
+        Err(error) => return Err(error.into()),
+    };
+    let now = context.clock.now();
+    let notice = notice(store.instance(), &endpoint.id, now);
+    let to = [(endpoint.id.clone(), endpoint.wire_format())];
+    let rows = store.write("raise a test", |tx| outbox::raise(tx, &notice, &to, now))?;
+    let id = *rows.first().ok_or_else(|| CliError::new(UNAVAILABLE, "raise a test: one was raised this moment"))?;
+    if alone {
+        deliver(&store, endpoint, config, context)?;
+    }
+    outcome(&store, id, out)
+}
+
+fn notice(instance: &str, endpoint: &EndpointId, now: Timestamp) -> Notice {
+    let parts: [&[u8]; 4] = [instance.as_bytes(), b"test", endpoint.as_str().as_bytes(), &now.millis().to_le_bytes()];
+    Notice {
+        id: AlertId::derive(&parts),
+        kind: AlertKind::Test,
+        reason: "test",
+        severity: Severity::Low,
+        at: now,
+        summary: format!("A test of endpoint {endpoint}: nothing happened in the world"),
+        content: Content::Endpoint { id: endpoint.clone(), detail: None },
+    }
+}
+
+/// No daemon runs: this process holds the store and delivers by itself.
+fn deliver(store: &Store, endpoint: &EndpointConfig, config: &Config, context: &Context) -> Result<(), CliError> {
+    let rules = DeliveryRules { config: config.delivery.clone(), endpoints: config.endpoints.clone() };
+    let delivery = Delivery {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        rules: watch::channel(Arc::new(rules)).1,
+        waker: DeliveryWaker::new(),
+        console: Console::stdout(),
+        counters: DeliveryCounters::default(),
+    };
+    let runtime = super::run::runtime(config)?;
+    let delivered = runtime.block_on(delivery.deliver_due_to(&endpoint.id, CancellationToken::new()));
+    delivered.map(|_| ()).map_err(|error| super::run::error(error.into()))
+}
+
+/// Waits for an attempt, by us or by the daemon, and says what came of it.
+fn outcome(store: &Store, id: DeliveryId, out: Output) -> Result<(), CliError> {
+    for _ in 0..LOOKS_MAX {
+        let detail = store.read("read a delivery", |c| outbox::show(c, id))?;
+        let Some(detail) = detail.filter(|d| !d.attempts.is_empty() || d.row.state != DeliveryState::Pending) else {
+            std::thread::sleep(LOOK_EVERY);
+            continue;
+        };
+        if out == Output::Json {
+            output::document(&detail)?;
+        } else {
+            say(&detail);
+        }
+        let arrived = detail.row.state == DeliveryState::Delivered;
+        return if arrived { Ok(()) } else { Err(CliError::reported(UNAVAILABLE)) };
+    }
+    Err(CliError::new(UNAVAILABLE, format!("see {id} delivered within half a minute"))
+        .hint("it is in the outbox; is the endpoint paused or disabled? `wirewatch endpoints show` says"))
+}
+
+fn say(detail: &DeliveryDetail) {
+    let row = &detail.row;
+    let Some(attempt) = detail.attempts.last() else {
+        println!("{} to {}: {}, {}", row.id, row.endpoint, row.state, row.last_error.as_deref().unwrap_or_default());
+        return;
+    };
+    let status = attempt.status.map(|status| format!(" {status}")).unwrap_or_default();
+    println!("{} to {}: {}{status} in {} ms", row.id, row.endpoint, attempt.outcome, attempt.latency_ms);
+    if let Some(error) = &row.last_error {
+        println!("  {}", clean::one_line(error));
+    }
+}

@@ -1,0 +1,219 @@
+//! Payloads about alerts and endpoints rather than about a story: a test, a digest of what waited, the
+//! one line that stands for what a rate held back, an endpoint that stopped working.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::{AlertId, AlertKind, EndpointId, Severity, Timestamp};
+
+/// Alerts that a digest carries in full; `omitted` counts the others, which stay listed and replayable.
+pub const ENTRIES_MAX: usize = 100;
+
+/// One such payload before it has its number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// Its id: the same for the same cause, so that a restored copy does not send it as another.
+    pub id: AlertId,
+    /// Its type.
+    pub kind: AlertKind,
+    /// Why, as a word.
+    pub reason: &'static str,
+    /// How loud; for a digest that of its loudest alert.
+    pub severity: Severity,
+    /// When.
+    pub at: Timestamp,
+    /// What it says, in one line.
+    pub summary: String,
+    /// The rest.
+    pub content: Content,
+}
+
+/// What a notice carries beside its summary.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// About an endpoint.
+    Endpoint {
+        /// Which.
+        id: EndpointId,
+        /// What happened, in words.
+        detail: Option<String>,
+    },
+    /// Alerts that waited.
+    Digest {
+        /// How many.
+        alerts: u64,
+        /// The first of them.
+        entries: Vec<Entry>,
+    },
+    /// Alerts that were too many.
+    Suppressed {
+        /// How many.
+        alerts: u64,
+        /// How many of each topic, the most first.
+        topics: Vec<(String, u64)>,
+    },
+}
+
+/// One alert of a digest: the parts of its own payload that tell what it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Entry {
+    r#type: Value,
+    alert: Value,
+    topic: Value,
+    story: Value,
+    item: Value,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(title = "Notice"))]
+pub(super) struct Envelope<'a> {
+    #[cfg_attr(test, schemars(with = "String"))]
+    r#type: AlertKind,
+    #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))]
+    timestamp: Timestamp,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Data<'a> {
+    alert: Head,
+    /// One line for people.
+    summary: &'a str,
+    /// The endpoint it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<Named<'a>>,
+    /// What happened, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    /// How many alerts it stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alerts: Option<u64>,
+    /// The alerts of a digest, oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<&'a [Entry]>,
+    /// Alerts of a digest that are not in `entries`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    omitted: Option<u64>,
+    /// Topics of what was held back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topics: Option<Vec<Count<'a>>>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Head {
+    #[cfg_attr(test, schemars(with = "String"))]
+    id: AlertId,
+    sequence: u64,
+    reason: &'static str,
+    #[cfg_attr(test, schemars(with = "String"))]
+    severity: Severity,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Named<'a> {
+    id: &'a str,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Count<'a> {
+    id: &'a str,
+    alerts: u64,
+}
+
+impl Notice {
+    /// The standard payload.
+    #[must_use]
+    pub fn payload(&self, sequence: u64) -> Vec<u8> {
+        let mut data = Data {
+            alert: Head { id: self.id, sequence, reason: self.reason, severity: self.severity },
+            summary: &self.summary,
+            endpoint: None,
+            detail: None,
+            alerts: None,
+            entries: None,
+            omitted: None,
+            topics: None,
+        };
+        match &self.content {
+            Content::Endpoint { id, detail } => {
+                data.endpoint = Some(Named { id: id.as_str() });
+                data.detail = detail.as_deref();
+            }
+            Content::Digest { alerts, entries } => {
+                data.alerts = Some(*alerts);
+                data.entries = Some(entries);
+                data.omitted = Some(alerts - entries.len() as u64);
+            }
+            Content::Suppressed { alerts, topics } => {
+                data.alerts = Some(*alerts);
+                data.topics = Some(topics.iter().map(|(id, alerts)| Count { id, alerts: *alerts }).collect());
+            }
+        }
+        let envelope = Envelope { r#type: self.kind, timestamp: self.at, data };
+        serde_json::to_vec(&envelope).expect("invariant: a payload holds only strings and numbers")
+    }
+}
+
+impl Entry {
+    /// From the payload of an alert; what it does not have is null.
+    #[must_use]
+    pub fn of(payload: &[u8]) -> Self {
+        let payload: Value = serde_json::from_slice(payload).unwrap_or_default();
+        let pick = |part: &str, keys: &[&str]| -> Value {
+            keys.iter()
+                .map(|key| ((*key).to_owned(), payload["data"][part][key].clone()))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
+        };
+        Self {
+            r#type: payload["type"].clone(),
+            alert: pick("alert", &["id", "sequence", "reason", "severity"]),
+            topic: pick("topic", &["id", "label", "score"]),
+            story: pick("story", &["id", "title", "items", "sources_total"]),
+            item: pick("item", &["id", "title", "url", "source", "published"]),
+        }
+    }
+}
+
+/// Writes another number into a payload rendered by this program: the store gives out numbers, and
+/// somebody else may have taken one since the decision.
+pub fn renumber(payload: &mut Vec<u8>, from: u64, to: u64) {
+    let written = format!("\"sequence\":{from},");
+    // Nothing that is not ours stands before it: type, time and id.
+    if let Some(at) = payload.windows(written.len()).position(|window| window == written.as_bytes()) {
+        payload.splice(at..at + written.len(), format!("\"sequence\":{to},").into_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payload_digest_counts_what_it_leaves_out() {
+        let alert = br#"{"type":"alert.matched","data":{"alert":{"id":"alr_1","severity":"high"},"story":{"title":"Two harbours close"}}}"#;
+        let notice = Notice {
+            id: AlertId::derive(&[b"x"]),
+            kind: AlertKind::Digest,
+            reason: "quiet",
+            severity: Severity::High,
+            at: Timestamp::from_seconds(1_742_198_531),
+            summary: "3 alerts".to_owned(),
+            content: Content::Digest { alerts: 3, entries: vec![Entry::of(alert)] },
+        };
+        let value: Value = serde_json::from_slice(&notice.payload(9)).expect("JSON");
+        assert_eq!(value["type"], "alerts.digest");
+        assert_eq!(value["data"]["omitted"], 2);
+        assert_eq!(value["data"]["entries"][0]["story"]["title"], "Two harbours close");
+        assert_eq!(value["data"]["entries"][0]["item"]["url"], Value::Null);
+        let mut payload = notice.payload(9);
+        renumber(&mut payload, 9, 1234);
+        assert_eq!(payload, notice.payload(1234));
+    }
+}

@@ -1,0 +1,283 @@
+//! When an endpoint hears of an alert: at once, together with what its story brings in the next seconds,
+//! after its quiet hours, or in its next digest. Pure: `now` comes in, a time to wait until goes out;
+//! the outbox keeps it, so no restart forgets or repeats what waits.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use croner::Cron;
+use jiff::Zoned;
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+
+use crate::model::{Severity, Timestamp};
+
+/// What an endpoint's alerts wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// The first alert of a story waits so long for its story to grow.
+    pub group_wait: Duration,
+    /// Times of day at which nothing is sent.
+    pub quiet: Vec<QuietHours>,
+    /// Everything waits for these times.
+    pub digest: Option<DigestTimes>,
+    /// Where those times are meant.
+    pub zone: TimeZone,
+    /// This severity and above waits for nothing.
+    pub urgent: Option<Severity>,
+    /// At most so many alerts.
+    pub rate: Option<Rate>,
+}
+
+/// A part of each day; one that ends before it starts goes over midnight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuietHours {
+    from: Time,
+    to: Time,
+}
+
+/// A schedule in cron syntax.
+#[derive(Debug, Clone)]
+pub struct DigestTimes {
+    written: String,
+    cron: Box<Cron>,
+}
+
+/// At most so many alerts in a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub alerts: u32,
+    /// In which time.
+    pub per: Duration,
+}
+
+/// What a delivery waits for; a closed set, the stored name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hold {
+    /// Its story, which may grow.
+    Group,
+    /// The end of quiet hours.
+    Quiet,
+    /// The next digest.
+    Digest,
+    /// Too many at once: counted, named in one alert.
+    Rate,
+}
+
+/// A delivery that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// For what.
+    pub hold: Hold,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+impl Hold {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Group, Self::Quiet, Self::Digest, Self::Rate];
+
+    /// The stored and printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::Quiet => "quiet",
+            Self::Digest => "digest",
+            Self::Rate => "rate",
+        }
+    }
+
+    /// Reads the stored name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|hold| hold.as_str() == name)
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            group_wait: Duration::ZERO,
+            quiet: Vec::new(),
+            digest: None,
+            zone: TimeZone::UTC,
+            urgent: None,
+            rate: None,
+        }
+    }
+}
+
+impl Timing {
+    /// Whether nothing holds this severity up.
+    #[must_use]
+    pub fn is_urgent(&self, severity: Severity) -> bool {
+        self.urgent.is_some_and(|urgent| severity >= urgent)
+    }
+
+    /// What an alert decided now waits for; `first` is the first of its story and topic.
+    #[must_use]
+    pub fn hold(&self, severity: Severity, first: bool, now: Timestamp) -> Option<Held> {
+        if self.is_urgent(severity) {
+            return None;
+        }
+        let local = now.to_jiff().to_zoned(self.zone.clone());
+        if let Some(until) = self.digest.as_ref().and_then(|digest| digest.next(&local)) {
+            return Some(Held { hold: Hold::Digest, until });
+        }
+        if let Some(until) = self.quiet.iter().filter_map(|quiet| quiet.end(&local)).max() {
+            return Some(Held { hold: Hold::Quiet, until });
+        }
+        (first && !self.group_wait.is_zero()).then(|| Held { hold: Hold::Group, until: now.plus(self.group_wait) })
+    }
+}
+
+impl QuietHours {
+    /// Whether a time of day is in it.
+    fn contains(self, time: Time) -> bool {
+        if self.from <= self.to { (self.from..self.to).contains(&time) } else { time >= self.from || time < self.to }
+    }
+
+    /// When it ends, if it is now.
+    fn end(self, local: &Zoned) -> Option<Timestamp> {
+        if !self.contains(local.time()) {
+            return None;
+        }
+        let today = local.date();
+        let day = if local.time() < self.to { today } else { today.tomorrow().ok()? };
+        // A time that a change of clocks skips or repeats resolves to the one after the gap, or the first.
+        let end = day.to_datetime(self.to).to_zoned(local.time_zone().clone()).ok()?;
+        Some(Timestamp::from_millis(end.timestamp().as_millisecond()))
+    }
+}
+
+impl FromStr for QuietHours {
+    type Err = &'static str;
+
+    /// Reads `22:00-07:00`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let time = |text: &str| {
+            let (hours, minutes) = text.trim().split_once(':')?;
+            Time::new(hours.parse().ok()?, minutes.parse().ok()?, 0, 0).ok()
+        };
+        let (from, to) = text.split_once('-').ok_or("no `-`")?;
+        let (from, to) = time(from).zip(time(to)).ok_or("not two times of day")?;
+        if from == to {
+            return Err("it ends when it starts");
+        }
+        Ok(Self { from, to })
+    }
+}
+
+impl DigestTimes {
+    /// The next time after a moment.
+    fn next(&self, local: &Zoned) -> Option<Timestamp> {
+        let next = self.cron.find_next_occurrence(local, false).ok()?;
+        Some(Timestamp::from_millis(next.timestamp().as_millisecond()))
+    }
+}
+
+impl FromStr for DigestTimes {
+    type Err = String;
+
+    /// Reads five fields: `0 8 * * mon-fri`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let cron = Cron::from_str(text).map_err(|error| error.to_string())?;
+        let digest = Self { written: text.to_owned(), cron: Box::new(cron) };
+        let start = Timestamp::from_seconds(1_735_689_600).to_jiff().to_zoned(TimeZone::UTC);
+        if digest.next(&start).is_none() {
+            return Err("that never happens".to_owned());
+        }
+        Ok(digest)
+    }
+}
+
+impl PartialEq for DigestTimes {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+impl Eq for DigestTimes {}
+
+impl FromStr for Rate {
+    type Err = &'static str;
+
+    /// Reads `30/m`; s, m, h, d.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (alerts, unit) = text.split_once('/').ok_or("no `/`")?;
+        let seconds = match unit.trim() {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return Err("not per s, m, h or d"),
+        };
+        match alerts.trim().parse() {
+            Ok(alerts) if alerts > 0 => Ok(Self { alerts, per: Duration::from_secs(seconds) }),
+            _ => Err("not a number of alerts"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).expect("a time")
+    }
+
+    fn berlin() -> Timing {
+        // A fixed rule: the test must not depend on the machine's zone files.
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a rule");
+        Timing { zone, ..Timing::default() }
+    }
+
+    #[test]
+    fn hold_quiet_hours_go_over_midnight_and_over_a_change_of_clocks() {
+        let timing = Timing { quiet: vec!["22:00-07:00".parse().expect("hours")], ..berlin() };
+        let until =
+            |now: &str| timing.hold(Severity::High, true, at(now)).map(|held| (held.hold, held.until.to_string()));
+        assert_eq!(until("2025-01-10T20:59:59Z"), None);
+        assert_eq!(until("2025-01-10T21:00:00Z"), Some((Hold::Quiet, "2025-01-11T06:00:00Z".to_owned())));
+        assert_eq!(until("2025-01-11T05:59:59Z"), Some((Hold::Quiet, "2025-01-11T06:00:00Z".to_owned())));
+        assert_eq!(until("2025-01-11T06:00:00Z"), None);
+        // Summer time starts in that night: 07:00 is 05:00 UTC.
+        assert_eq!(until("2025-03-29T23:00:00Z"), Some((Hold::Quiet, "2025-03-30T05:00:00Z".to_owned())));
+    }
+
+    #[test]
+    fn hold_digest_waits_for_its_next_time_and_urgent_waits_for_nothing() {
+        let digest = Some("0 8 * * mon-fri".parse().expect("a schedule"));
+        let timing = Timing { digest, urgent: Some(Severity::Critical), ..berlin() };
+        let friday = at("2025-01-10T07:00:00Z");
+        let held = timing.hold(Severity::High, false, friday).expect("held");
+        assert_eq!((held.hold, held.until), (Hold::Digest, at("2025-01-13T07:00:00Z")), "08:00 has just been");
+        assert_eq!(timing.hold(Severity::Critical, true, friday), None);
+    }
+
+    #[test]
+    fn hold_group_waits_only_with_the_first_of_a_story() {
+        let timing = Timing { group_wait: Duration::from_secs(30), ..Timing::default() };
+        let now = at("2025-01-10T07:00:00Z");
+        let held = timing.hold(Severity::Low, true, now).expect("held");
+        assert_eq!((held.hold, held.until), (Hold::Group, now.plus(Duration::from_secs(30))));
+        assert_eq!(timing.hold(Severity::Low, false, now), None);
+    }
+
+    #[test]
+    fn timing_that_means_nothing_is_refused() {
+        for bad in ["22-07", "22:00", "25:00-07:00", "07:00-07:00", ""] {
+            assert!(bad.parse::<QuietHours>().is_err(), "{bad}");
+        }
+        for bad in ["", "often", "0 8 31 2 *", "99 * * * *"] {
+            assert!(bad.parse::<DigestTimes>().is_err(), "{bad}");
+        }
+        for bad in ["30", "0/m", "-1/m", "3/week", "x/m"] {
+            assert!(bad.parse::<Rate>().is_err(), "{bad}");
+        }
+        assert_eq!("30/m".parse(), Ok(Rate { alerts: 30, per: Duration::from_secs(60) }));
+    }
+}

@@ -1,0 +1,212 @@
+//! Deliveries that wait, and how they are let go: one by one, as one digest, or as one line that names
+//! how many there were. Each step is one transaction, so a kill in the middle neither repeats nor drops.
+//! Rows that went up in another stay listed as `folded`, and a replay sends them by themselves.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::raise::raise;
+use super::{DeliveryId, optional_time};
+use crate::model::{AlertId, AlertKind, EndpointId, Severity, Timestamp};
+use crate::pipeline::alert::format::Format;
+use crate::pipeline::alert::{Content, ENTRIES_MAX, Entry, Hold, Notice, Rate};
+
+/// Rows let go in one transaction; what is beyond goes into the next digest at once.
+const RELEASE_ROWS_MAX: usize = 10_000;
+
+/// Whose waiting rows to let go.
+#[derive(Debug, Clone, Copy)]
+pub struct Release<'a> {
+    /// Whose.
+    pub endpoint: &'a EndpointId,
+    /// How its bodies are made.
+    pub format: &'a Format,
+    /// Part of every alert id.
+    pub instance: &'a str,
+    /// Rows that waited until then.
+    pub now: Timestamp,
+}
+
+struct Waiting {
+    id: DeliveryId,
+    hold: Hold,
+    alert: i64,
+    topic: String,
+    severity: Severity,
+}
+
+/// Lets go what has waited long enough. Says how many rows waited.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn release(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<usize> {
+    let waiting = due(connection, what)?;
+    for hold in Hold::ALL {
+        let rows: Vec<&Waiting> = waiting.iter().filter(|row| row.hold == hold).collect();
+        match (hold, rows.as_slice()) {
+            (_, []) => {}
+            (Hold::Group, rows) => rows.iter().try_for_each(|row| let_go(connection, row.id))?,
+            (Hold::Quiet | Hold::Digest, [one]) => let_go(connection, one.id)?,
+            (Hold::Quiet | Hold::Digest, rows) => fold(connection, what, &digest(connection, what, hold, rows)?, rows)?,
+            (Hold::Rate, rows) => fold(connection, what, &suppressed(what, rows), rows)?,
+        }
+    }
+    Ok(waiting.len())
+}
+
+/// Whether anything has waited long enough.
+pub(super) fn any_due(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT 1 FROM deliveries INDEXED BY deliveries_held
+             WHERE endpoint = ?1 AND state = 'pending' AND hold IS NOT NULL AND due_at <= ?2 LIMIT 1",
+        )?
+        .exists(params![endpoint.as_str(), now.millis()])
+}
+
+/// An earlier alert of the same story and topic that still waits for its story to grow: the newer one
+/// takes its place and its time.
+pub(in crate::store) fn waiting_for_story(
+    connection: &Connection,
+    endpoint: &EndpointId,
+    topic: &str,
+    story: i64,
+) -> rusqlite::Result<Option<(DeliveryId, Timestamp)>> {
+    connection
+        .prepare_cached(
+            "SELECT d.id, d.due_at FROM deliveries d INDEXED BY deliveries_held JOIN alerts a ON a.sequence = d.alert
+             WHERE d.endpoint = ?1 AND d.state = 'pending' AND d.hold = 'group' AND d.hold IS NOT NULL
+               AND a.topic = ?2 AND a.story = ?3
+             ORDER BY d.id DESC LIMIT 1",
+        )?
+        .query_row(params![endpoint.as_str(), topic, story], |row| {
+            Ok((DeliveryId(row.get(0)?), Timestamp::from_millis(row.get(1)?)))
+        })
+        .optional()
+}
+
+/// Notes that a row went up in another.
+pub(in crate::store) fn fold_into(
+    connection: &Connection,
+    row: DeliveryId,
+    into: DeliveryId,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET state = 'folded', hold = NULL, settled_at = ?3, folded_into = ?2 WHERE id = ?1",
+        )?
+        .execute(params![row.0, into.0, now.millis()])
+        .map(|_| ())
+}
+
+/// Counts an alert against a rate; `Some` is the end of the window it does not fit in any more.
+pub(in crate::store) fn over_rate(
+    connection: &Connection,
+    endpoint: &EndpointId,
+    rate: Rate,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let known: Option<(Option<i64>, i64)> = connection
+        .prepare_cached("SELECT rate_from, rate_count FROM endpoints WHERE endpoint = ?1")?
+        .query_row([endpoint.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let window = known.and_then(|(from, count)| optional_time(from).map(|from| (from, count)));
+    let (from, count) = match window {
+        Some((from, count)) if now.since(from) < rate.per => (from, count),
+        _ => (now, 0),
+    };
+    if count >= i64::from(rate.alerts) {
+        return Ok(Some(from.plus(rate.per)));
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO endpoints (endpoint, throttled, rate_from, rate_count) VALUES (?1, 0, ?2, ?3)
+             ON CONFLICT (endpoint) DO UPDATE SET rate_from = ?2, rate_count = ?3",
+        )?
+        .execute(params![endpoint.as_str(), from.millis(), count + 1])?;
+    Ok(None)
+}
+
+fn due(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<Vec<Waiting>> {
+    connection
+        .prepare_cached(
+            "SELECT d.id, d.hold, d.alert, coalesce(a.topic, a.kind), a.severity
+             FROM deliveries d INDEXED BY deliveries_held JOIN alerts a ON a.sequence = d.alert
+             WHERE d.endpoint = ?1 AND d.state = 'pending' AND d.hold IS NOT NULL AND d.due_at <= ?2
+             ORDER BY d.due_at, d.id LIMIT ?3",
+        )?
+        .query_map(params![what.endpoint.as_str(), what.now.millis(), RELEASE_ROWS_MAX as i64], |row| {
+            let (hold, severity): (String, String) = (row.get(1)?, row.get(4)?);
+            Ok(Waiting {
+                id: DeliveryId(row.get(0)?),
+                // A name from a newer version waits for nothing known: it is let go.
+                hold: Hold::from_name(&hold).unwrap_or(Hold::Group),
+                alert: row.get(2)?,
+                topic: row.get(3)?,
+                severity: Severity::ALL.into_iter().find(|s| s.as_str() == severity).unwrap_or(Severity::Medium),
+            })
+        })?
+        .collect()
+}
+
+fn let_go(connection: &Connection, row: DeliveryId) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE deliveries SET hold = NULL WHERE id = ?1")?.execute([row.0]).map(|_| ())
+}
+
+fn fold(connection: &Connection, what: &Release<'_>, notice: &Notice, rows: &[&Waiting]) -> rusqlite::Result<()> {
+    let to = [(what.endpoint.clone(), what.format.clone())];
+    let raised = raise(connection, notice, &to, what.now)?;
+    // Raised before, which only a damaged store could bring about: the rows go out by themselves.
+    let Some(&into) = raised.first() else { return rows.iter().try_for_each(|row| let_go(connection, row.id)) };
+    rows.iter().try_for_each(|row| fold_into(connection, row.id, into, what.now))
+}
+
+fn notice_id(what: &Release<'_>, hold: Hold, rows: &[&Waiting]) -> AlertId {
+    let ends = [rows.first(), rows.last()].map(|row| row.map_or(0, |row| row.alert).to_le_bytes());
+    AlertId::derive(&[
+        what.instance.as_bytes(),
+        hold.as_str().as_bytes(),
+        what.endpoint.as_str().as_bytes(),
+        &ends[0],
+        &ends[1],
+    ])
+}
+
+fn digest(connection: &Connection, what: &Release<'_>, hold: Hold, rows: &[&Waiting]) -> rusqlite::Result<Notice> {
+    let mut payload = connection.prepare_cached("SELECT payload FROM alerts WHERE sequence = ?1")?;
+    let entries = rows
+        .iter()
+        .take(ENTRIES_MAX)
+        .map(|row| payload.query_row([row.alert], |found| found.get::<_, Vec<u8>>(0)).map(|bytes| Entry::of(&bytes)))
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let after = if hold == Hold::Quiet { "from the quiet hours" } else { "since the last digest" };
+    Ok(Notice {
+        id: notice_id(what, hold, rows),
+        kind: AlertKind::Digest,
+        reason: hold.as_str(),
+        severity: rows.iter().map(|row| row.severity).max().unwrap_or(Severity::Medium),
+        at: what.now,
+        summary: format!("{} alerts {after}", rows.len()),
+        content: Content::Digest { alerts: rows.len() as u64, entries },
+    })
+}
+
+fn suppressed(what: &Release<'_>, rows: &[&Waiting]) -> Notice {
+    let mut counts: HashMap<&str, u64> = HashMap::new();
+    for row in rows {
+        *counts.entry(&row.topic).or_default() += 1;
+    }
+    let mut topics: Vec<(String, u64)> = counts.into_iter().map(|(topic, count)| (topic.to_owned(), count)).collect();
+    topics.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Notice {
+        id: notice_id(what, Hold::Rate, rows),
+        kind: AlertKind::Suppressed,
+        reason: Hold::Rate.as_str(),
+        severity: rows.iter().map(|row| row.severity).max().unwrap_or(Severity::Medium),
+        at: what.now,
+        summary: format!("{} alerts suppressed: more than the endpoint's rate", rows.len()),
+        content: Content::Suppressed { alerts: rows.len() as u64, topics },
+    }
+}

@@ -1,0 +1,121 @@
+//! Silences given by hand: added, listed, ended. Those of the config are not here. Nothing is deleted,
+//! so that it can be told later who silenced what.
+
+use rusqlite::{Row, params};
+use serde::Serialize;
+
+use super::{Store, StoreError};
+use crate::model::{SourceId, StoryId, Timestamp, TopicId};
+use crate::pipeline::alert::Silence;
+
+/// A silence with who gave it, when and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SilenceRecord {
+    /// `sil_3`.
+    pub id: String,
+    /// These topics; empty: any.
+    pub topics: Vec<String>,
+    /// These sources; empty: any.
+    pub sources: Vec<String>,
+    /// This story.
+    pub story: Option<StoryId>,
+    /// Words in the title.
+    pub text: Option<String>,
+    /// From then on.
+    pub starts: Timestamp,
+    /// Until then; `None`: for good.
+    pub ends: Option<Timestamp>,
+    /// Who.
+    pub author: String,
+    /// Why.
+    pub comment: String,
+}
+
+impl Store {
+    /// Adds a silence; its `id` is given here.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn add_silence(&self, silence: &SilenceRecord) -> Result<String, StoreError> {
+        let list = |names: &[String]| serde_json::to_string(names).expect("invariant: strings are JSON");
+        self.write("add a silence", |tx| {
+            tx.execute(
+                "INSERT INTO silences (topics, sources, story, text, starts, ends, author, comment)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    list(&silence.topics),
+                    list(&silence.sources),
+                    silence.story.map(StoryId::to_i64),
+                    silence.text,
+                    silence.starts.millis(),
+                    silence.ends.map(Timestamp::millis),
+                    silence.author,
+                    silence.comment,
+                ],
+            )?;
+            Ok(format!("sil_{}", tx.last_insert_rowid()))
+        })
+    }
+
+    /// Silences that hold or will hold, with `all` those that have ended as well; newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub fn silences(&self, now: Timestamp, all: bool) -> Result<Vec<SilenceRecord>, StoreError> {
+        self.read("list silences", |c| {
+            c.prepare_cached(
+                "SELECT * FROM silences WHERE ?2 OR ends IS NULL OR ends > ?1 ORDER BY id DESC LIMIT 10000",
+            )?
+            .query_map(params![now.millis(), all], record)?
+            .collect()
+        })
+    }
+
+    /// Ends a silence now. Says whether one held or was to hold.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn expire_silence(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let number: i64 = id.strip_prefix("sil_").and_then(|n| n.parse().ok()).unwrap_or(0);
+        self.write("end a silence", |tx| {
+            let ended = tx.execute(
+                "UPDATE silences SET ends = ?2 WHERE id = ?1 AND (ends IS NULL OR ends > ?2)",
+                params![number, now.millis()],
+            )?;
+            Ok(ended > 0)
+        })
+    }
+}
+
+impl SilenceRecord {
+    /// What the decision looks at. Names that are none (a store changed by hand) match nothing.
+    #[must_use]
+    pub fn matcher(&self) -> Option<Silence> {
+        Some(Silence {
+            id: self.id.clone(),
+            topics: self.topics.iter().map(|t| TopicId::new(t).ok()).collect::<Option<_>>()?,
+            sources: self.sources.iter().map(|s| SourceId::new(s).ok()).collect::<Option<_>>()?,
+            story: self.story,
+            text: self.text.clone(),
+            starts: Some(self.starts),
+            ends: self.ends,
+        })
+    }
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<SilenceRecord> {
+    let list = |column: &str| -> rusqlite::Result<Vec<String>> {
+        Ok(serde_json::from_str(&row.get::<_, String>(column)?).unwrap_or_default())
+    };
+    Ok(SilenceRecord {
+        id: format!("sil_{}", row.get::<_, i64>("id")?),
+        topics: list("topics")?,
+        sources: list("sources")?,
+        story: row.get::<_, Option<i64>>("story")?.map(StoryId::from_i64),
+        text: row.get("text")?,
+        starts: Timestamp::from_millis(row.get("starts")?),
+        ends: super::outbox::optional_time(row.get("ends")?),
+        author: row.get("author")?,
+        comment: row.get("comment")?,
+    })
+}
