@@ -15,7 +15,7 @@ use super::{CliError, Context};
 use crate::config::Config;
 use crate::deliver::console::Console;
 use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, EndpointConfig};
-use crate::model::{AlertId, AlertKind, EndpointId, Severity, Timestamp};
+use crate::model::{AlertId, AlertKind, EndpointId, Severity, SourceId, Timestamp, TopicId};
 use crate::pipeline::alert::{Content, Notice};
 use crate::store::outbox::{self, DeliveryDetail, DeliveryId, DeliveryState, EndpointHealth};
 use crate::store::{Access, Store, StoreError};
@@ -165,8 +165,8 @@ fn show(endpoint: &EndpointConfig, config: &Config, out: Output) -> Result<(), C
     if let Some(url) = &line.url {
         println!("  to {}", clean::one_line(url));
     }
-    println!("  topics: {}", names(endpoint.topics.iter().map(|t| t.as_str()).collect()));
-    println!("  sources: {}", names(endpoint.sources.iter().map(|s| s.as_str()).collect()));
+    println!("  topics: {}", names(endpoint.topics.iter().map(TopicId::as_str).collect()));
+    println!("  sources: {}", names(endpoint.sources.iter().map(SourceId::as_str).collect()));
     println!("  severity: {} and above", endpoint.severity_min);
     println!("  owed: {}, parked: {}", line.health.pending, line.health.parked);
     if let Some(until) = line.health.state.not_before {

@@ -129,8 +129,6 @@ pub(super) struct Queue {
     channel: Option<Arc<Channel>>,
     /// Something may be due that is not in flight.
     look: bool,
-    /// Rows were let go after the claim that found them waiting.
-    released: bool,
     /// When to look again without being woken.
     look_at: Timestamp,
     /// One at a time until one succeeds.
@@ -181,7 +179,6 @@ impl Queue {
             backlog: false,
             channel: None,
             look: true,
-            released: false,
             look_at,
             throttled: false,
             failing_since: None,
@@ -245,10 +242,9 @@ impl Queue {
         self.look = false;
         self.look_at = now.plus(IDLE_LOOK);
         match self.read_due(now).await {
-            Ok(claim) => {
-                if claim.held_due {
-                    self.release(now).await?;
-                }
+            Ok(mut claim) => {
+                // What is let go now was not in this claim.
+                claim.more |= claim.held_due && self.release(now).await?;
                 self.take(claim);
             }
             Err(failure) if failure.is_passing() && self.until == Until::Cancelled => {
@@ -277,7 +273,7 @@ impl Queue {
     }
 
     /// Lets go what has waited long enough; the next look finds it due.
-    async fn release(&mut self, now: Timestamp) -> Result<(), StoreError> {
+    async fn release(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         let (store, endpoint) = (self.shared.store.clone(), self.endpoint.clone());
         let released = tokio::task::spawn_blocking(move || {
             let format = endpoint.wire_format();
@@ -289,25 +285,23 @@ impl Queue {
         match released.await.expect("invariant: letting go does not panic") {
             Ok(rows) => {
                 debug!(endpoint = %self.endpoint.id, rows, "waiting deliveries let go");
-                self.released = rows > 0;
-                Ok(())
+                Ok(rows > 0)
             }
             Err(failure) if failure.is_passing() => {
                 warn!(endpoint = %self.endpoint.id, error = %failure, "waiting deliveries not let go yet, will try again");
-                self.look_at = now.plus(BUSY_PAUSE);
-                Ok(())
+                Ok(false)
             }
             Err(failure) => Err(failure),
         }
     }
 
     fn take(&mut self, claim: Claim) {
-        self.look = claim.more || std::mem::take(&mut self.released);
+        self.look = claim.more;
         self.backlog = claim.more;
         self.look_at = claim.next_due_at.map_or(self.look_at, |due| due.min(self.look_at));
         self.throttled = claim.state.throttled;
         self.failing_since = claim.state.failing_since;
-        self.noticed = claim.state.noticed.clone();
+        self.noticed.clone_from(&claim.state.noticed);
         if let Some((_, reason)) = &claim.state.disabled {
             self.change(Change::Disabled, Some(reason.clone()));
         }

@@ -12,6 +12,8 @@ mod record;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
+
 use crate::model::Timestamp;
 
 pub use claim::{Claim, ClaimRequest, Claimed, claim_due};
@@ -105,6 +107,12 @@ impl FromStr for DeliveryId {
 impl fmt::Display for DeliveryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("dlv_{}", self.0))
+    }
+}
+
+impl Serialize for DeliveryId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -29,7 +29,6 @@ pub struct DeliveryFilter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeliveryRow {
     /// The row.
-    #[serde(serialize_with = "as_text")]
     pub id: DeliveryId,
     /// The alert's id, `webhook-id` on the wire.
     pub alert: String,
@@ -55,7 +54,6 @@ pub struct DeliveryRow {
     /// What it waits for, while pending: `group`, `quiet`, `digest` or `rate`.
     pub hold: Option<String>,
     /// The row it went up in.
-    #[serde(serialize_with = "as_optional_text")]
     pub folded_into: Option<DeliveryId>,
 }
 
@@ -258,13 +256,6 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         hold: row.get(11)?,
         folded_into: row.get::<_, Option<i64>>(12)?.map(DeliveryId),
     })
-}
-
-fn as_optional_text<S: Serializer>(value: &Option<DeliveryId>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(id) => serializer.serialize_some(&id.to_string()),
-        None => serializer.serialize_none(),
-    }
 }
 
 fn as_text<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
