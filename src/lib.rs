@@ -34,3 +34,8 @@ pub mod config;
 pub mod app;
 
 pub mod cli;
+
+/// The Rust of docs/webhooks.md must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/webhooks.md")]
+pub struct WebhooksPage;

@@ -19,3 +19,4 @@ mod receiver;
 mod refused;
 mod replay;
 mod sources;
+mod webhooks_doc;

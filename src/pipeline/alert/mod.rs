@@ -5,6 +5,8 @@ pub mod format;
 mod notice;
 mod payload;
 mod route;
+#[cfg(test)]
+mod schema_tests;
 mod silence;
 pub mod source;
 mod timing;

@@ -68,7 +68,7 @@ pub struct Entry {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(title = "Notice"))]
-pub(super) struct Envelope<'a> {
+struct Envelope<'a> {
     #[cfg_attr(test, schemars(with = "String"))]
     r#type: AlertKind,
     #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))]
@@ -189,6 +189,15 @@ pub fn renumber(payload: &mut Vec<u8>, from: u64, to: u64) {
     if let Some(at) = payload.windows(written.len()).position(|window| window == written.as_bytes()) {
         payload.splice(at..at + written.len(), format!("\"sequence\":{to},").into_bytes());
     }
+}
+
+/// The JSON Schema of a notice.
+#[cfg(test)]
+pub(super) fn schema() -> schemars::Schema {
+    schemars::generate::SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<Envelope<'_>>()
 }
 
 #[cfg(test)]

@@ -31,65 +31,87 @@ pub struct PayloadInput<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Envelope<'a> {
+    #[cfg_attr(test, schemars(with = "String"))]
     r#type: AlertKind,
+    #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))]
     timestamp: Timestamp,
     data: Data<'a>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Data<'a> {
     alert: Alert,
     topic: Topic<'a>,
     story: Story<'a>,
     item: ItemView<'a>,
+    #[cfg_attr(test, schemars(with = "Vec<EvidenceShape>"))]
     evidence: &'a [Evidence],
     sightings: Sightings,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Alert {
+    #[cfg_attr(test, schemars(with = "String"))]
     id: AlertId,
     sequence: u64,
+    #[cfg_attr(test, schemars(with = "String"))]
     reason: AlertReason,
+    #[cfg_attr(test, schemars(with = "String"))]
     severity: Severity,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Topic<'a> {
     id: &'a str,
     label: &'a str,
+    #[cfg_attr(test, schemars(with = "f64"))]
     score: Score,
+    #[cfg_attr(test, schemars(with = "f64"))]
     threshold: Score,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Story<'a> {
+    #[cfg_attr(test, schemars(with = "String"))]
     id: StoryId,
     title: &'a str,
+    #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))]
     first_seen: Timestamp,
     items: u64,
     sources: &'a [String],
     sources_total: usize,
+    #[cfg_attr(test, schemars(with = "String"))]
     phase: Phase,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ItemView<'a> {
+    #[cfg_attr(test, schemars(with = "String"))]
     id: ItemId,
     title: Cow<'a, str>,
     url: Option<&'a str>,
     source: &'a str,
     publisher: Option<&'a str>,
     author: Option<&'a str>,
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "date-time")))]
     published: Option<Timestamp>,
     date_suspect: bool,
+    #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))]
     first_seen: Timestamp,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     lang: Option<Lang>,
     excerpt: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Sightings {
     exact: u64,
     near: u64,
@@ -143,4 +165,27 @@ fn item_view(item: &Item) -> ItemView<'_> {
         lang: item.lang,
         excerpt: clean::excerpt(body, EXCERPT_CHARS_MAX),
     }
+}
+
+/// How `model::Evidence` looks on the wire, for the schema.
+#[cfg(test)]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Evidence")]
+#[expect(dead_code, reason = "only its shape is used")]
+struct EvidenceShape {
+    rule: String,
+    field: String,
+    text: String,
+    start: u64,
+    end: u64,
+    weight: f64,
+}
+
+/// The JSON Schema of what [`render`] writes.
+#[cfg(test)]
+pub(super) fn schema() -> schemars::Schema {
+    schemars::generate::SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<Envelope<'_>>()
 }

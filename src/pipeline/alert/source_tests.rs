@@ -1,5 +1,6 @@
 //! Tests of alerts about sources: a source's life as a table of polls.
 
+use super::super::Route;
 use super::*;
 use crate::model::EndpointId;
 
