@@ -1,4 +1,4 @@
-//! Planned crashes: in a debug build, `WIREWATCH_FAILPOINT=name` kills the process without a word when
+//! Planned crashes and hangs: in a debug build, `WIREWATCH_FAILPOINT=name` kills the process without a word when
 //! it gets to that point, `name:3` when it gets there for the third time. The crash tests start the
 //! program with each of them. A release build has none of it.
 
@@ -63,15 +63,27 @@ mod armed {
     use super::Failpoint;
 
     static PLAN: OnceLock<Option<(Failpoint, u32)>> = OnceLock::new();
+    static STALLS: OnceLock<bool> = OnceLock::new();
     static PASSED: AtomicU32 = AtomicU32::new(0);
 
     pub(super) fn pass(point: Failpoint) {
-        let plan = PLAN.get_or_init(|| parse(&std::env::var("WIREWATCH_FAILPOINT").ok()?));
+        let text = || std::env::var("WIREWATCH_FAILPOINT").ok();
+        let plan = PLAN.get_or_init(|| parse(text()?.trim_start_matches("stall@")));
         if let Some((wanted, nth)) = *plan
             && wanted == point
             && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == nth
         {
+            if *STALLS.get_or_init(|| text().is_some_and(|text| text.starts_with("stall@"))) {
+                stall();
+            }
             die();
+        }
+    }
+
+    /// As a loop that hangs on something that never comes.
+    fn stall() -> ! {
+        loop {
+            std::thread::park();
         }
     }
 

@@ -33,15 +33,18 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
 /// Every problem of every query.
 pub fn test_runner(config: &Config) -> Result<impl Fn(&TestCase) -> BTreeSet<TopicId> + use<>, Vec<QueryProblem>> {
     let rules = rules(config)?;
-    Ok(move |test: &TestCase| {
-        let source = test.source.clone().unwrap_or_else(|| SourceId::new("test").expect("invariant: a valid name"));
-        let origin = Origin { source, kind: SourceKind::Seed, received: Timestamp::default() };
-        let mut raw = RawItem::new(ItemKey::new("test"));
-        raw.title = Some(RawText::plain(test.title.clone()));
-        raw.content = Some(RawText::plain(test.text.clone()));
-        raw.lang = test.lang.map(|lang| lang.to_string());
-        prepare(&raw, &origin, &rules).map(|p| p.matches.into_iter().map(|m| m.topic).collect()).unwrap_or_default()
-    })
+    Ok(move |test: &TestCase| matched(&rules, test))
+}
+
+/// The topics that match one of the config's `[[tests]]`.
+pub(super) fn matched(rules: &Rules, test: &TestCase) -> BTreeSet<TopicId> {
+    let source = test.source.clone().unwrap_or_else(|| SourceId::new("test").expect("invariant: a valid name"));
+    let origin = Origin { source, kind: SourceKind::Seed, received: Timestamp::default() };
+    let mut raw = RawItem::new(ItemKey::new("test"));
+    raw.title = Some(RawText::plain(test.title.clone()));
+    raw.content = Some(RawText::plain(test.text.clone()));
+    raw.lang = test.lang.map(|lang| lang.to_string());
+    prepare(&raw, &origin, rules).map(|p| p.matches.into_iter().map(|m| m.topic).collect()).unwrap_or_default()
 }
 
 fn topics(config: &Config) -> Result<TopicSet, Vec<QueryProblem>> {

@@ -5,14 +5,23 @@
 //! checkpoint.
 
 pub mod compile;
+mod daemon;
+mod health;
+mod keep;
+mod measure;
 mod poll;
 mod push;
+mod reload;
 mod signals;
 mod start;
 mod stop;
 mod systemd;
 
+pub use daemon::{Daemon, Request};
+pub use health::Health;
+pub use keep::ages;
 pub use push::Pushed;
-pub use signals::{Signals, Stop};
+pub use reload::{RELOAD_FILE, Refusal, ReloadRecord, last_reload};
+pub use signals::Signals;
 pub use start::{App, AppError, Once, Parts};
 pub use systemd::Systemd;

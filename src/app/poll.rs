@@ -1,6 +1,7 @@
 //! Feeds polled by hand: through the same stages as by the daemon, once, whether they are due or not.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -8,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::start::{App, AppError, Parts, Spine, poller, threads};
 use crate::deliver::{Delivery, DeliveryCounters};
 use crate::model::SourceId;
+use crate::source::feed;
 use crate::source::feed::poll::{PollReport, Which};
 use crate::source::parser::Parser;
 
@@ -19,13 +21,15 @@ impl App {
     pub async fn poll_feeds(parts: Parts, feeds: HashSet<SourceId>) -> Result<Vec<PollReport>, AppError> {
         let Parts { config, clock, console } = parts;
         let spine = Spine::open(&config, &clock)?;
-        let poller = poller(&config, &clock, &spine, &Parser::new(threads(&config)))?;
+        let client = feed::poll::client(&config.polling)?;
+        let parser = Parser::new(threads(&config));
+        let poller = poller(&config, &clock, &spine, &parser, (client, Arc::default()))?;
         let cancel = CancellationToken::new();
         let reports = poller.poll_once(&Which::Named(feeds), &cancel).await;
-        let Spine { store, rules, waker, batches, ingest, .. } = spine;
+        let Spine { store, delivery, waker, batches, ingest, .. } = spine;
         drop(batches);
         ingest.await.map_err(|_| AppError::Ended("decision loop"))??;
-        let (_, rules) = watch::channel(rules);
+        let (_, rules) = watch::channel(delivery);
         let delivery =
             Delivery { store: store.clone(), clock, rules, waker, console, counters: DeliveryCounters::default() };
         delivery.deliver_due_once(cancel).await?;

@@ -58,10 +58,10 @@ impl App {
             done(path);
             pushed.push(Pushed { path: path.clone(), outcome });
         }
-        let Spine { store, rules, waker, batches, ingest, .. } = spine;
+        let Spine { store, delivery, waker, batches, ingest, .. } = spine;
         drop(batches);
         ingest.await.map_err(|_| AppError::Ended("decision loop"))??;
-        let (_, rules) = watch::channel(rules);
+        let (_, rules) = watch::channel(delivery);
         let delivery =
             Delivery { store: store.clone(), clock, rules, waker, console, counters: DeliveryCounters::default() };
         delivery.deliver_due_once(CancellationToken::new()).await?;

@@ -1,15 +1,12 @@
 //! SIGTERM and SIGINT ask for an ordered stop; a second one cuts. SIGHUP asks for a reload.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// End in order.
-    Ordered,
-    /// Read the config again.
-    Reload,
-}
+use super::daemon::Request;
+
+/// Requests that wait: a reload that is asked for twice before it begins is one.
+const WAITING_MAX: usize = 8;
 
 /// The signals of this process.
 #[derive(Debug)]
@@ -32,12 +29,20 @@ impl Signals {
         })
     }
 
+    /// Passes them on as requests from here on.
+    #[must_use]
+    pub fn requests(mut self) -> mpsc::Receiver<Request> {
+        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(async move { while sender.send(self.next().await).await.is_ok() {} });
+        receiver
+    }
+
     /// The next request.
-    pub async fn next(&mut self) -> Stop {
+    pub async fn next(&mut self) -> Request {
         tokio::select! {
-            _ = self.term.recv() => Stop::Ordered,
-            _ = self.int.recv() => Stop::Ordered,
-            _ = self.hup.recv() => Stop::Reload,
+            _ = self.term.recv() => Request::Stop,
+            _ = self.int.recv() => Request::Stop,
+            _ = self.hup.recv() => Request::Reload,
         }
     }
 }

@@ -2,29 +2,34 @@
 //! runs; what runs is supervised: a part that ends unasked stops the process in order.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info};
 
-use super::compile;
+use super::health::{self, Gauges, Health};
+use super::keep::Keeper;
+use super::reload::ReloadRecord;
+use super::{compile, measure};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::deliver::console::Console;
 use crate::deliver::{Delivery, DeliveryCounters, DeliveryError, DeliveryRules, DeliveryWaker, QueueSummary};
 use crate::http::{self, Readiness};
-use crate::ingest::{Ingest, IngestError};
-use crate::net::NetError;
+use crate::ingest::{Ingest, IngestCounters, IngestError, IngestLinks};
+use crate::model::Timestamp;
+use crate::net::{Client, NetError};
 use crate::pipeline::Rules;
 use crate::source::feed::counters::PollCounters;
-use crate::source::feed::poll::{PollReport, Poller, PollerConfig, PollerLinks, Which};
+use crate::source::feed::poll::{self, PollReport, Poller, PollerConfig, PollerLinks, Which};
+use crate::source::feed::swap::PollRules;
 use crate::source::parser::Parser;
-use crate::source::seed::{ScanSummary, SeedInputs, SeedWatcher};
+use crate::source::seed::{ScanSummary, SeedInputs, SeedStatus, SeedWatcher};
 use crate::source::{BATCHES_WAITING_MAX, Batch, BatchSender};
 use crate::store::{Access, Store, StoreError};
+use crate::telemetry::Pulse;
 
 /// Why wirewatch cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -81,21 +86,55 @@ pub struct App {
     pub store: Store,
     /// Where HTTP listens, if it does.
     pub http_address: Option<std::net::SocketAddr>,
-    pub(super) sources: Vec<Task>,
+    pub(super) poller: JoinHandle<()>,
+    pub(super) watcher: Watcher,
     pub(super) sources_cancel: CancellationToken,
+    pub(super) keeper: JoinHandle<Result<(), StoreError>>,
+    pub(super) keeper_cancel: CancellationToken,
+    pub(super) live: Live,
     pub(super) ingest: oneshot::Receiver<Result<(), IngestError>>,
     pub(super) ingest_cancel: CancellationToken,
     pub(super) delivery: JoinHandle<Result<(), DeliveryError>>,
     pub(super) delivery_cancel: CancellationToken,
     pub(super) http: Option<JoinHandle<std::io::Result<()>>>,
     pub(super) http_cancel: CancellationToken,
-    pub(super) readiness: watch::Sender<Readiness>,
-    pub(super) stop_timeout: Duration,
+    pub(super) readiness: Arc<watch::Sender<Readiness>>,
+    /// The part that ended unasked: nobody waits for it again.
+    pub(super) ended: Option<Part>,
 }
 
-pub(super) struct Task {
-    pub(super) name: &'static str,
+/// A part that should run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Poller,
+    Watcher,
+    Keeper,
+    Ingest,
+    Delivery,
+}
+
+/// What a reload changes, and what it needs for that.
+pub(super) struct Live {
+    pub(super) config: Arc<Config>,
+    pub(super) config_told: watch::Sender<Arc<Config>>,
+    pub(super) clock: Clock,
+    pub(super) parser: Parser,
+    /// For a new seed watcher; `None` once the stop has begun.
+    pub(super) batches: Option<BatchSender>,
+    pub(super) client: Client,
+    pub(super) rules: watch::Sender<Arc<Rules>>,
+    pub(super) delivery_rules: watch::Sender<Arc<DeliveryRules>>,
+    pub(super) polling: watch::Sender<Arc<PollRules>>,
+    pub(super) seeds: watch::Sender<SeedStatus>,
+    pub(super) reload: watch::Sender<Option<ReloadRecord>>,
+    pub(super) gauges: Gauges,
+    pub(super) health: watch::Receiver<Health>,
+}
+
+/// The task that watches the seed directory; it waits where there is none.
+pub(super) struct Watcher {
     pub(super) handle: JoinHandle<()>,
+    pub(super) cancel: CancellationToken,
 }
 
 /// What `run --once` did.
@@ -112,11 +151,15 @@ pub struct Once {
 /// The stages up to the store, ready for sources to connect.
 pub(super) struct Spine {
     pub(super) store: Store,
-    pub(super) rules: Arc<DeliveryRules>,
+    pub(super) rules: watch::Sender<Arc<Rules>>,
+    pub(super) delivery: Arc<DeliveryRules>,
     pub(super) waker: DeliveryWaker,
     pub(super) batches: BatchSender,
     pub(super) ingest: oneshot::Receiver<Result<(), IngestError>>,
     pub(super) ingest_cancel: CancellationToken,
+    /// Raised while the disk is nearly full.
+    pub(super) hold: watch::Sender<bool>,
+    pub(super) links: IngestLinks,
 }
 
 impl App {
@@ -126,36 +169,64 @@ impl App {
     /// [`AppError`]; nothing runs on then.
     pub async fn start(parts: Parts) -> Result<Self, AppError> {
         let Parts { config, clock, console } = parts;
+        let config = Arc::new(config);
         let spine = Spine::open(&config, &clock)?;
         let listener = listen(&config).await?;
         let parser = Parser::new(threads(&config));
-        let poller = poller(&config, &clock, &spine, &parser)?;
-        let watcher = watcher(&config, &clock, &spine, &parser)?;
-        let Spine { store, rules, waker, batches, ingest, ingest_cancel } = spine;
-        // Only the sources hold senders: when they end, ingest drains and ends too.
-        drop(batches);
+        let client = poll::client(&config.polling)?;
+        let counters = Arc::new(PollCounters::default());
+        let poller = poller(&config, &clock, &spine, &parser, (client.clone(), counters.clone()))?;
+        let (polling, poll_rules) = watch::channel(Arc::new(poll_rules(&config, client.clone())));
+        let (config_told, config_heard) = watch::channel(config.clone());
+        let (reload, reloaded) = watch::channel(None);
+        let (seeds, seeds_heard) = watch::channel(SeedStatus::default());
+        let Spine { store, rules, delivery, waker, batches, ingest, ingest_cancel, hold, links } = spine;
 
+        let (delivery_told, delivery_rules) = watch::channel(delivery);
+        let delivery_counters = DeliveryCounters::default();
+        let gauges = Gauges::new(&links, (counters, delivery_counters.clone()), (seeds_heard, reloaded), clock.now());
         let delivery_cancel = CancellationToken::new();
-        let (_, rules) = watch::channel(rules);
-        let delivery =
-            Delivery { store: store.clone(), clock, rules, waker, console, counters: DeliveryCounters::default() };
+        let delivery = {
+            let (store, clock, rules, counters) = (store.clone(), clock.clone(), delivery_rules, delivery_counters);
+            Delivery { store, clock, rules, waker, console, counters }
+        };
         let delivery = tokio::spawn(delivery.run(delivery_cancel.clone()));
 
-        let sources_cancel = CancellationToken::new();
-        let mut sources = vec![Task { name: "poller", handle: tokio::spawn(poller.run(sources_cancel.clone())) }];
-        if let Some(watcher) = watcher {
-            sources.push(Task { name: "seed watcher", handle: tokio::spawn(watcher.run(sources_cancel.clone())) });
-        }
+        let readiness = Arc::new(watch::channel(Readiness::ready()).0);
+        let kept = (store.clone(), clock.clone(), config_heard.clone(), gauges.clone());
+        let (keeper, health) = Keeper::new(kept, hold, readiness.clone());
+        let keeper_cancel = CancellationToken::new();
+        let keeper = tokio::spawn(keeper.run(keeper_cancel.clone()));
 
-        let (readiness, ready) = watch::channel(Readiness::ready());
-        let http_cancel = CancellationToken::new();
-        let http_address = listener.as_ref().and_then(|l| l.local_addr().ok());
-        let http = listener.map(|listener| tokio::spawn(http::serve(listener, ready, http_cancel.clone())));
+        let sources_cancel = CancellationToken::new();
+        let poller = tokio::spawn(poller.following(poll_rules).run(sources_cancel.clone()));
+        let served = measure::served(config_heard, &readiness, &gauges, &health, clock.clone());
+        let (http_address, http, http_cancel) = serve(listener, served);
+        let live = Live {
+            config,
+            config_told,
+            clock,
+            parser,
+            batches: Some(batches),
+            client,
+            rules,
+            delivery_rules: delivery_told,
+            polling,
+            seeds,
+            reload,
+            gauges,
+            health,
+        };
+        let watcher = live.watcher(&store, None, &sources_cancel);
         Ok(Self {
             store,
             http_address,
-            sources,
+            poller,
+            watcher,
             sources_cancel,
+            keeper,
+            keeper_cancel,
+            live,
             ingest,
             ingest_cancel,
             delivery,
@@ -163,7 +234,7 @@ impl App {
             http,
             http_cancel,
             readiness,
-            stop_timeout: config.daemon.stop_timeout,
+            ended: None,
         })
     }
 
@@ -175,7 +246,8 @@ impl App {
         let Parts { config, clock, console } = parts;
         let spine = Spine::open(&config, &clock)?;
         let parser = Parser::new(threads(&config));
-        let poller = poller(&config, &clock, &spine, &parser)?;
+        let client = poll::client(&config.polling)?;
+        let poller = poller(&config, &clock, &spine, &parser, (client, Arc::default()))?;
         let watcher = watcher(&config, &clock, &spine, &parser)?;
         let cancel = CancellationToken::new();
         let seeds = match watcher {
@@ -183,10 +255,10 @@ impl App {
             None => None,
         };
         let polls = poller.poll_once(&Which::Due, &cancel).await;
-        let Spine { store, rules, waker, batches, ingest, .. } = spine;
+        let Spine { store, delivery, waker, batches, ingest, .. } = spine;
         drop(batches);
         ingest.await.map_err(|_| AppError::Ended("decision loop"))??;
-        let (_, rules) = watch::channel(rules);
+        let (_, rules) = watch::channel(delivery);
         let delivery =
             Delivery { store: store.clone(), clock, rules, waker, console, counters: DeliveryCounters::default() };
         let deliveries = delivery.deliver_due_once(cancel).await?;
@@ -196,21 +268,89 @@ impl App {
 
     /// Returns when a part ended that should run on.
     pub async fn failed(&mut self) -> AppError {
-        let source = async {
-            let (ended, at, _) = futures_util::future::select_all(self.sources.iter_mut().map(|t| &mut t.handle)).await;
-            (ended.is_ok(), at)
-        };
-        tokio::select! {
-            (_, at) = source => AppError::Ended(self.sources[at].name),
-            ended = &mut self.ingest => match ended {
+        let (part, error) = tokio::select! {
+            _ = &mut self.poller => (Part::Poller, AppError::Ended("poller")),
+            _ = &mut self.watcher.handle => (Part::Watcher, AppError::Ended("seed watcher")),
+            ended = &mut self.keeper => (Part::Keeper, match ended {
+                Ok(Err(error)) => error.into(),
+                Ok(Ok(())) | Err(_) => AppError::Ended("keeper of the store"),
+            }),
+            ended = &mut self.ingest => (Part::Ingest, match ended {
                 Ok(Err(error)) => error.into(),
                 Ok(Ok(())) | Err(_) => AppError::Ended("decision loop"),
-            },
-            ended = &mut self.delivery => match ended {
+            }),
+            ended = &mut self.delivery => (Part::Delivery, match ended {
                 Ok(Err(error)) => error.into(),
                 Ok(Ok(())) | Err(_) => AppError::Ended("delivery"),
-            },
-        }
+            }),
+        };
+        self.ended = Some(part);
+        error
+    }
+
+    /// The loops that hang, by name.
+    #[must_use]
+    pub fn stuck(&self) -> Vec<&'static str> {
+        self.live.gauges.stuck(self.live.clock.now())
+    }
+
+    /// How things stand, as a sentence for `systemctl status`.
+    #[must_use]
+    pub fn status_line(&self) -> String {
+        health::sentence(&self.live.config, &self.live.health.borrow(), &self.stuck(), self.live.clock.now())
+    }
+
+    /// The filter for log lines that the config asks for.
+    #[must_use]
+    pub fn log_level(&self) -> &str {
+        &self.live.config.daemon.log
+    }
+
+    /// The time as this wirewatch sees it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.live.clock.now()
+    }
+
+    /// The seed directory is followed by other rules from now on; what is in flight ends first.
+    pub(super) fn replace_watcher(&mut self) {
+        let idle = CancellationToken::new();
+        let placeholder = Watcher { handle: tokio::spawn(async {}), cancel: idle };
+        let old = std::mem::replace(&mut self.watcher, placeholder);
+        self.watcher = self.live.watcher(&self.store, Some(old), &self.sources_cancel);
+    }
+}
+
+impl Live {
+    /// A watcher that begins when its predecessor has ended.
+    fn watcher(&self, store: &Store, before: Option<Watcher>, sources_cancel: &CancellationToken) -> Watcher {
+        let cancel = sources_cancel.child_token();
+        let inputs = self.batches.clone().map(|batches| SeedInputs {
+            config: self.config.seeds.clone(),
+            limits: self.config.limits,
+            clock: self.clock.clone(),
+            parser: self.parser.clone(),
+            batches,
+        });
+        let (store, seeds, pulse, ours) =
+            (store.clone(), self.seeds.clone(), self.gauges.pulses.seeds.clone(), cancel.clone());
+        let handle = tokio::spawn(async move {
+            if let Some(before) = before {
+                before.cancel.cancel();
+                // However it ended, its successor begins.
+                let _ = before.handle.await;
+            }
+            let Some(inputs) = inputs.filter(|inputs| inputs.config.dir.is_some()) else {
+                seeds.send_replace(SeedStatus::default());
+                return ours.cancelled().await;
+            };
+            match tokio::task::spawn_blocking(move || store.seed_files()).await {
+                Ok(Ok(known)) => SeedWatcher::new(inputs, known).telling(seeds, pulse).run(ours).await,
+                Ok(Err(error)) => error!(%error, "seed files cannot be read from the store"),
+                Err(error) => error!(%error, "seed files cannot be read from the store"),
+            }
+        });
+        Watcher { handle, cancel }
     }
 }
 
@@ -227,7 +367,9 @@ impl Spine {
         let waker = DeliveryWaker::new();
         let (batches, receiver) = mpsc::channel::<Batch>(BATCHES_WAITING_MAX);
         let ingest_cancel = CancellationToken::new();
-        let (_, rules) = watch::channel::<Arc<Rules>>(Arc::new(rules));
+        let (rules_told, rules) = watch::channel::<Arc<Rules>>(Arc::new(rules));
+        let (hold, held) = watch::channel(false);
+        let links = IngestLinks { hold: held, pulse: Pulse::default(), counters: IngestCounters::default() };
         let wake = waker.clone();
         let ingest = Ingest {
             store: store.clone(),
@@ -238,6 +380,7 @@ impl Spine {
             wake: Box::new(move || wake.wake()),
             threads: threads(config),
             cancel: ingest_cancel.clone(),
+            links: links.clone(),
         };
         let (ended, ingest_end) = oneshot::channel();
         std::thread::Builder::new()
@@ -247,8 +390,18 @@ impl Spine {
                 let _ = ended.send(ingest.run(receiver));
             })
             .map_err(|source| AppError::System { doing: "start the decision thread", source })?;
-        let rules = DeliveryRules { config: config.delivery.clone(), endpoints: config.endpoints.clone() };
-        Ok(Self { store, rules: Arc::new(rules), waker, batches, ingest: ingest_end, ingest_cancel })
+        let delivery = DeliveryRules { config: config.delivery.clone(), endpoints: config.endpoints.clone() };
+        Ok(Self {
+            store,
+            rules: rules_told,
+            delivery: Arc::new(delivery),
+            waker,
+            batches,
+            ingest: ingest_end,
+            ingest_cancel,
+            hold,
+            links,
+        })
     }
 }
 
@@ -256,7 +409,18 @@ pub(super) fn threads(config: &Config) -> usize {
     config.daemon.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(2)
 }
 
-pub(super) fn poller(config: &Config, clock: &Clock, spine: &Spine, parser: &Parser) -> Result<Poller, AppError> {
+fn poll_rules(config: &Config, client: Client) -> PollRules {
+    let (feeds, polling) = (config.feeds.clone(), config.polling.clone());
+    PollRules { feeds, polling, limits: config.limits, client, states: Vec::new() }
+}
+
+pub(super) fn poller(
+    config: &Config,
+    clock: &Clock,
+    spine: &Spine,
+    parser: &Parser,
+    (client, counters): (Client, Arc<PollCounters>),
+) -> Result<Poller, AppError> {
     let states = spine.store.feed_states()?;
     let config = PollerConfig {
         feeds: config.feeds.iter().filter(|feed| feed.enabled).cloned().collect(),
@@ -268,10 +432,10 @@ pub(super) fn poller(config: &Config, clock: &Clock, spine: &Spine, parser: &Par
         batches: spine.batches.clone(),
         parser: parser.clone(),
         clock: clock.clone(),
-        hold: watch::channel(false).1,
-        counters: Arc::new(PollCounters::default()),
+        hold: spine.hold.subscribe(),
+        counters,
     };
-    Ok(Poller::new(config, links)?)
+    Ok(Poller::with_client(config, links, client))
 }
 
 fn watcher(config: &Config, clock: &Clock, spine: &Spine, parser: &Parser) -> Result<Option<SeedWatcher>, AppError> {
@@ -286,6 +450,16 @@ fn watcher(config: &Config, clock: &Clock, spine: &Spine, parser: &Parser) -> Re
         batches: spine.batches.clone(),
     };
     Ok(Some(SeedWatcher::new(inputs, spine.store.seed_files()?)))
+}
+
+/// Where the listener is, its task, and its end.
+type Serving = (Option<std::net::SocketAddr>, Option<JoinHandle<std::io::Result<()>>>, CancellationToken);
+
+fn serve(listener: Option<TcpListener>, served: http::Served) -> Serving {
+    let cancel = CancellationToken::new();
+    let address = listener.as_ref().and_then(|l| l.local_addr().ok());
+    let task = listener.map(|listener| tokio::spawn(http::serve(listener, served, cancel.clone())));
+    (address, task, cancel)
 }
 
 async fn listen(config: &Config) -> Result<Option<TcpListener>, AppError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::start::{App, AppError};
+use super::start::{App, AppError, Part};
 use crate::http::Readiness;
 
 impl App {
@@ -13,18 +13,27 @@ impl App {
     ///
     /// # Errors
     /// The failure of a part that mattered: the store above all.
-    pub async fn stop(self) -> Result<(), AppError> {
-        let deadline = tokio::time::Instant::now() + self.stop_timeout;
-        self.readiness.send_replace(Readiness::not("stopping"));
+    pub async fn stop(mut self) -> Result<(), AppError> {
+        let deadline = tokio::time::Instant::now() + self.live.config.daemon.stop_timeout;
+        self.keeper_cancel.cancel();
         self.sources_cancel.cancel();
-        for source in self.sources {
-            finish(source.name, deadline, source.handle).await;
+        self.live.batches = None;
+        let runs = |part: Part| self.ended != Some(part);
+        let kept = if runs(Part::Keeper) { finish("keeper of the store", deadline, self.keeper).await } else { None };
+        self.readiness.send_replace(Readiness::not("stopping"));
+        if runs(Part::Poller) {
+            finish("poller", deadline, self.poller).await;
+        }
+        if runs(Part::Watcher) {
+            finish("seed watcher", deadline, self.watcher.handle).await;
         }
         // The senders are gone with the sources: what they handed over is decided and committed now.
-        let ingest = tokio::time::timeout_at(deadline, self.ingest).await;
+        let ingest =
+            if runs(Part::Ingest) { tokio::time::timeout_at(deadline, self.ingest).await } else { Ok(Ok(Ok(()))) };
         self.ingest_cancel.cancel();
         self.delivery_cancel.cancel();
-        let delivery = finish("delivery", deadline.max(soon()), self.delivery).await;
+        let delivery =
+            if runs(Part::Delivery) { finish("delivery", deadline.max(soon()), self.delivery).await } else { None };
         self.http_cancel.cancel();
         if let Some(http) = self.http {
             finish("http", deadline.max(soon()), http).await;
@@ -36,6 +45,13 @@ impl App {
         }
         if let Some(outcome) = delivery {
             outcome?;
+        }
+        if let Some(outcome) = kept {
+            outcome?;
+        }
+        if self.ended.is_some() {
+            // What failed may have been the disk: the next start checks the database.
+            return Ok(());
         }
         self.store.checkpoint()?;
         info!("stopped");

@@ -15,6 +15,14 @@ impl Systemd {
         send(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
+    /// A reload has begun; [`Systemd::ready`] ends it, whether it was taken or refused. systemd 253 and
+    /// later want the time with it, earlier ones ignore that.
+    pub fn reloading(self) {
+        let mut states = vec![NotifyState::Reloading];
+        states.extend(NotifyState::monotonic_usec_now().ok());
+        send(&states);
+    }
+
     /// The service is going down in order.
     pub fn stopping(self) {
         send(&[NotifyState::Stopping, NotifyState::Status("stopping: work in flight ends")]);

@@ -91,6 +91,7 @@ impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Missing { .. } | StoreError::Held { .. } | StoreError::Busy { .. } => UNAVAILABLE,
+            StoreError::Corrupt { .. } | StoreError::Newer { .. } => DATA,
             _ => IO,
         };
         let hint = match &error {

@@ -2,8 +2,10 @@
 //! sentence with a hint on standard error, an exit code from sysexits.
 
 mod alerts;
+mod backup;
 mod check;
 mod deliveries;
+mod doctor;
 mod endpoints;
 mod error;
 mod eval;
@@ -14,8 +16,11 @@ mod init;
 mod items;
 mod output;
 mod parse;
+mod prune;
 mod receive;
+mod reload;
 mod run;
+mod search;
 mod silences;
 mod status;
 mod stories;
@@ -61,6 +66,12 @@ enum Command {
     Silences(silences::SilencesArgs),
     Feeds(feeds::FeedsArgs),
     Receive(receive::ReceiveArgs),
+    Search(search::SearchArgs),
+    Reload(reload::ReloadArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
+    Prune(prune::PruneArgs),
+    Doctor(doctor::DoctorArgs),
     Eval(eval::EvalArgs),
 }
 
@@ -98,6 +109,12 @@ pub fn main() -> ExitCode {
         Command::Deliveries(args) => deliveries::run(args, &context),
         Command::Feeds(args) => feeds::run(args, &context),
         Command::Receive(args) => receive::run(args, &context),
+        Command::Search(args) => search::run(args, &context),
+        Command::Reload(args) => reload::run(args, &context),
+        Command::Backup(args) => backup::run(args, &context),
+        Command::Restore(args) => backup::run_restore(args, &context),
+        Command::Prune(args) => prune::run(args, &context),
+        Command::Doctor(args) => doctor::run(args, &context),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

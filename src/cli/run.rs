@@ -9,11 +9,11 @@ use tracing::{info, warn};
 use super::error::{IO, UNAVAILABLE};
 use super::output::{self, Output};
 use super::{CliError, Context};
-use crate::app::{App, AppError, Once, Parts, Signals, Stop, Systemd};
+use crate::app::{App, AppError, Daemon, Once, Parts, Signals};
 use crate::config::{Config, LogFormat};
 use crate::deliver::console::Console;
 use crate::store::StoreError;
-use crate::telemetry;
+use crate::telemetry::{self, LogControl};
 use crate::text::clean;
 
 /// Runs the daemon in the foreground.
@@ -33,7 +33,7 @@ pub struct RunArgs {
 /// [`CliError`] when wirewatch cannot start or had to stop.
 pub fn run(args: &RunArgs, context: &Context) -> Result<(), CliError> {
     let loaded = context.load()?;
-    start_logs(&loaded.config);
+    let logs = start_logs(&loaded.config);
     for line in loaded.report.lines() {
         warn!(problem = %clean::one_line(&line), "config warning");
     }
@@ -43,19 +43,19 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<(), CliError> {
         let once = runtime.block_on(App::run_once(parts)).map_err(error)?;
         return print_once(&once, Output::of(args.json));
     }
-    let stopped = runtime.block_on(daemon(parts, &context.place_name()));
+    let stopped = runtime.block_on(daemon(parts, context, logs));
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     stopped
 }
 
 /// Logs go to standard error in the config's way; a second call in one process changes nothing.
-pub(super) fn start_logs(config: &Config) {
+pub(super) fn start_logs(config: &Config) -> Option<LogControl> {
     let format = match config.daemon.log_format {
         LogFormat::Text => telemetry::LogFormat::Text,
         LogFormat::Json => telemetry::LogFormat::Json,
     };
     // Logging that was started before stays as it is.
-    let _ = telemetry::init(&config.daemon.log, format);
+    telemetry::init(&config.daemon.log, format).ok()
 }
 
 /// The runtime for the stages that wait.
@@ -67,66 +67,18 @@ pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, CliErr
     builder.enable_all().build().map_err(|error| CliError::new(IO, format!("start the runtime: {error}")))
 }
 
-async fn daemon(parts: Parts, config_name: &str) -> Result<(), CliError> {
-    let systemd = Systemd;
+async fn daemon(parts: Parts, context: &Context, logs: Option<LogControl>) -> Result<(), CliError> {
     let feeds = parts.config.feeds.iter().filter(|feed| feed.enabled).count();
     let endpoints = parts.config.endpoints.iter().filter(|endpoint| endpoint.enabled).count();
     let topics = parts.config.topics.len();
-    let mut signals = Signals::new().map_err(|e| CliError::new(IO, format!("set signal handlers: {e}")))?;
-    let mut app = App::start(parts).await.map_err(error)?;
+    let signals = Signals::new().map_err(|e| CliError::new(IO, format!("set signal handlers: {e}")))?;
+    let app = App::start(parts).await.map_err(error)?;
     let http = app.http_address.map_or_else(|| "off".to_owned(), |address| address.to_string());
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        config = config_name,
-        feeds,
-        topics,
-        endpoints,
-        http,
-        "wirewatch is ready"
-    );
-    systemd.ready(&format!("watching {feeds} feeds and the seed directory for {topics} topics"));
-    let failure = watch(&mut app, &mut signals, systemd).await;
-    systemd.stopping();
-    info!("stopping: work in flight ends; a second signal cuts");
-    let stopped = tokio::select! {
-        stopped = app.stop() => stopped,
-        () = second_signal(&mut signals) => {
-            warn!("second signal: cut");
-            Ok(())
-        }
-    };
-    match failure {
-        Some(failure) => Err(error(failure)),
-        None => stopped.map_err(error),
-    }
-}
-
-/// Waits for a reason to stop; `None` when somebody asked.
-async fn watch(app: &mut App, signals: &mut Signals, systemd: Systemd) -> Option<AppError> {
-    let mut beat = systemd.beat_every().map(tokio::time::interval);
-    loop {
-        tokio::select! {
-            failure = app.failed() => return Some(failure),
-            signal = signals.next() => match signal {
-                Stop::Ordered => return None,
-                Stop::Reload => warn!("reload is not there yet: restart to take a changed config"),
-            },
-            () = tick(&mut beat) => systemd.beat(),
-        }
-    }
-}
-
-async fn tick(beat: &mut Option<tokio::time::Interval>) {
-    match beat {
-        Some(beat) => {
-            beat.tick().await;
-        }
-        None => std::future::pending().await,
-    }
-}
-
-async fn second_signal(signals: &mut Signals) {
-    while signals.next().await != Stop::Ordered {}
+    let config = context.place_name();
+    info!(version = env!("CARGO_PKG_VERSION"), config, feeds, topics, endpoints, http, "wirewatch is ready");
+    let mut daemon = Daemon::new(app, context.place(), context.environment.clone());
+    daemon.logs = logs;
+    daemon.run(signals.requests()).await.map_err(error)
 }
 
 /// The exit code says what an operator does: look at the disk, the config, or who else is running.

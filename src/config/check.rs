@@ -8,7 +8,7 @@ use super::entries::TestCase;
 use super::files::ConfigPlace;
 use super::problem::{Problem, ProblemKind, Report};
 use super::topics::QueryKey;
-use super::{Config, Environment};
+use super::{Config, Environment, Loaded};
 use crate::model::TopicId;
 use crate::text::clean::excerpt;
 
@@ -51,14 +51,26 @@ where
         Ok(loaded) => loaded,
         Err(report) => return report,
     };
-    let problems: Vec<Problem> = match compile(&loaded.config) {
-        Ok(classify) => loaded.tests.iter().filter_map(|test| failed(test, &classify(test))).collect(),
-        Err(problems) => problems.iter().map(|problem| loaded.query_problem(problem)).collect(),
-    };
-    loaded.report.extend(problems);
+    match compile(&loaded.config) {
+        Ok(classify) => loaded.run_tests(classify),
+        Err(problems) => loaded.add_query_problems(&problems),
+    }
     loaded.report
 }
 
+impl Loaded {
+    /// Runs the `[[tests]]`; those that fail join the report.
+    pub fn run_tests(&mut self, classify: impl Fn(&TestCase) -> BTreeSet<TopicId>) {
+        let problems: Vec<Problem> = self.tests.iter().filter_map(|test| failed(test, &classify(test))).collect();
+        self.report.extend(problems);
+    }
+
+    /// A compiler's complaints join the report.
+    pub fn add_query_problems(&mut self, problems: &[QueryProblem]) {
+        let problems: Vec<Problem> = problems.iter().map(|problem| self.query_problem(problem)).collect();
+        self.report.extend(problems);
+    }
+}
 /// A test whose text matches other topics than it says.
 fn failed(test: &TestCase, matched: &BTreeSet<TopicId>) -> Option<Problem> {
     if *matched == test.topics {

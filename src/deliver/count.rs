@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::retry::Outcome;
 use crate::store::outbox::Settle;
+use crate::telemetry::Pulse;
 
 /// Counters of all endpoints together; a cheap handle.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +17,7 @@ struct Inner {
     attempts: [AtomicU64; Outcome::NAMES.len()],
     parked: AtomicU64,
     maybe_received: AtomicU64,
+    pulse: Pulse,
 }
 
 /// The counters at one moment.
@@ -42,6 +44,12 @@ impl DeliveryCounters {
         if outcome.may_have_been_received() {
             add(&self.0.maybe_received);
         }
+    }
+
+    /// Whether delivery as a whole turns: it beats only while every queue does.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.0.pulse
     }
 
     /// Reads them.

@@ -28,6 +28,7 @@ use crate::model::{EndpointId, Timestamp};
 use crate::pipeline::alert::format::Format;
 use crate::store::outbox::{self, AttemptRecord, Claim, ClaimRequest, Claimed, DeliveryId, Gate, Release, Settle};
 use crate::store::{Store, StoreError};
+use crate::telemetry::Pulse;
 
 /// Rows claimed at once, beyond those in flight.
 const CLAIM_ROWS_MAX: usize = 256;
@@ -44,6 +45,8 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 const UNRECORDED_BACKLOG_MAX: usize = 64;
 /// An endpoint that fails for so long is told of on others, even if nothing was given up yet.
 const TELL_AFTER: Duration = Duration::from_secs(3600);
+/// The loop turns at least this often, to be seen alive.
+const TURN_MAX: Duration = Duration::from_secs(10);
 /// Requests in flight may finish for so long once delivery is to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
@@ -141,6 +144,8 @@ pub(super) struct Queue {
     /// What the log last said: a change is news, its continuation is not.
     said: Said,
     summary: QueueSummary,
+    /// Whether the loop turns.
+    pulse: Pulse,
 }
 
 /// How the log last described the endpoint.
@@ -166,6 +171,8 @@ struct SlotEnd {
 impl Queue {
     pub(super) fn new(endpoint: Arc<EndpointConfig>, shared: Shared, wake: watch::Receiver<u64>, until: Until) -> Self {
         let look_at = shared.clock.now();
+        let pulse = Pulse::default();
+        pulse.beat(look_at);
         Self {
             endpoint,
             shared,
@@ -186,12 +193,19 @@ impl Queue {
             news: None,
             said: Said::Working,
             summary: QueueSummary::default(),
+            pulse,
         }
+    }
+
+    /// For whoever watches over the queues.
+    pub(super) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     pub(super) async fn run(mut self, cancel: CancellationToken) -> Result<QueueSummary, QueueError> {
         while !cancel.is_cancelled() {
             self.tell().await?;
+            self.pulse.beat(self.shared.clock.now());
             if self.has_room() {
                 if let Some(row) = self.ready.pop_front() {
                     self.start(row).await;
@@ -228,6 +242,7 @@ impl Queue {
             // The other side lives as long as the delivery that owns this queue.
             _ = self.wake.changed(), if idle => self.look = true,
             () = clock.sleep_until(self.look_at), if idle => self.look = true,
+            () = tokio::time::sleep(TURN_MAX) => {}
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,12 @@ use crate::clock::Clock;
 use crate::model::EndpointId;
 use crate::pipeline::alert::format::Format;
 use crate::store::{Store, StoreError, outbox};
+use crate::telemetry::Pulse;
+
+/// How often the queues are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A queue whose loop did not turn for so long hangs; each turns at least every ten seconds.
+const QUEUE_STUCK_AFTER: Duration = Duration::from_secs(30);
 
 /// Chat services mean it when they call a payload invalid; once more, for they err as well.
 const INVALID_PAYLOAD_ATTEMPTS_MAX: u32 = 2;
@@ -77,6 +84,7 @@ pub enum DeliveryError {
 struct Running {
     endpoint: Arc<EndpointConfig>,
     cancel: CancellationToken,
+    pulse: Pulse,
     /// Ends with whoever owns this: a queue left behind would send beside its successor.
     task: AbortOnDropHandle<Result<QueueSummary, QueueError>>,
 }
@@ -180,19 +188,24 @@ impl Delivery {
         cancel: &CancellationToken,
     ) -> Result<(), DeliveryError> {
         let mut reloads = true;
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.park_orphans(&rules).await?;
             for endpoint in enabled(&rules).filter(|e| !queues.contains_key(&e.id)).collect::<Vec<_>>() {
                 let queue = self.start(Arc::new(endpoint.clone()), &rules, recorder, Until::Cancelled, cancel);
                 queues.insert(endpoint.id.clone(), queue);
             }
-            let changed = tokio::select! {
-                biased;
-                () = cancel.cancelled() => return Ok(()),
-                end = &mut *recorder_end => return Err(recorder_ended(end)),
-                // A queue that ends at the moment it is asked to has done nothing wrong.
-                ended = any_end(queues) => return if cancel.is_cancelled() { Ok(()) } else { Err(ended) },
-                changed = self.rules.changed(), if reloads => changed.is_ok(),
+            let changed = loop {
+                tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => return Ok(()),
+                    end = &mut *recorder_end => return Err(recorder_ended(end)),
+                    // A queue that ends at the moment it is asked to has done nothing wrong.
+                    ended = any_end(queues) => return if cancel.is_cancelled() { Ok(()) } else { Err(ended) },
+                    changed = self.rules.changed(), if reloads => break changed.is_ok(),
+                    _ = look.tick() => self.beat(queues),
+                }
             };
             if !changed {
                 reloads = false;
@@ -202,6 +215,14 @@ impl Delivery {
             stop(outdated(queues, &rules, &new)).await;
             rules = new;
             info!(endpoints = enabled(&rules).count(), "delivery rules reloaded");
+        }
+    }
+
+    /// Delivery beats while each of its queues does.
+    fn beat(&self, queues: &HashMap<EndpointId, Running>) {
+        let now = self.clock.now();
+        if queues.values().all(|queue| queue.pulse.age(now) < QUEUE_STUCK_AFTER) {
+            self.counters.pulse().beat(now);
         }
     }
 
@@ -232,8 +253,9 @@ impl Delivery {
         };
         let cancel = cancel.child_token();
         let queue = Queue::new(endpoint.clone(), shared, self.waker.0.subscribe(), until);
+        let pulse = queue.pulse();
         let task = AbortOnDropHandle::new(tokio::spawn(queue.run(cancel.clone())));
-        Running { endpoint, cancel, task }
+        Running { endpoint, cancel, pulse, task }
     }
 
     /// What is owed to endpoints that are gone or switched off is parked with the reason, not dropped.

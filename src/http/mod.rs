@@ -1,15 +1,28 @@
-//! The listener for machines and operators: `/healthz` (the process lives) and `/readyz` (it works, or
-//! the reasons why not). Loopback by default; every answer carries the headers of a closed door.
+//! The listener for machines and operators: `/healthz` (the process lives), `/readyz` (it works, or the
+//! reasons why not), `/metrics`. Loopback by default; `guard` says who may ask, `limit` how long anybody
+//! may take; every answer carries the headers of a closed door.
+
+mod guard;
+mod limit;
+
+use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::model::Timestamp;
+use crate::telemetry::{Exposition, Sample, render};
+
+pub use guard::GuardConfig;
 
 /// What `/readyz` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,44 +31,79 @@ pub struct Readiness {
     pub ready: bool,
     /// Why not, in words.
     pub reasons: Vec<String>,
+    /// What an operator should look at, though news is taken and alerts go out.
+    pub warnings: Vec<String>,
 }
 
 impl Readiness {
     /// All is well.
     #[must_use]
     pub fn ready() -> Self {
-        Self { ready: true, reasons: Vec::new() }
+        Self { ready: true, reasons: Vec::new(), warnings: Vec::new() }
     }
 
     /// Not now.
     #[must_use]
     pub fn not(reason: &str) -> Self {
-        Self { ready: false, reasons: vec![reason.to_owned()] }
+        Self { ready: false, reasons: vec![reason.to_owned()], warnings: Vec::new() }
     }
+}
+
+/// What is served.
+#[derive(Clone)]
+pub struct Served {
+    /// The verdict.
+    pub readiness: watch::Receiver<Readiness>,
+    /// The figures at a time; answers from memory.
+    pub samples: Arc<dyn Fn(Timestamp) -> Vec<Sample> + Send + Sync>,
+    /// Who may ask, as the config says now.
+    pub guard: Arc<dyn Fn() -> GuardConfig + Send + Sync>,
+    /// The time.
+    pub clock: Clock,
 }
 
 /// Serves until cancelled.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    readiness: watch::Receiver<Readiness>,
-    cancel: CancellationToken,
-) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, served: Served, cancel: CancellationToken) -> std::io::Result<()> {
     let app = Router::new()
-        .route("/healthz", get(|| async { closed((StatusCode::OK, "alive\n").into_response()) }))
+        .route("/healthz", get(|| async { (StatusCode::OK, "alive\n") }))
         .route("/readyz", get(ready))
-        .fallback(|| async { closed((StatusCode::NOT_FOUND, "not found\n").into_response()) })
-        .with_state(readiness);
+        .route("/metrics", get(metrics))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
+        .layer(middleware::from_fn_with_state(served.clone(), door))
+        .with_state(served);
+    let listener = limit::Limited::new(listener);
     axum::serve(listener, app).with_graceful_shutdown(async move { cancel.cancelled().await }).await
 }
 
-async fn ready(State(readiness): State<watch::Receiver<Readiness>>) -> Response {
-    let now = readiness.borrow().clone();
+/// Every request passes here, whatever it asks for; every answer too, errors included.
+async fn door(State(served): State<Served>, request: Request, next: Next) -> Response {
+    let config = (served.guard)();
+    let response = match guard::check(request.headers(), &config).await {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused.into_response(),
+    };
+    closed(response)
+}
+
+async fn ready(State(served): State<Served>) -> Response {
+    let now = served.readiness.borrow().clone();
     let status = if now.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::to_string(&now).expect("invariant: readiness is JSON");
-    closed((status, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (exposition, kind) = if accept.contains("application/openmetrics-text") {
+        (Exposition::OpenMetrics, "application/openmetrics-text; version=1.0.0; charset=utf-8")
+    } else {
+        (Exposition::Prometheus, "text/plain; version=0.0.4; charset=utf-8")
+    };
+    let body = render(&(served.samples)(served.clock.now()), exposition);
+    (StatusCode::OK, [(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
 /// Nothing here is to be framed, cached, sniffed or scripted.

@@ -2,6 +2,7 @@
 //! `store.apply` (one transaction) → receipts and a wake for delivery. Batches that are ready commit
 //! together. Owns the memory; nobody else decides.
 
+mod count;
 mod rekey;
 
 use std::collections::HashSet;
@@ -22,7 +23,10 @@ use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide, prepar
 use crate::source::feed::schedule;
 use crate::source::{Batch, Receipt};
 use crate::store::{Applied, SilenceRecord, Store, StoreError};
+use crate::telemetry::Pulse;
 use crate::text::clean;
+
+pub use count::{IngestCounters, IngestCounts};
 
 use rekey::Faces;
 
@@ -64,6 +68,19 @@ pub struct Ingest {
     pub threads: usize,
     /// Raised on a reason to stop retrying.
     pub cancel: tokio_util::sync::CancellationToken,
+    /// How it is seen from outside.
+    pub links: IngestLinks,
+}
+
+/// How the loop is seen, and held, from outside.
+#[derive(Clone)]
+pub struct IngestLinks {
+    /// While true, nothing is taken: the disk is nearly full. Sources offer it again.
+    pub hold: watch::Receiver<bool>,
+    /// Whether it turns.
+    pub pulse: Pulse,
+    /// What it counts.
+    pub counters: IngestCounters,
 }
 
 impl Ingest {
@@ -75,7 +92,15 @@ impl Ingest {
         let mut expired_at = self.clock.now();
         while let Some(first) = batches.blocking_recv() {
             let group = gather(first, &mut batches);
+            self.links.pulse.beat(self.clock.now());
+            if *self.links.hold.borrow() {
+                // The receipts go with the batches: their sources keep the old cursors.
+                self.links.counters.held(group.len());
+                self.links.pulse.rest();
+                continue;
+            }
             self.take(group)?;
+            self.links.pulse.rest();
             let now = self.clock.now();
             if now.since(expired_at) >= EXPIRE_EVERY {
                 self.ledger.expire(now.minus(self.window));
@@ -96,6 +121,7 @@ impl Ingest {
         self.ledger.silences = self.store.silences(now, false)?.iter().filter_map(SilenceRecord::matcher).collect();
         let mut decided = Vec::with_capacity(group.len());
         for batch in group {
+            self.links.pulse.beat(self.clock.now());
             decided.push(self.decide_batch(batch, &rules, now)?);
         }
         self.apply(&decided, now)?;
@@ -105,6 +131,8 @@ impl Ingest {
             (self.wake)();
         }
         for batch in decided {
+            let matches = batch.decisions.iter().filter(|d| is_news(d)).map(|d| d.prepared.matches.len() as u64).sum();
+            self.links.counters.batch(batch.received, &batch.receipt, matches, &batch.rejected);
             report(&batch);
             if let Some(receipt) = batch.reply {
                 // A source that has gone in the meantime needs no receipt.
@@ -116,10 +144,14 @@ impl Ingest {
 
     fn decide_batch(&mut self, batch: Batch, rules: &Arc<Rules>, now: Timestamp) -> Result<Decided, StoreError> {
         let Batch { origin, items, mut rejected, cursor, receipt: reply } = batch;
+        let received = items.len() as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
         let mut prepared = prepare_all(&items, &origin, rules, self.threads);
         let ids: Vec<ItemId> = prepared.iter().filter_map(|p| p.as_ref().ok()).map(|p| p.item.id).collect();
-        self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)?;
-        self.quiet_rekeyed(&origin, &mut prepared, &mut rejected)?;
+        let removed = self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)?;
+        let mut known_removed = 0;
+        // Told beside what was not taken, but these items are.
+        let mut noted = Vec::new();
+        self.quiet_rekeyed(&origin, &mut prepared, &mut noted)?;
         let mut decisions = Vec::with_capacity(prepared.len());
         let mut seen = HashSet::with_capacity(prepared.len());
         for outcome in prepared {
@@ -129,11 +161,15 @@ impl Ingest {
                     detail: format!("key {} twice in one document", prepared.item.key.as_str()),
                     count: 1,
                 }),
+                // Retention removed it: known, and no news.
+                Ok(prepared) if removed.contains(&prepared.item.id) => known_removed += 1,
                 Ok(prepared) => decisions.push(decide(prepared, &mut self.ledger, rules, now)),
                 Err(rejection) => rejected.push(rejection),
             }
         }
-        let receipt = count(&decisions, &rejected);
+        let mut receipt = count(&decisions, &rejected);
+        receipt.known += known_removed;
+        rejected.extend(noted);
         rejected.extend(decisions.iter().filter(|d| d.prepared.cut_bytes > 0).map(cut));
         let mut cursor = cursor;
         let (mut health, mut source_alert) = (None, None);
@@ -141,7 +177,7 @@ impl Ingest {
             schedule::note_receipt(state, &receipt);
             (health, source_alert) = self.judge_source(state, receipt.new + receipt.sightings, rules, now);
         }
-        Ok(Decided { origin, decisions, rejected, cursor, health, source_alert, receipt, reply })
+        Ok(Decided { origin, received, decisions, rejected, cursor, health, source_alert, receipt, reply })
     }
 
     /// A feed that gives all its items new ids at once has no news: what it had before stays quiet.
@@ -224,6 +260,7 @@ impl Ingest {
                         warn!(%error, "store cannot write for now, ingest waits");
                         warned = true;
                     }
+                    self.links.pulse.beat(self.clock.now());
                     std::thread::sleep(RETRY_PAUSE);
                 }
                 Err(error) => return Err(error),
@@ -232,9 +269,19 @@ impl Ingest {
     }
 }
 
+impl Default for IngestLinks {
+    /// Never held, seen by nobody.
+    fn default() -> Self {
+        let (pulse, counters) = (Pulse::default(), IngestCounters::default());
+        Self { hold: watch::channel(false).1, pulse, counters }
+    }
+}
+
 /// A batch with its decisions.
 struct Decided {
     origin: Origin,
+    /// Items that came, with those that were not taken.
+    received: u64,
     decisions: Vec<Decision>,
     rejected: Vec<Rejection>,
     cursor: Cursor,
@@ -242,6 +289,11 @@ struct Decided {
     source_alert: Option<SourceAlert>,
     receipt: Receipt,
     reply: Option<tokio::sync::oneshot::Sender<Receipt>>,
+}
+
+/// Whether an item is new to the store, or new in its text.
+fn is_news(decision: &Decision) -> bool {
+    matches!(decision.verdict, Verdict::New { .. } | Verdict::Revision { .. })
 }
 
 /// An item that was taken, but not whole.

@@ -250,6 +250,7 @@ fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now:
         tags_json(&item.tags),
         item.headline(),
     ])?;
+    tx.prepare_cached("INSERT OR IGNORE INTO search_stale (seq) VALUES (?1)")?.execute([seq])?;
     tx.prepare_cached("INSERT OR REPLACE INTO texts (seq, body) VALUES (?1, ?2)")?
         .execute(params![seq, item.text])
         .map(|_| ())

@@ -325,7 +325,7 @@ fn time(row: &Row<'_>, name: &str) -> rusqlite::Result<Option<Timestamp>> {
     row.get::<_, Option<i64>>(name).map(|t| t.map(Timestamp::from_millis))
 }
 
-fn item_line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemLine> {
+pub(super) fn item_line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemLine> {
     let id: i64 = row.get("id")?;
     let topics = c
         .prepare_cached("SELECT topic, score FROM matches WHERE item = ?1 ORDER BY score DESC, topic")?

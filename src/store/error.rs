@@ -15,6 +15,14 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file beside the database, such as a backup, cannot be read or written.
+    #[error("use the file {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// There is no store where one is needed for reading.
     #[error("find a store at {path}: nothing was ingested with this state directory yet")]
     Missing {
@@ -40,7 +48,7 @@ pub enum StoreError {
         known: i64,
     },
     /// The file is no database, or damaged. It is never recreated over the old one.
-    #[error("open {path}: the database is damaged ({detail}); move it away and restore a backup in its place")]
+    #[error("open {path}: the database is damaged ({detail}); put a backup in its place with `wirewatch restore FILE`")]
     Corrupt {
         /// The database file.
         path: PathBuf,

@@ -4,12 +4,16 @@
 
 mod alerts;
 mod apply;
+mod backup;
 mod browse;
+mod care;
 mod error;
 mod feeds;
 mod open;
 pub mod outbox;
+mod prune;
 mod recall;
+mod search;
 mod seeds;
 mod silences;
 mod stories;
@@ -20,10 +24,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use apply::Applied;
+pub use backup::{BackupMade, Restored, restore};
 pub use browse::{AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, Totals};
+pub use care::{Checkpointed, Standing};
 pub use error::StoreError;
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use silences::SilenceRecord;
+pub use prune::{Ages, Pruned};
+pub use search::{Hit, SearchQuery};
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord};
 
 /// A cheap handle to the store: one connection writes, a few read.
@@ -110,15 +118,17 @@ impl Store {
         Ok(value)
     }
 
-    /// Moves the write-ahead log into the database file, for a clean stop.
+    /// Moves the write-ahead log into the database file, for a clean stop: the next start trusts it.
     ///
     /// # Errors
     /// [`StoreError`] when the checkpoint failed.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         let connection = self.writer();
-        connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(|error| StoreError::sql(&self.0.path, "checkpoint the write-ahead log", error))
+        let close = |c: &Connection| {
+            c.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('stopped', 'clean')", [])?;
+            c.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        };
+        close(&connection).map_err(|error| StoreError::sql(&self.0.path, "checkpoint the write-ahead log", error))
     }
 
     fn writer(&self) -> MutexGuard<'_, Connection> {

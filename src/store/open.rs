@@ -22,6 +22,9 @@ const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
 /// First SQLite without the write-ahead-log reset bug (sqlite.org/wal.html#walresetbug).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
+/// A database up to this size is checked at every start.
+const CHECKED_ALWAYS_BYTES_MAX: u64 = 64 << 20;
+
 /// How long a statement waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -67,10 +70,15 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
         Access::Share => connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?,
         Access::Read => reader(&path)?,
     };
-    if access == Access::Own {
+    if access == Access::Own && !was_stopped_cleanly(&path, &connection) {
         check_integrity(&path, &connection)?;
     }
     migrate(&path, &mut connection, access)?;
+    if access == Access::Own {
+        connection
+            .execute("DELETE FROM meta WHERE key = 'stopped'", [])
+            .map_err(|error| StoreError::sql(&path, "mark the store as in use", error))?;
+    }
     let instance = connection
         .query_row("SELECT value FROM meta WHERE key = 'instance'", [], |row| row.get(0))
         .map_err(|error| StoreError::sql(&path, "read the instance name", error))?;
@@ -96,7 +104,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn make_directory(state_dir: &Path) -> Result<(), StoreError> {
+pub(super) fn make_directory(state_dir: &Path) -> Result<(), StoreError> {
     if state_dir.is_dir() {
         return Ok(());
     }
@@ -107,7 +115,7 @@ fn make_directory(state_dir: &Path) -> Result<(), StoreError> {
         .map_err(|source| StoreError::Directory { path: state_dir.to_owned(), source })
 }
 
-fn take_lock(path: &Path) -> Result<File, StoreError> {
+pub(super) fn take_lock(path: &Path) -> Result<File, StoreError> {
     let directory_error = |source| StoreError::Directory { path: path.to_owned(), source };
     let mut file = OpenOptions::new()
         .read(true)
@@ -138,7 +146,7 @@ fn read_holder(file: &mut File) -> Option<String> {
 }
 
 /// SQLite would take an empty file for a new database and report others late; say it at once.
-fn refuse_foreign_file(path: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_foreign_file(path: &Path) -> Result<(), StoreError> {
     let Ok(mut file) = File::open(path) else { return Ok(()) };
     let mut head = [0; 16];
     let corrupt = |detail: &str| StoreError::Corrupt { path: path.to_owned(), detail: detail.to_owned() };
@@ -163,12 +171,16 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(64);
     for (name, value) in [
+        // Counts only in a file that is still empty, and before anything else.
+        ("auto_vacuum", "INCREMENTAL"),
         ("journal_mode", "WAL"),
         // NORMAL loses acknowledged commits at a power cut; FULL does not.
         ("synchronous", "FULL"),
         ("foreign_keys", "ON"),
         ("trusted_schema", "OFF"),
         ("journal_size_limit", "67108864"),
+        // The keeper moves the log on and minds its errors; this is the net below it (64 MiB).
+        ("wal_autocheckpoint", "16384"),
         ("cache_size", "-16384"),
         ("temp_store", "MEMORY"),
     ] {
@@ -180,6 +192,13 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Reading a large database whole takes longer than a start may: after a clean stop it is trusted.
+fn was_stopped_cleanly(path: &Path, connection: &Connection) -> bool {
+    let large = path.metadata().is_ok_and(|meta| meta.len() > CHECKED_ALWAYS_BYTES_MAX);
+    let mark = |c: &Connection| c.query_row("SELECT 1 FROM meta WHERE key = 'stopped'", [], |_| Ok(()));
+    large && mark(connection).is_ok()
+}
+
 fn check_integrity(path: &Path, connection: &Connection) -> Result<(), StoreError> {
     let verdict: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -187,13 +206,23 @@ fn check_integrity(path: &Path, connection: &Connection) -> Result<(), StoreErro
     if verdict == "ok" { Ok(()) } else { Err(StoreError::Corrupt { path: path.to_owned(), detail: verdict }) }
 }
 
+/// A database that a later version of this program has written.
+pub(super) fn refuse_newer(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let known = i64::try_from(MIGRATIONS.len()).expect("invariant: a short list");
+    let found: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|error| StoreError::sql(path, "read the schema's version", error))?;
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    Ok(())
+}
+
 fn migrate(path: &Path, connection: &mut Connection, access: Access) -> Result<(), StoreError> {
     let fail = |error| StoreError::sql(path, "migrate the database", error);
     let known = i64::try_from(MIGRATIONS.len()).expect("invariant: a short list");
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
-    if found > known {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known });
-    }
+    refuse_newer(path, connection)?;
     if found == known {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! From the store back into memory: at start the window of recent items in their order of arrival,
 //! later single items that come back from before the window.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -34,7 +34,8 @@ impl Store {
         Ok(ledger)
     }
 
-    /// Looks for items that the memory does not know, and recalls those the store does.
+    /// Looks for items that the memory does not know, and recalls those the store does. Tells which of
+    /// them retention removed: they are known, and nothing else is known of them.
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
@@ -44,16 +45,22 @@ impl Store {
         ledger: &mut Ledger,
         rules: &AlertRules,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<HashSet<ItemId>, StoreError> {
         // A story can leave the window before an item of it does that came back unchanged.
         let complete = |id: ItemId| ledger.known(id).is_some_and(|known| ledger.story(known.story).is_some());
         let missing: Vec<ItemId> = ids.iter().copied().filter(|id| !complete(*id)).collect();
+        let mut removed = HashSet::new();
         if missing.is_empty() {
-            return Ok(());
+            return Ok(removed);
         }
         self.read("look up known items", |connection| {
             for id in missing {
-                let Some(known) = lookup(connection, id)? else { continue };
+                let Some(known) = lookup(connection, id)? else {
+                    if was_removed(connection, id)? {
+                        removed.insert(id);
+                    }
+                    continue;
+                };
                 if ledger.known(id).is_none() {
                     ledger.recall_known(id, known, now);
                 }
@@ -61,9 +68,13 @@ impl Store {
                     recall_stories(connection, ledger, "s.id = ?1", known.story.to_i64(), rules)?;
                 }
             }
-            Ok(())
+            Ok(removed)
         })
     }
+}
+
+fn was_removed(connection: &Connection, id: ItemId) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM tombstones WHERE id = ?1")?.exists([id.to_i64()])
 }
 
 fn lookup(connection: &Connection, id: ItemId) -> rusqlite::Result<Option<Known>> {

@@ -204,6 +204,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_held ON deliveries (endpoint, due_at, id) WHERE state = 'pending' AND hold IS NOT NULL;
 CREATE INDEX deliveries_due ON deliveries (endpoint, due_at, id) WHERE state = 'pending';
 CREATE INDEX deliveries_alert ON deliveries (alert);
+CREATE INDEX deliveries_settled ON deliveries (settled_at) WHERE settled_at IS NOT NULL;
 CREATE INDEX deliveries_state ON deliveries (state, id) WHERE state <> 'delivered';
 
 CREATE TABLE attempts (
@@ -254,3 +255,17 @@ CREATE TABLE rejections (
     detail  TEXT NOT NULL,
     PRIMARY KEY (source, reason)
 ) STRICT, WITHOUT ROWID;
+
+-- Keys of items that retention removed: what comes back is known, not new.
+CREATE TABLE tombstones (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX tombstones_at ON tombstones (at);
+
+-- Full text of items, by `items.seq`; holds no text itself. Filled behind the commits: `search_seq` in
+-- meta says how far, `search_stale` which items were edited since.
+CREATE VIRTUAL TABLE search USING fts5 (
+    title, body, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+);
+CREATE TABLE search_stale (seq INTEGER PRIMARY KEY) STRICT;

@@ -12,6 +12,7 @@ mod hold;
 mod hostile;
 mod measure;
 mod newsroom;
+mod operate;
 mod polling;
 mod program;
 mod receive;

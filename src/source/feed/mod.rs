@@ -20,6 +20,7 @@ mod request;
 mod scan;
 pub mod schedule;
 mod sniff;
+pub mod swap;
 mod upstream;
 mod visit;
 

@@ -14,6 +14,7 @@ use tracing::{debug, error, info, warn};
 
 use super::counters::PollCounters;
 use super::schedule::{self, Pace};
+use super::swap::PollRules;
 use super::visit::{Target, Tools, Visit, visit};
 use super::{FeedConfig, PollingConfig};
 use crate::clock::Clock;
@@ -95,13 +96,18 @@ pub struct PollReport {
 
 /// The task.
 pub struct Poller {
-    tools: Arc<Tools>,
+    pub(super) tools: Arc<Tools>,
     batches: BatchSender,
     hold: watch::Receiver<bool>,
     counters: Arc<PollCounters>,
-    feeds: Vec<Feed>,
-    hosts: Vec<Host>,
-    heap: BinaryHeap<Reverse<(Timestamp, Wake)>>,
+    pub(super) feeds: Vec<Feed>,
+    pub(super) hosts: Vec<Host>,
+    pub(super) hosts_by_name: HashMap<String, usize>,
+    pub(super) heap: BinaryHeap<Reverse<(Timestamp, Wake)>>,
+    /// What a reload swaps in; `None`: these feeds for good.
+    pub(super) rules: Option<watch::Receiver<Arc<PollRules>>>,
+    /// Slots of `feeds` whose feed was removed and that nothing points to any more.
+    pub(super) free: Vec<usize>,
     fetching: JoinSet<(usize, Visit)>,
     settling: JoinSet<Settled>,
     /// `Some`: every feed is polled once and reported here.
@@ -114,23 +120,27 @@ pub struct Poller {
     closed: bool,
 }
 
-struct Feed {
-    target: Arc<Target>,
-    state: Arc<FeedState>,
-    host: usize,
+pub(super) struct Feed {
+    pub(super) target: Arc<Target>,
+    pub(super) state: Arc<FeedState>,
+    pub(super) host: usize,
+    /// Being fetched, or on the way to the disk.
+    pub(super) busy: bool,
+    /// Taken out by a reload: what is under way ends, nothing new begins.
+    pub(super) removed: bool,
 }
 
 #[derive(Default)]
-struct Host {
+pub(super) struct Host {
     running: usize,
     started_at: Option<Timestamp>,
-    waiting: VecDeque<usize>,
+    pub(super) waiting: VecDeque<usize>,
     wakes: bool,
 }
 
 /// Whose time comes; by index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Wake {
+pub(super) enum Wake {
     Host(usize),
     Feed(usize),
 }
@@ -175,7 +185,7 @@ impl Poller {
                 .remove(&target.config.id)
                 .filter(|state| state.url == url)
                 .unwrap_or_else(|| FeedState::new(target.config.id.clone(), url, now));
-            feeds.push(Feed { target: Arc::new(target), state: Arc::new(state), host });
+            feeds.push(Feed { target: Arc::new(target), state: Arc::new(state), host, busy: false, removed: false });
         }
         let hosts = std::iter::repeat_with(Host::default).take(hosts_by_name.len()).collect();
         Self {
@@ -185,7 +195,10 @@ impl Poller {
             counters: links.counters,
             feeds,
             hosts,
+            hosts_by_name,
             heap: BinaryHeap::new(),
+            rules: None,
+            free: Vec::new(),
             fetching: JoinSet::new(),
             settling: JoinSet::new(),
             reports: None,
@@ -193,6 +206,13 @@ impl Poller {
             refused: false,
             closed: false,
         }
+    }
+
+    /// Follows these rules: each change is a reload.
+    #[must_use]
+    pub fn following(mut self, rules: watch::Receiver<Arc<PollRules>>) -> Self {
+        self.rules = Some(rules);
+        self
     }
 
     /// Polls until cancelled, or until `ingest` is gone. Fetches under way are cut off at the end;
@@ -238,10 +258,12 @@ impl Poller {
                 return;
             }
             let wake = self.next_wake(now);
+            let mut rules = self.rules.clone();
             tokio::select! {
                 () = cancel.cancelled() => return,
                 Some(fetched) = self.fetching.join_next() => self.fetched(unwind(fetched)),
                 Some(settled) = self.settling.join_next() => self.settled(unwind(settled)),
+                () = changed(&mut rules) => self.swap(),
                 () = self.tools.clock.sleep_until(wake) => {}
             }
         }
@@ -317,6 +339,7 @@ impl Poller {
             let Some(feed) = host.waiting.pop_front() else { return };
             host.running += 1;
             host.started_at = Some(now);
+            self.feeds[feed].busy = true;
             let (tools, target, state) =
                 (self.tools.clone(), self.feeds[feed].target.clone(), self.feeds[feed].state.clone());
             self.fetching.spawn(async move { (feed, visit(&tools, &target, &state).await) });
@@ -358,6 +381,11 @@ impl Poller {
     fn settled(&mut self, settled: Settled) {
         let Settled { feed: index, items, mut next, accepted } = settled;
         let now = self.tools.clock.now();
+        self.feeds[index].busy = false;
+        if self.feeds[index].removed {
+            self.free.push(index);
+            return;
+        }
         let again_at = match &accepted {
             Ok(receipt) => {
                 self.refused = false;
@@ -389,6 +417,16 @@ impl Poller {
             self.heap.push(Reverse((again_at, Wake::Feed(index))));
         }
     }
+}
+
+/// Returns when there are new rules; never, where there is nothing to follow or nobody to change it.
+async fn changed(rules: &mut Option<watch::Receiver<Arc<PollRules>>>) {
+    if let Some(rules) = rules
+        && rules.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
 }
 
 /// The client that polling needs.

@@ -43,6 +43,12 @@ impl Tools {
         let budget = Arc::new(Semaphore::new(IN_HAND_BYTES_MAX / BUDGET_UNIT_BYTES));
         Self { client, parser, clock, polling, limits, budget }
     }
+
+    /// The same with other settings; what is in hand stays counted.
+    pub fn renewed(&self, client: Client, polling: PollingConfig, limits: Limits) -> Self {
+        let (parser, clock, budget) = (self.parser.clone(), self.clock.clone(), self.budget.clone());
+        Self { client, parser, clock, polling, limits, budget }
+    }
 }
 
 /// A feed as the poller knows it.

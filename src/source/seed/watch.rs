@@ -25,12 +25,15 @@ use super::ledger::Ledger;
 use super::names::NameRules;
 use super::take::{LARGE_AT_ONCE_MAX, Landed, News, READS_AT_ONCE_MAX, Taker};
 use crate::model::{SeedFile, Timestamp};
+use crate::telemetry::Pulse;
 use crate::text::clean;
 
 /// Files between reading and receipt: enough to fill a group commit several times over.
 const IN_FLIGHT_MAX: usize = 256;
 /// Without a watch, or without a directory, a scan must do more often.
 const SCAN_UNWATCHED_EVERY: Duration = Duration::from_secs(5);
+/// The loop turns at least this often, to be seen alive.
+const TURN_MAX: Duration = Duration::from_secs(10);
 /// At a stop, files in flight have this long for their receipt.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// A single scan waits at most so many settle times for files that are still being written.
@@ -100,6 +103,7 @@ pub struct SeedWatcher {
     new_items: u64,
     status: SeedStatus,
     told: watch::Sender<SeedStatus>,
+    pulse: Pulse,
     ingest_gone: bool,
 }
 
@@ -131,6 +135,7 @@ impl SeedWatcher {
             new_items: 0,
             status: SeedStatus::default(),
             told: watch::channel(SeedStatus::default()).0,
+            pulse: Pulse::default(),
             ingest_gone: false,
         }
     }
@@ -141,6 +146,14 @@ impl SeedWatcher {
         self.told.subscribe()
     }
 
+    /// Tells its state and its heartbeat to whoever outlives it, so that a reload can replace it.
+    #[must_use]
+    pub fn telling(mut self, status: watch::Sender<SeedStatus>, pulse: Pulse) -> Self {
+        self.told = status;
+        self.pulse = pulse;
+        self
+    }
+
     /// Reads the directory until cancelled, then waits shortly for what is in flight.
     pub async fn run(mut self, cancel: CancellationToken) {
         if self.taker.inputs.config.dir.is_none() {
@@ -148,6 +161,7 @@ impl SeedWatcher {
             return;
         }
         while !self.ingest_gone {
+            self.pulse.beat(self.taker.inputs.clock.now());
             self.start_jobs();
             self.tell();
             let due = self.ledger.next_due();
@@ -157,6 +171,7 @@ impl SeedWatcher {
                 Some(landed) = self.jobs.join_next() => self.landed(landed),
                 hint = next_hint(&mut self.hints) => self.hinted(&hint),
                 () = sleep_until(due) => self.look_at_due().await,
+                () = tokio::time::sleep(TURN_MAX) => {}
                 () = tokio::time::sleep_until(self.next_scan) => {
                     let every = self.scan(true).await;
                     self.next_scan = Instant::now() + every;
@@ -164,6 +179,7 @@ impl SeedWatcher {
             }
         }
         self.drain().await;
+        self.pulse.rest();
     }
 
     /// Takes what is in the directory now, waits until it is durable, and returns.

@@ -1,0 +1,171 @@
+//! How things stand: gauges that the stages keep, and what the store says, become one [`Health`], and
+//! that a verdict for `/readyz`, a sentence for `systemctl status`, and figures for metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::reload::ReloadRecord;
+use crate::config::Config;
+use crate::deliver::DeliveryCounters;
+use crate::http::Readiness;
+use crate::ingest::{IngestCounters, IngestLinks};
+use crate::model::Timestamp;
+use crate::source::feed::counters::PollCounters;
+use crate::source::seed::{DirState, SeedStatus};
+use crate::store::Standing;
+use crate::telemetry::Pulse;
+
+/// A loop that did not turn for so long hangs; each turns at least every ten seconds.
+const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// Deliveries that are owed for so long are worth a word.
+const OWED_LONG: Duration = Duration::from_secs(3600);
+
+/// What the stages count and how they are seen to live; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Gauges {
+    pub(super) ingest: IngestCounters,
+    pub(super) polls: Arc<PollCounters>,
+    pub(super) delivery: DeliveryCounters,
+    pub(super) pulses: Pulses,
+    pub(super) seeds: watch::Receiver<SeedStatus>,
+    pub(super) reload: watch::Receiver<Option<ReloadRecord>>,
+    pub(super) started_at: Timestamp,
+}
+
+/// The heartbeats that no counter has.
+#[derive(Clone)]
+pub(super) struct Pulses {
+    pub(super) ingest: Pulse,
+    pub(super) seeds: Pulse,
+    pub(super) delivery: Pulse,
+}
+
+/// How things stand, as last looked at.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Health {
+    /// What the store says.
+    #[serde(flatten)]
+    pub standing: Standing,
+    /// Free bytes on the store's disk.
+    pub free_bytes: u64,
+    /// Bytes of the database.
+    pub database_bytes: u64,
+    /// Bytes of its write-ahead log.
+    pub log_bytes: u64,
+    /// Nothing new is taken: the disk is nearly full.
+    pub holding: bool,
+    /// Why the store could not be asked or kept, if it could not.
+    pub store_error: Option<String>,
+}
+
+impl Gauges {
+    pub(super) fn new(
+        ingest: &IngestLinks,
+        (polls, delivery): (Arc<PollCounters>, DeliveryCounters),
+        (seeds, reload): (watch::Receiver<SeedStatus>, watch::Receiver<Option<ReloadRecord>>),
+        started_at: Timestamp,
+    ) -> Self {
+        let pulses =
+            Pulses { ingest: ingest.pulse.clone(), seeds: Pulse::default(), delivery: delivery.pulse().clone() };
+        Self { ingest: ingest.counters.clone(), polls, delivery, pulses, seeds, reload, started_at }
+    }
+
+    /// The loops that hang, by name.
+    pub(super) fn stuck(&self, now: Timestamp) -> Vec<&'static str> {
+        let polled = self.polls.totals().turned_at;
+        let poller = if polled == Timestamp::default() { Duration::ZERO } else { now.since(polled) };
+        let ages = [
+            ("poller", poller),
+            ("seed watcher", self.pulses.seeds.age(now)),
+            ("decision loop", self.pulses.ingest.age(now)),
+            ("delivery", self.pulses.delivery.age(now)),
+        ];
+        ages.into_iter().filter(|(_, age)| *age > STUCK_AFTER).map(|(name, _)| name).collect()
+    }
+
+    /// Whether all is well, and what an operator should look at.
+    pub(super) fn readiness(&self, config: &Config, health: &Health, now: Timestamp) -> Readiness {
+        let mut reasons: Vec<String> = self.stuck(now).iter().map(|name| format!("the {name} hangs")).collect();
+        if health.holding {
+            reasons.push(format!(
+                "disk: {} MiB free, {} MiB are kept in reserve; nothing new is taken, deliveries go on",
+                health.free_bytes >> 20,
+                config.daemon.free_space_bytes_min >> 20
+            ));
+        }
+        reasons.extend(health.store_error.as_ref().map(|error| format!("store: {error}")));
+        let mut warnings = Vec::new();
+        let standing = &health.standing;
+        let seeds = self.seeds.borrow().dir;
+        if matches!(seeds, DirState::Missing | DirState::Unreadable) {
+            warnings.push("seeds: the directory is not there or cannot be read".to_owned());
+        }
+        if standing.feeds_failing > 0 {
+            warnings.push(format!("sources: {} of {} feeds failing", standing.feeds_failing, feeds(config)));
+        }
+        if standing.feeds_gone > 0 {
+            warnings.push(format!("sources: {} feeds gone (410)", standing.feeds_gone));
+        }
+        if let Some(at) = standing.oldest_owed_at.filter(|at| now.since(*at) > OWED_LONG) {
+            warnings.push(format!("delivery: {} owed, the oldest for {}", standing.owed, words(now.since(at))));
+        }
+        for endpoint in &standing.endpoints_disabled {
+            warnings.push(format!("delivery: endpoint {endpoint} is disabled"));
+        }
+        for endpoint in &standing.endpoints_failing {
+            warnings.push(format!("delivery: endpoint {endpoint} is failing"));
+        }
+        if standing.parked > 0 {
+            warnings.push(format!("delivery: {} parked", standing.parked));
+        }
+        if let Some(record) = self.reload.borrow().as_ref().filter(|record| !record.taken) {
+            warnings.push(format!("config: the last reload was refused ({})", record.summary));
+        }
+        Readiness { ready: reasons.is_empty(), reasons, warnings }
+    }
+}
+
+/// One line for `systemctl status` that reads like a sentence.
+pub(super) fn sentence(config: &Config, health: &Health, stuck: &[&str], now: Timestamp) -> String {
+    if !stuck.is_empty() {
+        return format!("Not well: the {} hangs; the watchdog is not fed", stuck.join(" and the "));
+    }
+    let standing = &health.standing;
+    let failing = match standing.feeds_failing + standing.feeds_gone {
+        0 => String::new(),
+        count => format!(" ({count} failing)"),
+    };
+    let seeds = if config.seeds.dir.is_some() { " and the seed directory" } else { "" };
+    let last = match standing.last_item_at {
+        Some(at) => format!("last item {} ago", words(now.since(at))),
+        None => "no item yet".to_owned(),
+    };
+    let owed = match (standing.owed, standing.oldest_owed_at) {
+        (0, _) | (_, None) => "nothing owed".to_owned(),
+        (owed, Some(at)) => format!("{owed} deliveries owed, the oldest for {}", words(now.since(at))),
+    };
+    let disk = if health.holding {
+        format!("; disk nearly full ({} MiB free), nothing new is taken", health.free_bytes >> 20)
+    } else {
+        String::new()
+    };
+    let topics = config.topics.len();
+    format!("Watching {} feeds{failing}{seeds} for {topics} topics; {last}; {owed}{disk}", feeds(config))
+}
+
+fn feeds(config: &Config) -> usize {
+    config.feeds.iter().filter(|feed| feed.enabled).count()
+}
+
+fn words(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}

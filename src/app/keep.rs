@@ -1,0 +1,200 @@
+//! The task that keeps the store: looks at the disk and holds the sources when it is nearly full, moves
+//! the write-ahead log on, indexes for search, removes what is too old, and tells how things stand.
+//! A failure of the disk ends it, and with it the process; nothing else does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::health::{Gauges, Health};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::Readiness;
+use crate::model::{EndpointId, SourceId};
+use crate::store::{Ages, Pruned, Store, StoreError};
+use crate::text::clean;
+
+/// How often disk, log and backlog are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often retention runs; the first time soon after the start, but not in its way.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+const PRUNE_FIRST_AFTER: Duration = Duration::from_secs(120);
+/// Between two batches of retention or of the index, so that ingest has its turns.
+const BATCH_PAUSE: Duration = Duration::from_millis(50);
+/// Batches of the index in one turn.
+const INDEX_BATCHES_MAX: usize = 40;
+/// The log is moved into the database from this size on.
+const LOG_BYTES: u64 = 4 << 20;
+/// A log this long means that something reads for too long, or the disk is too slow.
+const LOG_BYTES_WARN: u64 = 256 << 20;
+/// The hold ends only with so much more than the reserve free, or it would flap.
+const HOLD_ENDS_AT_PERCENT: u64 = 110;
+
+/// The task.
+pub(super) struct Keeper {
+    store: Store,
+    clock: Clock,
+    config: watch::Receiver<Arc<Config>>,
+    gauges: Gauges,
+    hold: watch::Sender<bool>,
+    readiness: Arc<watch::Sender<Readiness>>,
+    health: watch::Sender<Health>,
+    /// The store's last passing trouble: said once.
+    troubled: bool,
+    log_warned: bool,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        (store, clock, config, gauges): (Store, Clock, watch::Receiver<Arc<Config>>, Gauges),
+        hold: watch::Sender<bool>,
+        readiness: Arc<watch::Sender<Readiness>>,
+    ) -> (Self, watch::Receiver<Health>) {
+        let (health, told) = watch::channel(Health::default());
+        let (troubled, log_warned) = (false, false);
+        (Self { store, clock, config, gauges, hold, readiness, health, troubled, log_warned }, told)
+    }
+
+    /// Keeps the store until cancelled.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store can no longer be trusted.
+    pub(super) async fn run(mut self, cancel: CancellationToken) -> Result<(), StoreError> {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut prune = tokio::time::interval_at(tokio::time::Instant::now() + PRUNE_FIRST_AFTER, PRUNE_EVERY);
+        loop {
+            let turned = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Ok(()),
+                _ = prune.tick() => self.prune(&cancel).await,
+                _ = look.tick() => self.look(&cancel).await,
+            };
+            match turned {
+                Ok(()) => self.troubled = false,
+                Err(error) if error.is_passing() => {
+                    if !std::mem::replace(&mut self.troubled, true) {
+                        warn!(%error, "store cannot be kept for now, will try again");
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn look(&mut self, cancel: &CancellationToken) -> Result<(), StoreError> {
+        let config = self.config.borrow().clone();
+        let feeds: Vec<SourceId> = config.feeds.iter().filter(|f| f.enabled).map(|f| f.id.clone()).collect();
+        let endpoints: Vec<EndpointId> = config.endpoints.iter().filter(|e| e.enabled).map(|e| e.id.clone()).collect();
+        let looked = self.blocking(move |store| {
+            let free = store.free_bytes();
+            let checkpointed =
+                if store.log_bytes() >= LOG_BYTES { store.checkpoint_passive().map(|_| ()) } else { Ok(()) };
+            (free, checkpointed, store.standing(&feeds, &endpoints), store.database_bytes(), store.log_bytes())
+        });
+        let (free, checkpointed, standing, database_bytes, log_bytes) = looked.await;
+        let error =
+            [free.as_ref().err(), checkpointed.as_ref().err(), standing.as_ref().err()].into_iter().flatten().next();
+        let mut health = Health {
+            standing: self.health.borrow().standing.clone(),
+            free_bytes: self.health.borrow().free_bytes,
+            database_bytes,
+            log_bytes,
+            holding: *self.hold.borrow(),
+            store_error: error.map(|error| clean::excerpt(&error.to_string(), 200)),
+        };
+        if let Ok(free) = &free {
+            health.free_bytes = *free;
+            health.holding = self.hold(*free, config.daemon.free_space_bytes_min);
+        }
+        self.mind_log(log_bytes);
+        if let Ok(standing) = &standing {
+            health.standing.clone_from(standing);
+        }
+        let readiness = self.gauges.readiness(&config, &health, self.clock.now());
+        self.readiness.send_if_modified(|told| std::mem::replace(told, readiness.clone()) != readiness);
+        let lag = health.standing.search_lag;
+        self.health.send_replace(health);
+        free?;
+        checkpointed?;
+        standing?;
+        if lag > 0 { self.index(cancel).await } else { Ok(()) }
+    }
+
+    /// Holds or releases the sources; says so once.
+    fn hold(&self, free_bytes: u64, reserve_bytes: u64) -> bool {
+        let holding = *self.hold.borrow();
+        let hold = if holding {
+            free_bytes < reserve_bytes.saturating_mul(HOLD_ENDS_AT_PERCENT) / 100
+        } else {
+            free_bytes < reserve_bytes
+        };
+        if hold != holding {
+            let (free_mib, reserve_mib) = (free_bytes >> 20, reserve_bytes >> 20);
+            if hold {
+                error!(free_mib, reserve_mib, "disk nearly full, nothing new is taken until there is room");
+            } else {
+                info!(free_mib, reserve_mib, "room on the disk again, taking news");
+            }
+            self.hold.send_replace(hold);
+        }
+        hold
+    }
+
+    fn mind_log(&mut self, log_bytes: u64) {
+        let long = log_bytes >= LOG_BYTES_WARN;
+        if long && !self.log_warned {
+            warn!(mib = log_bytes >> 20, "write-ahead log does not shrink: is another program reading the database?");
+        }
+        self.log_warned = long;
+    }
+
+    async fn index(&self, cancel: &CancellationToken) -> Result<(), StoreError> {
+        for _ in 0..INDEX_BATCHES_MAX {
+            if cancel.is_cancelled() || *self.hold.borrow() || !self.blocking(Store::index_batch).await? {
+                return Ok(());
+            }
+            tokio::time::sleep(BATCH_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    async fn prune(&self, cancel: &CancellationToken) -> Result<(), StoreError> {
+        let ages = ages(&self.config.borrow());
+        let mut total = Pruned::default();
+        loop {
+            let now = self.clock.now();
+            let pruned = self.blocking(move |store| store.prune_batch(&ages, now)).await?;
+            total.texts += pruned.texts;
+            total.items += pruned.items;
+            total.keys += pruned.keys;
+            total.deliveries += pruned.deliveries;
+            if !pruned.more || cancel.is_cancelled() {
+                break;
+            }
+            tokio::time::sleep(BATCH_PAUSE).await;
+        }
+        let Pruned { texts, items, keys, deliveries, .. } = total;
+        if texts + items + keys + deliveries > 0 {
+            info!(texts, items, keys, deliveries, "removed what was older than its retention");
+        } else {
+            debug!("nothing is older than its retention");
+        }
+        Ok(())
+    }
+
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> T + Send + 'static) -> T {
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || work(&store)).await.expect("invariant: keeping the store does not panic")
+    }
+}
+
+/// The config's ages, as the store knows them.
+#[must_use]
+pub fn ages(config: &Config) -> Ages {
+    let kept = &config.retention;
+    Ages { texts: kept.texts, items: kept.items, keys: kept.keys, deliveries: kept.deliveries }
+}

@@ -1,0 +1,137 @@
+//! What the listener shows: counters and health become samples, readiness and the guard's settings are
+//! passed on as they change. Reads only what is in memory, so that no caller can make the store work.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::health::{Gauges, Health};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::{GuardConfig, Readiness, Served};
+use crate::model::Timestamp;
+use crate::source::seed::DirState;
+use crate::telemetry::{Metric, Sample};
+
+/// Loops that are watched over.
+const LOOPS: [&str; 4] = ["poller", "seed watcher", "decision loop", "delivery"];
+
+/// Everything the listener needs.
+pub(super) fn served(
+    config: watch::Receiver<Arc<Config>>,
+    readiness: &watch::Sender<Readiness>,
+    gauges: &Gauges,
+    health: &watch::Receiver<Health>,
+    clock: Clock,
+) -> Served {
+    let guard_config = config.clone();
+    let (gauges, health, ready) = (gauges.clone(), health.clone(), readiness.subscribe());
+    let at = move |now: Timestamp| {
+        let ready = ready.borrow().ready;
+        samples(&config.borrow(), &gauges, &health.borrow(), (ready, now))
+    };
+    Served {
+        readiness: readiness.subscribe(),
+        samples: Arc::new(at),
+        guard: Arc::new(move || {
+            let config = guard_config.borrow();
+            GuardConfig { hosts: config.http.hosts.clone(), token_file: config.http.token_file.clone() }
+        }),
+        clock,
+    }
+}
+
+fn samples(config: &Config, gauges: &Gauges, health: &Health, (ready, now): (bool, Timestamp)) -> Vec<Sample> {
+    let seconds = |at: Timestamp| at.millis() as f64 / 1000.0;
+    let flag = |holds: bool| f64::from(u8::from(holds));
+    let mut out = vec![
+        Sample::labelled(Metric::BuildInfo, "version", env!("CARGO_PKG_VERSION"), 1.0),
+        Sample::new(Metric::StartTime, seconds(gauges.started_at)),
+        Sample::new(Metric::Up, flag(ready)),
+        Sample::new(Metric::FeedsConfigured, config.feeds.iter().filter(|feed| feed.enabled).count() as f64),
+        Sample::new(Metric::StoreDatabaseBytes, health.database_bytes as f64),
+        Sample::new(Metric::StoreLogBytes, health.log_bytes as f64),
+        Sample::new(Metric::StoreFreeBytes, health.free_bytes as f64),
+        Sample::new(Metric::StoreHolding, flag(health.holding)),
+    ];
+    sources(&mut out, gauges);
+    ingest(&mut out, gauges);
+    delivery(&mut out, gauges, health, now);
+    let standing = &health.standing;
+    out.extend([
+        Sample::new(Metric::FeedsFailing, standing.feeds_failing as f64),
+        Sample::new(Metric::FeedsGone, standing.feeds_gone as f64),
+        Sample::new(Metric::IngestLastItem, standing.last_item_at.map_or(0.0, seconds)),
+        Sample::new(Metric::StoreSearchLag, standing.search_lag as f64),
+    ]);
+    let reload = gauges.reload.borrow();
+    let reload_at = reload.as_ref().map_or(gauges.started_at, |record| Timestamp::from_millis(record.begun_ms));
+    out.push(Sample::new(Metric::ConfigReloadOk, flag(reload.as_ref().is_none_or(|record| record.taken))));
+    out.push(Sample::new(Metric::ConfigReloadTime, seconds(reload_at)));
+    let stuck = gauges.stuck(now);
+    out.extend(LOOPS.map(|name| Sample::labelled(Metric::LoopStuck, "loop", name, flag(stuck.contains(&name)))));
+    out
+}
+
+fn sources(out: &mut Vec<Sample>, gauges: &Gauges) {
+    let polls = gauges.polls.totals();
+    out.extend([
+        Sample::new(Metric::PollPolls, polls.polls as f64),
+        Sample::new(Metric::PollDocuments, polls.documents as f64),
+        Sample::new(Metric::PollUnchanged, polls.unchanged as f64),
+        Sample::new(Metric::PollItems, polls.items as f64),
+        Sample::new(Metric::PollWireBytes, polls.wire_bytes as f64),
+    ]);
+    for (class, count) in polls.failures {
+        out.push(Sample::labelled(Metric::PollFailures, "class", class.as_str(), count as f64));
+    }
+    let seeds = *gauges.seeds.borrow();
+    for (outcome, count) in [("taken", seeds.taken), ("refused", seeds.refused), ("known", seeds.known)] {
+        out.push(Sample::labelled(Metric::SeedFiles, "outcome", outcome, count as f64));
+    }
+    let readable = !matches!(seeds.dir, DirState::Missing | DirState::Unreadable);
+    out.push(Sample::new(Metric::SeedWaiting, seeds.waiting as f64));
+    out.push(Sample::new(Metric::SeedDirOk, f64::from(u8::from(readable))));
+}
+
+fn ingest(out: &mut Vec<Sample>, gauges: &Gauges) {
+    let counts = gauges.ingest.snapshot();
+    let outcomes = counts.outcomes;
+    out.extend([
+        Sample::new(Metric::IngestBatches, counts.batches as f64),
+        Sample::new(Metric::IngestHeldBatches, counts.held_batches as f64),
+        Sample::new(Metric::IngestReceived, counts.received as f64),
+        Sample::new(Metric::IngestMatches, counts.matches as f64),
+        Sample::new(Metric::IngestAlerts, outcomes.alerts as f64),
+    ]);
+    for (outcome, count) in [
+        ("new", outcomes.new),
+        ("known", outcomes.known),
+        ("sighting", outcomes.sightings),
+        ("revision", outcomes.revisions),
+        ("rejected", outcomes.rejected),
+    ] {
+        out.push(Sample::labelled(Metric::IngestItems, "outcome", outcome, count as f64));
+    }
+    for (reason, count) in counts.reasons {
+        out.push(Sample::labelled(Metric::IngestRejected, "reason", reason.as_str(), count as f64));
+    }
+}
+
+fn delivery(out: &mut Vec<Sample>, gauges: &Gauges, health: &Health, now: Timestamp) {
+    let counts = gauges.delivery.snapshot();
+    for (outcome, count) in counts.attempts {
+        out.push(Sample::labelled(Metric::DeliverAttempts, "outcome", outcome, count as f64));
+    }
+    let standing = &health.standing;
+    let oldest = standing.oldest_owed_at.map_or(0.0, |at| now.since(at).as_secs_f64());
+    out.extend([
+        Sample::new(Metric::DeliverParked, counts.parked as f64),
+        Sample::new(Metric::DeliverMaybeReceived, counts.maybe_received as f64),
+        Sample::new(Metric::DeliverOwed, standing.owed as f64),
+        Sample::new(Metric::DeliverParkedNow, standing.parked as f64),
+        Sample::new(Metric::DeliverOldestOwed, oldest),
+        Sample::new(Metric::DeliverEndpointsDisabled, standing.endpoints_disabled.len() as f64),
+        Sample::new(Metric::DeliverEndpointsFailing, standing.endpoints_failing.len() as f64),
+    ]);
+}

@@ -1,0 +1,247 @@
+//! A reload: load → check everything → compile → diff, all beside the running stages; then one swap that
+//! cannot fail. Whole or not at all (promise P7): what is refused leaves every old rule in place.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tracing::{error, info};
+
+use super::compile;
+use super::start::App;
+use crate::config::{self, Config, ConfigDiff, ConfigPlace, Environment, Loaded, Report};
+use crate::deliver::DeliveryRules;
+use crate::model::{FeedState, Timestamp};
+use crate::net::Client;
+use crate::pipeline::Rules;
+use crate::source::feed::poll;
+use crate::source::feed::swap::PollRules;
+use crate::store::Store;
+use crate::text::clean;
+
+/// Between two readings of the config: a file that is still being written differs by then.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// Readings until a config that keeps changing is refused.
+const READINGS_MAX: usize = 12;
+
+/// Problems kept in a record.
+const PROBLEMS_MAX: usize = 20;
+
+/// The last result's name in the state directory.
+pub const RELOAD_FILE: &str = "reload.json";
+
+/// What came of a reload: for `wirewatch reload`, `status`, metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadRecord {
+    /// When it began, in milliseconds since 1970.
+    pub begun_ms: i64,
+    /// Whether the new config is in force.
+    pub taken: bool,
+    /// In words: what changed, or why it was refused.
+    pub summary: String,
+    /// Every problem, one line each.
+    pub problems: Vec<String>,
+    /// The config in force now.
+    pub fingerprint: String,
+}
+
+/// Why a reload was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// In one sentence.
+    pub summary: String,
+    /// Every problem, one line each.
+    pub problems: Vec<String>,
+}
+
+/// A new config, wholly checked, ready to be swapped in.
+pub struct Candidate {
+    config: Config,
+    diff: ConfigDiff,
+    rules: Rules,
+    client: Client,
+    states: Vec<FeedState>,
+}
+
+/// What a reload is prepared from; independent of the running stages.
+pub(super) struct Base {
+    pub(super) place: ConfigPlace,
+    pub(super) environment: Environment,
+    pub(super) config: Arc<Config>,
+    pub(super) client: Client,
+    pub(super) store: Store,
+}
+
+/// Does everything that can fail. Blocks for a moment: keep it off the runtime's threads.
+///
+/// # Errors
+/// [`Refusal`]; nothing has changed then.
+pub(super) fn prepare(base: &Base) -> Result<Candidate, Refusal> {
+    let mut loaded = settled(|| read(&base.place, &base.environment), || std::thread::sleep(SETTLE))?;
+    let rules = match compile::rules(&loaded.config) {
+        Ok(rules) => rules,
+        Err(problems) => {
+            loaded.add_query_problems(&problems);
+            return Err(refused(&loaded.report));
+        }
+    };
+    loaded.run_tests(|test| compile::matched(&rules, test));
+    if !loaded.report.is_ok() {
+        return Err(refused(&loaded.report));
+    }
+    let diff = config::diff(&base.config, &loaded.config);
+    if !diff.restart_only.is_empty() {
+        let names = diff.restart_only.iter().map(|name| format!("`{name}` changed")).collect();
+        return Err(refuse(format!("only a restart can change {}", diff.restart_only.join(", ")), names));
+    }
+    let client = if base.config.polling == loaded.config.polling {
+        base.client.clone()
+    } else {
+        poll::client(&loaded.config.polling).map_err(|error| refuse(error.to_string(), Vec::new()))?
+    };
+    let states = base.store.feed_states().map_err(|error| refuse(error.to_string(), Vec::new()))?;
+    Ok(Candidate { config: loaded.config, diff, rules, client, states })
+}
+
+fn read(place: &ConfigPlace, environment: &Environment) -> Result<Loaded, Refusal> {
+    Config::load(place, environment).map_err(|report| refused(&report))
+}
+
+/// Reads until two readings in a row mean the same: a half-written file is not taken even where its
+/// half happens to be valid.
+fn settled(read: impl Fn() -> Result<Loaded, Refusal>, pause: impl Fn()) -> Result<Loaded, Refusal> {
+    let mut last = read()?;
+    for _ in 0..READINGS_MAX {
+        pause();
+        let next = read()?;
+        if next.config.fingerprint() == last.config.fingerprint() {
+            return Ok(next);
+        }
+        last = next;
+    }
+    Err(refuse("it kept changing while it was read; reload again when it is written".to_owned(), Vec::new()))
+}
+
+fn refused(report: &Report) -> Refusal {
+    refuse(format!("it has {}", report.summary()), report.lines())
+}
+
+fn refuse(summary: String, problems: Vec<String>) -> Refusal {
+    Refusal { summary, problems }
+}
+
+impl App {
+    /// Prepares a reload from this config beside everything that runs.
+    pub fn begin_reload(
+        &self,
+        place: &ConfigPlace,
+        environment: &Environment,
+    ) -> tokio::task::JoinHandle<Result<Candidate, Refusal>> {
+        let base = Base {
+            place: place.clone(),
+            environment: environment.clone(),
+            config: self.live.config.clone(),
+            client: self.live.client.clone(),
+            store: self.store.clone(),
+        };
+        tokio::task::spawn_blocking(move || prepare(&base))
+    }
+
+    /// Swaps the new rules in, or keeps the old ones and says so; records what came of it either way.
+    pub fn finish_reload(&mut self, begun: Timestamp, prepared: Result<Candidate, Refusal>) -> ReloadRecord {
+        let (taken, summary, problems) = match prepared {
+            Ok(candidate) => {
+                let summary = changes(&candidate.diff);
+                self.adopt(candidate);
+                info!(changes = summary, "config reloaded");
+                (true, summary, Vec::new())
+            }
+            Err(refusal) => {
+                let first = refusal.problems.first().map(|p| clean::excerpt(p, 300)).unwrap_or_default();
+                error!(reason = %refusal.summary, first, problems = refusal.problems.len(), "reload refused, the old rules stay");
+                let problems = refusal.problems.iter().take(PROBLEMS_MAX).map(|p| clean::excerpt(p, 500)).collect();
+                (false, refusal.summary, problems)
+            }
+        };
+        let fingerprint = self.live.config.fingerprint().to_string();
+        let record = ReloadRecord { begun_ms: begun.millis(), taken, summary, problems, fingerprint };
+        self.live.reload.send_replace(Some(record.clone()));
+        let path = self.live.config.daemon.state_dir.join(RELOAD_FILE);
+        if let Err(error) = write_record(&path, &record) {
+            error!(%error, path = %path.display(), "the result of a reload could not be written");
+        }
+        record
+    }
+
+    /// The swap: every stage follows a channel; none of them can refuse.
+    fn adopt(&mut self, candidate: Candidate) {
+        let Candidate { config, diff, rules, client, states } = candidate;
+        let live = &mut self.live;
+        live.rules.send_replace(Arc::new(rules));
+        let delivery = DeliveryRules { config: config.delivery.clone(), endpoints: config.endpoints.clone() };
+        if **live.delivery_rules.borrow() != delivery {
+            live.delivery_rules.send_replace(Arc::new(delivery));
+        }
+        if !diff.feeds.is_empty() || diff.sections.iter().any(|name| matches!(*name, "polling" | "limits")) {
+            live.polling.send_replace(Arc::new(PollRules {
+                feeds: config.feeds.clone(),
+                polling: config.polling.clone(),
+                limits: config.limits,
+                client: client.clone(),
+                states,
+            }));
+        }
+        live.client = client;
+        let seeds_changed = live.config.seeds != config.seeds || live.config.limits != config.limits;
+        live.config = Arc::new(config);
+        live.config_told.send_replace(live.config.clone());
+        if seeds_changed {
+            self.replace_watcher();
+        }
+    }
+}
+
+/// What changed, as a sentence.
+fn changes(diff: &ConfigDiff) -> String {
+    fn list<Id: std::fmt::Display>(what: &str, diff: &config::ListDiff<Id>) -> Option<String> {
+        let part = |verb: &str, ids: &[Id]| {
+            let shown: Vec<String> = ids.iter().take(5).map(ToString::to_string).collect();
+            let more = if ids.len() > 5 { format!(" and {} more", ids.len() - 5) } else { String::new() };
+            (!ids.is_empty()).then(|| format!("{verb} {}{more}", shown.join(", ")))
+        };
+        let parts: Vec<String> =
+            [part("added", &diff.added), part("removed", &diff.removed), part("changed", &diff.changed)]
+                .into_iter()
+                .flatten()
+                .collect();
+        (!parts.is_empty()).then(|| format!("{what}: {}", parts.join(", ")))
+    }
+    let sections = (!diff.sections.is_empty()).then(|| format!("sections: {}", diff.sections.join(", ")));
+    let parts: Vec<String> = [
+        list("feeds", &diff.feeds),
+        list("topics", &diff.topics),
+        list("aliases", &diff.aliases),
+        list("endpoints", &diff.endpoints),
+        list("silences", &diff.silences),
+        sections,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if parts.is_empty() { "nothing changed".to_owned() } else { parts.join("; ") }
+}
+
+/// Whole or not at all, for whoever reads it.
+fn write_record(path: &Path, record: &ReloadRecord) -> std::io::Result<()> {
+    let temporary = path.with_extension("json.tmp");
+    std::fs::write(&temporary, serde_json::to_vec(record)?)?;
+    std::fs::rename(&temporary, path)
+}
+
+/// The result of the last reload of the daemon on this state directory.
+#[must_use]
+pub fn last_reload(state_dir: &Path) -> Option<ReloadRecord> {
+    serde_json::from_slice(&std::fs::read(state_dir.join(RELOAD_FILE)).ok()?).ok()
+}

@@ -1,0 +1,72 @@
+//! `backup` and `restore`: a copy of the store beside a running daemon, and the way back into a state
+//! directory that no daemon uses.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output::{self, Output};
+use super::{CliError, Context};
+use crate::store::{BackupMade, restore};
+
+/// Copies the store into a file, beside a running daemon.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file to write; for its owner only.
+    file: PathBuf,
+    /// Replace a file that is there.
+    #[arg(long)]
+    force: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Puts a backup in the place of the store; the daemon must be stopped.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// A file that `wirewatch backup` wrote.
+    file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `backup`.
+///
+/// # Errors
+/// [`CliError`] when there is no store, or the copy cannot be made or does not pass its check.
+pub fn run(args: &BackupArgs, context: &Context) -> Result<(), CliError> {
+    let store = context.read_store()?;
+    if args.file.exists() && !args.force {
+        return Err(CliError::usage(format!("write {}: it is there already", args.file.display()))
+            .hint("name another file, or --force to replace it"));
+    }
+    let made = store.backup(&args.file, |_| {})?;
+    if Output::of(args.json) == Output::Json {
+        return Ok(output::document(&made)?);
+    }
+    let BackupMade { path, bytes, items, owed } = made;
+    println!("backed up {items} items and {owed} deliveries owed to {} ({} KiB, checked)", path.display(), bytes >> 10);
+    Ok(())
+}
+
+/// Runs `restore`.
+///
+/// # Errors
+/// [`CliError`] when the backup is not sound, the daemon runs, or the disk fails.
+pub fn run_restore(args: &RestoreArgs, context: &Context) -> Result<(), CliError> {
+    let state_dir = context.load()?.config.daemon.state_dir;
+    let restored = restore(&args.file, &state_dir, context.clock.now())?;
+    if Output::of(args.json) == Output::Json {
+        return Ok(output::document(&restored)?);
+    }
+    println!("restored {} items to {}", restored.items, restored.path.display());
+    if let Some(replaced) = &restored.replaced {
+        println!("the database before is kept as {}", replaced.display());
+    }
+    if restored.owed > 0 {
+        println!("{} deliveries are owed in it and go out at the next start, with the ids they had", restored.owed);
+    }
+    Ok(())
+}

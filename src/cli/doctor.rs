@@ -1,0 +1,298 @@
+//! `doctor`: looks at everything an operator would look at, and says of each finding what to do.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::error::UNAVAILABLE;
+use super::output::{self, Output};
+use super::{CliError, Context};
+use crate::app::{compile, last_reload};
+use crate::config::{self, Config};
+use crate::model::{EndpointId, Timestamp};
+use crate::store::{Access, Store, lock_holder, outbox};
+use crate::text::clean;
+
+/// A clock that is behind the newest item by more was set back.
+const CLOCK_SLACK_SECONDS: u64 = 3600;
+/// Failing feeds named.
+const NAMED_MAX: usize = 20;
+/// Items search may lag behind.
+const SEARCH_LAG_MAX: u64 = 10_000;
+/// Memory a full window and the rules need beyond `memory.bytes_max`.
+const MEMORY_OWN_BYTES: u64 = 96 << 20;
+
+/// Looks for trouble and says what to do about it.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Grade {
+    Ok,
+    Warning,
+    Problem,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    grade: Grade,
+    area: &'static str,
+    what: String,
+    /// What to do; empty where all is well.
+    remedy: String,
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn ok(&mut self, area: &'static str, what: impl Into<String>) {
+        self.0.push(Finding { grade: Grade::Ok, area, what: what.into(), remedy: String::new() });
+    }
+
+    fn add(&mut self, grade: Grade, area: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
+        self.0.push(Finding { grade, area, what: what.into(), remedy: remedy.into() });
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CliError`] with exit code 69 when something does not work.
+pub fn run(args: &DoctorArgs, context: &Context) -> Result<(), CliError> {
+    let mut findings = Findings::default();
+    if let Some(config) = examine_config(&mut findings, context) {
+        let now = context.clock.now();
+        examine_daemon(&mut findings, &config);
+        examine_permissions(&mut findings, &config);
+        examine_memory(&mut findings, &config);
+        match Store::open(&config.daemon.state_dir, Access::Read) {
+            Ok(store) => {
+                examine_disk(&mut findings, &config, &store);
+                if let Err(error) = examine_store(&mut findings, &config, &store, now) {
+                    let remedy = "stop the daemon and restore a backup: wirewatch restore FILE";
+                    findings.add(Grade::Problem, "store", error.to_string(), remedy);
+                }
+            }
+            Err(error) => {
+                let CliParts { what, remedy } = parts(&error.into());
+                findings.add(Grade::Problem, "store", what, remedy);
+            }
+        }
+    }
+    let worst = findings.0.iter().map(|finding| finding.grade).max().unwrap_or(Grade::Ok);
+    if Output::of(args.json) == Output::Json {
+        output::document(&findings.0)?;
+    } else {
+        print(&findings.0);
+    }
+    if worst == Grade::Problem { Err(CliError::reported(UNAVAILABLE)) } else { Ok(()) }
+}
+
+struct CliParts {
+    what: String,
+    remedy: String,
+}
+
+fn parts(error: &CliError) -> CliParts {
+    let text = error.to_string();
+    let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, "see the log: journalctl -u wirewatch"));
+    CliParts { what: what.to_owned(), remedy: hint.to_owned() }
+}
+
+fn print(findings: &[Finding]) {
+    for finding in findings {
+        let mark = match finding.grade {
+            Grade::Ok => "ok     ",
+            Grade::Warning => "warning",
+            Grade::Problem => "PROBLEM",
+        };
+        println!("{mark}  {:<10} {}", finding.area, clean::one_line(&finding.what));
+        if !finding.remedy.is_empty() {
+            println!("                    → {}", clean::one_line(&finding.remedy));
+        }
+    }
+    let count = |grade| findings.iter().filter(|finding| finding.grade == grade).count();
+    println!("\n{} problems, {} warnings", count(Grade::Problem), count(Grade::Warning));
+}
+
+fn examine_config(findings: &mut Findings, context: &Context) -> Option<Config> {
+    let report = config::check(&context.place(), &context.environment, compile::test_runner);
+    let name = context.place_name();
+    let remedy = "wirewatch check shows each at its place";
+    match (report.errors(), report.warnings()) {
+        (0, 0) => findings.ok("config", format!("{name} is good")),
+        (0, warnings) => findings.add(Grade::Warning, "config", format!("{name}: {warnings} warnings"), remedy),
+        (errors, _) => findings.add(Grade::Problem, "config", format!("{name}: {errors} errors"), remedy),
+    }
+    Config::load(&context.place(), &context.environment).ok().map(|loaded| loaded.config)
+}
+
+fn examine_daemon(findings: &mut Findings, config: &Config) {
+    match lock_holder(&config.daemon.state_dir) {
+        Some(pid) => findings.ok("daemon", format!("runs (process {pid})")),
+        None => findings.add(Grade::Warning, "daemon", "does not run", "systemctl start wirewatch, or wirewatch run"),
+    }
+    if let Some(record) = last_reload(&config.daemon.state_dir) {
+        let fingerprint = config.fingerprint().to_string();
+        if !record.taken {
+            let what = format!("the last reload was refused: {}", record.summary);
+            findings.add(Grade::Warning, "config", what, "mend it, then wirewatch reload");
+        } else if record.fingerprint != fingerprint {
+            let what = "the file says other than the last reload took";
+            findings.add(Grade::Warning, "config", what, "wirewatch reload takes it");
+        }
+    }
+}
+
+fn examine_permissions(findings: &mut Findings, config: &Config) {
+    let others = |path: &Path| path.metadata().is_ok_and(|meta| meta.mode() & 0o077 != 0);
+    let state = &config.daemon.state_dir;
+    if others(state) {
+        let what = format!("{} can be entered by others", state.display());
+        findings.add(Grade::Warning, "access", what, format!("chmod 700 {}", state.display()));
+    } else {
+        findings.ok("access", format!("{} is closed to others", state.display()));
+    }
+    if let Some(dir) = &config.seeds.dir {
+        match std::fs::read_dir(dir) {
+            Ok(_) => findings.ok("seeds", format!("{} can be read", dir.display())),
+            Err(error) => findings.add(
+                Grade::Problem,
+                "seeds",
+                format!("{} cannot be read: {error}", dir.display()),
+                "make it, or give the service's account read access; under systemd see ReadWritePaths in the unit",
+            ),
+        }
+    }
+}
+
+/// What the config allows against what the machine, or the service's limit, has.
+fn examine_memory(findings: &mut Findings, config: &Config) {
+    let kib = |text: &str, key: &str| -> Option<u64> {
+        text.lines().find_map(|line| line.strip_prefix(key))?.split_whitespace().next()?.parse().ok()
+    };
+    let available = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| kib(&text, "MemAvailable:"));
+    let needed = config.memory.bytes_max as u64 + MEMORY_OWN_BYTES;
+    let Some(available) = available.map(|kib| kib << 10) else { return };
+    let (needed_mib, available_mib) = (needed >> 20, available >> 20);
+    if available < needed && lock_holder(&config.daemon.state_dir).is_none() {
+        let what = format!("may need {needed_mib} MiB, {available_mib} MiB are available");
+        findings.add(
+            Grade::Warning,
+            "memory",
+            what,
+            "lower memory.bytes_max: the oldest items are compared with no more",
+        );
+    } else {
+        findings.ok("memory", format!("up to {needed_mib} MiB by the config, {available_mib} MiB available"));
+    }
+}
+
+fn examine_disk(findings: &mut Findings, config: &Config, store: &Store) {
+    let reserve = config.daemon.free_space_bytes_min;
+    match store.free_bytes() {
+        Ok(free) if free < reserve => findings.add(
+            Grade::Problem,
+            "disk",
+            format!("{} MiB free, below the reserve of {} MiB: nothing new is taken", free >> 20, reserve >> 20),
+            "free some space, shorten [retention] and run wirewatch prune, or lower limits.free_space_min",
+        ),
+        Ok(free) => findings.ok("disk", format!("{} MiB free, {} MiB used", free >> 20, store.database_bytes() >> 20)),
+        Err(error) => findings.add(Grade::Problem, "disk", error.to_string(), "mount it, or mend its permissions"),
+    }
+}
+
+fn examine_store(
+    findings: &mut Findings,
+    config: &Config,
+    store: &Store,
+    now: Timestamp,
+) -> Result<(), crate::store::StoreError> {
+    match store.integrity()? {
+        None => findings.ok("store", "the database is whole"),
+        Some(detail) => findings.add(
+            Grade::Problem,
+            "store",
+            format!("the database is damaged: {detail}"),
+            "stop the daemon, then wirewatch restore FILE with the last backup",
+        ),
+    }
+    let lag = store.search_lag()?;
+    if lag > SEARCH_LAG_MAX {
+        let what = format!("{lag} items are not indexed");
+        findings.add(Grade::Warning, "search", what, "the running daemon catches up; start it");
+    }
+    let totals = store.totals()?;
+    if let Some(last) = totals.last_item_at.filter(|last| last.since(now).as_secs() > CLOCK_SLACK_SECONDS) {
+        let what = format!("the clock says {now}, the last item came at {last}");
+        findings.add(Grade::Problem, "clock", what, "set the clock: timedatectl set-ntp true");
+    } else {
+        findings.ok("clock", "agrees with what is stored");
+    }
+    examine_feeds(findings, config, store)?;
+    examine_endpoints(findings, config, store)
+}
+
+fn examine_feeds(findings: &mut Findings, config: &Config, store: &Store) -> Result<(), crate::store::StoreError> {
+    let mut failing = 0;
+    for feed in config.feeds.iter().filter(|feed| feed.enabled) {
+        let Some(state) = store.feed(feed.id.as_str())? else { continue };
+        let Some(failure) = state.failure else { continue };
+        failing += 1;
+        if failing > NAMED_MAX {
+            continue;
+        }
+        let error = clean::excerpt(&state.error.unwrap_or_default(), 160);
+        let remedy = if state.gone {
+            "take it out of the config, or find its new address".to_owned()
+        } else {
+            format!("it is tried again by itself; wirewatch feeds show {}", feed.id)
+        };
+        findings.add(Grade::Warning, "feeds", format!("{} fails ({failure}): {error}", feed.id), remedy);
+    }
+    match failing {
+        0 => findings.ok("feeds", "none fails"),
+        more if more > NAMED_MAX => {
+            let what = format!("… and {} more fail", more - NAMED_MAX);
+            findings.add(Grade::Warning, "feeds", what, "wirewatch status lists them all");
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn examine_endpoints(findings: &mut Findings, config: &Config, store: &Store) -> Result<(), crate::store::StoreError> {
+    let ids: Vec<EndpointId> = config.endpoints.iter().filter(|e| e.enabled).map(|e| e.id.clone()).collect();
+    for id in ids {
+        let health = store.read("read an endpoint", |c| outbox::health(c, &id))?;
+        if let Some((_, reason)) = &health.state.disabled {
+            let what = format!("{id} is disabled: {reason}");
+            findings.add(Grade::Problem, "endpoints", what, "mend the receiver or its URL, then enable it again");
+        } else if health.state.failing_since.is_some() {
+            let error = clean::excerpt(&health.state.last_error.unwrap_or_default(), 160);
+            let what = format!("{id} fails, {} owed: {error}", health.pending);
+            findings.add(Grade::Warning, "endpoints", what, "nothing is lost; see the receiver's log");
+        } else {
+            findings.ok("endpoints", format!("{id} works, {} owed", health.pending));
+        }
+        if health.parked > 0 {
+            let what = format!("{} deliveries to {id} are parked", health.parked);
+            findings.add(
+                Grade::Warning,
+                "endpoints",
+                what,
+                format!("wirewatch deliveries replay --failed --endpoint {id}"),
+            );
+        }
+    }
+    Ok(())
+}

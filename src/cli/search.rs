@@ -1,0 +1,74 @@
+//! `search`: full text over everything stored, with filters and snippets, newest first.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use super::output::{self, Output};
+use super::{CliError, Context};
+use crate::model::StoryId;
+use crate::store::SearchQuery;
+use crate::text::clean;
+
+/// Finds items by their text, newest first.
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// Words, "a phrase", a prefix*, -without; OR between two words.
+    #[arg(required = true, allow_hyphen_values = true)]
+    query: Vec<String>,
+    /// Only of this source.
+    #[arg(long)]
+    source: Option<String>,
+    /// Only with a match on this topic.
+    #[arg(long)]
+    topic: Option<String>,
+    /// Only of this story (`sty_…`).
+    #[arg(long)]
+    story: Option<String>,
+    /// Only first seen this long ago or since a time: 2h, 7d, 2025-03-17T00:00:00Z.
+    #[arg(long, value_parser = super::since)]
+    since: Option<super::Since>,
+    /// At most so many.
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CliError`] when there is no store or it cannot be read.
+pub fn run(args: &SearchArgs, context: &Context) -> Result<(), CliError> {
+    let story = args.story.as_deref().map(StoryId::parse).transpose().map_err(|e| CliError::usage(e.to_string()))?;
+    let store = context.read_store()?;
+    let query = SearchQuery {
+        text: args.query.join(" "),
+        topic: args.topic.clone(),
+        source: args.source.clone(),
+        story,
+        since: args.since.map(|since| since.at(context.clock.now())),
+        limit: args.limit,
+    };
+    let hits = store.search(&query)?;
+    let lag = store.search_lag()?;
+    if lag > 0 {
+        eprintln!("note: {lag} items are not indexed yet; the daemon does that");
+    }
+    if Output::of(args.json) == Output::Json {
+        return Ok(output::lines(&hits)?);
+    }
+    if hits.is_empty() {
+        eprintln!("nothing found");
+    }
+    let mut out = io::stdout().lock();
+    for hit in &hits {
+        let item = &hit.item;
+        let topics: Vec<&str> = item.topics.iter().map(|topic| topic.topic.as_str()).collect();
+        writeln!(out, "{}", clean::one_line(&item.title))?;
+        writeln!(out, "  {} {} {} {}", item.id, output::minute(item.first_seen), item.source, topics.join(", "))?;
+        writeln!(out, "  {}", clean::one_line(&hit.snippet))?;
+    }
+    Ok(())
+}

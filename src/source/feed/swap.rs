@@ -1,0 +1,148 @@
+//! A reload of the feeds: the poller goes from old rules to new ones without a stop. Feeds that stay
+//! keep their schedule, their state and what is under way; a removed feed ends after its current poll;
+//! a feed with another address is another feed. Nothing here fails: what can fail was done before.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::poll::{Feed, Host, Poller, Wake};
+use super::schedule::{self, Pace};
+use super::visit::Target;
+use super::{FeedConfig, PollingConfig};
+use crate::model::{FeedState, SourceId, Timestamp};
+use crate::net::Client;
+use crate::source::Limits;
+
+/// What a reload swaps: everything the poller works by, checked and ready.
+pub struct PollRules {
+    /// Every feed of the config; disabled ones count as removed.
+    pub feeds: Vec<FeedConfig>,
+    /// The section.
+    pub polling: PollingConfig,
+    /// Caps on documents.
+    pub limits: Limits,
+    /// The client for these settings; the old one where they did not change, with its connections.
+    pub client: Client,
+    /// What the store remembers, for feeds that come (back) in.
+    pub states: Vec<FeedState>,
+}
+
+impl Poller {
+    /// Takes over the newest rules.
+    pub(super) fn swap(&mut self) {
+        let Some(new) = self.rules.as_mut().map(|rules| rules.borrow_and_update().clone()) else { return };
+        let now = self.tools.clock.now();
+        let tools = self.tools.renewed(new.client.clone(), new.polling.clone(), new.limits);
+        let old_polling = std::mem::replace(&mut self.tools, Arc::new(tools)).polling.clone();
+        let mut states: HashMap<&SourceId, &FeedState> = new.states.iter().map(|s| (&s.source, s)).collect();
+        let mut wanted: HashMap<&SourceId, &FeedConfig> =
+            new.feeds.iter().filter(|feed| feed.enabled).map(|feed| (&feed.id, feed)).collect();
+        let (mut changed, mut removed) = (0, 0);
+        for index in 0..self.feeds.len() {
+            let feed = &self.feeds[index];
+            if feed.removed {
+                continue;
+            }
+            let stays = wanted.get(&feed.target.config.id).copied();
+            let stays = stays.filter(|config| same_place(config, &feed.target.config));
+            let Some(config) = stays else {
+                self.feeds[index].removed = true;
+                removed += 1;
+                continue;
+            };
+            wanted.remove(&config.id);
+            if *config != feed.target.config || new.polling != old_polling {
+                changed += usize::from(*config != feed.target.config);
+                self.retarget(index, config, &old_polling, now);
+            }
+            self.revive(index, states.remove(&config.id), now);
+        }
+        self.sweep();
+        let added = wanted.len();
+        for config in new.feeds.iter().filter(|feed| feed.enabled && wanted.contains_key(&feed.id)) {
+            self.add(config, states.get(&config.id).copied(), now);
+        }
+        info!(feeds = self.feeds_active(), added, removed, changed, "polling rules reloaded");
+    }
+
+    /// Feeds that are polled.
+    fn feeds_active(&self) -> usize {
+        self.feeds.iter().filter(|feed| !feed.removed).count()
+    }
+
+    /// A feed with new settings at the same address. A shorter interval counts at once where the old one
+    /// was what it waited for; a wait that its server asked for stays.
+    fn retarget(&mut self, index: usize, config: &FeedConfig, old_polling: &PollingConfig, now: Timestamp) {
+        let feed = &mut self.feeds[index];
+        let before = Pace::of(&feed.target.config, old_polling);
+        let after = Pace::of(config, &self.tools.polling);
+        feed.target = Arc::new(Target::new(config.clone()));
+        let Some(last) = feed.state.last_poll_at else { return };
+        let waits_for_interval = feed.state.failure.is_none() && feed.state.next_poll_at <= last.plus(before.interval);
+        let waits = !feed.busy && !feed.state.gone && !self.hosts[feed.host].waiting.contains(&index);
+        if waits && waits_for_interval && after.interval < before.interval {
+            self.heap.retain(|Reverse((_, wake))| *wake != Wake::Feed(index));
+            self.heap.push(Reverse((last.plus(after.interval).max(now), Wake::Feed(index))));
+        }
+    }
+
+    /// A feed that was stopped for good, and that an operator enabled again in the store.
+    fn revive(&mut self, index: usize, stored: Option<&FeedState>, now: Timestamp) {
+        let feed = &mut self.feeds[index];
+        if let Some(stored) = stored
+            && feed.state.gone
+            && !stored.gone
+            && !feed.busy
+        {
+            feed.state = Arc::new(stored.clone());
+            self.heap.push(Reverse((stored.next_poll_at.max(now), Wake::Feed(index))));
+        }
+    }
+
+    /// Nothing waits any more for a feed that was removed; its slot is free once its poll is over.
+    fn sweep(&mut self) {
+        let feeds = &self.feeds;
+        let removed = |index: usize| feeds[index].removed;
+        self.heap.retain(|Reverse((_, wake))| !matches!(wake, Wake::Feed(index) if removed(*index)));
+        for host in &mut self.hosts {
+            host.waiting.retain(|&index| !removed(index));
+        }
+        self.free = (0..feeds.len()).filter(|&index| removed(index) && !feeds[index].busy).collect();
+    }
+
+    fn add(&mut self, config: &FeedConfig, stored: Option<&FeedState>, now: Timestamp) {
+        let name = config.url.host_str().unwrap_or("").to_owned();
+        let host = *self.hosts_by_name.entry(name).or_insert_with(|| {
+            self.hosts.push(Host::default());
+            self.hosts.len() - 1
+        });
+        let target = Target::new(config.clone());
+        let url = target.stored_url();
+        let state = stored.filter(|state| state.url == url).cloned();
+        let state = state.unwrap_or_else(|| FeedState::new(config.id.clone(), url, now));
+        let (gone, due) = (state.gone, schedule::start_at(&state, now, std::time::Duration::ZERO, self.pace(config)));
+        let feed = Feed { target: Arc::new(target), state: Arc::new(state), host, busy: false, removed: false };
+        let index = if let Some(index) = self.free.pop() {
+            self.feeds[index] = feed;
+            index
+        } else {
+            self.feeds.push(feed);
+            self.feeds.len() - 1
+        };
+        if !gone {
+            self.heap.push(Reverse((due, Wake::Feed(index))));
+        }
+    }
+
+    fn pace(&self, config: &FeedConfig) -> Pace {
+        Pace::of(config, &self.tools.polling)
+    }
+}
+
+/// Whether both mean the same document.
+fn same_place(a: &FeedConfig, b: &FeedConfig) -> bool {
+    super::visit::stored_url(&a.url) == super::visit::stored_url(&b.url)
+}

@@ -1,0 +1,183 @@
+//! A copy of the store while it is in use, and the way back. A copy is checked before it gets its name;
+//! a restore checks first, moves the old database aside, and never touches one that is in use.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+
+use super::open::{DATABASE_FILE, LOCK_FILE, make_directory, refuse_foreign_file, take_lock};
+use super::{Store, StoreError};
+use crate::model::Timestamp;
+
+/// Pages copied between two words on progress.
+const STEP_PAGES: i32 = 4096;
+/// Steps that met a busy database until the copy is given up.
+const BUSY_STEPS_MAX: u32 = 100;
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct BackupMade {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Items in it.
+    pub items: u64,
+    /// Deliveries in it that are still owed.
+    pub owed: u64,
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Restored {
+    /// The database now.
+    pub path: PathBuf,
+    /// What was there before, moved aside.
+    pub replaced: Option<PathBuf>,
+    /// Items in it.
+    pub items: u64,
+    /// Deliveries in it that are owed: they are made again, with the same ids.
+    pub owed: u64,
+}
+
+impl Store {
+    /// Copies the store as it is at one moment, beside a daemon that goes on writing; `told` hears the
+    /// share done. The file is for its owner only, and appears when it is whole and sound.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the copy cannot be made or does not pass its check; no file is left then.
+    pub fn backup(&self, to: &Path, told: impl FnMut(f64)) -> Result<BackupMade, StoreError> {
+        let partial = partial_name(to);
+        let made = self.copy_to(&partial, told).and_then(|()| verify(&partial)).and_then(|(items, owed)| {
+            sync(&partial)?;
+            fs::rename(&partial, to).map_err(|source| io(to, source))?;
+            if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                sync(folder)?;
+            }
+            let bytes = to.metadata().map_or(0, |meta| meta.len());
+            Ok(BackupMade { path: to.to_owned(), bytes, items, owed })
+        });
+        if made.is_err() {
+            // What is left of a copy that failed is of no use; that it cannot be removed changes nothing.
+            let _ = fs::remove_file(&partial);
+        }
+        made
+    }
+
+    fn copy_to(&self, to: &Path, mut told: impl FnMut(f64)) -> Result<(), StoreError> {
+        let _ = fs::remove_file(to);
+        create_private(to)?;
+        let fail = |error| StoreError::sql(to, "copy the database", error);
+        let mut target = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fail)?;
+        self.read("copy the database", |source| {
+            // One snapshot for the whole copy: writers go on, and nothing makes it begin anew.
+            let snapshot = source.unchecked_transaction()?;
+            snapshot.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
+            let backup = Backup::new(&snapshot, &mut target)?;
+            let mut busy = 0;
+            loop {
+                match backup.step(STEP_PAGES)? {
+                    StepResult::Done => return Ok(()),
+                    StepResult::Busy | StepResult::Locked if busy < BUSY_STEPS_MAX => {
+                        busy += 1;
+                        std::thread::sleep(std::time::Duration::from_millis(50));
+                    }
+                    StepResult::More => {
+                        let progress = backup.progress();
+                        let left = f64::from(progress.remaining) / f64::from(progress.pagecount.max(1));
+                        told(1.0 - left);
+                    }
+                    _ => return Err(rusqlite::Error::InvalidQuery),
+                }
+            }
+        })?;
+        // One file, without a log beside it.
+        target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(fail)
+    }
+}
+
+/// Puts a backup in the place of the database of a state directory that no daemon uses.
+///
+/// # Errors
+/// [`StoreError`] when the backup is not sound, the directory is in use, or the disk fails; the old
+/// database is where it was then, or beside it under the name that is told.
+pub fn restore(from: &Path, state_dir: &Path, now: Timestamp) -> Result<Restored, StoreError> {
+    if !from.is_file() {
+        return Err(StoreError::Missing { path: from.to_owned() });
+    }
+    refuse_foreign_file(from)?;
+    make_directory(state_dir)?;
+    let _lock = take_lock(&state_dir.join(LOCK_FILE))?;
+    let path = state_dir.join(DATABASE_FILE);
+    let partial = partial_name(&path);
+    let _ = fs::remove_file(&partial);
+    create_private(&partial)?;
+    let mut source = File::open(from).map_err(|source| io(from, source))?;
+    let mut target = OpenOptions::new().write(true).open(&partial).map_err(|source| io(&partial, source))?;
+    std::io::copy(&mut source, &mut target).map_err(|source| io(&partial, source))?;
+    drop(target);
+    let (items, owed) = verify(&partial).inspect_err(|_| {
+        let _ = fs::remove_file(&partial);
+    })?;
+    sync(&partial)?;
+    let replaced = move_aside(&path, now)?;
+    fs::rename(&partial, &path).map_err(|source| io(&path, source))?;
+    sync(state_dir)?;
+    Ok(Restored { path, replaced, items, owed })
+}
+
+/// The old database goes aside with its log, which belongs to it and would ruin the restored one.
+fn move_aside(path: &Path, now: Timestamp) -> Result<Option<PathBuf>, StoreError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let stamp: String = now.to_string().chars().filter(char::is_ascii_digit).take(14).collect();
+    let aside = path.with_extension(format!("replaced-{stamp}.db"));
+    for suffix in ["", "-wal", "-shm"] {
+        let (from, to) = (with_suffix(path, suffix), with_suffix(&aside, suffix));
+        if from.exists() {
+            fs::rename(&from, &to).map_err(|source| io(&from, source))?;
+        }
+    }
+    Ok(Some(aside))
+}
+
+/// Items and deliveries owed in a database that is sound and that this program knows.
+fn verify(path: &Path) -> Result<(u64, u64), StoreError> {
+    let fail = |error| StoreError::sql(path, "check the copy", error);
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fail)?;
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fail)?;
+    if verdict != "ok" {
+        return Err(StoreError::Corrupt { path: path.to_owned(), detail: verdict });
+    }
+    super::open::refuse_newer(path, &connection)?;
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
+    let items = count("SELECT count(*) FROM items").map_err(fail)?;
+    let owed = count("SELECT count(*) FROM deliveries WHERE state = 'pending'").map_err(fail)?;
+    Ok((items, owed))
+}
+
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(|_| ()).map_err(|e| io(path, e))
+}
+
+fn sync(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(|source| io(path, source))
+}
+
+fn io(path: &Path, source: std::io::Error) -> StoreError {
+    StoreError::File { path: path.to_owned(), source }
+}
+
+fn partial_name(path: &Path) -> PathBuf {
+    with_suffix(path, ".partial")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

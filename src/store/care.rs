@@ -1,0 +1,133 @@
+//! What keeps a store well while it is in use: room on its disk, a write-ahead log that stays small, and
+//! what health wants to know. Every failure is told; none is logged here.
+
+use rusqlite::OptionalExtension;
+
+use super::outbox;
+use super::{Store, StoreError};
+use crate::model::{EndpointId, SourceId, Timestamp};
+
+/// What is owed and what fails, at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Standing {
+    /// Configured feeds whose last poll failed.
+    pub feeds_failing: u64,
+    /// Configured feeds that answered 410.
+    pub feeds_gone: u64,
+    /// Deliveries not made yet.
+    pub owed: u64,
+    /// Since when the oldest of them is owed.
+    pub oldest_owed_at: Option<Timestamp>,
+    /// Deliveries given up for now.
+    pub parked: u64,
+    /// Endpoints that take nothing until an operator enables them.
+    pub endpoints_disabled: Vec<String>,
+    /// Endpoints whose last attempt failed.
+    pub endpoints_failing: Vec<String>,
+    /// When the last item came.
+    pub last_item_at: Option<Timestamp>,
+    /// Items that search does not know yet.
+    pub search_lag: u64,
+}
+
+/// What a checkpoint did, in pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpointed {
+    /// Pages in the log.
+    pub log_pages: i64,
+    /// Pages of them that are in the database now.
+    pub moved_pages: i64,
+}
+
+impl Store {
+    /// Bytes that are free for us on the store's disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`] when the disk cannot be asked.
+    pub fn free_bytes(&self) -> Result<u64, StoreError> {
+        let folder = self.path().parent().unwrap_or(self.path());
+        let stat = rustix::fs::statvfs(folder)
+            .map_err(|error| StoreError::Directory { path: folder.to_owned(), source: error.into() })?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Reads the whole database; what is wrong with it, if something is.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read at all.
+    pub fn integrity(&self) -> Result<Option<String>, StoreError> {
+        self.read("check the database", |connection| {
+            let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            Ok(Some(verdict).filter(|verdict| verdict != "ok"))
+        })
+    }
+
+    /// Bytes of the database file.
+    #[must_use]
+    pub fn database_bytes(&self) -> u64 {
+        self.path().metadata().map_or(0, |meta| meta.len())
+    }
+
+    /// Bytes of the write-ahead log.
+    #[must_use]
+    pub fn log_bytes(&self) -> u64 {
+        let mut name = self.path().as_os_str().to_owned();
+        name.push("-wal");
+        std::path::Path::new(&name).metadata().map_or(0, |meta| meta.len())
+    }
+
+    /// Moves what it can from the write-ahead log into the database without making anybody wait. An error
+    /// here is an error of the disk: SQLite's own checkpoints would keep it to themselves.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the process must not go on with one that is not passing.
+    pub fn checkpoint_passive(&self) -> Result<Checkpointed, StoreError> {
+        self.read("checkpoint the write-ahead log", |connection| {
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+                Ok(Checkpointed { log_pages: row.get(1)?, moved_pages: row.get(2)? })
+            })
+        })
+    }
+
+    /// Asks the store what health wants to know.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn standing(&self, feeds: &[SourceId], endpoints: &[EndpointId]) -> Result<Standing, StoreError> {
+        let search_lag = self.search_lag()?;
+        self.read("read how things stand", |connection| {
+            let mut standing = Standing { search_lag, ..Standing::default() };
+            let mut statement =
+                connection.prepare_cached("SELECT source, gone FROM feeds WHERE failure IS NOT NULL OR gone <> 0")?;
+            let mut rows = statement.query([])?;
+            let known: std::collections::HashSet<&str> = feeds.iter().map(SourceId::as_str).collect();
+            while let Some(row) = rows.next()? {
+                let source: String = row.get(0)?;
+                match row.get::<_, bool>(1)? {
+                    _ if !known.contains(source.as_str()) => {}
+                    true => standing.feeds_gone += 1,
+                    false => standing.feeds_failing += 1,
+                }
+            }
+            for endpoint in endpoints {
+                let health = outbox::health(connection, endpoint)?;
+                standing.owed += health.pending;
+                standing.parked += health.parked;
+                standing.oldest_owed_at = match (standing.oldest_owed_at, health.oldest_pending_at) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+                if health.state.disabled.is_some() {
+                    standing.endpoints_disabled.push(endpoint.to_string());
+                } else if health.state.failing_since.is_some() {
+                    standing.endpoints_failing.push(endpoint.to_string());
+                }
+            }
+            standing.last_item_at = connection
+                .prepare_cached("SELECT first_seen FROM items ORDER BY seq DESC LIMIT 1")?
+                .query_row([], |row| row.get(0).map(Timestamp::from_millis))
+                .optional()?;
+            Ok(standing)
+        })
+    }
+}

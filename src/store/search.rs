@@ -1,0 +1,256 @@
+//! Full text: an index beside the tables, filled behind the commits and never in their way; its lag is
+//! shown. It holds no text of its own, so it is small, and snippets are cut from the stored texts.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+
+use super::browse::{ItemLine, item_line};
+use super::{Store, StoreError};
+use crate::model::{StoryId, Timestamp};
+use crate::text::clean;
+
+/// Items indexed in one transaction.
+const BATCH_ITEMS: i64 = 200;
+/// Characters of a snippet before and after its first hit.
+const SNIPPET_CHARS: usize = 90;
+/// Words of a query that are looked at.
+const QUERY_WORDS_MAX: usize = 64;
+
+/// What to look for.
+#[derive(Debug, Clone, Default)]
+pub struct SearchQuery {
+    /// Words, `"phrases"`, `prefix*`, `-without`, `OR`.
+    pub text: String,
+    /// Only with a match on this topic.
+    pub topic: Option<String>,
+    /// Only of this source.
+    pub source: Option<String>,
+    /// Only of this story.
+    pub story: Option<StoryId>,
+    /// Only first seen at or after.
+    pub since: Option<Timestamp>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// One hit.
+#[derive(Debug, Serialize)]
+pub struct Hit {
+    /// The item.
+    #[serde(flatten)]
+    pub item: ItemLine,
+    /// Words around the first hit in its text.
+    pub snippet: String,
+}
+
+impl Store {
+    /// Indexes a batch of items that search does not know yet; `true` while there is more.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing of the batch is indexed then.
+    pub fn index_batch(&self) -> Result<bool, StoreError> {
+        if self.search_lag()? == 0 {
+            return Ok(false);
+        }
+        self.write("index items for search", |tx| {
+            let from = indexed(tx)?;
+            let edited: Vec<i64> = tx
+                .prepare_cached("SELECT seq FROM search_stale ORDER BY seq LIMIT ?1")?
+                .query_map([BATCH_ITEMS], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            for seq in &edited {
+                tx.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([seq])?;
+                if *seq <= from {
+                    index(tx, *seq, *seq)?;
+                }
+                tx.prepare_cached("DELETE FROM search_stale WHERE seq = ?1")?.execute([seq])?;
+            }
+            let to: Option<i64> = tx
+                .prepare_cached("SELECT max(seq) FROM (SELECT seq FROM items WHERE seq > ?1 ORDER BY seq LIMIT ?2)")?
+                .query_row(params![from, BATCH_ITEMS], |row| row.get(0))?;
+            if let Some(to) = to {
+                index(tx, from + 1, to)?;
+                tx.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('search_seq', ?1)")?
+                    .execute([to.to_string()])?;
+            }
+            Ok(to.is_some() || edited.len() as i64 == BATCH_ITEMS)
+        })
+    }
+
+    /// Items that search does not know yet, or knows an older text of.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn search_lag(&self) -> Result<u64, StoreError> {
+        self.read("read the state of search", |c| {
+            c.prepare_cached(
+                "SELECT (SELECT count(*) FROM items WHERE seq > ?1) + (SELECT count(*) FROM search_stale)",
+            )?
+            .query_row([indexed(c)?], |row| row.get::<_, i64>(0).map(i64::unsigned_abs))
+        })
+    }
+
+    /// Items that hold what is asked for, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the index cannot be read.
+    pub fn search(&self, query: &SearchQuery) -> Result<Vec<Hit>, StoreError> {
+        let words = words(&query.text);
+        let Some(expression) = expression(&words) else { return Ok(Vec::new()) };
+        let since = query.since.map_or(i64::MIN, Timestamp::millis);
+        self.read("search", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT i.*, t.body FROM search s JOIN items i ON i.seq = s.rowid LEFT JOIN texts t ON t.seq = i.seq
+                 WHERE s.search MATCH ?1 AND (?2 IS NULL OR i.source = ?2) AND i.first_seen >= ?3
+                   AND (?4 IS NULL OR EXISTS (SELECT 1 FROM matches m WHERE m.item = i.id AND m.topic = ?4))
+                   AND (?5 IS NULL OR i.story = ?5)
+                 ORDER BY s.rowid DESC LIMIT ?6",
+            )?;
+            let story = query.story.map(StoryId::to_i64);
+            statement
+                .query_map(params![expression, query.source, since, query.topic, story, query.limit as i64], |row| {
+                    hit(c, row, &words)
+                })?
+                .collect()
+        })
+    }
+
+    /// Whether the index is whole in itself.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it is not, or cannot be read.
+    pub fn check_search(&self) -> Result<(), StoreError> {
+        self.write("check the search index", |tx| {
+            tx.execute("INSERT INTO search (search) VALUES ('integrity-check')", []).map(|_| ())
+        })
+    }
+}
+
+fn hit(c: &Connection, row: &Row<'_>, words: &[Word]) -> rusqlite::Result<Hit> {
+    let body: Option<String> = row.get("body")?;
+    Ok(Hit { item: item_line(c, row)?, snippet: snippet(&body.unwrap_or_default(), words) })
+}
+
+fn indexed(c: &Connection) -> rusqlite::Result<i64> {
+    let text: Option<String> = c
+        .prepare_cached("SELECT value FROM meta WHERE key = 'search_seq'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+fn index(c: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
+    c.prepare_cached(
+        "INSERT INTO search (rowid, title, body)
+         SELECT i.seq, i.title, coalesce(t.body, i.summary) FROM items i LEFT JOIN texts t ON t.seq = i.seq
+         WHERE i.seq BETWEEN ?1 AND ?2",
+    )?
+    .execute([from, to])
+    .map(|_| ())
+}
+
+/// A part of a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Word {
+    text: String,
+    prefix: bool,
+    without: bool,
+    /// Either this or the word before.
+    or: bool,
+}
+
+/// Reads a query as people type it; everything else in it is only text.
+fn words(query: &str) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    let (mut rest, mut or) = (query.trim_start(), false);
+    while !rest.is_empty() && words.len() < QUERY_WORDS_MAX {
+        let without = rest.starts_with('-');
+        let at = rest.strip_prefix('-').unwrap_or(rest);
+        let (text, after) = match at.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            None => at.split_at(at.find(char::is_whitespace).unwrap_or(at.len())),
+        };
+        rest = after.trim_start();
+        if text == "OR" {
+            or = !words.is_empty();
+            continue;
+        }
+        let prefix = text.ends_with('*');
+        let text: String = text.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if !text.is_empty() {
+            words.push(Word { text, prefix, without, or: std::mem::take(&mut or) });
+        }
+    }
+    words
+}
+
+/// The same for FTS5, whose own syntax is never passed through.
+fn expression(words: &[Word]) -> Option<String> {
+    let quote = |word: &Word| format!("\"{}\"{}", word.text, if word.prefix { " *" } else { "" });
+    let mut groups: Vec<String> = Vec::new();
+    for word in words.iter().filter(|word| !word.without) {
+        match groups.last_mut() {
+            Some(group) if word.or => {
+                group.push_str(" OR ");
+                group.push_str(&quote(word));
+            }
+            _ => groups.push(quote(word)),
+        }
+    }
+    if groups.is_empty() {
+        return None;
+    }
+    let mut all = groups.iter().map(|group| format!("({group})")).collect::<Vec<_>>().join(" AND ");
+    for word in words.iter().filter(|word| word.without) {
+        all = format!("({all}) NOT {}", quote(word));
+    }
+    Some(all)
+}
+
+/// The text around the first word of the query that is in it, on one line.
+fn snippet(text: &str, words: &[Word]) -> String {
+    let lower = text.to_lowercase();
+    let first = words.iter().filter(|word| !word.without).filter_map(|word| {
+        let head = word.text.to_lowercase();
+        let head = head.split(' ').next().unwrap_or_default().to_owned();
+        lower.find(&head).map(|at| lower[..at].chars().count())
+    });
+    let hit = first.min().unwrap_or(0);
+    let from = hit.saturating_sub(SNIPPET_CHARS);
+    let cut: String = text.chars().skip(from).take(2 * SNIPPET_CHARS).collect();
+    let cut = clean::one_line(&cut).trim().to_owned();
+    let before = if from > 0 { "… " } else { "" };
+    let after = if text.chars().nth(from + 2 * SNIPPET_CHARS).is_some() { " …" } else { "" };
+    format!("{before}{cut}{after}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_as_people_type_it_becomes_an_expression_that_cannot_fail() {
+        for (typed, expected) in [
+            ("storm harbour", Some("(\"storm\") AND (\"harbour\")")),
+            ("storm OR gale harbour", Some("(\"storm\" OR \"gale\") AND (\"harbour\")")),
+            ("\"port of\" harb*", Some("(\"port of\") AND (\"harb\" *)")),
+            ("storm -exercise", Some("((\"storm\")) NOT \"exercise\"")),
+            ("-exercise", None),
+            ("\" ( ) : ^ {", None),
+            ("a:b NEAR(c", Some("(\"a b\") AND (\"NEAR c\")")),
+            ("OR storm", Some("(\"storm\")")),
+            ("", None),
+        ] {
+            assert_eq!(expression(&words(typed)).as_deref(), expected, "{typed}");
+        }
+    }
+
+    #[test]
+    fn snippet_shows_the_first_hit_on_one_line() {
+        let text = format!("{} The storm\nclosed the harbour. {}", "Quiet. ".repeat(40), "More. ".repeat(40));
+        let cut = snippet(&text, &words("Storm"));
+        assert!(cut.starts_with("… ") && cut.ends_with(" …") && cut.contains("storm closed"), "{cut}");
+        assert_eq!(snippet("short text", &words("absent")), "short text");
+    }
+}

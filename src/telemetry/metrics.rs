@@ -1,0 +1,254 @@
+//! Metrics as text: every name, its help and its kind in one list; values from counters that the stages
+//! keep. Labels are closed sets, every member there from the start. Prometheus text or OpenMetrics.
+
+use std::fmt::Write as _;
+
+use Kind::{Counter, Gauge};
+
+/// Name, kind, help.
+const TABLE: &[(Metric, &str, Kind, &str)] = &[
+    (Metric::BuildInfo, "wirewatch_build_info", Gauge, "Always 1; the version is a label."),
+    (Metric::StartTime, "wirewatch_start_time_seconds", Gauge, "When the process started."),
+    (Metric::Up, "wirewatch_ready", Gauge, "1 while /readyz says ready."),
+    (Metric::PollPolls, "wirewatch_poll_polls_total", Counter, "Feed polls, answered or failed."),
+    (Metric::PollDocuments, "wirewatch_poll_documents_total", Counter, "Feed documents that were parsed."),
+    (Metric::PollUnchanged, "wirewatch_poll_unchanged_total", Counter, "Polls without news: 304 or the same bytes."),
+    (Metric::PollItems, "wirewatch_poll_items_total", Counter, "Items in the parsed documents."),
+    (Metric::PollWireBytes, "wirewatch_poll_wire_bytes_total", Counter, "Body bytes on the wire."),
+    (Metric::PollFailures, "wirewatch_poll_failures_total", Counter, "Failed polls by class."),
+    (Metric::FeedsConfigured, "wirewatch_feeds_configured", Gauge, "Feeds that are polled."),
+    (Metric::FeedsFailing, "wirewatch_feeds_failing", Gauge, "Feeds whose last poll failed."),
+    (Metric::FeedsGone, "wirewatch_feeds_gone", Gauge, "Feeds that answered 410 and are stopped."),
+    (Metric::SeedFiles, "wirewatch_seed_files_total", Counter, "Seed files by what became of them."),
+    (Metric::SeedWaiting, "wirewatch_seed_waiting_files", Gauge, "Seed files that wait to stand still."),
+    (Metric::SeedDirOk, "wirewatch_seed_directory_ok", Gauge, "1 while the seed directory can be read or is off."),
+    (Metric::IngestBatches, "wirewatch_ingest_batches_total", Counter, "Batches that are durable."),
+    (
+        Metric::IngestHeldBatches,
+        "wirewatch_ingest_held_batches_total",
+        Counter,
+        "Batches given back: the disk is nearly full.",
+    ),
+    (
+        Metric::IngestReceived,
+        "wirewatch_ingest_received_items_total",
+        Counter,
+        "Items received: the sum of all outcomes.",
+    ),
+    (Metric::IngestItems, "wirewatch_ingest_items_total", Counter, "Items by what became of them."),
+    (Metric::IngestRejected, "wirewatch_ingest_rejected_total", Counter, "What was not taken, or cut, by reason."),
+    (Metric::IngestMatches, "wirewatch_ingest_matches_total", Counter, "Topic matches of new and edited items."),
+    (Metric::IngestAlerts, "wirewatch_ingest_alerts_total", Counter, "Alerts raised."),
+    (Metric::IngestLastItem, "wirewatch_ingest_last_item_time_seconds", Gauge, "When the last item came; 0: never."),
+    (Metric::DeliverAttempts, "wirewatch_deliver_attempts_total", Counter, "Delivery attempts by outcome."),
+    (Metric::DeliverParked, "wirewatch_deliver_parked_total", Counter, "Deliveries given up for now."),
+    (
+        Metric::DeliverMaybeReceived,
+        "wirewatch_deliver_maybe_received_total",
+        Counter,
+        "Attempts without an answer that may have arrived.",
+    ),
+    (Metric::DeliverOwed, "wirewatch_deliver_owed_deliveries", Gauge, "Deliveries not made yet."),
+    (Metric::DeliverParkedNow, "wirewatch_deliver_parked_deliveries", Gauge, "Deliveries that are parked."),
+    (
+        Metric::DeliverOldestOwed,
+        "wirewatch_deliver_oldest_owed_seconds",
+        Gauge,
+        "Age of the oldest delivery that is owed.",
+    ),
+    (
+        Metric::DeliverEndpointsDisabled,
+        "wirewatch_deliver_endpoints_disabled",
+        Gauge,
+        "Endpoints that take nothing until enabled.",
+    ),
+    (
+        Metric::DeliverEndpointsFailing,
+        "wirewatch_deliver_endpoints_failing",
+        Gauge,
+        "Endpoints whose last attempt failed.",
+    ),
+    (Metric::StoreDatabaseBytes, "wirewatch_store_database_bytes", Gauge, "Size of the database."),
+    (Metric::StoreLogBytes, "wirewatch_store_log_bytes", Gauge, "Size of its write-ahead log."),
+    (Metric::StoreFreeBytes, "wirewatch_store_free_bytes", Gauge, "Free bytes on its disk."),
+    (Metric::StoreHolding, "wirewatch_store_holding", Gauge, "1 while nothing new is taken: the disk is nearly full."),
+    (Metric::StoreSearchLag, "wirewatch_store_search_lag_items", Gauge, "Items that search does not know yet."),
+    (
+        Metric::ConfigReloadOk,
+        "wirewatch_config_last_reload_successful",
+        Gauge,
+        "1 when the last reload was taken, or none was asked for.",
+    ),
+    (
+        Metric::ConfigReloadTime,
+        "wirewatch_config_last_reload_time_seconds",
+        Gauge,
+        "When the last reload began, or the start.",
+    ),
+    (Metric::LoopStuck, "wirewatch_loop_stuck", Gauge, "1 while this loop hangs."),
+];
+
+/// A metric: its name is a promise to dashboards and alert rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    BuildInfo,
+    StartTime,
+    Up,
+    PollPolls,
+    PollDocuments,
+    PollUnchanged,
+    PollItems,
+    PollWireBytes,
+    PollFailures,
+    FeedsConfigured,
+    FeedsFailing,
+    FeedsGone,
+    SeedFiles,
+    SeedWaiting,
+    SeedDirOk,
+    IngestBatches,
+    IngestHeldBatches,
+    IngestReceived,
+    IngestItems,
+    IngestRejected,
+    IngestMatches,
+    IngestAlerts,
+    IngestLastItem,
+    DeliverAttempts,
+    DeliverParked,
+    DeliverMaybeReceived,
+    DeliverOwed,
+    DeliverParkedNow,
+    DeliverOldestOwed,
+    DeliverEndpointsDisabled,
+    DeliverEndpointsFailing,
+    StoreDatabaseBytes,
+    StoreLogBytes,
+    StoreFreeBytes,
+    StoreHolding,
+    StoreSearchLag,
+    ConfigReloadOk,
+    ConfigReloadTime,
+    LoopStuck,
+}
+
+/// How a metric moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only up, from zero at the start.
+    Counter,
+    /// Up and down.
+    Gauge,
+}
+
+/// The form of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposition {
+    /// Prometheus text, version 0.0.4.
+    Prometheus,
+    /// OpenMetrics text, version 1.0.0.
+    OpenMetrics,
+}
+
+/// One value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Of what.
+    pub metric: Metric,
+    /// Name and value of its label, if it has one.
+    pub label: Option<(&'static str, String)>,
+    /// The value.
+    pub value: f64,
+}
+
+impl Metric {
+    /// Name, kind, help.
+    #[must_use]
+    pub fn describe(self) -> (&'static str, Kind, &'static str) {
+        let row = TABLE.iter().find(|(metric, ..)| *metric == self);
+        row.map_or(("wirewatch_unnamed", Gauge, ""), |&(_, name, kind, help)| (name, kind, help))
+    }
+}
+
+impl Sample {
+    /// A value without a label.
+    #[must_use]
+    pub fn new(metric: Metric, value: f64) -> Self {
+        Self { metric, label: None, value }
+    }
+
+    /// A value of one member of a closed set.
+    #[must_use]
+    pub fn labelled(metric: Metric, name: &'static str, of: impl Into<String>, value: f64) -> Self {
+        Self { metric, label: Some((name, of.into())), value }
+    }
+}
+
+/// Writes samples, those of one metric together.
+#[must_use]
+pub fn render(samples: &[Sample], exposition: Exposition) -> String {
+    let mut sorted: Vec<&Sample> = samples.iter().collect();
+    sorted.sort_by_key(|sample| sample.metric);
+    let mut out = String::with_capacity(samples.len() * 64);
+    let mut last = None;
+    for sample in sorted {
+        let (name, kind, help) = sample.metric.describe();
+        if last.replace(sample.metric) != Some(sample.metric) {
+            // OpenMetrics names a counter's family without the suffix of its samples.
+            let family = match exposition {
+                Exposition::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
+                Exposition::Prometheus => name,
+            };
+            let kind = if kind == Counter { "counter" } else { "gauge" };
+            let _ = writeln!(out, "# HELP {family} {help}\n# TYPE {family} {kind}");
+        }
+        match &sample.label {
+            Some((label, of)) => {
+                let _ = writeln!(out, "{name}{{{label}=\"{}\"}} {}", escape(of), sample.value);
+            }
+            None => {
+                let _ = writeln!(out, "{name} {}", sample.value);
+            }
+        }
+    }
+    if exposition == Exposition::OpenMetrics {
+        out.push_str("# EOF\n");
+    }
+    out
+}
+
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_names_follow_the_house_and_say_their_kind() {
+        let mut names = std::collections::BTreeSet::new();
+        for &(metric, name, kind, help) in TABLE {
+            assert!(names.insert(name), "{name} twice");
+            assert!(name.starts_with("wirewatch_") && !help.is_empty(), "{metric:?}");
+            assert_eq!(name.ends_with("_total"), kind == Counter, "{name}");
+        }
+        assert_eq!(names.len(), Metric::LoopStuck as usize + 1, "every metric is in the table");
+    }
+
+    #[test]
+    fn metrics_are_grouped_and_escaped_in_both_forms() {
+        let samples = [
+            Sample::labelled(Metric::IngestItems, "outcome", "new", 2.0),
+            Sample::new(Metric::StoreFreeBytes, 5e12),
+            Sample::labelled(Metric::IngestItems, "outcome", "a\"b\nc\\", 0.0),
+        ];
+        let text = render(&samples, Exposition::Prometheus);
+        assert_eq!(text.matches("# TYPE wirewatch_ingest_items_total counter").count(), 1, "{text}");
+        assert!(text.contains("wirewatch_ingest_items_total{outcome=\"new\"} 2\n"), "{text}");
+        assert!(text.contains("{outcome=\"a\\\"b\\nc\\\\\"} 0\n"), "{text}");
+        assert!(text.contains("wirewatch_store_free_bytes 5000000000000\n"), "{text}");
+        let open = render(&samples, Exposition::OpenMetrics);
+        assert!(open.contains("# TYPE wirewatch_ingest_items counter\n") && open.ends_with("# EOF\n"), "{open}");
+    }
+}

@@ -1,0 +1,286 @@
+//! What an operator does to a running wirewatch, and what they see of it: reloads in every state of the
+//! config, a full disk, a backup and its restore, retention, search, metrics.
+
+use std::fs;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use wirewatch::app::{App, AppError, Daemon, Request, last_reload};
+use wirewatch::clock::Clock;
+use wirewatch::config::{ConfigPlace, Environment};
+use wirewatch::model::Timestamp;
+use wirewatch::store::{Access, Ages, SearchQuery, Store, restore};
+
+use super::feed_server::{FeedServer, rss};
+use super::newsroom::{Newsroom, article, body, firsts, integrity, number, pending, stop, title, told, until};
+use super::receiver::Receiver;
+
+/// A day.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A daemon in this process, asked by a channel instead of signals.
+struct Running {
+    requests: mpsc::Sender<Request>,
+    ended: JoinHandle<Result<(), AppError>>,
+    store: Store,
+    http: Option<std::net::SocketAddr>,
+}
+
+impl Running {
+    fn of(room: &Newsroom, app: App) -> Self {
+        let (store, http) = (app.store.clone(), app.http_address);
+        let (requests, receiver) = mpsc::channel(8);
+        let daemon = Daemon::new(app, ConfigPlace::File(room.config_file()), Environment::default());
+        Self { requests, ended: tokio::spawn(daemon.run(receiver)), store, http }
+    }
+
+    /// Asks for a reload and waits for its result.
+    async fn reload(&self, room: &Newsroom) -> bool {
+        let state = room.path("state");
+        let before = last_reload(&state).map(|record| record.begun_ms);
+        self.requests.send(Request::Reload).await.expect("the daemon listens");
+        until("the reload ends", || last_reload(&state).map(|record| record.begun_ms) != before).await;
+        last_reload(&state).expect("a record").taken
+    }
+
+    async fn stop(self) {
+        self.requests.send(Request::Stop).await.expect("the daemon listens");
+        self.ended.await.expect("no panic").expect("in order");
+    }
+}
+
+/// One request, the whole answer.
+async fn get(address: std::net::SocketAddr, request: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connects");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answered");
+    answer
+}
+
+async fn get_path(address: std::net::SocketAddr, path: &str) -> String {
+    get(address, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
+}
+
+/// The value of a line of metrics.
+fn value(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_else(|| panic!("no {name} in {metrics}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reloads_valid_broken_and_half_written_in_turn_lose_nothing() {
+    let receiver = Receiver::start().await;
+    let feeds = FeedServer::start().await;
+    for n in 0..3u64 {
+        let (link, text) = (format!("https://desk.example/{n}"), title(100 + n));
+        feeds.feed(&format!("/{n}"), "\"a\"", &rss(&[(link.as_str(), text.as_str())]));
+    }
+    let feed = |n: u64| {
+        format!(
+            "[[feeds]]\nid = \"f{n}\"\nurl = \"{}\"\ninterval = \"1s\"\nbackfill = \"all\"\nallow_private = [\"127.0.0.0/8\"]\n",
+            feeds.url(&format!("/{n}"))
+        )
+    };
+    let room = Newsroom::new(&receiver, &feed(0));
+    let good = fs::read_to_string(room.config_file()).expect("read");
+    let more = format!("{good}{}{}", feed(1), feed(2));
+    let half = more[..more.len() / 2].to_owned();
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    let texts = [more.as_str(), "[daemon\nstate_dir = 1", "", half.as_str(), good.as_str()];
+    for n in 0..20u64 {
+        fs::write(room.config_file(), texts[n as usize % texts.len()]).expect("written");
+        running.requests.send(Request::Reload).await.expect("the daemon listens");
+        room.drop_file(&format!("{n}.txt"), &article(n));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    fs::write(room.config_file(), &more).expect("written");
+    let wanted = room.config().fingerprint().to_string();
+    until("the last reload is taken", || {
+        // More are asked for than can wait: the one that counts is the last.
+        let _ = running.requests.try_send(Request::Reload);
+        last_reload(&room.path("state")).is_some_and(|record| record.taken && record.fingerprint == wanted)
+    })
+    .await;
+    receiver.wait_for(20 + 3).await;
+    until("all recorded", || pending(&running.store) == 0).await;
+    assert_eq!(number(&running.store, "SELECT count(*) FROM items"), 23);
+    let polls = feeds.asked("/0").len();
+    until("the feed that stayed is polled on", || feeds.asked("/0").len() > polls).await;
+    running.stop().await;
+    let told = told(&receiver.received(), None);
+    assert_eq!(told.alerts(), firsts((0..20).chain(100..103)));
+    assert_eq!(told.repeats, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reload_refused_says_why_and_keeps_the_rules() {
+    let receiver = Receiver::start().await;
+    let room = Newsroom::new(&receiver, "");
+    let good = fs::read_to_string(room.config_file()).expect("read");
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    for (text, why) in [
+        (good.replace("match = \"levee\"", "match = \"levee AND (\""), "error"),
+        (good.replace("state_dir = \"state\"", "state_dir = \"other\""), "only a restart can change daemon.state_dir"),
+        (format!("{good}[[tests]]\ntitle = \"quiet\"\ntopics = [\"levee\"]\n"), "error"),
+        (" \n".to_owned(), "empty"),
+    ] {
+        fs::write(room.config_file(), &text).expect("written");
+        assert!(!running.reload(&room).await, "{why}");
+        let record = last_reload(&room.path("state")).expect("a record");
+        assert!(format!("{record:?}").contains(why), "{record:?}");
+    }
+    room.drop_file("1.txt", &article(1));
+    receiver.wait_for(1).await;
+    fs::write(room.config_file(), good.replace("match = \"levee\"", "match = \"harbour\"")).expect("written");
+    assert!(running.reload(&room).await);
+    assert_eq!(last_reload(&room.path("state")).expect("a record").summary, "topics: changed levee");
+    room.drop_file("2.txt", &article(2));
+    until("stored under the new rules", || number(&running.store, "SELECT count(*) FROM items") == 2).await;
+    assert_eq!(number(&running.store, "SELECT count(*) FROM alerts"), 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn disk_nearly_full_takes_nothing_new_and_goes_on_when_there_is_room() {
+    let receiver = Receiver::start().await;
+    let room = Newsroom::new(&receiver, "[limits]\nfree_space_min = \"1024GiB\"\n");
+    room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    let http = running.http.expect("it listens");
+    let mut answer = String::new();
+    for _ in 0..200 {
+        answer = get_path(http, "/readyz").await;
+        if answer.contains("503") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert!(answer.contains("nothing new is taken"), "{answer}");
+    room.drop_file("1.txt", &article(1));
+    until("a batch was given back", || {
+        number(&running.store, "SELECT count(*) FROM items") == 0
+            && number(&running.store, "SELECT count(*) FROM seed_files") == 0
+    })
+    .await;
+    assert!(value(&get_path(http, "/metrics").await, "wirewatch_store_holding") > 0.5);
+    room.reconfigure("1024GiB", "1MiB");
+    assert!(running.reload(&room).await);
+    receiver.wait_for(1).await;
+    running.stop().await;
+    assert_eq!(told(&receiver.received(), None).alerts(), firsts([1]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_received_is_the_sum_of_what_became_of_it() {
+    let receiver = Receiver::start().await;
+    let room = Newsroom::new(&receiver, "");
+    room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    let http = running.http.expect("it listens");
+    for n in 0..3 {
+        room.drop_file(&format!("{n}.txt"), &article(n));
+    }
+    room.drop_file("copy.txt", &format!("{}\n\n{}\n\nMore soon.\n", title(1), body(1)));
+    room.drop_file("empty.json", "{\"version\": \"https://jsonfeed.org/version/1.1\", \"items\": [{}, 7]}");
+    until("all are seen", || number(&running.store, "SELECT count(*) FROM seed_files") == 5).await;
+    let metrics = get_path(http, "/metrics").await;
+    let of = |outcome: &str| value(&metrics, &format!("wirewatch_ingest_items_total{{outcome=\"{outcome}\"}}"));
+    let sum: f64 = ["new", "known", "sighting", "revision", "rejected"].iter().map(|o| of(o)).sum();
+    assert!((value(&metrics, "wirewatch_ingest_received_items_total") - sum).abs() < 0.5, "{metrics}");
+    assert!(of("new") >= 3.0 && sum > 3.0, "{metrics}");
+    assert!(metrics.contains("wirewatch_ingest_rejected_total{reason="), "every reason from the start");
+    assert!(get_path(http, "/healthz").await.contains("200 OK"));
+    let foreign = "GET /metrics HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
+    let refused = get(http, foreign).await;
+    assert!(refused.starts_with("HTTP/1.1 421") && refused.contains("content-security-policy"), "{refused}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backup_of_a_running_store_restores_whole_and_sends_the_same_ids() {
+    let receiver = Receiver::start().await;
+    let room = Newsroom::new(&receiver, "");
+    for n in 0..8 {
+        room.drop_file(&format!("{n}.txt"), &article(n));
+    }
+    let app = room.start(&Clock::system()).await;
+    receiver.wait_for(4).await;
+    let file = room.path("copy.db");
+    let made = app.store.backup(&file, |_| {}).expect("copied");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().expect("there").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    receiver.wait_for(8).await;
+    assert!(restore(&file, &room.path("state"), Timestamp::default()).is_err(), "the daemon still runs");
+    stop(app).await;
+    let restored = restore(&file, &room.path("state"), Timestamp::from_seconds(1)).expect("restored");
+    assert_eq!((restored.items, restored.owed), (made.items, made.owed));
+    assert_eq!(integrity(&room.path("state")), "ok");
+    let app = room.start(&Clock::system()).await;
+    until("what was lost is taken again", || number(&app.store, "SELECT count(*) FROM items") == 8).await;
+    until("all delivered", || pending(&app.store) == 0).await;
+    stop(app).await;
+    assert_eq!(told(&receiver.received(), None).alerts(), firsts(0..8), "the same ids as before");
+    fs::write(&file, b"SQLite format 3\0 and then nothing").expect("written");
+    assert!(restore(&file, &room.path("state"), Timestamp::default()).is_err());
+    assert_eq!(integrity(&room.path("state")), "ok", "a bad backup changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retention_leaves_keys_and_what_is_owed() {
+    let receiver = Receiver::start().await;
+    let feeds = FeedServer::start().await;
+    let (link, text) = ("https://desk.example/1".to_owned(), title(1));
+    feeds.feed("/1", "\"a\"", &rss(&[(link.as_str(), text.as_str())]));
+    let room = Newsroom::new(
+        &receiver,
+        &format!(
+            "[[feeds]]\nid = \"f\"\nurl = \"{}\"\ninterval = \"1s\"\nbackfill = \"all\"\nallow_private = [\"127.0.0.0/8\"]\n",
+            feeds.url("/1")
+        ),
+    );
+    let app = room.start(&Clock::system()).await;
+    receiver.wait_for(1).await;
+    until("recorded", || pending(&app.store) == 0).await;
+    stop(app).await;
+    let store = Store::open(&room.path("state"), Access::Share).expect("opens");
+    while store.index_batch().expect("indexed") {}
+    let query = SearchQuery { text: "levee".to_owned(), limit: 10, ..SearchQuery::default() };
+    assert_eq!(store.search(&query).expect("searched").len(), 1);
+    store.check_search().expect("whole");
+    let later = Clock::system().now().plus(400 * DAY);
+    let ages = Ages { texts: Some(90 * DAY), items: Some(365 * DAY), keys: Some(730 * DAY), deliveries: None };
+    let owed = |state: &str| {
+        let sql = format!("UPDATE deliveries SET state = '{state}', settled_at = 1");
+        store.write("test", |tx| tx.execute(&sql, [])).expect("written");
+    };
+    owed("parked");
+    assert_eq!(store.prune_batch(&ages, later).expect("pruned").items, 0, "it is still owed");
+    owed("delivered");
+    let all = Ages { deliveries: Some(DAY), ..ages };
+    assert_eq!(store.prune_batch(&all, later).expect("pruned").deliveries, 1);
+    assert_eq!(
+        store.prune_batch(&all, later).expect("pruned").items + number(&store, "SELECT count(*) FROM items") as u64,
+        0
+    );
+    for table in ["texts", "matches", "stories", "story_sources", "alerts", "sightings"] {
+        let count: i64 = store
+            .read("count", |c| c.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)))
+            .expect("read");
+        assert_eq!(count, 0, "{table}");
+    }
+    assert_eq!(number(&store, "SELECT count(*) FROM tombstones"), 1);
+    assert!(store.search(&query).expect("searched").is_empty());
+    store
+        .write("test", |tx| tx.execute("UPDATE feeds SET etag = NULL, body_hash = NULL, next_poll_at = 0", []))
+        .expect("written");
+    drop(store);
+    let polls = feeds.asked("/1").len();
+    let app = room.start(&Clock::system()).await;
+    until("polled again", || feeds.asked("/1").len() > polls + 1).await;
+    assert_eq!(number(&app.store, "SELECT count(*) FROM items"), 0, "known, not new");
+    stop(app).await;
+    assert_eq!(receiver.count(), 1);
+}
