@@ -175,7 +175,7 @@ fn line(feed: &FeedConfig, store: Option<&Store>, whole: bool) -> Result<FeedLin
     let state = stored.as_ref();
     Ok(FeedLine {
         id: feed.id.as_str().to_owned(),
-        url: clean_url(&feed.url),
+        url: shown_url(&feed.url),
         state: state_name(feed, state),
         title: state.and_then(|s| s.title.clone()),
         last_poll_at: state.and_then(|s| s.last_poll_at),
@@ -192,7 +192,9 @@ fn line(feed: &FeedConfig, store: Option<&Store>, whole: bool) -> Result<FeedLin
         failure: state.and_then(|s| s.failure).map(crate::model::FeedFailure::as_str),
         failing_since: state.and_then(|s| s.failing_since),
         error: state.and_then(|s| s.error.clone()),
-        moved_to: state.and_then(|s| s.moved.as_ref()).map(|m| m.url.clone()),
+        moved_to: state
+            .and_then(|s| s.moved.as_ref())
+            .map(|m| url::Url::parse(&m.url).map_or_else(|_| "?".to_owned(), |url| shown_url(&url))),
         rejected,
     })
 }
@@ -207,7 +209,16 @@ fn state_name(feed: &FeedConfig, state: Option<&FeedState>) -> &'static str {
     }
 }
 
-/// Without what may be secret in a URL.
+/// Without what may be secret in a URL: its userinfo and its query.
+fn shown_url(url: &url::Url) -> String {
+    let mut url = url.clone();
+    if url.query().is_some() {
+        url.set_query(Some("…"));
+    }
+    clean_url(&url).replace("?%E2%80%A6", "?…")
+}
+
+/// As the store knows it: without userinfo.
 fn clean_url(url: &url::Url) -> String {
     let mut url = url.clone();
     // Fails only for URLs that cannot have them.

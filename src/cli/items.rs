@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::output::{self, Output, Table};
-use super::{CliError, Context};
+use super::{CliError, Context, export};
 use crate::model::{ItemId, Timestamp};
 use crate::store::{ItemFilter, ItemRecord};
 use crate::text::clean;
@@ -27,9 +27,20 @@ pub struct ItemsArgs {
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: usize,
+    /// For other programs: cells of CSV are never formulas.
+    #[arg(long, conflicts_with = "json")]
+    format: Option<Format>,
     /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Csv,
+    Json,
+    Rss,
+    Atom,
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,7 +74,14 @@ pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
         limit: args.limit,
     };
     let items = store.items(&filter)?;
-    if out == Output::Json {
+    let (mut stdout, now) = (io::stdout().lock(), context.clock.now());
+    match args.format {
+        Some(Format::Csv) => return Ok(export::csv(&mut stdout, &items)?),
+        Some(Format::Rss) => return Ok(export::rss(&mut stdout, &items, now)?),
+        Some(Format::Atom) => return Ok(export::atom(&mut stdout, &items, now)?),
+        Some(Format::Json) | None => drop(stdout),
+    }
+    if out == Output::Json || args.format == Some(Format::Json) {
         return Ok(output::lines(&items)?);
     }
     let mut table = Table::new(&["ID", "SEEN (UTC)", "SOURCE", "TOPICS", "COPIES", "TITLE"]);

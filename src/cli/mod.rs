@@ -10,6 +10,7 @@ mod endpoints;
 mod error;
 mod eval;
 mod explain;
+mod export;
 mod feeds;
 mod ingest;
 mod init;

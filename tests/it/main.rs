@@ -19,5 +19,6 @@ mod receive;
 mod receiver;
 mod refused;
 mod replay;
+mod service;
 mod sources;
 mod webhooks_doc;

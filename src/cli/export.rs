@@ -1,0 +1,166 @@
+//! Items in the forms other programs read: CSV whose cells are no formulas, RSS and Atom.
+
+use std::io::{self, Write};
+
+use crate::model::Timestamp;
+use crate::store::ItemLine;
+use crate::text::clean;
+
+/// Columns of the CSV form.
+const COLUMNS: &str = "id,first_seen,published,source,lang,story,topics,copies,title,url";
+
+/// CSV as RFC 4180 has it.
+///
+/// # Errors
+/// When the output is closed or full.
+pub fn csv(out: &mut impl Write, items: &[ItemLine]) -> io::Result<()> {
+    write!(out, "{COLUMNS}\r\n")?;
+    for item in items {
+        let topics: Vec<String> = item.topics.iter().map(|topic| format!("{} {}", topic.topic, topic.score)).collect();
+        let cells = [
+            item.id.to_string(),
+            item.first_seen.to_string(),
+            item.published.map_or_else(String::new, |at| at.to_string()),
+            item.source.clone(),
+            item.lang.clone().unwrap_or_default(),
+            item.story.to_string(),
+            topics.join("; "),
+            item.sightings.to_string(),
+            item.title.clone(),
+            item.url.clone().unwrap_or_default(),
+        ];
+        let cells: Vec<String> = cells.iter().map(|cell| cell_of(cell)).collect();
+        write!(out, "{}\r\n", cells.join(","))?;
+    }
+    Ok(())
+}
+
+/// A cell that a spreadsheet takes for text: one that begins like a formula gets a quote before it.
+fn cell_of(text: &str) -> String {
+    let text = clean::one_line(text);
+    let formula = text.trim_start().starts_with(['=', '+', '-', '@', '|', '%']);
+    let text = if formula { format!("'{text}") } else { text.into_owned() };
+    if text.contains([',', '"', '\'', ';']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+/// An RSS 2.0 document.
+///
+/// # Errors
+/// When the output is closed or full.
+pub fn rss(out: &mut impl Write, items: &[ItemLine], now: Timestamp) -> io::Result<()> {
+    writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<rss version=\"2.0\"><channel>")?;
+    writeln!(out, "<title>wirewatch</title><link>https://localhost/</link><description>Items</description>")?;
+    writeln!(out, "<lastBuildDate>{}</lastBuildDate>", rfc_2822(now))?;
+    for item in items {
+        write!(out, "<item><guid isPermaLink=\"false\">{}</guid><title>{}</title>", item.id, escape(&item.title))?;
+        if let Some(url) = web_link(item) {
+            write!(out, "<link>{}</link>", escape(url))?;
+        }
+        for topic in &item.topics {
+            write!(out, "<category>{}</category>", escape(&topic.topic))?;
+        }
+        let at = item.published.unwrap_or(item.first_seen);
+        writeln!(out, "<pubDate>{}</pubDate></item>", rfc_2822(at))?;
+    }
+    writeln!(out, "</channel></rss>")
+}
+
+/// An Atom document.
+///
+/// # Errors
+/// When the output is closed or full.
+pub fn atom(out: &mut impl Write, items: &[ItemLine], now: Timestamp) -> io::Result<()> {
+    writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\">")?;
+    writeln!(out, "<id>urn:wirewatch:items</id><title>wirewatch</title><updated>{now}</updated>")?;
+    for item in items {
+        write!(out, "<entry><id>urn:wirewatch:{}</id><title>{}</title>", item.id, escape(&item.title))?;
+        if let Some(url) = web_link(item) {
+            write!(out, "<link href=\"{}\"/>", escape(url))?;
+        }
+        for topic in &item.topics {
+            write!(out, "<category term=\"{}\"/>", escape(&topic.topic))?;
+        }
+        write!(out, "<author><name>{}</name></author>", escape(&item.source))?;
+        let published = item.published.unwrap_or(item.first_seen);
+        writeln!(out, "<published>{published}</published><updated>{}</updated></entry>", item.first_seen)?;
+    }
+    writeln!(out, "</feed>")
+}
+
+/// Only links that a reader may follow.
+fn web_link(item: &ItemLine) -> Option<&str> {
+    item.url.as_deref().filter(|url| url.starts_with("https://") || url.starts_with("http://"))
+}
+
+fn rfc_2822(at: Timestamp) -> String {
+    jiff::fmt::rfc2822::to_string(&at.to_jiff().to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default()
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in clean::one_line(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ItemId, StoryId};
+
+    fn item(title: &str, url: &str) -> ItemLine {
+        ItemLine {
+            id: ItemId::from_i64(7),
+            source: "desk".to_owned(),
+            title: title.to_owned(),
+            url: Some(url.to_owned()),
+            published: None,
+            first_seen: Timestamp::from_seconds(1_742_198_531),
+            lang: None,
+            story: StoryId::from_i64(9),
+            topics: Vec::new(),
+            sightings: 0,
+        }
+    }
+
+    fn text(write: impl Fn(&mut Vec<u8>) -> io::Result<()>) -> String {
+        let mut out = Vec::new();
+        write(&mut out).expect("written");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn csv_formulas_quotes_and_lines_stay_in_their_cell() {
+        for (title, cell) in [
+            ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
+            (" +1", "\"' +1\""),
+            ("@sum", "\"'@sum\""),
+            ("-2", "\"'-2\""),
+            ("a,b\r\nc", "\"a,b c\""),
+            ("plain", "plain"),
+        ] {
+            let out = text(|out| csv(out, &[item(title, "https://a.example/")]));
+            assert_eq!(out.lines().count(), 2, "{out}");
+            assert!(out.contains(&format!(",{cell},https://a.example/")), "{title}: {out}");
+        }
+    }
+
+    #[test]
+    fn feeds_written_are_feeds_and_hold_no_markup_of_titles() {
+        let items = [item("</title><script>&\"x", "javascript:alert(1)"), item("two", "https://a.example/?a=1&b=2")];
+        let now = Timestamp::from_seconds(1_742_198_531);
+        for out in [text(|out| rss(out, &items, now)), text(|out| atom(out, &items, now))] {
+            assert!(!out.contains("<script") && !out.contains("javascript:"), "{out}");
+            let feed = feed_rs::parser::parse(out.as_bytes()).expect("a feed");
+            assert_eq!(feed.entries.len(), 2);
+            assert_eq!(feed.entries[0].title.as_ref().expect("a title").content, "</title><script>&\"x");
+        }
+    }
+}
