@@ -162,9 +162,9 @@ fn find_copy(prepared: &Prepared, placement: &Placement, ledger: &Ledger) -> Opt
     if let Some(of) = ledger.same_text(prepared.item.text_hash, text_bytes(prepared)) {
         return copy(of, SightingLevel::Exact, 1.0);
     }
-    if let Some(of) = prepared.item.url.as_deref().and_then(|url| ledger.same_link(url)) {
+    let of = prepared.item.url.as_deref().and_then(|url| ledger.same_link(url));
+    if let Some((of, linked)) = of.and_then(|of| Some((of, copy(of, SightingLevel::Exact, share)?))) {
         // A link alone proves little: some feeds link every item to one page. The text must agree.
-        let linked = copy(of, SightingLevel::Exact, share)?;
         let same_text = near.as_ref().is_some_and(|near| near.item == of);
         let same_story = matches!(placement.outcome, Outcome::Join(story) if ledger.resolve(story) == linked.story);
         if same_text || same_story {

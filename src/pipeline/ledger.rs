@@ -96,7 +96,8 @@ pub struct Ledger {
     pub sources: HashMap<SourceId, SourceHealth>,
     /// Silences given by hand that hold now; whoever drives the decision keeps them fresh.
     pub silences: Vec<Silence>,
-    pub(super) known: HashMap<ItemId, Known>,
+    /// With the time each was last heard of.
+    pub(super) known: HashMap<ItemId, (Known, Timestamp)>,
     pub(super) exact: HashMap<u64, ItemId>,
     pub(super) memory: Memory,
     pub(super) stories: HashMap<StoryId, StoryState>,
@@ -125,18 +126,20 @@ impl Ledger {
     /// Whether an item was seen, as far as this ledger reaches.
     #[must_use]
     pub fn known(&self, id: ItemId) -> Option<Known> {
-        self.known.get(&id).copied()
+        self.known.get(&id).map(|(known, _)| *known)
     }
 
     /// Remembers that an id is known: an item older than the window, or a copy.
     pub fn recall_known(&mut self, id: ItemId, known: Known, at: Timestamp) {
-        self.known.insert(id, known);
+        self.known.insert(id, (known, at));
         self.arrivals.push_back((at, id));
     }
 
-    /// Remembers that a link leads to an item.
+    /// Remembers that a link leads to an item. The latest item is kept: it is the last to be forgotten.
     pub fn recall_link(&mut self, url: &str, of: ItemId) {
-        self.exact.entry(link_key(url)).or_insert(of);
+        if self.known.contains_key(&of) {
+            self.exact.insert(link_key(url), of);
+        }
     }
 
     /// Remembers an item that has its place. The same calls in the same order, today or at start, give
@@ -145,7 +148,7 @@ impl Ledger {
         let known = Known { text: item.text_hash.short(), of: item.id, story: item.story, revision: 0 };
         self.recall_known(item.id, known, item.at);
         if let Some(key) = text_key(item.text_hash, item.text_bytes) {
-            self.exact.entry(key).or_insert(item.id);
+            self.exact.insert(key, item.id);
         }
         if let Some(url) = item.url {
             self.recall_link(url, item.id);
@@ -155,7 +158,7 @@ impl Ledger {
 
     /// Notes the text and revision a known item has now.
     pub fn revise(&mut self, id: ItemId, text: ContentHash, revision: u32) {
-        if let Some(known) = self.known.get_mut(&id) {
+        if let Some((known, _)) = self.known.get_mut(&id) {
             known.text = text.short();
             known.revision = revision;
         }
@@ -178,8 +181,11 @@ impl Ledger {
                 break;
             }
             self.arrivals.pop_front();
-            self.known.remove(&id);
-            gone.insert(id);
+            // Heard of again since: a copy that became an item of its own, say.
+            if self.known.get(&id).is_some_and(|&(_, heard)| heard < before) {
+                self.known.remove(&id);
+                gone.insert(id);
+            }
         }
         if gone.is_empty() {
             return;

@@ -28,9 +28,12 @@ impl Store {
                 ledger.sources.insert(health.source.clone(), health);
             }
             recall_merges(connection, &mut ledger)?;
-            recall_arrivals(connection, &mut ledger, since)?;
+            // An item is weighed against those of the story window before it: the first ones of the
+            // memory need theirs too, which are forgotten again right after.
+            recall_arrivals(connection, &mut ledger, since.minus(config.story_window))?;
             recall_stories(connection, &mut ledger, "s.last_seen >= ?1", since.millis(), rules)
         })?;
+        ledger.expire(since);
         Ok(ledger)
     }
 
