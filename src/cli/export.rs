@@ -140,7 +140,7 @@ mod tests {
     fn csv_formulas_quotes_and_lines_stay_in_their_cell() {
         for (title, cell) in [
             ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
-            (" +1", "\"' +1\""),
+            (" +1", "\"'+1\""),
             ("@sum", "\"'@sum\""),
             ("-2", "\"'-2\""),
             ("a,b\r\nc", "\"a,b c\""),

@@ -167,7 +167,7 @@ fn write_story(
 fn write_story_source(tx: &Transaction<'_>, story: StoryId, source: &str, now: Timestamp) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT OR IGNORE INTO story_sources (story, source, position, at)
-         VALUES (?1, ?2, (SELECT count(*) FROM story_sources WHERE story = ?1), ?3)",
+         VALUES (?1, ?2, (SELECT coalesce(max(position) + 1, 0) FROM story_sources WHERE story = ?1), ?3)",
     )?
     .execute(params![story.to_i64(), source, now.millis()])
     .map(|_| ())
@@ -208,7 +208,7 @@ fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId) -> rusqlite::
     tx.prepare_cached("UPDATE stories SET merged_into = ?2 WHERE id = ?1")?.execute(params![from, into])?;
     tx.prepare_cached(
         "INSERT OR IGNORE INTO story_sources (story, source, position, at)
-         SELECT ?2, source, position + (SELECT count(*) FROM story_sources WHERE story = ?2), at
+         SELECT ?2, source, position + 1 + (SELECT coalesce(max(position), 0) FROM story_sources WHERE story = ?2), at
          FROM story_sources WHERE story = ?1 ORDER BY position",
     )?
     .execute(params![from, into])?;

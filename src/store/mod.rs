@@ -29,9 +29,9 @@ pub use browse::{AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, 
 pub use care::{Checkpointed, Standing};
 pub use error::StoreError;
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
-pub use silences::SilenceRecord;
 pub use prune::{Ages, Pruned};
 pub use search::{Hit, SearchQuery};
+pub use silences::SilenceRecord;
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord};
 
 /// A cheap handle to the store: one connection writes, a few read.

@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn metrics_in_dashboard_and_alert_rules_exist() {
-        let shipped = [include_str!("../../docs/grafana-dashboard.json"), include_str!("../../docs/prometheus-alerts.yml")];
+        let shipped =
+            [include_str!("../../docs/grafana-dashboard.json"), include_str!("../../docs/prometheus-alerts.yml")];
         for word in shipped.iter().flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')) {
             if word.starts_with("wirewatch_") {
                 assert!(TABLE.iter().any(|(_, name, ..)| *name == word), "no metric {word}");
