@@ -20,7 +20,7 @@ use super::deliver::SECRET;
 use super::receiver::{Received, Receiver};
 
 /// Nothing waits this long unless it hangs, even on a crowded machine.
-pub const HANGS: Duration = Duration::from_secs(90);
+pub const HANGS: Duration = Duration::from_secs(180);
 
 /// The part every test wants: no listener, no pauses that only spare real servers, two topics.
 const CONFIG: &str = r#"

@@ -27,7 +27,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 pub const INTERVAL: Duration = Duration::from_secs(900);
 /// Nothing waits this long unless it hangs.
-pub const HANGS: Duration = Duration::from_secs(20);
+pub const HANGS: Duration = Duration::from_secs(180);
 
 pub fn name(text: &str) -> SourceId {
     SourceId::new(text).expect("a name")
