@@ -275,8 +275,8 @@ mod tests {
     fn title_behind_furniture_is_found_above_the_date_line() {
         let lines = [
             "Advertisement",
-            "We need your help now",
-            "Support from readers like you keeps this site open. Please contribute what you can.",
+            "Our readers pay for this page",
+            "Your donation keeps it open. Please consider supporting us with what you can spare.",
             "The new pier seen from the north this morning. Northwire",
             "Harbour opens new pier but warns of 'busy weeks' ahead",
             "The board told shipping lines to expect delays.",
