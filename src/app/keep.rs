@@ -22,10 +22,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often retention runs; the first time soon after the start, but not in its way.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 const PRUNE_FIRST_AFTER: Duration = Duration::from_secs(120);
-/// Between two batches of retention or of the index, so that ingest has its turns.
+/// Between two batches of retention, so that ingest has its turns.
 const BATCH_PAUSE: Duration = Duration::from_millis(50);
+/// The same between the small batches of the index.
+const INDEX_PAUSE: Duration = Duration::from_millis(10);
 /// Batches of the index in one turn.
-const INDEX_BATCHES_MAX: usize = 40;
+const INDEX_BATCHES_MAX: usize = 150;
 /// The log is moved into the database from this size on.
 const LOG_BYTES: u64 = 4 << 20;
 /// A log this long means that something reads for too long, or the disk is too slow.
@@ -157,7 +159,7 @@ impl Keeper {
             if cancel.is_cancelled() || *self.hold.borrow() || !self.blocking(Store::index_batch).await? {
                 return Ok(());
             }
-            tokio::time::sleep(BATCH_PAUSE).await;
+            tokio::time::sleep(INDEX_PAUSE).await;
         }
         Ok(())
     }

@@ -9,8 +9,12 @@ use super::{Store, StoreError};
 use crate::model::{StoryId, Timestamp};
 use crate::text::clean;
 
-/// Items indexed in one transaction.
-const BATCH_ITEMS: i64 = 200;
+/// Items indexed in one transaction: it holds the writer for about 0.4 ms each, and alerts wait for it.
+const BATCH_ITEMS: i64 = 12;
+/// The same while so many wait that being behind is the greater evil.
+const BATCH_ITEMS_BEHIND: i64 = 200;
+/// From this lag on.
+const BEHIND: u64 = 2000;
 /// Characters of a snippet before and after its first hit.
 const SNIPPET_CHARS: usize = 90;
 /// Words of a query that are looked at.
@@ -49,14 +53,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing of the batch is indexed then.
     pub fn index_batch(&self) -> Result<bool, StoreError> {
-        if self.search_lag()? == 0 {
+        let lag = self.search_lag()?;
+        if lag == 0 {
             return Ok(false);
         }
+        let batch = if lag > BEHIND { BATCH_ITEMS_BEHIND } else { BATCH_ITEMS };
         self.write("index items for search", |tx| {
             let from = indexed(tx)?;
             let edited: Vec<i64> = tx
                 .prepare_cached("SELECT seq FROM search_stale ORDER BY seq LIMIT ?1")?
-                .query_map([BATCH_ITEMS], |row| row.get(0))?
+                .query_map([batch], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             for seq in &edited {
                 tx.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([seq])?;
@@ -67,13 +73,13 @@ impl Store {
             }
             let to: Option<i64> = tx
                 .prepare_cached("SELECT max(seq) FROM (SELECT seq FROM items WHERE seq > ?1 ORDER BY seq LIMIT ?2)")?
-                .query_row(params![from, BATCH_ITEMS], |row| row.get(0))?;
+                .query_row(params![from, batch], |row| row.get(0))?;
             if let Some(to) = to {
                 index(tx, from + 1, to)?;
                 tx.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('search_seq', ?1)")?
                     .execute([to.to_string()])?;
             }
-            Ok(to.is_some() || edited.len() as i64 == BATCH_ITEMS)
+            Ok(to.is_some() || edited.len() as i64 == batch)
         })
     }
 
