@@ -45,8 +45,12 @@ impl Systemd {
     }
 }
 
+/// A socket that has gone is told of when a state changes, not with every beat and sentence.
 fn send(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    let Err(error) = sd_notify::notify(states) else { return };
+    if matches!(states, [NotifyState::Status(_) | NotifyState::Watchdog]) {
+        tracing::debug!(%error, "systemd could not be notified");
+    } else {
         tracing::warn!(%error, "systemd could not be notified");
     }
 }

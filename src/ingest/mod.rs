@@ -16,7 +16,8 @@ use tracing::{debug, info, warn};
 use crate::clock::Clock;
 use crate::failpoint::Failpoint;
 use crate::model::{
-    Cursor, FeedState, Health, ItemId, Origin, RawItem, RejectReason, Rejection, SourceHealth, SourceKind, Timestamp,
+    Cursor, FeedState, Health, ItemId, Origin, RawItem, RejectReason, Rejection, SeedOutcome, SourceHealth, SourceKind,
+    Timestamp,
 };
 use crate::pipeline::alert::source::{self, SourceAlert};
 use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide, prepare};
@@ -381,7 +382,9 @@ fn report(batch: &Decided) {
     if let Some(alert) = &batch.source_alert {
         info!(alert = %alert.id, %source, reason = %alert.reason, endpoints = alert.endpoints.len(), "source alert raised");
     }
-    if batch.origin.kind == SourceKind::Seed {
+    // A file that was refused whole is told of by its watcher, with what to do about it.
+    let refused = matches!(&batch.cursor, Cursor::SeedFile(file) if matches!(file.outcome, SeedOutcome::Refused(_)));
+    if batch.origin.kind == SourceKind::Seed && !refused {
         for rejection in &batch.rejected {
             warn!(%source, reason = %rejection.reason, detail = %clean::excerpt(&rejection.detail, 200), "not taken");
         }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Serialize, Serializer};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// Crockford's base 32 in lower case: no `i`, `l`, `o`, `u`, so an id survives being read aloud.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -221,13 +223,14 @@ macro_rules! name_id {
                 Ok(Self(text.into()))
             }
 
-            /// A name made from any text: lower case, everything else a dash; `None` if nothing is left.
+            /// A name made from any text: lower case without accents, everything else a dash; `None` if nothing is left.
             #[must_use]
             pub fn slug(text: &str) -> Option<Self> {
                 let mut name = String::with_capacity(text.len().min(64));
-                for c in text.chars().flat_map(char::to_lowercase) {
-                    match c {
-                        'a'..='z' | '0'..='9' => name.push(c),
+                for c in text.nfkd().filter(|c| !is_combining_mark(*c)) {
+                    match c.to_ascii_lowercase() {
+                        c @ ('a'..='z' | '0'..='9') => name.push(c),
+                        '\'' | '\u{2019}' => {}
                         _ if name.is_empty() || name.ends_with('-') => {}
                         _ => name.push('-'),
                     }
@@ -352,6 +355,7 @@ mod tests {
     fn slug_any_text_becomes_a_name_or_nothing() {
         let slug = |text: &str| SourceId::slug(text).map(|name| name.to_string());
         assert_eq!(slug("The Harbour Post, Ltd."), Some("the-harbour-post-ltd".to_owned()));
+        assert_eq!(slug("L’Écho d'Île"), Some("lecho-dile".to_owned()));
         assert_eq!(slug(" — "), None);
         assert_eq!(slug(&"x ".repeat(100)).map(|name| name.len()), Some(63));
     }

@@ -179,24 +179,12 @@ pub fn unique_id<S: BuildHasher>(title: &str, url: &Url, taken: &mut HashSet<Sou
     id
 }
 
-/// `Ports & Ferries – Île` to `ports-ferries-ile`; empty where no letter has a Latin base.
+/// `Ports & Ferries – Île` to `ports-ferries-ile`, short enough for a number behind it; empty where no
+/// letter has a Latin base.
 #[must_use]
 pub fn slug(text: &str) -> String {
-    use unicode_normalization::UnicodeNormalization;
-    let mut out = String::new();
-    for c in text.nfkd().filter(|c| !unicode_normalization::char::is_combining_mark(*c)) {
-        match c.to_ascii_lowercase() {
-            c @ ('a'..='z' | '0'..='9') => out.push(c),
-            '\'' | '’' => {}
-            _ if out.is_empty() || out.ends_with('-') => {}
-            _ => out.push('-'),
-        }
-        if out.len() >= ID_CHARS_MAX {
-            break;
-        }
-    }
-    out.truncate(out.trim_end_matches('-').len());
-    out
+    let name = SourceId::slug(text).map(|id| id.as_str().to_owned()).unwrap_or_default();
+    name[..name.len().min(ID_CHARS_MAX)].trim_end_matches('-').to_owned()
 }
 
 #[cfg(test)]
