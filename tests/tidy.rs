@@ -251,3 +251,29 @@ fn every_dependency_says_why() {
     }
     assert!(wrong.is_empty(), "dependencies without a reason: {wrong:#?}");
 }
+
+/// Names in backticks in the second column of docs/fault-cases.md.
+fn fault_case_names() -> Vec<String> {
+    let page = fs::read_to_string(root().join("docs/fault-cases.md")).expect("the page reads");
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let cells = rows.filter_map(|line| line.trim_end_matches(" |").rsplit_once(" | ").map(|(_, cell)| cell.to_owned()));
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn fault_cases_name_tests_that_exist() {
+    let mut files = sources();
+    for dir in ["proof", "fuzz/fuzz_targets"].map(|d| root().join(d)).into_iter().filter(|d| d.is_dir()) {
+        walk(&dir, &mut files);
+    }
+    let names = fault_case_names();
+    assert!(names.len() > 100, "only {} names were found: was the page's form changed?", names.len());
+    let missing: Vec<&String> = names
+        .iter()
+        .filter(|name| match name.strip_prefix("proof/") {
+            Some(case) => !files.iter().any(|(_, text)| text.contains(&format!("\"{case}\""))),
+            None => !files.iter().any(|(_, text)| text.contains(&format!("fn {name}("))),
+        })
+        .collect();
+    assert!(missing.is_empty(), "docs/fault-cases.md names what does not exist: {missing:#?}");
+}
