@@ -35,6 +35,9 @@ pub mod app;
 
 pub mod cli;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 /// The Rust of docs/webhooks.md must compile.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/webhooks.md")]

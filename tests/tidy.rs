@@ -38,6 +38,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
+    ("fuzz", &["model", "text", "source", "pipeline", "config"]),
     (
         "cli",
         &[

@@ -97,6 +97,27 @@ fn read_mended(text: &str, survey: &Survey, root: Root, base: Option<&Url>) -> P
     first.unwrap_or_else(|| lenient::read(text, root, base))
 }
 
+/// What the repair pass makes of a text, for fuzzing: `None` where there is no XML, or more than the
+/// limits allow.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn mended(text: &str, limits: &crate::source::Limits) -> Option<Mended> {
+    let Kind::Xml(root) = kind(text) else { return None };
+    let text = charset::after_declaration(text);
+    scan(text, root, limits).ok()?;
+    let mended = repair::repair(text, root).text;
+    let broken = [Quirk::Mismatched, Quirk::Truncated, Quirk::StrayCharacter, Quirk::Unlexable, Quirk::BadReference];
+    // What mending adds may go beyond the limits; then it is refused, not read.
+    let sound = scan(&mended, root, limits).map_or(true, |survey| broken.iter().all(|q| !survey.quirks.contains(q)));
+    Some(Mended { text: mended, sound })
+}
+
+/// A mended text and whether the scan has nothing more to say against it.
+#[cfg(any(test, fuzzing))]
+pub(crate) struct Mended {
+    pub text: String,
+    pub sound: bool,
+}
+
 #[cfg(test)]
 #[path = "parse_tests.rs"]
 mod tests;

@@ -1,0 +1,268 @@
+//! What fuzzing asks of every reader of foreign bytes: no panic, no endless work, and the laws that its
+//! callers rest on. `fuzz/` feeds each target with inputs of its own making; the inputs worth keeping lie
+//! in `fuzz/corpus` and pass through here in every `cargo test`. Compiled for these two only.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::{Config, ConfigPlace, Environment, Look};
+use crate::model::{Dated, Origin, RawItem, Severity, SourceId, SourceKind, Timestamp, TopicId};
+use crate::pipeline::classify::{Document as Classified, TermConfig, TopicConfig, TopicSet, query};
+use crate::pipeline::normalize::{NormalizeRules, normalize};
+use crate::source::feed::{FeedContext, Trust, opml, parse as feed};
+use crate::source::{Document, Limits, seed};
+use crate::text::tokens::Tokens;
+use crate::text::{article, charset, clean, date, html};
+
+/// Caps small enough for inputs of a few kilobytes to reach them.
+const LIMITS: Limits = Limits {
+    decoded_bytes_max: 64 << 10,
+    items_max: 40,
+    depth_max: 32,
+    attributes_max: 20,
+    item_text_bytes_max: 4 << 10,
+    parse_time_max: Duration::from_secs(5),
+};
+
+/// 2025-03-17, noon.
+const NOW: Timestamp = Timestamp::from_seconds(1_742_212_800);
+
+/// Items of a document that go on through `normalize`: it has its own laws, but documents are the point.
+const NORMALIZED_MAX: usize = 8;
+
+/// Every target with its name, which is also that of its corpus.
+pub const TARGETS: [(&str, fn(&[u8])); 10] = [
+    ("scan_repair", scan_repair),
+    ("feed_parse", feed_parse),
+    ("seed_parse", seed_parse),
+    ("query", query_language),
+    ("config", config),
+    ("html_text", html_text),
+    ("article", article_extraction),
+    ("dates", dates),
+    ("opml", opml_lists),
+    ("charset", charset_decoding),
+];
+
+/// Scan and repair alone: what is mended is well-formed, no larger than it may be, and mends to itself.
+pub fn scan_repair(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Some(once) = feed::mended(&text, &LIMITS) else { return };
+    assert!(once.sound, "mended, and still broken: {}", once.text);
+    assert!(once.text.len() <= text.len() * 6 + 4096, "{} bytes became {}", text.len(), once.text.len());
+}
+
+/// A feed of any format: keys are distinct and the same every time, caps hold, items can be normalised.
+pub fn feed_parse(bytes: &[u8]) {
+    let trust = if bytes.len() % 2 == 0 { Trust::Guid } else { Trust::Link };
+    let base = Some("https://wire.example/feeds/all.xml");
+    let context = FeedContext { base_url: base, content_type: None, trust, limits: &LIMITS, received: NOW };
+    let first = feed::parse(bytes, &context);
+    assert_eq!(first, feed::parse(bytes, &context), "read twice, read differently");
+    if let Ok(document) = first {
+        let mut keys = HashSet::new();
+        assert!(document.items.iter().all(|item| keys.insert(item.key.as_str())), "two items, one key");
+        holds(&document);
+    }
+}
+
+/// A file of any format, under a name that the first byte chooses.
+pub fn seed_parse(bytes: &[u8]) {
+    let names = ["a.txt", "a.md", "a.html", "a.json", "a.jsonl", "a.xml", "a", "2025-03-17 a.txt"];
+    let Some((choice, bytes)) = bytes.split_first() else { return };
+    let name = names[usize::from(*choice) % names.len()];
+    let file = seed::FileContext { name, modified: NOW, received: NOW, limits: &LIMITS };
+    let first = seed::parse(bytes, &file);
+    assert_eq!(first, seed::parse(bytes, &file), "read twice, read differently");
+    if let Ok(document) = first {
+        holds(&document);
+    }
+}
+
+fn holds(document: &Document) {
+    assert!(document.items.len() <= LIMITS.items_max.max(1), "{} items", document.items.len());
+    assert!(document.items.iter().all(|item| !item.key.as_str().is_empty()), "an item without a key");
+    for item in document.items.iter().take(NORMALIZED_MAX) {
+        normalizes(item);
+    }
+}
+
+/// What comes out of `normalize` is clean, whatever went in.
+fn normalizes(raw: &RawItem) {
+    let source = SourceId::new("wire").expect("invariant: a valid name");
+    let origin = Origin { source, kind: SourceKind::Feed, received: NOW };
+    let rules = NormalizeRules { text_bytes_max: 2 << 10, ..NormalizeRules::default() };
+    let Ok(normal) = normalize(raw, &origin, &rules) else { return };
+    let item = normal.item;
+    assert!(item.text.len() <= 2 << 10);
+    is_clean(&item.title);
+    is_clean(&item.text);
+    is_clean(&item.summary);
+    let latest = NOW.plus(Duration::from_secs(3600));
+    assert!(item.published.is_none_or(|dated| dated.at <= latest), "published in the future");
+}
+
+fn is_clean(text: &str) {
+    let bad = text.chars().find(|c| *c != '\n' && clean::is_harmful(*c));
+    assert!(bad.is_none(), "{bad:?} in {text:?}");
+}
+
+/// A query in the first line, a text in the rest: printing and parsing are inverse, problems point into
+/// the query, and what compiles can be asked of any text.
+pub fn query_language(bytes: &[u8]) {
+    let input = String::from_utf8_lossy(bytes);
+    let (text, body) = input.split_once('\n').unwrap_or((&input, "Port closed after the storm of 12 March"));
+    match query::parse(text) {
+        Ok(parsed) => {
+            let printed = parsed.to_string();
+            let again = query::parse(&printed);
+            let same = again.as_ref().is_ok_and(|again| again.to_string() == printed);
+            assert!(same, "{text:?} prints as {printed:?}, which reads as {again:?}");
+        }
+        Err(problem) => {
+            assert!(text.get(problem.span.clone()).is_some(), "{:?} points beside {text:?}", problem.span);
+        }
+    }
+    if let Ok(set) = TopicSet::compile(&[topic(text)], &[]) {
+        let (title, words) = ("Storm closes the harbour", Tokens::of(body));
+        let source = SourceId::new("wire").expect("invariant: a valid name");
+        let (title_words, tags) = (Tokens::of(title), ["ports".to_owned()]);
+        let (text_words, url) = (&words, Some("https://wire.example/a"));
+        let title_words = &title_words;
+        let document =
+            Classified { title, title_words, text: body, text_words, url, tags: &tags, source: &source, lang: None };
+        for found in set.classify(&document).iter().flat_map(|found| &found.evidence) {
+            assert!(found.start <= found.end, "{found:?}");
+        }
+    }
+}
+
+fn topic(query: &str) -> TopicConfig {
+    TopicConfig {
+        id: TopicId::new("t").expect("invariant: a valid name"),
+        label: "T".to_owned(),
+        severity: Severity::Low,
+        severity_bands: Vec::new(),
+        threshold: 0.5,
+        title_boost: 1.5,
+        lead_boost: 1.2,
+        repeat_bonus: 0.25,
+        terms: vec![TermConfig { id: "r".to_owned(), query: query.to_owned(), weight: 1.0 }],
+        require: Vec::new(),
+        exclude: Vec::new(),
+        languages: Vec::new(),
+        sources: Vec::new(),
+    }
+}
+
+/// A config file: it loads or is reported, and the report can be printed.
+pub fn config(bytes: &[u8]) {
+    // Included files are somebody else's: the folder is empty but for this one.
+    let folder = std::env::temp_dir().join(format!("wirewatch-fuzz-{}", std::process::id()));
+    let path = folder.join("wirewatch.toml");
+    if std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, bytes)).is_err() {
+        return;
+    }
+    let environment = Environment { home: Some(PathBuf::from("/nowhere")), ..Environment::default() };
+    match Config::load(&ConfigPlace::File(path), &environment) {
+        Ok(loaded) => {
+            drop(loaded.report.render(Look::Plain));
+            // Whether the queries compile is another matter; that they may be tried is this one.
+            drop(TopicSet::compile(&loaded.config.topics, &loaded.config.aliases));
+            assert_eq!(loaded.config.fingerprint(), loaded.config.clone().fingerprint());
+        }
+        Err(report) => assert!(!report.render(Look::Plain).is_empty(), "refused without a word"),
+    }
+}
+
+/// HTML fragments and entities to text: clean, and not much longer than what came.
+pub fn html_text(bytes: &[u8]) {
+    let markup = String::from_utf8_lossy(bytes);
+    let most = markup.len() * 4 + 64;
+    for text in [html::to_text(&markup), html::inline(&markup), html::plain(&markup), html::plain_inline(&markup)] {
+        assert!(text.len() <= most, "{} bytes became {}", markup.len(), text.len());
+        is_clean(&text);
+    }
+    assert!(!html::inline(&markup).contains('\n') && !html::plain_inline(&markup).contains('\n'));
+    drop(html::unescape(&markup));
+    let _ = html::looks_like_markup(&markup);
+    drop(html::links::links(&markup));
+}
+
+/// A whole page: clean text or none.
+pub fn article_extraction(bytes: &[u8]) {
+    let page = String::from_utf8_lossy(bytes);
+    if let Some(article) = article::extract(&page, Some("https://wire.example/a")) {
+        assert!(!article.text.is_empty());
+        is_clean(&article.text);
+        is_clean(&article.title);
+    }
+}
+
+/// Dates alone and in lines: what was read prints as what reads the same.
+pub fn dates(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Some(Dated { at, .. }) = date::parse(&text) {
+        let printed = at.to_string();
+        assert_eq!(date::parse(&printed).map(|dated| dated.at), Some(at), "{printed}");
+    }
+    for line in text.lines() {
+        if let Some(found) = date::find(line) {
+            assert!(line.get(found.span.clone()).is_some(), "{:?} beside {line:?}", found.span);
+            let _ = found.resolve(&[NOW], NOW);
+            let _ = found.resolve(&[], NOW);
+        }
+    }
+}
+
+/// Feed lists: what is written reads as what was written.
+pub fn opml_lists(bytes: &[u8]) {
+    let read = opml::read(bytes);
+    let written = opml::write("feeds", &read.outlines);
+    let again = opml::read(written.as_bytes());
+    assert_eq!((&again.outlines, &again.broken), (&read.outlines, &None), "{written}");
+}
+
+/// Bytes of any encoding, declared as the first byte chooses.
+pub fn charset_decoding(bytes: &[u8]) {
+    let types = [
+        None,
+        Some("text/xml; charset=utf-8"),
+        Some("text/xml; charset=\"iso-8859-1\""),
+        Some("text/html;charset=shift_jis"),
+        Some("a/b; charset=iso-2022-jp"),
+        Some("a/b; charset='utf-16'"),
+        Some("charset=;"),
+    ];
+    let Some((choice, bytes)) = bytes.split_first() else { return };
+    let declared = types[usize::from(*choice) % types.len()].and_then(charset::of_content_type);
+    let decoded = charset::decode(bytes, declared);
+    assert!(decoded.text.len() <= bytes.len() * 4 + 4, "{} bytes became {}", bytes.len(), decoded.text.len());
+    let rest = charset::after_declaration(&decoded.text);
+    assert!(decoded.text.ends_with(rest));
+    if !decoded.had_errors && decoded.encoding == "UTF-8" {
+        let whole = String::from_utf8_lossy(bytes);
+        assert_eq!(decoded.text, whole.strip_prefix('\u{feff}').unwrap_or(&whole));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn corpora_hold() {
+        for (name, target) in TARGETS {
+            let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+            let inputs: Vec<_> =
+                std::fs::read_dir(&folder).expect("a corpus").map(|entry| entry.expect("an entry").path()).collect();
+            assert!(inputs.len() >= 5, "{name} has {} inputs", inputs.len());
+            for input in inputs {
+                let bytes = std::fs::read(&input).expect("an input");
+                let held = std::panic::catch_unwind(|| target(&bytes));
+                assert!(held.is_ok(), "{} does not hold", input.display());
+            }
+        }
+    }
+}
