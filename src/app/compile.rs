@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{Config, QueryKey, QueryProblem, SilenceConfig, TestCase};
+use crate::config::{Config, QueryKey, QueryProblem, Severity as ProblemSeverity, SilenceConfig, TestCase};
 use crate::model::{ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Timestamp, TopicId};
 use crate::pipeline::alert::{AlertRules, Route, Silence};
 use crate::pipeline::classify::{RulePlace, RuleProblem, TopicConfig, TopicSet};
@@ -31,9 +31,28 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
 ///
 /// # Errors
 /// Every problem of every query.
-pub fn test_runner(config: &Config) -> Result<impl Fn(&TestCase) -> BTreeSet<TopicId> + use<>, Vec<QueryProblem>> {
+pub fn test_runner(
+    config: &Config,
+) -> Result<(impl Fn(&TestCase) -> BTreeSet<TopicId> + use<>, Vec<QueryProblem>), Vec<QueryProblem>> {
     let rules = rules(config)?;
-    Ok(move |test: &TestCase| matched(&rules, test))
+    let warnings = warnings(&rules, config);
+    Ok((move |test: &TestCase| matched(&rules, test), warnings))
+}
+
+/// Rules that compile and still look wrong: never or always matching, said twice, or dear.
+#[must_use]
+pub fn warnings(rules: &Rules, config: &Config) -> Vec<QueryProblem> {
+    let lints = rules.topics.lint().into_iter();
+    lints
+        .map(|lint| QueryProblem {
+            severity: ProblemSeverity::Warning,
+            inside: 0..written(&lint.place, config).map_or(0, str::len),
+            query: key(lint.place, &config.topics),
+            what: of_rule(lint.rule.as_deref(), lint.message),
+            why: lint.kind.as_str().to_owned(),
+            hint: lint.hint,
+        })
+        .collect()
 }
 
 /// The topics that match one of the config's `[[tests]]`.
@@ -52,13 +71,32 @@ fn topics(config: &Config) -> Result<TopicSet, Vec<QueryProblem>> {
         .map_err(|problems| problems.into_iter().map(|problem| located(problem, &config.topics)).collect())
 }
 
-/// A rule is known to the compiler by its position, to the config by its id.
 fn located(problem: RuleProblem, topics: &[TopicConfig]) -> QueryProblem {
+    QueryProblem {
+        severity: ProblemSeverity::Error,
+        query: key(problem.place, topics),
+        inside: problem.span,
+        what: of_rule(problem.rule.as_deref(), problem.message),
+        why: String::new(),
+        hint: problem.hint,
+    }
+}
+
+/// Says whose fault it is: many rules may stand in one line.
+fn of_rule(rule: Option<&str>, message: String) -> String {
+    match rule {
+        Some(rule) => format!("rule `{rule}`: {message}"),
+        None => message,
+    }
+}
+
+/// A rule is known to the compiler by its position, to the config by its id.
+fn key(place: RulePlace, topics: &[TopicConfig]) -> QueryKey {
     let term_id = |topic: &TopicId, index: usize| {
         let terms = topics.iter().find(|t| t.id == *topic).map(|t| &t.terms);
         terms.and_then(|terms| terms.get(index)).map(|term| term.id.clone()).unwrap_or_default()
     };
-    let query = match problem.place {
+    match place {
         RulePlace::Term { topic, index } => {
             let term = term_id(&topic, index);
             QueryKey::Term(topic, term)
@@ -67,8 +105,18 @@ fn located(problem: RuleProblem, topics: &[TopicConfig]) -> QueryProblem {
         RulePlace::Exclude { topic, index } => QueryKey::Exclude(topic, index),
         RulePlace::Alias { name, index } => QueryKey::Alias(name, index),
         RulePlace::Topic { topic } => QueryKey::Topic(topic),
-    };
-    QueryProblem { query, inside: problem.span, what: problem.message, why: String::new(), hint: problem.hint }
+    }
+}
+
+/// The query at a place, as it was compiled.
+fn written<'a>(place: &RulePlace, config: &'a Config) -> Option<&'a str> {
+    let topic = |id: &TopicId| config.topics.iter().find(|topic| topic.id == *id);
+    match place {
+        RulePlace::Term { topic: id, index } => topic(id)?.terms.get(*index).map(|term| term.query.as_str()),
+        RulePlace::Require { topic: id, index } => topic(id)?.require.get(*index).map(String::as_str),
+        RulePlace::Exclude { topic: id, index } => topic(id)?.exclude.get(*index).map(String::as_str),
+        RulePlace::Alias { .. } | RulePlace::Topic { .. } => None,
+    }
 }
 
 fn silence(silence: &SilenceConfig) -> Silence {

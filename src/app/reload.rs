@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::compile;
 use super::start::App;
@@ -58,6 +58,8 @@ pub struct Refusal {
 
 /// A new config, wholly checked, ready to be swapped in.
 pub struct Candidate {
+    /// What looks wrong though it works, one line each.
+    warnings: Vec<String>,
     config: Config,
     diff: ConfigDiff,
     rules: Rules,
@@ -87,6 +89,7 @@ pub(super) fn prepare(base: &Base) -> Result<Candidate, Refusal> {
             return Err(refused(&loaded.report));
         }
     };
+    loaded.add_query_problems(&compile::warnings(&rules, &loaded.config));
     loaded.run_tests(|test| compile::matched(&rules, test));
     if !loaded.report.is_ok() {
         return Err(refused(&loaded.report));
@@ -102,7 +105,7 @@ pub(super) fn prepare(base: &Base) -> Result<Candidate, Refusal> {
         poll::client(&loaded.config.polling).map_err(|error| refuse(error.to_string(), Vec::new()))?
     };
     let states = base.store.feed_states().map_err(|error| refuse(error.to_string(), Vec::new()))?;
-    Ok(Candidate { config: loaded.config, diff, rules, client, states })
+    Ok(Candidate { warnings: loaded.report.lines(), config: loaded.config, diff, rules, client, states })
 }
 
 fn read(place: &ConfigPlace, environment: &Environment) -> Result<Loaded, Refusal> {
@@ -154,6 +157,9 @@ impl App {
         let (taken, summary, problems) = match prepared {
             Ok(candidate) => {
                 let summary = changes(&candidate.diff);
+                for problem in &candidate.warnings {
+                    warn!(problem = %clean::one_line(problem), "config warning");
+                }
                 self.adopt(candidate);
                 info!(changes = summary, "config reloaded");
                 (true, summary, Vec::new())
@@ -177,7 +183,7 @@ impl App {
 
     /// The swap: every stage follows a channel; none of them can refuse.
     fn adopt(&mut self, candidate: Candidate) {
-        let Candidate { config, diff, rules, client, states } = candidate;
+        let Candidate { config, diff, rules, client, states, .. } = candidate;
         let live = &mut self.live;
         live.rules.send_replace(Arc::new(rules));
         let delivery = DeliveryRules { config: config.delivery.clone(), endpoints: config.endpoints.clone() };

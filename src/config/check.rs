@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::entries::TestCase;
 use super::files::ConfigPlace;
-use super::problem::{Problem, ProblemKind, Report};
+use super::problem::{Problem, ProblemKind, Report, Severity};
 use super::topics::QueryKey;
 use super::{Config, Environment, Loaded};
 use crate::model::TopicId;
@@ -15,6 +15,8 @@ use crate::text::clean::excerpt;
 /// What a rule compiler has against a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryProblem {
+    /// Whether the rules can be used all the same.
+    pub severity: Severity,
     /// Which query.
     pub query: QueryKey,
     /// Byte range in the query's text.
@@ -41,10 +43,10 @@ impl QueryProblem {
 }
 
 /// Checks a config wholly. `compile` turns the rules into a function from a test to the topics that
-/// match it, or says what is wrong with them.
+/// match it and what looks wrong though it works, or says what is wrong with them.
 pub fn check<Compile, Classify>(place: &ConfigPlace, environment: &Environment, compile: Compile) -> Report
 where
-    Compile: FnOnce(&Config) -> Result<Classify, Vec<QueryProblem>>,
+    Compile: FnOnce(&Config) -> Result<(Classify, Vec<QueryProblem>), Vec<QueryProblem>>,
     Classify: Fn(&TestCase) -> BTreeSet<TopicId>,
 {
     let mut loaded = match Config::load(place, environment) {
@@ -52,7 +54,10 @@ where
         Err(report) => return report,
     };
     match compile(&loaded.config) {
-        Ok(classify) => loaded.run_tests(classify),
+        Ok((classify, warnings)) => {
+            loaded.add_query_problems(&warnings);
+            loaded.run_tests(classify);
+        }
         Err(problems) => loaded.add_query_problems(&problems),
     }
     loaded.report

@@ -193,6 +193,7 @@ impl Loaded {
     #[must_use]
     pub fn query_problem(&self, problem: &QueryProblem) -> Problem {
         let report = Problem::new(ProblemKind::Query, problem.what.clone()).key(problem.key_path());
+        let report = if problem.severity == Severity::Warning { report.warning() } else { report };
         let report = match (self.queries.get(&problem.query), self.topic_place(&problem.query)) {
             (Some(written), _) if !matches!(problem.query, QueryKey::Topic(_)) => {
                 let text = self.texts.get(written.file.0).map_or("", String::as_str);

@@ -280,13 +280,14 @@ fn query_problem_is_shown_inside_the_string() {
         let at = term.query.find('(').expect("there");
         let query = QueryKey::Term(config.topics[0].id.clone(), term.id.clone());
         let problem = QueryProblem {
+            severity: Severity::Error,
             query,
             inside: at..at + 1,
             what: "unclosed `(`".into(),
             why: "opened here".into(),
             hint: None,
         };
-        Err::<fn(&TestCase) -> BTreeSet<crate::model::TopicId>, _>(vec![problem])
+        Err::<(fn(&TestCase) -> BTreeSet<crate::model::TopicId>, Vec<QueryProblem>), _>(vec![problem])
     });
     let shown = report.render(Look::Plain).replace(&format!("{}/", folder.path().display()), "");
     let expected = "\
@@ -301,7 +302,7 @@ error: unclosed `(`
     let loaded = Config::load(&place, &Environment::default()).expect("valid");
     let topic = loaded.config.topics[0].id.clone();
     for query in [QueryKey::Topic(topic.clone()), QueryKey::Term(topic, String::new())] {
-        let problem = QueryProblem { query, inside: 0..0, what: "x".into(), why: String::new(), hint: None };
+        let problem = QueryProblem { severity: Severity::Error, query, inside: 0..0, what: "x".into(), why: String::new(), hint: None };
         let place = loaded.query_problem(&problem).place.expect("a place");
         assert_eq!(place.span.start, 0);
     }
@@ -315,10 +316,11 @@ fn check_runs_the_tests_of_the_config() {
     let place = ConfigPlace::File(folder.path().join("wirewatch.toml"));
     let report = check(&place, &Environment::default(), |config| {
         let topics = config.topics.clone();
-        Ok(move |test: &TestCase| {
+        let classify = move |test: &TestCase| {
             let hit = |topic: &&TopicConfig| format!("{} {}", test.title, test.text).contains(&topic.terms[0].query);
             topics.iter().filter(hit).map(|topic| topic.id.clone()).collect()
-        })
+        };
+        Ok((classify, Vec::new()))
     });
     let failed: Vec<_> = report.problems().iter().filter(|p| p.kind == ProblemKind::Test).collect();
     assert_eq!(failed.len(), 1, "{report}");

@@ -127,6 +127,17 @@ impl Lexicon {
         }
     }
 
+    /// Other terms that every word of a term is, too: `sanction*` for `sanctions`.
+    pub fn wider(&self, term: TermId) -> Vec<TermId> {
+        let TermInfo { key, form, .. } = &self.terms[term as usize];
+        let mut wider = Vec::new();
+        if matches!(form, Form::Exact | Form::Prefix) {
+            self.look_up_form(key, &mut |found| wider.push(found));
+        }
+        wider.retain(|found| *found != term && self.implies(term, *found));
+        wider
+    }
+
     /// A term as it would stand in a query.
     pub fn shown(&self, term: TermId) -> String {
         let TermInfo { key, form, .. } = &self.terms[term as usize];

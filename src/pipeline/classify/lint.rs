@@ -1,14 +1,15 @@
 //! Rules that compile and still look wrong: they can never match, match nearly everything, say what
-//! another says, or cost too much. For `check`; warnings, not errors, except for costly expressions.
-//! Reads the compiled set, so aliases and folding are already what the matcher sees.
+//! another says, or cost too much. Warnings of `check`, never errors: an expression that costs too much is
+//! refused by the parser. Reads the compiled set, so aliases and folding are already what the matcher sees.
 
-use std::collections::HashSet;
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
 
-use super::compile::{RulePlace, RuleProblem};
+use super::compile::RulePlace;
+use super::lexicon::TermId;
 use super::plan::{Node, NodeId, Plan};
-use super::query::{self, Clause, Query, QueryProblem};
-use super::{Gate, Rule, Topic, TopicConfig, TopicSet, pattern};
+use super::query;
+use super::spans::Fields;
+use super::{Gate, Rule, Topic, TopicSet};
 
 /// What looks wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,19 @@ pub enum LintKind {
     Redundant,
     /// Every item pays for this.
     Costly,
+}
+
+impl LintKind {
+    /// In words, next to the rule.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NeverMatches => "never matches",
+            Self::AlwaysMatches => "always matches",
+            Self::Redundant => "says what another says",
+            Self::Costly => "costs too much",
+        }
+    }
 }
 
 /// One finding.
@@ -54,6 +68,7 @@ impl TopicSet {
         for topic in &self.topics {
             self.lint_reach(topic, &mut lints);
             let rules = &self.rules[topic.rules.clone()];
+            let first = First::of(rules, &self.plan);
             for (index, rule) in rules.iter().enumerate() {
                 let place = RulePlace::Term { topic: topic.id.clone(), index };
                 let mut lint = |kind, message: String, hint: &str| {
@@ -67,7 +82,7 @@ impl TopicSet {
                 };
                 self.lint_rule(topic.rules.start + index, rule, &mut lint);
                 self.lint_parts(rule, &mut told, &mut lint);
-                self.lint_twins(rules, index, &mut lint);
+                self.lint_twins(topic, rule, &first, &mut lint);
             }
             let gates = [(true, &topic.require), (false, &topic.exclude)];
             for (require, gates) in gates {
@@ -110,7 +125,7 @@ impl TopicSet {
                 "add a rarer word with `AND` or `NEAR`",
             );
         }
-        if self.always.contains(&(number as u32)) {
+        if self.always.binary_search(&(number as u32)).is_ok() {
             let message = "this waits for no word, so every item pays for it".into();
             lint(LintKind::Costly, message, "add words with `AND`, or use the topic's `sources` and `languages`");
         }
@@ -134,20 +149,28 @@ impl TopicSet {
         }
     }
 
-    /// Rules of one topic that hit together for the same reason count twice.
-    fn lint_twins(&self, rules: &[Rule], index: usize, lint: &mut impl FnMut(LintKind, String, &str)) {
-        let rule = &rules[index];
-        for (other_index, other) in rules.iter().enumerate() {
-            if other_index == index || !self.plan.implies(rule.node, other.node) {
-                continue;
+    /// Rules of one topic that hit the same words for the same reason count twice, and what hits only where
+    /// the topic is closed counts never.
+    fn lint_twins(
+        &self,
+        topic: &Topic,
+        rule: &Rule,
+        first: &First<'_>,
+        lint: &mut impl FnMut(LintKind, String, &str),
+    ) {
+        if let Some(same) = first.rules.get(&rule.node).filter(|same| same.id != rule.id) {
+            let message = format!("this is the same as rule `{}`", same.id);
+            lint(LintKind::Redundant, message, "remove one, add its weight to the other");
+        } else if let Node::Term { term, fields } = self.plan.nodes[rule.node as usize] {
+            let mut wider = self.plan.lexicon.wider(term).into_iter().filter_map(|wide| first.words.get(&(wide, fields)));
+            if let Some(wider) = wider.find(|wider| (wider.weight > 0.0) == (rule.weight > 0.0)) {
+                let message = format!("every word this hits is also one of rule `{}`: it counts twice", wider.id);
+                lint(LintKind::Redundant, message, "remove it, or see to it that the sum of both is meant");
             }
-            if rule.node == other.node && index > other_index {
-                lint(
-                    LintKind::Redundant,
-                    format!("this is the same as rule `{}`", other.id),
-                    "remove one, add its weight to the other",
-                );
-            }
+        }
+        if let Some(gate) = topic.exclude.iter().find(|gate| self.plan.implies(rule.node, gate.node)) {
+            let message = format!("wherever this hits, `exclude` closes the topic: `{}`", gate.query.trim());
+            lint(LintKind::NeverMatches, message, "remove the rule, or narrow the gate");
         }
     }
 
@@ -164,6 +187,25 @@ impl TopicSet {
         };
         let place = if require { RulePlace::Require { topic, index } } else { RulePlace::Exclude { topic, index } };
         Some(RuleLint { place, rule: None, kind, message: message.to_owned(), hint: None })
+    }
+}
+
+/// The first rule of a topic for each query, and for each single word.
+struct First<'a> {
+    rules: HashMap<NodeId, &'a Rule>,
+    words: HashMap<(TermId, Fields), &'a Rule>,
+}
+
+impl<'a> First<'a> {
+    fn of(rules: &'a [Rule], plan: &Plan) -> Self {
+        let mut first = Self { rules: HashMap::new(), words: HashMap::new() };
+        for rule in rules {
+            first.rules.entry(rule.node).or_insert(rule);
+            if let Node::Term { term, fields } = plan.nodes[rule.node as usize] {
+                first.words.entry((term, fields)).or_insert(rule);
+            }
+        }
+        first
     }
 }
 
@@ -300,53 +342,6 @@ impl Plan {
     }
 }
 
-/// Most time an expression may take on the longest text that is searched.
-pub const PATTERN_COST_MAX: Duration = Duration::from_millis(50);
-
-/// Times every expression of some topics on hostile texts; those over [`PATTERN_COST_MAX`] are refused with
-/// what they cost. `elapsed` reads a clock that only goes forward.
-pub fn probe_patterns(topics: &[TopicConfig], elapsed: &mut dyn FnMut() -> Duration) -> Vec<RuleProblem> {
-    let mut problems = Vec::new();
-    for topic in topics {
-        let terms = topic.terms.iter().enumerate().map(|(index, term)| {
-            (RulePlace::Term { topic: topic.id.clone(), index }, Some(term.id.clone()), &term.query)
-        });
-        let require = topic.require.iter().enumerate();
-        let require = require.map(|(index, text)| (RulePlace::Require { topic: topic.id.clone(), index }, None, text));
-        let exclude = topic.exclude.iter().enumerate();
-        let exclude = exclude.map(|(index, text)| (RulePlace::Exclude { topic: topic.id.clone(), index }, None, text));
-        for (place, rule, text) in terms.chain(require).chain(exclude) {
-            let Ok(query) = query::parse(text) else { continue };
-            for problem in costly_patterns(&query, elapsed) {
-                problems.push(RuleProblem::of(place.clone(), rule.clone(), problem));
-            }
-        }
-    }
-    problems
-}
-
-fn costly_patterns(query: &Query, elapsed: &mut dyn FnMut() -> Duration) -> Vec<QueryProblem> {
-    match &query.clause {
-        Clause::Regex(text) => {
-            let cost = pattern::worst_cost(text, elapsed);
-            if cost <= PATTERN_COST_MAX {
-                return Vec::new();
-            }
-            let message = format!(
-                "this expression takes {} ms on a long text, more than {} ms",
-                cost.as_millis(),
-                PATTERN_COST_MAX.as_millis()
-            );
-            vec![QueryProblem::new(query.span.clone(), message).hint("use words with `NEAR/n`, or shorten its repeats")]
-        }
-        Clause::In(_, inner) | Clause::Not(inner) => costly_patterns(inner, elapsed),
-        Clause::And(parts) | Clause::Or(parts) => {
-            parts.iter().flat_map(|part| costly_patterns(part, elapsed)).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{compiled, topic};
@@ -362,7 +357,7 @@ mod tests {
         for query in ["storm", "storm AND NOT film", "(storm OR flood*) NEAR/5 @bridge", "\"price cap\" OR prices"] {
             assert_eq!(kinds(&[query]), [], "{query}");
         }
-        assert_eq!(kinds(&["storm", "storm*"]), []);
+        assert_eq!(kinds(&["storm tide", "storm*", "title:storm"]), []);
     }
 
     #[test]
@@ -380,6 +375,16 @@ mod tests {
             assert!(kinds(&[query]).contains(&kind), "{query}: {:?}", kinds(&[query]));
         }
         assert_eq!(kinds(&["storm AND tide", "storm AND tide"]), [LintKind::Redundant]);
+        assert_eq!(kinds(&["storms", "storm*"]), [LintKind::Redundant]);
+    }
+
+    #[test]
+    fn lint_rule_behind_a_gate_that_it_closes_itself() {
+        let mut config = topic("t", &[("film AND storm", 1.0), ("storm", 1.0)]);
+        config.exclude = vec!["film*".into()];
+        let lints = compiled(&[config]).lint();
+        assert_eq!((lints.len(), lints[0].kind), (1, LintKind::NeverMatches));
+        assert_eq!(lints[0].rule.as_deref(), Some("rule-0"));
     }
 
     #[test]
@@ -398,19 +403,5 @@ mod tests {
         config.exclude = vec!["tide OR NOT tide".into(), "film".into()];
         let kinds: Vec<_> = compiled(&[config]).lint().into_iter().map(|lint| lint.kind).collect();
         assert_eq!(kinds, [LintKind::AlwaysMatches, LintKind::NeverMatches, LintKind::AlwaysMatches]);
-    }
-
-    #[test]
-    fn probe_refuses_with_the_measured_cost() {
-        let config = [topic("t", &[("title:/st[o]rm/ AND tide", 1.0)])];
-        let mut now = Duration::ZERO;
-        let mut slow = || {
-            now += Duration::from_millis(70);
-            now
-        };
-        let problems = probe_patterns(&config, &mut slow);
-        assert_eq!(problems[0].span, 6..15);
-        assert!(problems[0].message.contains("takes 70 ms"), "{}", problems[0].message);
-        assert_eq!(probe_patterns(&config, &mut || Duration::ZERO), []);
     }
 }

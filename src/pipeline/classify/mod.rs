@@ -4,6 +4,7 @@
 //! The matches go on to `alert`.
 
 mod compile;
+mod effort;
 mod explain;
 mod lexicon;
 mod lint;
@@ -29,7 +30,7 @@ use serde::Serialize;
 
 pub use compile::{RulePlace, RuleProblem};
 pub use explain::{GateExplanation, GateKind, HitExplanation, RuleExplanation, TopicExplanation};
-pub use lint::{LintKind, PATTERN_COST_MAX, RuleLint, probe_patterns};
+pub use lint::{LintKind, RuleLint};
 pub use score::{HALF_WORTH_WORDS, LEAD_WORDS, PASSAGE_WORDS};
 
 use crate::model::{Evidence, Field, Item, Lang, Match, Score, Severity, SourceId, TopicId};

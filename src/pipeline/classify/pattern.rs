@@ -1,10 +1,10 @@
 //! `/pattern/` of a query → a compiled expression, or why not. The engine is linear in the text but
-//! not cheap: one `.{0,5000}z` took minutes on a megabyte. So: bounded repeats, a small program, and
-//! only the first 64 KiB of a text are searched. Matching is case-insensitive.
-
-use std::time::Duration;
+//! not cheap: one `.{0,5000}z` took minutes on a megabyte. So: bounded repeats, a small program, a measured
+//! `effort` within bounds, and only the first 64 KiB of a text are searched. Matching is case-insensitive.
 
 use regex::{Regex, RegexBuilder};
+
+use super::effort::{self, STEPS_PER_BYTE_MAX};
 
 /// Longest pattern as written.
 const PATTERN_BYTES_MAX: usize = 1024;
@@ -28,9 +28,21 @@ fn problem(message: impl Into<String>, hint: &str) -> PatternProblem {
     PatternProblem { message: message.into(), hint: hint.to_owned() }
 }
 
-/// Says whether [`compile`] will take a pattern.
+/// Says whether [`compile`] will take a pattern, and whether its effort is within bounds: for every pattern
+/// of a config, when it is read.
 pub(super) fn check(pattern: &str) -> Result<(), PatternProblem> {
-    compile(pattern).map(|_| ())
+    compile(pattern)?;
+    let steps = effort::steps_per_byte(pattern);
+    if steps > STEPS_PER_BYTE_MAX {
+        return Err(problem(
+            format!(
+                "this expression costs too much: {steps} steps per letter of a text that is hard on it, \
+                 more than {STEPS_PER_BYTE_MAX}"
+            ),
+            "use words with `NEAR/n`, which cost nearly nothing, or shorten its repeats",
+        ));
+    }
+    Ok(())
 }
 
 /// Compiles a pattern within the limits.
@@ -64,23 +76,6 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, PatternProblem> {
 pub(super) fn start_of(text: &str) -> &str {
     let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
-}
-
-/// The longest that one search of the longest text takes, over texts that are hard on this pattern: its own
-/// letters over and over, one letter, words, digits.
-pub(super) fn worst_cost(pattern: &str, elapsed: &mut dyn FnMut() -> Duration) -> Duration {
-    let Ok(regex) = compile(pattern) else { return Duration::ZERO };
-    let own: String = pattern.chars().filter(|c| c.is_alphanumeric() || *c == ' ').collect();
-    let seeds = [own.as_str(), "a", "ab cd efg ", "0123456789", "жщ "];
-    let mut worst = Duration::ZERO;
-    for seed in seeds.into_iter().filter(|seed| !seed.is_empty()) {
-        let text = seed.repeat(TEXT_BYTES_MAX / seed.len());
-        let start = elapsed();
-        let hits = regex.find_iter(&text).count();
-        worst = worst.max(elapsed().saturating_sub(start));
-        debug_assert!(hits <= text.len(), "invariant: no empty matches");
-    }
-    worst
 }
 
 /// The last line of a syntax error says what is wrong; the ones before repeat the pattern.
@@ -134,6 +129,8 @@ mod tests {
             ("(?:.{50}){100}", "compiles to more than 64 KiB"),
             ("(unclosed", "unclosed group"),
             ("a*", "the empty text"),
+            ("[a-z]{0,90}[0-9a-f]{2,90}z", "steps per letter"),
+            (".*[^A-Z]|[A-Z]", "steps per letter"),
         ] {
             let problem = check(pattern).expect_err(pattern);
             assert!(problem.message.contains(part), "{pattern}: {}", problem.message);

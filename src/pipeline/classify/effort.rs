@@ -1,0 +1,170 @@
+//! What an expression costs, counted and not timed: the steps of a plain simulation of its automaton over
+//! texts that are hard on it. The same on every machine, however busy, so a config that was taken once
+//! is always taken. An upper bound: the engine that searches documents mostly does better.
+
+use regex_automata::nfa::thompson::{NFA, State, WhichCaptures};
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::syntax;
+
+/// Most steps per byte. At some 3 ns a step the longest text that is searched takes 50 ms at this bound.
+pub(super) const STEPS_PER_BYTE_MAX: usize = 250;
+/// Length of the texts it is measured on: the ratio does not depend on it.
+const TEXT_BYTES: usize = 2048;
+/// As many places as a document is searched for.
+const HITS_MAX: usize = 64;
+/// Texts of one letter, of words, of numbers, of another script.
+const TEXTS: [&str; 5] = ["a", "ab cd efg ", "0123456789", "A, b. C! ", "жщ "];
+
+/// The most steps per byte over all texts; 0 for what does not compile.
+pub(super) fn steps_per_byte(pattern: &str) -> usize {
+    let Some(nfa) = automaton(pattern) else { return 0 };
+    let own: String = pattern.chars().filter(|c| c.is_alphanumeric() || *c == ' ').collect();
+    let texts = TEXTS.iter().copied().chain([own.as_str()]).filter(|seed| !seed.is_empty());
+    let steps = texts.map(|seed| {
+        let text = seed.repeat(TEXT_BYTES.div_ceil(seed.len()));
+        let steps = Simulation::of(&nfa).search_all(text.as_bytes());
+        steps.div_ceil(text.len())
+    });
+    steps.max().unwrap_or(0)
+}
+
+fn automaton(pattern: &str) -> Option<NFA> {
+    NFA::compiler()
+        .syntax(syntax::Config::new().case_insensitive(true))
+        .configure(NFA::config().which_captures(WhichCaptures::None))
+        .build(pattern)
+        .ok()
+}
+
+/// States in the order they were reached, each once.
+struct Reached {
+    order: Vec<StateID>,
+    seen: Vec<bool>,
+}
+
+impl Reached {
+    fn of(states: usize) -> Self {
+        Self { order: Vec::new(), seen: vec![false; states] }
+    }
+
+    fn insert(&mut self, state: StateID) -> bool {
+        let new = !std::mem::replace(&mut self.seen[state.as_usize()], true);
+        if new {
+            self.order.push(state);
+        }
+        new
+    }
+
+    fn clear(&mut self) {
+        for state in self.order.drain(..) {
+            self.seen[state.as_usize()] = false;
+        }
+    }
+}
+
+/// All threads side by side (Pike 1987), counting every state that is looked at.
+struct Simulation<'a> {
+    nfa: &'a NFA,
+    now: Reached,
+    next: Reached,
+    steps: usize,
+}
+
+impl<'a> Simulation<'a> {
+    fn of(nfa: &'a NFA) -> Self {
+        let states = nfa.states().len();
+        Self { nfa, now: Reached::of(states), next: Reached::of(states), steps: 0 }
+    }
+
+    /// Searches for one place after the other, as a document is searched.
+    fn search_all(mut self, text: &[u8]) -> usize {
+        let mut at = 0;
+        for _ in 0..HITS_MAX {
+            match self.search(text, at) {
+                Some(end) if end < text.len() => at = end.max(at + 1),
+                _ => break,
+            }
+        }
+        self.steps
+    }
+
+    /// The end of the leftmost match from `start` on: threads that began earlier go first.
+    fn search(&mut self, text: &[u8], start: usize) -> Option<usize> {
+        self.now.clear();
+        let mut matched = None;
+        for at in start..=text.len() {
+            if matched.is_none() {
+                self.steps += reach(self.nfa, &mut self.now, self.nfa.start_anchored());
+            } else if self.now.order.is_empty() {
+                break;
+            }
+            for index in 0..self.now.order.len() {
+                self.steps += 1;
+                let byte = text.get(at).copied();
+                let follows = match self.nfa.state(self.now.order[index]) {
+                    State::Match { .. } => {
+                        matched = Some(at);
+                        break;
+                    }
+                    State::ByteRange { trans } => byte.filter(|b| trans.matches_byte(*b)).map(|_| trans.next),
+                    State::Sparse(ranges) => byte.and_then(|b| ranges.matches_byte(b)),
+                    State::Dense(table) => byte.and_then(|b| table.matches_byte(b)),
+                    _ => None,
+                };
+                if let Some(follows) = follows {
+                    self.steps += reach(self.nfa, &mut self.next, follows);
+                }
+            }
+            self.now.clear();
+            std::mem::swap(&mut self.now, &mut self.next);
+        }
+        matched
+    }
+}
+
+/// Adds a state and all that follow without a byte, in the order of preference; says how many were looked at.
+/// Conditions such as `\b` count as met: this is an upper bound.
+fn reach(nfa: &NFA, reached: &mut Reached, from: StateID) -> usize {
+    let mut waiting = vec![from];
+    let mut steps = 0;
+    while let Some(state) = waiting.pop() {
+        steps += 1;
+        if !reached.insert(state) {
+            continue;
+        }
+        match nfa.state(state) {
+            State::Look { next, .. } | State::Capture { next, .. } => waiting.push(*next),
+            State::Union { alternates } => waiting.extend(alternates.iter().rev()),
+            State::BinaryUnion { alt1, alt2 } => waiting.extend([*alt2, *alt1]),
+            _ => {}
+        }
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn effort_usual_patterns_cost_little() {
+        for pattern in [r"su-?(24|27|35)s?\b", "^live:", "al[p]ha|b1", "[0-9]+ (soldiers|troops)", "[a-z]+-[0-9]{1,3}"] {
+            let steps = steps_per_byte(pattern);
+            assert!((1..80).contains(&steps), "{pattern}: {steps}");
+        }
+    }
+
+    #[test]
+    fn effort_counts_threads_that_live_on_and_searches_that_start_over() {
+        for pattern in ["[a-z]{0,90}[0-9a-f]{2,90}z", ".*[^A-Z]|[A-Z]", "(?:[a-z ]{1,40}){1,6}q"] {
+            let steps = steps_per_byte(pattern);
+            assert!(steps > STEPS_PER_BYTE_MAX, "{pattern}: {steps}");
+        }
+    }
+
+    #[test]
+    fn effort_is_the_same_every_time() {
+        assert_eq!(steps_per_byte("a[bc]{2,9}d"), steps_per_byte("a[bc]{2,9}d"));
+        assert_eq!(steps_per_byte("(unclosed"), 0);
+    }
+}
