@@ -139,7 +139,9 @@ fn routes(config: &Config) -> Vec<Route> {
             format: endpoint.wire_format(),
             topics: endpoint.topics.clone(),
             sources: endpoint.sources.clone(),
+            languages: endpoint.languages.clone(),
             severity_min: endpoint.severity_min,
+            score_min: endpoint.score_min,
             source_alerts: endpoint.source_alerts,
             timing: endpoint.timing.clone(),
         })

@@ -15,7 +15,7 @@ use super::{CliError, Context};
 use crate::config::Config;
 use crate::deliver::console::Console;
 use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, EndpointConfig};
-use crate::model::{AlertId, AlertKind, EndpointId, Severity, SourceId, Timestamp, TopicId};
+use crate::model::{AlertId, AlertKind, EndpointId, Lang, Severity, SourceId, Timestamp, TopicId};
 use crate::pipeline::alert::{Content, Notice};
 use crate::store::outbox::{self, DeliveryDetail, DeliveryId, DeliveryState, EndpointHealth};
 use crate::store::{Access, Store, StoreError};
@@ -167,7 +167,8 @@ fn show(endpoint: &EndpointConfig, config: &Config, out: Output) -> Result<(), C
     }
     println!("  topics: {}", names(endpoint.topics.iter().map(TopicId::as_str).collect()));
     println!("  sources: {}", names(endpoint.sources.iter().map(SourceId::as_str).collect()));
-    println!("  severity: {} and above", endpoint.severity_min);
+    println!("  languages: {}", names(endpoint.languages.iter().map(Lang::as_str).collect()));
+    println!("  severity: {} and above, score: {} and above", endpoint.severity_min, endpoint.score_min);
     println!("  owed: {}, parked: {}", line.health.pending, line.health.parked);
     if let Some(until) = line.health.state.not_before {
         println!("  paused until {until}");

@@ -11,6 +11,7 @@ use super::output::{self, Output};
 use super::{CliError, Context};
 use crate::app::compile;
 use crate::model::{Field, Item, ItemId, Origin, RawItem, RawText, SourceId, SourceKind};
+use crate::pipeline::alert::{Offer, Refusal, Route};
 use crate::pipeline::classify::{Document, GateKind, TopicExplanation};
 use crate::pipeline::{Rules, prepare};
 use crate::source::parser::Parser;
@@ -37,10 +38,23 @@ struct Explained {
     id: ItemId,
     title: String,
     topics: Vec<TopicExplanation>,
+    /// For each topic that matches, who hears of it.
+    endpoints: Vec<Hearing>,
     stored: Option<Stored>,
     verdict: String,
     #[serde(skip)]
     item: Item,
+}
+
+/// Whether an endpoint takes what an item and a topic make.
+#[derive(Serialize)]
+struct Hearing {
+    endpoint: String,
+    topic: String,
+    takes: bool,
+    /// The key of the endpoint that keeps it away, and what it sees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<String>,
 }
 
 /// What the store knows of it.
@@ -70,6 +84,7 @@ pub fn run(args: &ExplainArgs, context: &Context) -> Result<(), CliError> {
         .into_iter()
         .map(|mut one| {
             one.topics.retain(keep);
+            one.endpoints.retain(|hearing| args.topic.as_deref().is_none_or(|only| hearing.topic == only));
             one
         })
         .collect();
@@ -92,6 +107,7 @@ fn stored(id: ItemId, rules: &Rules, context: &Context) -> Result<Explained, Cli
     let item = item_of(record)?;
     let topics = explain(&item, rules);
     let matched = topics.iter().any(|t| t.matched);
+    let endpoints = hearings(&item, &topics, rules);
     let verdict = match (matched, alerts.is_empty(), quiet) {
         (_, false, _) => format!("alerted: {}", alerts.join(", ")),
         (false, ..) => "no alert: no topic reaches its threshold".to_owned(),
@@ -103,7 +119,7 @@ fn stored(id: ItemId, rules: &Rules, context: &Context) -> Result<Explained, Cli
         }
     };
     let stored = Some(Stored { story, quiet, alerts });
-    Ok(Explained { id: item.id, title: item.headline().into_owned(), topics, stored, verdict, item })
+    Ok(Explained { id: item.id, title: item.headline().into_owned(), topics, endpoints, stored, verdict, item })
 }
 
 /// The stored text, read as it was when it came.
@@ -140,14 +156,16 @@ fn file(
             Err(rejection) => eprintln!("note: {} ({})", clean::one_line(&rejection.detail), rejection.reason),
             Ok(prepared) => {
                 let topics = explain(&prepared.item, rules);
-                let verdict = if topics.iter().any(|t| t.matched) {
-                    "would alert, unless its story was alerted on these topics before".to_owned()
-                } else {
-                    "would not alert: no topic reaches its threshold".to_owned()
+                let endpoints = hearings(&prepared.item, &topics, rules);
+                let heard = endpoints.is_empty() || endpoints.iter().any(|hearing| hearing.takes);
+                let verdict = match (topics.iter().any(|t| t.matched), heard) {
+                    (true, true) => "would alert, unless its story was alerted on these topics before",
+                    (true, false) => "would be stored as an alert, but no endpoint takes it",
+                    (false, _) => "would not alert: no topic reaches its threshold",
                 };
-                let item = prepared.item;
+                let (item, verdict) = (prepared.item, verdict.to_owned());
                 let title = item.headline().into_owned();
-                explained.push(Explained { id: item.id, title, topics, stored: None, verdict, item });
+                explained.push(Explained { id: item.id, title, topics, endpoints, stored: None, verdict, item });
             }
         }
     }
@@ -157,6 +175,28 @@ fn file(
 fn explain(item: &Item, rules: &Rules) -> Vec<TopicExplanation> {
     let (title, text) = (Tokens::of(&item.title), Tokens::of(&item.text));
     rules.topics.explain(&Document::of(item, &title, &text))
+}
+
+/// Who takes an alert on each topic that matches, and what keeps it from the others.
+fn hearings(item: &Item, topics: &[TopicExplanation], rules: &Rules) -> Vec<Hearing> {
+    let heard = |topic: &TopicExplanation, route: &Route| {
+        let (severity, score) = (topic.severity, topic.score);
+        let offer = Offer { topic: &topic.topic, source: &item.source, lang: item.lang, severity, score };
+        let because = route.refusal(&offer).map(|refusal| match refusal {
+            Refusal::Topic => "topics: not among them".to_owned(),
+            Refusal::Source => format!("sources: {} is not among them", item.source),
+            Refusal::Language => match item.lang {
+                Some(lang) => format!("languages: {lang} is not among them"),
+                None => "languages: that of the item is unknown".to_owned(),
+            },
+            Refusal::Severity => format!("severity_min: {} is above {severity}", route.severity_min),
+            Refusal::Score => format!("score_min: {} is above {score}", route.score_min),
+        });
+        let (endpoint, topic) = (route.endpoint.as_str().to_owned(), topic.topic.as_str().to_owned());
+        Hearing { endpoint, topic, takes: because.is_none(), because }
+    };
+    let matching = topics.iter().filter(|topic| topic.matched);
+    matching.flat_map(|topic| rules.alert.routes.iter().map(move |route| heard(topic, route))).collect()
 }
 
 fn print(one: &Explained, colour: bool) -> io::Result<()> {
@@ -178,6 +218,12 @@ fn print(one: &Explained, colour: bool) -> io::Result<()> {
         }
         for gate in topic.gates.iter().filter(|gate| !gate.open) {
             writeln!(out, "  closed   {} {}", gate_name(gate.kind), clean::excerpt(&gate.query, 100))?;
+        }
+        for hearing in one.endpoints.iter().filter(|hearing| hearing.topic == topic.topic.as_str()) {
+            match &hearing.because {
+                None => writeln!(out, "  told     {}", hearing.endpoint)?,
+                Some(because) => writeln!(out, "  not told {}, by its {because}", hearing.endpoint)?,
+            }
         }
     }
     writeln!(out, "\n{}", one.verdict)?;

@@ -14,7 +14,7 @@ use super::reader::Reader;
 use super::section::Section;
 use super::value::nearest;
 use crate::deliver::{EndpointConfig, PayloadFormat};
-use crate::model::{EndpointId, Severity, Timestamp};
+use crate::model::{EndpointId, Score, Severity, Timestamp};
 use crate::pipeline::alert::Timing;
 use crate::pipeline::alert::format::Template;
 
@@ -58,7 +58,9 @@ fn endpoint_settings(s: &Section<'_>, names: &Names, id: EndpointId) -> Endpoint
         enabled: s.flag("enabled"),
         topics: s.list("topics", |found| names.topic(found)),
         sources: s.list("sources", |found| names.source(s, found)),
+        languages: s.list("languages", Found::lang),
         severity_min: s.choice("severity_min", &SEVERITIES),
+        score_min: Score::from_f64(s.number("score_min", 0.0..=1000.0)),
         source_alerts: s.flag("source_alerts"),
         allow_private: s.list("allow_private", Found::cidr),
         concurrency: s.count("concurrency", 1..=64),

@@ -16,7 +16,7 @@ pub mod sign;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{EndpointId, Severity, SourceId, Timestamp, TopicId};
+use crate::model::{EndpointId, Lang, Score, Severity, SourceId, Timestamp, TopicId};
 use crate::net::Cidr;
 use crate::pipeline::alert::Timing;
 use crate::pipeline::alert::format::{Format, Template};
@@ -92,8 +92,12 @@ pub struct EndpointConfig {
     pub topics: Vec<TopicId>,
     /// Only these sources; empty means all.
     pub sources: Vec<SourceId>,
+    /// Only items in these languages; empty means all.
+    pub languages: Vec<Lang>,
     /// Only this severity and above.
     pub severity_min: Severity,
+    /// Only this score and above.
+    pub score_min: Score,
     /// Also alerts about sources that fail, work again or fall silent.
     pub source_alerts: bool,
     /// Non-public addresses it may resolve to.
@@ -127,7 +131,9 @@ impl EndpointConfig {
             enabled: true,
             topics: Vec::new(),
             sources: Vec::new(),
+            languages: Vec::new(),
             severity_min: Severity::Low,
+            score_min: Score::ZERO,
             source_alerts: true,
             allow_private: Vec::new(),
             concurrency: 4,

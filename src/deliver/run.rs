@@ -27,8 +27,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A queue whose loop did not turn for so long hangs; each turns at least every ten seconds.
 const QUEUE_STUCK_AFTER: Duration = Duration::from_secs(30);
 
-/// Chat services mean it when they call a payload invalid; once more, for they err as well.
-const INVALID_PAYLOAD_ATTEMPTS_MAX: u32 = 2;
+/// Chat services mean it when they call a payload invalid; but they err as well.
+const INVALID_PAYLOAD_ATTEMPTS_MAX: u32 = 3;
 
 /// Tells every queue that the outbox has new rows; a cheap handle that never waits.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 use crate::model::{AlertDraft, AlertId, AlertKind, AlertReason, ItemId, Match, StoryId, Timestamp};
 
 use super::Rules;
-use super::alert::{Loud, Outgoing, PayloadInput, Silence, render};
+use super::alert::{Loud, Offer, Outgoing, PayloadInput, Silence, render};
 use super::ledger::{Known, Ledger, Remembered, StoryState, TopicState};
 use super::memory::{Outcome, Placement};
 use super::prepare::Prepared;
@@ -317,7 +317,8 @@ fn outbox(
         let first = AlertDraft { kind: AlertKind::Matched, reason: AlertReason::First, ..draft.clone() };
         render(&PayloadInput { alert: &first, item, topic_label, sequence })
     };
-    let taking = rules.alert.routes.iter().filter(|route| silenced_by.is_none() && route.takes(&draft, &item.source));
+    let offer = Offer::of(&draft.matched, item);
+    let taking = rules.alert.routes.iter().filter(|route| silenced_by.is_none() && route.refusal(&offer).is_none());
     let endpoints = taking.map(|route| route.outgoing(&draft, as_first)).collect();
     OutboxAlert { draft, sequence, payload, silenced_by, endpoints }
 }

@@ -13,6 +13,6 @@ mod timing;
 
 pub use notice::{Content, ENTRIES_MAX, Entry, Notice, renumber};
 pub use payload::{PayloadInput, render};
-pub use route::{AlertRules, Outgoing, Route};
+pub use route::{AlertRules, Offer, Outgoing, Refusal, Route};
 pub use silence::{Loud, Silence};
 pub use timing::{DigestTimes, Held, Hold, QuietHours, Rate, Timing};

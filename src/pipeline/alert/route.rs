@@ -6,7 +6,9 @@ use super::format::Format;
 use super::silence::Silence;
 use super::source::HealthRules;
 use super::timing::{Held, Rate, Timing};
-use crate::model::{AlertDraft, AlertKind, EndpointId, Severity, SourceId, Timestamp, TopicId};
+use crate::model::{
+    AlertDraft, AlertKind, EndpointId, Item, Lang, Match, Score, Severity, SourceId, Timestamp, TopicId,
+};
 
 /// When a story speaks again, and to whom.
 #[derive(Debug, Clone, Default)]
@@ -64,8 +66,12 @@ pub struct Route {
     pub topics: Vec<TopicId>,
     /// Only these sources; empty means all.
     pub sources: Vec<SourceId>,
+    /// Only items in these languages; empty means all, those of unknown language too.
+    pub languages: Vec<Lang>,
     /// Only this severity and above.
     pub severity_min: Severity,
+    /// Only this score and above.
+    pub score_min: Score,
     /// Also alerts about sources that fail, recover or fall silent.
     pub source_alerts: bool,
     /// When it hears of it.
@@ -109,7 +115,9 @@ impl Route {
             format: Format::Standard,
             topics: Vec::new(),
             sources: Vec::new(),
+            languages: Vec::new(),
             severity_min: Severity::Low,
+            score_min: Score::ZERO,
             source_alerts: true,
             timing: Timing::default(),
         }
@@ -121,11 +129,120 @@ impl Route {
         self.source_alerts && (self.sources.is_empty() || self.sources.contains(source))
     }
 
-    /// Whether this endpoint hears of an alert that an item from `source` raised.
+    /// Why this endpoint does not hear of an alert; `None`: it does.
     #[must_use]
-    pub fn takes(&self, alert: &AlertDraft, source: &SourceId) -> bool {
-        (self.topics.is_empty() || self.topics.contains(&alert.matched.topic))
-            && (self.sources.is_empty() || self.sources.contains(source))
-            && alert.matched.severity >= self.severity_min
+    pub fn refusal(&self, offer: &Offer<'_>) -> Option<Refusal> {
+        let outside = |listed: bool, empty: bool| !empty && !listed;
+        if outside(self.topics.contains(offer.topic), self.topics.is_empty()) {
+            Some(Refusal::Topic)
+        } else if outside(self.sources.contains(offer.source), self.sources.is_empty()) {
+            Some(Refusal::Source)
+        } else if outside(offer.lang.is_some_and(|lang| self.languages.contains(&lang)), self.languages.is_empty()) {
+            Some(Refusal::Language)
+        } else if offer.severity < self.severity_min {
+            Some(Refusal::Severity)
+        } else if offer.score < self.score_min {
+            Some(Refusal::Score)
+        } else {
+            None
+        }
+    }
+}
+
+/// What a route looks at: a topic that was hit and the item that hit it.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer<'a> {
+    /// The topic.
+    pub topic: &'a TopicId,
+    /// Where the item came from.
+    pub source: &'a SourceId,
+    /// Its language, where that is known.
+    pub lang: Option<Lang>,
+    /// How loud.
+    pub severity: Severity,
+    /// How sure.
+    pub score: Score,
+}
+
+/// What keeps an alert from an endpoint; a closed set, named like the key that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Its topic is not among `topics`.
+    Topic,
+    /// Its source is not among `sources`.
+    Source,
+    /// Its language is not among `languages`, or unknown.
+    Language,
+    /// It is below `severity_min`.
+    Severity,
+    /// It is below `score_min`.
+    Score,
+}
+
+impl Refusal {
+    /// The key of the endpoint that keeps it away.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Topic => "topics",
+            Self::Source => "sources",
+            Self::Language => "languages",
+            Self::Severity => "severity_min",
+            Self::Score => "score_min",
+        }
+    }
+}
+
+impl<'a> Offer<'a> {
+    /// What an item that hit a topic offers.
+    #[must_use]
+    pub fn of(matched: &'a Match, item: &'a Item) -> Self {
+        Self {
+            topic: &matched.topic,
+            source: &item.source,
+            lang: item.lang,
+            severity: matched.severity,
+            score: matched.score,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_names_the_first_key_that_keeps_an_alert_away() {
+        let (topic, other) = (TopicId::new("storms").expect("a name"), TopicId::new("ports").expect("a name"));
+        let (source, elsewhere) = (SourceId::new("gazette").expect("a name"), SourceId::new("herald").expect("a name"));
+        let german = Lang::from_tag("de-AT").expect("a language");
+        let open = || Route::everything(EndpointId::new("desk").expect("a name"));
+        let offer = Offer {
+            topic: &topic,
+            source: &source,
+            lang: Some(german),
+            severity: Severity::Medium,
+            score: Score::from_f64(6.5),
+        };
+        let cases = [
+            (open(), None),
+            (Route { topics: vec![other.clone(), topic.clone()], ..open() }, None),
+            (Route { topics: vec![other], ..open() }, Some(Refusal::Topic)),
+            (Route { sources: vec![elsewhere], ..open() }, Some(Refusal::Source)),
+            (Route { languages: vec![Lang::EN, german], ..open() }, None),
+            (Route { languages: vec![Lang::EN], ..open() }, Some(Refusal::Language)),
+            (Route { severity_min: Severity::Medium, ..open() }, None),
+            (Route { severity_min: Severity::High, ..open() }, Some(Refusal::Severity)),
+            (Route { score_min: Score::from_f64(6.5), ..open() }, None),
+            (Route { score_min: Score::from_f64(6.51), ..open() }, Some(Refusal::Score)),
+            (Route { languages: vec![Lang::EN], score_min: Score::from_f64(9.0), ..open() }, Some(Refusal::Language)),
+        ];
+        for (route, expected) in cases {
+            assert_eq!(route.refusal(&offer), expected, "{route:?}");
+        }
+        let unknown = Offer { lang: None, ..offer };
+        assert_eq!(open().refusal(&unknown), None);
+        let english = Route { languages: vec![Lang::EN], ..open() };
+        assert_eq!(english.refusal(&unknown), Some(Refusal::Language), "as for a topic's `languages`");
     }
 }
