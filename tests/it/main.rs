@@ -10,7 +10,6 @@ mod feed_server;
 mod feed_tls;
 mod hold;
 mod hostile;
-mod measure;
 mod newsroom;
 mod operate;
 mod polling;
