@@ -4,6 +4,7 @@
 mod alerts;
 mod backup;
 mod check;
+mod completions;
 mod deliveries;
 mod doctor;
 mod endpoints;
@@ -15,6 +16,7 @@ mod feeds;
 mod ingest;
 mod init;
 mod items;
+mod man;
 mod output;
 mod parse;
 mod prune;
@@ -25,6 +27,8 @@ mod search;
 mod silences;
 mod status;
 mod stories;
+mod top;
+mod version;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,9 +43,27 @@ use crate::config::{self, Config, ConfigPlace, Environment, Loaded};
 use crate::model::Timestamp;
 use crate::store::{Access, Store};
 
+/// Where things are and what exit codes mean: the end of the long help and of the manual page.
+const AFTER_HELP: &str = "\
+Files:
+  ./config/wirewatch.toml, /etc/wirewatch/wirewatch.toml   the config; without one the built-in one
+  /var/lib/wirewatch                                       the state directory of the service
+Environment:
+  WIREWATCH_CONFIG   the same as --config
+  NO_COLOR           no colours on the terminal
+Exit codes (sysexits.h):
+  0   fine
+  64  EX_USAGE: wrong arguments
+  65  EX_DATAERR: bad input, or a database that is damaged or newer than this program
+  69  EX_UNAVAILABLE: something needed is not there or busy, or doctor found a problem
+  74  EX_IOERR: reading or writing failed
+  78  EX_CONFIG: the config is wrong; `wirewatch check` shows where
+Start with `wirewatch init`, then docs/quickstart.md.";
+
 /// Watches the newswire: one signed, explained alert per story.
 #[derive(Debug, Parser)]
-#[command(name = "wirewatch", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "wirewatch", version, long_version = version::LONG, max_term_width = 100)]
+#[command(after_long_help = AFTER_HELP)]
 struct Cli {
     /// Config file [default: ./config/wirewatch.toml, else /etc/wirewatch/wirewatch.toml, else built in].
     #[arg(long, global = true, env = "WIREWATCH_CONFIG", value_name = "FILE")]
@@ -68,12 +90,15 @@ enum Command {
     Feeds(feeds::FeedsArgs),
     Receive(receive::ReceiveArgs),
     Search(search::SearchArgs),
+    Top(top::TopArgs),
     Reload(reload::ReloadArgs),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
     Prune(prune::PruneArgs),
     Doctor(doctor::DoctorArgs),
     Eval(eval::EvalArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// What every command is given.
@@ -111,6 +136,9 @@ pub fn main() -> ExitCode {
         Command::Feeds(args) => feeds::run(args, &context),
         Command::Receive(args) => receive::run(args, &context),
         Command::Search(args) => search::run(args, &context),
+        Command::Top(args) => top::run(args, &context),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
         Command::Reload(args) => reload::run(args, &context),
         Command::Backup(args) => backup::run(args, &context),
         Command::Restore(args) => backup::run_restore(args, &context),

@@ -132,7 +132,8 @@ pub fn terminal_width() -> usize {
 }
 
 /// Cuts to a width in columns, with an ellipsis.
-fn cut(text: &str, width_max: usize) -> String {
+#[must_use]
+pub fn cut(text: &str, width_max: usize) -> String {
     if text.width() <= width_max {
         return text.to_owned();
     }

@@ -75,7 +75,16 @@ async fn daemon(parts: Parts, context: &Context, logs: Option<LogControl>) -> Re
     let app = App::start(parts).await.map_err(error)?;
     let http = app.http_address.map_or_else(|| "off".to_owned(), |address| address.to_string());
     let config = context.place_name();
-    info!(version = env!("CARGO_PKG_VERSION"), config, feeds, topics, endpoints, http, "wirewatch is ready");
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        commit = super::version::COMMIT,
+        config,
+        feeds,
+        topics,
+        endpoints,
+        http,
+        "wirewatch is ready"
+    );
     let mut daemon = Daemon::new(app, context.place(), context.environment.clone());
     daemon.logs = logs;
     daemon.run(signals.requests()).await.map_err(error)

@@ -2,6 +2,7 @@
 //! is told. `open` refuses what cannot be trusted, `apply` is the one write of the pipeline, `outbox`
 //! belongs to delivery, `recall` rebuilds the memory, `browse` answers the read commands.
 
+mod activity;
 mod alerts;
 mod apply;
 mod backup;
@@ -23,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use activity::{Activity, TopicActivity};
 pub use apply::Applied;
 pub use backup::{BackupMade, Restored, restore};
 pub use browse::{AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, Totals};

@@ -20,4 +20,5 @@ mod refused;
 mod replay;
 mod service;
 mod sources;
+mod top;
 mod webhooks_doc;
