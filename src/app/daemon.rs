@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tracing::{error, info, warn};
 
+use super::follow::Follow;
 use super::reload::{Candidate, Refusal};
 use super::start::{App, AppError};
 use super::systemd::Systemd;
@@ -43,6 +44,7 @@ pub struct Daemon {
     again: bool,
     /// The loops that hung when last looked.
     stuck: Vec<&'static str>,
+    follow: Follow,
 }
 
 struct Reloading {
@@ -55,7 +57,8 @@ impl Daemon {
     #[must_use]
     pub fn new(app: App, place: ConfigPlace, environment: Environment) -> Self {
         let systemd = Systemd;
-        Self { app, place, environment, systemd, logs: None, reloading: None, again: false, stuck: Vec::new() }
+        let (logs, reloading, follow) = (None, None, Follow::default());
+        Self { app, place, environment, systemd, logs, reloading, again: false, stuck: Vec::new(), follow }
     }
 
     /// Runs until asked to stop, then stops in order; a second request to stop cuts.
@@ -64,6 +67,7 @@ impl Daemon {
     /// The failure that ended it, or that of the stop.
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), AppError> {
         self.systemd.ready(&self.app.status_line());
+        self.follow.follow(&self.place, self.app.reloads_on_change());
         let failure = self.watch(&mut requests).await;
         self.systemd.stopping();
         info!("stopping: work in flight ends; a second signal cuts");
@@ -86,13 +90,22 @@ impl Daemon {
                 failure = self.app.failed() => return Some(failure),
                 request = requests.recv() => match request {
                     Some(Request::Stop) | None => return None,
-                    Some(Request::Reload) if self.reloading.is_some() => self.again = true,
-                    Some(Request::Reload) => self.begin_reload(),
+                    Some(Request::Reload) => self.reload(),
                 },
+                () = self.follow.changed() => self.reload(),
                 prepared = prepared(&mut self.reloading) => self.finish_reload(prepared),
                 () = tick(&mut beat) => self.beat(),
                 _ = status.tick() => self.systemd.status(&self.app.status_line()),
             }
+        }
+    }
+
+    /// Now, or once more after the one that is under way.
+    fn reload(&mut self) {
+        if self.reloading.is_some() {
+            self.again = true;
+        } else {
+            self.begin_reload();
         }
     }
 
@@ -112,6 +125,7 @@ impl Daemon {
             logs.set_level(self.app.log_level());
         }
         self.systemd.ready(&self.app.status_line());
+        self.follow.follow(&self.place, self.app.reloads_on_change());
         if std::mem::take(&mut self.again) {
             self.begin_reload();
         }

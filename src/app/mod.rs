@@ -6,6 +6,7 @@
 
 pub mod compile;
 mod daemon;
+mod follow;
 mod health;
 mod keep;
 mod measure;

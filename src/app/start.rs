@@ -306,6 +306,12 @@ impl App {
         &self.live.config.daemon.log
     }
 
+    /// Whether the config is reloaded when its files change.
+    #[must_use]
+    pub fn reloads_on_change(&self) -> bool {
+        self.live.config.daemon.reload_on_change
+    }
+
     /// The time as this wirewatch sees it.
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -79,8 +79,10 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
         ("memory.bytes_max", old.memory.bytes_max != new.memory.bytes_max),
         ("memory.story_window", old.memory.story_window != new.memory.story_window),
     ];
-    let soft_daemon =
-        |config: &Config| (config.daemon.log.clone(), config.daemon.stop_timeout, config.daemon.free_space_bytes_min);
+    let soft_daemon = |config: &Config| {
+        let daemon = &config.daemon;
+        (daemon.log.clone(), daemon.stop_timeout, daemon.free_space_bytes_min, daemon.reload_on_change)
+    };
     let sections = [
         ("daemon", soft_daemon(old) != soft_daemon(new)),
         ("seeds", old.seeds != new.seeds),

@@ -142,6 +142,12 @@ pub fn locate(asked: Option<&Path>, environment: &Environment) -> ConfigPlace {
     }
 }
 
+/// The files that make up the config right now, as named; none of the built-in one.
+#[must_use]
+pub fn files_of(place: &ConfigPlace) -> Vec<PathBuf> {
+    Files::read(place).read.into_iter().filter_map(|file| file.path).collect()
+}
+
 /// A config that can be used, and what came with it.
 #[derive(Debug, Clone)]
 pub struct Loaded {

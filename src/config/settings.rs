@@ -47,6 +47,8 @@ pub struct DaemonConfig {
     pub log: String,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// Whether it is reloaded when its files change.
+    pub reload_on_change: bool,
     /// How long a stop waits for work in flight.
     pub stop_timeout: Duration,
     /// Below this much free disk nothing new is taken.
@@ -106,6 +108,7 @@ pub(super) fn daemon(s: &Section<'_>, limits: &Section<'_>, state_dir_default: &
         threads: Some(s.count("threads", 0..=256)).filter(|&threads| threads > 0),
         log: log_filter(s),
         log_format: s.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+        reload_on_change: s.flag("reload_on_change"),
         stop_timeout: s.duration("stop_timeout", SECOND..=5 * MINUTE),
         free_space_bytes_min: limits.bytes("free_space_min", 0..=1024 * GIB),
     }
