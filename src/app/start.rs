@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::health::{self, Gauges, Health};
 use super::keep::Keeper;
@@ -23,6 +23,7 @@ use crate::model::Timestamp;
 use crate::net::{Client, NetError};
 use crate::pipeline::Rules;
 use crate::source::feed::counters::PollCounters;
+use crate::source::feed::pages::KnownItems;
 use crate::source::feed::poll::{self, PollReport, Poller, PollerConfig, PollerLinks, Which};
 use crate::source::feed::swap::PollRules;
 use crate::source::parser::Parser;
@@ -440,8 +441,18 @@ pub(super) fn poller(
         clock: clock.clone(),
         hold: spine.hold.subscribe(),
         counters,
+        known: known_items(&spine.store),
     };
     Ok(Poller::with_client(config, links, client))
+}
+
+/// Which items need no page any more, as the poller asks.
+fn known_items(store: &Store) -> KnownItems {
+    let store = store.clone();
+    Arc::new(move |ids| {
+        let known = store.known_items(ids);
+        known.map_err(|error| warn!(%error, "known items cannot be looked up, no pages are fetched")).ok()
+    })
 }
 
 fn watcher(config: &Config, clock: &Clock, spine: &Spine, parser: &Parser) -> Result<Option<SeedWatcher>, AppError> {

@@ -11,7 +11,7 @@ use super::reader::Reader;
 use super::section::Section;
 use super::value::{nearest, show_duration};
 use crate::model::{Lang, Severity, SourceId, StoryId, Timestamp, TopicId};
-use crate::source::feed::{Backfill, FeedConfig, FetchConfig, PollingConfig, Trust};
+use crate::source::feed::{Backfill, FeedConfig, FetchConfig, FullText, PollingConfig, Trust};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A feed without news is polled so many times more seldom, unless its `interval_max` says otherwise.
@@ -126,6 +126,9 @@ impl<Id: Hash + Eq + std::fmt::Display> Unique<Id> {
     }
 }
 
+const FULL_TEXT: [(&str, FullText); 3] =
+    [("off", FullText::Off), ("on", FullText::On), ("if_short", FullText::IfShort)];
+
 /// What a feed can have from `[defaults.feed]`.
 struct FeedSettings {
     enabled: bool,
@@ -135,6 +138,7 @@ struct FeedSettings {
     backfill: Backfill,
     trust: Trust,
     ignore_http_cache: bool,
+    full_text: FullText,
     lang: Option<Lang>,
     tags: Vec<String>,
     fetch: FetchConfig,
@@ -162,6 +166,7 @@ fn feed_settings(s: &Section<'_>, polling: &PollingConfig) -> FeedSettings {
         backfill: s.get("backfill", backfill).unwrap_or(Backfill::None),
         trust: s.choice("trust", &[("guid", Trust::Guid), ("link", Trust::Link)]),
         ignore_http_cache: s.flag("ignore_http_cache"),
+        full_text: s.choice("full_text", &FULL_TEXT),
         lang: s.get("lang", Found::lang),
         tags: s.list("tags", |found| found.text().map(str::to_owned)),
         fetch: super::fetching::fetching(s),
@@ -222,6 +227,7 @@ pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedCon
                 backfill: settings.backfill,
                 trust: settings.trust,
                 ignore_http_cache: settings.ignore_http_cache,
+                full_text: settings.full_text,
                 lang: settings.lang,
                 tags: settings.tags,
                 fetch: settings.fetch,

@@ -14,7 +14,7 @@ use crate::pipeline::alert::source::HealthRules;
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::normalize::NormalizeRules;
 use crate::source::Limits;
-use crate::source::feed::PollingConfig;
+use crate::source::feed::{PollingConfig, SpacingScope};
 use crate::source::seed::{After, SeedConfig};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -155,6 +155,8 @@ pub(super) fn polling(s: &Section<'_>) -> PollingConfig {
         fetches_max: s.count("fetches_max", 1..=1024),
         fetches_per_host_max: s.count("fetches_per_host_max", 1..=64),
         host_spacing: s.duration("host_spacing", Duration::ZERO..=HOUR),
+        spacing_scope: s.choice("spacing_scope", &[("host", SpacingScope::Host), ("feed", SpacingScope::Feed)]),
+        pages_per_hour_max: s.count("pages_per_hour_max", 1..=100_000),
         interval_floor: s.duration("interval_floor", SECOND..=DAY),
         interval_ceiling: s.duration("interval_ceiling", MINUTE..=30 * DAY),
         start_spread: s.duration("start_spread", Duration::ZERO..=DAY),

@@ -16,8 +16,8 @@ use tracing::{debug, info, warn};
 use crate::clock::Clock;
 use crate::failpoint::Failpoint;
 use crate::model::{
-    Cursor, FeedState, Health, ItemId, Origin, RawItem, RejectReason, Rejection, SeedOutcome, SourceHealth, SourceKind,
-    Timestamp,
+    Cursor, FeedState, Health, ItemId, Origin, RawItem, RawText, RejectReason, Rejection, SeedOutcome, SourceHealth,
+    SourceKind, Timestamp,
 };
 use crate::pipeline::alert::source::{self, SourceAlert};
 use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide, prepare};
@@ -144,14 +144,15 @@ impl Ingest {
     }
 
     fn decide_batch(&mut self, batch: Batch, rules: &Arc<Rules>, now: Timestamp) -> Result<Decided, StoreError> {
-        let Batch { origin, items, mut rejected, cursor, receipt: reply } = batch;
+        let Batch { origin, items, rejected, cursor, receipt: reply } = batch;
+        // Notes are told beside what was not taken, but these items are.
+        let (mut noted, mut rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|r| r.reason.is_note());
         let received = items.len() as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
         let mut prepared = prepare_all(&items, &origin, rules, self.threads);
         let ids: Vec<ItemId> = prepared.iter().filter_map(|p| p.as_ref().ok()).map(|p| p.item.id).collect();
         let removed = self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)?;
         let mut known_removed = 0;
-        // Told beside what was not taken, but these items are.
-        let mut noted = Vec::new();
+        self.keep_pages(&origin, &items, &mut prepared, rules)?;
         self.quiet_rekeyed(&origin, &mut prepared, &mut noted)?;
         let mut decisions = Vec::with_capacity(prepared.len());
         let mut seen = HashSet::with_capacity(prepared.len());
@@ -179,6 +180,29 @@ impl Ingest {
             (health, source_alert) = self.judge_source(state, receipt.new + receipt.sightings, rules, now);
         }
         Ok(Decided { origin, received, decisions, rejected, cursor, health, source_alert, receipt, reply })
+    }
+
+    /// An edited item whose text is that of its page keeps it: its feed never carries it, and a page is
+    /// fetched once.
+    fn keep_pages(
+        &self,
+        origin: &Origin,
+        items: &[RawItem],
+        prepared: &mut [Result<Prepared, Rejection>],
+        rules: &Rules,
+    ) -> Result<(), StoreError> {
+        for (raw, prepared) in items.iter().zip(prepared).filter(|(raw, _)| raw.page.is_none()) {
+            let Ok(Prepared { item, .. }) = prepared else { continue };
+            let known = self.ledger.known(item.id).filter(|known| known.of == item.id);
+            if known.is_none_or(|known| known.text == item.version.short()) {
+                continue;
+            }
+            if let Some(text) = self.store.page_text(item.id)? {
+                let whole = RawItem { page: Some(RawText::plain(text)), ..raw.clone() };
+                *prepared = prepare_one(&whole, origin, rules);
+            }
+        }
+        Ok(())
     }
 
     /// A feed that gives all its items new ids at once has no news: what it had before stays quiet.

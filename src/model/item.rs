@@ -108,6 +108,8 @@ pub struct RawItem {
     pub summary: Option<RawText>,
     /// The body.
     pub content: Option<RawText>,
+    /// The text of the page it links to, where that was fetched.
+    pub page: Option<RawText>,
     /// Categories and keywords of the source.
     pub tags: Vec<String>,
     /// Stored but not alerted on: part of a feed's first-poll baseline.
@@ -129,6 +131,7 @@ impl RawItem {
             lang: None,
             summary: None,
             content: None,
+            page: None,
             tags: Vec::new(),
             quiet: false,
         }
@@ -252,6 +255,9 @@ pub struct Item {
     pub tags: Vec<String>,
     /// Hash of title and text, folded: equal for the same text from any source.
     pub text_hash: ContentHash,
+    /// Hash of title and text as the source itself carries them: another one means that it was edited.
+    /// The same as `text_hash`, except where the text is that of the page.
+    pub version: ContentHash,
     /// Stored but not alerted on.
     pub quiet: bool,
 }
@@ -314,11 +320,23 @@ pub enum RejectReason {
     TextCut,
     /// The item was stored without alerting: its feed gave all its items new ids at once.
     Rekeyed,
+    /// The item was taken with its feed's text: its page could not be reached.
+    PageUnreachable,
+    /// Likewise: the page was refused, by its server or by us.
+    PageRefused,
+    /// Likewise: there is no such page.
+    PageMissing,
+    /// Likewise: its server answered with an error.
+    PageError,
+    /// Likewise: the page holds no more text than the feed.
+    PageWithoutText,
+    /// Likewise: too many pages of one host, or too late for this document.
+    PageOverBudget,
 }
 
 impl RejectReason {
     /// Every reason, for tables that start at zero.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::Empty,
         Self::TooLarge,
         Self::TooManyItems,
@@ -336,7 +354,29 @@ impl RejectReason {
         Self::DuplicateKey,
         Self::TextCut,
         Self::Rekeyed,
+        Self::PageUnreachable,
+        Self::PageRefused,
+        Self::PageMissing,
+        Self::PageError,
+        Self::PageWithoutText,
+        Self::PageOverBudget,
     ];
+
+    /// Whether the items it counts were taken all the same: a note beside the outcomes, not one of them.
+    #[must_use]
+    pub fn is_note(self) -> bool {
+        matches!(
+            self,
+            Self::TextCut
+                | Self::Rekeyed
+                | Self::PageUnreachable
+                | Self::PageRefused
+                | Self::PageMissing
+                | Self::PageError
+                | Self::PageWithoutText
+                | Self::PageOverBudget
+        )
+    }
 
     /// The stored and printed name.
     #[must_use]
@@ -359,6 +399,12 @@ impl RejectReason {
             Self::DuplicateKey => "duplicate-key",
             Self::TextCut => "text-cut",
             Self::Rekeyed => "rekeyed",
+            Self::PageUnreachable => "page-unreachable",
+            Self::PageRefused => "page-refused",
+            Self::PageMissing => "page-missing",
+            Self::PageError => "page-error",
+            Self::PageWithoutText => "page-without-text",
+            Self::PageOverBudget => "page-over-budget",
         }
     }
 }

@@ -95,7 +95,7 @@ pub struct Decision {
 /// Decides on one item and remembers it.
 pub fn decide(prepared: Prepared, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
     let id = prepared.item.id;
-    let text = prepared.item.text_hash.short();
+    let text = prepared.item.version.short();
     match ledger.known(id) {
         Some(known) if known.text == text => {
             Decision { prepared, verdict: Verdict::Unchanged, alerts: Vec::new(), merges: Vec::new() }
@@ -110,7 +110,7 @@ pub fn decide(prepared: Prepared, ledger: &mut Ledger, rules: &Rules, now: Times
 fn revise(prepared: Prepared, known: Known, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
     let story = ledger.resolve(known.story);
     let revision = known.revision + 1;
-    ledger.revise(prepared.item.id, prepared.item.text_hash, revision);
+    ledger.revise(prepared.item.id, prepared.item.version, revision);
     let cause = Cause { prepared: &prepared, story, revision: Some(revision), now };
     let alerts = tell(&cause, ledger, rules);
     Decision { prepared, verdict: Verdict::Revision { story, revision }, alerts, merges: Vec::new() }
@@ -187,7 +187,7 @@ fn brings_topic(prepared: &Prepared, story: StoryId, ledger: &Ledger) -> bool {
 fn sight(prepared: Prepared, copy: Copy, again: bool, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
     let Copy { of, story, level, overlap } = copy;
     let item = &prepared.item;
-    ledger.recall_known(item.id, Known { text: item.text_hash.short(), of, story, revision: 0 }, now);
+    ledger.recall_known(item.id, Known { text: item.version.short(), of, story, revision: 0 }, now);
     if let Some(url) = &item.url {
         ledger.recall_link(url, of);
     }
@@ -228,6 +228,7 @@ fn add(prepared: Prepared, to: &Joined, ledger: &mut Ledger, rules: &Rules, now:
         url: prepared.item.url.as_deref(),
         features: &prepared.features,
     });
+    ledger.revise(prepared.item.id, prepared.item.version, 0);
     let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
     Decision { prepared, verdict: Verdict::New { story, opened }, alerts, merges }
 }

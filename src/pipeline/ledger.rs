@@ -15,7 +15,7 @@ use super::memory::{Memory, MemoryConfig};
 /// What is known of an item that was seen before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
-    /// Short hash of its text: another one means it was edited.
+    /// Short hash of its version: another one means it was edited.
     pub text: u64,
     /// Itself, or the item it is a copy of.
     pub of: ItemId,
@@ -156,10 +156,10 @@ impl Ledger {
         self.memory.insert(item.id, item.story, item.features, item.at);
     }
 
-    /// Notes the text and revision a known item has now.
-    pub fn revise(&mut self, id: ItemId, text: ContentHash, revision: u32) {
+    /// Notes the version and revision a known item has now.
+    pub fn revise(&mut self, id: ItemId, version: ContentHash, revision: u32) {
         if let Some((known, _)) = self.known.get_mut(&id) {
-            known.text = text.short();
+            known.text = version.short();
             known.revision = revision;
         }
     }

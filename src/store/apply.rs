@@ -4,7 +4,9 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::failpoint::Failpoint;
-use crate::model::{Cursor, ItemId, Match, Origin, Rejection, SeedFile, SeedOutcome, SourceHealth, StoryId, Timestamp};
+use crate::model::{
+    Cursor, Item, ItemId, Match, Origin, Rejection, SeedFile, SeedOutcome, SourceHealth, StoryId, Timestamp,
+};
 use crate::pipeline::alert::source::SourceAlert;
 use crate::pipeline::{Decision, Prepared, Verdict};
 use crate::text::clean;
@@ -90,7 +92,7 @@ fn write_decision(tx: &Transaction<'_>, decision: &Decision, seq: &mut i64, now:
         }
         Verdict::Sighting { again: true, .. } => {
             tx.prepare_cached("UPDATE sightings SET text_hash = ?2 WHERE id = ?1")?
-                .execute(params![decision.prepared.item.id.to_i64(), decision.prepared.item.text_hash.to_bytes()])?;
+                .execute(params![decision.prepared.item.id.to_i64(), decision.prepared.item.version.to_bytes()])?;
         }
         Verdict::Sighting { again: false, .. } => {
             write_sighting(tx, decision, *seq, now)?;
@@ -106,8 +108,8 @@ fn write_item(tx: &Transaction<'_>, prepared: &Prepared, story: StoryId, seq: i6
     tx.prepare_cached(
         "INSERT INTO items (seq, id, source, key, revision, title, headline, publisher, url, url_original, author, published,
             published_certainty, updated, first_seen, lang, summary, text_source, text_hash, text_bytes, tags, quiet,
-            story, features)
-         VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+            story, features, version_hash)
+         VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
     )?
     .execute(params![
         seq,
@@ -133,11 +135,17 @@ fn write_item(tx: &Transaction<'_>, prepared: &Prepared, story: StoryId, seq: i6
         item.quiet,
         story.to_i64(),
         prepared.features.to_bytes(),
+        own_version(item),
     ])?;
     if !item.text.is_empty() {
         tx.prepare_cached("INSERT INTO texts (seq, body) VALUES (?1, ?2)")?.execute(params![seq, item.text])?;
     }
     Ok(())
+}
+
+/// Where it is another than the hash of the text.
+fn own_version(item: &Item) -> Option<[u8; 16]> {
+    (item.version != item.text_hash).then(|| item.version.to_bytes())
 }
 
 fn tags_json(tags: &[String]) -> Option<String> {
@@ -236,7 +244,8 @@ fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now:
     .execute(params![id, revision, now.millis()])?;
     tx.prepare_cached(
         "UPDATE items SET revision = ?2, title = ?3, summary = ?4, author = ?5, updated = ?6,
-            text_hash_first = coalesce(text_hash_first, text_hash), text_hash = ?7, tags = ?8, headline = ?9
+            text_hash_first = coalesce(text_hash_first, text_hash), text_hash = ?7, tags = ?8, headline = ?9,
+            version_hash = ?10, text_source = ?11
          WHERE id = ?1",
     )?
     .execute(params![
@@ -249,6 +258,8 @@ fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now:
         item.text_hash.to_bytes(),
         tags_json(&item.tags),
         item.headline(),
+        own_version(item),
+        item.text_source.as_str(),
     ])?;
     tx.prepare_cached("INSERT OR IGNORE INTO search_stale (seq) VALUES (?1)")?.execute([seq])?;
     tx.prepare_cached("INSERT OR REPLACE INTO texts (seq, body) VALUES (?1, ?2)")?
@@ -273,7 +284,7 @@ fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Time
         item.title,
         level.as_str(),
         (overlap * 1000.0).round() as i64,
-        item.text_hash.to_bytes(),
+        item.version.to_bytes(),
         now.millis(),
     ])?;
     let column = match level {

@@ -1,11 +1,12 @@
 //! What is remembered of each feed between polls and restarts: one row, written in the transaction of
 //! the items it covers.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use crate::model::{ContentHash, FeedFailure, FeedState, Health, MovedFeed, SourceHealth, SourceId, Timestamp};
+use crate::model::{ContentHash, FeedFailure, FeedState, Health, ItemId, MovedFeed, SourceHealth, SourceId, Timestamp};
 
 use super::{Store, StoreError};
 
@@ -51,6 +52,40 @@ impl Store {
                 }
             }
             Ok(faces)
+        })
+    }
+
+    /// Which of these items are known: kept, counted as copies, or removed by retention.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the tables cannot be read.
+    pub fn known_items(&self, ids: &[ItemId]) -> Result<HashSet<ItemId>, StoreError> {
+        self.read("look up known items", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM items WHERE id = ?1) OR EXISTS (SELECT 1 FROM sightings WHERE id = ?1)
+                    OR EXISTS (SELECT 1 FROM tombstones WHERE id = ?1)",
+            )?;
+            let mut known = HashSet::new();
+            for id in ids {
+                if statement.query_row([id.to_i64()], |row| row.get(0))? {
+                    known.insert(*id);
+                }
+            }
+            Ok(known)
+        })
+    }
+
+    /// The text of an item that came from the page it links to; `None` for any other.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the tables cannot be read.
+    pub fn page_text(&self, id: ItemId) -> Result<Option<String>, StoreError> {
+        self.read("read the text of a page", |c| {
+            c.prepare_cached(
+                "SELECT t.body FROM items i JOIN texts t ON t.seq = i.seq WHERE i.id = ?1 AND i.text_source = 'page'",
+            )?
+            .query_row([id.to_i64()], |row| row.get(0))
+            .optional()
         })
     }
 

@@ -82,7 +82,7 @@ fn was_removed(connection: &Connection, id: ItemId) -> rusqlite::Result<bool> {
 
 fn lookup(connection: &Connection, id: ItemId) -> rusqlite::Result<Option<Known>> {
     let item = connection
-        .prepare_cached("SELECT text_hash, story, revision FROM items WHERE id = ?1")?
+        .prepare_cached("SELECT coalesce(version_hash, text_hash), story, revision FROM items WHERE id = ?1")?
         .query_row([id.to_i64()], |row| {
             Ok(Known {
                 text: hash(row, 0)?.short(),
@@ -132,7 +132,8 @@ fn recall_arrivals(connection: &Connection, ledger: &mut Ledger, since: Timestam
     let mut copies = copies.query([since.millis()])?;
     let mut copy = copies.next()?;
     let mut items = connection.prepare(
-        "SELECT seq, id, source, story, first_seen, text_hash, text_hash_first, text_bytes, url, features, revision
+        "SELECT seq, id, source, story, first_seen, text_hash, text_hash_first, text_bytes, url, features, revision,
+            version_hash
          FROM items WHERE first_seen >= ?1 ORDER BY seq",
     )?;
     let mut items = items.query([since.millis()])?;
@@ -177,7 +178,8 @@ fn recall_item(row: &Row<'_>, ledger: &mut Ledger) -> rusqlite::Result<()> {
         url: url.as_deref(),
         features: &features,
     });
-    ledger.revise(id, now, row.get(10)?);
+    let version = row.get::<_, Option<[u8; 16]>>(11)?.map_or(now, ContentHash::from_bytes);
+    ledger.revise(id, version, row.get(10)?);
     Ok(())
 }
 

@@ -78,6 +78,7 @@ CREATE TABLE items (
     text_source  TEXT NOT NULL,
     text_hash    BLOB NOT NULL,
     text_hash_first BLOB,            -- of the first version, where it was edited since
+    version_hash BLOB,               -- of the feed's own text, where the text is that of the page
     text_bytes   INTEGER NOT NULL,   -- title and text of the first version
     tags         TEXT,
     quiet        INTEGER NOT NULL,
@@ -105,7 +106,7 @@ CREATE TABLE sightings (
     title   TEXT NOT NULL,
     level   TEXT NOT NULL,
     overlap INTEGER NOT NULL,
-    text_hash BLOB NOT NULL,
+    text_hash BLOB NOT NULL,         -- of its version: another one means that it was edited
     seen_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX sightings_item ON sightings (item);

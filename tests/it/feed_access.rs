@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -112,6 +113,7 @@ fn run(bench: &Bench, feeds: Vec<FeedConfig>, held: bool) -> Running {
         clock: bench.clock.clone(),
         hold: holds,
         counters: bench.counters.clone(),
+        known: Arc::new(|_| None),
     };
     let cancel = CancellationToken::new();
     let task = tokio::spawn(Poller::with_client(config, links, bench.client.clone()).run(cancel.clone()));

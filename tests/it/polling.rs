@@ -15,7 +15,7 @@ use wirewatch::net::{Cidr, Client};
 use wirewatch::source::feed::counters::PollCounters;
 use wirewatch::source::feed::discover::Looker;
 use wirewatch::source::feed::poll::{self, PollReport, Poller, PollerConfig, PollerLinks, Which};
-use wirewatch::source::feed::{Backfill, FeedConfig, PollingConfig};
+use wirewatch::source::feed::{Backfill, FeedConfig, PollingConfig, SpacingScope};
 use wirewatch::source::parser::Parser;
 use wirewatch::source::{Batch, Limits, Receipt};
 
@@ -46,6 +46,8 @@ pub fn polling() -> PollingConfig {
         fetches_max: 16,
         fetches_per_host_max: 16,
         host_spacing: Duration::ZERO,
+        spacing_scope: SpacingScope::Host,
+        pages_per_hour_max: 100,
         interval_floor: MINUTE,
         interval_ceiling: DAY,
         start_spread: Duration::ZERO,
@@ -130,6 +132,7 @@ impl Bench {
             clock: self.clock.clone(),
             hold: watch::channel(false).1,
             counters: self.counters.clone(),
+            known: Arc::new(|_| Some(HashSet::new())),
         };
         Poller::with_client(config, links, self.client.clone())
     }

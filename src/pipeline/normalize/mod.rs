@@ -49,6 +49,8 @@ struct Body {
     text: String,
     source: TextSource,
     summary: String,
+    /// What the source itself carries, where `text` is that of the page.
+    own: Option<String>,
     cut_bytes: usize,
     furniture_bytes: usize,
 }
@@ -73,11 +75,13 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
     let publisher = raw.publisher.as_deref().and_then(fields::author).or(headline.publisher);
     let named = publisher.as_deref().filter(|_| origin.kind == SourceKind::Seed).and_then(SourceId::slug);
     let lang = lang::detect(&headline.title, &body.text, raw.lang.as_deref()).or(rules.lang_default);
+    let hash = text_hash(&headline.title, &body.text);
     let item = Item {
         id: ItemId::of(&origin.source, &raw.key),
         source: origin.source.clone(),
         key: raw.key.clone(),
-        text_hash: text_hash(&headline.title, &body.text),
+        text_hash: hash,
+        version: body.own.as_deref().map_or(hash, |own| text_hash(&headline.title, own)),
         title: headline.title,
         outlet: named.unwrap_or_else(|| origin.source.clone()),
         publisher,
@@ -97,8 +101,25 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
     Ok(Normalized { item, cut_bytes: body.cut_bytes, furniture_bytes: body.furniture_bytes })
 }
 
-/// Content before summary, unless the content is a stub of what the summary says.
+/// The text of the page where there is one; else what the source carries.
 fn body(raw: &RawItem, title: &str, text_bytes_max: usize) -> Body {
+    let own = own_body(raw, title, text_bytes_max);
+    let page = raw.page.as_ref().map(|page| paragraphs(page, title, text_bytes_max));
+    let Some(page) = page.filter(|page| !page.text.is_empty()) else { return own };
+    // The feed's text is the publisher's summary of the page.
+    let summary = if own.summary.is_empty() { own.text.clone() } else { own.summary };
+    Body {
+        text: page.text,
+        source: TextSource::Page,
+        summary,
+        own: Some(own.text),
+        cut_bytes: page.cut_bytes,
+        furniture_bytes: page.furniture_bytes,
+    }
+}
+
+/// Content before summary, unless the content is a stub of what the summary says.
+fn own_body(raw: &RawItem, title: &str, text_bytes_max: usize) -> Body {
     let read =
         |text: &Option<RawText>| text.as_ref().map(|text| paragraphs(text, title, text_bytes_max)).unwrap_or_default();
     let (content, summary) = (read(&raw.content), read(&raw.summary));
@@ -110,7 +131,8 @@ fn body(raw: &RawItem, title: &str, text_bytes_max: usize) -> Body {
         let rest = if summary.text == content.text { String::new() } else { summary.text };
         (content, TextSource::Content, rest)
     };
-    Body { text: chosen.text, source, summary: rest, cut_bytes, furniture_bytes: chosen.furniture_bytes }
+    let furniture_bytes = chosen.furniture_bytes;
+    Body { text: chosen.text, source, summary: rest, own: None, cut_bytes, furniture_bytes }
 }
 
 #[derive(Default)]

@@ -1,6 +1,7 @@
 //! What the poller counts, for metrics, `top` and the watchdog. Written by `poll`, read by anyone.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::visit::Visit;
 use crate::model::{FeedFailure, Timestamp};
@@ -15,7 +16,12 @@ pub struct PollCounters {
     items: AtomicU64,
     failures: [AtomicU64; FeedFailure::ALL.len()],
     turned_at: AtomicI64,
+    late: AtomicU64,
+    lag_ms: AtomicU64,
 }
+
+/// A poll that begins later than this after its time is late.
+const LATE_AFTER: Duration = Duration::from_secs(1);
 
 /// The totals at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +40,10 @@ pub struct PollTotals {
     pub failures: Vec<(FeedFailure, u64)>,
     /// When the poller's loop last turned: at most ten seconds ago while it lives.
     pub turned_at: Timestamp,
+    /// Polls that began more than a second after their time.
+    pub late: u64,
+    /// Time between the moments polls were due and began, in all.
+    pub lag: Duration,
 }
 
 impl PollCounters {
@@ -48,12 +58,19 @@ impl PollCounters {
             wire_bytes: read(&self.wire_bytes),
             items: read(&self.items),
             failures: FeedFailure::ALL.iter().copied().zip(self.failures.iter().map(read)).collect(),
+            late: read(&self.late),
+            lag: Duration::from_millis(read(&self.lag_ms)),
             turned_at: Timestamp::from_millis(self.turned_at.load(Ordering::Relaxed)),
         }
     }
 
     pub(crate) fn turned(&self, now: Timestamp) {
         self.turned_at.store(now.millis(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn started(&self, lag: Duration) {
+        self.late.fetch_add(u64::from(lag > LATE_AFTER), Ordering::Relaxed);
+        self.lag_ms.fetch_add(u64::try_from(lag.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     pub(crate) fn polled(&self, visit: &Visit) {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::FeedConfig;
-use super::fetch::{self, Content, Fetch};
+use super::fetch::{self, Accept, Content, Fetch};
 use super::poll::PollerConfig;
 use super::request::Carried;
 use super::schedule::Validators;
@@ -98,6 +98,7 @@ impl Looker {
             &self.client,
             &Fetch {
                 url: &target.config.url,
+                accept: Accept::Page,
                 validators: &Validators::default(),
                 allow_private: &target.allow_private,
                 wire_bytes_max: polling.wire_bytes_max,

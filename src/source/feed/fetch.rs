@@ -23,17 +23,31 @@ use crate::text::clean::excerpt;
 const ACCEPT_FEEDS: &str = "application/atom+xml, application/rss+xml, application/feed+json, \
     application/rdf+xml;q=0.9, application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.1";
 
+/// For the page behind an item.
+const ACCEPT_PAGES: &str = "text/html, application/xhtml+xml, */*;q=0.1";
+
 /// What `net::body` undoes.
 const ENCODINGS: &str = "gzip, br, zstd, deflate";
 
 /// Validators longer than this are a server's mistake and are not kept.
 const VALIDATOR_BYTES_MAX: usize = 1024;
 
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accept {
+    /// A feed of any format.
+    Feed,
+    /// A web page.
+    Page,
+}
+
 /// One fetch.
 #[derive(Debug)]
 pub struct Fetch<'a> {
     /// Where.
     pub url: &'a Url,
+    /// What.
+    pub accept: Accept,
     /// Sent back byte for byte; empty for an unconditional fetch.
     pub validators: &'a Validators,
     /// Non-public addresses that are fine.
@@ -160,7 +174,8 @@ impl Walk {
         if self.plain {
             headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         } else {
-            headers.insert(ACCEPT, HeaderValue::from_static(ACCEPT_FEEDS));
+            let accept = if what.accept == Accept::Feed { ACCEPT_FEEDS } else { ACCEPT_PAGES };
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(ENCODINGS));
             let validators =
                 [(IF_NONE_MATCH, &what.validators.etag), (IF_MODIFIED_SINCE, &what.validators.last_modified)];

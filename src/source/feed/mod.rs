@@ -13,6 +13,7 @@ mod key;
 mod lenient;
 mod names;
 pub mod opml;
+pub mod pages;
 pub mod parse;
 pub mod poll;
 mod repair;
@@ -21,6 +22,7 @@ mod scan;
 pub mod schedule;
 mod sniff;
 pub mod swap;
+mod turns;
 mod upstream;
 mod visit;
 
@@ -39,6 +41,17 @@ pub enum Backfill {
     Newest(usize),
     /// Alert on everything.
     All,
+}
+
+/// Whether the text of new items is fetched from the pages they link to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FullText {
+    /// Never: the feed's own text is all there is.
+    Off,
+    /// Always.
+    On,
+    /// Where the feed carries hardly any text.
+    IfShort,
 }
 
 /// Which part of an item identifies it.
@@ -108,6 +121,8 @@ pub struct FeedConfig {
     pub trust: Trust,
     /// Never send validators: for servers that answer 304 wrongly.
     pub ignore_http_cache: bool,
+    /// Whose text new items have.
+    pub full_text: FullText,
     /// Language to assume where neither feed nor text says.
     pub lang: Option<crate::model::Lang>,
     /// Tags given to every item.
@@ -130,11 +145,21 @@ impl FeedConfig {
             backfill: Backfill::None,
             trust: Trust::Guid,
             ignore_http_cache: false,
+            full_text: FullText::Off,
             lang: None,
             tags: Vec::new(),
             fetch: FetchConfig::default(),
         }
     }
+}
+
+/// Whose requests keep their distance from one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpacingScope {
+    /// All feeds of one host: polite to small servers.
+    Host,
+    /// Each feed by itself: for hosts that serve thousands of feeds and many customers.
+    Feed,
 }
 
 /// The `[polling]` section, checked.
@@ -146,6 +171,10 @@ pub struct PollingConfig {
     pub fetches_per_host_max: usize,
     /// Pause between two fetches from one host.
     pub host_spacing: Duration,
+    /// Who is spared by the two before.
+    pub spacing_scope: SpacingScope,
+    /// Pages fetched from one host in an hour, for `full_text`.
+    pub pages_per_hour_max: usize,
     /// Never poll a feed more often, whatever its own settings, unless it is allowed a private address.
     pub interval_floor: Duration,
     /// Never wait longer than this, whatever a server asks.

@@ -2,21 +2,22 @@
 //! feed has a task or timer of its own while it waits. A poll ends as a batch to `ingest`, and only
 //! when that is durable is its state adopted: validators never run ahead of the items they cover.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::counters::PollCounters;
+use super::pages::{self, KnownItems};
 use super::schedule::{self, Pace};
 use super::swap::PollRules;
+use super::turns::{Lane, Pacing, Turns};
 use super::visit::{Target, Tools, Visit, visit};
-use super::{FeedConfig, PollingConfig};
+use super::{FeedConfig, PollingConfig, SpacingScope};
 use crate::clock::Clock;
 use crate::failpoint::Failpoint;
 use crate::model::{Cursor, FeedFailure, FeedState, Origin, SourceId, SourceKind, Timestamp};
@@ -68,6 +69,8 @@ pub struct PollerLinks {
     pub hold: watch::Receiver<bool>,
     /// Counted here, read by metrics and health.
     pub counters: Arc<PollCounters>,
+    /// Which items need no page any more.
+    pub known: KnownItems,
 }
 
 /// Which feeds [`Poller::poll_once`] polls.
@@ -100,15 +103,16 @@ pub struct Poller {
     batches: BatchSender,
     hold: watch::Receiver<bool>,
     counters: Arc<PollCounters>,
+    known: KnownItems,
     pub(super) feeds: Vec<Feed>,
-    pub(super) hosts: Vec<Host>,
-    pub(super) hosts_by_name: HashMap<String, usize>,
-    pub(super) heap: BinaryHeap<Reverse<(Timestamp, Wake)>>,
+    pub(super) turns: Turns,
     /// What a reload swaps in; `None`: these feeds for good.
     pub(super) rules: Option<watch::Receiver<Arc<PollRules>>>,
     /// Slots of `feeds` whose feed was removed and that nothing points to any more.
     pub(super) free: Vec<usize>,
     fetching: JoinSet<(usize, Visit)>,
+    /// Polls that wait for the pages of their items.
+    paging: JoinSet<(usize, Visit)>,
     settling: JoinSet<Settled>,
     /// `Some`: every feed is polled once and reported here.
     reports: Option<Vec<PollReport>>,
@@ -123,26 +127,12 @@ pub struct Poller {
 pub(super) struct Feed {
     pub(super) target: Arc<Target>,
     pub(super) state: Arc<FeedState>,
-    pub(super) host: usize,
     /// Being fetched, or on the way to the disk.
     pub(super) busy: bool,
+    /// Ends its fetch.
+    fetch: Option<AbortHandle>,
     /// Taken out by a reload: what is under way ends, nothing new begins.
     pub(super) removed: bool,
-}
-
-#[derive(Default)]
-pub(super) struct Host {
-    running: usize,
-    started_at: Option<Timestamp>,
-    pub(super) waiting: VecDeque<usize>,
-    wakes: bool,
-}
-
-/// Whose time comes; by index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Wake {
-    Host(usize),
-    Feed(usize),
 }
 
 struct Settled {
@@ -173,33 +163,30 @@ impl Poller {
         let now = links.clock.now();
         let tools = Tools::new(client, config.polling, config.limits, links.parser, links.clock);
         let mut states: HashMap<_, _> = config.states.into_iter().map(|s| (s.source.clone(), s)).collect();
-        let mut hosts_by_name: HashMap<String, usize> = HashMap::new();
+        let mut turns = Turns::default();
         let mut feeds = Vec::with_capacity(config.feeds.len());
         for feed in config.feeds.into_iter().filter(|feed| feed.enabled) {
-            let host = feed.url.host_str().unwrap_or("").to_owned();
-            let hosts = hosts_by_name.len();
-            let host = *hosts_by_name.entry(host).or_insert(hosts);
+            turns.place(feeds.len(), &spared(&feed, tools.polling.spacing_scope));
             let target = Target::new(feed);
             let url = target.stored_url();
             let state = states
                 .remove(&target.config.id)
                 .filter(|state| state.url == url)
                 .unwrap_or_else(|| FeedState::new(target.config.id.clone(), url, now));
-            feeds.push(Feed { target: Arc::new(target), state: Arc::new(state), host, busy: false, removed: false });
+            feeds.push(Feed::new(target, state));
         }
-        let hosts = std::iter::repeat_with(Host::default).take(hosts_by_name.len()).collect();
         Self {
             tools: Arc::new(tools),
             batches: links.batches,
             hold: links.hold,
             counters: links.counters,
+            known: links.known,
             feeds,
-            hosts,
-            hosts_by_name,
-            heap: BinaryHeap::new(),
+            turns,
             rules: None,
             free: Vec::new(),
             fetching: JoinSet::new(),
+            paging: JoinSet::new(),
             settling: JoinSet::new(),
             reports: None,
             turned_at: now,
@@ -223,7 +210,7 @@ impl Poller {
         let spread = schedule::start_spread(self.tools.polling.start_spread, due);
         for (index, feed) in self.feeds.iter().enumerate().filter(|(_, feed)| !feed.state.gone) {
             let pace = Pace::of(&feed.target.config, &self.tools.polling);
-            self.heap.push(Reverse((schedule::start_at(&feed.state, now, spread, pace), Wake::Feed(index))));
+            self.turns.wake(index, schedule::start_at(&feed.state, now, spread, pace), feed.lane());
         }
         info!(feeds = self.feeds.len(), due, spread_s = spread.as_secs(), "polling started");
         self.turn(&cancel).await;
@@ -232,16 +219,18 @@ impl Poller {
     /// Polls each of these feeds once and reports, in no particular order.
     pub async fn poll_once(mut self, which: &Which, cancel: &CancellationToken) -> Vec<PollReport> {
         let now = self.tools.clock.now();
+        let mut asked = 0;
         for (index, feed) in self.feeds.iter().enumerate() {
             let wanted = match which {
                 Which::Due => !feed.state.gone && feed.state.next_poll_at <= now,
                 Which::Named(names) => names.contains(&feed.state.source),
             };
             if wanted {
-                self.heap.push(Reverse((now, Wake::Feed(index))));
+                self.turns.wake(index, now, feed.lane());
+                asked += 1;
             }
         }
-        self.reports = Some(Vec::with_capacity(self.heap.len()));
+        self.reports = Some(Vec::with_capacity(asked));
         self.turn(cancel).await;
         self.reports.unwrap_or_default()
     }
@@ -253,15 +242,29 @@ impl Poller {
             self.counters.turned(now);
             self.keep_pace(now);
             self.start_due(now);
-            let idle = self.fetching.is_empty() && self.settling.is_empty();
-            if self.reports.is_some() && idle && (self.heap.is_empty() || *self.hold.borrow()) {
+            let idle = self.fetching.is_empty() && self.paging.is_empty() && self.settling.is_empty();
+            if self.reports.is_some() && idle && (self.turns.is_idle() || *self.hold.borrow()) {
                 return;
             }
             let wake = self.next_wake(now);
             let mut rules = self.rules.clone();
             tokio::select! {
                 () = cancel.cancelled() => return,
-                Some(fetched) = self.fetching.join_next() => self.fetched(unwind(fetched)),
+                Some(fetched) = self.fetching.join_next_with_id() => match fetched {
+                    // Broken off, to be asked again later.
+                    Err(error) if error.is_cancelled() => {}
+                    fetched => {
+                        let (id, (feed, visit)) = unwind(fetched);
+                        // One that ended just as it was broken off does not count either.
+                        if self.feeds[feed].fetch.as_ref().is_some_and(|fetch| fetch.id() == id) {
+                            self.fetched(feed, visit);
+                        }
+                    }
+                },
+                Some(filled) = self.paging.join_next() => {
+                    let (feed, visit) = unwind(filled);
+                    self.settle(feed, visit);
+                }
                 Some(settled) = self.settling.join_next() => self.settled(unwind(settled)),
                 () = changed(&mut rules) => self.swap(),
                 () = self.tools.clock.sleep_until(wake) => {}
@@ -280,77 +283,65 @@ impl Poller {
             return;
         }
         warn!(seconds = back.as_secs(), "clock set back, polling goes on at its pace");
-        self.heap = self.heap.drain().map(|Reverse((at, wake))| Reverse((at.minus(back), wake))).collect();
-        for host in &mut self.hosts {
-            host.started_at = host.started_at.map(|at| at.minus(back));
-        }
+        self.turns.set_back(back);
     }
 
     fn has_room(&self) -> bool {
-        self.fetching.len() < self.tools.polling.fetches_max.max(1)
-            && self.settling.len() < SETTLING_MAX
-            && !*self.hold.borrow()
+        self.settling.len() < SETTLING_MAX && !*self.hold.borrow()
+    }
+
+    fn pacing(&self) -> Pacing {
+        let PollingConfig { fetches_max, fetches_per_host_max, host_spacing, .. } = self.tools.polling;
+        Pacing { fetches_max, per_host_max: fetches_per_host_max, spacing: host_spacing }
     }
 
     fn next_wake(&self, now: Timestamp) -> Timestamp {
         let turn = now.plus(TURN_MAX);
-        match self.heap.peek() {
-            Some(Reverse((at, _))) if self.has_room() => turn.min(*at),
-            _ => turn,
-        }
+        let next = if self.has_room() { self.turns.next_at(&self.pacing()) } else { None };
+        next.map_or(turn, |at| turn.min(at))
     }
 
     fn start_due(&mut self, now: Timestamp) {
-        while self.has_room() && self.heap.peek().is_some_and(|Reverse((at, _))| *at <= now) {
-            let Some(Reverse((_, wake))) = self.heap.pop() else { return };
-            let host = match wake {
-                Wake::Feed(feed) => {
-                    let host = self.feeds[feed].host;
-                    self.hosts[host].waiting.push_back(feed);
-                    host
-                }
-                Wake::Host(host) => {
-                    self.hosts[host].wakes = false;
-                    host
-                }
-            };
-            self.serve(host, now);
+        let pacing = self.pacing();
+        for feed in self.turns.break_off(now, &pacing) {
+            debug!(source = %self.feeds[feed].state.source, "slow feed broken off, asked again later");
+            self.feeds[feed].busy = false;
+            self.feeds[feed].fetch.take().inspect(AbortHandle::abort);
+        }
+        while self.has_room()
+            && let Some(start) = self.turns.start(now, &pacing)
+        {
+            self.counters.started(start.lag);
+            let feed = &mut self.feeds[start.feed];
+            feed.busy = true;
+            let (tools, target, state) = (self.tools.clone(), feed.target.clone(), feed.state.clone());
+            let fetch = self.fetching.spawn(async move { (start.feed, visit(&tools, &target, &state).await) });
+            feed.fetch = Some(fetch);
         }
     }
 
-    /// Starts what a host may be asked now; sees to it that the rest is not forgotten.
-    fn serve(&mut self, index: usize, now: Timestamp) {
-        let (per_host_max, spacing) = (self.tools.polling.fetches_per_host_max.max(1), self.tools.polling.host_spacing);
-        loop {
-            let has_room = self.has_room();
-            let host = &mut self.hosts[index];
-            if host.waiting.is_empty() || host.running >= per_host_max {
-                // Whoever is running calls here again when it is done.
-                return;
-            }
-            let ready_at = host.started_at.map_or(now, |at| at.plus(spacing)).max(now);
-            if ready_at > now || !has_room {
-                if !host.wakes {
-                    host.wakes = true;
-                    self.heap.push(Reverse((ready_at, Wake::Host(index))));
-                }
-                return;
-            }
-            let Some(feed) = host.waiting.pop_front() else { return };
-            host.running += 1;
-            host.started_at = Some(now);
-            self.feeds[feed].busy = true;
-            let (tools, target, state) =
-                (self.tools.clone(), self.feeds[feed].target.clone(), self.feeds[feed].state.clone());
-            self.fetching.spawn(async move { (feed, visit(&tools, &target, &state).await) });
-        }
-    }
-
-    fn fetched(&mut self, (feed, visit): (usize, Visit)) {
-        let host = self.feeds[feed].host;
-        self.hosts[host].running -= 1;
-        self.serve(host, self.tools.clock.now());
+    fn fetched(&mut self, feed: usize, mut visit: Visit) {
+        self.feeds[feed].fetch = None;
+        self.turns.ended(feed, self.tools.clock.now(), &self.pacing());
         self.counters.polled(&visit);
+        let target = self.feeds[feed].target.clone();
+        if !pages::wanted(&target, &visit) {
+            return self.settle(feed, visit);
+        }
+        if self.paging.len() >= pages::PAGING_MAX {
+            pages::skip(&target, &mut visit);
+            return self.settle(feed, visit);
+        }
+        visit.shrink();
+        let (tools, known) = (self.tools.clone(), self.known.clone());
+        self.paging.spawn(async move {
+            pages::fill(&tools, &target, &mut visit, &known).await;
+            (feed, visit)
+        });
+    }
+
+    /// Sends what a poll brought on its way to the disk.
+    fn settle(&mut self, feed: usize, visit: Visit) {
         let Visit { received, document, rejected, next, room, wire_bytes, hops, failed, .. } = visit;
         let source = next.source.clone();
         debug!(%source, wire_bytes, hops, failure = failed.map(FeedFailure::as_str), "feed polled");
@@ -414,8 +405,27 @@ impl Poller {
                 next_poll_at: next.next_poll_at,
             });
         } else if !self.feeds[index].state.gone {
-            self.heap.push(Reverse((again_at, Wake::Feed(index))));
+            self.turns.wake(index, again_at, self.feeds[index].lane());
         }
+    }
+}
+
+impl Feed {
+    pub(super) fn new(target: Target, state: FeedState) -> Self {
+        Self { target: Arc::new(target), state: Arc::new(state), busy: false, fetch: None, removed: false }
+    }
+
+    /// One that failed last time waits with its like.
+    pub(super) fn lane(&self) -> Lane {
+        if self.state.failure.is_some() { Lane::Slow } else { Lane::Quick }
+    }
+}
+
+/// Whose name a feed's requests are counted under.
+pub(super) fn spared(feed: &FeedConfig, scope: SpacingScope) -> String {
+    match scope {
+        SpacingScope::Host => feed.url.host_str().unwrap_or("").to_owned(),
+        SpacingScope::Feed => format!("feed {}", feed.id),
     }
 }
 

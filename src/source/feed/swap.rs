@@ -2,13 +2,12 @@
 //! keep their schedule, their state and what is under way; a removed feed ends after its current poll;
 //! a feed with another address is another feed. Nothing here fails: what can fail was done before.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tracing::info;
 
-use super::poll::{Feed, Host, Poller, Wake};
+use super::poll::{Feed, Poller, spared};
 use super::schedule::{self, Pace};
 use super::visit::Target;
 use super::{FeedConfig, PollingConfig};
@@ -61,6 +60,9 @@ impl Poller {
             self.revive(index, states.remove(&config.id), now);
         }
         self.sweep();
+        if new.polling.spacing_scope != old_polling.spacing_scope {
+            self.respace();
+        }
         let added = wanted.len();
         for config in new.feeds.iter().filter(|feed| feed.enabled && wanted.contains_key(&feed.id)) {
             self.add(config, states.get(&config.id).copied(), now);
@@ -82,10 +84,8 @@ impl Poller {
         feed.target = Arc::new(Target::new(config.clone()));
         let Some(last) = feed.state.last_poll_at else { return };
         let waits_for_interval = feed.state.failure.is_none() && feed.state.next_poll_at <= last.plus(before.interval);
-        let waits = !feed.busy && !feed.state.gone && !self.hosts[feed.host].waiting.contains(&index);
-        if waits && waits_for_interval && after.interval < before.interval {
-            self.heap.retain(|Reverse((_, wake))| *wake != Wake::Feed(index));
-            self.heap.push(Reverse((last.plus(after.interval).max(now), Wake::Feed(index))));
+        if !feed.busy && !feed.state.gone && waits_for_interval && after.interval < before.interval {
+            self.turns.move_to(index, last.plus(after.interval).max(now));
         }
     }
 
@@ -98,33 +98,31 @@ impl Poller {
             && !feed.busy
         {
             feed.state = Arc::new(stored.clone());
-            self.heap.push(Reverse((stored.next_poll_at.max(now), Wake::Feed(index))));
+            self.turns.wake(index, stored.next_poll_at.max(now), feed.lane());
         }
     }
 
     /// Nothing waits any more for a feed that was removed; its slot is free once its poll is over.
     fn sweep(&mut self) {
-        let feeds = &self.feeds;
-        let removed = |index: usize| feeds[index].removed;
-        self.heap.retain(|Reverse((_, wake))| !matches!(wake, Wake::Feed(index) if removed(*index)));
-        for host in &mut self.hosts {
-            host.waiting.retain(|&index| !removed(index));
-        }
-        self.free = (0..feeds.len()).filter(|&index| removed(index) && !feeds[index].busy).collect();
+        let removed: HashSet<usize> = (0..self.feeds.len()).filter(|&index| self.feeds[index].removed).collect();
+        self.turns.forget(&removed);
+        self.free = removed.into_iter().filter(|&index| !self.feeds[index].busy).collect();
+    }
+
+    /// The hosts mean something else now.
+    fn respace(&mut self) {
+        let scope = self.tools.polling.spacing_scope;
+        self.turns.rehost(self.feeds.iter().map(|feed| spared(&feed.target.config, scope)));
     }
 
     fn add(&mut self, config: &FeedConfig, stored: Option<&FeedState>, now: Timestamp) {
-        let name = config.url.host_str().unwrap_or("").to_owned();
-        let host = *self.hosts_by_name.entry(name).or_insert_with(|| {
-            self.hosts.push(Host::default());
-            self.hosts.len() - 1
-        });
         let target = Target::new(config.clone());
         let url = target.stored_url();
         let state = stored.filter(|state| state.url == url).cloned();
         let state = state.unwrap_or_else(|| FeedState::new(config.id.clone(), url, now));
         let (gone, due) = (state.gone, schedule::start_at(&state, now, std::time::Duration::ZERO, self.pace(config)));
-        let feed = Feed { target: Arc::new(target), state: Arc::new(state), host, busy: false, removed: false };
+        let feed = Feed::new(target, state);
+        let lane = feed.lane();
         let index = if let Some(index) = self.free.pop() {
             self.feeds[index] = feed;
             index
@@ -132,8 +130,9 @@ impl Poller {
             self.feeds.push(feed);
             self.feeds.len() - 1
         };
+        self.turns.place(index, &spared(config, self.tools.polling.spacing_scope));
         if !gone {
-            self.heap.push(Reverse((due, Wake::Feed(index))));
+            self.turns.wake(index, due, lane);
         }
     }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-use super::fetch::{self, Content, Fetch, Fetched};
+use super::fetch::{self, Accept, Content, Fetch, Fetched};
 use super::freshness::Freshness;
+use super::pages;
 use super::parse;
 use super::request::{self, Carried};
 use super::schedule::{self, Answer, Outcome, Pace, PollFailure, Validators, Via};
@@ -35,19 +36,21 @@ pub(crate) struct Tools {
     pub clock: Clock,
     pub polling: PollingConfig,
     pub limits: Limits,
+    pub pages: Arc<pages::Budget>,
     budget: Arc<Semaphore>,
 }
 
 impl Tools {
     pub fn new(client: Client, polling: PollingConfig, limits: Limits, parser: Parser, clock: Clock) -> Self {
         let budget = Arc::new(Semaphore::new(IN_HAND_BYTES_MAX / BUDGET_UNIT_BYTES));
-        Self { client, parser, clock, polling, limits, budget }
+        Self { client, parser, clock, polling, limits, pages: Arc::new(pages::Budget::new()), budget }
     }
 
     /// The same with other settings; what is in hand stays counted.
     pub fn renewed(&self, client: Client, polling: PollingConfig, limits: Limits) -> Self {
-        let (parser, clock, budget) = (self.parser.clone(), self.clock.clone(), self.budget.clone());
-        Self { client, parser, clock, polling, limits, budget }
+        let (parser, clock) = (self.parser.clone(), self.clock.clone());
+        let (pages, budget) = (self.pages.clone(), self.budget.clone());
+        Self { client, parser, clock, polling, limits, pages, budget }
     }
 }
 
@@ -155,6 +158,7 @@ async fn fetch_carrying(tools: &Tools, target: &Target, url: &Url, validators: &
     }
     let what = Fetch {
         url,
+        accept: Accept::Feed,
         validators,
         allow_private: &target.allow_private,
         wire_bytes_max: tools.polling.wire_bytes_max,
@@ -227,6 +231,21 @@ async fn read(
     let failure = PollFailure::new(class_of(rejection.reason), refusal_words(&rejection));
     visit.rejected = Some(rejection);
     Outcome::Failed(failure)
+}
+
+impl Visit {
+    /// Gives back the room that its items do not take: for a poll that has to wait for its pages.
+    pub(super) fn shrink(&mut self) {
+        let (Some(document), Some(room)) = (&self.document, &mut self.room) else { return };
+        let texts = |item: &RawItem| {
+            [&item.title, &item.summary, &item.content].into_iter().flatten().map(|t| t.text.len()).sum::<usize>()
+        };
+        let bytes: usize = document.items.iter().map(texts).sum();
+        let units = (bytes / BUDGET_UNIT_BYTES + document.items.len()).min(room.num_permits());
+        if let Some(kept) = room.split(units) {
+            self.room = Some(kept);
+        }
+    }
 }
 
 /// Waits until there is room for a document that may grow to its cap.

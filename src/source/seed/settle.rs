@@ -107,7 +107,13 @@ pub fn hint(reason: RejectReason) -> &'static str {
         RejectReason::Unreadable => "make it readable for the user wirewatch runs as (chmod, chown)",
         RejectReason::TimedOut => "the document takes too long to read; drop its text instead",
         RejectReason::ParserPanic => "this is a fault of wirewatch: please report it with the file",
-        RejectReason::Rekeyed => "the items were taken; nothing needs to be done",
+        RejectReason::Rekeyed
+        | RejectReason::PageUnreachable
+        | RejectReason::PageRefused
+        | RejectReason::PageMissing
+        | RejectReason::PageError
+        | RejectReason::PageWithoutText
+        | RejectReason::PageOverBudget => "the items were taken; nothing needs to be done",
         RejectReason::DuplicateKey => "give each item an `id` of its own",
     }
 }

@@ -1,0 +1,323 @@
+//! The full text of new items from the pages they link to, for feeds with `full_text`. A poll that has
+//! such items stays here, off the fetch path, before it goes on to `ingest`: pages have a budget of their
+//! own per host, the same guard and caps as feeds, and no credentials. What fails is counted by class,
+//! and the item goes on with its feed's text. Nothing is fetched for items that are known or quiet.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use super::FullText;
+use super::fetch::{self, Accept, Content, Fetch};
+use super::freshness::Freshness;
+use super::request::Carried;
+use super::schedule::Validators;
+use super::visit::{Target, Tools, Visit};
+use crate::model::{FeedFailure, ItemId, Markup, RawItem, RawText, RejectReason, Rejection, SourceId, Timestamp};
+use crate::net::{body, display_url};
+use crate::text::{article, charset};
+
+/// Which of these items are known to the store; `None` when it cannot be asked.
+pub type KnownItems = Arc<dyn Fn(&[ItemId]) -> Option<HashSet<ItemId>> + Send + Sync>;
+
+/// Polls that wait for pages at a time; one more goes on with its feed's texts.
+pub(super) const PAGING_MAX: usize = 32;
+
+/// The pages of one document together: no alert waits longer for a slow site.
+const PAGES_SPAN_MAX: Duration = Duration::from_secs(60);
+
+/// Pages under way at once, in all and of one document.
+const PAGES_AT_ONCE_MAX: usize = 8;
+const PAGES_AT_ONCE_PER_DOCUMENT: usize = 4;
+
+/// A feed's text of fewer bytes is short: about 150 words.
+const SHORT_BYTES: usize = 1000;
+
+/// Wait after a site says 429 or 503 without saying how long.
+const REFUSED_WAIT: Duration = Duration::from_secs(3600);
+
+/// The span that `pages_per_hour_max` counts in.
+const BUDGET_SPAN: Duration = Duration::from_secs(3600);
+
+/// Hosts remembered before those without pages lately are forgotten.
+const HOSTS_MAX: usize = 4096;
+
+/// How much is asked of whom, shared by all polls.
+pub(crate) struct Budget {
+    at_once: Semaphore,
+    hosts: Mutex<HashMap<String, Arc<AsyncMutex<HostPace>>>>,
+}
+
+/// One host, asked by one at a time.
+#[derive(Default)]
+struct HostPace {
+    counted_from: Timestamp,
+    taken: usize,
+    started_at: Option<Timestamp>,
+    not_before: Option<Timestamp>,
+}
+
+/// The right to ask a host for one page.
+struct Turn<'a> {
+    pace: OwnedMutexGuard<HostPace>,
+    _at_once: SemaphorePermit<'a>,
+}
+
+/// Why an item keeps its feed's text.
+struct Fault {
+    reason: RejectReason,
+    detail: String,
+}
+
+impl Budget {
+    pub fn new() -> Self {
+        Self { at_once: Semaphore::new(PAGES_AT_ONCE_MAX), hosts: Mutex::default() }
+    }
+
+    fn host(&self, name: &str, now: Timestamp) -> Arc<AsyncMutex<HostPace>> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() >= HOSTS_MAX {
+            let idle = |pace: &HostPace| {
+                now.since(pace.counted_from) >= BUDGET_SPAN && pace.not_before.is_none_or(|at| at <= now)
+            };
+            hosts.retain(|_, pace| !pace.try_lock().is_ok_and(|pace| idle(&pace)));
+        }
+        hosts.entry(name.to_owned()).or_default().clone()
+    }
+
+    async fn turn(&self, tools: &Tools, host: &str, deadline: Instant) -> Result<Turn<'_>, Fault> {
+        let over = |why: &str| Fault { reason: RejectReason::PageOverBudget, detail: format!("{host}: {why}") };
+        let late = || over("too many pages for the time there is");
+        let mut pace =
+            timeout_at(deadline, self.host(host, tools.clock.now()).lock_owned()).await.map_err(|_| late())?;
+        let now = tools.clock.now();
+        if pace.not_before.is_some_and(|at| at > now) {
+            return Err(over("asked to be left alone for a while"));
+        }
+        if now.since(pace.counted_from) >= BUDGET_SPAN {
+            (pace.counted_from, pace.taken) = (now, 0);
+        }
+        if pace.taken >= tools.polling.pages_per_hour_max {
+            return Err(over("its pages of this hour are used up"));
+        }
+        let ready_at = pace.started_at.map(|at| at.plus(tools.polling.host_spacing)).filter(|at| *at > now);
+        if let Some(ready_at) = ready_at {
+            timeout_at(deadline, tools.clock.sleep_until(ready_at)).await.map_err(|_| late())?;
+        }
+        let at_once = timeout_at(deadline, self.at_once.acquire()).await.map_err(|_| late())?;
+        let at_once = at_once.expect("invariant: the semaphore is never closed");
+        pace.taken += 1;
+        pace.started_at = Some(tools.clock.now());
+        Ok(Turn { pace, _at_once: at_once })
+    }
+}
+
+/// Whether a poll may have to wait for pages.
+pub(super) fn wanted(target: &Target, visit: &Visit) -> bool {
+    let items = visit.document.iter().flat_map(|document| &document.items);
+    target.config.full_text != FullText::Off && items.into_iter().any(|item| is_wanted(item, target.config.full_text))
+}
+
+fn is_wanted(item: &RawItem, mode: FullText) -> bool {
+    let enough = match mode {
+        FullText::Off => true,
+        FullText::On => false,
+        FullText::IfShort => own_bytes(item) >= SHORT_BYTES,
+    };
+    !enough && !item.quiet && item.url.is_some()
+}
+
+/// Bytes of text that the feed itself carries, markup left out, roughly.
+fn own_bytes(item: &RawItem) -> usize {
+    let visible = |text: &RawText| {
+        if text.markup == Markup::Plain {
+            return text.text.trim().len();
+        }
+        let mut inside = false;
+        let shown = |b: &u8| {
+            inside = *b == b'<' || inside && *b != b'>';
+            !inside && *b != b'>'
+        };
+        text.text.trim().bytes().filter(shown).count()
+    };
+    [&item.content, &item.summary].into_iter().flatten().map(visible).max().unwrap_or(0)
+}
+
+/// Everything is left to the feed's texts: there are too many polls waiting for pages already.
+pub(super) fn skip(target: &Target, visit: &mut Visit) {
+    let Some(document) = &mut visit.document else { return };
+    let count = document.items.iter().filter(|item| is_wanted(item, target.config.full_text)).count() as u64;
+    let detail = "too many feeds wait for pages at once".to_owned();
+    document.rejected.push(Rejection { reason: RejectReason::PageOverBudget, detail, count });
+}
+
+/// Fetches the pages of the new items of a poll.
+pub(super) async fn fill(tools: &Tools, target: &Target, visit: &mut Visit, known: &KnownItems) {
+    let Some(document) = &mut visit.document else { return };
+    let new = new_items(&target.config.id, &document.items, target.config.full_text, known).await;
+    let deadline = Instant::now() + PAGES_SPAN_MAX;
+    let fetches: Vec<_> = new
+        .into_iter()
+        .filter_map(|at| {
+            let item = document.items.get(at)?;
+            let (url, own) = (item.url.clone()?, own_bytes(item));
+            Some(async move { (at, page(tools, target, &url, own, deadline).await) })
+        })
+        .collect();
+    let mut fetched = stream::iter(fetches).buffer_unordered(PAGES_AT_ONCE_PER_DOCUMENT);
+    let mut faults: BTreeMap<RejectReason, Rejection> = BTreeMap::new();
+    while let Some((at, page)) = fetched.next().await {
+        match page {
+            Ok(text) => document.items[at].page = Some(RawText::plain(text)),
+            Err(Fault { reason, detail }) => {
+                faults.entry(reason).or_insert(Rejection { reason, detail, count: 0 }).count += 1;
+            }
+        }
+    }
+    document.rejected.extend(faults.into_values());
+}
+
+/// Places of the items whose pages are wanted and that the store does not know.
+async fn new_items(source: &SourceId, items: &[RawItem], mode: FullText, known: &KnownItems) -> Vec<usize> {
+    let wanted: Vec<(usize, ItemId)> = items
+        .iter()
+        .enumerate()
+        .filter(|(_, item)| is_wanted(item, mode))
+        .map(|(at, item)| (at, ItemId::of(source, &item.key)))
+        .collect();
+    let ids: Vec<ItemId> = wanted.iter().map(|(_, id)| *id).collect();
+    let known = known.clone();
+    // Not to be asked is to be known: pages must never be fetched twice.
+    let known = tokio::task::spawn_blocking(move || known(&ids)).await.ok().flatten();
+    let Some(known) = known else { return Vec::new() };
+    wanted.into_iter().filter(|(_, id)| !known.contains(id)).map(|(at, _)| at).collect()
+}
+
+async fn page(tools: &Tools, target: &Target, url: &str, own: usize, deadline: Instant) -> Result<String, Fault> {
+    let Some(url) = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https")) else {
+        return Err(Fault { reason: RejectReason::PageRefused, detail: "its link is no address of a page".to_owned() });
+    };
+    let mut turn = tools.pages.turn(tools, url.host_str().unwrap_or(""), deadline).await?;
+    let user_agent = target.config.fetch.user_agent.as_deref().and_then(|text| text.parse().ok());
+    let fetched = fetch::fetch(
+        &tools.client,
+        &Fetch {
+            url: &url,
+            accept: Accept::Page,
+            validators: &Validators::default(),
+            allow_private: &target.allow_private,
+            wire_bytes_max: tools.polling.wire_bytes_max,
+            redirects_max: tools.polling.redirects_max,
+            total_timeout: tools.polling.total_timeout.min(deadline.saturating_duration_since(Instant::now())),
+            carried: &Carried { user_agent, ..Carried::default() },
+        },
+    )
+    .await;
+    let now = tools.clock.now();
+    let shown = display_url(&fetched.url);
+    let (encoding, media_type) = (fetched.content_encoding(), fetched.content_type().map(str::to_owned));
+    let wire = match fetched.content {
+        Ok(Content::Body(wire)) => wire,
+        Ok(Content::NotModified) => return Err(fault(FeedFailure::ClientError, &shown)),
+        Err(failure) => {
+            if matches!(failure.class, FeedFailure::RateLimited | FeedFailure::ServerError) {
+                let wait = Freshness::read(&fetched.headers, now).retry_after;
+                let busy = failure.class == FeedFailure::RateLimited || wait.is_some();
+                turn.pace.not_before = busy.then(|| now.plus(wait.unwrap_or(REFUSED_WAIT)));
+            }
+            return Err(fault(failure.class, &shown));
+        }
+    };
+    drop(turn);
+    if !media_type.as_deref().is_none_or(is_page) {
+        let detail = format!("{shown}: it is no web page");
+        return Err(Fault { reason: RejectReason::PageWithoutText, detail });
+    }
+    let (bytes_max, page_url) = (tools.limits.decoded_bytes_max, String::from(fetched.url));
+    let job = move || {
+        let bytes = body::decode(&wire, encoding.as_deref(), bytes_max).map_err(|error| error.failure())?;
+        let declared = media_type.as_deref().and_then(charset::of_content_type);
+        let decoded = charset::decode(&bytes, declared);
+        Ok(article::extract(&decoded.text, Some(&page_url)).map(|article| article.text))
+    };
+    let read = tools.parser.run(tools.limits.parse_time_max, job).await.unwrap_or(Ok(None));
+    let text = read.map_err(|class| fault(class, &shown))?;
+    let most = tools.limits.item_text_bytes_max;
+    text.filter(|text| text.len() > own).map(|text| head(text, most)).ok_or_else(|| Fault {
+        reason: RejectReason::PageWithoutText,
+        detail: format!("{shown}: it holds no more text than the feed"),
+    })
+}
+
+fn is_page(media_type: &str) -> bool {
+    let kind = media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    matches!(kind.as_str(), "" | "text/html" | "application/xhtml+xml")
+}
+
+fn head(mut text: String, bytes_max: usize) -> String {
+    text.truncate(super::sniff::head(&text, bytes_max).len());
+    text
+}
+
+fn fault(class: FeedFailure, shown: &str) -> Fault {
+    use FeedFailure as F;
+    let reason = match class {
+        F::Dns | F::Connect | F::Tls | F::Timeout | F::Reset => RejectReason::PageUnreachable,
+        F::PrivateAddress | F::Redirect | F::TooLarge | F::Encoding | F::Unauthorized | F::Challenge => {
+            RejectReason::PageRefused
+        }
+        F::NotFound | F::Gone => RejectReason::PageMissing,
+        F::RateLimited | F::ClientError | F::ServerError => RejectReason::PageError,
+        F::HtmlPage | F::Parse => RejectReason::PageWithoutText,
+    };
+    Fault { reason, detail: format!("{shown}: {class}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ItemKey;
+
+    fn item(content: &str) -> RawItem {
+        let url = Some("https://wire.example/1".to_owned());
+        RawItem { content: Some(RawText::html(content)), url, ..RawItem::new(ItemKey::new("1")) }
+    }
+
+    #[test]
+    fn own_text_is_measured_without_its_markup() {
+        let stub = format!("<p>Two ferries left.</p><img src=\"{}\">", "x".repeat(2000));
+        assert_eq!(own_bytes(&item(&stub)), "Two ferries left.".len());
+        let summary = Some(RawText::plain("a < b"));
+        assert_eq!(own_bytes(&RawItem { summary, ..RawItem::new(ItemKey::new("1")) }), 5);
+    }
+
+    #[test]
+    fn wanted_is_what_is_short_loud_and_linked() {
+        let long = "Two ferries left. ".repeat(100);
+        let quiet = RawItem { quiet: true, ..item("x") };
+        let unlinked = RawItem { url: None, ..item("x") };
+        for (case, mode, expected) in [
+            (item("x"), FullText::Off, false),
+            (item("x"), FullText::On, true),
+            (item(&long), FullText::On, true),
+            (item("x"), FullText::IfShort, true),
+            (item(&long), FullText::IfShort, false),
+            (quiet, FullText::On, false),
+            (unlinked, FullText::On, false),
+        ] {
+            assert_eq!(is_wanted(&case, mode), expected, "{mode:?} {case:?}");
+        }
+    }
+
+    #[test]
+    fn every_failure_of_a_page_is_a_note_and_no_loss() {
+        for class in FeedFailure::ALL {
+            assert!(fault(class, "x").reason.is_note(), "{class}");
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Who is polled next: due times in a heap, feeds whose host may not be asked yet, and two lines for the
+//! slots there are, so that slow and failing feeds never take those of good ones. Work per turn is that of
+//! the feeds whose time has come, however many there are. Knows indexes and times only; `poll` fetches.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use crate::model::Timestamp;
+
+/// A fetch that takes longer counts as slow from then on.
+const SLOW_AFTER: Duration = Duration::from_secs(2);
+
+/// How many may be asked, and how often.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pacing {
+    /// Fetches at once.
+    pub fetches_max: usize,
+    /// Fetches at once from one host.
+    pub per_host_max: usize,
+    /// Pause between two fetches from one host.
+    pub spacing: Duration,
+}
+
+impl Pacing {
+    /// Slow and failing feeds get at most half of the slots …
+    fn slow_max(&self) -> usize {
+        (self.fetches_max / 2).max(1)
+    }
+
+    /// … and come first while they have less than a quarter.
+    fn slow_min(&self) -> usize {
+        (self.fetches_max / 4).max(1)
+    }
+}
+
+/// Whose time comes; by index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Wake {
+    Host(usize),
+    Feed(usize),
+}
+
+/// Which line a feed stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// It answered well last time, or was never asked.
+    Quick,
+    /// It failed last time, or takes long now.
+    Slow,
+}
+
+#[derive(Debug, Default)]
+struct Host {
+    running: usize,
+    started_at: Option<Timestamp>,
+    waiting: VecDeque<usize>,
+    wakes: bool,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    host: usize,
+    lane: Lane,
+    /// Its time, while it waits for that; other times of it in the heap are old.
+    due_at: Timestamp,
+    armed: bool,
+    /// The line it holds a slot of, and since when.
+    running: Option<(Lane, Timestamp)>,
+}
+
+/// A feed that may be asked now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Start {
+    pub feed: usize,
+    /// How long ago its time came.
+    pub lag: Duration,
+}
+
+/// The order of polls.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    heap: BinaryHeap<Reverse<(Timestamp, Wake)>>,
+    hosts: Vec<Host>,
+    hosts_by_name: HashMap<String, usize>,
+    places: Vec<Place>,
+    quick: VecDeque<usize>,
+    slow: VecDeque<usize>,
+    running: usize,
+    running_slow: usize,
+    /// Fetches by their start, oldest first, until they ended or were found to be slow.
+    young: VecDeque<(Timestamp, usize)>,
+}
+
+impl Turns {
+    /// Gives a feed its slot and host; a host is whoever shares the name.
+    pub fn place(&mut self, feed: usize, host: &str) {
+        let host = *self.hosts_by_name.entry(host.to_owned()).or_insert_with(|| {
+            self.hosts.push(Host::default());
+            self.hosts.len() - 1
+        });
+        if self.places.len() <= feed {
+            self.places.resize_with(feed + 1, Place::default);
+        }
+        self.places[feed] = Place { host, ..Place::default() };
+    }
+
+    /// The feed's time comes then; its last answer decides on its line.
+    pub fn wake(&mut self, feed: usize, at: Timestamp, lane: Lane) {
+        let place = &mut self.places[feed];
+        (place.due_at, place.armed, place.lane) = (at, true, lane);
+        self.heap.push(Reverse((at, Wake::Feed(feed))));
+    }
+
+    /// Another time instead, for a feed that waits for its time; one that waits for a slot keeps that.
+    pub fn move_to(&mut self, feed: usize, at: Timestamp) {
+        if self.places[feed].armed {
+            let lane = self.places[feed].lane;
+            self.wake(feed, at, lane);
+        }
+    }
+
+    /// When there is something to do again, by the clock alone; `None`: only when a fetch ends.
+    pub fn next_at(&self, pacing: &Pacing) -> Option<Timestamp> {
+        let due = self.heap.peek().map(|Reverse((at, _))| *at).filter(|_| self.running < pacing.fetches_max);
+        let slow = self.young.front().map(|(started_at, _)| started_at.plus(SLOW_AFTER));
+        [due, slow.filter(|_| !self.is_idle())].into_iter().flatten().min()
+    }
+
+    /// Nobody waits, neither for a time nor for a slot.
+    pub fn is_idle(&self) -> bool {
+        self.heap.is_empty() && self.quick.is_empty() && self.slow.is_empty()
+    }
+
+    /// The next feed to ask, if any may be asked now. It holds its slot until [`Turns::ended`].
+    pub fn start(&mut self, now: Timestamp, pacing: &Pacing) -> Option<Start> {
+        loop {
+            self.line_up(now);
+            let feed = self.front(pacing)?;
+            if self.may_ask(feed, now, pacing) {
+                return Some(self.begin(feed, now, pacing));
+            }
+        }
+    }
+
+    /// Those whose time has come take their place in line.
+    fn line_up(&mut self, now: Timestamp) {
+        while self.heap.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            match self.heap.pop() {
+                Some(Reverse((at, Wake::Feed(feed)))) => {
+                    let place = &mut self.places[feed];
+                    if place.armed && place.due_at == at {
+                        place.armed = false;
+                        self.line(feed).push_back(feed);
+                    }
+                }
+                Some(Reverse((_, Wake::Host(host)))) => {
+                    self.hosts[host].wakes = false;
+                    if let Some(feed) = self.hosts[host].waiting.pop_front() {
+                        self.line(feed).push_front(feed);
+                    }
+                }
+                None => return,
+            }
+        }
+    }
+
+    fn line(&mut self, feed: usize) -> &mut VecDeque<usize> {
+        match self.places[feed].lane {
+            Lane::Quick => &mut self.quick,
+            Lane::Slow => &mut self.slow,
+        }
+    }
+
+    fn front(&mut self, pacing: &Pacing) -> Option<usize> {
+        if self.running >= pacing.fetches_max.max(1) {
+            return None;
+        }
+        if self.running_slow < pacing.slow_min()
+            && let Some(feed) = self.slow.pop_front()
+        {
+            return Some(feed);
+        }
+        let slow = self.running_slow < pacing.slow_max();
+        self.quick.pop_front().or_else(|| if slow { self.slow.pop_front() } else { None })
+    }
+
+    /// Whether its host may be asked now; where not, the feed waits for it.
+    fn may_ask(&mut self, feed: usize, now: Timestamp, pacing: &Pacing) -> bool {
+        let host = &mut self.hosts[self.places[feed].host];
+        let ready_at = host.started_at.map_or(now, |at| at.plus(pacing.spacing));
+        if host.running < pacing.per_host_max.max(1) && ready_at <= now {
+            return true;
+        }
+        host.waiting.push_back(feed);
+        self.wake_host(self.places[feed].host, now, pacing);
+        false
+    }
+
+    /// Sees to it that a host with somebody waiting is looked at again.
+    fn wake_host(&mut self, index: usize, now: Timestamp, pacing: &Pacing) {
+        let host = &mut self.hosts[index];
+        // Where all its slots are taken, whoever ends comes here again.
+        if host.waiting.is_empty() || host.wakes || host.running >= pacing.per_host_max.max(1) {
+            return;
+        }
+        host.wakes = true;
+        let ready_at = host.started_at.map_or(now, |at| at.plus(pacing.spacing)).max(now);
+        self.heap.push(Reverse((ready_at, Wake::Host(index))));
+    }
+
+    fn begin(&mut self, feed: usize, now: Timestamp, pacing: &Pacing) -> Start {
+        let place = &mut self.places[feed];
+        place.running = Some((place.lane, now));
+        self.running += 1;
+        match place.lane {
+            Lane::Slow => self.running_slow += 1,
+            Lane::Quick => self.young.push_back((now, feed)),
+        }
+        let (index, lag) = (place.host, now.since(place.due_at));
+        self.hosts[index].running += 1;
+        self.hosts[index].started_at = Some(now);
+        self.wake_host(index, now, pacing);
+        Start { feed, lag }
+    }
+
+    /// A fetch is over, whatever came of it.
+    pub fn ended(&mut self, feed: usize, now: Timestamp, pacing: &Pacing) {
+        let Some((lane, _)) = self.places[feed].running.take() else { return };
+        self.running -= 1;
+        self.running_slow -= usize::from(lane == Lane::Slow);
+        let host = self.places[feed].host;
+        self.hosts[host].running -= 1;
+        self.wake_host(host, now, pacing);
+    }
+
+    /// Fetches that take long go on in the slow line's slots; where these are taken, and others wait, they
+    /// are to be broken off: they stand at the end of that line from now on.
+    pub fn break_off(&mut self, now: Timestamp, pacing: &Pacing) -> Vec<usize> {
+        let mut broken = Vec::new();
+        while let Some(&(started_at, feed)) = self.young.front().filter(|(at, _)| now.since(*at) >= SLOW_AFTER) {
+            self.young.pop_front();
+            if self.places[feed].running != Some((Lane::Quick, started_at)) {
+                continue;
+            }
+            if self.running_slow < pacing.slow_max() {
+                self.places[feed].running = Some((Lane::Slow, started_at));
+                self.running_slow += 1;
+            } else if self.quick.is_empty() {
+                // Nobody needs its slot for now.
+                self.young.push_back((now, feed));
+                self.places[feed].running = Some((Lane::Quick, now));
+            } else {
+                self.ended(feed, now, pacing);
+                self.places[feed].lane = Lane::Slow;
+                self.slow.push_back(feed);
+                broken.push(feed);
+            }
+        }
+        broken
+    }
+
+    /// Nothing waits any more for these feeds.
+    pub fn forget(&mut self, gone: &HashSet<usize>) {
+        for feed in gone {
+            self.places[*feed].armed = false;
+        }
+        let waiting = self.hosts.iter_mut().map(|host| &mut host.waiting);
+        for line in waiting.chain([&mut self.quick, &mut self.slow]) {
+            line.retain(|feed| !gone.contains(feed));
+        }
+    }
+
+    /// Other names for the hosts: who waited for one stands in line again.
+    pub fn rehost(&mut self, names: impl Iterator<Item = String>) {
+        self.heap.retain(|Reverse((_, wake))| matches!(wake, Wake::Feed(_)));
+        let waiting: Vec<usize> = self.hosts.drain(..).flat_map(|host| host.waiting).collect();
+        self.hosts_by_name.clear();
+        for feed in waiting {
+            self.line(feed).push_back(feed);
+        }
+        for (feed, name) in names.enumerate() {
+            let before = std::mem::take(&mut self.places[feed]);
+            self.place(feed, &name);
+            let host = self.places[feed].host;
+            if let Some((_, started_at)) = before.running {
+                self.hosts[host].running += 1;
+                self.hosts[host].started_at = self.hosts[host].started_at.max(Some(started_at));
+            }
+            self.places[feed] = Place { host, ..before };
+        }
+    }
+
+    /// The clock went back by so much: every time moves with it.
+    pub fn set_back(&mut self, back: Duration) {
+        self.heap = self.heap.drain().map(|Reverse((at, wake))| Reverse((at.minus(back), wake))).collect();
+        for place in &mut self.places {
+            place.due_at = place.due_at.minus(back);
+        }
+        for host in &mut self.hosts {
+            host.started_at = host.started_at.map(|at| at.minus(back));
+        }
+        for (started_at, feed) in &mut self.young {
+            *started_at = started_at.minus(back);
+            self.places[*feed].running = self.places[*feed].running.map(|(lane, at)| (lane, at.minus(back)));
+        }
+    }
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self::Quick
+    }
+}
+
+#[cfg(test)]
+#[path = "turns_tests.rs"]
+mod tests;
