@@ -10,6 +10,7 @@ pub(super) const MAIN_NAME: &str = "wirewatch.toml";
 /// The files it includes, by their path below the config folder.
 pub(super) const INCLUDED: &[(&str, &str)] = &[
     ("feeds.toml", include_str!("../../config/feeds.toml")),
+    ("topics/cases.toml", include_str!("../../config/topics/cases.toml")),
     ("topics/names.toml", include_str!("../../config/topics/names.toml")),
     ("topics/sanctions.toml", include_str!("../../config/topics/sanctions.toml")),
     ("topics/security-guarantees.toml", include_str!("../../config/topics/security-guarantees.toml")),
