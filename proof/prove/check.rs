@@ -122,9 +122,8 @@ pub fn peek(state: &Path) -> Option<(u64, u64)> {
 }
 
 fn read_rows(connection: &Connection, stored: &mut Stored) -> rusqlite::Result<()> {
-    let mut query = connection.prepare(
-        "SELECT source, key, title FROM items UNION ALL SELECT source, key, title FROM sightings",
-    )?;
+    let mut query = connection
+        .prepare("SELECT source, key, title FROM items UNION ALL SELECT source, key, title FROM sightings")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let (source, key, title): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -177,7 +176,8 @@ pub fn after_death(stored: &Stored, findings: &mut Findings) {
         for n in 0..*claim {
             let feed = source.trim_start_matches('f');
             if !stored.keys.contains_key(&(source.clone(), format!("{feed}-{n}"))) {
-                findings.add("I6", format!("the stored ETag of {source} claims {claim} items, {feed}-{n} is not stored"));
+                findings
+                    .add("I6", format!("the stored ETag of {source} claims {claim} items, {feed}-{n} is not stored"));
             }
         }
     }
@@ -296,7 +296,10 @@ fn genuine(request: &Request) -> bool {
     let Some(key) = SECRET.strip_prefix("whsec_").and_then(|s| STANDARD.decode(s).ok()) else { return false };
     let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
     let signed = [format!("{}.{}.", request.id, request.timestamp).as_bytes(), &request.body].concat();
-    request.signature.split(' ').filter_map(|s| s.strip_prefix("v1,")).filter_map(|s| STANDARD.decode(s).ok()).any(
-        |signature| hmac::verify(&key, &signed, &signature).is_ok(),
-    )
+    request
+        .signature
+        .split(' ')
+        .filter_map(|s| s.strip_prefix("v1,"))
+        .filter_map(|s| STANDARD.decode(s).ok())
+        .any(|signature| hmac::verify(&key, &signed, &signature).is_ok())
 }

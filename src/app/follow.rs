@@ -15,21 +15,27 @@ use tracing::{info, warn};
 
 use crate::config::{self, ConfigPlace};
 
-/// Nothing may have happened for so long: an editor writes, renames and removes within it.
-const QUIET: Duration = Duration::from_secs(1);
-/// Files that change all the time are looked at all the same.
-const QUIET_MAX: Duration = Duration::from_secs(10);
+/// Nothing may have happened for so long (an editor writes, renames and removes within it); but files that
+/// change all the time are looked at after so long all the same.
+const QUIET: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 /// Folders watched at most.
 const FOLDERS_MAX: usize = 64;
 
 /// The watch over the config's files.
-#[derive(Default)]
 pub(super) struct Follow {
+    quiet: (Duration, Duration),
     hints: Arc<Notify>,
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
     /// The first and the last hint that nobody acted on yet.
     waiting: Option<(Instant, Instant)>,
+}
+
+impl Default for Follow {
+    fn default() -> Self {
+        let (hints, watcher, folders) = (Arc::default(), None, BTreeSet::new());
+        Self { quiet: QUIET, hints, watcher, folders, waiting: None }
+    }
 }
 
 impl Follow {
@@ -64,7 +70,8 @@ impl Follow {
     /// Returns when something changed and then stood still; loses nothing when it is cancelled.
     pub(super) async fn changed(&mut self) {
         loop {
-            let due = self.waiting.map(|(first, last)| (last + QUIET).min(first + QUIET_MAX));
+            let (quiet, quiet_max) = self.quiet;
+            let due = self.waiting.map(|(first, last)| (last + quiet).min(first + quiet_max));
             let still = async {
                 match due {
                     Some(due) => tokio::time::sleep_until(due).await,
@@ -156,37 +163,41 @@ mod tests {
         assert!(matters(&lost, &folders, &extensions));
     }
 
-    #[tokio::test(start_paused = true)]
+    /// Tenths of a second instead of seconds.
+    fn quick() -> Follow {
+        Follow { quiet: (Duration::from_millis(200), Duration::from_secs(1)), ..Follow::default() }
+    }
+
+    #[tokio::test]
     async fn changes_are_told_once_and_only_when_they_stand_still() {
-        let mut follow = Follow::default();
+        let mut follow = quick();
         let begun = Instant::now();
         let hints = follow.hints.clone();
-        tokio::spawn(async move {
-            for _ in 0..5 {
-                hints.notify_one();
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-        });
-        // Cancelled again and again, as in the daemon's loop.
-        while tokio::time::timeout(Duration::from_millis(300), follow.changed()).await.is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "never told");
+        for _ in 0..5 {
+            hints.notify_one();
+            // Cancelled again and again, as in the daemon's loop.
+            let told = tokio::time::timeout(Duration::from_millis(20), follow.changed()).await;
+            assert!(told.is_err(), "told while it changed");
         }
-        assert!(begun.elapsed() >= Duration::from_secs(3), "{:?}", begun.elapsed());
-        let again = tokio::time::timeout(Duration::from_secs(60), follow.changed()).await;
+        while tokio::time::timeout(Duration::from_millis(30), follow.changed()).await.is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "never told");
+        }
+        assert!(begun.elapsed() >= follow.quiet.0, "{:?}", begun.elapsed());
+        let again = tokio::time::timeout(follow.quiet.1, follow.changed()).await;
         assert!(again.is_err(), "told twice");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn changes_without_end_are_told_all_the_same() {
-        let mut follow = Follow::default();
+        let mut follow = quick();
         let hints = follow.hints.clone();
         let endless = tokio::spawn(async move {
             loop {
                 hints.notify_one();
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         });
-        tokio::time::timeout(QUIET_MAX * 2, follow.changed()).await.expect("told");
+        tokio::time::timeout(Duration::from_secs(60), follow.changed()).await.expect("told");
         endless.abort();
     }
 }

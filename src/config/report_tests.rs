@@ -302,7 +302,14 @@ error: unclosed `(`
     let loaded = Config::load(&place, &Environment::default()).expect("valid");
     let topic = loaded.config.topics[0].id.clone();
     for query in [QueryKey::Topic(topic.clone()), QueryKey::Term(topic, String::new())] {
-        let problem = QueryProblem { severity: Severity::Error, query, inside: 0..0, what: "x".into(), why: String::new(), hint: None };
+        let problem = QueryProblem {
+            severity: Severity::Error,
+            query,
+            inside: 0..0,
+            what: "x".into(),
+            why: String::new(),
+            hint: None,
+        };
         let place = loaded.query_problem(&problem).place.expect("a place");
         assert_eq!(place.span.start, 0);
     }

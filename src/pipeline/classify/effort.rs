@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn effort_usual_patterns_cost_little() {
-        for pattern in [r"su-?(24|27|35)s?\b", "^live:", "al[p]ha|b1", "[0-9]+ (soldiers|troops)", "[a-z]+-[0-9]{1,3}"] {
+        for pattern in [r"su-?(24|27|35)s?\b", "^live:", "al[p]ha|b1", "[0-9]+ (soldiers|troops)", "[a-z]+-[0-9]{1,3}"]
+        {
             let steps = steps_per_byte(pattern);
             assert!((1..80).contains(&steps), "{pattern}: {steps}");
         }

@@ -151,18 +151,13 @@ impl TopicSet {
 
     /// Rules of one topic that hit the same words for the same reason count twice, and what hits only where
     /// the topic is closed counts never.
-    fn lint_twins(
-        &self,
-        topic: &Topic,
-        rule: &Rule,
-        first: &First<'_>,
-        lint: &mut impl FnMut(LintKind, String, &str),
-    ) {
+    fn lint_twins(&self, topic: &Topic, rule: &Rule, first: &First<'_>, lint: &mut impl FnMut(LintKind, String, &str)) {
         if let Some(same) = first.rules.get(&rule.node).filter(|same| same.id != rule.id) {
             let message = format!("this is the same as rule `{}`", same.id);
             lint(LintKind::Redundant, message, "remove one, add its weight to the other");
         } else if let Node::Term { term, fields } = self.plan.nodes[rule.node as usize] {
-            let mut wider = self.plan.lexicon.wider(term).into_iter().filter_map(|wide| first.words.get(&(wide, fields)));
+            let mut wider =
+                self.plan.lexicon.wider(term).into_iter().filter_map(|wide| first.words.get(&(wide, fields)));
             if let Some(wider) = wider.find(|wider| (wider.weight > 0.0) == (rule.weight > 0.0)) {
                 let message = format!("every word this hits is also one of rule `{}`: it counts twice", wider.id);
                 lint(LintKind::Redundant, message, "remove it, or see to it that the sum of both is meant");
