@@ -1,6 +1,6 @@
-//! Planned crashes and hangs: in a debug build, `WIREWATCH_FAILPOINT=name` kills the process without a word when
-//! it gets to that point, `name:3` when it gets there for the third time. The crash tests start the
-//! program with each of them. A release build has none of it.
+//! Planned crashes, hangs and bugs: in a debug build, `WIREWATCH_FAILPOINT=name` kills the process without a
+//! word when it gets to that point, `name:3` when it gets there for the third time; `WIREWATCH_PLANTED=name`
+//! plants a bug, which the proofs must find. A release build has none of it.
 
 /// Between which two writes the process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,13 +55,70 @@ impl Failpoint {
     }
 }
 
+/// A bug that would break a promise, to see that the proofs notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// A feed's validators are stored before the items they cover.
+    EtagFirst,
+    /// Alerts get a random id instead of a derived one.
+    RandomIds,
+    /// A delivery is settled before it is sent.
+    DeliveredFirst,
+    /// A seed file moves before its items are committed.
+    MoveFirst,
+    /// Outbox rows are written after the transaction of what they tell of.
+    OutboxApart,
+    /// SQLite does not sync at all.
+    SyncOff,
+    /// SQLite syncs only at checkpoints.
+    SyncNormal,
+}
+
+impl Planted {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::EtagFirst,
+        Self::RandomIds,
+        Self::DeliveredFirst,
+        Self::MoveFirst,
+        Self::OutboxApart,
+        Self::SyncOff,
+        Self::SyncNormal,
+    ];
+
+    /// The name in the variable.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EtagFirst => "etag-first",
+            Self::RandomIds => "random-ids",
+            Self::DeliveredFirst => "delivered-first",
+            Self::MoveFirst => "move-first",
+            Self::OutboxApart => "outbox-apart",
+            Self::SyncOff => "sync-off",
+            Self::SyncNormal => "sync-normal",
+        }
+    }
+
+    /// Whether this bug is in: never in a release build.
+    #[inline]
+    #[must_use]
+    pub fn is_in(self) -> bool {
+        #[cfg(debug_assertions)]
+        return armed::planted() == Some(self);
+        #[cfg(not(debug_assertions))]
+        false
+    }
+}
+
 #[cfg(debug_assertions)]
 mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::Failpoint;
+    use super::{Failpoint, Planted};
 
+    static BUG: OnceLock<Option<Planted>> = OnceLock::new();
     static PLAN: OnceLock<Option<(Failpoint, u32)>> = OnceLock::new();
     static STALLS: OnceLock<bool> = OnceLock::new();
     static PASSED: AtomicU32 = AtomicU32::new(0);
@@ -78,6 +135,13 @@ mod armed {
             }
             die();
         }
+    }
+
+    pub(super) fn planted() -> Option<Planted> {
+        *BUG.get_or_init(|| {
+            let name = std::env::var("WIREWATCH_PLANTED").ok()?;
+            Planted::ALL.into_iter().find(|bug| bug.as_str() == name)
+        })
     }
 
     /// As a loop that hangs on something that never comes.
@@ -105,7 +169,14 @@ mod armed {
 
 #[cfg(all(test, debug_assertions))]
 mod tests {
-    use super::{Failpoint, armed};
+    use super::{Failpoint, Planted, armed};
+
+    #[test]
+    fn planted_nothing_unless_asked_for_and_names_are_distinct() {
+        assert!(Planted::ALL.iter().all(|bug| !bug.is_in()));
+        let names: std::collections::BTreeSet<&str> = Planted::ALL.iter().map(|bug| bug.as_str()).collect();
+        assert_eq!(names.len(), Planted::ALL.len());
+    }
 
     #[test]
     fn failpoint_is_read_with_its_count() {

@@ -221,17 +221,18 @@ pub fn stored_is_published(stored: &Stored, published: &Published, seed: u64, fi
 pub struct Told {
     pub ids: BTreeMap<Expected, BTreeSet<String>>,
     pub accepted: BTreeSet<Expected>,
-    /// Requests that came again after a 200 had gone out, by the life they came in.
+    /// Requests that came again after a 200 had gone out, by the life that had had the 200: its death lost the
+    /// record of it. Later lives may die before they get to repeat it.
     pub repeats: HashMap<u64, usize>,
     /// Requests beyond the first of their id.
     pub again: usize,
 }
 
-/// I2 to I5 over the receiver's record. `I5` allows `repeats_max` for each start that follows a kill.
+/// I2 to I5 over the receiver's record. I5 allows `repeats_max` for each kill.
 pub fn told(requests: &[Request], expected: &BTreeSet<Expected>, repeats_max: usize, findings: &mut Findings) -> Told {
     let mut told = Told::default();
     let mut bodies: HashMap<&str, BTreeSet<&str>> = HashMap::new();
-    let mut accepted: BTreeSet<&str> = BTreeSet::new();
+    let mut accepted: HashMap<&str, u64> = HashMap::new();
     let mut latest: HashMap<&str, i64> = HashMap::new();
     for request in requests {
         if !genuine(request) {
@@ -242,8 +243,8 @@ pub fn told(requests: &[Request], expected: &BTreeSet<Expected>, repeats_max: us
             findings.add("I4", format!("the timestamps of {} go back", request.id));
         }
         told.again += usize::from(before.is_some());
-        if accepted.contains(request.id.as_str()) {
-            *told.repeats.entry(request.life).or_insert(0) += 1;
+        if let Some(life) = accepted.get(request.id.as_str()) {
+            *told.repeats.entry(*life).or_insert(0) += 1;
         }
         bodies.entry(&request.id).or_default().insert(&request.body_hash);
         let Some(alert) = alert_of(request) else {
@@ -255,7 +256,7 @@ pub fn told(requests: &[Request], expected: &BTreeSet<Expected>, repeats_max: us
         }
         told.ids.entry(alert.clone()).or_default().insert(request.id.clone());
         if request.accepted {
-            accepted.insert(&request.id);
+            accepted.insert(&request.id, request.life);
             told.accepted.insert(alert);
         }
     }
@@ -269,7 +270,7 @@ pub fn told(requests: &[Request], expected: &BTreeSet<Expected>, repeats_max: us
         findings.add("I3", format!("{id} came with {} bodies", bodies.len()));
     }
     for (life, repeats) in told.repeats.iter().filter(|(_, repeats)| **repeats > repeats_max) {
-        findings.add("I5", format!("{repeats} requests were repeated after kill {life}"));
+        findings.add("I5", format!("{repeats} requests that life {life} had delivered came again"));
     }
     told
 }

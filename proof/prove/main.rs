@@ -4,11 +4,17 @@
 
 mod check;
 mod cycles;
+mod disk;
 mod feeds;
+mod mutants;
+mod power;
 mod reaper;
 mod receiver;
 mod room;
+mod shim;
+mod stage;
 mod truth;
+mod writes;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +55,26 @@ enum Command {
         #[arg(long)]
         planted: Option<String>,
     },
+    /// Kills the program at every call that writes
+    Writes {
+        /// So many of them, evenly chosen; left out: all.
+        #[arg(long)]
+        sample: Option<u64>,
+        /// A bug to plant in a debug build.
+        #[arg(long)]
+        planted: Option<String>,
+    },
+    /// Rebuilds the disk as power cuts would leave it, at every moment somebody was told something
+    Power {
+        /// Random images at each moment, of two kinds.
+        #[arg(long, default_value_t = 3)]
+        random: u64,
+        /// A bug to plant in a debug build.
+        #[arg(long)]
+        planted: Option<String>,
+    },
+    /// Plants bugs, one after the other, and sees that each is noticed (debug builds)
+    Mutants,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -79,14 +105,87 @@ async fn run(arguments: &Arguments) -> std::io::Result<bool> {
                 progress: arguments.verbose,
             };
             let outcome = cycles::run(&plan).await?;
-            if arguments.json {
-                println!("{}", serde_json::to_string(&outcome)?);
-            } else {
-                print_cycles(&outcome);
-            }
+            show(arguments.json, &outcome, print_cycles)?;
             Ok(outcome.is_clean())
         }
+        Command::Writes { sample, planted } => {
+            let plan = writes::Plan {
+                program: &program,
+                dir: &dir,
+                seed: arguments.seed,
+                sample: *sample,
+                planted: planted.clone(),
+                stop_at_first: planted.is_some(),
+                progress: arguments.verbose,
+            };
+            let outcome = writes::run(&plan).await?;
+            show(arguments.json, &outcome, print_writes)?;
+            Ok(outcome.findings.is_empty())
+        }
+        Command::Power { random, planted } => {
+            let plan = power::Plan {
+                program: &program,
+                dir: &dir,
+                seed: arguments.seed,
+                planted: planted.clone(),
+                random_images: *random,
+                starts: if planted.is_some() { 0 } else { 12 },
+                stop_at_first: planted.is_some(),
+            };
+            let outcome = power::run(&plan).await?;
+            show(arguments.json, &outcome, print_power)?;
+            Ok(outcome.findings.is_empty())
+        }
+        Command::Mutants => {
+            let verdicts = mutants::run(&program, &dir, arguments.seed, arguments.verbose).await?;
+            show(arguments.json, &verdicts, print_mutants)?;
+            Ok(verdicts.iter().all(|verdict| verdict.caught.is_some()))
+        }
     }
+}
+
+fn show<T: serde::Serialize>(json: bool, outcome: &T, print: impl Fn(&T)) -> std::io::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(outcome)?);
+    } else {
+        print(outcome);
+    }
+    Ok(())
+}
+
+fn print_findings(findings: &[check::Finding], holds: &str) {
+    for finding in findings {
+        println!("  FOUND {}: {}", finding.what, finding.detail);
+    }
+    println!("  {}", if findings.is_empty() { holds } else { "FAILED" });
+}
+
+fn print_writes(outcome: &writes::Outcome) {
+    println!("a kill at every write: seed {}, {} calls that write in one pass", outcome.seed, outcome.writes);
+    for (call, count) in &outcome.calls {
+        println!("  {count:>6}  {call}");
+    }
+    println!("  {:>6}  kills, {} points not reached", outcome.kills, outcome.not_reached);
+    print_findings(&outcome.findings, "everything was there after each");
+}
+
+fn print_mutants(verdicts: &Vec<mutants::Verdict>) {
+    println!("planted bugs: {}", verdicts.len());
+    for verdict in verdicts {
+        match &verdict.caught {
+            Some((way, said)) => println!("  caught by {way:<7} {:<16} {said:.140}", verdict.bug),
+            None => println!("  MISSED            {}", verdict.bug),
+        }
+    }
+}
+
+fn print_power(outcome: &power::Outcome) {
+    println!("power cuts: seed {}, {} events, {} syncs", outcome.seed, outcome.events, outcome.syncs);
+    for (kind, count) in &outcome.told {
+        println!("  {count:>6}  {kind}");
+    }
+    println!("  {:>6}  images of the disk, {} of them started", outcome.images, outcome.starts);
+    print_findings(&outcome.findings, "all that was told had survived, every image opened");
 }
 
 /// The program beside this one: `target/debug/examples/prove` tries `target/debug/wirewatch`.

@@ -1,6 +1,7 @@
 //! A throw-away wirewatch around the built program: config, secret, seed directory, state; starting,
 //! signalling and waiting for the process; dropping files as a careful writer does.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -257,11 +258,12 @@ terms = [ {{ id = "ferry", match = "ferry", weight = 8.0 }} ]
         text.push_str("[[topics]]\nid = \"spare\"\nlabel = \"Spare\"\nterms = [ { match = \"zeppelin\" } ]\n");
     }
     for feed in 0..around.feed_count {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "[[feeds]]\nid = \"f{feed}\"\nurl = \"http://{}/feed/{feed}\"\ninterval = \"1s\"\nbackfill = \"all\"\n\
              allow_private = [\"127.0.0.0/8\"]\n",
             around.feeds
-        ));
+        );
     }
     text
 }

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
-use crate::failpoint::Failpoint;
+use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
     Cursor, FeedState, Health, ItemId, Origin, RawItem, RawText, RejectReason, Rejection, SeedOutcome, SourceHealth,
     SourceKind, Timestamp,
@@ -271,6 +271,11 @@ impl Ingest {
                 source_alert: d.source_alert.as_ref(),
             })
             .collect();
+        if Planted::EtagFirst.is_in() {
+            let cursors: Vec<Applied<'_>> =
+                applied.iter().map(|batch| Applied { decisions: &[], rejected: &[], ..*batch }).collect();
+            self.store.apply(&cursors, now)?;
+        }
         let mut warned = false;
         loop {
             match self.store.apply(&applied, now) {

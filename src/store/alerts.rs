@@ -4,6 +4,7 @@
 use rusqlite::{Transaction, params};
 
 use super::outbox::{self, NewDelivery};
+use crate::failpoint::Planted;
 use crate::model::Timestamp;
 use crate::pipeline::OutboxAlert;
 use crate::pipeline::alert::source::SourceAlert;
@@ -19,7 +20,12 @@ pub(super) fn write_alert(tx: &Transaction<'_>, alert: &OutboxAlert, now: Timest
     if sequence != alert.sequence {
         renumber(&mut payload, alert.sequence, sequence);
     }
-    let id = draft.id.to_string();
+    let mut id = draft.id.to_string();
+    if Planted::RandomIds.is_in() {
+        let random: String = tx.query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0))?;
+        let text = String::from_utf8_lossy(&payload).replace(&id, &format!("alr_{random}"));
+        (id, payload) = (format!("alr_{random}"), text.into_bytes());
+    }
     let written = tx
         .prepare_cached(
             "INSERT OR IGNORE INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at,

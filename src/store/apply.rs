@@ -3,7 +3,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::failpoint::Failpoint;
+use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
     Cursor, Item, ItemId, Match, Origin, Rejection, SeedFile, SeedOutcome, SourceHealth, StoryId, Timestamp,
 };
@@ -60,7 +60,14 @@ impl Store {
             }
             Failpoint::BeforeCommit.pass();
             Ok(())
-        })
+        })?;
+        if Planted::OutboxApart.is_in() {
+            self.write("store alerts", |tx| {
+                let mut alerts = batches.iter().flat_map(|batch| batch.decisions).flat_map(|decision| &decision.alerts);
+                alerts.try_for_each(|alert| write_alert(tx, alert, now))
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -100,6 +107,9 @@ fn write_decision(tx: &Transaction<'_>, decision: &Decision, seq: &mut i64, now:
         }
     }
     write_story_topics(tx, decision)?;
+    if Planted::OutboxApart.is_in() {
+        return Ok(());
+    }
     decision.alerts.iter().try_for_each(|alert| write_alert(tx, alert, now))
 }
 

@@ -10,6 +10,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
+use crate::failpoint::Planted;
 
 /// The database's name in the state directory.
 pub const DATABASE_FILE: &str = "wirewatch.db";
@@ -175,7 +176,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
         ("auto_vacuum", "INCREMENTAL"),
         ("journal_mode", "WAL"),
         // NORMAL loses acknowledged commits at a power cut; FULL does not.
-        ("synchronous", "FULL"),
+        ("synchronous", synchronous()),
         ("foreign_keys", "ON"),
         ("trusted_schema", "OFF"),
         ("journal_size_limit", "67108864"),
@@ -190,6 +191,16 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
         })?;
     }
     Ok(connection)
+}
+
+fn synchronous() -> &'static str {
+    if Planted::SyncOff.is_in() {
+        "OFF"
+    } else if Planted::SyncNormal.is_in() {
+        "NORMAL"
+    } else {
+        "FULL"
+    }
 }
 
 /// Reading a large database whole takes longer than a start may: after a clean stop it is trusted.

@@ -14,7 +14,7 @@ use super::named::ParseJob;
 use super::parse::{self, FileContext};
 use super::settle::{self, SettleError};
 use super::{After, SeedInputs};
-use crate::failpoint::Failpoint;
+use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
     ContentHash, Cursor, Origin, RejectReason, Rejection, SeedFile, SeedOutcome, SourceKind, Timestamp,
 };
@@ -183,6 +183,9 @@ impl Taker {
         };
         let file = seed_file(hash, name, &stamp, outcome.clone());
         Failpoint::SeedRead.pass();
+        if Planted::MoveFirst.is_in() {
+            let _ = self.rest(name, stamp, outcome.clone(), News::None).await;
+        }
         let receipt = match self.send(file, items, rejected).await {
             Ok(receipt) => receipt,
             Err(news) => return (Done::NotAccepted, news),
