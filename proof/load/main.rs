@@ -1,0 +1,50 @@
+//! The load bed: a deterministic feed server and drivers that put the real program under load, each
+//! beside a lower bound that does the bare work in the same run. `load report` makes
+//! docs/performance.md of what they found. Run by `proof/performance`; by hand:
+//! `cargo run --release --example load -- poll --feeds 1000`.
+
+mod bed;
+mod daemon;
+mod documents;
+mod figures;
+mod floor;
+mod poll;
+mod server;
+mod words;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Whatever went wrong, in words: a measurement that fails has no caller who could do better.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Puts the real program under load.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Figures are added to this file, a JSON object a line.
+    #[arg(long, global = true)]
+    figures: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The feed server, until standard input closes; prints its port.
+    Serve(server::ServeArgs),
+    /// The lower bound, once, against a running server.
+    Floor(floor::FloorArgs),
+    /// Feeds cold, all unchanged, and with new items; beside the lower bound.
+    Poll(poll::PollArgs),
+}
+
+fn main() -> Result<(), Failure> {
+    let arguments = Arguments::parse();
+    let figures = figures::Figures::to(arguments.figures);
+    match arguments.command {
+        Command::Serve(args) => server::serve(args),
+        Command::Floor(args) => floor::floor(&args),
+        Command::Poll(args) => poll::poll(&args, &figures),
+    }
+}
