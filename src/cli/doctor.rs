@@ -231,10 +231,11 @@ fn examine_store(
         let what = format!("{lag} items are not indexed");
         findings.add(Grade::Warning, "search", what, "the running daemon catches up; start it");
     }
-    let totals = store.totals()?;
-    if let Some(last) = totals.last_item_at.filter(|last| last.since(now).as_secs() > CLOCK_SLACK_SECONDS) {
-        let what = format!("the clock says {now}, the last item came at {last}");
-        findings.add(Grade::Problem, "clock", what, "set the clock: timedatectl set-ntp true");
+    let latest = store.latest_stamp()?;
+    if let Some(latest) = latest.filter(|latest| latest.since(now).as_secs() > CLOCK_SLACK_SECONDS) {
+        let what = format!("the clock says {now}, but an item is stored as of {latest}: it is behind, or was ahead");
+        let remedy = "set the clock: timedatectl set-ntp true; if it is right now, nothing more is to be done";
+        findings.add(Grade::Problem, "clock", what, remedy);
     } else {
         findings.ok("clock", "agrees with what is stored");
     }
@@ -253,9 +254,9 @@ fn examine_feeds(findings: &mut Findings, config: &Config, store: &Store) -> Res
         }
         let error = clean::excerpt(&state.error.unwrap_or_default(), 160);
         let remedy = if state.gone {
-            "take it out of the config, or find its new address".to_owned()
+            format!("take it out (wirewatch feeds remove {0}), or ask again: wirewatch feeds enable {0}", feed.id)
         } else {
-            format!("it is tried again by itself; wirewatch feeds show {}", feed.id)
+            format!("it is tried again by itself; more: wirewatch feeds show {}", feed.id)
         };
         findings.add(Grade::Warning, "feeds", format!("{} fails ({failure}): {error}", feed.id), remedy);
     }
@@ -263,7 +264,7 @@ fn examine_feeds(findings: &mut Findings, config: &Config, store: &Store) -> Res
         0 => findings.ok("feeds", "none fails"),
         more if more > NAMED_MAX => {
             let what = format!("… and {} more fail", more - NAMED_MAX);
-            findings.add(Grade::Warning, "feeds", what, "wirewatch status lists them all");
+            findings.add(Grade::Warning, "feeds", what, "wirewatch feeds lists them all");
         }
         _ => {}
     }
@@ -276,11 +277,13 @@ fn examine_endpoints(findings: &mut Findings, config: &Config, store: &Store) ->
         let health = store.read("read an endpoint", |c| outbox::health(c, &id))?;
         if let Some((_, reason)) = &health.state.disabled {
             let what = format!("{id} is disabled: {reason}");
-            findings.add(Grade::Problem, "endpoints", what, "mend the receiver or its URL, then enable it again");
+            let remedy = format!("mend the receiver or its URL, then: wirewatch endpoints enable {id}");
+            findings.add(Grade::Problem, "endpoints", what, remedy);
         } else if health.state.failing_since.is_some() {
             let error = clean::excerpt(&health.state.last_error.unwrap_or_default(), 160);
             let what = format!("{id} fails, {} owed: {error}", health.pending);
-            findings.add(Grade::Warning, "endpoints", what, "nothing is lost; see the receiver's log");
+            let remedy = format!("nothing is lost, it is tried again; try it now: wirewatch endpoints test {id}");
+            findings.add(Grade::Warning, "endpoints", what, remedy);
         } else {
             findings.ok("endpoints", format!("{id} works, {} owed", health.pending));
         }

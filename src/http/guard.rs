@@ -25,6 +25,10 @@ pub(super) type Refused = (StatusCode, &'static str);
 /// Lets a request pass or says why not.
 pub(super) async fn check(headers: &HeaderMap, config: &GuardConfig) -> Result<(), Refused> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    // Which of two counts is a matter of taste between us and a proxy: neither does.
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return Err((StatusCode::BAD_REQUEST, "one Host header, please\n"));
+    }
     if !text(header::HOST).is_some_and(|host| is_known(host, &config.hosts)) {
         return Err((StatusCode::MISDIRECTED_REQUEST, "unknown host; add it to `hosts` in [http]\n"));
     }
@@ -97,6 +101,9 @@ mod tests {
             assert_eq!(check(&map, &config).await.is_ok(), passes, "{host} {origin:?}");
         }
         assert!(check(&HeaderMap::new(), &config).await.is_err(), "no host at all");
+        let mut two = headers(&[(header::HOST, "localhost")]);
+        two.append(header::HOST, HeaderValue::from_static("evil.example"));
+        assert!(check(&two, &config).await.is_err(), "two hosts");
     }
 
     #[tokio::test]

@@ -24,6 +24,8 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(15);
 /// A listener whose connections are few and end.
 pub(super) struct Limited {
     listener: TcpListener,
+    idle_max: Duration,
+    time_max: Duration,
     room: Arc<Semaphore>,
 }
 
@@ -32,12 +34,14 @@ pub(super) struct Timed {
     stream: TcpStream,
     ends: Pin<Box<Sleep>>,
     idle: Pin<Box<Sleep>>,
+    idle_max: Duration,
     _room: OwnedSemaphorePermit,
 }
 
 impl Limited {
     pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, room: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        Self { listener, idle_max: IDLE_TIME_MAX, time_max: CONNECTION_TIME_MAX, room }
     }
 }
 
@@ -48,9 +52,9 @@ impl Listener for Limited {
     async fn accept(&mut self) -> (Timed, SocketAddr) {
         let room = self.room.clone().acquire_owned().await.expect("invariant: the semaphore is never closed");
         let (stream, from) = Listener::accept(&mut self.listener).await;
-        let ends = Box::pin(tokio::time::sleep(CONNECTION_TIME_MAX));
-        let idle = Box::pin(tokio::time::sleep(IDLE_TIME_MAX));
-        (Timed { stream, ends, idle, _room: room }, from)
+        let ends = Box::pin(tokio::time::sleep(self.time_max));
+        let idle = Box::pin(tokio::time::sleep(self.idle_max));
+        (Timed { stream, ends, idle, idle_max: self.idle_max, _room: room }, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -80,7 +84,8 @@ impl AsyncRead for Timed {
         }
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
-            self.idle.as_mut().reset(tokio::time::Instant::now() + IDLE_TIME_MAX);
+            let until = tokio::time::Instant::now() + self.idle_max;
+            self.idle.as_mut().reset(until);
         }
         read
     }
@@ -100,5 +105,46 @@ impl AsyncWrite for Timed {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A listener that lets go after so many milliseconds, idle and in all, and a client that is connected.
+    async fn connected(idle: u64, time: u64) -> (Timed, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let mut limited = Limited::new(listener);
+        (limited.idle_max, limited.time_max) = (Duration::from_millis(idle), Duration::from_millis(time));
+        let (client, (timed, _)) = tokio::join!(TcpStream::connect(address), limited.accept());
+        (timed, client.expect("connected"))
+    }
+
+    #[tokio::test]
+    async fn client_that_says_nothing_is_let_go() {
+        let (mut timed, _client) = connected(50, 600_000).await;
+        let read = timed.read(&mut [0; 16]).await;
+        assert_eq!(read.expect_err("let go").kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn client_that_says_a_byte_now_and_then_is_let_go_in_the_end() {
+        let (mut timed, mut client) = connected(600_000, 300).await;
+        let dribble = tokio::spawn(async move {
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        let error = loop {
+            if let Err(error) = timed.read(&mut [0; 16]).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        dribble.abort();
     }
 }

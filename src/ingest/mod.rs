@@ -119,7 +119,8 @@ impl Ingest {
         let rules = Arc::clone(&self.rules.borrow());
         let now = self.clock.now();
         // Read each time: an operator's `silences add` in another process counts from the next batch on.
-        self.ledger.silences = self.store.silences(now, false)?.iter().filter_map(SilenceRecord::matcher).collect();
+        let silences = patiently(&self.links.pulse, &self.clock, &self.cancel, || self.store.silences(now, false))?;
+        self.ledger.silences = silences.iter().filter_map(SilenceRecord::matcher).collect();
         let mut decided = Vec::with_capacity(group.len());
         for batch in group {
             self.links.pulse.beat(self.clock.now());
@@ -150,7 +151,9 @@ impl Ingest {
         let received = items.len() as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
         let mut prepared = prepare_all(&items, &origin, rules, self.threads);
         let ids: Vec<ItemId> = prepared.iter().filter_map(|p| p.as_ref().ok()).map(|p| p.item.id).collect();
-        let removed = self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)?;
+        let removed = patiently(&self.links.pulse, &self.clock, &self.cancel, || {
+            self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)
+        })?;
         let mut known_removed = 0;
         self.keep_pages(&origin, &items, &mut prepared, rules)?;
         self.quiet_rekeyed(&origin, &mut prepared, &mut noted)?;
@@ -217,7 +220,10 @@ impl Ingest {
         if origin.kind != SourceKind::Feed || !rekey::is_suspect(unknown, items().count()) {
             return Ok(());
         }
-        let faces = Faces::of(self.store.recent_faces(&origin.source, rekey::FACES_MAX)?);
+        let faces = patiently(&self.links.pulse, &self.clock, &self.cancel, || {
+            self.store.recent_faces(&origin.source, rekey::FACES_MAX)
+        })?;
+        let faces = Faces::of(faces);
         let same: Vec<ItemId> = items().filter(|item| faces.contains(item)).map(|item| item.id).collect();
         if !rekey::is_rekey(same.len(), items().count()) {
             return Ok(());
@@ -276,24 +282,33 @@ impl Ingest {
                 applied.iter().map(|batch| Applied { decisions: &[], rejected: &[], ..*batch }).collect();
             self.store.apply(&cursors, now)?;
         }
-        let mut warned = false;
-        loop {
-            match self.store.apply(&applied, now) {
-                Ok(()) => {
-                    if warned {
-                        info!("store writes again");
-                    }
-                    return Ok(());
+        patiently(&self.links.pulse, &self.clock, &self.cancel, || self.store.apply(&applied, now))
+    }
+}
+
+/// Tries for as long as the reason of a failure may pass: another program that holds the database, a full
+/// disk. Waiting is not hanging, so the pulse beats on.
+fn patiently<T>(
+    pulse: &Pulse,
+    clock: &Clock,
+    cancel: &tokio_util::sync::CancellationToken,
+    mut work: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut warned = false;
+    loop {
+        match work() {
+            Err(error) if error.is_passing() && !cancel.is_cancelled() => {
+                if !std::mem::replace(&mut warned, true) {
+                    warn!(%error, "store cannot be used for now, ingest waits");
                 }
-                Err(error) if error.is_passing() && !self.cancel.is_cancelled() => {
-                    if !warned {
-                        warn!(%error, "store cannot write for now, ingest waits");
-                        warned = true;
-                    }
-                    self.links.pulse.beat(self.clock.now());
-                    std::thread::sleep(RETRY_PAUSE);
+                pulse.beat(clock.now());
+                std::thread::sleep(RETRY_PAUSE);
+            }
+            done => {
+                if warned && done.is_ok() {
+                    info!("store can be used again");
                 }
-                Err(error) => return Err(error),
+                return done;
             }
         }
     }

@@ -199,16 +199,27 @@ impl Store {
     /// [`StoreError`] when a table cannot be read.
     pub fn items(&self, filter: &ItemFilter) -> Result<Vec<ItemLine>, StoreError> {
         self.read("list items", |c| {
-            let mut statement = c.prepare_cached(
-                "SELECT i.* FROM items i
-                 WHERE (?1 IS NULL OR i.source = ?1) AND i.first_seen >= ?2
-                   AND (?3 IS NULL OR EXISTS (SELECT 1 FROM matches m WHERE m.item = i.id AND m.topic = ?3))
-                 ORDER BY i.seq DESC LIMIT ?4",
-            )?;
+            let from = match filter.since {
+                Some(since) => first_since(c, since)?.unwrap_or(i64::MAX),
+                None => 0,
+            };
+            let few = filter.topic.as_deref().map_or(Ok(false), |topic| hits_few(c, topic))?;
+            // A rare topic is read from its hits, any other from the newest items on: neither looks at much
+            // more than it shows.
+            let hits = "EXISTS (SELECT 1 FROM matches m WHERE m.item = i.id AND m.topic = ?3)";
+            let (tables, topic) = match &filter.topic {
+                Some(_) if few => ("matches m CROSS JOIN items i ON i.id = m.item", "m.topic = ?3"),
+                Some(_) => ("items i", hits),
+                None => ("items i", "?3 IS NULL"),
+            };
+            let source = if filter.source.is_some() { "i.source = ?4" } else { "?4 IS NULL" };
+            let mut statement = c.prepare_cached(&format!(
+                "SELECT i.* FROM {tables} WHERE i.seq >= ?1 AND i.first_seen >= ?2 AND {topic} AND {source}
+                 ORDER BY i.seq DESC LIMIT ?5"
+            ))?;
             let since = filter.since.map_or(i64::MIN, Timestamp::millis);
-            let rows = statement
-                .query_map(params![filter.source, since, filter.topic, filter.limit as i64], |row| item_line(c, row))?;
-            rows.collect()
+            let values = params![from, since, filter.topic, filter.source, filter.limit as i64];
+            statement.query_map(values, |row| item_line(c, row))?.collect()
         })
     }
 
@@ -323,6 +334,23 @@ fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 
 fn time(row: &Row<'_>, name: &str) -> rusqlite::Result<Option<Timestamp>> {
     row.get::<_, Option<i64>>(name).map(|t| t.map(Timestamp::from_millis))
+}
+
+/// Hits of a topic that are read and sorted rather than looked for among all items.
+const HITS_FEW: i64 = 2000;
+
+fn hits_few(c: &Connection, topic: &str) -> rusqlite::Result<bool> {
+    c.prepare_cached("SELECT count(*) FROM (SELECT 1 FROM matches WHERE topic = ?1 LIMIT ?2)")?
+        .query_row(params![topic, HITS_FEW], |row| row.get::<_, i64>(0))
+        .map(|count| count < HITS_FEW)
+}
+
+/// Where in the order of arrival the items since a time begin. An item that came while the clock was wrong
+/// is where it came.
+pub(super) fn first_since(c: &Connection, since: Timestamp) -> rusqlite::Result<Option<i64>> {
+    c.prepare_cached("SELECT seq FROM items WHERE first_seen >= ?1 ORDER BY first_seen LIMIT 1")?
+        .query_row([since.millis()], |row| row.get(0))
+        .optional()
 }
 
 pub(super) fn item_line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemLine> {

@@ -62,6 +62,18 @@ impl Store {
         })
     }
 
+    /// The latest time that anything was stored under: the future, where the clock was wrong.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn latest_stamp(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read("read the latest time", |connection| {
+            connection
+                .query_row("SELECT max(first_seen) FROM items", [], |row| row.get::<_, Option<i64>>(0))
+                .map(|at| at.map(Timestamp::from_millis))
+        })
+    }
+
     /// Bytes of the database file.
     #[must_use]
     pub fn database_bytes(&self) -> u64 {

@@ -15,6 +15,8 @@ pub mod outbox;
 mod prune;
 mod recall;
 mod search;
+#[cfg(test)]
+mod search_tests;
 mod seeds;
 mod silences;
 mod stories;

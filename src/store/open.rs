@@ -171,9 +171,12 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fail)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(64);
+    if path.metadata().map_or(true, |meta| meta.len() == 0) {
+        // Counts only in a file that is still empty, and before anything else. In any other it would take the
+        // write lock for nothing: reading must not wait for whoever writes.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(fail)?;
+    }
     for (name, value) in [
-        // Counts only in a file that is still empty, and before anything else.
-        ("auto_vacuum", "INCREMENTAL"),
         ("journal_mode", "WAL"),
         // NORMAL loses acknowledged commits at a power cut; FULL does not.
         ("synchronous", synchronous()),
@@ -352,6 +355,18 @@ mod tests {
             .read("test", |c| c.query_row("SELECT count(*) FROM meta WHERE key = 'a'", [], |r| r.get(0)))
             .expect("reads");
         assert_eq!(rows, 0);
+    }
+
+    #[test]
+    fn store_is_opened_and_read_while_another_program_writes() {
+        let dir = dir();
+        let store = Store::open(dir.path(), Access::Own).expect("opens");
+        let other = Connection::open(store.path()).expect("opens");
+        other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+        let beside = Store::open(dir.path(), Access::Read).expect("opens without waiting");
+        assert_eq!(beside.instance(), store.instance());
+        let mode: i64 = store.read("test", |c| c.query_row("PRAGMA auto_vacuum", [], |row| row.get(0))).expect("reads");
+        assert_eq!(mode, 2, "incremental since it was made");
     }
 
     #[test]

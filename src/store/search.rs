@@ -103,20 +103,18 @@ impl Store {
     pub fn search(&self, query: &SearchQuery) -> Result<Vec<Hit>, StoreError> {
         let words = words(&query.text);
         let Some(expression) = expression(&words) else { return Ok(Vec::new()) };
-        let since = query.since.map_or(i64::MIN, Timestamp::millis);
+        let expression = filtered(&expression, query);
         self.read("search", |c| {
+            let Some((from, to)) = bounds(c, query)? else { return Ok(Vec::new()) };
             let mut statement = c.prepare_cached(
                 "SELECT i.*, t.body FROM search s JOIN items i ON i.seq = s.rowid LEFT JOIN texts t ON t.seq = i.seq
-                 WHERE s.search MATCH ?1 AND (?2 IS NULL OR i.source = ?2) AND i.first_seen >= ?3
-                   AND (?4 IS NULL OR EXISTS (SELECT 1 FROM matches m WHERE m.item = i.id AND m.topic = ?4))
+                 WHERE s.search MATCH ?1 AND s.rowid BETWEEN ?2 AND ?3 AND i.first_seen >= ?4
                    AND (?5 IS NULL OR i.story = ?5)
                  ORDER BY s.rowid DESC LIMIT ?6",
             )?;
-            let story = query.story.map(StoryId::to_i64);
+            let (since, story) = (query.since.map_or(i64::MIN, Timestamp::millis), query.story.map(StoryId::to_i64));
             statement
-                .query_map(params![expression, query.source, since, query.topic, story, query.limit as i64], |row| {
-                    hit(c, row, &words)
-                })?
+                .query_map(params![expression, from, to, since, story, query.limit as i64], |row| hit(c, row, &words))?
                 .collect()
         })
     }
@@ -147,12 +145,44 @@ fn indexed(c: &Connection) -> rusqlite::Result<i64> {
 
 fn index(c: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     c.prepare_cached(
-        "INSERT INTO search (rowid, title, body)
-         SELECT i.seq, i.title, coalesce(t.body, i.summary) FROM items i LEFT JOIN texts t ON t.seq = i.seq
-         WHERE i.seq BETWEEN ?1 AND ?2",
+        "INSERT INTO search (rowid, title, body, facets)
+         SELECT i.seq, i.title, coalesce(t.body, i.summary), 's' || hex(i.source) || coalesce(
+             (SELECT ' t' || group_concat(hex(m.topic), ' t') FROM matches m WHERE m.item = i.id), '')
+         FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.seq BETWEEN ?1 AND ?2",
     )?
     .execute([from, to])
     .map(|_| ())
+}
+
+/// Between which arrivals the hits lie; `None` where nothing can be. Found from an index, so that a filter
+/// makes a search shorter.
+fn bounds(c: &Connection, query: &SearchQuery) -> rusqlite::Result<Option<(i64, i64)>> {
+    let (mut from, mut to) = (0, i64::MAX);
+    if let Some(since) = query.since {
+        let first = super::browse::first_since(c, since)?;
+        let Some(first) = first else { return Ok(None) };
+        from = first;
+    }
+    if let Some(story) = query.story {
+        let ends: (Option<i64>, Option<i64>) = c
+            .prepare_cached("SELECT min(seq), max(seq) FROM items WHERE story = ?1")?
+            .query_row([story.to_i64()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (Some(first), Some(last)) = ends else { return Ok(None) };
+        (from, to) = (from.max(first), last);
+    }
+    Ok(Some((from, to)))
+}
+
+/// The words in title and body, and the facets beside them.
+fn filtered(expression: &str, query: &SearchQuery) -> String {
+    let mut all = format!("({{title body}} : ({expression}))");
+    for (kind, name) in [('s', &query.source), ('t', &query.topic)] {
+        if let Some(name) = name {
+            let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+            all.push_str(&format!(" AND (facets : \"{kind}{hex}\")"));
+        }
+    }
+    all
 }
 
 /// A part of a query.

@@ -21,15 +21,15 @@ use super::receiver::Receiver;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A daemon in this process, asked by a channel instead of signals.
-struct Running {
-    requests: mpsc::Sender<Request>,
+pub struct Running {
+    pub requests: mpsc::Sender<Request>,
     ended: JoinHandle<Result<(), AppError>>,
-    store: Store,
-    http: Option<std::net::SocketAddr>,
+    pub store: Store,
+    pub http: Option<std::net::SocketAddr>,
 }
 
 impl Running {
-    fn of(room: &Newsroom, app: App) -> Self {
+    pub fn of(room: &Newsroom, app: App) -> Self {
         let (store, http) = (app.store.clone(), app.http_address);
         let (requests, receiver) = mpsc::channel(8);
         let daemon = Daemon::new(app, ConfigPlace::File(room.config_file()), Environment::default());
@@ -37,7 +37,7 @@ impl Running {
     }
 
     /// Asks for a reload and waits for its result.
-    async fn reload(&self, room: &Newsroom) -> bool {
+    pub async fn reload(&self, room: &Newsroom) -> bool {
         let state = room.path("state");
         let before = last_reload(&state).map(|record| record.begun_ms);
         self.requests.send(Request::Reload).await.expect("the daemon listens");
@@ -45,14 +45,14 @@ impl Running {
         last_reload(&state).expect("a record").taken
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.requests.send(Request::Stop).await.expect("the daemon listens");
         self.ended.await.expect("no panic").expect("in order");
     }
 }
 
 /// One request, the whole answer.
-async fn get(address: std::net::SocketAddr, request: &str) -> String {
+pub async fn get(address: std::net::SocketAddr, request: &str) -> String {
     let mut stream = tokio::net::TcpStream::connect(address).await.expect("connects");
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = String::new();
@@ -60,7 +60,7 @@ async fn get(address: std::net::SocketAddr, request: &str) -> String {
     answer
 }
 
-async fn get_path(address: std::net::SocketAddr, path: &str) -> String {
+pub async fn get_path(address: std::net::SocketAddr, path: &str) -> String {
     get(address, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
 }
 
@@ -140,6 +140,43 @@ async fn reload_refused_says_why_and_keeps_the_rules() {
     room.drop_file("2.txt", &article(2));
     until("stored under the new rules", || number(&running.store, "SELECT count(*) FROM items") == 2).await;
     assert_eq!(number(&running.store, "SELECT count(*) FROM alerts"), 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn config_that_changes_is_taken_by_itself_where_that_is_asked_for() {
+    let receiver = Receiver::start().await;
+    let room = Newsroom::new(&receiver, "");
+    room.reconfigure("[daemon]", "include = [\"more/*.toml\"]\n[daemon]\nreload_on_change = true");
+    fs::create_dir(room.path("more")).expect("a folder");
+    let silence = |topic: &str| format!("[[silences]]\nid = \"quiet\"\ntopics = [\"{topic}\"]\n");
+    fs::write(room.path("more/silences.toml"), silence("ferry")).expect("written");
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    let last = |state: std::path::PathBuf| last_reload(&state).map(|record| (record.taken, record.summary));
+    assert_eq!(last(room.path("state")), None);
+    // An included file is written in two parts, the first of which is no TOML.
+    let text = silence("levee");
+    fs::write(room.path("more/silences.toml"), &text[..text.len() - 3]).expect("written");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    fs::write(room.path("more/silences.toml"), &text).expect("written");
+    until("it is taken", || last(room.path("state")) == Some((true, "silences: changed quiet".to_owned()))).await;
+    // A new file beside it, by renaming; then a broken one, which is refused and said so.
+    fs::write(
+        room.path("more/new.tmp"),
+        "[[topics]]\nid = \"gate\"\nlabel = \"Gates\"\nterms = [ { id = \"gate\", match = \"gate\" } ]\n",
+    )
+    .expect("written");
+    fs::rename(room.path("more/new.tmp"), room.path("more/new.toml")).expect("renamed");
+    until("it is taken", || last(room.path("state")) == Some((true, "topics: added gate".to_owned()))).await;
+    fs::write(room.path("more/new.toml"), "[[topics]\n").expect("written");
+    until("it is refused", || last(room.path("state")).is_some_and(|(taken, _)| !taken)).await;
+    room.reconfigure("reload_on_change = true", "reload_on_change = false");
+    fs::remove_file(room.path("more/new.toml")).expect("removed");
+    until("it is taken", || last(room.path("state")).is_some_and(|(taken, _)| taken)).await;
+    fs::write(room.path("more/silences.toml"), silence("ferry")).expect("written");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (_, summary) = last(room.path("state")).expect("a record");
+    assert!(!summary.contains("quiet"), "nobody watches any more: {summary}");
     running.stop().await;
 }
 

@@ -1,0 +1,124 @@
+//! Lists and searches over a store that grows: what they find, and that they do not read all of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Access, ItemFilter, SearchQuery, Store};
+use crate::model::{StoryId, Timestamp};
+
+/// One item each second from here on.
+const START: i64 = 1_742_000_000;
+/// A progress callback comes after so many steps of SQLite's machine.
+const STEPS: i32 = 50;
+
+/// So many items: every tenth hits `common`, every 400th `rare`; ten sources, stories of five.
+fn stored(items: i64) -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(dir.path(), Access::Own).expect("opens");
+    store
+        .write("fill", |tx| {
+            let rows = format!(
+                "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {items})
+                 INSERT INTO items (seq, id, source, key, revision, title, headline, first_seen, summary, text_source,
+                                    text_hash, text_bytes, quiet, story, features)
+                 SELECT n, n * 7919, 'outlet-' || (n % 10), 'k' || n, 0, 'harbour ' || n, 'harbour ' || n,
+                        ({START} + n) * 1000, 'the port closed' || iif(n % 500 = 0, ' narwhal', ''), 'summary',
+                        x'00', 20, 0, n / 5, x'' FROM n"
+            );
+            tx.execute(&rows, [])?;
+            for (topic, every) in [("common", 10), ("rare", 400)] {
+                tx.execute(
+                    "INSERT INTO matches SELECT id, ?1, 500, 500, 'low', '[]' FROM items WHERE seq % ?2 = 0",
+                    rusqlite::params![topic, every],
+                )?;
+            }
+            Ok(())
+        })
+        .expect("filled");
+    while store.index_batch().expect("indexed") {}
+    (dir, store)
+}
+
+fn since(items: i64, last: i64) -> Option<Timestamp> {
+    Some(Timestamp::from_seconds(START + items - last + 1))
+}
+
+fn filters(items: i64) -> Vec<ItemFilter> {
+    let filter = |source: Option<&str>, topic: Option<&str>, since| ItemFilter {
+        source: source.map(str::to_owned),
+        topic: topic.map(str::to_owned),
+        since,
+        limit: 5,
+    };
+    vec![
+        filter(None, None, None),
+        filter(Some("outlet-3"), None, None),
+        filter(Some("nobody"), None, None),
+        filter(None, Some("common"), None),
+        filter(None, Some("rare"), since(items, 1000)),
+        filter(None, None, since(items, 100)),
+        filter(Some("outlet-0"), Some("common"), since(items, 100)),
+    ]
+}
+
+fn queries(items: i64) -> Vec<SearchQuery> {
+    let query = |text: &str| SearchQuery { text: text.to_owned(), limit: 5, ..SearchQuery::default() };
+    let (source, topic) = (Some("outlet-3".to_owned()), Some("rare".to_owned()));
+    vec![
+        query("port"),
+        query("narwhal"),
+        SearchQuery { source: source.clone(), ..query("port") },
+        SearchQuery { source: Some("nobody".to_owned()), ..query("port") },
+        SearchQuery { topic: topic.clone(), ..query("port") },
+        SearchQuery { topic, source, ..query("port") },
+        SearchQuery { since: since(items, 100), ..query("narwhal") },
+        SearchQuery { story: Some(StoryId::from_i64(items / 10)), ..query("port") },
+    ]
+}
+
+#[test]
+fn searches_find_what_their_filters_ask_for() {
+    let (_dir, store) = stored(1000);
+    let found = |query: &SearchQuery| store.search(query).expect("searched").len();
+    let counts: Vec<usize> = queries(1000).iter().map(found).collect();
+    assert_eq!(counts, [5, 2, 5, 0, 2, 0, 1, 5]);
+    let listed = |filter: &ItemFilter| store.items(filter).expect("listed").len();
+    assert_eq!(filters(1000).iter().map(listed).collect::<Vec<_>>(), [5, 5, 0, 5, 2, 5, 5]);
+    let facets = SearchQuery { text: "s6f75746c65742d33".to_owned(), limit: 5, ..SearchQuery::default() };
+    assert_eq!(found(&facets), 0, "a facet is no word of a text");
+    let newest = store.search(&queries(1000)[0]).expect("searched");
+    assert_eq!(newest[0].item.title, "harbour 1000", "newest first");
+}
+
+/// Steps of SQLite's machine for each list and search, all on the one reader that is set up here.
+fn steps(items: i64) -> Vec<(String, u64)> {
+    let (_dir, store) = stored(items);
+    let counted = Arc::new(AtomicU64::new(0));
+    let count = counted.clone();
+    let mut reader = super::open::reader(store.path()).expect("opens");
+    reader.progress_handler(STEPS, Some(move || count.fetch_add(1, Ordering::Relaxed) == u64::MAX)).expect("counting");
+    *store.0.readers.lock().expect("no panic") = vec![reader];
+    let mut out = Vec::new();
+    let mut cost = |what: String, work: &dyn Fn()| {
+        counted.store(0, Ordering::Relaxed);
+        work();
+        out.push((what, counted.load(Ordering::Relaxed) * STEPS as u64));
+    };
+    for filter in filters(items) {
+        cost(format!("{filter:?}"), &|| assert!(store.items(&filter).is_ok()));
+    }
+    for query in queries(items) {
+        cost(format!("{query:?}"), &|| assert!(store.search(&query).is_ok()));
+    }
+    cost("activity".to_owned(), &|| assert!(store.activity(Timestamp::from_seconds(START + items)).is_ok()));
+    out
+}
+
+#[test]
+fn lists_and_searches_cost_the_same_however_much_is_stored() {
+    let (small, large) = (steps(6_000), steps(24_000));
+    for ((what, few), (_, many)) in small.into_iter().zip(large) {
+        // A scan would cost four times as much, 24,000 rows and more.
+        assert!(many <= few * 2 + 2_000, "{what}: {few} steps for 6,000 items, {many} for 24,000");
+    }
+}
