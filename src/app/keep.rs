@@ -13,7 +13,8 @@ use super::health::{Gauges, Health};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::Readiness;
-use crate::model::{EndpointId, SourceId};
+use crate::model::{Cursor, EndpointId, Origin, SourceId, SourceKind};
+use crate::source::{Batch, BatchSender};
 use crate::store::{Ages, Pruned, Store, StoreError};
 use crate::text::clean;
 
@@ -42,6 +43,8 @@ pub(super) struct Keeper {
     config: watch::Receiver<Arc<Config>>,
     gauges: Gauges,
     hold: watch::Sender<bool>,
+    /// The way to the decision loop, to wake it for what people asked of it.
+    batches: BatchSender,
     readiness: Arc<watch::Sender<Readiness>>,
     health: watch::Sender<Health>,
     /// The store's last passing trouble: said once.
@@ -52,12 +55,12 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn new(
         (store, clock, config, gauges): (Store, Clock, watch::Receiver<Arc<Config>>, Gauges),
-        hold: watch::Sender<bool>,
+        (hold, batches): (watch::Sender<bool>, BatchSender),
         readiness: Arc<watch::Sender<Readiness>>,
     ) -> (Self, watch::Receiver<Health>) {
         let (health, told) = watch::channel(Health::default());
         let (troubled, log_warned) = (false, false);
-        (Self { store, clock, config, gauges, hold, readiness, health, troubled, log_warned }, told)
+        (Self { store, clock, config, gauges, hold, batches, readiness, health, troubled, log_warned }, told)
     }
 
     /// Keeps the store until cancelled.
@@ -95,9 +98,10 @@ impl Keeper {
             let free = store.free_bytes();
             let checkpointed =
                 if store.log_bytes() >= LOG_BYTES { store.checkpoint_passive().map(|_| ()) } else { Ok(()) };
-            (free, checkpointed, store.standing(&feeds, &endpoints), store.database_bytes(), store.log_bytes())
+            let standing = store.standing(&feeds, &endpoints);
+            (free, checkpointed, standing, store.corrections_waiting(), store.database_bytes(), store.log_bytes())
         });
-        let (free, checkpointed, standing, database_bytes, log_bytes) = looked.await;
+        let (free, checkpointed, standing, corrections, database_bytes, log_bytes) = looked.await;
         let error =
             [free.as_ref().err(), checkpointed.as_ref().err(), standing.as_ref().err()].into_iter().flatten().next();
         let mut health = Health {
@@ -118,12 +122,24 @@ impl Keeper {
         }
         let readiness = self.gauges.readiness(&config, &health, self.clock.now());
         self.readiness.send_if_modified(|told| std::mem::replace(told, readiness.clone()) != readiness);
+        self.wake_for(corrections?);
         let lag = health.standing.search_lag;
         self.health.send_replace(health);
         free?;
         checkpointed?;
         standing?;
         if lag > 0 { self.index(cancel).await } else { Ok(()) }
+    }
+
+    /// The decision loop carries out corrections before each batch; one without items wakes it when no news comes.
+    fn wake_for(&self, corrections: bool) {
+        if corrections {
+            let source = SourceId::new("wirewatch").expect("invariant: a valid name");
+            let origin = Origin { source, kind: SourceKind::Seed, received: self.clock.now() };
+            let (items, rejected) = (Vec::new(), Vec::new());
+            // A queue that is full wakes it as well.
+            let _ = self.batches.try_send(Batch { origin, items, rejected, cursor: Cursor::None, receipt: None });
+        }
     }
 
     /// Holds or releases the sources; says so once.

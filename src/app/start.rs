@@ -195,7 +195,7 @@ impl App {
 
         let readiness = Arc::new(watch::channel(Readiness::ready()).0);
         let kept = (store.clone(), clock.clone(), config_heard.clone(), gauges.clone());
-        let (keeper, health) = Keeper::new(kept, hold, readiness.clone());
+        let (keeper, health) = Keeper::new(kept, (hold, batches.clone()), readiness.clone());
         let keeper_cancel = CancellationToken::new();
         let keeper = tokio::spawn(keeper.run(keeper_cancel.clone()));
 
@@ -366,6 +366,10 @@ impl Spine {
         let rules = compile::rules(config).map_err(|problems| AppError::Rules(problems.len()))?;
         let store = Store::open(&config.daemon.state_dir, Access::Own)?;
         let window = config.memory.copies_window.max(config.memory.story_window);
+        let corrected = store.carry_out_corrections(clock.now())?.len();
+        if corrected > 0 {
+            info!(corrected, "stories corrected by hand");
+        }
         let mut ledger = store.recall(config.memory, clock.now().minus(window), &rules.alert)?;
         if let Some(instance) = &config.daemon.instance {
             ledger.instance.clone_from(instance);

@@ -1,5 +1,7 @@
 //! `explain`: the whole decision for a stored item, a file or standard input: the rules that hit and what
-//! they brought, the gates, the sum, the story, and whether it would alert.
+//! they brought, the gates, the sum, the stories it was held against, and whether it would alert.
+
+mod story;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -7,9 +9,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use self::story::StoryExplained;
 use super::output::{self, Output};
 use super::{CliError, Context};
 use crate::app::compile;
+use crate::config::Config;
 use crate::model::{Field, Item, ItemId, Origin, RawItem, RawText, SourceId, SourceKind};
 use crate::pipeline::alert::{Offer, Refusal, Route};
 use crate::pipeline::classify::{Document, GateKind, TopicExplanation};
@@ -41,6 +45,7 @@ struct Explained {
     /// For each topic that matches, who hears of it.
     endpoints: Vec<Hearing>,
     stored: Option<Stored>,
+    story: Option<StoryExplained>,
     verdict: String,
     #[serde(skip)]
     item: Item,
@@ -76,7 +81,7 @@ pub fn run(args: &ExplainArgs, context: &Context) -> Result<(), CliError> {
             .hint("`wirewatch check` shows each of them at its place")
     })?;
     let explained = match ItemId::parse(&args.what) {
-        Ok(id) => vec![stored(id, &rules, context)?],
+        Ok(id) => vec![stored(id, &rules, &config, context)?],
         Err(_) => file(Path::new(&args.what), &rules, &config, context)?,
     };
     let keep = |topic: &TopicExplanation| args.topic.as_deref().is_none_or(|only| topic.topic.as_str() == only);
@@ -98,7 +103,7 @@ pub fn run(args: &ExplainArgs, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-fn stored(id: ItemId, rules: &Rules, context: &Context) -> Result<Explained, CliError> {
+fn stored(id: ItemId, rules: &Rules, config: &Config, context: &Context) -> Result<Explained, CliError> {
     let store = context.read_store()?;
     let record = store.item(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such item")))?;
     let alerts = store.alerts_of_item(record.line.id)?;
@@ -119,7 +124,8 @@ fn stored(id: ItemId, rules: &Rules, context: &Context) -> Result<Explained, Cli
         }
     };
     let stored = Some(Stored { story, quiet, alerts });
-    Ok(Explained { id: item.id, title: item.headline().into_owned(), topics, endpoints, stored, verdict, item })
+    let near = story::of_stored(id, &store, config)?;
+    Ok(Explained { id, title: item.headline().into_owned(), topics, endpoints, stored, story: near, verdict, item })
 }
 
 /// The stored text, read as it was when it came.
@@ -136,12 +142,7 @@ fn item_of(record: ItemRecord) -> Result<Item, CliError> {
         .map_err(|rejection| CliError::data(format!("read the stored item: {}", rejection.detail)))
 }
 
-fn file(
-    path: &Path,
-    rules: &Rules,
-    config: &crate::config::Config,
-    context: &Context,
-) -> Result<Vec<Explained>, CliError> {
+fn file(path: &Path, rules: &Rules, config: &Config, context: &Context) -> Result<Vec<Explained>, CliError> {
     let path: PathBuf = super::ingest::stdin_to_file(path)?;
     let runtime = super::run::runtime(config)?;
     let now = context.clock.now();
@@ -151,6 +152,7 @@ fn file(
         })?;
     let origin = Origin { source: config.seeds.id.clone(), kind: SourceKind::Seed, received: now };
     let mut explained = Vec::new();
+    let mut memory = story::Recalled::of(config, rules, context)?;
     for raw in &document.items {
         match prepare(raw, &origin, rules) {
             Err(rejection) => eprintln!("note: {} ({})", clean::one_line(&rejection.detail), rejection.reason),
@@ -163,9 +165,10 @@ fn file(
                     (true, false) => "would be stored as an alert, but no endpoint takes it",
                     (false, _) => "would not alert: no topic reaches its threshold",
                 };
+                let near = memory.as_mut().map(|memory| memory.consider(&prepared, now)).transpose()?;
                 let (item, verdict) = (prepared.item, verdict.to_owned());
-                let title = item.headline().into_owned();
-                explained.push(Explained { id: item.id, title, topics, endpoints, stored: None, verdict, item });
+                let (id, title) = (item.id, item.headline().into_owned());
+                explained.push(Explained { id, title, topics, endpoints, stored: None, story: near, verdict, item });
             }
         }
     }
@@ -225,6 +228,9 @@ fn print(one: &Explained, colour: bool) -> io::Result<()> {
                 Some(because) => writeln!(out, "  not told {}, by its {because}", hearing.endpoint)?,
             }
         }
+    }
+    if let Some(story) = &one.story {
+        story::print(&mut out, story)?;
     }
     writeln!(out, "\n{}", one.verdict)?;
     if colour {

@@ -1,14 +1,20 @@
 //! `stories`: what was told together, by how many outlets, and how each story came about.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
 use super::output::{self, Output, Table};
 use super::{CliError, Context};
-use crate::model::StoryId;
-use crate::store::{StoryFilter, StoryRecord};
+use crate::model::{ItemId, StoryId};
+use crate::store::{Access, Correction, CorrectionRecord, StoryFilter, StoryRecord, Why};
 use crate::text::clean;
 
-/// Lists stories, latest first, or shows the timeline of one.
+/// How long a running daemon is waited for: it looks every two seconds.
+const LOOKS_MAX: u32 = 40;
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Lists stories, latest first; shows the timeline of one; splits or merges them by hand.
 #[derive(Debug, Args)]
 pub struct StoriesArgs {
     #[command(subcommand)]
@@ -37,6 +43,43 @@ enum Verb {
         /// Its id (`sty_…`).
         id: String,
     },
+    /// Takes items out of a story that report another event: they become a story of their own. Holds
+    /// against later arrivals, a restart and a re-run; nothing that was told is told again.
+    Split(SplitArgs),
+    /// Makes two stories one: the older id stays, the other leads to it. Holds likewise.
+    Merge(MergeArgs),
+}
+
+#[derive(Debug, Args)]
+struct SplitArgs {
+    /// The story (`sty_…`).
+    story: String,
+    /// Its items that leave (`itm_…`).
+    #[arg(required = true)]
+    items: Vec<String>,
+    #[command(flatten)]
+    word: Word,
+}
+
+#[derive(Debug, Args)]
+struct MergeArgs {
+    /// A story (`sty_…`).
+    story: String,
+    /// Another one.
+    other: String,
+    #[command(flatten)]
+    word: Word,
+}
+
+/// Who says so, and why.
+#[derive(Debug, Args)]
+struct Word {
+    /// Who corrects [default: the user].
+    #[arg(long, env = "USER", default_value = "unknown")]
+    author: String,
+    /// Why.
+    #[arg(long, default_value = "")]
+    comment: String,
 }
 
 /// Runs the command.
@@ -44,17 +87,31 @@ enum Verb {
 /// # Errors
 /// [`CliError`] when there is no store, no such story, or it cannot be read.
 pub fn run(args: &StoriesArgs, context: &Context) -> Result<(), CliError> {
-    let store = context.read_store()?;
     let out = Output::of(args.json);
-    if let Some(Verb::Show { id }) = &args.verb {
-        let id = StoryId::parse(id).map_err(|e| CliError::usage(e.to_string()))?;
-        let story = store.story(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such story")))?;
-        if out == Output::Json {
-            return Ok(output::document(&story)?);
+    match &args.verb {
+        Some(Verb::Show { id }) => {
+            let id = story_id(id)?;
+            let store = context.read_store()?;
+            let story = store.story(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such story")))?;
+            if out == Output::Json {
+                return Ok(output::document(&story)?);
+            }
+            show(&story);
+            return Ok(());
         }
-        show(&story);
-        return Ok(());
+        Some(Verb::Split(split)) => {
+            let items: Result<_, _> = split.items.iter().map(|id| ItemId::parse(id)).collect();
+            let items = items.map_err(|e| CliError::usage(e.to_string()))?;
+            let asked = Correction::Split { story: story_id(&split.story)?, items };
+            return correct(&asked, &split.word, out, context);
+        }
+        Some(Verb::Merge(merge)) => {
+            let asked = Correction::Merge { story: story_id(&merge.story)?, other: story_id(&merge.other)? };
+            return correct(&asked, &merge.word, out, context);
+        }
+        None => {}
     }
+    let store = context.read_store()?;
     let filter = StoryFilter {
         topic: args.topic.clone(),
         since: args.since.map(|since| since.at(context.clock.now())),
@@ -80,6 +137,54 @@ pub fn run(args: &StoriesArgs, context: &Context) -> Result<(), CliError> {
     Ok(table.print("no stories")?)
 }
 
+fn story_id(text: &str) -> Result<StoryId, CliError> {
+    StoryId::parse(text).map_err(|e| CliError::usage(e.to_string()))
+}
+
+/// Asks whoever holds the store; where nobody does, it is done here and now.
+fn correct(asked: &Correction, word: &Word, out: Output, context: &Context) -> Result<(), CliError> {
+    let now = context.clock.now();
+    let store = context.open_store(Access::Share)?;
+    let number = store.ask_correction(asked, (&word.author, &word.comment), now)?;
+    match context.open_store(Access::Own) {
+        Ok(own) => own.carry_out_corrections(now).map(|_| ())?,
+        Err(error) if error.code() == super::error::UNAVAILABLE => {}
+        Err(error) => return Err(error),
+    }
+    let mut looks = LOOKS_MAX;
+    let done = loop {
+        match store.correction(number)? {
+            Some(record) if record.done_at.is_some() || looks == 0 => break record,
+            None => return Err(CliError::data(format!("find correction {number}: it was removed"))),
+            Some(_) => {}
+        }
+        looks -= 1;
+        std::thread::sleep(LOOK_EVERY);
+    };
+    if let Some(why) = &done.refused {
+        return Err(
+            CliError::data(format!("{}: {why}", done.verb)).hint("`wirewatch stories show` lists what is in it")
+        );
+    }
+    if out == Output::Json {
+        return Ok(output::document(&done)?);
+    }
+    println!("{}", said(&done));
+    Ok(())
+}
+
+fn said(done: &CorrectionRecord) -> String {
+    let (story, into) = (done.story, done.into.unwrap_or(done.story));
+    match (done.done_at, done.verb.as_str()) {
+        (None, _) => format!("correction {} waits: the daemon carries it out with its next batch", done.number),
+        (Some(_), "split") => {
+            let items = if done.items.len() == 1 { "1 item".to_owned() } else { format!("{} items", done.items.len()) };
+            format!("{items} left {story} for {into}; the two stay two")
+        }
+        (Some(_), _) => format!("{story} went up in {into}"),
+    }
+}
+
 fn show(story: &StoryRecord) {
     let line = &story.line;
     println!("{}", clean::one_line(&line.title));
@@ -93,10 +198,43 @@ fn show(story: &StoryRecord) {
         line.items, line.sightings_exact, line.sightings_near
     );
     println!("  outlets    {}: {}", line.sources.len(), clean::one_line(&line.sources.join(", ")));
-    println!();
-    for event in &story.timeline {
-        let by = clean::one_line(&event.by);
-        let title = clean::excerpt(&event.title, 100);
-        println!("  {}  {:<10}  {by}  {title}", output::minute(event.at), event.what);
+    for correction in &story.corrections {
+        println!("  by hand    {}", by_hand(correction));
     }
+    println!();
+    println!("  {:<16}  {:<10}  {:>7}  {:<20}  TITLE", "SEEN (UTC)", "WHAT", "OUTLETS", "BY");
+    for event in &story.timeline {
+        let (by, title) = (clean::one_line(&event.by), clean::excerpt(&event.title, 100));
+        println!("  {}  {:<10}  {:>7}  {by:<20}  {title}", output::minute(event.at), event.what, event.outlets);
+        if let Some(why) = &event.why {
+            println!("  {:<16}  {}", "", clean::excerpt(&reason(why, event.what == "opened"), 160));
+        }
+    }
+}
+
+/// Why an item is where it is.
+fn reason(why: &Why, opened: bool) -> String {
+    let Why { nearest, score, shared } = why;
+    let words = if shared.is_empty() { String::new() } else { format!(": {}", shared.join(", ")) };
+    match (score, opened) {
+        (None, _) => format!("the same text as {nearest}, but on a further topic{words}"),
+        (Some(score), false) => format!("{score:+.2} with the story of {nearest}{words}"),
+        (Some(score), true) => format!("nearest was {nearest} at {score:+.2}{words}"),
+    }
+}
+
+fn by_hand(correction: &CorrectionRecord) -> String {
+    let CorrectionRecord { verb, story, into, items, author, comment, asked_at, done_at, refused, .. } = correction;
+    let what = match (verb.as_str(), into) {
+        ("split", Some(into)) => format!("{} of its items left {story} for {into}", items.len()),
+        ("split", None) => format!("{} items are to leave {story}", items.len()),
+        (_, into) => format!("{story} went up in {}", into.map(|into| into.to_string()).unwrap_or_default()),
+    };
+    let state = match (refused, done_at) {
+        (Some(why), _) => format!(" (refused: {why})"),
+        (None, None) => " (waits)".to_owned(),
+        (None, Some(_)) => String::new(),
+    };
+    let why = if comment.is_empty() { String::new() } else { format!(": {comment}") };
+    clean::one_line(&format!("{}  {author}  {what}{state}{why}", output::minute(*asked_at))).into_owned()
 }

@@ -121,6 +121,7 @@ impl Ingest {
         // Read each time: an operator's `silences add` in another process counts from the next batch on.
         let silences = patiently(&self.links.pulse, &self.clock, &self.cancel, || self.store.silences(now, false))?;
         self.ledger.silences = silences.iter().filter_map(SilenceRecord::matcher).collect();
+        self.heed_corrections(&rules, now)?;
         let mut decided = Vec::with_capacity(group.len());
         for batch in group {
             self.links.pulse.beat(self.clock.now());
@@ -139,6 +140,23 @@ impl Ingest {
             if let Some(receipt) = batch.reply {
                 // A source that has gone in the meantime needs no receipt.
                 let _ = receipt.send(batch.receipt);
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out what people said about stories since; what the disk has no room for waits on.
+    fn heed_corrections(&mut self, rules: &Rules, now: Timestamp) -> Result<(), StoreError> {
+        let done = match self.store.carry_out_corrections(now) {
+            Err(error) if error.is_passing() => return Ok(()),
+            done => done?,
+        };
+        self.store.recall_corrected(&done, &mut self.ledger, &rules.alert)?;
+        for correction in &done {
+            let (number, verb) = (correction.number, correction.verb.as_str());
+            match &correction.refused {
+                None => info!(number, verb, story = %correction.story, "stories corrected by hand"),
+                Some(why) => warn!(number, verb, story = %correction.story, why, "correction by hand refused"),
             }
         }
         Ok(())

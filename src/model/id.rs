@@ -148,6 +148,12 @@ impl StoryId {
         Self(first_63_bits(&digest("wirewatch story 1", &[&item.0.to_le_bytes()])))
     }
 
+    /// The id of the story that a correction by hand, given by its number, takes out of this one.
+    #[must_use]
+    pub fn split_off(self, correction: i64) -> Self {
+        Self(first_63_bits(&digest("wirewatch story split 1", &[&self.0.to_le_bytes(), &correction.to_le_bytes()])))
+    }
+
     /// The integer form, for the store.
     #[must_use]
     pub fn to_i64(self) -> i64 {

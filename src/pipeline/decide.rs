@@ -90,6 +90,25 @@ pub struct Decision {
     pub alerts: Vec<OutboxAlert>,
     /// Stories that turned out to be one: `(from, into)`.
     pub merges: Vec<(StoryId, StoryId)>,
+    /// What spoke for the place of a new item; `None` where nothing was near.
+    pub grounds: Option<Grounds>,
+    /// The item was counted as a copy in this story before, and is an item of its own now.
+    pub promoted: Option<(StoryId, SightingLevel)>,
+}
+
+/// What a new item is nearest to, whether it joined its story or not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grounds {
+    /// The nearest member of the nearest story.
+    pub nearest: ItemId,
+    /// Log-odds of belonging to that story; `None`: it has the same text as `nearest`.
+    pub score: Option<f32>,
+}
+
+impl Decision {
+    fn of(prepared: Prepared, verdict: Verdict, alerts: Vec<OutboxAlert>) -> Self {
+        Self { prepared, verdict, alerts, merges: Vec::new(), grounds: None, promoted: None }
+    }
 }
 
 /// Decides on one item and remembers it.
@@ -97,12 +116,9 @@ pub fn decide(prepared: Prepared, ledger: &mut Ledger, rules: &Rules, now: Times
     let id = prepared.item.id;
     let text = prepared.item.version.short();
     match ledger.known(id) {
-        Some(known) if known.text == text => {
-            Decision { prepared, verdict: Verdict::Unchanged, alerts: Vec::new(), merges: Vec::new() }
-        }
+        Some(known) if known.text == text => Decision::of(prepared, Verdict::Unchanged, Vec::new()),
         Some(known) if known.of == id => revise(prepared, known, ledger, rules, now),
-        Some(_) => place(prepared, true, ledger, rules, now),
-        None => place(prepared, false, ledger, rules, now),
+        before => place(prepared, before, ledger, rules, now),
     }
 }
 
@@ -113,24 +129,32 @@ fn revise(prepared: Prepared, known: Known, ledger: &mut Ledger, rules: &Rules, 
     ledger.revise(prepared.item.id, prepared.item.version, revision);
     let cause = Cause { prepared: &prepared, story, revision: Some(revision), now };
     let alerts = tell(&cause, ledger, rules);
-    Decision { prepared, verdict: Verdict::Revision { story, revision }, alerts, merges: Vec::new() }
+    Decision::of(prepared, Verdict::Revision { story, revision }, alerts)
 }
 
-/// Finds the place of an item that is new, or of a copy that was edited.
-fn place(prepared: Prepared, again: bool, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
+/// Finds the place of an item that is new, or of a copy that was edited: `before` is what it was then.
+fn place(prepared: Prepared, before: Option<Known>, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
     ledger.memory.advance(now);
     let placement = ledger.memory.place(prepared.item.id, &prepared.features);
     let copy = find_copy(&prepared, &placement, ledger);
     let joined = match (copy, placement.outcome) {
         // A copy that hits a topic its story did not is news for that topic: it is kept as an item.
         (Some(copy), _) if !brings_topic(&prepared, copy.story, ledger) => {
-            return sight(prepared, copy, again, ledger, rules, now);
+            return sight(prepared, copy, before, ledger, rules, now);
         }
-        (Some(copy), _) => Joined { story: copy.story, opened: false, merged: None },
-        (None, Outcome::Join(story)) => {
-            Joined { story: ledger.resolve(story), opened: false, merged: placement.merged }
+        (Some(copy), _) => {
+            let grounds = Some(Grounds { nearest: copy.of, score: None });
+            Joined { story: copy.story, opened: false, merged: None, grounds, before }
         }
-        (None, Outcome::Open(story)) => Joined { story, opened: true, merged: None },
+        (None, outcome) => {
+            let best = placement.candidates.first();
+            let grounds = best.map(|c| Grounds { nearest: c.nearest, score: Some(c.score) });
+            let (story, opened) = match outcome {
+                Outcome::Join(story) => (ledger.resolve(story), false),
+                Outcome::Open(story) => (story, true),
+            };
+            Joined { story, opened, merged: placement.merged, grounds, before }
+        }
     };
     add(prepared, &joined, ledger, rules, now)
 }
@@ -141,6 +165,9 @@ struct Joined {
     opened: bool,
     /// A story that turned out to be this one.
     merged: Option<StoryId>,
+    grounds: Option<Grounds>,
+    /// What the item was when it was seen before.
+    before: Option<Known>,
 }
 
 /// A known item that a new one is a copy of.
@@ -184,11 +211,21 @@ fn brings_topic(prepared: &Prepared, story: StoryId, ledger: &Ledger) -> bool {
     prepared.matches.iter().any(|m| !state.has_topic(&m.topic))
 }
 
-fn sight(prepared: Prepared, copy: Copy, again: bool, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
+fn sight(
+    prepared: Prepared,
+    copy: Copy,
+    before: Option<Known>,
+    ledger: &mut Ledger,
+    rules: &Rules,
+    now: Timestamp,
+) -> Decision {
     let Copy { of, story, level, overlap } = copy;
-    let item = &prepared.item;
-    ledger.recall_known(item.id, Known { text: item.version.short(), of, story, revision: 0 }, now);
-    if let Some(url) = &item.url {
+    let (item, again) = (&prepared.item, before.is_some());
+    let text = item.version.short();
+    // A copy that was edited stays the copy it was counted as: only its text is another now.
+    let first = Known { text, of, story, revision: 0, copy: Some(level) };
+    ledger.recall_known(item.id, before.map_or(first, |before| Known { text, ..before }), now);
+    if let Some(url) = item.url.as_ref().filter(|_| !again) {
         ledger.recall_link(url, of);
     }
     if !again && let Some(state) = ledger.stories.get_mut(&story) {
@@ -200,7 +237,7 @@ fn sight(prepared: Prepared, copy: Copy, again: bool, ledger: &mut Ledger, rules
         state.add_source(&item.outlet);
     }
     let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
-    Decision { prepared, verdict: Verdict::Sighting { of, story, level, overlap, again }, alerts, merges: Vec::new() }
+    Decision::of(prepared, Verdict::Sighting { of, story, level, overlap, again }, alerts)
 }
 
 /// Stories that this item shows to be one: the older id stays, the other redirects to it.
@@ -212,8 +249,9 @@ fn merge(gone: Option<StoryId>, story: StoryId, ledger: &mut Ledger) -> Vec<(Sto
 
 /// An item finds its place in a story, new or known.
 fn add(prepared: Prepared, to: &Joined, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
-    let Joined { story, opened, merged } = *to;
+    let Joined { story, opened, merged, grounds, before } = *to;
     let merges = merge(merged, story, ledger);
+    let promoted = before.and_then(|known| promote(known, ledger));
     let state =
         ledger.stories.entry(story).or_insert_with(|| StoryState::opened(prepared.item.headline().into_owned(), now));
     state.items += 1;
@@ -230,7 +268,20 @@ fn add(prepared: Prepared, to: &Joined, ledger: &mut Ledger, rules: &Rules, now:
     });
     ledger.revise(prepared.item.id, prepared.item.version, 0);
     let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
-    Decision { prepared, verdict: Verdict::New { story, opened }, alerts, merges }
+    Decision { prepared, verdict: Verdict::New { story, opened }, alerts, merges, grounds, promoted }
+}
+
+/// A copy becomes an item: it counts as that from now on, and no longer as a copy.
+fn promote(known: Known, ledger: &mut Ledger) -> Option<(StoryId, SightingLevel)> {
+    let (story, level) = (ledger.resolve(known.story), known.copy?);
+    if let Some(state) = ledger.stories.get_mut(&story) {
+        let count = match level {
+            SightingLevel::Exact => &mut state.sightings_exact,
+            SightingLevel::Near => &mut state.sightings_near,
+        };
+        *count = count.saturating_sub(1);
+    }
+    Some((story, level))
 }
 
 /// What may give rise to alerts.

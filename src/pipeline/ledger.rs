@@ -9,6 +9,7 @@ use crate::model::{
 };
 
 use super::alert::Silence;
+use super::decide::SightingLevel;
 use super::features::Features;
 use super::memory::{Memory, MemoryConfig};
 
@@ -23,6 +24,8 @@ pub struct Known {
     pub story: StoryId,
     /// How often it was edited.
     pub revision: u32,
+    /// How close a copy it is; `None` for an item of its own.
+    pub copy: Option<SightingLevel>,
 }
 
 /// What is known of a story.
@@ -145,7 +148,7 @@ impl Ledger {
     /// Remembers an item that has its place. The same calls in the same order, today or at start, give
     /// the same ledger.
     pub fn remember(&mut self, item: &Remembered<'_>) {
-        let known = Known { text: item.text_hash.short(), of: item.id, story: item.story, revision: 0 };
+        let known = Known { text: item.text_hash.short(), of: item.id, story: item.story, revision: 0, copy: None };
         self.recall_known(item.id, known, item.at);
         if let Some(key) = text_key(item.text_hash, item.text_bytes) {
             self.exact.insert(key, item.id);
@@ -173,6 +176,29 @@ impl Ledger {
         self.memory.merge(keep, gone);
     }
 
+    /// People said that these items, and the copies of them, are a story of their own: they leave `from`,
+    /// and the two stay two. How both stand then is recalled from the store.
+    pub fn split(&mut self, items: &[ItemId], from: StoryId, into: StoryId) {
+        for (known, _) in self.known.values_mut().filter(|(known, _)| items.contains(&known.of)) {
+            known.story = into;
+        }
+        self.memory.assign(items, into);
+        self.memory.keep_apart(from, into);
+    }
+
+    /// People said that two stories are one: `gone` redirects to `keep`.
+    pub fn unite(&mut self, gone: StoryId, keep: StoryId) {
+        self.merge(gone, keep);
+    }
+
+    /// Recalls that two stories were split by hand; merges since then have renamed them.
+    pub fn recall_split(&mut self, a: StoryId, b: StoryId) {
+        let (a, b) = (self.resolve(a), self.resolve(b));
+        if a != b {
+            self.memory.keep_apart(a, b);
+        }
+    }
+
     /// Forgets what was seen before a time; the store still knows it by id.
     pub fn expire(&mut self, before: Timestamp) {
         let mut gone = std::collections::HashSet::new();
@@ -192,7 +218,12 @@ impl Ledger {
         }
         self.exact.retain(|_, id| !gone.contains(id));
         self.stories.retain(|_, story| story.last_seen >= before);
-        self.redirects.retain(|_, into| self.stories.contains_key(into));
+        // A redirect can lead to a story that itself went up in another.
+        let stale: Vec<StoryId> =
+            self.redirects.keys().copied().filter(|from| !self.stories.contains_key(&self.resolve(*from))).collect();
+        for from in stale {
+            self.redirects.remove(&from);
+        }
     }
 
     pub(super) fn same_text(&self, hash: ContentHash, text_bytes: u64) -> Option<ItemId> {
@@ -318,16 +349,10 @@ impl StoryState {
             self.add_source(source);
         }
         for topic in other.topics {
-            match self.topics.iter_mut().find(|t| t.topic == topic.topic) {
-                None => self.topics.push(topic),
-                Some(mine) => {
-                    mine.told |= topic.told;
-                    mine.steps = mine.steps.max(topic.steps);
-                    if topic.score > mine.score {
-                        *mine = TopicState { told: mine.told, steps: mine.steps, ..topic };
-                    }
-                }
-            }
+            let mine = self.topic_mut(&topic.topic, topic.threshold, topic.severity);
+            let (told, steps) = (mine.told || topic.told, mine.steps.max(topic.steps));
+            let best = if topic.score > mine.score { topic } else { mine.clone() };
+            *mine = TopicState { told, steps, ..best };
         }
     }
 }

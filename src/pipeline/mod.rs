@@ -4,6 +4,7 @@
 
 pub mod alert;
 pub mod classify;
+pub mod consider;
 mod decide;
 #[cfg(test)]
 mod decide_tests;
@@ -15,7 +16,7 @@ pub mod normalize;
 mod prepare;
 pub mod story;
 
-pub use decide::{Decision, OutboxAlert, SightingLevel, Verdict, decide};
+pub use decide::{Decision, Grounds, OutboxAlert, SightingLevel, Verdict, decide};
 pub use ledger::{Known, Ledger, Remembered, StoryState, TopicState};
 pub use prepare::{Prepared, prepare};
 

@@ -8,7 +8,7 @@ use crate::model::{
     Cursor, Item, ItemId, Match, Origin, Rejection, SeedFile, SeedOutcome, SourceHealth, StoryId, Timestamp,
 };
 use crate::pipeline::alert::source::SourceAlert;
-use crate::pipeline::{Decision, Prepared, Verdict};
+use crate::pipeline::{Decision, Prepared, SightingLevel, Verdict};
 use crate::text::clean;
 
 use super::alerts::{write_alert, write_source_alert};
@@ -88,7 +88,8 @@ fn write_decision(tx: &Transaction<'_>, decision: &Decision, seq: &mut i64, now:
     match &decision.verdict {
         Verdict::Unchanged => {}
         Verdict::New { story, opened } => {
-            write_item(tx, &decision.prepared, *story, *seq)?;
+            decision.promoted.map_or(Ok(()), |from| write_promotion(tx, decision.prepared.item.id, from))?;
+            write_item(tx, decision, *story, *seq)?;
             write_story(tx, &decision.prepared, *story, *opened, now)?;
             write_matches(tx, decision.prepared.item.id, &decision.prepared.matches)?;
             *seq += 1;
@@ -113,13 +114,15 @@ fn write_decision(tx: &Transaction<'_>, decision: &Decision, seq: &mut i64, now:
     decision.alerts.iter().try_for_each(|alert| write_alert(tx, alert, now))
 }
 
-fn write_item(tx: &Transaction<'_>, prepared: &Prepared, story: StoryId, seq: i64) -> rusqlite::Result<()> {
+fn write_item(tx: &Transaction<'_>, decision: &Decision, story: StoryId, seq: i64) -> rusqlite::Result<()> {
+    let Decision { prepared, grounds, .. } = decision;
     let item = &prepared.item;
     tx.prepare_cached(
         "INSERT INTO items (seq, id, source, key, revision, title, headline, publisher, url, url_original, author, published,
             published_certainty, updated, first_seen, lang, summary, text_source, text_hash, text_bytes, tags, quiet,
-            story, features, version_hash)
-         VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+            story, outlet, nearest, nearest_milli, features, version_hash)
+         VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+            ?24, ?25, ?26, ?27)",
     )?
     .execute(params![
         seq,
@@ -144,6 +147,9 @@ fn write_item(tx: &Transaction<'_>, prepared: &Prepared, story: StoryId, seq: i6
         tags_json(&item.tags),
         item.quiet,
         story.to_i64(),
+        item.outlet.as_str(),
+        grounds.map(|grounds| grounds.nearest.to_i64()),
+        grounds.and_then(|grounds| grounds.score).map(|score| (score * 1000.0).round() as i64),
         prepared.features.to_bytes(),
         own_version(item),
     ])?;
@@ -191,6 +197,21 @@ fn write_story_source(tx: &Transaction<'_>, story: StoryId, source: &str, now: T
     .map(|_| ())
 }
 
+/// A copy that is an item now is counted once. The row stays: its link still leads to the original.
+fn write_promotion(
+    tx: &Transaction<'_>,
+    item: ItemId,
+    (story, level): (StoryId, SightingLevel),
+) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE sightings SET level = 'item' WHERE id = ?1")?.execute([item.to_i64()])?;
+    tx.prepare_cached(match level {
+        SightingLevel::Exact => "UPDATE stories SET sightings_exact = max(sightings_exact - 1, 0) WHERE id = ?1",
+        SightingLevel::Near => "UPDATE stories SET sightings_near = max(sightings_near - 1, 0) WHERE id = ?1",
+    })?
+    .execute([story.to_i64()])
+    .map(|_| ())
+}
+
 /// Whatever the verdict: a copy can hit a topic better than the item it copies.
 fn write_story_topics(tx: &Transaction<'_>, decision: &Decision) -> rusqlite::Result<()> {
     let story = match decision.verdict {
@@ -214,10 +235,12 @@ fn write_story_topics(tx: &Transaction<'_>, decision: &Decision) -> rusqlite::Re
     Ok(())
 }
 
-fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId) -> rusqlite::Result<()> {
+/// The members, outlets, topics and alerts of `from` become those of `into`: what was told of either was
+/// told of both.
+pub(super) fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId) -> rusqlite::Result<()> {
     let (from, into) = (from.to_i64(), into.to_i64());
     tx.prepare_cached(
-        "UPDATE stories SET items = items + f.items, sightings_exact = stories.sightings_exact + f.sightings_exact,
+        "UPDATE stories SET items = stories.items + f.items, sightings_exact = stories.sightings_exact + f.sightings_exact,
             sightings_near = stories.sightings_near + f.sightings_near, last_seen = max(stories.last_seen, f.last_seen)
          FROM (SELECT items, sightings_exact, sightings_near, last_seen FROM stories WHERE id = ?1) AS f
          WHERE stories.id = ?2",
@@ -237,6 +260,14 @@ fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId) -> rusqlite::
             severity = excluded.severity WHERE excluded.score > score",
     )?
     .execute(params![from, into])?;
+    tx.prepare_cached(
+        "UPDATE story_topics SET told_outlets = max(coalesce(told_outlets, 0), f.told)
+         FROM (SELECT topic AS gone_topic, told_outlets AS told FROM story_topics
+               WHERE story = ?1 AND told_outlets IS NOT NULL) AS f
+         WHERE story = ?2 AND topic = f.gone_topic",
+    )?
+    .execute(params![from, into])?;
+    tx.prepare_cached("UPDATE alerts SET story = ?2 WHERE story = ?1")?.execute(params![from, into])?;
     tx.prepare_cached("UPDATE items SET story = ?2 WHERE story = ?1")?.execute(params![from, into]).map(|_| ())
 }
 
@@ -281,8 +312,8 @@ fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Time
     let Verdict::Sighting { of, story, level, overlap, .. } = decision.verdict else { return Ok(()) };
     let item = &decision.prepared.item;
     tx.prepare_cached(
-        "INSERT INTO sightings (seq, id, item, source, key, url, title, level, overlap, text_hash, seen_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO sightings (seq, id, item, source, key, url, title, level, overlap, text_hash, seen_at, outlet)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         seq,
@@ -296,12 +327,13 @@ fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Time
         (overlap * 1000.0).round() as i64,
         item.version.to_bytes(),
         now.millis(),
+        item.outlet.as_str(),
     ])?;
     let column = match level {
-        crate::pipeline::SightingLevel::Exact => {
+        SightingLevel::Exact => {
             "UPDATE stories SET sightings_exact = sightings_exact + 1, last_seen = max(last_seen, ?2) WHERE id = ?1"
         }
-        crate::pipeline::SightingLevel::Near => {
+        SightingLevel::Near => {
             "UPDATE stories SET sightings_near = sightings_near + 1, last_seen = max(last_seen, ?2) WHERE id = ?1"
         }
     };

@@ -286,7 +286,7 @@ impl Store {
     pub fn totals(&self) -> Result<Totals, StoreError> {
         self.read("count what is stored", |c| {
             c.query_row(
-                "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings),
+                "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings WHERE level <> 'item'),
                     (SELECT count(*) FROM stories WHERE merged_into IS NULL), (SELECT count(*) FROM alerts),
                     (SELECT count(*) FROM seed_files WHERE reason IS NULL),
                     (SELECT count(*) FROM seed_files WHERE reason IS NOT NULL),
@@ -359,8 +359,9 @@ pub(super) fn item_line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemL
         .prepare_cached("SELECT topic, score FROM matches WHERE item = ?1 ORDER BY score DESC, topic")?
         .query_map([id], |row| Ok(TopicScore { topic: row.get(0)?, score: Score::from_hundredths(row.get(1)?) }))?
         .collect::<Result<_, _>>()?;
-    let sightings =
-        c.prepare_cached("SELECT count(*) FROM sightings WHERE item = ?1")?.query_row([id], |row| count(row, 0))?;
+    let sightings = c
+        .prepare_cached("SELECT count(*) FROM sightings WHERE item = ?1 AND level <> 'item'")?
+        .query_row([id], |row| count(row, 0))?;
     Ok(ItemLine {
         id: ItemId::from_i64(id),
         source: row.get("source")?,
@@ -391,7 +392,7 @@ fn item_record(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemRecord> {
         })?
         .collect::<Result<_, _>>()?;
     let appearances = c
-        .prepare_cached("SELECT * FROM sightings WHERE item = ?1 ORDER BY seq LIMIT 1000")?
+        .prepare_cached("SELECT * FROM sightings WHERE item = ?1 AND level <> 'item' ORDER BY seq LIMIT 1000")?
         .query_map([id], |row| {
             Ok(SightingRecord {
                 source: row.get("source")?,

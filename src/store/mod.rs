@@ -8,6 +8,7 @@ mod apply;
 mod backup;
 mod browse;
 mod care;
+mod corrections;
 mod error;
 mod feeds;
 mod open;
@@ -31,12 +32,13 @@ pub use apply::Applied;
 pub use backup::{BackupMade, Restored, restore};
 pub use browse::{AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, Totals};
 pub use care::{Checkpointed, Standing};
+pub use corrections::{Correction, CorrectionRecord};
 pub use error::StoreError;
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use prune::{Ages, Pruned};
 pub use search::{Hit, SearchQuery};
 pub use silences::SilenceRecord;
-pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord};
+pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord, Why};
 
 /// A cheap handle to the store: one connection writes, a few read.
 #[derive(Clone)]

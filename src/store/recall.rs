@@ -9,7 +9,7 @@ use crate::model::{ContentHash, ItemId, Score, Severity, SourceId, StoryId, Time
 use crate::pipeline::alert::AlertRules;
 use crate::pipeline::features::Features;
 use crate::pipeline::memory::MemoryConfig;
-use crate::pipeline::{Known, Ledger, Remembered, StoryState};
+use crate::pipeline::{Known, Ledger, Remembered, SightingLevel, StoryState};
 
 use super::{Store, StoreError};
 
@@ -30,11 +30,38 @@ impl Store {
             recall_merges(connection, &mut ledger)?;
             // An item is weighed against those of the story window before it: the first ones of the
             // memory need theirs too, which are forgotten again right after.
-            recall_arrivals(connection, &mut ledger, since.minus(config.story_window))?;
+            recall_arrivals(connection, &mut ledger, since.minus(config.story_window), i64::MAX)?;
+            super::corrections::recall_splits(connection, &mut ledger)?;
             recall_stories(connection, &mut ledger, "s.last_seen >= ?1", since.millis(), rules)
         })?;
         ledger.expire(since);
         Ok(ledger)
+    }
+
+    /// The memory as it was before an item came, stories as they are composed now; with what the item is
+    /// compared by, and when it came. `None` for an item the store does not have.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn recall_before(
+        &self,
+        config: MemoryConfig,
+        item: ItemId,
+    ) -> Result<Option<(Ledger, Features, Timestamp)>, StoreError> {
+        let mut ledger = Ledger::new(self.instance(), config);
+        self.read("rebuild the memory before an item", |connection| {
+            let found = connection
+                .prepare_cached("SELECT seq, first_seen, features FROM items WHERE id = ?1")?
+                .query_row([item.to_i64()], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?)))
+                .optional()?;
+            let Some((seq, first_seen, features)) = found else { return Ok(None) };
+            let at = Timestamp::from_millis(first_seen);
+            let since = at.minus(config.copies_window.max(config.story_window)).minus(config.story_window);
+            recall_merges(connection, &mut ledger)?;
+            recall_arrivals(connection, &mut ledger, since, seq)?;
+            super::corrections::recall_splits(connection, &mut ledger)?;
+            Ok(Some((ledger, Features::from_bytes(&features).unwrap_or_default(), at)))
+        })
     }
 
     /// Looks for items that the memory does not know, and recalls those the store does. Tells which of
@@ -89,6 +116,7 @@ fn lookup(connection: &Connection, id: ItemId) -> rusqlite::Result<Option<Known>
                 of: id,
                 story: StoryId::from_i64(row.get(1)?),
                 revision: row.get(2)?,
+                copy: None,
             })
         })
         .optional()?;
@@ -97,7 +125,7 @@ fn lookup(connection: &Connection, id: ItemId) -> rusqlite::Result<Option<Known>
     }
     connection
         .prepare_cached(
-            "SELECT s.text_hash, s.item, i.story FROM sightings s JOIN items i ON i.id = s.item WHERE s.id = ?1",
+            "SELECT s.text_hash, s.item, i.story, s.level FROM sightings s JOIN items i ON i.id = s.item WHERE s.id = ?1",
         )?
         .query_row([id.to_i64()], |row| {
             Ok(Known {
@@ -105,6 +133,7 @@ fn lookup(connection: &Connection, id: ItemId) -> rusqlite::Result<Option<Known>
                 of: ItemId::from_i64(row.get(1)?),
                 story: StoryId::from_i64(row.get(2)?),
                 revision: 0,
+                copy: level(row, 3)?,
             })
         })
         .optional()
@@ -112,6 +141,11 @@ fn lookup(connection: &Connection, id: ItemId) -> rusqlite::Result<Option<Known>
 
 fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<ContentHash> {
     row.get::<_, [u8; 16]>(column).map(ContentHash::from_bytes)
+}
+
+fn level(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SightingLevel>> {
+    let name: String = row.get(column)?;
+    Ok([SightingLevel::Exact, SightingLevel::Near].into_iter().find(|level| level.as_str() == name))
 }
 
 fn recall_merges(connection: &Connection, ledger: &mut Ledger) -> rusqlite::Result<()> {
@@ -123,20 +157,26 @@ fn recall_merges(connection: &Connection, ledger: &mut Ledger) -> rusqlite::Resu
     Ok(())
 }
 
-/// Items and copies in one order, as they came: the memory ends up as it was.
-fn recall_arrivals(connection: &Connection, ledger: &mut Ledger, since: Timestamp) -> rusqlite::Result<()> {
+/// Items and copies in one order, as they came, up to a number: the memory ends up as it was.
+fn recall_arrivals(
+    connection: &Connection,
+    ledger: &mut Ledger,
+    since: Timestamp,
+    before: i64,
+) -> rusqlite::Result<()> {
     let mut copies = connection.prepare(
-        "SELECT s.seq, s.id, s.item, s.url, s.text_hash, s.seen_at, i.story
-         FROM sightings s JOIN items i ON i.id = s.item WHERE s.seen_at >= ?1 ORDER BY s.seq",
+        "SELECT s.seq, s.id, s.item, s.url, s.text_hash, s.seen_at, i.story, s.level
+         FROM sightings s JOIN items i ON i.id = s.item WHERE s.seen_at >= ?1 AND s.seq < ?2 ORDER BY s.seq",
     )?;
-    let mut copies = copies.query([since.millis()])?;
+    let mut copies = copies.query([since.millis(), before])?;
     let mut copy = copies.next()?;
     let mut items = connection.prepare(
         "SELECT seq, id, source, story, first_seen, text_hash, text_hash_first, text_bytes, url, features, revision,
             version_hash
-         FROM items WHERE first_seen >= ?1 ORDER BY seq",
+         FROM items WHERE seq >= (SELECT min(seq) FROM items INDEXED BY items_first_seen WHERE first_seen >= ?1)
+            AND first_seen >= ?1 AND seq < ?2 ORDER BY seq",
     )?;
-    let mut items = items.query([since.millis()])?;
+    let mut items = items.query([since.millis(), before])?;
     while let Some(row) = items.next()? {
         let seq: i64 = row.get(0)?;
         while let Some(earlier) = copy.filter(|c| c.get::<_, i64>(0).is_ok_and(|s| s < seq)) {
@@ -154,7 +194,8 @@ fn recall_arrivals(connection: &Connection, ledger: &mut Ledger, since: Timestam
 
 fn recall_copy(row: &Row<'_>, ledger: &mut Ledger) -> rusqlite::Result<()> {
     let of = ItemId::from_i64(row.get(2)?);
-    let known = Known { text: hash(row, 4)?.short(), of, story: StoryId::from_i64(row.get(6)?), revision: 0 };
+    let (story, copy) = (StoryId::from_i64(row.get(6)?), level(row, 7)?);
+    let known = Known { text: hash(row, 4)?.short(), of, story, revision: 0, copy };
     ledger.recall_known(ItemId::from_i64(row.get(1)?), known, Timestamp::from_millis(row.get(5)?));
     if let Some(url) = row.get::<_, Option<String>>(3)? {
         ledger.recall_link(&url, of);
@@ -184,7 +225,7 @@ fn recall_item(row: &Row<'_>, ledger: &mut Ledger) -> rusqlite::Result<()> {
 }
 
 /// The states of the stories a condition selects: counts, outlets, topics hit, and what was said.
-fn recall_stories(
+pub(super) fn recall_stories(
     connection: &Connection,
     ledger: &mut Ledger,
     condition: &'static str,
@@ -205,8 +246,10 @@ fn recall_stories(
         state.sightings_near = row.get::<_, i64>(6)?.cast_unsigned();
         states.insert(StoryId::from_i64(row.get(0)?), state);
     }
+    // What went up in another story was written over to that one.
+    let condition = format!("{condition} AND s.merged_into IS NULL");
     let mut each = |sql: &str, take: &mut dyn FnMut(&Row<'_>, &mut StoryState) -> rusqlite::Result<()>| {
-        let mut statement = connection.prepare_cached(&sql.replace("{condition}", condition))?;
+        let mut statement = connection.prepare_cached(&sql.replace("{condition}", &condition))?;
         let mut rows = statement.query(params![value])?;
         while let Some(row) = rows.next()? {
             let id = ledger.resolve(StoryId::from_i64(row.get(0)?));
@@ -226,9 +269,13 @@ fn recall_stories(
         },
     )?;
     each(
-        "SELECT s.id, t.topic, t.score, t.threshold, t.severity FROM stories s JOIN story_topics t ON t.story = s.id
-         WHERE {condition}",
-        &mut |row, state| recall_topic(row, state, None),
+        "SELECT s.id, t.topic, t.score, t.threshold, t.severity, t.told_outlets
+         FROM stories s JOIN story_topics t ON t.story = s.id WHERE {condition}",
+        &mut |row, state| {
+            recall_topic(row, state, None)?;
+            let told: Option<i64> = row.get(5)?;
+            told.map_or(Ok(()), |outlets| recall_topic(row, state, Some(rules.steps_passed(outlets as usize))))
+        },
     )?;
     each(
         "SELECT s.id, a.topic, a.score, a.score, a.severity, a.sources FROM stories s JOIN alerts a ON a.story = s.id

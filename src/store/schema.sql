@@ -83,6 +83,9 @@ CREATE TABLE items (
     tags         TEXT,
     quiet        INTEGER NOT NULL,
     story        INTEGER NOT NULL,
+    outlet       TEXT NOT NULL,      -- who carries it, as the story counts outlets
+    nearest      INTEGER,            -- the item it was nearest to when it came
+    nearest_milli INTEGER,           -- log-odds in thousandths of belonging to that one's story; NULL: same text
     features     BLOB NOT NULL
 ) STRICT;
 CREATE INDEX items_story ON items (story);
@@ -96,11 +99,13 @@ CREATE TABLE texts (
 
 -- Further appearances of a known item. `id` is that of the appearance itself, so a second poll of the
 -- same document is recognised. `seq` counts on with that of items: one order of arrival for both.
+-- level: exact, near, or item: it became an item of its own later, and counts as that.
 CREATE TABLE sightings (
     seq     INTEGER PRIMARY KEY,
     id      INTEGER NOT NULL UNIQUE,
     item    INTEGER NOT NULL,
     source  TEXT NOT NULL,
+    outlet  TEXT NOT NULL,
     key     TEXT NOT NULL,
     url     TEXT,
     title   TEXT NOT NULL,
@@ -159,8 +164,25 @@ CREATE TABLE story_topics (
     score     INTEGER NOT NULL,
     threshold INTEGER NOT NULL,
     severity  TEXT NOT NULL,
+    told_outlets INTEGER,            -- told, at so many outlets, of the story it was split from
     PRIMARY KEY (story, topic)
 ) STRICT, WITHOUT ROWID;
+
+-- What people said about stories. Whoever holds the store carries out those that wait, in the order of
+-- their numbers; a rebuilt memory heeds those that were.
+CREATE TABLE corrections (
+    id         INTEGER PRIMARY KEY,
+    verb       TEXT NOT NULL,          -- split, merge
+    story      INTEGER NOT NULL,       -- split: out of it; merge: the one that goes
+    into_story INTEGER,                -- split: the new one; merge: the one that stays
+    items      TEXT NOT NULL,          -- split: those that leave, a JSON array of numbers
+    author     TEXT NOT NULL,
+    comment    TEXT NOT NULL,
+    asked_at   INTEGER NOT NULL,
+    done_at    INTEGER,                -- NULL: it waits
+    refused    TEXT                    -- why it could not be done
+) STRICT;
+CREATE INDEX corrections_waiting ON corrections (id) WHERE done_at IS NULL;
 
 -- What was said about which story: consulted before anything is said again.
 CREATE TABLE alerts (

@@ -1,14 +1,21 @@
 //! Stories as people read them: the list, and the timeline of one with every item and copy in it.
 
-use rusqlite::{OptionalExtension, Row, params};
+use std::collections::HashSet;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
 use crate::model::{ItemId, Phase, StoryId, Timestamp};
+use crate::pipeline::consider::{Wording, shared_terms, shared_words};
+use crate::pipeline::features::Features;
 
+use super::corrections::{CorrectionRecord, of_story, resolve};
 use super::{Store, StoreError};
 
 /// Entries of a timeline that are read.
 const TIMELINE_MAX: usize = 1000;
+/// Items of a timeline whose shared words are looked up.
+const WHY_MAX: usize = 200;
 
 /// Which stories a list holds.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +64,9 @@ pub struct StoryRecord {
     /// The id that was asked for, when it went up in this story.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_from: Option<StoryId>,
+    /// What people said about it, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<CorrectionRecord>,
     /// Items, copies and alerts in order of time.
     pub timeline: Vec<StoryEvent>,
 }
@@ -76,6 +86,22 @@ pub struct StoryEvent {
     pub title: String,
     /// Link.
     pub url: Option<String>,
+    /// Outlets that carried the story by then.
+    pub outlets: usize,
+    /// Why an item is in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
+}
+
+/// What an item was nearest to when it came.
+#[derive(Debug, Serialize)]
+pub struct Why {
+    /// That item.
+    pub nearest: ItemId,
+    /// Log-odds of belonging to its story; `None`: the text is the same.
+    pub score: Option<f64>,
+    /// Telling words that both have, as the item writes them.
+    pub shared: Vec<String>,
 }
 
 impl Store {
@@ -112,33 +138,29 @@ impl Store {
     /// [`StoreError`] when a table cannot be read.
     pub fn story(&self, id: StoryId) -> Result<Option<StoryRecord>, StoreError> {
         self.read("read a story", |c| {
-            let mut at = id.to_i64();
-            for _ in 0..64 {
-                let next: Option<Option<i64>> = c
-                    .prepare_cached("SELECT merged_into FROM stories WHERE id = ?1")?
-                    .query_row([at], |row| row.get(0))
-                    .optional()?;
-                let Some(Some(into)) = next else { break };
-                at = into;
-            }
+            let at = resolve(c, id.to_i64())?;
             let found = c
                 .prepare_cached("SELECT * FROM stories WHERE id = ?1")?
                 .query_row([at], |row| line(c, row))
                 .optional()?;
             let Some(line) = found else { return Ok(None) };
             let merged_from = (line.id != id).then_some(id);
-            Ok(Some(StoryRecord { timeline: timeline(c, at)?, merged_from, line }))
+            let corrections = of_story(c, at)?;
+            Ok(Some(StoryRecord { timeline: timeline(c, at)?, corrections, merged_from, line }))
         })
     }
 }
 
-fn line(c: &rusqlite::Connection, row: &Row<'_>) -> rusqlite::Result<StoryLine> {
+fn line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<StoryLine> {
     let id: i64 = row.get("id")?;
     let names = |sql: &str| -> rusqlite::Result<Vec<String>> {
         c.prepare_cached(sql)?.query_map([id], |row| row.get(0))?.collect()
     };
     let sources = names("SELECT source FROM story_sources WHERE story = ?1 ORDER BY position")?;
-    let alerted = names("SELECT DISTINCT topic FROM alerts WHERE story = ?1 ORDER BY topic")?;
+    let alerted = names(
+        "SELECT topic FROM alerts WHERE story = ?1
+         UNION SELECT topic FROM story_topics WHERE story = ?1 AND told_outlets IS NOT NULL ORDER BY topic",
+    )?;
     let count = |name: &str| row.get::<_, i64>(name).map(i64::cast_unsigned);
     Ok(StoryLine {
         id: StoryId::from_i64(id),
@@ -154,28 +176,64 @@ fn line(c: &rusqlite::Connection, row: &Row<'_>) -> rusqlite::Result<StoryLine> 
     })
 }
 
-fn timeline(c: &rusqlite::Connection, story: i64) -> rusqlite::Result<Vec<StoryEvent>> {
-    c.prepare_cached(
-        "SELECT at, what, item, by, title, url FROM (
+fn timeline(c: &Connection, story: i64) -> rusqlite::Result<Vec<StoryEvent>> {
+    let mut statement = c.prepare_cached(
+        "SELECT at, what, item, by, title, url, outlet, nearest, nearest_milli FROM (
             SELECT i.first_seen AS at, i.seq AS seq, iif(i.seq = (SELECT min(seq) FROM items WHERE story = ?1), 'opened', 'joined')
-                AS what, i.id AS item, i.source AS by, i.headline AS title, i.url AS url FROM items i WHERE i.story = ?1
+                AS what, i.id AS item, i.source AS by, i.headline AS title, i.url AS url, i.outlet AS outlet,
+                i.nearest AS nearest, i.nearest_milli AS nearest_milli FROM items i WHERE i.story = ?1
             UNION ALL
-            SELECT s.seen_at, s.seq, s.level || ' copy', s.item, s.source, s.title, s.url
-                FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1
+            SELECT s.seen_at, s.seq, s.level || ' copy', s.item, s.source, s.title, s.url, s.outlet, NULL, NULL
+                FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1 AND s.level <> 'item'
             UNION ALL
-            SELECT a.at, 9000000000000000000, 'alert', a.item, a.topic || ' ' || a.reason, a.id, NULL
+            SELECT a.at, 9000000000000000000, 'alert', a.item, a.topic || ' ' || a.reason, a.id, NULL, NULL, NULL, NULL
                 FROM alerts a WHERE a.story = ?1
          ) ORDER BY at, seq LIMIT ?2",
-    )?
-    .query_map(params![story, TIMELINE_MAX as i64], |row| {
-        Ok(StoryEvent {
+    )?;
+    let mut rows = statement.query(params![story, TIMELINE_MAX as i64])?;
+    let mut outlets: HashSet<String> = HashSet::new();
+    let (mut events, mut explained) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        outlets.extend(row.get::<_, Option<String>>(6)?);
+        let item = ItemId::from_i64(row.get(2)?);
+        let nearest: Option<i64> = row.get(7)?;
+        let why = match nearest.filter(|_| explained < WHY_MAX) {
+            None => None,
+            Some(nearest) => {
+                explained += 1;
+                let score = row.get::<_, Option<i64>>(8)?.map(|milli| milli as f64 / 1000.0);
+                let nearest = ItemId::from_i64(nearest);
+                Some(Why { nearest, score, shared: shared(c, item, nearest)? })
+            }
+        };
+        events.push(StoryEvent {
             at: Timestamp::from_millis(row.get(0)?),
             what: row.get(1)?,
-            item: ItemId::from_i64(row.get(2)?),
+            item,
             by: row.get(3)?,
             title: row.get(4)?,
             url: row.get(5)?,
+            outlets: outlets.len(),
+            why,
+        });
+    }
+    Ok(events)
+}
+
+/// The telling words that two items share; none where one of them is gone.
+fn shared(c: &Connection, item: ItemId, nearest: ItemId) -> rusqlite::Result<Vec<String>> {
+    let read = |id: ItemId| {
+        c.prepare_cached(
+            "SELECT i.features, i.title, t.body FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.id = ?1",
+        )?
+        .query_row([id.to_i64()], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?))
         })
-    })?
-    .collect()
+        .optional()
+    };
+    let (Some(ours), Some(theirs)) = (read(item)?, read(nearest)?) else { return Ok(Vec::new()) };
+    let features = |bytes: &[u8]| Features::from_bytes(bytes).unwrap_or_default();
+    let terms = shared_terms(&features(&ours.0), &features(&theirs.0));
+    let text = ours.2.unwrap_or_default();
+    Ok(shared_words(Wording { title: &ours.1, text: &text }, &terms))
 }

@@ -1,14 +1,14 @@
 //! A stream cut anywhere, with everything rebuilt from the store, decides as if it had never been cut:
-//! verdicts, story ids, alert ids, sequences and bodies.
+//! verdicts, story ids, alert ids, sequences and bodies; with people who split and merge stories meanwhile.
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 use wirewatch::app::compile;
-use wirewatch::model::{Cursor, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Timestamp};
+use wirewatch::model::{Cursor, ItemId, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, StoryId, Timestamp};
 use wirewatch::pipeline::memory::MemoryConfig;
 use wirewatch::pipeline::{Decision, Ledger, OutboxAlert, Rules, Verdict, decide, prepare};
-use wirewatch::store::{Access, Applied, Store};
+use wirewatch::store::{Access, Applied, Correction, Store};
 
 use super::newsroom::{Newsroom, body, title};
 
@@ -33,6 +33,55 @@ enum Wording {
     Edited,
     Half,
     Retold,
+}
+
+/// What happens next.
+#[derive(Debug, Clone)]
+enum Step {
+    Arrives(Appearance),
+    /// Some story with two items or more is split: which one, and which of its items leave.
+    Split(usize, usize),
+    /// Some two stories are made one.
+    Merge(usize, usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => appearance().prop_map(Step::Arrives),
+        1 => (any::<usize>(), any::<usize>()).prop_map(|(story, items)| Step::Split(story, items)),
+        1 => (any::<usize>(), any::<usize>()).prop_map(|(one, other)| Step::Merge(one, other)),
+    ]
+}
+
+fn arrivals(appearances: &[Appearance]) -> Vec<Step> {
+    appearances.iter().cloned().map(Step::Arrives).collect()
+}
+
+fn numbers(store: &Store, sql: &'static str, of: i64) -> Vec<i64> {
+    let read = |c: &rusqlite::Connection| c.prepare(sql)?.query_map([of], |row| row.get(0))?.collect();
+    store.read("numbers", read).expect("read")
+}
+
+/// A correction that can be made now, if any.
+fn correction(step: &Step, store: &Store) -> Option<Correction> {
+    let pick = |from: &[i64], at: usize| (!from.is_empty()).then(|| StoryId::from_i64(from[at % from.len()]));
+    match *step {
+        Step::Arrives(_) => None,
+        Step::Split(story, leaving) => {
+            let several = "SELECT id FROM stories WHERE merged_into IS NULL AND items >= 2 AND ?1 = 0 ORDER BY id";
+            let story = pick(&numbers(store, several, 0), story)?;
+            let items = numbers(store, "SELECT id FROM items WHERE story = ?1 ORDER BY seq", story.to_i64());
+            let leave = |(at, id): (usize, i64)| (leaving >> (at % 60) & 1 == 1).then(|| ItemId::from_i64(id));
+            let mut leaving: Vec<ItemId> = items.iter().copied().enumerate().filter_map(leave).collect();
+            leaving.truncate(items.len() - 1);
+            (!leaving.is_empty()).then_some(Correction::Split { story, items: leaving })
+        }
+        Step::Merge(one, other) => {
+            let all = numbers(store, "SELECT id FROM stories WHERE merged_into IS NULL AND ?1 = 0 ORDER BY id", 0);
+            let (story, other) = (pick(&all, one)?, pick(&all, other)?);
+            (story != other).then_some(Correction::Merge { story, other })
+        }
+    }
 }
 
 fn appearance() -> impl Strategy<Value = Appearance> {
@@ -98,7 +147,7 @@ fn shown((verdict, alerts): &Outcome) -> String {
 /// As `ingest` does it, one batch at a time; `cut` says before which items everything is rebuilt.
 fn run(
     store: &Store,
-    appearances: &[Appearance],
+    steps: &[Step],
     rules: &Rules,
     memory: MemoryConfig,
     cut: impl Fn(usize) -> bool,
@@ -107,7 +156,14 @@ fn run(
     let mut ledger = Ledger::new(store.instance(), memory);
     let mut now = START;
     let mut outcomes = Vec::new();
-    for (at, appearance) in appearances.iter().enumerate() {
+    for (at, step) in steps.iter().enumerate() {
+        if let Some(correction) = correction(step, store) {
+            store.ask_correction(&correction, ("somebody", "because"), now).expect("asked");
+            let done = store.carry_out_corrections(now).expect("done");
+            assert!(done.iter().all(|c| c.refused.is_none()), "{done:?}");
+            store.recall_corrected(&done, &mut ledger, &rules.alert).expect("recalled");
+        }
+        let Step::Arrives(appearance) = step else { continue };
         if cut(at) {
             ledger = store.recall(memory, now.minus(window), &rules.alert).expect("recalled");
         }
@@ -133,17 +189,18 @@ fn run(
 
 /// The store of a stream that runs whole, then the same stream over a copy of its empty beginning, so
 /// that both have one instance name.
-fn same_however_cut(appearances: &[Appearance], memory: MemoryConfig, cut: impl Fn(usize) -> bool) {
+fn same_however_cut(steps: &[Step], memory: MemoryConfig, cut: impl Fn(usize) -> bool) {
     let rules = rules();
     let dirs = [tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory")];
     drop(Store::open(dirs[0].path(), Access::Own).expect("a store"));
     let file = wirewatch::store::DATABASE_FILE;
     std::fs::copy(dirs[0].path().join(file), dirs[1].path().join(file)).expect("copied");
     let [whole, cut_up] = dirs.each_ref().map(|dir| Store::open(dir.path(), Access::Own).expect("a store"));
-    let expected = run(&whole, appearances, &rules, memory, |_| false);
-    let actual = run(&cut_up, appearances, &rules, memory, cut);
+    let expected = run(&whole, steps, &rules, memory, |_| false);
+    let actual = run(&cut_up, steps, &rules, memory, cut);
+    assert_eq!(expected.len(), actual.len());
     for (at, (expected, actual)) in expected.iter().zip(&actual).enumerate() {
-        let differ = || format!("item {at}, {:?}:\n{}\n{}", appearances[at], shown(expected), shown(actual));
+        let differ = || format!("item {at} of {steps:?}:\n{}\n{}", shown(expected), shown(actual));
         assert!(expected == actual, "{}", differ());
     }
 }
@@ -157,14 +214,31 @@ proptest! {
         share in 0.0f64..1.0,
     ) {
         let at = (appearances.len() as f64 * share) as usize;
-        same_however_cut(&appearances, MemoryConfig::default(), |item| item == at);
+        same_however_cut(&arrivals(&appearances), MemoryConfig::default(), |item| item == at);
+    }
+
+    #[test]
+    fn replay_with_corrections_by_hand_decides_the_same(
+        steps in prop::collection::vec(step(), 2..60),
+        every in 1usize..8,
+    ) {
+        same_however_cut(&steps, MemoryConfig::default(), |item| item % every == 0);
+    }
+
+    #[test]
+    fn replay_with_corrections_and_short_windows_decides_the_same(
+        steps in prop::collection::vec(step(), 2..60),
+        every in 1usize..8,
+    ) {
+        let memory = MemoryConfig { copies_window: 3 * DAY, story_window: DAY, ..MemoryConfig::default() };
+        same_however_cut(&steps, memory, |item| item % every == 0);
     }
 
     #[test]
     fn replay_cut_before_every_item_decides_the_same(
         appearances in prop::collection::vec(appearance(), 2..30),
     ) {
-        same_however_cut(&appearances, MemoryConfig::default(), |_| true);
+        same_however_cut(&arrivals(&appearances), MemoryConfig::default(), |_| true);
     }
 
     #[test]
@@ -173,7 +247,7 @@ proptest! {
         every in 1usize..6,
     ) {
         let memory = MemoryConfig { copies_window: 3 * DAY, story_window: DAY, ..MemoryConfig::default() };
-        same_however_cut(&appearances, memory, |item| item % every == 0);
+        same_however_cut(&arrivals(&appearances), memory, |item| item % every == 0);
     }
 }
 
@@ -186,7 +260,7 @@ fn replay_stream_has_everything_in_it() {
     let appearances = prop::collection::vec(appearance(), 200..201).new_tree(&mut runner).expect("a tree").current();
     let dir = tempfile::tempdir().expect("a directory");
     let store = Store::open(dir.path(), Access::Own).expect("a store");
-    let outcomes = run(&store, &appearances, &rules(), MemoryConfig::default(), |_| false);
+    let outcomes = run(&store, &arrivals(&appearances), &rules(), MemoryConfig::default(), |_| false);
     let count = |of: fn(&Verdict) -> bool| outcomes.iter().filter(|(verdict, _)| of(verdict)).count();
     let reason = |name: &str| outcomes.iter().flat_map(|o| &o.1).filter(|a| a.draft.reason.as_str() == name).count();
     let seen = [

@@ -37,6 +37,18 @@ pub enum Headlines {
 }
 
 impl Headlines {
+    /// The printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agree => "agree",
+            Self::Partly => "agree in part",
+            Self::Unknown => "one is missing",
+            Self::Disjoint => "share nothing",
+            Self::Differ => "differ in a number or name",
+        }
+    }
+
     /// Compares the headline terms of a new item with those of a remembered one.
     #[must_use]
     pub fn of(query: &Query, other: &(impl Iterator<Item = Weighted> + Clone)) -> Self {

@@ -79,6 +79,19 @@ impl Groups {
         self.apart.insert((a.min(b), a.max(b)));
     }
 
+    /// One story went up in another: what was kept apart from it is kept apart from that one. Whoever
+    /// makes two such stories one has changed their mind.
+    pub fn rename_apart(&mut self, gone: StoryId, keep: StoryId) {
+        let named = |story: StoryId| if story == gone { keep } else { story };
+        if self.apart.iter().any(|(a, b)| *a == gone || *b == gone) {
+            let pairs = std::mem::take(&mut self.apart);
+            pairs
+                .into_iter()
+                .filter(|(a, b)| named(*a) != named(*b))
+                .for_each(|(a, b)| self.keep_apart(named(a), named(b)));
+        }
+    }
+
     /// Whether two stories must stay two.
     #[must_use]
     pub fn are_apart(&self, a: StoryId, b: StoryId) -> bool {

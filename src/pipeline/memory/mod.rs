@@ -14,7 +14,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use place::{Candidate, Outcome, Placement};
+pub use place::{Candidate, Outcome, Placement, SHARED_MIN};
 
 use self::chains::Chains;
 use self::groups::Groups;
@@ -188,6 +188,7 @@ impl Memory {
         if keep == gone {
             return false;
         }
+        self.groups.rename_apart(gone, keep);
         let moving = match self.groups.dissolve(gone) {
             Some(members) => members,
             None => self.opener(gone).into_iter().collect(),
@@ -199,13 +200,15 @@ impl Memory {
         !moving.is_empty()
     }
 
-    /// Moves an item to another story (a split by hand). Whether the item is remembered.
-    pub fn assign(&mut self, item: ItemId, story: StoryId) -> bool {
-        let found = (self.story_live..self.records.end()).find(|slot| self.records.get(*slot).item() == item);
-        let Some(slot) = found else { return false };
-        self.groups.leave(&mut self.records, slot, true);
-        self.join(slot, story);
-        true
+    /// Moves items to another story (a split by hand). Returns how many of them are remembered.
+    pub fn assign(&mut self, items: &[ItemId], story: StoryId) -> usize {
+        let slots = self.story_live..self.records.end();
+        let found: Vec<Slot> = slots.filter(|slot| items.contains(&self.records.get(*slot).item())).collect();
+        for slot in &found {
+            self.groups.leave(&mut self.records, *slot, true);
+            self.join(*slot, story);
+        }
+        found.len()
     }
 
     /// Keeps two stories apart for good: no late merge joins them (they were split by hand).

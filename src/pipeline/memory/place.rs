@@ -27,7 +27,7 @@ const MERGE_SLACK: f32 = 1.0;
 /// Terms an item needs to join anything: one-word items join by accident.
 const TERMS_MIN: usize = 3;
 /// Terms it must share with the nearest member.
-const SHARED_MIN: usize = 3;
+pub const SHARED_MIN: usize = 3;
 
 /// One story that was considered.
 #[derive(Debug, Clone, PartialEq)]

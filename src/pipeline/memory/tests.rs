@@ -341,7 +341,7 @@ fn split_by_hand_holds_and_merge_by_hand_redirects() {
         stories.push(story);
     }
     let own = StoryId::opened_by(id(2));
-    assert!(memory.assign(id(2), own));
+    assert_eq!(memory.assign(&[id(2)], own), 1);
     memory.keep_apart(stories[0], own);
     let (title, text) = report(0, 4);
     let later = memory.place(id(3), &features(&title, &text));

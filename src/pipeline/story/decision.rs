@@ -3,7 +3,7 @@
 //! each signal adds.
 
 use super::model::{HIDDEN_BIAS, HIDDEN_WEIGHTS, MEAN, OUT_BIAS, OUT_WEIGHTS, SCALE};
-use super::signals::SIGNALS;
+use super::signals::{SIGNALS, VIEWS};
 
 /// Log-odds from which an item joins.
 pub const JOIN: f32 = -0.25;
@@ -25,6 +25,20 @@ pub fn pair(signals: &[f32; SIGNALS]) -> f32 {
         }
     }
     OUT_BIAS + units.iter().zip(&OUT_WEIGHTS).map(|(unit, weight)| weight * unit.max(0.0)).sum::<f32>()
+}
+
+/// What each view brought to the log-odds of two items, against an average pair: the greatest first.
+#[must_use]
+pub fn effects(signals: &[f32; SIGNALS]) -> Vec<(&'static str, f32)> {
+    let whole = pair(signals);
+    let without = |view: &[usize]| {
+        let mut average = *signals;
+        view.iter().for_each(|signal| average[*signal] = MEAN[*signal]);
+        pair(&average)
+    };
+    let mut effects: Vec<(&str, f32)> = VIEWS.iter().map(|(name, view)| (*name, whole - without(view))).collect();
+    effects.sort_by(|a, b| b.1.total_cmp(&a.1));
+    effects
 }
 
 /// Log-odds that an item belongs to a story, from its log-odds with each member compared.

@@ -30,6 +30,16 @@ pub const NAMES: [&str; SIGNALS] = [
     "near_in_time",
     "far_in_time",
 ];
+/// The signals by what they look at, for explanations and for the ablation of docs/stories.md.
+pub const VIEWS: [(&str, &[usize]); 7] = [
+    ("words", &[0, 2, 3]),
+    ("headline", &[4, 5, 6, 7]),
+    ("names", &[1, 8, 9, 14]),
+    ("numbers", &[10, 11, 15]),
+    ("rare terms", &[12, 13]),
+    ("length", &[16, 17]),
+    ("time", &[18, 19]),
+];
 /// Slots of the lookup table: several times the terms of an item.
 const LOOKUP_SLOTS: usize = 128;
 

@@ -1,0 +1,177 @@
+//! The decision for people: which stories an item was held against, how near each came, what spoke for
+//! and against it, and why it won or lost. Uses what `decide` uses and changes nothing.
+
+use serde::Serialize;
+
+use super::features::Features;
+use super::ledger::Ledger;
+use super::memory::{Candidate, Outcome, Placement, SHARED_MIN};
+use super::story::decision;
+use super::story::words::spell;
+use crate::model::{ItemId, StoryId, Timestamp};
+use crate::text::tokens::Tokens;
+
+/// Shared words that are named.
+const SHARED_WORDS_MAX: usize = 12;
+
+/// What became of a story that was considered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// The item joined it.
+    Joined,
+    /// It and the joined one turned out to be one story.
+    Merged,
+    /// Near enough, but another one was nearer.
+    Outscored,
+    /// Not near enough.
+    BelowThreshold,
+    /// Near enough, but too few terms are shared to trust that.
+    TooFewShared,
+    /// Near enough, but the item repeats a known text and goes where that is.
+    CopyElsewhere,
+}
+
+/// One story that was considered.
+#[derive(Debug, Clone, Serialize)]
+pub struct Considered {
+    /// Which.
+    pub story: StoryId,
+    /// What became of it.
+    pub standing: Standing,
+    /// Log-odds of belonging to it.
+    pub score: f32,
+    /// The same as a number between 0 and 1.
+    pub likelihood: f32,
+    /// Members compared.
+    pub compared: usize,
+    /// The nearest of them.
+    pub nearest: ItemId,
+    /// Log-odds with that one alone.
+    pub nearest_score: f32,
+    /// What each view of the two brought, in log-odds against an average pair.
+    pub effects: Vec<Effect>,
+    /// Telling words that it shares with the nearest, as the item writes them.
+    pub shared: Vec<String>,
+}
+
+/// What one view of two items brought to their score.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Effect {
+    /// Headline, names, numbers and so on.
+    pub view: &'static str,
+    /// Log-odds more, or less, than if this view were that of an average pair.
+    pub effect: f32,
+}
+
+/// A known text that the item repeats.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Repeats {
+    /// The item that came first.
+    pub of: ItemId,
+    /// Share of the shorter text that is in the longer one.
+    pub overlap: f32,
+    /// How the headlines compare.
+    pub headlines: &'static str,
+}
+
+/// Everything that was considered.
+#[derive(Debug, Clone, Serialize)]
+pub struct Consideration {
+    /// The story it goes to, if it is none of its own.
+    pub joins: Option<StoryId>,
+    /// Log-odds needed.
+    pub threshold: f32,
+    /// The text it repeats.
+    pub copy: Option<Repeats>,
+    /// The nearest stories, nearest first.
+    pub stories: Vec<Considered>,
+}
+
+/// The words that people see.
+#[derive(Debug, Clone, Copy)]
+pub struct Wording<'a> {
+    /// Headline.
+    pub title: &'a str,
+    /// Body.
+    pub text: &'a str,
+}
+
+impl Ledger {
+    /// What `decide` would consider for an item that comes now.
+    #[must_use]
+    pub fn consider(
+        &mut self,
+        item: ItemId,
+        features: &Features,
+        wording: Wording<'_>,
+        now: Timestamp,
+    ) -> Consideration {
+        self.memory.advance(now);
+        let copy = self.memory.nearest(features);
+        let placement = self.memory.place(item, features);
+        let copy_story = copy.as_ref().map(|copy| self.resolve(copy.story));
+        let joins = copy_story.or(match placement.outcome {
+            Outcome::Join(story) => Some(self.resolve(story)),
+            Outcome::Open(_) => None,
+        });
+        let stories = placement.candidates.iter().map(|candidate| {
+            let standing = standing(candidate, &placement, copy_story);
+            considered(candidate, standing, wording)
+        });
+        Consideration {
+            joins,
+            threshold: decision::JOIN,
+            copy: copy.as_ref().map(|copy| Repeats {
+                of: copy.item,
+                overlap: copy.overlap.containment,
+                headlines: copy.headlines.as_str(),
+            }),
+            stories: stories.collect(),
+        }
+    }
+}
+
+fn standing(candidate: &Candidate, placement: &Placement, copy_story: Option<StoryId>) -> Standing {
+    let joined = placement.outcome == Outcome::Join(candidate.story);
+    match copy_story {
+        Some(story) if story == candidate.story => Standing::Joined,
+        Some(_) if joined => Standing::CopyElsewhere,
+        None if joined => Standing::Joined,
+        _ if placement.merged == Some(candidate.story) => Standing::Merged,
+        _ if candidate.score < decision::JOIN => Standing::BelowThreshold,
+        _ if candidate.shared.len() < SHARED_MIN => Standing::TooFewShared,
+        _ => Standing::Outscored,
+    }
+}
+
+fn considered(candidate: &Candidate, standing: Standing, wording: Wording<'_>) -> Considered {
+    let effects = decision::effects(&candidate.signals);
+    Considered {
+        story: candidate.story,
+        standing,
+        score: candidate.score,
+        likelihood: decision::likelihood(candidate.score),
+        compared: candidate.compared,
+        nearest: candidate.nearest,
+        nearest_score: decision::pair(&candidate.signals),
+        effects: effects.into_iter().map(|(view, effect)| Effect { view, effect }).collect(),
+        shared: shared_words(wording, &candidate.shared),
+    }
+}
+
+/// The words behind terms, in the order of the terms, as the headline or else the body writes them.
+#[must_use]
+pub fn shared_words(wording: Wording<'_>, terms: &[u32]) -> Vec<String> {
+    let whole = format!("{}\n{}", wording.title, wording.text);
+    let mut words = spell(&whole, &Tokens::of(&whole), terms);
+    words.truncate(SHARED_WORDS_MAX);
+    words
+}
+
+/// Terms that two items share, those most telling to the first one first.
+#[must_use]
+pub fn shared_terms(ours: &Features, theirs: &Features) -> Vec<u32> {
+    let hashes = ours.profile.terms.iter().map(|term| term.hash);
+    hashes.filter(|hash| theirs.profile.terms.iter().any(|term| term.hash == *hash)).collect()
+}

@@ -1,0 +1,337 @@
+//! What people said about stories (these are one, those are two): asked for by any process, carried out by
+//! the one that holds the store, in one transaction each, and heeded by every memory rebuilt since. Alerts
+//! that were sent are not repeated: what was told of a story counts as told of both of its halves.
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use serde::Serialize;
+
+use super::apply::write_merge;
+use super::outbox::optional_time;
+use super::{Store, StoreError};
+use crate::model::{ItemId, StoryId, Timestamp};
+use crate::pipeline::Ledger;
+use crate::pipeline::alert::AlertRules;
+
+/// Corrections carried out in one turn.
+const TURN_MAX: usize = 100;
+
+/// What somebody said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Correction {
+    /// These items of a story report another event.
+    Split {
+        /// The story.
+        story: StoryId,
+        /// The items that leave it.
+        items: Vec<ItemId>,
+    },
+    /// Two stories report one event.
+    Merge {
+        /// One of them.
+        story: StoryId,
+        /// The other.
+        other: StoryId,
+    },
+}
+
+/// A correction with who gave it, when and why, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CorrectionRecord {
+    /// Counted from 1.
+    pub number: i64,
+    /// `split` or `merge`.
+    pub verb: String,
+    /// Split: the story it was about. Merge: the one that went.
+    pub story: StoryId,
+    /// Split: the new story. Merge: the one that stayed.
+    pub into: Option<StoryId>,
+    /// The items that left.
+    pub items: Vec<ItemId>,
+    /// Who.
+    pub author: String,
+    /// Why.
+    pub comment: String,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
+    /// When it was carried out, or refused.
+    pub done_at: Option<Timestamp>,
+    /// Why it could not be carried out.
+    pub refused: Option<String>,
+}
+
+impl Store {
+    /// Asks for a correction; gives its number.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn ask_correction(
+        &self,
+        what: &Correction,
+        (author, comment): (&str, &str),
+        now: Timestamp,
+    ) -> Result<i64, StoreError> {
+        let (verb, story, into, items) = match what {
+            Correction::Split { story, items } => ("split", *story, None, items.as_slice()),
+            Correction::Merge { story, other } => ("merge", *story, Some(*other), [].as_slice()),
+        };
+        let items: Vec<i64> = items.iter().map(|item| item.to_i64()).collect();
+        self.write("ask for a correction", |tx| {
+            tx.execute(
+                "INSERT INTO corrections (verb, story, into_story, items, author, comment, asked_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    verb,
+                    story.to_i64(),
+                    into.map(StoryId::to_i64),
+                    serde_json::to_string(&items).expect("invariant: numbers are JSON"),
+                    author,
+                    comment,
+                    now.millis(),
+                ],
+            )?;
+            Ok(tx.last_insert_rowid())
+        })
+    }
+
+    /// Whether any correction waits to be carried out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn corrections_waiting(&self) -> Result<bool, StoreError> {
+        self.read("look for corrections", |c| {
+            c.prepare_cached("SELECT 1 FROM corrections WHERE done_at IS NULL LIMIT 1")?.exists([])
+        })
+    }
+
+    /// Carries out the corrections that wait: for whoever holds the store. One that cannot be done is
+    /// refused, with the reason kept.
+    ///
+    /// # Errors
+    /// [`StoreError`]; none of them was carried out then, and the same call may be made again.
+    pub fn carry_out_corrections(&self, now: Timestamp) -> Result<Vec<CorrectionRecord>, StoreError> {
+        if !self.corrections_waiting()? {
+            return Ok(Vec::new());
+        }
+        self.write("correct stories", |tx| {
+            let waiting: Vec<CorrectionRecord> = tx
+                .prepare_cached("SELECT * FROM corrections WHERE done_at IS NULL ORDER BY id LIMIT ?1")?
+                .query_map([TURN_MAX as i64], record)?
+                .collect::<Result<_, _>>()?;
+            waiting.into_iter().map(|asked| carry_out(tx, asked, now)).collect()
+        })
+    }
+
+    /// Brings a ledger up to the corrections that were just carried out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn recall_corrected(
+        &self,
+        done: &[CorrectionRecord],
+        ledger: &mut Ledger,
+        rules: &AlertRules,
+    ) -> Result<(), StoreError> {
+        let made = || done.iter().filter(|c| c.refused.is_none()).filter_map(|c| Some((c, c.into?)));
+        for (correction, into) in made() {
+            if correction.verb == "split" {
+                ledger.split(&correction.items, correction.story, into);
+            } else {
+                ledger.unite(correction.story, into);
+            }
+        }
+        self.read("recall corrected stories", |c| {
+            for story in made().flat_map(|(correction, into)| [correction.story, into]) {
+                let story = ledger.resolve(story);
+                super::recall::recall_stories(c, ledger, "s.id = ?1", story.to_i64(), rules)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The correction with that number.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn correction(&self, number: i64) -> Result<Option<CorrectionRecord>, StoreError> {
+        self.read("read a correction", |c| {
+            c.prepare_cached("SELECT * FROM corrections WHERE id = ?1")?.query_row([number], record).optional()
+        })
+    }
+}
+
+/// What was said about a story, oldest first; about those that went up in it as well.
+pub(super) fn of_story(c: &Connection, story: i64) -> rusqlite::Result<Vec<CorrectionRecord>> {
+    c.prepare_cached(
+        "SELECT * FROM corrections
+         WHERE story IN (SELECT id FROM stories WHERE id = ?1 OR merged_into = ?1)
+            OR into_story IN (SELECT id FROM stories WHERE id = ?1 OR merged_into = ?1)
+         ORDER BY id LIMIT 1000",
+    )?
+    .query_map([story], record)?
+    .collect()
+}
+
+/// Stories that were split by hand stay two, after a restart as before.
+pub(super) fn recall_splits(c: &Connection, ledger: &mut Ledger) -> rusqlite::Result<()> {
+    let mut statement = c.prepare(
+        "SELECT story, into_story FROM corrections
+         WHERE verb = 'split' AND done_at IS NOT NULL AND refused IS NULL AND into_story IS NOT NULL ORDER BY id",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        ledger.recall_split(StoryId::from_i64(row.get(0)?), StoryId::from_i64(row.get(1)?));
+    }
+    Ok(())
+}
+
+/// The story an id stands for now.
+pub(super) fn resolve(c: &Connection, mut story: i64) -> rusqlite::Result<i64> {
+    // A redirect leads to an older story, so the way ends; the bound only guards a damaged store.
+    for _ in 0..64 {
+        let into: Option<Option<i64>> = c
+            .prepare_cached("SELECT merged_into FROM stories WHERE id = ?1")?
+            .query_row([story], |row| row.get(0))
+            .optional()?;
+        match into {
+            Some(Some(into)) => story = into,
+            _ => break,
+        }
+    }
+    Ok(story)
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<CorrectionRecord> {
+    let items: Vec<i64> = serde_json::from_str(&row.get::<_, String>("items")?).unwrap_or_default();
+    Ok(CorrectionRecord {
+        number: row.get("id")?,
+        verb: row.get("verb")?,
+        story: StoryId::from_i64(row.get("story")?),
+        into: row.get::<_, Option<i64>>("into_story")?.map(StoryId::from_i64),
+        items: items.into_iter().map(ItemId::from_i64).collect(),
+        author: row.get("author")?,
+        comment: row.get("comment")?,
+        asked_at: Timestamp::from_millis(row.get("asked_at")?),
+        done_at: optional_time(row.get("done_at")?),
+        refused: row.get("refused")?,
+    })
+}
+
+fn carry_out(tx: &Transaction<'_>, asked: CorrectionRecord, now: Timestamp) -> rusqlite::Result<CorrectionRecord> {
+    let outcome = if asked.verb == "split" { split(tx, &asked)? } else { merge(tx, &asked)? };
+    let (story, into, refused) = match outcome {
+        Ok((story, into)) => (story, Some(into), None),
+        Err(why) => (asked.story, asked.into, Some(why)),
+    };
+    tx.prepare_cached("UPDATE corrections SET story = ?2, into_story = ?3, done_at = ?4, refused = ?5 WHERE id = ?1")?
+        .execute(params![asked.number, story.to_i64(), into.map(StoryId::to_i64), now.millis(), refused])?;
+    Ok(CorrectionRecord { story, into, refused, done_at: Some(now), ..asked })
+}
+
+/// The story and the one that comes of it, or why not.
+type Outcome = rusqlite::Result<Result<(StoryId, StoryId), String>>;
+
+fn merge(tx: &Transaction<'_>, asked: &CorrectionRecord) -> Outcome {
+    let mut found = Vec::new();
+    for story in [Some(asked.story), asked.into].into_iter().flatten() {
+        let id = resolve(tx, story.to_i64())?;
+        let first_seen: Option<i64> = tx
+            .prepare_cached("SELECT first_seen FROM stories WHERE id = ?1")?
+            .query_row([id], |row| row.get(0))
+            .optional()?;
+        match first_seen {
+            Some(first_seen) => found.push((first_seen, id)),
+            None => return Ok(Err(format!("there is no story {story}"))),
+        }
+    }
+    // The older one stays.
+    found.sort_unstable();
+    let [(_, keep), (_, gone)] = found[..] else { return Ok(Err("two stories are needed".to_owned())) };
+    if keep == gone {
+        return Ok(Err("they are one story already".to_owned()));
+    }
+    let (keep, gone) = (StoryId::from_i64(keep), StoryId::from_i64(gone));
+    write_merge(tx, gone, keep)?;
+    Ok(Ok((gone, keep)))
+}
+
+fn split(tx: &Transaction<'_>, asked: &CorrectionRecord) -> Outcome {
+    let story = resolve(tx, asked.story.to_i64())?;
+    for item in &asked.items {
+        let of: Option<i64> = tx
+            .prepare_cached("SELECT story FROM items WHERE id = ?1")?
+            .query_row([item.to_i64()], |row| row.get(0))
+            .optional()?;
+        if of != Some(story) {
+            return Ok(Err(format!("{item} is no item of that story")));
+        }
+    }
+    let moving = serde_json::to_string(&asked.items.iter().map(|i| i.to_i64()).collect::<Vec<_>>())
+        .expect("invariant: numbers are JSON");
+    let staying: bool = tx
+        .prepare_cached("SELECT 1 FROM items WHERE story = ?1 AND id NOT IN (SELECT value FROM json_each(?2)) LIMIT 1")?
+        .exists(params![story, moving])?;
+    if asked.items.is_empty() || !staying {
+        return Ok(Err("a split takes some of a story's items, not none and not all".to_owned()));
+    }
+    let into = StoryId::from_i64(story).split_off(asked.number);
+    write_split(tx, story, into.to_i64(), &moving)?;
+    Ok(Ok((StoryId::from_i64(story), into)))
+}
+
+/// `moving` is a JSON array of item numbers.
+fn write_split(tx: &Transaction<'_>, story: i64, into: i64, moving: &str) -> rusqlite::Result<()> {
+    let run = |sql: &str| tx.prepare_cached(sql)?.execute(params![story, into, moving]).map(|_| ());
+    run("INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
+         SELECT ?2, '', 0, 0, 0, 0, 0 WHERE ?1 <> ?2 AND ?3 <> ''")?;
+    // Topics first, while the alerts of the items that leave can still be told by their story. What copies
+    // brought is known by the alerts they raised only.
+    run("INSERT INTO story_topics (story, topic, score, threshold, severity)
+         SELECT ?2, topic, max(score), threshold, severity FROM (
+             SELECT topic, score, threshold, severity FROM matches WHERE item IN (SELECT value FROM json_each(?3))
+             UNION ALL
+             SELECT topic, score, score, severity FROM alerts WHERE story = ?1 AND topic IS NOT NULL AND item IN (
+                 SELECT value FROM json_each(?3) UNION
+                 SELECT id FROM sightings WHERE item IN (SELECT value FROM json_each(?3)))
+         ) GROUP BY topic")?;
+    run("UPDATE story_topics SET told_outlets = f.told FROM (
+             SELECT topic AS of_topic, max(outlets) AS told FROM (
+                 SELECT topic, sources AS outlets FROM alerts WHERE story = ?1 AND topic IS NOT NULL
+                 UNION ALL
+                 SELECT topic, told_outlets FROM story_topics WHERE story = ?1 AND told_outlets IS NOT NULL)
+             GROUP BY topic) AS f
+         WHERE story = ?2 AND topic = f.of_topic AND ?3 <> ''")?;
+    run("UPDATE items SET story = ?2 WHERE story = ?1 AND id IN (SELECT value FROM json_each(?3))")?;
+    for (one, other) in [(into, story), (story, into)] {
+        recount(tx, one, other)?;
+    }
+    Ok(())
+}
+
+/// Counts, headline, times and outlets of a story from the items that are in it. Outlets of items that
+/// retention removed are kept, as long as the other half does not have them.
+fn recount(tx: &Transaction<'_>, story: i64, other: i64) -> rusqlite::Result<()> {
+    let run = |sql: &str| tx.prepare_cached(sql)?.execute(params![story, other]).map(|_| ());
+    run("UPDATE stories SET
+             title = (SELECT headline FROM items WHERE story = ?1 ORDER BY seq LIMIT 1),
+             first_seen = (SELECT min(first_seen) FROM items WHERE story = ?1),
+             last_seen = (SELECT max(at) FROM (
+                 SELECT first_seen AS at FROM items WHERE story = ?1
+                 UNION ALL SELECT s.seen_at FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1)),
+             items = (SELECT count(*) FROM items WHERE story = ?1),
+             sightings_exact = (SELECT count(*) FROM sightings s JOIN items i ON i.id = s.item
+                                WHERE i.story = ?1 AND s.level = 'exact'),
+             sightings_near = (SELECT count(*) FROM sightings s JOIN items i ON i.id = s.item
+                               WHERE i.story = ?1 AND s.level = 'near')
+         WHERE id = ?1 AND ?1 <> ?2")?;
+    let carried = "SELECT outlet, seq, first_seen AS at FROM items WHERE story = ?1
+         UNION ALL SELECT s.outlet, s.seq, s.seen_at FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1";
+    run(&format!(
+        "DELETE FROM story_sources WHERE story = ?1 AND source NOT IN (SELECT outlet FROM ({carried}))
+           AND source IN (SELECT source FROM story_sources WHERE story = ?2)"
+    ))?;
+    run(&format!(
+        "INSERT OR IGNORE INTO story_sources (story, source, position, at)
+         SELECT ?1, outlet, row_number() OVER (ORDER BY min(seq)) - 1, min(at) FROM ({carried})
+         WHERE ?1 <> ?2 GROUP BY outlet"
+    ))
+}
