@@ -8,6 +8,7 @@ use super::output::{self, Output, Table};
 use super::{CliError, Context, export};
 use crate::model::{ItemId, Timestamp};
 use crate::store::{ItemFilter, ItemRecord};
+use crate::text::changes::in_line;
 use crate::text::clean;
 
 /// Lists items, newest first, or shows one.
@@ -45,7 +46,7 @@ enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Shows one item with its text, matches and further appearances.
+    /// Shows one item with its text, matches, further appearances, and what was edited, word by word.
     Show {
         /// Its id (`itm_…`).
         id: String,
@@ -131,6 +132,14 @@ fn show(item: &ItemRecord) -> io::Result<()> {
     }
     for copy in &item.appearances {
         field("also", &format!("{} {} {:.0} % {}", copy.source, copy.level, copy.overlap * 100.0, copy.title))?;
+    }
+    for edit in &item.revisions {
+        writeln!(out, "\nedit {}, {}", edit.revision, output::minute(edit.at))?;
+        for (name, pieces) in [("title", &edit.title), ("text", &edit.text)] {
+            if !pieces.is_empty() {
+                writeln!(out, "  {name:<10} {}", in_line(pieces))?;
+            }
+        }
     }
     writeln!(out)?;
     for paragraph in item.text.lines() {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::features::Features;
 use super::ledger::Ledger;
 use super::memory::{Candidate, Outcome, Placement, SHARED_MIN};
-use super::story::decision;
+use super::story::decision::{self, Model};
 use super::story::words::spell;
 use crate::model::{ItemId, StoryId, Timestamp};
 use crate::text::tokens::Tokens;
@@ -108,6 +108,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Consideration {
         self.memory.advance(now);
+        let model = self.memory.model();
         let copy = self.memory.nearest(features);
         let placement = self.memory.place(item, features);
         let copy_story = copy.as_ref().map(|copy| self.resolve(copy.story));
@@ -116,12 +117,12 @@ impl Ledger {
             Outcome::Open(_) => None,
         });
         let stories = placement.candidates.iter().map(|candidate| {
-            let standing = standing(candidate, &placement, copy_story);
-            considered(candidate, standing, wording)
+            let standing = standing(candidate, &placement, copy_story, model.join);
+            considered(candidate, standing, wording, model)
         });
         Consideration {
             joins,
-            threshold: decision::JOIN,
+            threshold: model.join,
             copy: copy.as_ref().map(|copy| Repeats {
                 of: copy.item,
                 overlap: copy.overlap.containment,
@@ -132,21 +133,21 @@ impl Ledger {
     }
 }
 
-fn standing(candidate: &Candidate, placement: &Placement, copy_story: Option<StoryId>) -> Standing {
+fn standing(candidate: &Candidate, placement: &Placement, copy_story: Option<StoryId>, join: f32) -> Standing {
     let joined = placement.outcome == Outcome::Join(candidate.story);
     match copy_story {
         Some(story) if story == candidate.story => Standing::Joined,
         Some(_) if joined => Standing::CopyElsewhere,
         None if joined => Standing::Joined,
         _ if placement.merged == Some(candidate.story) => Standing::Merged,
-        _ if candidate.score < decision::JOIN => Standing::BelowThreshold,
+        _ if candidate.score < join => Standing::BelowThreshold,
         _ if candidate.shared.len() < SHARED_MIN => Standing::TooFewShared,
         _ => Standing::Outscored,
     }
 }
 
-fn considered(candidate: &Candidate, standing: Standing, wording: Wording<'_>) -> Considered {
-    let effects = decision::effects(&candidate.signals);
+fn considered(candidate: &Candidate, standing: Standing, wording: Wording<'_>, model: &Model) -> Considered {
+    let effects = model.effects(&candidate.signals);
     Considered {
         story: candidate.story,
         standing,
@@ -154,7 +155,7 @@ fn considered(candidate: &Candidate, standing: Standing, wording: Wording<'_>) -
         likelihood: decision::likelihood(candidate.score),
         compared: candidate.compared,
         nearest: candidate.nearest,
-        nearest_score: decision::pair(&candidate.signals),
+        nearest_score: model.pair(&candidate.signals),
         effects: effects.into_iter().map(|(view, effect)| Effect { view, effect }).collect(),
         shared: shared_words(wording, &candidate.shared),
     }

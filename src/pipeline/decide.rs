@@ -186,7 +186,7 @@ fn find_copy(prepared: &Prepared, placement: &Placement, ledger: &Ledger) -> Opt
         let known = ledger.known(of)?;
         Some(Copy { of, story: ledger.resolve(known.story), level, overlap })
     };
-    if let Some(of) = ledger.same_text(prepared.item.text_hash, text_bytes(prepared)) {
+    if let Some(of) = ledger.same_text(prepared.item.text_hash, text_bytes(prepared), &prepared.features) {
         return copy(of, SightingLevel::Exact, 1.0);
     }
     let of = prepared.item.url.as_deref().and_then(|url| ledger.same_link(url));

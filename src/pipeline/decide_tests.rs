@@ -162,6 +162,69 @@ fn decide_one_link_for_everything_makes_no_copies() {
 }
 
 #[test]
+fn decide_a_copy_that_becomes_an_item_is_counted_once() {
+    let mut desk = Desk::new();
+    desk.take("a", "1", BRIDGE);
+    let (verdict, _) = desk.take("b", "1", BRIDGE);
+    let Verdict::Sighting { story, .. } = verdict else { panic!("{verdict:?}") };
+    let counts = |desk: &Desk| {
+        let state = desk.ledger.story(story).expect("a story");
+        (state.items, state.sightings_exact, state.sightings_near)
+    };
+    assert_eq!(counts(&desk), (1, 1, 0));
+    let (verdict, _) = desk.take("b", "1", &format!("{BRIDGE} Dockers called a strike."));
+    assert!(matches!(verdict, Verdict::New { opened: false, .. }), "{verdict:?}");
+    assert_eq!(counts(&desk), (2, 0, 0));
+}
+
+#[test]
+fn decide_items_with_next_to_nothing_in_them_stand_alone_or_are_refused() {
+    let mut desk = Desk::new();
+    let source = SourceId::new("a").expect("a name");
+    let raw = |key: usize, title: &str, text: &str| {
+        let mut raw = RawItem::new(ItemKey::new(&key.to_string()));
+        raw.title = Some(RawText::plain(title.to_owned()));
+        raw.content = Some(RawText::plain(text.to_owned()));
+        raw
+    };
+    for (key, (title, text)) in
+        [("", ""), (" \u{a0} ", "\n"), ("…", "— — —"), ("\u{0}\u{1}\u{2}", "\u{fffd}\u{7f}")].into_iter().enumerate()
+    {
+        let origin = Origin { source: source.clone(), kind: SourceKind::Feed, received: desk.now };
+        let refused = prepare(&raw(key, title, text), &origin, &desk.rules).expect_err("nothing readable");
+        assert_eq!((refused.reason, refused.count), (crate::model::RejectReason::Empty, 1));
+    }
+    let mut stories = std::collections::HashSet::new();
+    let noise: String = (0..3000u32).filter_map(|n| char::from_u32(0x2500 + n * 7 % 255)).collect();
+    let small = [
+        ("Update", ""),
+        ("Update", ""),
+        ("Live", "Live"),
+        ("", "bridge"),
+        ("", "bridge"),
+        ("x", &noise),
+        ("x", &noise[..300]),
+    ];
+    for (number, (title, text)) in small.into_iter().enumerate() {
+        let (verdict, _) = desk.take_raw("a", &raw(100 + number, title, text));
+        let Verdict::New { story, opened: true } = verdict else { panic!("{title} {text:.20}: {verdict:?}") };
+        assert!(stories.insert(story));
+    }
+}
+
+#[test]
+fn decide_a_flood_changes_nothing_for_later_items() {
+    let mut desk = Desk::new();
+    for n in 0..300 {
+        desk.take("flood", &n.to_string(), BRIDGE);
+    }
+    assert_eq!((desk.ledger.memory_len(), desk.ledger.len()), (1, 300));
+    let (verdict, alerts) = desk.take("a", "1", CHOIR);
+    assert!(matches!(verdict, Verdict::New { opened: true, .. }), "{verdict:?}");
+    assert_eq!(alerts, first("music"));
+}
+
+#[test]
 fn decide_ids_and_bodies_repeat_and_sequences_rise() {
     let alerts = || {
         let mut desk = Desk::new();

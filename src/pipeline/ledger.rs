@@ -68,6 +68,8 @@ pub struct TopicState {
 
 /// Texts shorter than this are not the same just because they are equal: "Live updates" is many items.
 const EXACT_TEXT_BYTES_MIN: u64 = 40;
+/// And so many words: what is no word makes no difference to the hash, whatever there is of it.
+const EXACT_TEXT_WORDS_MIN: u32 = 4;
 
 /// An item that has its place, as it is remembered now and recalled at start.
 #[derive(Debug, Clone, Copy)]
@@ -150,7 +152,7 @@ impl Ledger {
     pub fn remember(&mut self, item: &Remembered<'_>) {
         let known = Known { text: item.text_hash.short(), of: item.id, story: item.story, revision: 0, copy: None };
         self.recall_known(item.id, known, item.at);
-        if let Some(key) = text_key(item.text_hash, item.text_bytes) {
+        if let Some(key) = text_key(item.text_hash, item.text_bytes, item.features) {
             self.exact.insert(key, item.id);
         }
         if let Some(url) = item.url {
@@ -226,8 +228,8 @@ impl Ledger {
         }
     }
 
-    pub(super) fn same_text(&self, hash: ContentHash, text_bytes: u64) -> Option<ItemId> {
-        text_key(hash, text_bytes).and_then(|key| self.exact.get(&key)).copied()
+    pub(super) fn same_text(&self, hash: ContentHash, text_bytes: u64, features: &Features) -> Option<ItemId> {
+        text_key(hash, text_bytes, features).and_then(|key| self.exact.get(&key)).copied()
     }
 
     pub(super) fn same_link(&self, url: &str) -> Option<ItemId> {
@@ -269,6 +271,18 @@ impl Ledger {
         self.known.len()
     }
 
+    /// Texts that are remembered.
+    #[must_use]
+    pub fn memory_len(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Bytes that the memory of texts and stories holds.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+
     /// Whether nothing is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -276,8 +290,9 @@ impl Ledger {
     }
 }
 
-fn text_key(hash: ContentHash, text_bytes: u64) -> Option<u64> {
-    (text_bytes >= EXACT_TEXT_BYTES_MIN).then(|| hash.short())
+fn text_key(hash: ContentHash, text_bytes: u64, features: &Features) -> Option<u64> {
+    let enough = text_bytes >= EXACT_TEXT_BYTES_MIN && features.profile.words >= EXACT_TEXT_WORDS_MIN;
+    enough.then(|| hash.short())
 }
 
 fn link_key(url: &str) -> u64 {

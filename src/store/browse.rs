@@ -6,8 +6,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::model::{ItemId, Score, StoryId, Timestamp};
+use crate::text::changes::{Piece, changes};
 
 use super::{Store, StoreError};
+
+/// Edits of an item that are shown: the latest.
+const REVISIONS_MAX: usize = 20;
 
 /// Which items a list holds.
 #[derive(Debug, Clone, Default)]
@@ -91,6 +95,22 @@ pub struct ItemRecord {
     pub matches: Vec<MatchRecord>,
     /// Its further appearances.
     pub appearances: Vec<SightingRecord>,
+    /// How it was edited, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<RevisionRecord>,
+}
+
+/// One edit of an item.
+#[derive(Debug, Serialize)]
+pub struct RevisionRecord {
+    /// Counted from 1.
+    pub revision: u32,
+    /// When it was seen.
+    pub at: Timestamp,
+    /// What changed in the headline.
+    pub title: Vec<Piece>,
+    /// What changed in the text.
+    pub text: Vec<Piece>,
 }
 
 /// A match as stored.
@@ -404,10 +424,12 @@ fn item_record(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemRecord> {
             })
         })?
         .collect::<Result<_, _>>()?;
+    let title: String = row.get("title")?;
+    let text: String = row.get::<_, Option<String>>("body")?.unwrap_or_default();
     Ok(ItemRecord {
         line,
         key: row.get("key")?,
-        title: row.get("title")?,
+        revisions: revisions(c, id, (&title, &text))?,
         publisher: row.get("publisher")?,
         url_original: row.get("url_original")?,
         author: row.get("author")?,
@@ -415,12 +437,34 @@ fn item_record(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemRecord> {
         updated: time(row, "updated")?,
         revision: row.get("revision")?,
         summary: row.get("summary")?,
-        text: row.get::<_, Option<String>>("body")?.unwrap_or_default(),
+        title,
+        text,
         text_source: row.get("text_source")?,
         quiet: row.get("quiet")?,
         matches,
         appearances,
     })
+}
+
+/// Each version is kept until the next: an edit is the difference to the one after, or to what is there now.
+fn revisions(c: &Connection, item: i64, now: (&str, &str)) -> rusqlite::Result<Vec<RevisionRecord>> {
+    let mut versions: Vec<(u32, Timestamp, String, String)> = c
+        .prepare_cached(
+            "SELECT revision, at, title, body FROM revisions WHERE item = ?1 ORDER BY revision DESC LIMIT ?2",
+        )?
+        .query_map(params![item, REVISIONS_MAX as i64], |row| {
+            Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?), row.get(2)?, row.get(3)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    versions.reverse();
+    let after = |at: usize| versions.get(at + 1).map_or(now, |(_, _, title, body)| (title, body));
+    let edits = versions.iter().enumerate().map(|(at, (revision, seen, title, body))| RevisionRecord {
+        revision: *revision,
+        at: *seen,
+        title: changes(title, after(at).0),
+        text: changes(body, after(at).1),
+    });
+    Ok(edits.collect())
 }
 
 fn alert_record(row: &Row<'_>) -> rusqlite::Result<AlertRecord> {

@@ -4,6 +4,7 @@
 //! in the store, or rules.
 
 pub mod article;
+pub mod changes;
 pub mod charset;
 pub mod clean;
 pub mod date;

@@ -2,6 +2,7 @@
 
 mod app;
 mod client;
+mod corrections;
 mod crash;
 mod deliver;
 mod etiquette;

@@ -23,6 +23,7 @@ use crate::model::{ItemId, StoryId, Timestamp};
 use crate::pipeline::dedupe::sketch::{KEYS as SKETCH_KEYS, Overlap};
 use crate::pipeline::dedupe::verdict::{self, Headlines};
 use crate::pipeline::features::Features;
+use crate::pipeline::story::decision::Model;
 use crate::pipeline::story::rarity::{Rarity, Weighted};
 use crate::pipeline::story::signals::{Facts, Query};
 
@@ -85,6 +86,8 @@ pub struct Memory {
     by_story: Chains,
     rarity: Rarity,
     groups: Groups,
+    /// What tells whether two items report one event.
+    model: &'static Model,
     /// First slot whose text is still recognised.
     live: Slot,
     /// First slot that still counts for stories.
@@ -107,10 +110,22 @@ impl Memory {
             by_story: Chains::new(1),
             rarity: Rarity::default(),
             groups: Groups::default(),
+            model: Model::shipped(),
             live: 0,
             story_live: 0,
             now: Timestamp::MIN,
         }
+    }
+
+    /// Decides by another model from now on: for fitting and measuring one.
+    pub fn judge_by(&mut self, model: &'static Model) {
+        self.model = model;
+    }
+
+    /// What it decides by.
+    #[must_use]
+    pub fn model(&self) -> &'static Model {
+        self.model
     }
 
     /// Moves on to `now` and forgets what has left its window. Call before deciding on an item.

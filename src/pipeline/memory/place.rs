@@ -36,7 +36,7 @@ pub struct Candidate {
     pub story: StoryId,
     /// Its member nearest to the item.
     pub nearest: ItemId,
-    /// Log-odds of belonging; joined at [`decision::JOIN`] or more.
+    /// Log-odds of belonging; joined at the model's threshold or more.
     pub score: f32,
     /// Members compared.
     pub compared: usize,
@@ -86,7 +86,7 @@ impl Memory {
             judged = self.judge(&query);
             judged.sort_by(|a, b| b.0.score.total_cmp(&a.0.score).then(a.1.cmp(&b.1)));
         }
-        let joins = |c: &Candidate| c.score >= decision::JOIN && c.shared.len() >= SHARED_MIN;
+        let joins = |c: &Candidate| c.score >= self.model.join && c.shared.len() >= SHARED_MIN;
         let (outcome, merged) = match judged.split_first().filter(|(best, _)| joins(&best.0)) {
             Some((best, others)) => self.join_and_merge(best, others),
             None => (Outcome::Open(StoryId::opened_by(item)), None),
@@ -98,10 +98,10 @@ impl Memory {
     /// Joins the best story; the next best becomes one with it if all members agree. The older id stays.
     fn join_and_merge(&self, best: &(Candidate, Slot), others: &[(Candidate, Slot)]) -> (Outcome, Option<StoryId>) {
         for (other, other_first) in others.iter().take(RUNNERS_UP) {
-            if other.score < decision::MERGE - MERGE_SLACK || self.groups.are_apart(best.0.story, other.story) {
+            if other.score < self.model.merge - MERGE_SLACK || self.groups.are_apart(best.0.story, other.story) {
                 continue;
             }
-            if self.likeness(best.1, *other_first) >= decision::MERGE {
+            if self.likeness(best.1, *other_first) >= self.model.merge {
                 let (keep, gone) =
                     if best.1 < *other_first { (best.0.story, other.story) } else { (other.story, best.0.story) };
                 return (Outcome::Join(keep), Some(gone));
@@ -122,7 +122,7 @@ impl Memory {
             let query = Query::new(terms, record.facts());
             for other in b.clone() {
                 let other = self.records.get(other);
-                sum += decision::pair(&query.signals(other.terms(), other.facts()));
+                sum += self.model.pair(&query.signals(other.terms(), other.facts()));
                 pairs += 1.0;
             }
         }
@@ -157,7 +157,7 @@ impl Memory {
         for member in sampled(members) {
             let other = self.records.get(member);
             let signals = query.signals(other.terms(), other.facts());
-            let score = decision::pair(&signals);
+            let score = self.model.pair(&signals);
             if score > nearest.0 {
                 nearest = (score, member, signals);
             }

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
 /// Points at which a sentence is furniture by itself.
 pub(super) const STRONG: u8 = 3;
@@ -105,6 +105,8 @@ static SEARCH: LazyLock<Cues> = LazyLock::new(|| {
     let search = AhoCorasickBuilder::new()
         .ascii_case_insensitive(true)
         .match_kind(MatchKind::LeftmostLongest)
+        // A megabyte or so for twice the speed of what it would choose by itself for so many phrases.
+        .kind(Some(AhoCorasickKind::DFA))
         .build(phrases)
         .expect("invariant: a small constant set of phrases");
     Cues { search, weights }

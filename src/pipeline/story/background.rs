@@ -1,8 +1,8 @@
 //! How rare a word is in news at large: the idf to start from before the stream has taught its own.
 //!
 //! The table holds numbers only (word hash, idf): document counts over Reuters-21578 and 3,823 news
-//! articles of 2017, function words of other languages at zero, everyday actors capped (a list by
-//! hand, see docs/stories.md). `examples/background.rs` makes it; no labelled set was counted.
+//! articles of 2017, function words of other languages at zero, and a gazetteer (countries, capitals,
+//! institutions, months) capped. `examples/background.rs` makes it; no labelled set was counted.
 
 use std::sync::OnceLock;
 

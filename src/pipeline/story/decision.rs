@@ -2,43 +2,71 @@
 //! items, then the story as a whole. See docs/stories.md for the data, the cross-validation and what
 //! each signal adds.
 
-use super::model::{HIDDEN_BIAS, HIDDEN_WEIGHTS, MEAN, OUT_BIAS, OUT_WEIGHTS, SCALE};
+use super::model::SHIPPED;
 use super::signals::{SIGNALS, VIEWS};
 
-/// Log-odds from which an item joins.
-pub const JOIN: f32 = -0.25;
-/// Mean log-odds over pairs of members from which two stories are one.
-pub const MERGE: f32 = 0.1;
+/// Units of the pair model.
+pub const UNITS: usize = 32;
 /// Part of the nearest member in a story's score; the rest is the mean over its members, so that
 /// one bridge between two stories does not make them one.
 const NEAREST_SHARE: f32 = 0.15;
 
-/// Log-odds that two items report one event.
-#[must_use]
-pub fn pair(signals: &[f32; SIGNALS]) -> f32 {
-    // Signal by signal over all units: lanes that the compiler can run side by side.
-    let mut units = HIDDEN_BIAS;
-    for (signal, value) in signals.iter().enumerate() {
-        let value = (value - MEAN[signal]) * SCALE[signal];
-        for (unit, weight) in units.iter_mut().zip(&HIDDEN_WEIGHTS[signal]) {
-            *unit += weight * value;
-        }
-    }
-    OUT_BIAS + units.iter().zip(&OUT_WEIGHTS).map(|(unit, weight)| weight * unit.max(0.0)).sum::<f32>()
+/// Two items to the log-odds that they report one event: a mean of small networks over scaled signals,
+/// with the thresholds it was measured with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// Log-odds from which an item joins a story.
+    pub join: f32,
+    /// Mean log-odds over pairs of members from which two stories are one.
+    pub merge: f32,
+    /// Mean of each signal over the training pairs.
+    pub mean: [f32; SIGNALS],
+    /// One over its standard deviation; 0 leaves a signal out.
+    pub scale: [f32; SIGNALS],
+    /// Weights from each signal to each unit.
+    pub hidden: [[f32; UNITS]; SIGNALS],
+    /// Bias per unit.
+    pub hidden_bias: [f32; UNITS],
+    /// Output weight per unit.
+    pub out: [f32; UNITS],
+    /// Output bias.
+    pub out_bias: f32,
 }
 
-/// What each view brought to the log-odds of two items, against an average pair: the greatest first.
-#[must_use]
-pub fn effects(signals: &[f32; SIGNALS]) -> Vec<(&'static str, f32)> {
-    let whole = pair(signals);
-    let without = |view: &[usize]| {
-        let mut average = *signals;
-        view.iter().for_each(|signal| average[*signal] = MEAN[*signal]);
-        pair(&average)
-    };
-    let mut effects: Vec<(&str, f32)> = VIEWS.iter().map(|(name, view)| (*name, whole - without(view))).collect();
-    effects.sort_by(|a, b| b.1.total_cmp(&a.1));
-    effects
+impl Model {
+    /// What decides in the daemon.
+    #[must_use]
+    pub fn shipped() -> &'static Self {
+        &SHIPPED
+    }
+
+    /// Log-odds that two items report one event.
+    #[must_use]
+    pub fn pair(&self, signals: &[f32; SIGNALS]) -> f32 {
+        // Signal by signal over all units: lanes that the compiler can run side by side.
+        let mut units = self.hidden_bias;
+        for (signal, value) in signals.iter().enumerate() {
+            let value = (value - self.mean[signal]) * self.scale[signal];
+            for (unit, weight) in units.iter_mut().zip(&self.hidden[signal]) {
+                *unit += weight * value;
+            }
+        }
+        self.out_bias + units.iter().zip(&self.out).map(|(unit, weight)| weight * unit.max(0.0)).sum::<f32>()
+    }
+
+    /// What each view brought to the log-odds of two items, against an average pair: the greatest first.
+    #[must_use]
+    pub fn effects(&self, signals: &[f32; SIGNALS]) -> Vec<(&'static str, f32)> {
+        let whole = self.pair(signals);
+        let without = |view: &[usize]| {
+            let mut average = *signals;
+            view.iter().for_each(|signal| average[*signal] = self.mean[*signal]);
+            self.pair(&average)
+        };
+        let mut effects: Vec<(&str, f32)> = VIEWS.iter().map(|(name, view)| (*name, whole - without(view))).collect();
+        effects.sort_by(|a, b| b.1.total_cmp(&a.1));
+        effects
+    }
 }
 
 /// Log-odds that an item belongs to a story, from its log-odds with each member compared.
