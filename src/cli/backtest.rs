@@ -299,7 +299,11 @@ fn run_pages<P: Past>(trial: &Trial, mut past: P, bar: &ProgressBar) -> Result<B
     account
 }
 
-fn work<P: Past>(waiting: &Mutex<Receiver<(usize, P::Page)>>, answers: &SyncSender<(usize, Vec<P::Answer>)>, trial: &Trial) {
+fn work<P: Past>(
+    waiting: &Mutex<Receiver<(usize, P::Page)>>,
+    answers: &SyncSender<(usize, Vec<P::Answer>)>,
+    trial: &Trial,
+) {
     loop {
         // Only the waiting is under the lock.
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -372,7 +376,11 @@ fn bars(out: &mut impl Write, account: &TopicBacktest, compares: bool) -> io::Re
         let columns = |count: u64| (count * BAR_COLUMNS).div_ceil(most.max(1)) as usize;
         let (full, before) = (columns(day.matched), columns(day.matched_before));
         let bar = format!("{}{}", "█".repeat(full), "░".repeat(before.saturating_sub(full)));
-        let was = if compares && day.matched != day.matched_before { format!(" (was {})", day.matched_before) } else { String::new() };
+        let was = if compares && day.matched != day.matched_before {
+            format!(" (was {})", day.matched_before)
+        } else {
+            String::new()
+        };
         let alerts = match day.alerts {
             0 => String::new(),
             1 => ", 1 alert".to_owned(),
@@ -383,7 +391,14 @@ fn bars(out: &mut impl Write, account: &TopicBacktest, compares: bool) -> io::Re
     Ok(())
 }
 
-fn list(out: &mut impl Write, sign: &str, word: &str, count: u64, shown: &[Example], examples: usize) -> io::Result<()> {
+fn list(
+    out: &mut impl Write,
+    sign: &str,
+    word: &str,
+    count: u64,
+    shown: &[Example],
+    examples: usize,
+) -> io::Result<()> {
     for example in shown.iter().take(examples) {
         let alert = if example.alert { "alert" } else { "     " };
         let title = clean::excerpt(&example.title, 90);

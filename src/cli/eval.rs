@@ -250,11 +250,7 @@ fn topics_quality(
         let received = published(item).unwrap_or(START);
         let matches = prepare(&raw(item, number), &origin(item, received), rules).map(|p| p.matches);
         let predicted: Vec<TopicId> = matches.unwrap_or_default().into_iter().map(|m| m.topic).collect();
-        let one = Judged {
-            labels: labelled::labels(item),
-            borderline: labelled::borderline(item, topics),
-            predicted,
-        };
+        let one = Judged { labels: labelled::labels(item), borderline: labelled::borderline(item, topics), predicted };
         if list {
             list_mistakes(item, &one);
         }

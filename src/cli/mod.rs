@@ -32,6 +32,7 @@ mod status;
 mod stories;
 mod top;
 mod version;
+mod tune;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -105,6 +106,7 @@ enum Command {
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
     Backtest(backtest::BacktestArgs),
+    Tune(tune::TuneArgs),
 }
 
 /// What every command is given.
@@ -136,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args, &context),
         Command::Eval(args) => eval::run(args, &context),
         Command::Backtest(args) => backtest::run(args, &context),
+        Command::Tune(args) => tune::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Endpoints(args) => endpoints::run(args, &context),
         Command::Silences(args) => silences::run(args, &context),

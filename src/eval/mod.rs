@@ -3,6 +3,8 @@
 pub mod backtest;
 pub mod duplicates;
 pub mod stories;
+pub mod train;
+pub mod tune;
 
 /// Precision, recall and their harmonic mean.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]

@@ -69,8 +69,9 @@ impl Store {
                         "INSERT OR REPLACE INTO labels (item, topic, about, at) VALUES (?1, ?2, ?3, ?4)",
                         params![of, topic.as_str(), *relevance == Relevance::About, now.millis()],
                     )?,
-                    None => tx
-                        .execute("DELETE FROM labels WHERE item = ?1 AND topic = ?2", params![of, topic.as_str()])?,
+                    None => {
+                        tx.execute("DELETE FROM labels WHERE item = ?1 AND topic = ?2", params![of, topic.as_str()])?
+                    }
                 };
             }
             Ok(Some(ItemId::from_i64(of)))
@@ -140,11 +141,15 @@ mod tests {
         let labels = [about(&storm), (calm.clone(), Some(Relevance::NotAbout))];
         assert_eq!(store.label(id, &labels, now).expect("written"), Some(id));
         let labelled = store.labelled().expect("reads");
-        assert_eq!((labelled[0].about.as_slice(), labelled[0].not_about.as_slice()), (&["storm".to_owned()][..], &["calm".to_owned()][..]));
+        assert_eq!(
+            (labelled[0].about.as_slice(), labelled[0].not_about.as_slice()),
+            (&["storm".to_owned()][..], &["calm".to_owned()][..])
+        );
         store.label(id, &[(storm.clone(), None), about(&calm)], now).expect("written");
         assert_eq!(store.labelled().expect("reads")[0].about, ["calm"]);
         store.write("delete the item", |tx| tx.execute("DELETE FROM items", [])).expect("written");
-        let left: i64 = store.read("count", |c| c.query_row("SELECT count(*) FROM labels", [], |r| r.get(0))).expect("reads");
+        let left: i64 =
+            store.read("count", |c| c.query_row("SELECT count(*) FROM labels", [], |r| r.get(0))).expect("reads");
         assert_eq!(left, 0);
     }
 }

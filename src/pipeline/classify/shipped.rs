@@ -57,6 +57,7 @@ fn read_topic(value: &toml::Value) -> TopicConfig {
         exclude: texts(value, "exclude"),
         languages: Vec::new(),
         sources: Vec::new(),
+        model_weight: None,
     }
 }
 
