@@ -251,7 +251,8 @@ fn diff(topic: &TopicConfig, suggestion: &Suggestion, terms: &[MissingTerm]) -> 
             lines.push(format!(" [[topics.terms]]\n id = {id:?}\n-weight = {}\n+weight = {}", change.from, change.to));
         }
     }
-    if let Some(term) = terms.first() {
+    // One item is an anecdote, not a rule.
+    if let Some(term) = terms.first().filter(|term| term.weak > 1) {
         let id = term.term.replace(' ', "-");
         let query = if term.term.contains(' ') { format!("\"{}\"", term.term) } else { term.term.clone() };
         lines.push(format!("+[[topics.terms]]\n+id = {id:?}\n+match = '{query}'\n+weight = {}", term.weight));
@@ -335,14 +336,14 @@ fn mistakes(out: &mut impl Write, name: &str, mistakes: &[Mistake]) -> io::Resul
 }
 
 fn thresholds(out: &mut impl Write, account: &Account) -> io::Result<()> {
-    let mut table = Table::new(&["  THRESHOLD", "PRECISION", "RECALL", "F1"]);
+    let mut table = Table::new(&["THRESHOLD", "PRECISION", "RECALL", "F1"]);
     for point in &account.sweep {
-        let mark = if (point.threshold - account.threshold).abs() < 1e-9 { "*" } else { " " };
+        let mark = if (point.threshold - account.threshold).abs() < 1e-9 { " <" } else { "" };
         let q = point.quality;
         let shares = [q.precision, q.recall, q.f1].map(|n| format!("{n:.3}"));
-        table.row([format!("  {mark} {}", point.threshold)].into_iter().chain(shares));
+        table.row([format!("{}{mark}", point.threshold)].into_iter().chain(shares));
     }
-    write!(out, "{}", table.render(output::terminal_width()))
+    indented(out, &table)
 }
 
 fn suggested(out: &mut impl Write, account: &Account, folds: u16) -> io::Result<()> {
@@ -363,13 +364,13 @@ fn suggested(out: &mut impl Write, account: &Account, folds: u16) -> io::Result<
     }
     if !account.terms.is_empty() {
         writeln!(out, "  words of missed and narrowly found items that others lack:")?;
-        let mut table = Table::new(&["    TERM", "WEAK", "FOUND", "OTHERS", "LOG ODDS"]);
+        let mut table = Table::new(&["TERM", "WEAK", "FOUND", "OTHERS", "LOG ODDS"]);
         for term in &account.terms {
             let counts = [term.weak, term.found, term.others].map(|n| n.to_string());
             table
                 .row([format!("    {}", term.term)].into_iter().chain(counts).chain([format!("{:.1}", term.log_odds)]));
         }
-        write!(out, "{}", table.render(output::terminal_width()))?;
+        indented(out, &table)?;
     }
     if !account.diff.is_empty() {
         writeln!(out, "  to paste, after a look at what it would change (`wirewatch backtest --topic FILE`):")?;
@@ -378,6 +379,10 @@ fn suggested(out: &mut impl Write, account: &Account, folds: u16) -> io::Result<
         }
     }
     Ok(())
+}
+
+fn indented(out: &mut impl Write, table: &Table) -> io::Result<()> {
+    table.render(output::terminal_width()).lines().try_for_each(|line| writeln!(out, "    {line}"))
 }
 
 fn print_trained(out: &mut impl Write, trained: &TrainedLine, account: &Account) -> io::Result<()> {
