@@ -235,9 +235,11 @@ fn vocabulary(random: &mut Random) -> Vec<String> {
     let mut words = Vec::with_capacity(VOCABULARY);
     while words.len() < VOCABULARY {
         let syllables = 1 + words.len().ilog10() as usize / 2 * usize::from(!words.is_empty()) + random.below(3);
-        let word: String = (0..syllables.max(1))
-            .map(|_| format!("{}{}", ONSETS[random.below(ONSETS.len())], RIMES[random.below(RIMES.len())]))
-            .collect();
+        let mut word = String::new();
+        for _ in 0..syllables.max(1) {
+            word.push_str(ONSETS[random.below(ONSETS.len())]);
+            word.push_str(RIMES[random.below(RIMES.len())]);
+        }
         if seen.insert(word.clone()) {
             words.push(word);
         }
@@ -319,7 +321,8 @@ fn backtest() {
     let config = folder.path().join("wirewatch.toml");
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/topics/*.toml");
     let text = format!(
-        "include = [{shipped:?}]\n[daemon]\nstate_dir = \"state\"\nlog = \"error\"\n[http]\nlisten = \"off\"\n"
+        "include = [\"{}\"]\n[daemon]\nstate_dir = \"state\"\nlog = \"error\"\n[http]\nlisten = \"off\"\n",
+        shipped.display()
     );
     std::fs::write(&config, text).expect("written");
     let run = |arguments: &[&str], files: &[std::path::PathBuf]| {

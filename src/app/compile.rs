@@ -28,16 +28,17 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
     })
 }
 
-/// Compiles the rules into a function that runs one of the config's `[[tests]]` through `prepare`.
+/// A function that runs one of the config's `[[tests]]` through `prepare`, and what looks wrong with the rules.
+pub type TestRunner = (Box<dyn Fn(&TestCase) -> BTreeSet<TopicId>>, Vec<QueryProblem>);
+
+/// Compiles the rules for `check`.
 ///
 /// # Errors
 /// Every problem of every query.
-pub fn test_runner(
-    config: &Config,
-) -> Result<(impl Fn(&TestCase) -> BTreeSet<TopicId> + use<>, Vec<QueryProblem>), Vec<QueryProblem>> {
+pub fn test_runner(config: &Config) -> Result<TestRunner, Vec<QueryProblem>> {
     let rules = rules(config)?;
     let warnings = warnings(&rules, config);
-    Ok((move |test: &TestCase| matched(&rules, test), warnings))
+    Ok((Box::new(move |test: &TestCase| matched(&rules, test)), warnings))
 }
 
 /// Rules that compile and still look wrong: never or always matching, said twice, or dear.

@@ -71,7 +71,7 @@ enum Before {
     /// What the store says was matched when the item came.
     Stored,
     /// Other rules.
-    Rules(TopicSet),
+    Rules(Box<TopicSet>),
     /// Nothing: there is only one set of rules.
     Same,
 }
@@ -83,17 +83,14 @@ enum Before {
 pub fn run(args: &BacktestArgs, context: &Context) -> Result<(), CliError> {
     let mut loaded = context.load()?;
     let trial = Trial::of(args, &mut loaded, context)?;
-    let account = match &args.file {
-        Some(file) => {
-            let bar = output::progress(labelled::read_len(file)?, "items");
-            run_pages(&trial, Lines { lines: labelled::lines(file)?, number: 0 }, &bar)?
-        }
-        None => {
-            let store = context.read_store()?;
-            let since = args.since.map_or(Timestamp::from_millis(i64::MIN), |since| since.at(context.clock.now()));
-            let bar = output::progress(store.history_len(since)?, "items");
-            run_pages(&trial, Pages { store, since, behind: 0 }, &bar)?
-        }
+    let account = if let Some(file) = &args.file {
+        let bar = output::progress(labelled::count(file)?, "items");
+        run_pages(&trial, Lines { lines: labelled::lines(file)?, number: 0 }, &bar)?
+    } else {
+        let store = context.read_store()?;
+        let since = args.since.map_or(Timestamp::from_millis(i64::MIN), |since| since.at(context.clock.now()));
+        let bar = output::progress(store.history_len(since)?, "items");
+        run_pages(&trial, Pages { store, since, behind: 0 }, &bar)?
     };
     if Output::of(args.json) == Output::Json {
         return Ok(output::document(&serde_json::json!({ "compared": trial.compared, "backtest": account }))?);
@@ -104,23 +101,23 @@ pub fn run(args: &BacktestArgs, context: &Context) -> Result<(), CliError> {
 impl Trial {
     fn of(args: &BacktestArgs, loaded: &mut Loaded, context: &Context) -> Result<Self, CliError> {
         let name = context.place_name();
-        let here = context.compile(loaded, &name)?;
+        let here = super::compiled(loaded, &name)?;
         let mut topics: Vec<TopicId> = loaded.config.topics.iter().map(|topic| topic.id.clone()).collect();
         let memory = loaded.config.memory;
         let (rules, before, compared) = if let Some(path) = &args.against {
             let other_name = path.display().to_string();
             let mut other = context.load_from(&ConfigPlace::File(path.clone()), &other_name)?;
-            let there = context.compile(&mut other, &other_name)?;
+            let there = super::compiled(&mut other, &other_name)?;
             topics.extend(other.config.topics.iter().map(|topic| topic.id.clone()));
-            (here, Before::Rules(there.topics), format!("{name} compared with {other_name}"))
+            (here, Before::Rules(Box::new(there.topics)), format!("{name} compared with {other_name}"))
         } else if let Some(path) = &args.topic {
             let changed_name = path.display().to_string();
             let changed = context.load_from(&ConfigPlace::File(path.clone()), &changed_name)?;
             let mut merged = loaded.clone();
             merge(&mut merged.config, changed.config)?;
             topics = merged.config.topics.iter().map(|topic| topic.id.clone()).collect();
-            let tried = context.compile(&mut merged, &changed_name)?;
-            (tried, Before::Rules(here.topics), format!("{changed_name} in {name}, compared with {name}"))
+            let tried = super::compiled(&mut merged, &changed_name)?;
+            (tried, Before::Rules(Box::new(here.topics)), format!("{changed_name} in {name}, compared with {name}"))
         } else if args.file.is_some() {
             (here, Before::Same, name)
         } else {

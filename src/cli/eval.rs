@@ -75,7 +75,7 @@ enum What {
 /// [`CliError`] when a file cannot be read or is no such data.
 pub fn run(args: &EvalArgs, context: &Context) -> Result<(), CliError> {
     let mut loaded = context.load()?;
-    let rules = context.compile(&mut loaded, &context.place_name())?;
+    let rules = super::compiled(&mut loaded, &context.place_name())?;
     let config = loaded.config;
     match &args.what {
         What::Topics { file, borderline, list } => {

@@ -70,7 +70,7 @@ struct Stored {
 /// [`CliError`] when the item or file cannot be found or read, or the config's rules are wrong.
 pub fn run(args: &ExplainArgs, context: &Context) -> Result<(), CliError> {
     let mut loaded = context.load()?;
-    let rules = context.compile(&mut loaded, &context.place_name())?;
+    let rules = super::compiled(&mut loaded, &context.place_name())?;
     let config = loaded.config;
     let explained = match ItemId::parse(&args.what) {
         Ok(id) => vec![stored(id, &rules, context)?],

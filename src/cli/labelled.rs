@@ -31,19 +31,14 @@ pub(super) fn lines(path: &Path) -> Result<impl Iterator<Item = Result<Value, Cl
 }
 
 /// How many lines a file has, for a progress bar.
-pub(super) fn read_len(path: &Path) -> Result<u64, CliError> {
+pub(super) fn count(path: &Path) -> Result<u64, CliError> {
     let fail = |e: std::io::Error| CliError::new(IO, format!("read {}: {e}", path.display()));
-    let mut reader = BufReader::new(File::open(path).map_err(fail)?);
     let mut lines = 0;
-    loop {
-        let bytes = reader.fill_buf().map_err(fail)?;
-        if bytes.is_empty() {
-            return Ok(lines);
-        }
-        lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-        let read = bytes.len();
-        reader.consume(read);
+    for line in BufReader::new(File::open(path).map_err(fail)?).split(b'\n') {
+        line.map_err(fail)?;
+        lines += 1;
     }
+    Ok(lines)
 }
 
 /// Topics a person gave an item.

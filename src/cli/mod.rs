@@ -189,16 +189,6 @@ impl Context {
         })
     }
 
-    /// Compiles the rules of a config; every problem is printed at its place when they cannot be used.
-    fn compile(&self, loaded: &mut Loaded, name: &str) -> Result<Rules, CliError> {
-        compile::rules(&loaded.config).map_err(|problems| {
-            loaded.add_query_problems(&problems);
-            eprint!("{}", loaded.report.render(output::look()));
-            CliError::new(error::CONFIG, format!("compile {} of the queries of {name}", problems.len()))
-                .hint("`wirewatch check` shows each of them at its place")
-        })
-    }
-
     /// The store of the config's state directory.
     fn open_store(&self, access: Access) -> Result<Store, CliError> {
         Ok(Store::open(&self.load()?.config.daemon.state_dir, access)?)
@@ -208,6 +198,16 @@ impl Context {
     fn read_store(&self) -> Result<Store, CliError> {
         self.open_store(Access::Read)
     }
+}
+
+/// Compiles the rules of a config; every problem is printed at its place when they cannot be used.
+fn compiled(loaded: &mut Loaded, name: &str) -> Result<Rules, CliError> {
+    compile::rules(&loaded.config).map_err(|problems| {
+        loaded.add_query_problems(&problems);
+        eprint!("{}", loaded.report.render(output::look()));
+        CliError::new(error::CONFIG, format!("compile {} of the queries of {name}", problems.len()))
+            .hint("`wirewatch check` shows each of them at its place")
+    })
 }
 
 /// Reads `--since`: an age (`90m`, `2h`, `7d`) or an RFC 3339 time.

@@ -108,7 +108,7 @@ struct Judged {
 /// [`CliError`] when there are no labels, or the config or a file cannot be used.
 pub fn run(args: &TuneArgs, context: &Context) -> Result<(), CliError> {
     let mut loaded = context.load()?;
-    let rules = context.compile(&mut loaded, &context.place_name())?;
+    let rules = super::compiled(&mut loaded, &context.place_name())?;
     let config = loaded.config;
     let values = match &args.labels {
         Some(file) => labelled::read(file)?,

@@ -57,10 +57,10 @@ pub fn suggest(examples: &[Example], setting: &Setting, folds: usize) -> Suggest
         cross_validated,
         holds: cross_validated.f1 > now.f1 + WORTH_OF_A_CHANGE / 2.0,
         weights: weights
-            .filter(|(_, (from, to))| from != to)
+            .filter(|(_, (from, to))| from.total_cmp(to).is_ne())
             .map(|(rule, (from, to))| WeightChange { rule, from: *from, to: *to })
             .collect(),
-        threshold: (fitted.threshold != setting.threshold).then_some(fitted.threshold),
+        threshold: fitted.threshold.total_cmp(&setting.threshold).is_ne().then_some(fitted.threshold),
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
         // Labels that no rule can know.
         let examples: Vec<Example> = (0..40)
             .map(|n| {
-                let about = super::super::fnv(format!("label {n}").as_bytes()) % 2 == 0;
+                let about = super::super::fnv(format!("label {n}").as_bytes()).is_multiple_of(2);
                 let factors: Vec<f64> =
                     (0..6).map(|r| (super::super::fnv(format!("{n} {r}").as_bytes()) % 2) as f64).collect();
                 example(n, about, &factors)
