@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::models;
 use crate::config::{Config, QueryKey, QueryProblem, Severity as ProblemSeverity, SilenceConfig, TestCase};
 use crate::model::{ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Timestamp, TopicId};
 use crate::pipeline::alert::{AlertRules, Route, Silence};
@@ -27,32 +28,37 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
     })
 }
 
-/// Compiles the rules into a function that runs one of the config's `[[tests]]` through `prepare`.
+/// A function that runs one of the config's `[[tests]]` through `prepare`, and what looks wrong with the rules.
+pub type TestRunner = (Box<dyn Fn(&TestCase) -> BTreeSet<TopicId>>, Vec<QueryProblem>);
+
+/// Compiles the rules for `check`.
 ///
 /// # Errors
 /// Every problem of every query.
-pub fn test_runner(
-    config: &Config,
-) -> Result<(impl Fn(&TestCase) -> BTreeSet<TopicId> + use<>, Vec<QueryProblem>), Vec<QueryProblem>> {
+pub fn test_runner(config: &Config) -> Result<TestRunner, Vec<QueryProblem>> {
     let rules = rules(config)?;
     let warnings = warnings(&rules, config);
-    Ok((move |test: &TestCase| matched(&rules, test), warnings))
+    Ok((Box::new(move |test: &TestCase| matched(&rules, test)), warnings))
 }
 
 /// Rules that compile and still look wrong: never or always matching, said twice, or dear.
 #[must_use]
 pub fn warnings(rules: &Rules, config: &Config) -> Vec<QueryProblem> {
+    let untrained = config.topics.iter().filter(|topic| rules.topics.lacks_model(&topic.id)).map(|topic| {
+        let path = models::path(&config.daemon.state_dir, &topic.id);
+        let what = format!("topic `{}` has no model at {}: its rules alone count", topic.id, path.display());
+        model_problem(topic, ProblemSeverity::Warning, what)
+    });
     let lints = rules.topics.lint().into_iter();
-    lints
-        .map(|lint| QueryProblem {
-            severity: ProblemSeverity::Warning,
-            inside: 0..written(&lint.place, config).map_or(0, str::len),
-            query: key(lint.place, &config.topics),
-            what: of_rule(lint.rule.as_deref(), lint.message),
-            why: lint.kind.as_str().to_owned(),
-            hint: lint.hint,
-        })
-        .collect()
+    let lints = lints.map(|lint| QueryProblem {
+        severity: ProblemSeverity::Warning,
+        inside: 0..written(&lint.place, config).map_or(0, str::len),
+        query: key(lint.place, &config.topics),
+        what: of_rule(lint.rule.as_deref(), lint.message),
+        why: lint.kind.as_str().to_owned(),
+        hint: lint.hint,
+    });
+    untrained.chain(lints).collect()
 }
 
 /// The topics that match one of the config's `[[tests]]`.
@@ -67,8 +73,29 @@ pub(super) fn matched(rules: &Rules, test: &TestCase) -> BTreeSet<TopicId> {
 }
 
 fn topics(config: &Config) -> Result<TopicSet, Vec<QueryProblem>> {
-    TopicSet::compile(&config.topics, &config.aliases)
-        .map_err(|problems| problems.into_iter().map(|problem| located(problem, &config.topics)).collect())
+    let mut set = TopicSet::compile(&config.topics, &config.aliases)
+        .map_err(|problems| problems.into_iter().map(|problem| located(problem, &config.topics)).collect::<Vec<_>>())?;
+    let mut broken = Vec::new();
+    for topic in config.topics.iter().filter(|topic| topic.model_weight.is_some()) {
+        match models::load(&config.daemon.state_dir, &topic.id) {
+            Ok(Some(model)) => set.set_model(&topic.id, model),
+            // A warning: the state directory may be new, and the rules do without.
+            Ok(None) => {}
+            Err(error) => broken.push(model_problem(topic, ProblemSeverity::Error, error.to_string())),
+        }
+    }
+    if broken.is_empty() { Ok(set) } else { Err(broken) }
+}
+
+fn model_problem(topic: &TopicConfig, severity: ProblemSeverity, what: String) -> QueryProblem {
+    QueryProblem {
+        severity,
+        query: QueryKey::Topic(topic.id.clone()),
+        inside: 0..0,
+        what,
+        why: "wants a learned score".to_owned(),
+        hint: Some(format!("train it with `wirewatch tune --topic {} --train`, or take `model` out", topic.id)),
+    }
 }
 
 fn located(problem: RuleProblem, topics: &[TopicConfig]) -> QueryProblem {

@@ -10,6 +10,7 @@ mod follow;
 mod health;
 mod keep;
 mod measure;
+pub mod models;
 mod poll;
 mod push;
 mod reload;

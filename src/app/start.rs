@@ -31,6 +31,7 @@ use crate::source::seed::{ScanSummary, SeedInputs, SeedStatus, SeedWatcher};
 use crate::source::{BATCHES_WAITING_MAX, Batch, BatchSender};
 use crate::store::{Access, Store, StoreError};
 use crate::telemetry::Pulse;
+use crate::text::clean;
 
 /// Why wirewatch cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -364,6 +365,9 @@ impl Live {
 impl Spine {
     pub(super) fn open(config: &Config, clock: &Clock) -> Result<Self, AppError> {
         let rules = compile::rules(config).map_err(|problems| AppError::Rules(problems.len()))?;
+        for problem in compile::warnings(&rules, config) {
+            warn!(problem = %clean::one_line(&problem.what), "config warning");
+        }
         let store = Store::open(&config.daemon.state_dir, Access::Own)?;
         let window = config.memory.copies_window.max(config.memory.story_window);
         let corrected = store.carry_out_corrections(clock.now())?.len();

@@ -4,29 +4,26 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::Value;
 
 use super::error::IO;
+use super::labelled::{START, origin, published, raw, read};
 use super::output::{self, Table};
-use super::{CliError, Context};
-use crate::app::compile;
+use super::{CliError, Context, labelled};
 use crate::eval::Quality;
 use crate::eval::duplicates::PairCounts;
 use crate::eval::stories::{b_cubed, pairwise};
-use crate::model::{ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, StoryId, Timestamp, TopicId};
+use crate::model::{Origin, RawItem, StoryId, TopicId};
 use crate::pipeline::classify::TopicSet;
-use crate::pipeline::classify::quality::{
-    Borderline, Judged, TopicsQuality, judge, topic_of_borderline, topic_of_label,
-};
+use crate::pipeline::classify::quality::{Borderline, Judged, TopicsQuality, judge};
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::{Decision, Ledger, Rules, Verdict, decide, prepare};
-use crate::text::{clean, date};
+use crate::text::clean;
 
 /// Measures quality on labelled data (JSON Lines).
 #[derive(Debug, Args)]
@@ -77,10 +74,9 @@ enum What {
 /// # Errors
 /// [`CliError`] when a file cannot be read or is no such data.
 pub fn run(args: &EvalArgs, context: &Context) -> Result<(), CliError> {
-    let config = context.load()?.config;
-    let rules = compile::rules(&config).map_err(|problems| {
-        CliError::new(super::error::CONFIG, format!("compile {} of the config's queries", problems.len()))
-    })?;
+    let mut loaded = context.load()?;
+    let rules = super::compiled(&mut loaded, &context.place_name())?;
+    let config = loaded.config;
     match &args.what {
         What::Topics { file, borderline, list } => {
             let how = if *borderline { Borderline::Counted } else { Borderline::LeftOut };
@@ -102,21 +98,6 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), CliError> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<Value>, CliError> {
-    let file = File::open(path).map_err(|e| CliError::new(IO, format!("read {}: {e}", path.display())))?;
-    let mut values = Vec::new();
-    for (number, line) in BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(|e| CliError::new(IO, format!("read {}: {e}", path.display())))?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let value = serde_json::from_str(&line)
-            .map_err(|e| CliError::data(format!("read line {} of {}: {e}", number + 1, path.display())))?;
-        values.push(value);
-    }
-    Ok(values)
-}
-
 /// Dated items in the order they were published, others where they stand.
 fn in_order(mut items: Vec<Value>) -> Vec<Value> {
     if items.iter().any(|item| published(item).is_some()) {
@@ -125,46 +106,10 @@ fn in_order(mut items: Vec<Value>) -> Vec<Value> {
     items
 }
 
-fn published(item: &Value) -> Option<Timestamp> {
-    date::parse(item["published"].as_str()?).map(|dated| dated.at)
-}
-
-fn text(item: &Value, name: &str) -> Option<String> {
-    item[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
-}
-
-/// An item of the evaluation format as a source would hand it over.
-fn raw(item: &Value, number: usize) -> RawItem {
-    let key = text(item, "id").unwrap_or_else(|| number.to_string());
-    let mut raw = RawItem::new(ItemKey::new(&key));
-    raw.title = text(item, "title").map(RawText::plain);
-    raw.content = text(item, "text").map(RawText::plain);
-    raw.summary = text(item, "summary").map(RawText::plain);
-    raw.url = text(item, "url");
-    raw.lang = text(item, "lang");
-    raw.published = item["published"].as_str().and_then(date::parse);
-    raw
-}
-
-fn origin(item: &Value, received: Timestamp) -> Origin {
-    let name: String = text(item, "source")
-        .unwrap_or_default()
-        .to_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .take(60)
-        .collect();
-    let source = SourceId::new(&name).or_else(|_| SourceId::new("eval")).expect("invariant: a valid name");
-    Origin { source, kind: SourceKind::Feed, received }
-}
-
-/// When undated items arrive: one a second, from then on.
-const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
-
 /// The story of each item, late merges applied; `None` for what has nothing to read.
 fn stream(items: &[Value], rules: &Rules, memory: MemoryConfig) -> Vec<Option<StoryId>> {
     let mut ledger = Ledger::new("eval", memory);
-    let bar = bar(items.len() as u64);
+    let bar = output::progress(items.len() as u64, "items");
     let mut now = START;
     let mut found = Vec::with_capacity(items.len());
     for (number, item) in items.iter().enumerate() {
@@ -188,14 +133,6 @@ fn story_of(decision: &Decision, ledger: &Ledger) -> Option<StoryId> {
         Verdict::New { story, .. } | Verdict::Revision { story, .. } | Verdict::Sighting { story, .. } => Some(story),
         Verdict::Unchanged => ledger.known(decision.prepared.item.id).map(|known| known.story),
     }
-}
-
-fn bar(items: u64) -> ProgressBar {
-    let bar = ProgressBar::new(items);
-    if !io::stderr().is_terminal() {
-        bar.set_draw_target(ProgressDrawTarget::hidden());
-    }
-    bar
 }
 
 fn write_assignments(out: &Path, items: &[Value], found: &[Option<StoryId>]) -> Result<(), CliError> {
@@ -308,20 +245,12 @@ fn topics_quality(
     list: bool,
     json: bool,
 ) -> Result<(), CliError> {
-    let names = |item: &Value, field: &str, read: fn(&str) -> Option<TopicId>| -> Vec<TopicId> {
-        let list = item[field].as_array().map(Vec::as_slice).unwrap_or_default();
-        list.iter().filter_map(Value::as_str).filter_map(read).collect()
-    };
     let mut judged = Vec::with_capacity(items.len());
     for (number, item) in items.iter().enumerate() {
         let received = published(item).unwrap_or(START);
         let matches = prepare(&raw(item, number), &origin(item, received), rules).map(|p| p.matches);
         let predicted: Vec<TopicId> = matches.unwrap_or_default().into_iter().map(|m| m.topic).collect();
-        let one = Judged {
-            labels: names(item, "labels", topic_of_label),
-            borderline: names(item, "borderline", topic_of_borderline),
-            predicted,
-        };
+        let one = Judged { labels: labelled::labels(item), borderline: labelled::borderline(item, topics), predicted };
         if list {
             list_mistakes(item, &one);
         }

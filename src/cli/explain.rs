@@ -12,7 +12,6 @@ use serde::Serialize;
 use self::story::StoryExplained;
 use super::output::{self, Output};
 use super::{CliError, Context};
-use crate::app::compile;
 use crate::config::Config;
 use crate::model::{Field, Item, ItemId, Origin, RawItem, RawText, SourceId, SourceKind};
 use crate::pipeline::alert::{Offer, Refusal, Route};
@@ -75,11 +74,9 @@ struct Stored {
 /// # Errors
 /// [`CliError`] when the item or file cannot be found or read, or the config's rules are wrong.
 pub fn run(args: &ExplainArgs, context: &Context) -> Result<(), CliError> {
-    let config = context.load()?.config;
-    let rules = compile::rules(&config).map_err(|problems| {
-        CliError::new(super::error::CONFIG, format!("compile {} of the config's queries", problems.len()))
-            .hint("`wirewatch check` shows each of them at its place")
-    })?;
+    let mut loaded = context.load()?;
+    let rules = super::compiled(&mut loaded, &context.place_name())?;
+    let config = loaded.config;
     let explained = match ItemId::parse(&args.what) {
         Ok(id) => vec![stored(id, &rules, &config, context)?],
         Err(_) => file(Path::new(&args.what), &rules, &config, context)?,

@@ -1,17 +1,17 @@
-//! `items`: what was taken, newest first, and everything about one of them.
+//! `items`: what was taken, newest first, everything about one of them, and what people say it is about.
 
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::output::{self, Output, Table};
-use super::{CliError, Context, export};
+use super::{CliError, Context, export, labels};
 use crate::model::{ItemId, Timestamp};
 use crate::store::{ItemFilter, ItemRecord};
 use crate::text::changes::in_line;
 use crate::text::clean;
 
-/// Lists items, newest first, or shows one.
+/// Lists items, newest first, shows one, or notes what one is about.
 #[derive(Debug, Args)]
 pub struct ItemsArgs {
     #[command(subcommand)]
@@ -51,6 +51,28 @@ enum Verb {
         /// Its id (`itm_…`).
         id: String,
     },
+    /// Notes what an item is about (`+topic`) and is not (`-topic`), for `tune`.
+    Label {
+        /// Its id (`itm_…`).
+        id: String,
+        /// `+sanctions` says it is about it, `-sanctions` that it is not.
+        #[arg(required = true, allow_hyphen_values = true, value_name = "+TOPIC|-TOPIC")]
+        labels: Vec<String>,
+    },
+    /// Forgets labels of an item.
+    Unlabel {
+        /// Its id (`itm_…`).
+        id: String,
+        /// Which topics.
+        #[arg(required = true)]
+        topics: Vec<String>,
+    },
+    /// Lists labelled items; --json prints them in the format `eval topics` and `tune` read.
+    Labels {
+        /// The same as --json: one item a line.
+        #[arg(long)]
+        jsonl: bool,
+    },
 }
 
 /// Runs the command.
@@ -58,6 +80,12 @@ enum Verb {
 /// # Errors
 /// [`CliError`] when there is no store, no such item, or it cannot be read.
 pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
+    match &args.verb {
+        Some(Verb::Label { id, labels: given }) => return labels::label(id, given, context),
+        Some(Verb::Unlabel { id, topics }) => return labels::unlabel(id, topics, context),
+        Some(Verb::Labels { jsonl }) => return labels::list(*jsonl || args.json, context),
+        Some(Verb::Show { .. }) | None => {}
+    }
     let store = context.read_store()?;
     let out = Output::of(args.json);
     if let Some(Verb::Show { id }) = &args.verb {

@@ -2,6 +2,7 @@
 //! sentence with a hint on standard error, an exit code from sysexits.
 
 mod alerts;
+mod backtest;
 mod backup;
 mod check;
 mod completions;
@@ -17,6 +18,8 @@ mod ingest;
 mod init;
 mod items;
 mod man;
+mod labelled;
+mod labels;
 mod output;
 mod parse;
 mod prune;
@@ -29,6 +32,7 @@ mod status;
 mod stories;
 mod top;
 mod version;
+mod tune;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,9 +42,11 @@ use clap::{Parser, Subcommand};
 
 pub use error::CliError;
 
+use crate::app::compile;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigPlace, Environment, Loaded};
 use crate::model::Timestamp;
+use crate::pipeline::Rules;
 use crate::store::{Access, Store};
 
 /// Where things are and what exit codes mean: the end of the long help and of the manual page.
@@ -99,6 +105,8 @@ enum Command {
     Eval(eval::EvalArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
+    Backtest(backtest::BacktestArgs),
+    Tune(tune::TuneArgs),
 }
 
 /// What every command is given.
@@ -129,6 +137,8 @@ pub fn main() -> ExitCode {
         Command::Alerts(args) => alerts::run(args, &context),
         Command::Explain(args) => explain::run(args, &context),
         Command::Eval(args) => eval::run(args, &context),
+        Command::Backtest(args) => backtest::run(args, &context),
+        Command::Tune(args) => tune::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Endpoints(args) => endpoints::run(args, &context),
         Command::Silences(args) => silences::run(args, &context),
@@ -167,9 +177,14 @@ impl Context {
 
     /// The checked config; every problem is printed when it cannot be used.
     fn load(&self) -> Result<Loaded, CliError> {
-        Config::load(&self.place(), &self.environment).map_err(|report| {
+        self.load_from(&self.place(), &self.place_name())
+    }
+
+    /// The same for another config.
+    fn load_from(&self, place: &ConfigPlace, name: &str) -> Result<Loaded, CliError> {
+        Config::load(place, &self.environment).map_err(|report| {
             eprint!("{}", report.render(output::look()));
-            CliError::new(error::CONFIG, format!("use the config {}", self.place_name()))
+            CliError::new(error::CONFIG, format!("use the config {name}"))
                 .hint("`wirewatch check` shows all of its problems")
         })
     }
@@ -183,6 +198,16 @@ impl Context {
     fn read_store(&self) -> Result<Store, CliError> {
         self.open_store(Access::Read)
     }
+}
+
+/// Compiles the rules of a config; every problem is printed at its place when they cannot be used.
+fn compiled(loaded: &mut Loaded, name: &str) -> Result<Rules, CliError> {
+    compile::rules(&loaded.config).map_err(|problems| {
+        loaded.add_query_problems(&problems);
+        eprint!("{}", loaded.report.render(output::look()));
+        CliError::new(error::CONFIG, format!("compile {} of the queries of {name}", problems.len()))
+            .hint("`wirewatch check` shows each of them at its place")
+    })
 }
 
 /// Reads `--since`: an age (`90m`, `2h`, `7d`) or an RFC 3339 time.

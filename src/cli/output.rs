@@ -3,6 +3,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -51,6 +52,19 @@ pub fn lines<T: Serialize>(values: &[T]) -> io::Result<()> {
         writeln!(out)?;
     }
     out.flush()
+}
+
+/// A progress bar on standard error; nothing where that is no terminal.
+#[must_use]
+pub fn progress(of: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(of);
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let style = ProgressStyle::with_template(&format!(
+        "{{bar:40}} {{human_pos}}/{{human_len}} {what}, {{per_sec}}, {{eta}} left"
+    ));
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// A table: the last column takes what width is left.

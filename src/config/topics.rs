@@ -56,6 +56,7 @@ pub(super) fn topics(reader: &Reader<'_>, names: &mut Names, places: &mut QueryP
             repeat_bonus: settings.repeat_bonus,
             languages: settings.languages,
             sources: settings.sources,
+            model_weight: settings.model.then_some(settings.model_weight),
             id: named,
         };
         names.topics.extend(id.clone());
@@ -83,6 +84,8 @@ struct TopicSettings {
     term_weight: f64,
     languages: Vec<Lang>,
     sources: Vec<SourceId>,
+    model: bool,
+    model_weight: f64,
 }
 
 fn topic_settings(s: &Section<'_>, names: &Names) -> TopicSettings {
@@ -96,6 +99,8 @@ fn topic_settings(s: &Section<'_>, names: &Names) -> TopicSettings {
         term_weight: s.number("term_weight", -1e6..=1e6),
         languages: s.list("languages", Found::lang),
         sources: s.list("sources", |found| names.source(s, found)),
+        model: s.flag("model"),
+        model_weight: s.number("model_weight", 0.01..=1e6),
     }
 }
 

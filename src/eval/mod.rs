@@ -1,7 +1,10 @@
 //! Quality on labelled data: pure counting, used by `eval …` and by the tests. Decides nothing.
 
+pub mod backtest;
 pub mod duplicates;
 pub mod stories;
+pub mod train;
+pub mod tune;
 
 /// Precision, recall and their harmonic mean.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]

@@ -41,6 +41,7 @@ impl Desk {
             exclude: Vec::new(),
             languages: Vec::new(),
             sources: Vec::new(),
+            model_weight: None,
         };
         let topics = [topic("bridges", "bridge"), topic("strikes", "strike"), topic("music", "choirs")];
         let route = Route::everything(EndpointId::new("desk").expect("a name"));

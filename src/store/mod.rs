@@ -11,6 +11,8 @@ mod care;
 mod corrections;
 mod error;
 mod feeds;
+mod history;
+mod labels;
 mod open;
 pub mod outbox;
 mod prune;
@@ -34,6 +36,8 @@ pub use browse::{AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, 
 pub use care::{Checkpointed, Standing};
 pub use corrections::{Correction, CorrectionRecord};
 pub use error::StoreError;
+pub use history::{PAGE_ITEMS, PastItem};
+pub use labels::{LabelledItem, Relevance};
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use prune::{Ages, Pruned};
 pub use search::{Hit, SearchQuery};

@@ -256,6 +256,15 @@ CREATE TABLE endpoints (
     noticed         TEXT              -- what was last told about it on another endpoint: failing, disabled
 ) STRICT, WITHOUT ROWID;
 
+-- What people said an item is about (1) and is not (0): read by `tune`, by nothing else.
+CREATE TABLE labels (
+    item  INTEGER NOT NULL REFERENCES items (id) ON DELETE CASCADE,
+    topic TEXT NOT NULL,
+    about INTEGER NOT NULL,
+    at    INTEGER NOT NULL,
+    PRIMARY KEY (item, topic)
+) STRICT, WITHOUT ROWID;
+
 -- Silences given by hand; those of the config are not here.
 CREATE TABLE silences (
     id      INTEGER PRIMARY KEY,

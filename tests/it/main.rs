@@ -24,4 +24,5 @@ mod service;
 mod sources;
 mod strained;
 mod top;
+mod topics;
 mod webhooks_doc;

@@ -185,6 +185,8 @@ impl Compiler<'_> {
             require,
             exclude,
             rules: first..self.rules.len(),
+            model_weight: topic.model_weight,
+            model: None,
         }
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::score::Worth;
 use super::search::{Extras, Found, Search};
-use super::{Document, Gate, Topic, TopicSet, words_of};
+use super::{Document, Gate, MODEL_RULE, TELLING_MAX, Topic, TopicSet, learned_share, words_of};
 use crate::model::{Field, Score, Severity, TopicId};
 
 /// One topic and one item.
@@ -46,6 +46,18 @@ pub struct RuleExplanation {
     pub points: Score,
     /// Every place, in order.
     pub hits: Vec<HitExplanation>,
+    /// For a learned score: the words that say most, for the topic or (negative) against it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub telling: Vec<TellingWord>,
+}
+
+/// A word that a learned score goes by.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TellingWord {
+    /// One or two words.
+    pub word: String,
+    /// How much it says.
+    pub weight: f64,
 }
 
 /// One place.
@@ -127,7 +139,12 @@ impl Explainer<'_, '_> {
                 repeat: worth.repeat,
                 points,
                 hits: self.hits(&found),
+                telling: Vec::new(),
             });
+        }
+        if let Some(learned) = self.learned(topic) {
+            score = score.plus(learned.points);
+            rules.push(learned);
         }
         let gates = self.gates(topic);
         TopicExplanation {
@@ -139,6 +156,28 @@ impl Explainer<'_, '_> {
             rules,
             gates,
         }
+    }
+
+    /// The learned score as a rule; shown also where it brings nothing.
+    fn learned(&self, topic: &Topic) -> Option<RuleExplanation> {
+        let (model, weight) = (topic.model.as_ref()?, topic.model_weight?);
+        let telling = model.telling(self.document, TELLING_MAX);
+        let hits = telling.iter().filter(|telling| telling.weight > 0.0).map(|telling| {
+            let whole = if telling.field == Field::Title { self.document.title } else { self.document.text };
+            let text = whole.get(telling.start..telling.end).unwrap_or_default().to_owned();
+            HitExplanation { field: telling.field, start: telling.start, end: telling.end, text }
+        });
+        Some(RuleExplanation {
+            rule: MODEL_RULE.to_owned(),
+            query: format!("learned from {} labelled items, {} of them about it", model.items, model.about),
+            weight,
+            place: learned_share(model.probability(self.document)),
+            passages: 1,
+            repeat: 1.0,
+            points: topic.learned(self.document),
+            hits: hits.collect(),
+            telling: telling.into_iter().map(|t| TellingWord { word: t.word, weight: t.weight }).collect(),
+        })
     }
 
     fn gates(&mut self, topic: &Topic) -> Vec<GateExplanation> {

@@ -8,6 +8,7 @@ mod effort;
 mod explain;
 mod lexicon;
 mod lint;
+pub mod model;
 mod pattern;
 mod plan;
 pub mod quality;
@@ -25,20 +26,27 @@ mod shipped;
 mod tests;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 pub use compile::{RulePlace, RuleProblem};
-pub use explain::{GateExplanation, GateKind, HitExplanation, RuleExplanation, TopicExplanation};
+pub use explain::{GateExplanation, GateKind, HitExplanation, RuleExplanation, TellingWord, TopicExplanation};
 pub use lint::{LintKind, RuleLint};
 pub use score::{HALF_WORTH_WORDS, LEAD_WORDS, PASSAGE_WORDS};
 
 use crate::model::{Evidence, Field, Item, Lang, Match, Score, Severity, SourceId, TopicId};
 use crate::text::tokens::Tokens;
 use compile::Wakes;
+use model::LinearModel;
 use plan::{NodeId, Plan};
 use score::{Boosts, Worth};
 use search::{Extras, Found, Hit, Search};
+
+/// What evidence of the learned score is called.
+pub const MODEL_RULE: &str = "model";
+/// Words of a learned score that are shown.
+const TELLING_MAX: usize = 8;
 
 /// One rule of a topic as written.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +88,8 @@ pub struct TopicConfig {
     pub languages: Vec<Lang>,
     /// Only these sources; empty means all.
     pub sources: Vec<SourceId>,
+    /// Most points of the learned score, where there is to be one.
+    pub model_weight: Option<f64>,
 }
 
 /// One `[[aliases]]` entry: `@name` in a query stands for any of the forms.
@@ -152,6 +162,8 @@ struct Topic {
     require: Vec<Gate>,
     exclude: Vec<Gate>,
     rules: Range<usize>,
+    model_weight: Option<f64>,
+    model: Option<Arc<LinearModel>>,
 }
 
 #[derive(Debug)]
@@ -193,6 +205,20 @@ impl TopicSet {
         compile::compile(topics, aliases)
     }
 
+    /// Gives a topic its learned score. Does nothing for a topic that wants none.
+    pub fn set_model(&mut self, topic: &TopicId, model: LinearModel) {
+        let topic = self.topics.iter_mut().find(|known| known.id == *topic && known.model_weight.is_some());
+        if let Some(topic) = topic {
+            topic.model = Some(Arc::new(model));
+        }
+    }
+
+    /// Whether a topic wants a learned score and has none.
+    #[must_use]
+    pub fn lacks_model(&self, topic: &TopicId) -> bool {
+        self.topics.iter().any(|known| known.id == *topic && known.model_weight.is_some() && known.model.is_none())
+    }
+
     /// How large this set is.
     #[must_use]
     pub fn size(&self) -> TopicSetSize {
@@ -211,9 +237,25 @@ impl TopicSet {
         let extras = Extras::of(&self.plan, document);
         let mut search = Search::new(&self.plan, document, &extras);
         let hit = self.rules_that_hit(&mut search);
-        hit.chunk_by(|a, b| self.rules[*a as usize].topic == self.rules[*b as usize].topic)
-            .filter_map(|rules| self.topic_match(rules, &mut search, document, &extras))
-            .collect()
+        let mut matches = Vec::new();
+        let mut rest = hit.as_slice();
+        for (number, topic) in self.topics_asked(&hit) {
+            let of_topic = rest.iter().take_while(|rule| self.rules[**rule as usize].topic == number).count();
+            let (rules, others) = rest.split_at(of_topic);
+            rest = others;
+            matches.extend(self.topic_match(topic, rules, &mut search, document, &extras));
+        }
+        matches
+    }
+
+    /// Topics with a rule that hits, and those with a learned score, which may hit where no rule does.
+    fn topics_asked(&self, hit: &[u32]) -> Vec<(u32, &Topic)> {
+        let mut asked: Vec<u32> = hit.iter().map(|rule| self.rules[*rule as usize].topic).collect();
+        let learned = self.topics.iter().enumerate().filter(|(_, topic)| topic.model.is_some());
+        asked.extend(learned.map(|(number, _)| number as u32));
+        asked.sort_unstable();
+        asked.dedup();
+        asked.into_iter().map(|number| (number, &self.topics[number as usize])).collect()
     }
 
     /// Asks only the rules that wait for a word of the document; in config order.
@@ -236,12 +278,12 @@ impl TopicSet {
 
     fn topic_match(
         &self,
+        topic: &Topic,
         rules: &[u32],
         search: &mut Search<'_>,
         document: &Document<'_>,
         extras: &Extras,
     ) -> Option<Match> {
-        let topic = &self.topics[self.rules[*rules.first()? as usize].topic as usize];
         if !topic.takes(document) || !topic.is_open(search) {
             return None;
         }
@@ -257,6 +299,8 @@ impl TopicSet {
             score = score.plus(points);
             hits.push((rule, points, best_hit(&found, topic.boosts)));
         }
+        let learned = topic.learned(document);
+        score = score.plus(learned);
         if score < topic.threshold {
             return None;
         }
@@ -276,13 +320,13 @@ impl TopicSet {
             score,
             threshold: topic.threshold,
             severity: topic.severity_at(score),
-            evidence: evidence.collect(),
+            evidence: evidence.chain(topic.learned_evidence(learned, document)).collect(),
         })
     }
 
     /// A quick bound on the score from the first places of single words: most topics are done here.
     fn hoped_for(&self, topic: &Topic, rules: &[u32], search: &Search<'_>) -> Score {
-        rules.iter().fold(Score::ZERO, |sum, rule| {
+        rules.iter().fold(topic.learned_max(), |sum, rule| {
             let rule = &self.rules[*rule as usize];
             let factor = match search.first_place(rule.node) {
                 // The title comes first, then the lead: no later place is better than this.
@@ -296,7 +340,7 @@ impl TopicSet {
     /// No place or repetition lifts these rules above this.
     fn best_case(&self, topic: &Topic, rules: &[u32]) -> Score {
         let best = topic.boosts.best();
-        rules.iter().fold(Score::ZERO, |sum, rule| {
+        rules.iter().fold(topic.learned_max(), |sum, rule| {
             sum.plus(Score::from_f64((self.rules[*rule as usize].weight * best).max(0.0)))
         })
     }
@@ -314,9 +358,42 @@ impl Topic {
             && !self.exclude.iter().any(|gate| search.holds(gate.node))
     }
 
+    /// The most its learned score can bring.
+    fn learned_max(&self) -> Score {
+        let weight = self.model_weight.filter(|_| self.model.is_some());
+        Score::from_f64(weight.unwrap_or(0.0))
+    }
+
+    /// Points of its learned score: none up to an even chance, its weight when it is sure.
+    fn learned(&self, document: &Document<'_>) -> Score {
+        let (Some(model), Some(weight)) = (&self.model, self.model_weight) else { return Score::ZERO };
+        Score::from_f64(weight * learned_share(model.probability(document)))
+    }
+
+    /// The word that says most.
+    fn learned_evidence(&self, points: Score, document: &Document<'_>) -> Option<Evidence> {
+        let model = self.model.as_ref().filter(|_| points > Score::ZERO)?;
+        let telling = model.telling(document, TELLING_MAX).into_iter().find(|telling| telling.weight > 0.0)?;
+        let hit = Hit { field: telling.field, word: telling.at, start: telling.start, end: telling.end };
+        let whole = if hit.field == Field::Title { document.title } else { document.text };
+        Some(Evidence {
+            rule: MODEL_RULE.to_owned(),
+            field: hit.field,
+            text: whole.get(hit.start..hit.end).unwrap_or_default().to_owned(),
+            start: hit.start,
+            end: hit.end,
+            weight: points,
+        })
+    }
+
     fn severity_at(&self, score: Score) -> Severity {
         self.bands.iter().rev().find(|(from, _)| score >= *from).map_or(self.severity, |(_, severity)| *severity)
     }
+}
+
+/// What a probability is worth, as a share of the weight.
+fn learned_share(probability: f64) -> f64 {
+    (2.0 * probability - 1.0).max(0.0)
 }
 
 /// The hit to show: the best placed one, the first of those.

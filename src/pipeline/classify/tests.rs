@@ -87,6 +87,7 @@ pub(super) fn topic(name: &str, terms: &[(&str, f64)]) -> TopicConfig {
         exclude: Vec::new(),
         languages: Vec::new(),
         sources: Vec::new(),
+        model_weight: None,
     }
 }
 

@@ -1,0 +1,105 @@
+//! `items label`, `unlabel` and `labels`: what people say an item is about, collected in the store beside a
+//! running daemon, and handed out in the evaluation format.
+
+use serde_json::{Value, json};
+
+use super::output::{self, Table};
+use super::{CliError, Context};
+use crate::model::{ItemId, TopicId};
+use crate::store::{Access, LabelledItem, Relevance};
+
+/// Notes labels such as `+sanctions` and `-sanctions`.
+pub(super) fn label(id: &str, labels: &[String], context: &Context) -> Result<(), CliError> {
+    let known: Vec<TopicId> = context.load()?.config.topics.into_iter().map(|topic| topic.id).collect();
+    let mut read = Vec::with_capacity(labels.len());
+    for label in labels {
+        let (topic, relevance) = parse(label)?;
+        if !known.contains(&topic) {
+            let names: Vec<&str> = known.iter().map(TopicId::as_str).collect();
+            return Err(CliError::usage(format!("label {id} {label}: the config has no topic `{topic}`"))
+                .hint(format!("its topics are {}", names.join(", "))));
+        }
+        read.push((topic, Some(relevance)));
+    }
+    let of = write(id, &read, context)?;
+    let words: Vec<String> = read
+        .iter()
+        .map(|(topic, relevance)| match relevance {
+            Some(Relevance::About) => format!("is about {topic}"),
+            _ => format!("is not about {topic}"),
+        })
+        .collect();
+    println!("{of} {}", words.join(", "));
+    Ok(())
+}
+
+/// Forgets labels.
+pub(super) fn unlabel(id: &str, topics: &[String], context: &Context) -> Result<(), CliError> {
+    let mut read = Vec::with_capacity(topics.len());
+    for topic in topics {
+        let topic = TopicId::new(topic.trim_start_matches(['+', '-'])).map_err(|e| CliError::usage(e.to_string()))?;
+        read.push((topic, None));
+    }
+    let of = write(id, &read, context)?;
+    println!("{of}: forgotten");
+    Ok(())
+}
+
+fn write(id: &str, labels: &[(TopicId, Option<Relevance>)], context: &Context) -> Result<ItemId, CliError> {
+    let item = ItemId::parse(id).map_err(|e| CliError::usage(e.to_string()))?;
+    let store = context.open_store(Access::Share)?;
+    store.label(item, labels, context.clock.now())?.ok_or_else(|| CliError::data(format!("label {id}: no such item")))
+}
+
+fn parse(label: &str) -> Result<(TopicId, Relevance), CliError> {
+    let (relevance, name) = match label.chars().next() {
+        Some('+') => (Relevance::About, &label[1..]),
+        Some('-') => (Relevance::NotAbout, &label[1..]),
+        _ => {
+            return Err(CliError::usage(format!("read the label {label}"))
+                .hint(format!("did you mean `+{label}` (it is about it) or `-{label}` (it is not)?")));
+        }
+    };
+    let topic = TopicId::new(name).map_err(|e| CliError::usage(format!("read the label {label}: {e}")))?;
+    Ok((topic, relevance))
+}
+
+/// Lists what was labelled.
+pub(super) fn list(json: bool, context: &Context) -> Result<(), CliError> {
+    let items = context.read_store()?.labelled()?;
+    if json {
+        let lines: Vec<Value> = items.iter().map(line).collect();
+        return Ok(output::lines(&lines)?);
+    }
+    let mut table = Table::new(&["ID", "SOURCE", "LABELS", "TITLE"]);
+    for item in items {
+        let about = item.about.iter().map(|topic| format!("+{topic}"));
+        let labels: Vec<String> = about.chain(item.not_about.iter().map(|topic| format!("-{topic}"))).collect();
+        table.row([item.id.to_string(), item.source, labels.join(" "), item.title]);
+    }
+    Ok(table.print("no labels: `wirewatch items label ITEM +topic -topic`")?)
+}
+
+/// An item in the evaluation format. Topics nobody judged count neither way: `judged` names the others.
+pub(super) fn line(item: &LabelledItem) -> Value {
+    let names = |topics: &[String]| -> Vec<String> { topics.iter().map(|topic| topic.replace('-', "_")).collect() };
+    let judged: Vec<String> = names(&item.about).into_iter().chain(names(&item.not_about)).collect();
+    json!({
+        "id": item.id, "title": item.title, "text": item.text, "url": item.url, "source": item.source,
+        "published": item.published, "lang": item.lang, "labels": names(&item.about), "judged": judged,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_needs_a_sign_and_says_which() {
+        let read = |label: &str| parse(label).map(|(topic, relevance)| (topic.to_string(), relevance));
+        assert_eq!(read("+storm-tide").ok(), Some(("storm-tide".to_owned(), Relevance::About)));
+        assert_eq!(read("-storm").ok(), Some(("storm".to_owned(), Relevance::NotAbout)));
+        assert!(read("storm").expect_err("no sign").to_string().contains("+storm"));
+        assert!(read("+").is_err());
+    }
+}
