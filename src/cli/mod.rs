@@ -18,6 +18,7 @@ mod init;
 mod items;
 mod man;
 mod output;
+mod page;
 mod parse;
 mod prune;
 mod receive;

@@ -29,7 +29,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub use activity::{Activity, TopicActivity};
 pub use apply::Applied;
 pub use backup::{BackupMade, Restored, restore};
-pub use browse::{AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, Totals};
+pub use browse::{AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, Totals};
 pub use care::{Checkpointed, Standing};
 pub use error::StoreError;
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};

@@ -2,10 +2,12 @@
 
 mod app;
 mod client;
+mod commands;
 mod crash;
 mod deliver;
 mod etiquette;
 mod exposed;
+mod fault;
 mod feed_access;
 mod feed_server;
 mod feed_tls;
@@ -23,4 +25,5 @@ mod service;
 mod sources;
 mod strained;
 mod top;
+mod waiting;
 mod webhooks_doc;
