@@ -1,34 +1,48 @@
-//! `alerts`: what was raised, newest first, and the payload of one of them.
+//! `alerts`: what was raised, newest first; one of them as people read it, with who was told.
 
 use clap::{Args, Subcommand};
 
 use super::output::{self, Output, Table};
+use super::page::Page;
 use super::{CliError, Context};
-use crate::store::AlertRecord;
+use crate::deliver::console::{self, Style};
+use crate::store::outbox::{self, DeliveryFilter};
+use crate::store::{AlertFilter, AlertRecord};
 
-/// Lists alerts, newest first, or shows one with its payload.
+/// Lists alerts, newest first, or shows one and who was told.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct AlertsArgs {
     #[command(subcommand)]
     verb: Option<Verb>,
-    /// Only of this topic.
-    #[arg(long)]
-    topic: Option<String>,
-    /// At most so many.
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
-    /// Print JSON.
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    list: ListArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Shows one alert with its payload as sent.
+    /// Lists alerts, newest first; so does no verb at all.
+    List(ListArgs),
+    /// Shows one alert and its deliveries; with --json its payload as stored.
     Show {
         /// Its id (`alr_…`).
         id: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// Only of this topic.
+    #[arg(long)]
+    topic: Option<String>,
+    #[command(flatten)]
+    page: Page,
+    /// Print JSON Lines.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
@@ -36,13 +50,18 @@ enum Verb {
 /// # Errors
 /// [`CliError`] when there is no store, no such alert, or it cannot be read.
 pub fn run(args: &AlertsArgs, context: &Context) -> Result<(), CliError> {
-    let store = context.read_store()?;
-    if let Some(Verb::Show { id }) = &args.verb {
-        let alert = store.alert(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such alert")))?;
-        return Ok(output::document(&alert)?);
+    match &args.verb {
+        None => list(&args.list, context),
+        Some(Verb::List(args)) => list(args, context),
+        Some(Verb::Show { id, json }) => show(id, Output::of(*json), context),
     }
-    let alerts = store.alerts(args.topic.as_deref(), args.limit)?;
-    if Output::of(args.json) == Output::Json {
+}
+
+fn list(args: &ListArgs, context: &Context) -> Result<(), CliError> {
+    let filter =
+        AlertFilter { topic: args.topic.clone(), since: args.page.since(context.clock.now()), limit: args.page.limit };
+    let alerts = context.read_store()?.alerts(&filter)?;
+    if args.json {
         return Ok(output::lines(&alerts)?);
     }
     let mut table = Table::new(&[
@@ -75,10 +94,37 @@ pub fn run(args: &AlertsArgs, context: &Context) -> Result<(), CliError> {
     Ok(table.print("no alerts")?)
 }
 
+fn show(id: &str, out: Output, context: &Context) -> Result<(), CliError> {
+    let store = context.read_store()?;
+    let alert = store.alert(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such alert")))?;
+    if out == Output::Json {
+        return Ok(output::document(&alert)?);
+    }
+    print!("{}", console::block(alert.payload.get().as_bytes(), Style::stdout()));
+    println!("{}: {} of {}", alert.id, alert.r#type, output::minute(alert.at));
+    if let Some(silence) = &alert.silenced_by {
+        println!("  silenced by {silence}");
+    }
+    let filter =
+        DeliveryFilter { alert: Some(alert.sequence.cast_signed()), rows_max: 1000, ..DeliveryFilter::default() };
+    let rows = store.read("list deliveries", |c| outbox::list(c, &filter))?;
+    if rows.is_empty() {
+        println!("  no endpoint was told");
+    }
+    for row in rows {
+        let held = row.hold.map(|hold| format!(", waits for its {hold}")).unwrap_or_default();
+        let into = row.folded_into.map(|into| format!(" into {into}")).unwrap_or_default();
+        println!("  {} to {}: {}{held}{into}, {} attempts", row.id, row.endpoint, row.state, row.attempts);
+    }
+    Ok(())
+}
+
 fn title(alert: &AlertRecord, payload: &serde_json::Value) -> String {
     let data = &payload["data"];
+    let text = |part: &serde_json::Value| part.as_str().map(str::to_owned);
     match &alert.source {
         Some(source) => format!("{source}: {}", data["source"]["error"].as_str().unwrap_or("no error")),
-        None => data["item"]["title"].as_str().unwrap_or_default().to_owned(),
+        // Digests, tests and what is told of endpoints have no item.
+        None => text(&data["item"]["title"]).or_else(|| text(&data["summary"])).unwrap_or_default(),
     }
 }

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::output::{self, Output, Table};
+use super::page::Page;
 use super::{CliError, Context};
 use crate::model::EndpointId;
 use crate::store::Access;
@@ -11,32 +12,40 @@ use crate::text::clean;
 
 /// Lists deliveries, newest first; shows, replays or cancels them.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct DeliveriesArgs {
     #[command(subcommand)]
     verb: Option<Verb>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
     /// Only to this endpoint.
     #[arg(long)]
     endpoint: Option<String>,
     /// Only in this state.
     #[arg(long)]
     state: Option<StateArg>,
-    /// Only decided this long ago or since a time: 2h, 7d, 2025-03-17T00:00:00Z.
-    #[arg(long, value_parser = super::since)]
-    since: Option<super::Since>,
-    /// At most so many.
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
-    /// Print JSON.
-    #[arg(long, global = true)]
+    #[command(flatten)]
+    page: Page,
+    /// Print JSON Lines.
+    #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Lists deliveries, newest first; so does no verb at all.
+    List(ListArgs),
     /// Shows one delivery with its attempts and the exact body.
     Show {
         /// Its id (`dlv_…`).
         id: DeliveryId,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Sends again, with the same id and body: receivers that dedupe lose nothing.
     Replay {
@@ -52,11 +61,17 @@ enum Verb {
         /// Only to this endpoint.
         #[arg(long)]
         endpoint: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Calls a delivery off; it stays listed.
     Cancel {
         /// Its id (`dlv_…`).
         id: DeliveryId,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -75,17 +90,18 @@ enum StateArg {
 /// [`CliError`] when there is no store, no such delivery, or it cannot be read or written.
 pub fn run(args: &DeliveriesArgs, context: &Context) -> Result<(), CliError> {
     match &args.verb {
-        None => list(args, context),
-        Some(Verb::Show { id }) => show(*id, Output::of(args.json), context),
-        Some(Verb::Replay { id, failed, since, endpoint }) => {
+        None => list(&args.list, context),
+        Some(Verb::List(args)) => list(args, context),
+        Some(Verb::Show { id, json }) => show(*id, Output::of(*json), context),
+        Some(Verb::Replay { id, failed, since, endpoint, json }) => {
             let what = match (id, failed, since) {
                 (Some(id), _, _) => Replay::One(*id),
                 (None, _, Some(since)) => Replay::Since(since.at(context.clock.now())),
                 (None, _, None) => Replay::Parked,
             };
-            replay(&what, endpoint.as_deref(), context)
+            replay(&what, endpoint.as_deref(), Output::of(*json), context)
         }
-        Some(Verb::Cancel { id }) => cancel(*id, context),
+        Some(Verb::Cancel { id, json }) => cancel(*id, Output::of(*json), context),
     }
 }
 
@@ -93,7 +109,7 @@ fn endpoint(name: Option<&str>) -> Result<Option<EndpointId>, CliError> {
     name.map(EndpointId::new).transpose().map_err(|error| CliError::usage(error.to_string()))
 }
 
-fn list(args: &DeliveriesArgs, context: &Context) -> Result<(), CliError> {
+fn list(args: &ListArgs, context: &Context) -> Result<(), CliError> {
     let filter = DeliveryFilter {
         endpoint: endpoint(args.endpoint.as_deref())?,
         state: args.state.map(|state| match state {
@@ -103,9 +119,10 @@ fn list(args: &DeliveriesArgs, context: &Context) -> Result<(), CliError> {
             StateArg::Cancelled => DeliveryState::Cancelled,
             StateArg::Folded => DeliveryState::Folded,
         }),
-        since: args.since.map(|since| since.at(context.clock.now())),
+        since: args.page.since(context.clock.now()),
+        alert: None,
         before: None,
-        rows_max: args.limit,
+        rows_max: args.page.limit,
     };
     let rows = context.read_store()?.read("list deliveries", |c| outbox::list(c, &filter))?;
     if args.json {
@@ -152,27 +169,39 @@ fn print(detail: &DeliveryDetail) {
             attempt.attempt, attempt.at, attempt.outcome, attempt.latency_ms
         );
     }
-    if row.state == DeliveryState::Pending {
-        println!("  next attempt at {}", row.due_at);
+    if let Some(error) = &row.last_error {
+        println!("  last failure: {}", clean::one_line(error));
+    }
+    match (&row.hold, row.folded_into) {
+        (Some(hold), _) => println!("  waits until {} for its {}", row.due_at, clean::one_line(hold)),
+        (None, Some(into)) => println!("  went up in {into}"),
+        (None, None) if row.state == DeliveryState::Pending => println!("  next attempt at {}", row.due_at),
+        (None, None) => {}
     }
     println!("  {}: {}", detail.content_type, clean::one_line(&detail.body));
 }
 
-fn replay(what: &Replay, name: Option<&str>, context: &Context) -> Result<(), CliError> {
+fn replay(what: &Replay, name: Option<&str>, out: Output, context: &Context) -> Result<(), CliError> {
     let (endpoint, now) = (endpoint(name)?, context.clock.now());
     let store = context.open_store(Access::Share)?;
     let count = store.write("replay deliveries", |tx| outbox::replay(tx, what, endpoint.as_ref(), now))?;
     if let (Replay::One(id), 0) = (what, count) {
         return Err(CliError::data(format!("find {id}: no such delivery")));
     }
+    if out == Output::Json {
+        return Ok(output::document(&serde_json::json!({"due_again": count}))?);
+    }
     println!("{count} due again; a running daemon sends them within a few seconds");
     Ok(())
 }
 
-fn cancel(id: DeliveryId, context: &Context) -> Result<(), CliError> {
+fn cancel(id: DeliveryId, out: Output, context: &Context) -> Result<(), CliError> {
     let (store, now) = (context.open_store(Access::Share)?, context.clock.now());
     if store.write("cancel a delivery", |tx| outbox::cancel(tx, id, now))? {
-        println!("{id} is cancelled");
+        match out {
+            Output::Json => output::document(&serde_json::json!({"id": id, "state": "cancelled"}))?,
+            Output::Text => println!("{id} is cancelled"),
+        }
         return Ok(());
     }
     Err(CliError::data(format!("cancel {id}: it is not owed; `wirewatch deliveries show {id}` says how it stands")))

@@ -87,8 +87,8 @@ pub fn run(args: &EndpointsArgs, context: &Context) -> Result<(), CliError> {
         None | Some(Verb::List) => list(&config, out),
         Some(Verb::Show { id }) => show(find(&config, id)?, &config, out),
         Some(Verb::Test { id }) => test(find(&config, id)?, &config, out, context),
-        Some(Verb::Enable { id }) => switch(find(&config, id)?, None, &config, context),
-        Some(Verb::Disable { id, reason }) => switch(find(&config, id)?, Some(reason), &config, context),
+        Some(Verb::Enable { id }) => enable(find(&config, id)?, &config, out),
+        Some(Verb::Disable { id, reason }) => disable(find(&config, id)?, reason, &config, out, context),
     }
 }
 
@@ -179,18 +179,30 @@ fn show(endpoint: &EndpointConfig, config: &Config, out: Output) -> Result<(), C
     Ok(())
 }
 
-fn switch(endpoint: &EndpointConfig, off: Option<&String>, config: &Config, context: &Context) -> Result<(), CliError> {
+fn disable(
+    endpoint: &EndpointConfig,
+    reason: &str,
+    config: &Config,
+    out: Output,
+    context: &Context,
+) -> Result<(), CliError> {
     let (store, id, now) = (store(config, Access::Share)?, &endpoint.id, context.clock.now());
-    match off {
-        Some(reason) => {
-            let reason = clean::excerpt(reason, 200);
-            store.write("disable an endpoint", |tx| outbox::disable(tx, id, &reason, now))?;
-            println!("{id} is disabled; what it is owed stays, `wirewatch endpoints enable {id}` sends it");
-        }
-        None if store.write("enable an endpoint", |tx| outbox::enable(tx, id))? => {
-            println!("{id} is enabled; a running daemon sends within a few seconds");
-        }
-        None => println!("{id} was not disabled; a pause is lifted"),
+    let reason = clean::excerpt(reason, 200);
+    store.write("disable an endpoint", |tx| outbox::disable(tx, id, &reason, now))?;
+    match out {
+        Output::Json => output::document(&line(endpoint, config)?)?,
+        Output::Text => println!("{id} is disabled; what it is owed stays, `wirewatch endpoints enable {id}` sends it"),
+    }
+    Ok(())
+}
+
+fn enable(endpoint: &EndpointConfig, config: &Config, out: Output) -> Result<(), CliError> {
+    let (store, id) = (store(config, Access::Share)?, &endpoint.id);
+    let was_disabled = store.write("enable an endpoint", |tx| outbox::enable(tx, id))?;
+    match (out, was_disabled) {
+        (Output::Json, _) => output::document(&line(endpoint, config)?)?,
+        (Output::Text, true) => println!("{id} is enabled; a running daemon sends within a few seconds"),
+        (Output::Text, false) => println!("{id} was not disabled; a pause is lifted"),
     }
     Ok(())
 }
@@ -198,6 +210,11 @@ fn switch(endpoint: &EndpointConfig, off: Option<&String>, config: &Config, cont
 fn test(endpoint: &EndpointConfig, config: &Config, out: Output, context: &Context) -> Result<(), CliError> {
     if !endpoint.enabled {
         return Err(CliError::data(format!("test {}: it is off in the config", endpoint.id)));
+    }
+    if let Some((since, reason)) = health(config, &endpoint.id)?.state.disabled {
+        let (id, since) = (&endpoint.id, output::minute(since));
+        return Err(CliError::data(format!("test {id}: it is disabled since {since}: {}", clean::one_line(&reason)))
+            .hint(format!("`wirewatch endpoints enable {id}` sends to it again")));
     }
     let (store, alone) = match store(config, Access::Own) {
         Ok(store) => (store, true),

@@ -80,6 +80,9 @@ pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
         Some(Verb::Add(add)) => {
             let record = record(add, &config, now)?;
             let id = context.open_store(Access::Share)?.add_silence(&record)?;
+            if args.json {
+                return Ok(output::document(&SilenceRecord { id, ..record })?);
+            }
             let until = record.ends.map_or_else(|| "for good".to_owned(), |ends| format!("until {ends}"));
             println!("{id} silences {until}; a running daemon heeds it from its next batch on");
             Ok(())
@@ -89,7 +92,10 @@ pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
         }
         Some(Verb::Expire { id }) => {
             if context.open_store(Access::Share)?.expire_silence(id, now)? {
-                println!("{id} has ended");
+                match Output::of(args.json) {
+                    Output::Json => output::document(&serde_json::json!({"id": id, "ends": now}))?,
+                    Output::Text => println!("{id} has ended"),
+                }
                 return Ok(());
             }
             Err(CliError::data(format!("end {id}: no such silence, or it has ended")))

@@ -1,10 +1,12 @@
 //! `[[endpoints]]`: where alerts go, in which form, signed by what. A template is compiled and tried
 //! here, so that one that cannot work is refused before anything runs.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use url::{Host, Url};
 
 use super::Config;
 use super::entries::{Names, SEVERITIES, Unique};
@@ -15,6 +17,7 @@ use super::section::Section;
 use super::value::nearest;
 use crate::deliver::{EndpointConfig, PayloadFormat};
 use crate::model::{EndpointId, Score, Severity, Timestamp};
+use crate::net::{check_roots, guard};
 use crate::pipeline::alert::Timing;
 use crate::pipeline::alert::format::Template;
 
@@ -99,6 +102,7 @@ pub(super) fn endpoints(reader: &Reader<'_>, names: &Names) -> Vec<EndpointConfi
         } else {
             endpoint.url = s.required("url", Found::url);
             refuse_topicless(&s, &endpoint);
+            refuse_unreachable(&s, &endpoint);
             warn_unsigned(&s, &endpoint);
         }
         if id.is_some_and(|id| ids.take(&s, "id", id)) {
@@ -133,6 +137,31 @@ fn refuse_with_console(s: &Section<'_>) {
     }
 }
 
+/// What no attempt could ever reach: an address that the guard refuses, a server that nothing vouches for.
+fn refuse_unreachable(s: &Section<'_>, endpoint: &EndpointConfig) {
+    let literal: Option<IpAddr> = match endpoint.url.as_ref().and_then(Url::host) {
+        Some(Host::Ipv4(v4)) => Some(v4.into()),
+        Some(Host::Ipv6(v6)) => Some(v6.into()),
+        Some(Host::Domain(_)) | None => None,
+    };
+    if let Some(address) = literal.filter(|address| !guard::is_allowed(*address, &endpoint.allow_private))
+        && let Some(place) = s.written("url")
+    {
+        let why = format!("{address} is not public");
+        let fault = Fault::new(ProblemKind::Value, "names an address that `allow_private` does not have", why);
+        s.fault(
+            "url",
+            &place,
+            fault.hint(format!("allow_private = [\"{address}/{}\"]", if address.is_ipv4() { 32 } else { 128 })),
+        );
+    }
+    let roots = endpoint.ca_file.as_deref().filter(|path| path.is_file()).map(check_roots);
+    if let (Some(Err(error)), Some(place)) = (roots, s.written("ca_file")) {
+        let fault = Fault::new(ProblemKind::File, "names a file without a certificate", error.to_string());
+        s.fault("ca_file", &place, fault);
+    }
+}
+
 fn warn_unsigned(s: &Section<'_>, endpoint: &EndpointConfig) {
     let both = s.written("secret_file").zip(s.written("secret_credential"));
     if let Some((_, place)) = both {
@@ -158,7 +187,7 @@ fn timing(s: &Section<'_>) -> Timing {
     });
     let urgent: Vec<(&str, Option<Severity>)> =
         SEVERITIES.iter().map(|&(name, severity)| (name, Some(severity))).chain([("none", None)]).collect();
-    Timing {
+    let timing = Timing {
         group_wait: s.duration("group_wait", Duration::ZERO..=Duration::from_secs(3600)),
         quiet: s.list("quiet", |found| {
             let must = "must hold hours such as \"22:00-07:00\"";
@@ -172,7 +201,13 @@ fn timing(s: &Section<'_>) -> Timing {
         rate: s.get("rate", |found| {
             found.text()?.parse().map_err(|why: &str| bad("must be a rate such as \"30/m\"", why.to_owned()))
         }),
+    };
+    if !timing.has_loud_hours()
+        && let Some(place) = s.written("quiet")
+    {
+        s.fault("quiet", &place, bad("leaves no time of day to send at", "all day and night".to_owned()));
     }
+    timing
 }
 
 /// The key before this one, and until when it signs as well.

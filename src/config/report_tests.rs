@@ -84,6 +84,7 @@ error: feed `a` is there twice
 fn problems_of_every_kind_are_found() {
     let feed = |rest: &str| format!("[[feeds]]\nid = 'f'\nurl = 'https://x.example/'\n{rest}");
     let topic = |rest: &str| format!("[[topics]]\nid = 't'\n{rest}");
+    let endpoint = |rest: &str| format!("[[endpoints]]\nid = 'e'\nurl = 'https://x.example/'\n{rest}");
     let cases: Vec<(String, &str)> = vec![
         ("[poling]\n".into(), "unknown key `poling` in the top level (not a key)"),
         ("[defaults.feeds]\n".into(), "unknown key `feeds` in [defaults] (not a key)"),
@@ -167,6 +168,14 @@ fn problems_of_every_kind_are_found() {
         ("[defaults.endpoint]\ndigest = 'often'\n".into(), "`digest` must be a schedule"),
         ("[defaults.endpoint]\nrate = '30'\n".into(), "`rate` must be a rate"),
         ("[defaults.endpoint]\ntime_zone = 'Atlantis/Capital'\n".into(), "`time_zone` must be a time zone"),
+        (endpoint("languages = ['english']"), "`languages` must be a language code such as \"en\""),
+        (endpoint("score_min = -1"), "`score_min` is out of range"),
+        (endpoint("min_score = 5"), "unknown key `min_score` in [[endpoints]]"),
+        (endpoint("quiet = ['00:00-13:00', '12:00-00:00']"), "`quiet` leaves no time of day to send at"),
+        (
+            "[[endpoints]]\nid = 'e'\nurl = 'http://10.1.2.3/'\nallow_private = ['10.2.0.0/16']\n".into(),
+            "`url` names an address that `allow_private` does not have (10.1.2.3 is not public)",
+        ),
         ("[[endpoints]]\nid = 'e'\nformat = 'slakc'\n".into(), "`format` must be one of \"standard\", \"console\""),
         (
             "[[endpoints]]\nid = 'e'\nformat = 'console'\nurl = 'https://x.example'\n".into(),
@@ -218,6 +227,26 @@ fn secret_file_readable_by_others_or_gone_is_refused() {
     let place = ConfigPlace::File(folder.path().join("wirewatch.toml"));
     let shown = Config::load(&place, &Environment::default()).expect_err("refused").to_string();
     assert!(shown.contains("holds no secret") && shown.contains("whsec_") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn template_or_authority_that_cannot_work_is_refused_at_its_place() {
+    let template = |name: &str| {
+        format!("[[endpoints]]\nid = 'e'\nurl = 'https://x.example/'\nformat = 'template'\ntemplate_file = '{name}'\n")
+    };
+    let shown = refused(&template("t.json"), &[("t.json", "{\n  \"a\": {{ data.nosuch.title }}\n}")]);
+    assert!(shown.contains("wirewatch.toml:5:17"), "the line of the config: {shown}");
+    assert!(shown.contains("t.json:2: ") && shown.contains("undefined"), "the line of the template: {shown}");
+    let shown =
+        refused(&template("t.json"), &[("t.json", "{% if type == 'source.failing' %}{{ 1 // 0 }}{% endif %}{}")]);
+    assert!(shown.contains("tried on source.failing"), "{shown}");
+    assert!(refused(&template("gone.json"), &[]).contains("gone.json is not there"));
+    let main = "[[endpoints]]\nid = 'e'\nurl = 'https://x.example/'\nca_file = 'ca.pem'\n";
+    let shown = refused(main, &[("ca.pem", "no certificate")]);
+    assert!(
+        shown.contains("wirewatch.toml:4:11") && shown.contains("`ca_file` names a file without a certificate"),
+        "{shown}"
+    );
 }
 
 #[test]

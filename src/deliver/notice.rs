@@ -15,6 +15,8 @@ pub(super) enum Change {
     Disabled,
     /// It works again.
     Recovered,
+    /// Alerts were parked because its template failed on them.
+    Unwritten,
 }
 
 /// A change to tell.
@@ -31,7 +33,7 @@ pub(super) struct Told {
 impl Change {
     fn kind(self) -> AlertKind {
         match self {
-            Self::Failing => AlertKind::EndpointFailing,
+            Self::Failing | Self::Unwritten => AlertKind::EndpointFailing,
             Self::Disabled => AlertKind::EndpointDisabled,
             Self::Recovered => AlertKind::EndpointRecovered,
         }
@@ -42,7 +44,7 @@ impl Change {
         match self {
             Self::Failing => Some("failing"),
             Self::Disabled => Some("disabled"),
-            Self::Recovered => None,
+            Self::Recovered | Self::Unwritten => None,
         }
     }
 
@@ -51,6 +53,7 @@ impl Change {
             Self::Failing => "failing",
             Self::Disabled => "disabled",
             Self::Recovered => "recovered",
+            Self::Unwritten => "unwritten",
         }
     }
 }
@@ -59,23 +62,30 @@ impl Change {
 pub(super) fn tell(store: &Store, told: &Told, to: &[(EndpointId, Format)]) -> Result<bool, StoreError> {
     let others: Vec<_> = to.iter().filter(|(id, _)| *id != told.endpoint).cloned().collect();
     store.write("tell of an endpoint", |tx| {
-        if !outbox::note(tx, &told.endpoint, told.change.noticed())? || others.is_empty() {
+        let alerts = match told.change {
+            // Nobody to tell: it stays on record for whoever asks.
+            Change::Unwritten if others.is_empty() => 0,
+            Change::Unwritten => outbox::take_unwritten(tx, &told.endpoint)?,
+            change => u64::from(outbox::note(tx, &told.endpoint, change.noticed())?),
+        };
+        if alerts == 0 || others.is_empty() {
             return Ok(false);
         }
-        outbox::raise(tx, &notice(store.instance(), told), &others, told.now).map(|rows| !rows.is_empty())
+        outbox::raise(tx, &notice(store.instance(), told, alerts), &others, told.now).map(|rows| !rows.is_empty())
     })
 }
 
-fn notice(instance: &str, told: &Told) -> Notice {
+fn notice(instance: &str, told: &Told, alerts: u64) -> Notice {
     let (change, endpoint) = (told.change, told.endpoint.as_str());
     let summary = match change {
         Change::Failing => format!("Endpoint {endpoint} fails: alerts for it wait"),
         Change::Disabled => format!("Endpoint {endpoint} is disabled: alerts for it wait until it is enabled"),
         Change::Recovered => format!("Endpoint {endpoint} works again"),
+        Change::Unwritten => format!("Endpoint {endpoint}: its template fails, {alerts} alerts are parked"),
     };
     let at = told.now.millis().to_le_bytes();
     Notice {
-        id: AlertId::derive(&[instance.as_bytes(), change.kind().as_str().as_bytes(), endpoint.as_bytes(), &at]),
+        id: AlertId::derive(&[instance.as_bytes(), change.word().as_bytes(), endpoint.as_bytes(), &at]),
         kind: change.kind(),
         reason: change.word(),
         severity: if change == Change::Recovered { Severity::Medium } else { Severity::High },

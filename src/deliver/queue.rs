@@ -45,6 +45,8 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 const UNRECORDED_BACKLOG_MAX: usize = 64;
 /// An endpoint that fails for so long is told of on others, even if nothing was given up yet.
 const TELL_AFTER: Duration = Duration::from_secs(3600);
+/// An endpoint that fails for so long is tried one request at a time: what it costs is not for the others to pay.
+const THROTTLE_AFTER: Duration = Duration::from_secs(60);
 /// The loop turns at least this often, to be seen alive.
 const TURN_MAX: Duration = Duration::from_secs(10);
 /// Requests in flight may finish for so long once delivery is to stop.
@@ -139,6 +141,8 @@ pub(super) struct Queue {
     /// Since when it fails, and what was told of that.
     failing_since: Option<Timestamp>,
     noticed: Option<String>,
+    /// When it was last told that its template fails.
+    unwritten_told_at: Option<Timestamp>,
     /// A change to tell on other endpoints.
     news: Option<(Change, Option<String>)>,
     /// What the log last said: a change is news, its continuation is not.
@@ -190,6 +194,7 @@ impl Queue {
             throttled: false,
             failing_since: None,
             noticed: None,
+            unwritten_told_at: None,
             news: None,
             said: Said::Working,
             summary: QueueSummary::default(),
@@ -226,7 +231,9 @@ impl Queue {
     }
 
     fn has_room(&self) -> bool {
-        let slots_max = if self.throttled { 1 } else { self.endpoint.concurrency.max(1) };
+        let since = |since: Timestamp| self.shared.clock.now().since(since) >= THROTTLE_AFTER;
+        let throttled = self.throttled || self.failing_since.is_some_and(since);
+        let slots_max = if throttled { 1 } else { self.endpoint.concurrency.max(1) };
         let unrecorded_max = if self.backlog { UNRECORDED_BACKLOG_MAX.max(slots_max) } else { slots_max };
         self.closing == 0 && self.slots.len() < slots_max && self.slots.len() + self.recording.len() < unrecorded_max
     }
@@ -258,6 +265,7 @@ impl Queue {
         self.look_at = now.plus(IDLE_LOOK);
         match self.read_due(now).await {
             Ok(mut claim) => {
+                self.write_bodies(&mut claim, now).await?;
                 // What is let go now was not in this claim.
                 claim.more |= claim.held_due && self.release(now).await?;
                 self.take(claim);
@@ -287,6 +295,30 @@ impl Queue {
         read.await.expect("invariant: reading the outbox does not panic")
     }
 
+    /// What could not be written when it was raised is written now, or parked again with the reason.
+    async fn write_bodies(&mut self, claim: &mut Claim, now: Timestamp) -> Result<(), StoreError> {
+        let unwritten = claim.rows.iter().filter(|row| row.content_type.is_empty());
+        let rows: Vec<DeliveryId> = unwritten.map(|row| row.id).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        claim.rows.retain(|row| !row.content_type.is_empty());
+        let (store, format, count) = (self.shared.store.clone(), self.endpoint.wire_format(), rows.len());
+        let written = tokio::task::spawn_blocking(move || {
+            store.write("write deliveries again", |tx| outbox::write_bodies(tx, &rows, &format, now))
+        });
+        match written.await.expect("invariant: writing again does not panic") {
+            Ok(parked) => {
+                self.summary.parked += parked.len() as u64;
+                claim.more |= parked.len() < count;
+                debug!(endpoint = %self.endpoint.id, count, parked = parked.len(), "deliveries written again");
+                Ok(())
+            }
+            Err(failure) if failure.is_passing() => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Lets go what has waited long enough; the next look finds it due.
     async fn release(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         let (store, endpoint) = (self.shared.store.clone(), self.endpoint.clone());
@@ -294,7 +326,8 @@ impl Queue {
             let format = endpoint.wire_format();
             store.write("let waiting deliveries go", |tx| {
                 let instance = store.instance();
-                outbox::release(tx, &Release { endpoint: &endpoint.id, format: &format, instance, now })
+                let (endpoint, timing) = (&endpoint.id, &endpoint.timing);
+                outbox::release(tx, &Release { endpoint, format: &format, timing, instance, now })
             })
         });
         match released.await.expect("invariant: letting go does not panic") {
@@ -317,6 +350,11 @@ impl Queue {
         self.throttled = claim.state.throttled;
         self.failing_since = claim.state.failing_since;
         self.noticed.clone_from(&claim.state.noticed);
+        let now = self.shared.clock.now();
+        if claim.state.unwritten > 0 && self.unwritten_told_at.is_none_or(|at| now.since(at) >= TELL_AFTER) {
+            self.unwritten_told_at = Some(now);
+            self.news = Some((Change::Unwritten, claim.state.last_error.clone()));
+        }
         if let Some((_, reason)) = &claim.state.disabled {
             self.change(Change::Disabled, Some(reason.clone()));
         }
@@ -403,7 +441,7 @@ impl Queue {
         let since = *self.failing_since.get_or_insert(now);
         if let Gate::Disable { reason } = end.gate {
             self.change(Change::Disabled, Some(reason.to_owned()));
-        } else if end.settle == Settle::Park || now.since(since) >= TELL_AFTER {
+        } else if end.settle == Settle::Park || end.outcome.needs_operator() || now.since(since) >= TELL_AFTER {
             self.change(Change::Failing, end.error.clone());
         }
     }

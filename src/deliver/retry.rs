@@ -112,12 +112,12 @@ impl RetryRules {
         let now = attempted.now;
         let asked = retry_after.and_then(|asked| asked.until(now));
         let overloaded = matches!(status, 429 | 502..=504);
-        let pause = overloaded.then(|| asked.unwrap_or(now.plus(OVERLOAD_PAUSE)));
-        let floor = match status {
-            502..=504 => asked.into_iter().chain([now.plus(OVERLOAD_PAUSE)]).max(),
-            _ => asked.or(pause),
-        };
-        let mut settle = self.again(attempted, floor.unwrap_or(now));
+        let pause = overloaded.then(|| {
+            let least = now.plus(OVERLOAD_PAUSE);
+            // Who says 429 knows its limits; who is overloaded asks for less than it needs.
+            asked.map_or(least, |asked| if status == 429 { asked } else { asked.max(least) })
+        });
+        let mut settle = self.again(attempted, pause.or(asked).unwrap_or(now));
         if status == 400 && self.invalid_payload_attempts_max.is_some_and(|max| attempted.attempts >= max) {
             settle = Settle::Park;
         }
@@ -200,6 +200,12 @@ impl Outcome {
             Self::Answered { status, .. } => Some(*status),
             Self::Failed(_) => None,
         }
+    }
+
+    /// Whether it fails here and not there: nothing but a change of the config mends it.
+    #[must_use]
+    pub fn needs_operator(&self) -> bool {
+        matches!(self, Self::Failed(Failure::Secret | Failure::Endpoint | Failure::ForbiddenAddress))
     }
 
     /// Whether the receiver may have taken the alert although we do not know it.

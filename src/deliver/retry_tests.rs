@@ -60,7 +60,7 @@ fn judge_answer_table_first_attempt() {
         (501, None, retry(5), Unchanged, ""),
         (502, None, retry(60), pause(60), ""),
         (503, None, retry(60), pause(60), ""),
-        (503, Some("10"), retry(60), pause(10), ""),
+        (503, Some("10"), retry(60), pause(60), ""),
         (503, Some("600"), retry(600), pause(600), ""),
         (504, None, retry(60), pause(60), ""),
         (100, None, retry(5), Unchanged, ""),

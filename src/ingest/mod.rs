@@ -118,9 +118,7 @@ impl Ingest {
     pub fn take(&mut self, group: Vec<Batch>) -> Result<(), IngestError> {
         let rules = Arc::clone(&self.rules.borrow());
         let now = self.clock.now();
-        // Read each time: an operator's `silences add` in another process counts from the next batch on.
-        let silences = patiently(&self.links.pulse, &self.clock, &self.cancel, || self.store.silences(now, false))?;
-        self.ledger.silences = silences.iter().filter_map(SilenceRecord::matcher).collect();
+        self.heed_silences(now)?;
         self.heed_corrections(&rules, now)?;
         let mut decided = Vec::with_capacity(group.len());
         for batch in group {
@@ -158,6 +156,18 @@ impl Ingest {
                 None => info!(number, verb, story = %correction.story, "stories corrected by hand"),
                 Some(why) => warn!(number, verb, story = %correction.story, why, "correction by hand refused"),
             }
+        }
+        Ok(())
+    }
+
+    /// An operator's `silences add` in another process counts from the next batch on.
+    fn heed_silences(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let known = self.ledger.silences_count;
+        let changed =
+            patiently(&self.links.pulse, &self.clock, &self.cancel, || self.store.silences_since(known, now))?;
+        if let Some((count, silences)) = changed {
+            self.ledger.silences = silences.iter().filter_map(SilenceRecord::matcher).collect();
+            self.ledger.silences_count = Some(count);
         }
         Ok(())
     }

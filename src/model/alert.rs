@@ -87,6 +87,27 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::Matched,
+        Self::StoryUpdated,
+        Self::SourceFailing,
+        Self::SourceRecovered,
+        Self::SourceSilent,
+        Self::Test,
+        Self::Digest,
+        Self::Suppressed,
+        Self::EndpointFailing,
+        Self::EndpointDisabled,
+        Self::EndpointRecovered,
+    ];
+
+    /// Whether it tells how an endpoint does.
+    #[must_use]
+    pub fn is_about_endpoint(self) -> bool {
+        matches!(self, Self::EndpointFailing | Self::EndpointDisabled | Self::EndpointRecovered)
+    }
+
     /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -246,6 +246,14 @@ pub fn display_url(url: &Url) -> String {
     excerpt(&format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or(""), url.path()), 200)
 }
 
+/// Whether a file holds root certificates that can be used.
+///
+/// # Errors
+/// [`NetError::CaFile`] with what is wrong with it.
+pub fn check_roots(path: &std::path::Path) -> Result<(), NetError> {
+    read_roots(&path.to_owned()).map(|_| ())
+}
+
 fn read_roots(path: &PathBuf) -> Result<Vec<Certificate>, NetError> {
     let refuse = |detail: String| NetError::CaFile { path: path.clone(), detail };
     let pem = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;

@@ -9,5 +9,5 @@ pub mod guard;
 mod resolve;
 
 pub use cidr::{Cidr, CidrError};
-pub use client::{BodyLimit, Client, ClientConfig, Request, Response, credentials, display_url};
+pub use client::{BodyLimit, Client, ClientConfig, Request, Response, check_roots, credentials, display_url};
 pub use error::{NetError, Phase};

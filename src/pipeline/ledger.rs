@@ -101,6 +101,8 @@ pub struct Ledger {
     pub sources: HashMap<SourceId, SourceHealth>,
     /// Silences given by hand that hold now; whoever drives the decision keeps them fresh.
     pub silences: Vec<Silence>,
+    /// The changes to silences that these stand for, as the store counts them; `None`: none were read yet.
+    pub silences_count: Option<i64>,
     /// With the time each was last heard of.
     pub(super) known: HashMap<ItemId, (Known, Timestamp)>,
     pub(super) exact: HashMap<u64, ItemId>,
@@ -119,6 +121,7 @@ impl Ledger {
             sequence: 0,
             sources: HashMap::new(),
             silences: Vec::new(),
+            silences_count: None,
             known: HashMap::new(),
             exact: HashMap::new(),
             memory: Memory::new(config),

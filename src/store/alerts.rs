@@ -3,7 +3,7 @@
 
 use rusqlite::{Transaction, params};
 
-use super::outbox::{self, NewDelivery};
+use super::outbox::{self, NewDelivery, Waiting};
 use crate::failpoint::Planted;
 use crate::model::Timestamp;
 use crate::pipeline::OutboxAlert;
@@ -96,12 +96,14 @@ struct Row<'a> {
 }
 
 fn write_delivery(tx: &Transaction<'_>, row: Row<'_>, to: &Outgoing, now: Timestamp) -> rusqlite::Result<()> {
-    let earlier = match (&to.as_first, row.story) {
-        (Some(_), Some((topic, story))) => outbox::waiting_for_story(tx, &to.endpoint, topic, story)?,
-        _ => None,
+    let (topic, waiting) = match (&to.as_first, row.story) {
+        (Some(_), Some((topic, story))) => (topic, outbox::waiting_for_story(tx, &to.endpoint, story)?),
+        _ => ("", Vec::new()),
     };
-    let held = match (earlier, to.held, to.rate) {
-        (Some((_, until)), _, _) => Some(Held { hold: Hold::Group, until }),
+    // Whatever of its story still waits: nothing overtakes it.
+    let until = waiting.iter().map(|waiting| waiting.until).min();
+    let held = match (until, to.held, to.rate) {
+        (Some(until), _, _) => Some(Held { hold: Hold::Group, until }),
         (None, Some(held), _) => Some(held),
         (None, None, Some(rate)) => {
             outbox::over_rate(tx, &to.endpoint, rate, now)?.map(|until| Held { hold: Hold::Rate, until })
@@ -115,13 +117,15 @@ fn write_delivery(tx: &Transaction<'_>, row: Row<'_>, to: &Outgoing, now: Timest
         hold: held.map(|held| held.hold.as_str()),
         due_at: held.map_or(now, |held| held.until),
         now,
+        counted: true,
     };
-    let Some((earlier, _)) = earlier else {
+    let earlier: Vec<&Waiting> = waiting.iter().filter(|waiting| waiting.topic == topic).collect();
+    if earlier.is_empty() {
         return delivery.insert(tx, &to.format, row.payload, None).map(|_| ());
-    };
+    }
     // Its receiver has not heard of the story yet: the newest state is the first it hears.
     let mut own = to.as_first.clone().unwrap_or_default();
     renumber(&mut own, row.decided, row.sequence);
     let into = delivery.insert(tx, &to.format, row.payload, Some(&own))?;
-    outbox::fold_into(tx, earlier, into, now)
+    earlier.iter().try_for_each(|waiting| outbox::fold_into(tx, waiting.id, into, now))
 }

@@ -145,6 +145,17 @@ pub struct SightingRecord {
     pub seen_at: Timestamp,
 }
 
+/// Which alerts to list; newest first.
+#[derive(Debug, Clone, Default)]
+pub struct AlertFilter {
+    /// Only of this topic.
+    pub topic: Option<String>,
+    /// Only raised at this time or later.
+    pub since: Option<Timestamp>,
+    /// At most so many.
+    pub limit: usize,
+}
+
 /// One alert.
 #[derive(Debug, Serialize)]
 pub struct AlertRecord {
@@ -269,11 +280,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
-    pub fn alerts(&self, topic: Option<&str>, limit: usize) -> Result<Vec<AlertRecord>, StoreError> {
+    pub fn alerts(&self, filter: &AlertFilter) -> Result<Vec<AlertRecord>, StoreError> {
         self.read("list alerts", |c| {
-            c.prepare_cached("SELECT * FROM alerts WHERE ?1 IS NULL OR topic = ?1 ORDER BY sequence DESC LIMIT ?2")?
-                .query_map(params![topic, limit as i64], alert_record)?
-                .collect()
+            c.prepare_cached(
+                "SELECT * FROM alerts WHERE (?1 IS NULL OR topic = ?1) AND (?2 IS NULL OR at >= ?2)
+                 ORDER BY sequence DESC LIMIT ?3",
+            )?
+            .query_map(params![filter.topic, filter.since.map(Timestamp::millis), filter.limit as i64], alert_record)?
+            .collect()
         })
     }
 

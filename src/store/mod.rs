@@ -32,7 +32,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub use activity::{Activity, TopicActivity};
 pub use apply::Applied;
 pub use backup::{BackupMade, Restored, restore};
-pub use browse::{AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, RevisionRecord, Totals};
+pub use browse::{AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, RevisionRecord, Totals};
 pub use care::{Checkpointed, Standing};
 pub use corrections::{Correction, CorrectionRecord};
 pub use error::StoreError;

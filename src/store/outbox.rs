@@ -8,6 +8,7 @@ mod hold;
 mod manage;
 mod raise;
 mod record;
+mod story;
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,15 +18,16 @@ use serde::{Serialize, Serializer};
 use crate::model::Timestamp;
 
 pub use claim::{Claim, ClaimRequest, Claimed, claim_due};
-pub use endpoint::{EndpointHealth, EndpointState, disable, enable, health, note, state};
+pub use endpoint::{EndpointHealth, EndpointState, disable, enable, health, note, state, take_unwritten};
 pub use hold::{Release, release};
-pub(super) use hold::{fold_into, over_rate, waiting_for_story};
+pub(super) use hold::{fold_into, over_rate};
 pub use manage::{
     AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, Replay, cancel, list, park_orphans, replay, show,
 };
-pub use raise::raise;
 pub(super) use raise::{NewDelivery, next_sequence};
+pub use raise::{raise, write_bodies};
 pub use record::{AttemptRecord, record};
+pub(super) use story::{Waiting, waiting_for_story};
 
 /// A row of the outbox; `dlv_12` outside.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -147,6 +147,7 @@ CREATE TABLE stories (
     merged_into INTEGER
 ) STRICT;
 CREATE INDEX stories_last_seen ON stories (last_seen);
+CREATE INDEX stories_merged ON stories (merged_into) WHERE merged_into IS NOT NULL;
 
 CREATE TABLE story_sources (
     story  INTEGER NOT NULL,
@@ -253,7 +254,8 @@ CREATE TABLE endpoints (
     last_error      TEXT,
     rate_from       INTEGER,          -- start of the window its rate is counted in
     rate_count      INTEGER NOT NULL DEFAULT 0,
-    noticed         TEXT              -- what was last told about it on another endpoint: failing, disabled
+    noticed         TEXT,             -- what was last told about it on another endpoint: failing, disabled
+    unwritten       INTEGER NOT NULL DEFAULT 0 -- alerts parked because its template failed on them, not told of yet
 ) STRICT, WITHOUT ROWID;
 
 -- What people said an item is about (1) and is not (0): read by `tune`, by nothing else.

@@ -1,7 +1,7 @@
 //! Silences given by hand: added, listed, ended. Those of the config are not here. Nothing is deleted,
 //! so that it can be told later who silenced what.
 
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 use super::{Store, StoreError};
@@ -53,7 +53,9 @@ impl Store {
                     silence.comment,
                 ],
             )?;
-            Ok(format!("sil_{}", tx.last_insert_rowid()))
+            let id = format!("sil_{}", tx.last_insert_rowid());
+            count_change(tx)?;
+            Ok(id)
         })
     }
 
@@ -71,6 +73,27 @@ impl Store {
         })
     }
 
+    /// The silences that hold or will hold, with the count of changes they stand for; `None` where there was no
+    /// change since `known`. Whoever adds or ends one, in whatever process, counts.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub fn silences_since(
+        &self,
+        known: Option<i64>,
+        now: Timestamp,
+    ) -> Result<Option<(i64, Vec<SilenceRecord>)>, StoreError> {
+        // Counted before they are read: a change in between is read again.
+        let count = self.read("count changes of silences", |c| {
+            c.prepare_cached("SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = 'silences'")?
+                .query_row([], |row| row.get::<_, i64>(0))
+        })?;
+        if known == Some(count) {
+            return Ok(None);
+        }
+        self.silences(now, false).map(|silences| Some((count, silences)))
+    }
+
     /// Ends a silence now. Says whether one held or was to hold.
     ///
     /// # Errors
@@ -82,6 +105,7 @@ impl Store {
                 "UPDATE silences SET ends = ?2 WHERE id = ?1 AND (ends IS NULL OR ends > ?2)",
                 params![number, now.millis()],
             )?;
+            count_change(tx)?;
             Ok(ended > 0)
         })
     }
@@ -101,6 +125,16 @@ impl SilenceRecord {
             ends: self.ends,
         })
     }
+}
+
+fn count_change(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            "INSERT INTO meta (key, value) VALUES ('silences', '1')
+             ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
+            [],
+        )
+        .map(|_| ())
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<SilenceRecord> {

@@ -27,11 +27,11 @@ pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A store, a clock and a delivery that can be stopped and started again.
 pub struct Bed {
-    dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
     pub store: Store,
     pub clock: Clock,
-    waker: DeliveryWaker,
-    counters: DeliveryCounters,
+    pub waker: DeliveryWaker,
+    pub counters: DeliveryCounters,
     rules: watch::Sender<Arc<DeliveryRules>>,
     printed: Arc<std::sync::Mutex<Vec<u8>>>,
     running: Option<(CancellationToken, JoinHandle<Result<(), DeliveryError>>)>,
@@ -87,22 +87,32 @@ impl Bed {
 
     /// Adds alerts, each owed to every endpoint named, in one commit, and wakes delivery.
     pub fn owe(&self, sequences: std::ops::RangeInclusive<i64>, endpoints: &[&str]) -> Vec<DeliveryId> {
+        let alerts = sequences.map(|n| (n, format!("alr_{n}"), payload(n)));
+        self.owe_these(alerts, endpoints)
+    }
+
+    /// The same with ids and bodies of one's own.
+    pub fn owe_these(
+        &self,
+        alerts: impl IntoIterator<Item = (i64, String, String)>,
+        endpoints: &[&str],
+    ) -> Vec<DeliveryId> {
         let now = self.clock.now().millis();
         let ids = self.store.write("owe", |tx| {
             let mut ids = Vec::new();
-            for n in sequences {
-                let payload = payload(n).into_bytes();
+            for (n, id, payload) in alerts {
+                let payload = payload.into_bytes();
                 tx.prepare_cached(
                     "INSERT INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at, payload)
                      VALUES (?1, ?2, 'alert.matched', 't', 1, 1, 'first', 'high', 500, 1, ?3, ?4)",
                 )?
-                .execute(params![n, format!("alr_{n}"), now, payload])?;
+                .execute(params![n, id, now, payload])?;
                 for endpoint in endpoints {
                     tx.prepare_cached(
                         "INSERT INTO deliveries (alert, webhook_id, endpoint, body, content_type, state, attempts, created_at, due_at)
                          VALUES (?1, ?2, ?3, NULL, 'application/json', 'pending', 0, ?4, ?4)",
                     )?
-                    .execute(params![n, format!("alr_{n}"), endpoint, now])?;
+                    .execute(params![n, id, endpoint, now])?;
                     ids.push(DeliveryId::from_i64(tx.last_insert_rowid()));
                 }
             }
@@ -191,21 +201,30 @@ pub fn endpoint(id: &str, url: url::Url) -> EndpointConfig {
 }
 
 pub fn write_secret(bed: &Bed, text: &str) -> std::path::PathBuf {
+    write_secret_as(bed, "secret", text)
+}
+
+pub fn write_secret_as(bed: &Bed, name: &str, text: &str) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    let path = bed.dir.path().join("secret");
+    let path = bed.dir.path().join(name);
     std::fs::write(&path, text).expect("written");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("mode");
     path
 }
 
-fn verify(request: &Received, now: Timestamp) {
-    let signer = Signer::new(&[Secret::parse(SECRET).expect("valid")]).expect("keys");
+pub fn verify(request: &Received, now: Timestamp) {
+    assert!(is_signed_with(request, SECRET, now), "a good signature");
+}
+
+/// Whether one of a request's signatures is by this key.
+pub fn is_signed_with(request: &Received, secret: &str, now: Timestamp) -> bool {
+    let signer = Signer::new(&[Secret::parse(secret).expect("valid")]).expect("keys");
     let headers = SignedHeaders {
         id: Some(&request.id),
         timestamp: Some(&request.timestamp),
         signature: Some(&request.signature),
     };
-    signer.verify(headers, &request.body, now).expect("a good signature");
+    signer.verify(headers, &request.body, now).is_ok()
 }
 
 #[tokio::test]

@@ -15,16 +15,16 @@ use wirewatch::source::feed::{PollingConfig, poll};
 use crate::feed_server::{Reply, rss};
 use crate::polling::{Bench, TWO, feed, polling};
 
-type Issuer = CertifiedIssuer<'static, KeyPair>;
+pub type Issuer = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Issuer {
+pub fn authority() -> Issuer {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
 }
 
 /// A server that answers every request with `answer` under this certificate.
-async fn serve(params: CertificateParams, issuer: Option<&Issuer>, answer: String) -> u16 {
+pub async fn serve(params: CertificateParams, issuer: Option<&Issuer>, answer: String) -> u16 {
     let key = KeyPair::generate().expect("a key");
     let certificate = match issuer {
         Some(issuer) => params.signed_by(&key, issuer),
@@ -51,7 +51,7 @@ async fn serve(params: CertificateParams, issuer: Option<&Issuer>, answer: Strin
     port
 }
 
-fn valid(names: &[&str]) -> CertificateParams {
+pub fn valid(names: &[&str]) -> CertificateParams {
     CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).expect("parameters")
 }
 

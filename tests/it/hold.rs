@@ -8,7 +8,7 @@ use wirewatch::app::{App, Once, Parts};
 use wirewatch::clock::Clock;
 use wirewatch::deliver::console::{Console, Style};
 use wirewatch::model::Timestamp;
-use wirewatch::store::{Access, SilenceRecord, Store};
+use wirewatch::store::{Access, AlertFilter, SilenceRecord, Store, outbox};
 
 use super::newsroom::{Newsroom, article, body, number, title};
 use super::receiver::{Answer, Receiver};
@@ -180,7 +180,7 @@ async fn silence_by_hand_stores_the_alert_and_tells_nobody_until_it_ends() {
     room.drop_file("f.txt", &article(1).replace("levee", "ferry"));
     once(&room, &clock).await;
     assert_eq!(receiver.count(), 0);
-    let alerts = room.store().alerts(None, 10).expect("read");
+    let alerts = room.store().alerts(&AlertFilter { limit: 10, ..AlertFilter::default() }).expect("read");
     let by: Vec<Option<String>> = alerts.into_iter().map(|alert| alert.silenced_by).collect();
     assert_eq!(by.len(), 2);
     assert!(by.contains(&Some(id.clone())) && by.contains(&Some("ferries".to_owned())), "{by:?}");
@@ -215,10 +215,142 @@ async fn endpoint_that_fails_is_told_of_once_elsewhere_and_disabled_in_the_end()
     desk.otherwise(Answer::status(200));
     let store = Store::open(&room.path("state"), Access::Share).expect("a store");
     let id = super::deliver::name("desk");
-    store.write("enable", |tx| wirewatch::store::outbox::enable(tx, &id)).expect("written");
+    store.write("enable", |tx| outbox::enable(tx, &id)).expect("written");
     drop(store);
     once(&room, &clock).await;
     once(&room, &clock).await;
     assert_eq!(desk.count(), tried + 1);
     assert_eq!(received(&ops).last().map(|v| v["type"].clone()), Some("endpoint.recovered".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn group_that_ends_in_quiet_hours_waits_for_their_end() {
+    let receiver = Receiver::start().await;
+    let room = Newsroom::new(&receiver, "group_wait = \"40m\"\nquiet = [\"08:30-09:00\"]\n");
+    let clock = Clock::manual(START);
+    drop_articles(&room, 0..2);
+    once(&room, &clock).await;
+    clock.advance(Duration::from_secs(45 * 60));
+    once(&room, &clock).await;
+    assert_eq!((receiver.count(), states(&room)), (0, (2, 0, 0)), "08:47");
+    clock.advance(Duration::from_secs(15 * 60));
+    once(&room, &clock).await;
+    once(&room, &clock).await;
+    let told = received(&receiver);
+    assert_eq!((told.len(), &told[0]["type"], &told[0]["data"]["alerts"]), (1, &"alerts.digest".into(), &2.into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reload_that_changes_routing_while_alerts_wait_repeats_and_drops_nothing() {
+    let (desk, late) = (Receiver::start().await, Receiver::start().await);
+    let room = Newsroom::new(&desk, "group_wait = \"10m\"\n");
+    let clock = Clock::manual(START);
+    drop_articles(&room, 0..3);
+    once(&room, &clock).await;
+    // The wait is gone, only ferries are wanted, and somebody else wants what comes from now on.
+    let other = format!(
+        "topics = [\"ferry\"]\n[[endpoints]]\nid = \"late\"\nurl = \"{}\"\nallow_private = [\"127.0.0.0/8\"]\n",
+        late.url()
+    );
+    room.reconfigure("group_wait = \"10m\"\n", &other);
+    drop_articles(&room, 3..4);
+    once(&room, &clock).await;
+    assert_eq!((desk.count(), late.count()), (0, 1), "what waits keeps its time");
+    clock.advance(Duration::from_secs(600));
+    once(&room, &clock).await;
+    once(&room, &clock).await;
+    let titles = |receiver: &Receiver| -> std::collections::BTreeSet<String> {
+        received(receiver).iter().map(|v| v["data"]["item"]["title"].as_str().expect("a title").to_owned()).collect()
+    };
+    assert_eq!((desk.count(), titles(&desk)), (3, (0..3).map(title).collect()));
+    assert_eq!((late.count(), titles(&late)), (1, [title(3)].into()));
+    // What waits for an endpoint that is taken out is parked, and comes when it is back and asked for.
+    room.reconfigure("topics = [\"ferry\"]\n", "quiet = [\"08:00-23:00\"]\n");
+    drop_articles(&room, 4..6);
+    once(&room, &clock).await;
+    room.reconfigure("id = \"desk\"", "id = \"desk\"\nenabled = false");
+    once(&room, &clock).await;
+    let parked =
+        || number(&room.store(), "SELECT count(*) FROM deliveries WHERE state = 'parked' AND endpoint = 'desk'");
+    assert_eq!((parked(), desk.count()), (2, 3));
+    room.reconfigure("\nenabled = false", "");
+    let store = Store::open(&room.path("state"), Access::Share).expect("a store");
+    let replay = |tx: &rusqlite::Transaction<'_>| outbox::replay(tx, &outbox::Replay::Parked, None, clock.now());
+    assert_eq!(store.write("replay", replay).expect("written"), 2);
+    drop(store);
+    once(&room, &clock).await;
+    assert_eq!((parked(), desk.count()), (0, 5));
+    assert_eq!(titles(&desk), (0..3).chain(4..6).map(title).collect());
+}
+
+/// An endpoint with a template that fails on alerts about levees.
+fn templated(room: &Newsroom, receiver: &Receiver) {
+    let source = "{% if 'levee' in data.story.title %}{{ 1 // 0 }}{% endif %}{\"title\": {{ data.story.title or data.summary }}}";
+    std::fs::write(room.path("t.json"), source).expect("written");
+    let wiki = format!(
+        "[[endpoints]]\nid = \"wiki\"\nformat = \"template\"\ntemplate_file = \"t.json\"\nurl = \"{}\"\n\
+         allow_private = [\"127.0.0.0/8\"]\n[[endpoints]]\nid = \"desk\"",
+        receiver.url()
+    );
+    room.reconfigure("[[endpoints]]\nid = \"desk\"", &wiki);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn template_that_fails_on_an_alert_parks_it_is_told_of_and_replayed_once_mended() {
+    let (ops, wiki) = (Receiver::start().await, Receiver::start().await);
+    let room = Newsroom::new(&ops, "topics = [\"ferry\"]\n");
+    templated(&room, &wiki);
+    room.reconfigure("jitter = 0.0", "jitter = 0.0\noperations = [\"desk\", \"wiki\"]");
+    let clock = Clock::manual(START);
+    drop_articles(&room, 0..3);
+    once(&room, &clock).await;
+    once(&room, &clock).await;
+    assert_eq!(wiki.count(), 0);
+    let told = received(&ops);
+    assert_eq!(told.len(), 1, "once for all of them, and not on itself");
+    let data = &told[0]["data"];
+    assert_eq!((&told[0]["type"], &data["alert"]["reason"]), (&"endpoint.failing".into(), &"unwritten".into()));
+    assert!(data["summary"].as_str().is_some_and(|summary| summary.contains("3 alerts are parked")), "{data}");
+    assert!(data["detail"].as_str().is_some_and(|detail| detail.contains("line 1 of the template")), "{data}");
+    let store = Store::open(&room.path("state"), Access::Share).expect("a store");
+    let replay = |tx: &rusqlite::Transaction<'_>| outbox::replay(tx, &outbox::Replay::Parked, None, clock.now());
+    assert_eq!(store.write("replay", replay).expect("written"), 3);
+    drop(store);
+    once(&room, &clock).await;
+    let parked = || number(&room.store(), "SELECT count(*) FROM deliveries WHERE state = 'parked'");
+    assert_eq!((wiki.count(), parked()), (0, 3), "it still fails");
+    std::fs::write(room.path("t.json"), "{\"about\": {{ data.story.title or data.summary }}}").expect("written");
+    let store = Store::open(&room.path("state"), Access::Share).expect("a store");
+    store.write("replay", replay).expect("written");
+    drop(store);
+    once(&room, &clock).await;
+    once(&room, &clock).await;
+    assert_eq!((wiki.count(), parked()), (3, 0));
+    assert!(received(&wiki).iter().all(|body| body["about"].as_str().is_some_and(|title| title.contains("levee"))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operations_endpoints_that_fail_themselves_tell_each_other_once_and_stop() {
+    let (first, second) = (Receiver::start().await, Receiver::start().await);
+    for receiver in [&first, &second] {
+        receiver.otherwise(Answer::status(500));
+    }
+    let more =
+        format!("[[endpoints]]\nid = \"second\"\nurl = \"{}\"\nallow_private = [\"127.0.0.0/8\"]\n", second.url());
+    let room = Newsroom::new(&first, &more);
+    room.reconfigure("jitter = 0.0", "jitter = 0.0\noperations = [\"desk\", \"second\"]\ndisable_after = \"20h\"");
+    let clock = Clock::manual(START);
+    drop_articles(&room, 0..2);
+    let alerts = || number(&room.store(), "SELECT count(*) FROM alerts");
+    let mut counts = Vec::new();
+    for _ in 0..6 {
+        for _ in 0..8 {
+            once(&room, &clock).await;
+            clock.advance(Duration::from_secs(3 * 3600));
+        }
+        counts.push(alerts());
+    }
+    // Two articles; each endpoint failing and then disabled, told once on the other, and no more for that.
+    assert_eq!(counts[0], 4, "{counts:?}");
+    assert!(counts[1..].iter().all(|count| *count == 6), "{counts:?}");
 }

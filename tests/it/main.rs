@@ -2,11 +2,13 @@
 
 mod app;
 mod client;
+mod commands;
 mod corrections;
 mod crash;
 mod deliver;
 mod etiquette;
 mod exposed;
+mod fault;
 mod feed_access;
 mod feed_server;
 mod feed_tls;
@@ -25,4 +27,5 @@ mod sources;
 mod strained;
 mod top;
 mod topics;
+mod waiting;
 mod webhooks_doc;

@@ -47,8 +47,6 @@ pub struct Received {
     pub body: Vec<u8>,
     /// How often this id came before, plus one.
     pub attempt: usize,
-    /// When it was complete, for measuring.
-    pub at: tokio::time::Instant,
 }
 
 impl Received {
@@ -181,7 +179,7 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> std::io::Result<Opti
     let mut body = vec![0; find("content-length").parse().unwrap_or(0)];
     stream.read_exact(&mut body).await?;
     let (id, timestamp, signature) = (find("webhook-id"), find("webhook-timestamp"), find("webhook-signature"));
-    Ok(Some(Received { id, timestamp, signature, headers, body, attempt: 0, at: tokio::time::Instant::now() }))
+    Ok(Some(Received { id, timestamp, signature, headers, body, attempt: 0 }))
 }
 
 fn record(shared: &Shared, mut request: Received) -> Answer {

@@ -14,7 +14,7 @@ use wirewatch::model::{
 use wirewatch::pipeline::Rules;
 use wirewatch::pipeline::memory::MemoryConfig;
 use wirewatch::source::{Batch, Receipt};
-use wirewatch::store::{Access, AlertRecord, Store};
+use wirewatch::store::{Access, AlertFilter, AlertRecord, Store};
 
 use super::newsroom::{Newsroom, body, number, title};
 
@@ -56,7 +56,7 @@ impl Desk {
     }
 
     fn about_sources(&self) -> Vec<AlertRecord> {
-        let mut alerts = self.store.alerts(None, 100).expect("read");
+        let mut alerts = self.store.alerts(&AlertFilter { limit: 100, ..AlertFilter::default() }).expect("read");
         alerts.retain(|alert| alert.source.is_some());
         alerts.reverse();
         alerts

@@ -1,7 +1,8 @@
 //! The receivers in docs/webhooks.md are run as they stand there, where their tools exist: a genuine
-//! request passes, a changed one does not.
+//! request passes once as new and then as a repeat, a changed one does not pass at all.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use wirewatch::deliver::secret::Secret;
@@ -13,6 +14,32 @@ use super::deliver::SECRET;
 const AT: Timestamp = Timestamp::from_seconds(1_742_198_531);
 const BODY: &str = r#"{"type":"alert.matched","data":{"story":{"title":"Zwei Häfen – 100 % zu"}}}"#;
 
+/// The block in Rust, word for word: a test below holds the page to it.
+mod example {
+    // begin
+    use std::collections::HashSet;
+
+    use aws_lc_rs::hmac;
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
+    pub fn genuine(secret: &str, id: &str, timestamp: &str, signature: &str, body: &[u8], now: u64) -> bool {
+        let fresh = timestamp.parse().is_ok_and(|at: u64| now.abs_diff(at) <= 300);
+        let key = secret.strip_prefix("whsec_").and_then(|s| STANDARD.decode(s).ok());
+        let Some(key) = key.filter(|_| fresh) else { return false };
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+        let signed = [format!("{id}.{timestamp}.").as_bytes(), body].concat();
+        let mut given =
+            signature.split(' ').filter_map(|s| s.strip_prefix("v1,")).filter_map(|s| STANDARD.decode(s).ok());
+        given.any(|given| hmac::verify(&key, &signed, &given).is_ok())
+    }
+
+    /// True once for each id: what comes again is answered 200 and otherwise left alone.
+    pub fn is_new(seen: &mut HashSet<String>, id: &str) -> bool {
+        seen.insert(id.to_owned())
+    }
+    // end
+}
+
 /// The first block of a language.
 fn block(language: &str) -> String {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/webhooks.md")).expect("the page");
@@ -20,37 +47,70 @@ fn block(language: &str) -> String {
     rest.split_once("```").expect("its end").0.to_owned()
 }
 
-fn accepts(tool: &str, flag: &str, body: &str, id: &str) -> Option<bool> {
-    let language = if tool == "python3" { "python" } else { "sh" };
+/// As a sender signs while two keys are in use.
+fn signature() -> String {
     let secrets = [Secret::parse("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"), Secret::parse(SECRET)];
     let signer = Signer::new(&secrets.map(|secret| secret.expect("valid"))).expect("keys");
+    signer.sign("alr_1", AT, BODY.as_bytes())
+}
+
+/// What an example says of a request: `new`, `repeat`, or nothing when it refuses; `None` where its tool is not.
+fn asked(tool: &str, seen: &Path, body: &str, id: &str) -> Option<String> {
+    let language = if tool == "python3" { "python" } else { "sh" };
     let run = Command::new(tool)
-        .args([flag, &block(language)])
+        .args(["-c", &block(language)])
         .env("SECRET", SECRET)
         .env("ID", id)
         .env("TIMESTAMP", AT.seconds().to_string())
         .env("NOW", AT.seconds().to_string())
-        .env("SIGNATURE", signer.sign("alr_1", AT, BODY.as_bytes()))
+        .env("SIGNATURE", signature())
+        .env("SEEN", seen)
         .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn();
     let Ok(mut child) = run else {
         println!("skipped: no {tool} here");
         return None;
     };
     child.stdin.take().expect("a pipe").write_all(body.as_bytes()).expect("written");
-    Some(child.wait().expect("it ends").success())
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8(output.stdout).expect("text").trim().to_owned();
+    assert_eq!(output.status.success(), !said.is_empty(), "{tool} says {said} and ends with {}", output.status);
+    Some(said)
 }
 
 #[test]
-fn examples_accept_what_is_genuine_and_refuse_what_was_changed() {
-    for (tool, flag) in [("python3", "-c"), ("sh", "-c")] {
+fn examples_take_what_is_genuine_once_and_refuse_what_was_changed() {
+    for tool in ["python3", "sh"] {
         if tool == "sh" && Command::new("openssl").arg("version").output().is_err() {
             println!("skipped: no openssl here");
             continue;
         }
-        let Some(genuine) = accepts(tool, flag, BODY, "alr_1") else { continue };
-        assert!(genuine, "{tool}: a genuine request, while two keys sign");
-        assert_eq!(accepts(tool, flag, &BODY.replace("100", "101"), "alr_1"), Some(false), "{tool}: another body");
-        assert_eq!(accepts(tool, flag, BODY, "alr_2"), Some(false), "{tool}: another id");
+        let seen = tempfile::tempdir().expect("a directory");
+        let said = |body: &str, id| asked(tool, seen.path(), body, id);
+        let Some(refused) = said(&BODY.replace("100", "101"), "alr_1") else { continue };
+        assert_eq!(refused, "", "{tool}: another body");
+        assert_eq!(said(BODY, "alr_2").as_deref(), Some(""), "{tool}: another id");
+        assert_eq!(said(BODY, "alr_1").as_deref(), Some("new"), "{tool}: genuine, and what was refused is not known");
+        assert_eq!(said(BODY, "alr_1").as_deref(), Some("repeat"), "{tool}");
     }
+}
+
+#[test]
+fn example_in_rust_works_and_is_the_one_on_the_page() {
+    let now = AT.seconds().unsigned_abs();
+    let ask = |id: &str, body: &[u8], now: u64| example::genuine(SECRET, id, &now.to_string(), &signature(), body, now);
+    assert!(ask("alr_1", BODY.as_bytes(), now));
+    assert!(
+        !ask("alr_2", BODY.as_bytes(), now) && !ask("alr_1", b"{}", now) && !ask("alr_1", BODY.as_bytes(), now + 1)
+    );
+    assert!(!example::genuine(SECRET, "alr_1", &now.to_string(), &signature(), BODY.as_bytes(), now + 301));
+    let mut seen = std::collections::HashSet::new();
+    assert_eq!([(); 2].map(|()| example::is_new(&mut seen, "alr_1")), [true, false]);
+    // Line breaks and indents are the formatter's.
+    let words = |text: &str| text.split_whitespace().collect::<String>();
+    let here = include_str!("webhooks_doc.rs");
+    let (_, rest) = here.split_once("// begin\n").expect("a mark");
+    let code = rest.split_once("// end\n").expect("a mark").0;
+    assert_eq!(words(code), words(&block("rust")));
 }

@@ -1,6 +1,7 @@
 //! Alerts: who is told (`route`), in which words (`payload`) and in which form (`format`). Whether to tell at all is decided in
 //! `decide`, where the story is known.
 
+mod envelope;
 pub mod format;
 mod notice;
 mod payload;

@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::envelope::{Envelope, Head};
 use crate::model::{AlertId, AlertKind, EndpointId, Severity, Timestamp};
 
 /// Alerts that a digest carries in full; `omitted` counts the others, which stay listed and replayable.
@@ -67,17 +68,6 @@ pub struct Entry {
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(title = "Notice"))]
-struct Envelope<'a> {
-    #[cfg_attr(test, schemars(with = "String"))]
-    r#type: AlertKind,
-    #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))]
-    timestamp: Timestamp,
-    data: Data<'a>,
-}
-
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Data<'a> {
     alert: Head,
     /// One line for people.
@@ -100,17 +90,6 @@ struct Data<'a> {
     /// Topics of what was held back.
     #[serde(skip_serializing_if = "Option::is_none")]
     topics: Option<Vec<Count<'a>>>,
-}
-
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Head {
-    #[cfg_attr(test, schemars(with = "String"))]
-    id: AlertId,
-    sequence: u64,
-    reason: &'static str,
-    #[cfg_attr(test, schemars(with = "String"))]
-    severity: Severity,
 }
 
 #[derive(Serialize)]
@@ -155,8 +134,7 @@ impl Notice {
                 data.topics = Some(topics.iter().map(|(id, alerts)| Count { id, alerts: *alerts }).collect());
             }
         }
-        let envelope = Envelope { r#type: self.kind, timestamp: self.at, data };
-        serde_json::to_vec(&envelope).expect("invariant: a payload holds only strings and numbers")
+        Envelope { r#type: self.kind, timestamp: self.at, data }.to_bytes()
     }
 }
 
@@ -194,10 +172,7 @@ pub fn renumber(payload: &mut Vec<u8>, from: u64, to: u64) {
 /// The JSON Schema of a notice.
 #[cfg(test)]
 pub(super) fn schema() -> schemars::Schema {
-    schemars::generate::SchemaSettings::draft2020_12()
-        .for_serialize()
-        .into_generator()
-        .into_root_schema_for::<Envelope<'_>>()
+    super::envelope::schema_of::<Data<'_>>("Notice")
 }
 
 #[cfg(test)]

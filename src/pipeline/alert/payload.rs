@@ -5,10 +5,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::model::{
-    AlertDraft, AlertId, AlertKind, AlertReason, Evidence, Item, ItemId, Lang, Phase, Score, Severity, StoryId,
-    Timestamp,
-};
+use super::envelope::{Envelope, Head};
+use crate::model::{AlertDraft, Evidence, Item, ItemId, Lang, Phase, Score, StoryId, Timestamp};
 use crate::text::clean;
 
 /// Characters of the item's text that travel with an alert.
@@ -32,36 +30,14 @@ pub struct PayloadInput<'a> {
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Envelope<'a> {
-    #[cfg_attr(test, schemars(with = "String"))]
-    r#type: AlertKind,
-    #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))]
-    timestamp: Timestamp,
-    data: Data<'a>,
-}
-
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Data<'a> {
-    alert: Alert,
+    alert: Head,
     topic: Topic<'a>,
     story: Story<'a>,
     item: ItemView<'a>,
     #[cfg_attr(test, schemars(with = "Vec<EvidenceShape>"))]
     evidence: &'a [Evidence],
     sightings: Sightings,
-}
-
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Alert {
-    #[cfg_attr(test, schemars(with = "String"))]
-    id: AlertId,
-    sequence: u64,
-    #[cfg_attr(test, schemars(with = "String"))]
-    reason: AlertReason,
-    #[cfg_attr(test, schemars(with = "String"))]
-    severity: Severity,
 }
 
 #[derive(Serialize)]
@@ -126,7 +102,7 @@ pub fn render(input: &PayloadInput<'_>) -> Vec<u8> {
         r#type: alert.kind,
         timestamp: alert.at,
         data: Data {
-            alert: Alert { id: alert.id, sequence, reason: alert.reason, severity: alert.matched.severity },
+            alert: Head { id: alert.id, sequence, reason: alert.reason.as_str(), severity: alert.matched.severity },
             topic: Topic {
                 id: alert.matched.topic.as_str(),
                 label: topic_label,
@@ -147,7 +123,7 @@ pub fn render(input: &PayloadInput<'_>) -> Vec<u8> {
             sightings: Sightings { exact: story.sightings_exact, near: story.sightings_near },
         },
     };
-    serde_json::to_vec(&envelope).expect("invariant: a payload holds only strings and numbers")
+    envelope.to_bytes()
 }
 
 fn item_view(item: &Item) -> ItemView<'_> {
@@ -184,8 +160,5 @@ struct EvidenceShape {
 /// The JSON Schema of what [`render`] writes.
 #[cfg(test)]
 pub(super) fn schema() -> schemars::Schema {
-    schemars::generate::SchemaSettings::draft2020_12()
-        .for_serialize()
-        .into_generator()
-        .into_root_schema_for::<Envelope<'_>>()
+    super::envelope::schema_of::<Data<'_>>("Alert")
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{
-    AlertDraft, AlertId, AlertKind, AlertReason, Evidence, Field, Item, ItemKey, Match, Origin, RawItem, RawText,
-    Score, Severity, SourceId, SourceKind, StoryId, StorySummary, Timestamp, TopicId,
+    AlertDraft, AlertId, AlertKind, AlertReason, EndpointId, Evidence, FeedFailure, FeedState, Field, Health, Item,
+    ItemKey, Match, Origin, RawItem, RawText, Score, Severity, SourceHealth, SourceId, SourceKind, StoryId,
+    StorySummary, Timestamp, TopicId,
 };
 
 const NOW: Timestamp = Timestamp::from_seconds(1_742_198_531);
@@ -166,7 +167,7 @@ fn schema_alert_is_current_and_holds_for_what_is_sent() {
 #[test]
 fn schema_notice_is_current_and_holds_for_every_kind() {
     let schema = current("notice.json", &notice::schema());
-    let endpoint = crate::model::EndpointId::new("desk").expect("a name");
+    let endpoint = EndpointId::new("desk").expect("a name");
     let contents = [
         Content::Endpoint { id: endpoint, detail: Some("answered 410".to_owned()) },
         Content::Digest { alerts: 2, entries: vec![Entry::of(b"{}")] },
@@ -183,6 +184,55 @@ fn schema_notice_is_current_and_holds_for_every_kind() {
             content,
         };
         check(&notice.payload(3), &schema);
+    }
+}
+
+#[test]
+fn schema_source_is_current_and_holds_for_every_kind() {
+    let schema = current("source.json", &source::schema());
+    let id = SourceId::new("gazette").expect("a name");
+    let rules = AlertRules {
+        routes: vec![Route::everything(EndpointId::new("desk").expect("a name"))],
+        ..AlertRules::default()
+    };
+    let cause = source::Cause { rules: &rules, instance: "i", sequence: 7, now: NOW };
+    let well = FeedState::new(id.clone(), "https://gazette.example/feed?key=canary".to_owned(), NOW);
+    let failing = FeedState {
+        failure: Some(FeedFailure::ServerError),
+        error: Some("answered 500".to_owned()),
+        failing_since: Some(NOW),
+        title: Some("Gazette".to_owned()),
+        ..well.clone()
+    };
+    let gone = FeedState { gone: true, last_success_at: Some(NOW), ..failing.clone() };
+    let mut health = SourceHealth::new(id);
+    let mut kinds = Vec::new();
+    let life = [
+        (&failing, Health::Failing),
+        (&well, Health::Ok),
+        (&well, Health::Silent),
+        (&well, Health::Ok),
+        (&gone, Health::Failing),
+    ];
+    for (state, now_is) in life {
+        let alert = source::tell(&mut health, state, now_is, &cause).expect("a change");
+        check(&alert.payload, &schema);
+        kinds.push(alert.kind.as_str());
+        health.last_new_at = Some(NOW);
+        health.period = Some(std::time::Duration::from_secs(3600));
+    }
+    assert_eq!(kinds, ["source.failing", "source.recovered", "source.silent", "source.recovered", "source.failing"]);
+}
+
+#[test]
+fn schema_every_type_on_the_wire_has_one_in_the_docs() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/webhooks.md")).expect("the page");
+    for kind in AlertKind::ALL {
+        let row = page.lines().find(|line| line.starts_with("| `") && line.contains(&format!("`{}`", kind.as_str())));
+        let row = row.unwrap_or_else(|| panic!("docs/webhooks.md has no row for {}", kind.as_str()));
+        let schema =
+            row.split(['(', '|', ' ']).find_map(|part| part.strip_suffix(".json").or(part.strip_suffix(".json)")));
+        assert!(schema.is_some(), "{row}");
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::envelope::{Envelope, Head};
 use super::route::{AlertRules, Outgoing};
 use crate::model::{
     AlertId, AlertKind, AlertReason, FeedFailure, FeedState, Health, Severity, SourceHealth, SourceId, Timestamp,
@@ -147,8 +148,8 @@ pub fn tell(health: &mut SourceHealth, state: &FeedState, now_is: Health, cause:
     ]);
     health.told = next;
     health.told_at = Some(since);
-    let head = AlertHead { id, sequence, reason, severity };
-    let payload = render(kind, &head, health, state, since, now);
+    let head = Head { id, sequence, reason: reason.as_str(), severity };
+    let payload = render(kind, head, health, state, since, now);
     let endpoints = rules
         .routes
         .iter()
@@ -173,46 +174,42 @@ pub struct Cause<'a> {
 }
 
 #[derive(Serialize)]
-struct Envelope<'a> {
-    r#type: AlertKind,
-    timestamp: Timestamp,
-    data: Data<'a>,
-}
-
-#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Data<'a> {
     /// One sentence, for receivers that only show text.
     summary: String,
-    alert: &'a AlertHead,
+    alert: Head,
     source: SourceView<'a>,
 }
 
 #[derive(Serialize)]
-struct AlertHead {
-    id: AlertId,
-    sequence: u64,
-    reason: AlertReason,
-    severity: Severity,
-}
-
-#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct SourceView<'a> {
     id: &'a str,
+    /// Without its query, which may hold a key.
     url: String,
     title: Option<&'a str>,
+    /// `failing`, `silent`, `ok`, or `gone` for good.
     state: &'static str,
+    /// The class of what is wrong.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     failure: Option<FeedFailure>,
     error: Option<&'a str>,
+    #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))]
     since: Timestamp,
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "date-time")))]
     last_success: Option<Timestamp>,
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "date-time")))]
     last_new_item: Option<Timestamp>,
+    /// How far apart its news usually is, in seconds.
     usual_period_s: Option<u64>,
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "date-time")))]
     next_poll: Option<Timestamp>,
 }
 
 fn render(
     kind: AlertKind,
-    head: &AlertHead,
+    head: Head,
     health: &SourceHealth,
     state: &FeedState,
     since: Timestamp,
@@ -231,9 +228,8 @@ fn render(
         usual_period_s: health.period.map(|period| period.as_secs()),
         next_poll: Some(state.next_poll_at).filter(|_| !state.gone),
     };
-    let envelope =
-        Envelope { r#type: kind, timestamp: now, data: Data { summary: summary(health, state), alert: head, source } };
-    serde_json::to_vec(&envelope).expect("invariant: a payload holds only strings and numbers")
+    let data = Data { summary: summary(health, state), alert: head, source };
+    Envelope { r#type: kind, timestamp: now, data }.to_bytes()
 }
 
 fn summary(health: &SourceHealth, state: &FeedState) -> String {
@@ -245,6 +241,12 @@ fn summary(health: &SourceHealth, state: &FeedState) -> String {
         Health::Silent => format!("{name}: no news for longer than usual"),
         Health::Ok => format!("{name}: works again"),
     }
+}
+
+/// The JSON Schema of an alert about a source.
+#[cfg(test)]
+pub(super) fn schema() -> schemars::Schema {
+    super::envelope::schema_of::<Data<'_>>("Source")
 }
 
 /// Keys of services stand in queries (promise P10).

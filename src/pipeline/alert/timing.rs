@@ -126,10 +126,38 @@ impl Timing {
         if let Some(until) = self.digest.as_ref().and_then(|digest| digest.next(&local)) {
             return Some(Held { hold: Hold::Digest, until });
         }
-        if let Some(until) = self.quiet.iter().filter_map(|quiet| quiet.end(&local)).max() {
+        if let Some(until) = self.quiet_until(now) {
             return Some(Held { hold: Hold::Quiet, until });
         }
         (first && !self.group_wait.is_zero()).then(|| Held { hold: Hold::Group, until: now.plus(self.group_wait) })
+    }
+}
+
+impl Timing {
+    /// When the quiet hours end, if it is quiet now; hours that follow one another are one.
+    #[must_use]
+    pub fn quiet_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let end = |at: Timestamp| {
+            let local = at.to_jiff().to_zoned(self.zone.clone());
+            self.quiet.iter().filter_map(|quiet| quiet.end(&local)).max()
+        };
+        let mut until = end(now)?;
+        // Each step leaves one of them behind; that they cover a whole day is refused at load.
+        for _ in 0..self.quiet.len() {
+            match end(until) {
+                Some(later) => until = later,
+                None => break,
+            }
+        }
+        Some(until)
+    }
+
+    /// Whether there is a time of day at which something may be sent.
+    #[must_use]
+    pub fn has_loud_hours(&self) -> bool {
+        let midnight = Time::midnight();
+        let mut minutes = midnight.series(jiff::Span::new().minutes(1));
+        minutes.any(|time| !self.quiet.iter().any(|quiet| quiet.contains(time)))
     }
 }
 
@@ -246,6 +274,24 @@ mod tests {
         assert_eq!(until("2025-01-11T06:00:00Z"), None);
         // Summer time starts in that night: 07:00 is 05:00 UTC.
         assert_eq!(until("2025-03-29T23:00:00Z"), Some((Hold::Quiet, "2025-03-30T05:00:00Z".to_owned())));
+    }
+
+    #[test]
+    fn quiet_hours_that_follow_one_another_end_once() {
+        let hours = |list: &[&str]| Timing {
+            quiet: list.iter().map(|text| text.parse().expect("hours")).collect(),
+            ..Timing::default()
+        };
+        let timing = hours(&["22:00-06:00", "06:00-07:30", "07:00-08:00", "12:00-13:00"]);
+        let until = |now: &str| timing.quiet_until(at(now)).map(|until| until.to_string());
+        assert_eq!(until("2025-01-10T23:00:00Z"), Some("2025-01-11T08:00:00Z".to_owned()));
+        assert_eq!(until("2025-01-10T12:59:59Z"), Some("2025-01-10T13:00:00Z".to_owned()));
+        assert_eq!(until("2025-01-10T13:00:00Z"), None);
+        assert!(timing.has_loud_hours());
+        assert!(hours(&["00:00-23:59"]).has_loud_hours(), "one minute is enough");
+        let never = hours(&["00:00-12:00", "11:00-00:00"]);
+        assert!(!never.has_loud_hours());
+        assert!(never.quiet_until(at("2025-01-10T13:00:00Z")).is_some(), "and it ends all the same");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub struct Claimed {
     pub sequence: i64,
     /// The bytes, as stored with the decision.
     pub body: Vec<u8>,
-    /// `content-type` of the bytes.
+    /// `content-type` of the bytes; empty: they are to be rendered first ([`super::write_bodies`]).
     pub content_type: String,
     /// Attempts made since the row was made or replayed.
     pub attempts: u32,
@@ -73,9 +73,21 @@ pub fn claim_due(connection: &Connection, request: &ClaimRequest<'_>) -> rusqlit
         return Ok(claim);
     }
     claim.held_due = hold::any_due(connection, request.endpoint, request.now)?;
-    let ids = due_ids(connection, request)?;
+    read_due(connection, request, &mut claim)?;
+    Ok(claim)
+}
+
+/// One statement for all of them; the bytes of a row that is in flight are not even looked at.
+fn read_due(connection: &Connection, request: &ClaimRequest<'_>, claim: &mut Claim) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "SELECT d.id, d.webhook_id, d.alert, d.content_type, d.attempts, d.created_at, coalesce(d.body, a.payload)
+         FROM deliveries d INDEXED BY deliveries_due CROSS JOIN alerts a ON a.sequence = d.alert
+         WHERE d.endpoint = ?1 AND d.state = 'pending' AND d.due_at <= ?2 AND d.hold IS NULL ORDER BY d.due_at, d.id",
+    )?;
+    let mut rows = statement.query(params![request.endpoint.as_str(), request.now.millis()])?;
     let mut body_bytes = 0;
-    for id in ids {
+    while let Some(row) = rows.next()? {
+        let id = DeliveryId(row.get(0)?);
         if request.in_flight.contains(&id) {
             continue;
         }
@@ -83,26 +95,19 @@ pub fn claim_due(connection: &Connection, request: &ClaimRequest<'_>) -> rusqlit
             claim.more = true;
             break;
         }
-        let row = read_row(connection, id)?;
-        body_bytes += row.body.len();
-        claim.rows.push(row);
+        let claimed = Claimed {
+            id,
+            webhook_id: row.get(1)?,
+            sequence: row.get(2)?,
+            content_type: row.get(3)?,
+            attempts: row.get(4)?,
+            created_at: Timestamp::from_millis(row.get(5)?),
+            body: row.get(6)?,
+        };
+        body_bytes += claimed.body.len();
+        claim.rows.push(claimed);
     }
-    Ok(claim)
-}
-
-/// One more than asked for, beyond those in flight: enough to know whether there is more.
-fn due_ids(connection: &Connection, request: &ClaimRequest<'_>) -> rusqlite::Result<Vec<DeliveryId>> {
-    let limit = request.rows_max.saturating_add(request.in_flight.len()).saturating_add(1);
-    connection
-        .prepare_cached(
-            "SELECT id FROM deliveries INDEXED BY deliveries_due
-             WHERE endpoint = ?1 AND state = 'pending' AND due_at <= ?2 AND hold IS NULL ORDER BY due_at, id LIMIT ?3",
-        )?
-        .query_map(
-            params![request.endpoint.as_str(), request.now.millis(), i64::try_from(limit).unwrap_or(i64::MAX)],
-            |row| row.get(0).map(DeliveryId),
-        )?
-        .collect()
+    Ok(())
 }
 
 fn next_due_at(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
@@ -113,23 +118,4 @@ fn next_due_at(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -
         )?
         .query_row(params![endpoint.as_str(), now.millis()], |row| row.get(0).map(Timestamp::from_millis))
         .optional()
-}
-
-fn read_row(connection: &Connection, id: DeliveryId) -> rusqlite::Result<Claimed> {
-    connection
-        .prepare_cached(
-            "SELECT d.webhook_id, d.alert, coalesce(d.body, a.payload), d.content_type, d.attempts, d.created_at
-             FROM deliveries d JOIN alerts a ON a.sequence = d.alert WHERE d.id = ?1",
-        )?
-        .query_row([id.0], |row| {
-            Ok(Claimed {
-                id,
-                webhook_id: row.get(0)?,
-                sequence: row.get(1)?,
-                body: row.get(2)?,
-                content_type: row.get(3)?,
-                attempts: row.get(4)?,
-                created_at: Timestamp::from_millis(row.get(5)?),
-            })
-        })
 }

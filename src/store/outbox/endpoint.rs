@@ -24,6 +24,8 @@ pub struct EndpointState {
     pub last_error: Option<String>,
     /// What was last told about it on another endpoint; `None` while it works.
     pub noticed: Option<String>,
+    /// Alerts parked because its template failed on them, which nobody was told of yet.
+    pub unwritten: u64,
 }
 
 /// An endpoint's figures.
@@ -54,7 +56,8 @@ impl EndpointState {
 pub fn state(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<EndpointState> {
     let state = connection
         .prepare_cached(
-            "SELECT disabled_at, disabled_reason, not_before, throttled, last_success_at, failing_since, last_error, noticed
+            "SELECT disabled_at, disabled_reason, not_before, throttled, last_success_at, failing_since, last_error, noticed,
+                unwritten
              FROM endpoints WHERE endpoint = ?1",
         )?
         .query_row([endpoint.as_str()], |row| {
@@ -67,6 +70,7 @@ pub fn state(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result
                 failing_since: optional_time(row.get(5)?),
                 last_error: row.get(6)?,
                 noticed: row.get(7)?,
+                unwritten: row.get::<_, i64>(8)?.unsigned_abs(),
             })
         })
         .optional()?;
@@ -117,6 +121,29 @@ pub fn disable(connection: &Connection, endpoint: &EndpointId, reason: &str, now
         )?
         .execute(params![endpoint.as_str(), now.millis(), reason])?;
     Ok(())
+}
+
+/// Counts an alert that an endpoint's template failed on.
+pub(super) fn note_unwritten(connection: &Connection, endpoint: &EndpointId, failure: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO endpoints (endpoint, throttled, unwritten, last_error) VALUES (?1, 0, 1, ?2)
+             ON CONFLICT (endpoint) DO UPDATE SET unwritten = unwritten + 1, last_error = ?2",
+        )?
+        .execute(params![endpoint.as_str(), failure])
+        .map(|_| ())
+}
+
+/// Takes that count, to tell of it.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn take_unwritten(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<u64> {
+    let count = state(connection, endpoint)?.unwritten;
+    connection
+        .prepare_cached("UPDATE endpoints SET unwritten = 0 WHERE endpoint = ?1 AND unwritten > 0")?
+        .execute([endpoint.as_str()])?;
+    Ok(count)
 }
 
 /// Keeps what was told about an endpoint on others. Says whether that is news.

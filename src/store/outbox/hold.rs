@@ -1,16 +1,18 @@
 //! Deliveries that wait, and how they are let go: one by one, as one digest, or as one line that names
 //! how many there were. Each step is one transaction, so a kill in the middle neither repeats nor drops.
-//! Rows that went up in another stay listed as `folded`, and a replay sends them by themselves.
+//! What is due while it is quiet waits on, by the rules of now. Rows that went up in another stay listed as
+//! `folded`, and a replay sends them by themselves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::raise::raise;
-use super::{DeliveryId, optional_time};
+use super::story::{told_of_story, waiting_for_story};
+use super::{DeliveryId, endpoint, optional_time};
 use crate::model::{AlertId, AlertKind, EndpointId, Severity, Timestamp};
 use crate::pipeline::alert::format::Format;
-use crate::pipeline::alert::{Content, ENTRIES_MAX, Entry, Hold, Notice, Rate};
+use crate::pipeline::alert::{Content, ENTRIES_MAX, Entry, Hold, Notice, Rate, Timing};
 
 /// Rows let go in one transaction; what is beyond goes into the next digest at once.
 const RELEASE_ROWS_MAX: usize = 10_000;
@@ -22,6 +24,8 @@ pub struct Release<'a> {
     pub endpoint: &'a EndpointId,
     /// How its bodies are made.
     pub format: &'a Format,
+    /// When it wants to hear.
+    pub timing: &'a Timing,
     /// Part of every alert id.
     pub instance: &'a str,
     /// Rows that waited until then.
@@ -32,7 +36,9 @@ struct Waiting {
     id: DeliveryId,
     hold: Hold,
     alert: i64,
+    /// Or what it is about, where it has none.
     topic: String,
+    story: Option<i64>,
     severity: Severity,
 }
 
@@ -41,18 +47,83 @@ struct Waiting {
 /// # Errors
 /// Those of SQLite.
 pub fn release(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<usize> {
-    let waiting = due(connection, what)?;
+    let (waiting, quiet) = match what.timing.quiet_until(what.now) {
+        None => (due(connection, what)?, None),
+        Some(until) => {
+            let urgent = |row: &Waiting| what.timing.is_urgent(row.severity);
+            let (urgent, others): (Vec<_>, Vec<_>) = due(connection, what)?.into_iter().partition(urgent);
+            (urgent, Some((until, others)))
+        }
+    };
+    let mut rows = waiting.len();
+    if let Some((until, others)) = quiet {
+        rows += others.len();
+        others.iter().try_for_each(|row| wait_on(connection, row, until))?;
+    }
     for hold in Hold::ALL {
         let rows: Vec<&Waiting> = waiting.iter().filter(|row| row.hold == hold).collect();
         match (hold, rows.as_slice()) {
             (_, []) => {}
-            (Hold::Group, rows) => rows.iter().try_for_each(|row| let_go(connection, row.id))?,
+            (Hold::Group, rows) => let_stories_go(connection, what, rows)?,
             (Hold::Quiet | Hold::Digest, [one]) => let_go(connection, one.id)?,
             (Hold::Quiet | Hold::Digest, rows) => fold(connection, what, &digest(connection, what, hold, rows)?, rows)?,
             (Hold::Rate, rows) => fold(connection, what, &suppressed(what, rows), rows)?,
         }
     }
-    Ok(waiting.len())
+    Ok(rows)
+}
+
+/// It is quiet: what waited for its story waits for the end of that, with everything else.
+fn wait_on(connection: &Connection, row: &Waiting, until: Timestamp) -> rusqlite::Result<()> {
+    let hold = if row.hold == Hold::Group { Hold::Quiet } else { row.hold };
+    connection
+        .prepare_cached("UPDATE deliveries SET hold = ?2, due_at = ?3 WHERE id = ?1")?
+        .execute(params![row.id.0, hold.as_str(), until.millis()])
+        .map(|_| ())
+}
+
+/// One alert for each story and topic, though two stories may have turned out to be one meanwhile: the newest
+/// goes out, unless the endpoint has heard of the story by then.
+fn let_stories_go(connection: &Connection, what: &Release<'_>, rows: &[&Waiting]) -> rusqlite::Result<()> {
+    let mut settled: HashSet<DeliveryId> = HashSet::new();
+    for row in rows {
+        let Some(story) = row.story else {
+            let_go(connection, row.id)?;
+            continue;
+        };
+        if settled.contains(&row.id) {
+            continue;
+        }
+        let mut same = waiting_for_story(connection, what.endpoint, story)?;
+        same.retain(|waiting| waiting.topic == row.topic);
+        settled.extend(same.iter().map(|waiting| waiting.id));
+        let newest = same.last().map_or(row.id, |waiting| waiting.id);
+        let told = told_of_story(connection, what.endpoint, &row.topic, story)?;
+        let into = told.unwrap_or(newest);
+        for waiting in same.iter().filter(|waiting| waiting.id != into) {
+            fold_into(connection, waiting.id, into, what.now)?;
+        }
+        if told.is_none() {
+            let_go_at_rate(connection, what, newest, row.severity)?;
+        }
+    }
+    Ok(())
+}
+
+/// What waited for its story counts against the rate when it goes.
+fn let_go_at_rate(
+    connection: &Connection,
+    what: &Release<'_>,
+    row: DeliveryId,
+    severity: Severity,
+) -> rusqlite::Result<()> {
+    let rate = what.timing.rate.filter(|_| !what.timing.is_urgent(severity));
+    let over = rate.map_or(Ok(None), |rate| over_rate(connection, what.endpoint, rate, what.now))?;
+    let Some(until) = over else { return let_go_now(connection, row, what.now) };
+    connection
+        .prepare_cached("UPDATE deliveries SET hold = ?2, due_at = ?3 WHERE id = ?1")?
+        .execute(params![row.0, Hold::Rate.as_str(), until.millis()])
+        .map(|_| ())
 }
 
 /// Whether anything has waited long enough.
@@ -63,27 +134,6 @@ pub(super) fn any_due(connection: &Connection, endpoint: &EndpointId, now: Times
              WHERE endpoint = ?1 AND state = 'pending' AND hold IS NOT NULL AND due_at <= ?2 LIMIT 1",
         )?
         .exists(params![endpoint.as_str(), now.millis()])
-}
-
-/// An earlier alert of the same story and topic that still waits for its story to grow: the newer one
-/// takes its place and its time.
-pub(in crate::store) fn waiting_for_story(
-    connection: &Connection,
-    endpoint: &EndpointId,
-    topic: &str,
-    story: i64,
-) -> rusqlite::Result<Option<(DeliveryId, Timestamp)>> {
-    connection
-        .prepare_cached(
-            "SELECT d.id, d.due_at FROM deliveries d INDEXED BY deliveries_held JOIN alerts a ON a.sequence = d.alert
-             WHERE d.endpoint = ?1 AND d.state = 'pending' AND d.hold = 'group' AND d.hold IS NOT NULL
-               AND a.topic = ?2 AND a.story = ?3
-             ORDER BY d.id DESC LIMIT 1",
-        )?
-        .query_row(params![endpoint.as_str(), topic, story], |row| {
-            Ok((DeliveryId(row.get(0)?), Timestamp::from_millis(row.get(1)?)))
-        })
-        .optional()
 }
 
 /// Notes that a row went up in another.
@@ -132,7 +182,7 @@ pub(in crate::store) fn over_rate(
 fn due(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<Vec<Waiting>> {
     connection
         .prepare_cached(
-            "SELECT d.id, d.hold, d.alert, coalesce(a.topic, a.kind), a.severity
+            "SELECT d.id, d.hold, d.alert, coalesce(a.topic, a.kind), a.severity, a.story
              FROM deliveries d INDEXED BY deliveries_held JOIN alerts a ON a.sequence = d.alert
              WHERE d.endpoint = ?1 AND d.state = 'pending' AND d.hold IS NOT NULL AND d.due_at <= ?2
              ORDER BY d.due_at, d.id LIMIT ?3",
@@ -145,6 +195,7 @@ fn due(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<Vec<Wait
                 hold: Hold::from_name(&hold).unwrap_or(Hold::Group),
                 alert: row.get(2)?,
                 topic: row.get(3)?,
+                story: row.get(5)?,
                 severity: Severity::ALL.into_iter().find(|s| s.as_str() == severity).unwrap_or(Severity::Medium),
             })
         })?
@@ -155,7 +206,22 @@ fn let_go(connection: &Connection, row: DeliveryId) -> rusqlite::Result<()> {
     connection.prepare_cached("UPDATE deliveries SET hold = NULL WHERE id = ?1")?.execute([row.0]).map(|_| ())
 }
 
+/// The newest alert of a story may wait longer than the one whose time has come.
+fn let_go_now(connection: &Connection, row: DeliveryId, now: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE deliveries SET hold = NULL, due_at = min(due_at, ?2) WHERE id = ?1")?
+        .execute(params![row.0, now.millis()])
+        .map(|_| ())
+}
+
 fn fold(connection: &Connection, what: &Release<'_>, notice: &Notice, rows: &[&Waiting]) -> rusqlite::Result<()> {
+    if notice.kind == AlertKind::Digest
+        && let Err(failure) = what.format.render(&notice.payload(0))
+    {
+        // No digest can be made of them, but each of them was written when it was raised.
+        endpoint::note_unwritten(connection, what.endpoint, &failure.to_string())?;
+        return rows.iter().try_for_each(|row| let_go(connection, row.id));
+    }
     let to = [(what.endpoint.clone(), what.format.clone())];
     let raised = raise(connection, notice, &to, what.now)?;
     // Raised before, which only a damaged store could bring about: the rows go out by themselves.
@@ -210,3 +276,7 @@ fn suppressed(what: &Release<'_>, rows: &[&Waiting]) -> Notice {
         content: Content::Suppressed { alerts: rows.len() as u64, topics },
     }
 }
+
+#[cfg(test)]
+#[path = "hold_tests.rs"]
+mod tests;

@@ -19,6 +19,8 @@ pub struct DeliveryFilter {
     pub state: Option<DeliveryState>,
     /// Only decided at this time or later.
     pub since: Option<Timestamp>,
+    /// Only of the alert with this number.
+    pub alert: Option<i64>,
     /// Only before this row: the last one of the page before.
     pub before: Option<DeliveryId>,
     /// At most so many.
@@ -116,7 +118,7 @@ pub fn list(connection: &Connection, filter: &DeliveryFilter) -> rusqlite::Resul
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM deliveries
              WHERE {undelivered} (?1 IS NULL OR endpoint = ?1) AND {state}
-               AND (?3 IS NULL OR created_at >= ?3) AND id < ?4
+               AND (?3 IS NULL OR created_at >= ?3) AND id < ?4 AND (?6 IS NULL OR alert = ?6)
              ORDER BY id DESC LIMIT ?5"
         ))?
         .query_map(
@@ -126,6 +128,7 @@ pub fn list(connection: &Connection, filter: &DeliveryFilter) -> rusqlite::Resul
                 filter.since.map(Timestamp::millis),
                 filter.before.map_or(i64::MAX, |id| id.0),
                 i64::try_from(rows_max).unwrap_or(i64::MAX),
+                filter.alert,
             ],
             read_row,
         )?

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::DeliveryId;
+use super::{DeliveryId, endpoint};
 use crate::model::{EndpointId, Timestamp};
 use crate::pipeline::alert::Notice;
 use crate::pipeline::alert::format::{Format, FormatError};
@@ -16,6 +16,9 @@ pub(in crate::store) fn next_sequence(connection: &Connection) -> rusqlite::Resu
         .map(i64::cast_unsigned)
 }
 
+/// The `content-type` of a row that has no bytes yet, because its template failed on it.
+pub(super) const UNWRITTEN: &str = "";
+
 /// A row of the outbox, before it has its bytes.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct NewDelivery<'a> {
@@ -25,6 +28,8 @@ pub(in crate::store) struct NewDelivery<'a> {
     pub hold: Option<&'static str>,
     pub due_at: Timestamp,
     pub now: Timestamp,
+    /// Whether it is told elsewhere when its template fails; not when it tells of an endpoint itself.
+    pub counted: bool,
 }
 
 impl NewDelivery<'_> {
@@ -40,9 +45,12 @@ impl NewDelivery<'_> {
         let (bytes, content_type, failure) = match format.render(own.unwrap_or(payload)) {
             Ok(Some(body)) => (Some(body.bytes), body.content_type, None),
             Ok(None) => (own.map(<[u8]>::to_vec), "application/json".to_owned(), None),
-            Err(failure) => (None, "application/json".to_owned(), Some(FormatError::to_string(&failure))),
+            Err(failure) => (own.map(<[u8]>::to_vec), UNWRITTEN.to_owned(), Some(FormatError::to_string(&failure))),
         };
         let parked = failure.is_some();
+        if let Some(failure) = failure.as_deref().filter(|_| self.counted) {
+            endpoint::note_unwritten(connection, self.endpoint, failure)?;
+        }
         connection
             .prepare_cached(
                 "INSERT INTO deliveries (alert, webhook_id, endpoint, body, content_type, state, attempts, created_at,
@@ -64,6 +72,45 @@ impl NewDelivery<'_> {
             ])?;
         Ok(DeliveryId(connection.last_insert_rowid()))
     }
+}
+
+/// Renders what could not be rendered when it was raised: its template was mended, and somebody replays it. One
+/// that still fails is parked again. Says which are parked.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn write_bodies(
+    connection: &Connection,
+    rows: &[DeliveryId],
+    format: &Format,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<DeliveryId>> {
+    let mut parked = Vec::new();
+    for &row in rows {
+        let payload: Vec<u8> = connection
+            .prepare_cached(
+                "SELECT coalesce(d.body, a.payload) FROM deliveries d JOIN alerts a ON a.sequence = d.alert WHERE d.id = ?1",
+            )?
+            .query_row([row.0], |found| found.get(0))?;
+        let (body, content_type) = match format.render(&payload) {
+            Ok(Some(body)) => (Some(body.bytes), body.content_type),
+            Ok(None) => (Some(payload), "application/json".to_owned()),
+            Err(failure) => {
+                connection
+                    .prepare_cached(
+                        "UPDATE deliveries SET state = 'parked', settled_at = ?2, last_error = ?3
+                         WHERE id = ?1 AND state = 'pending'",
+                    )?
+                    .execute(params![row.0, now.millis(), failure.to_string()])?;
+                parked.push(row);
+                continue;
+            }
+        };
+        connection
+            .prepare_cached("UPDATE deliveries SET body = ?2, content_type = ?3 WHERE id = ?1")?
+            .execute(params![row.0, body, content_type])?;
+    }
+    Ok(parked)
 }
 
 /// Raises a notice to endpoints, due at once. Nothing happens when its id was raised before.
@@ -98,7 +145,10 @@ pub fn raise(
     }
     to.iter()
         .map(|(endpoint, format)| {
-            let row = NewDelivery { alert: sequence, webhook_id: &id, endpoint, hold: None, due_at: now, now };
+            // An endpoint that cannot even be told of another one's trouble makes no news of its own: two such
+            // would tell of one another for ever.
+            let counted = !notice.kind.is_about_endpoint();
+            let row = NewDelivery { alert: sequence, webhook_id: &id, endpoint, hold: None, due_at: now, now, counted };
             row.insert(connection, format, &payload, None)
         })
         .collect()

@@ -10,13 +10,13 @@ use super::message::Message;
 use crate::model::Severity;
 
 /// An embed's title.
-pub(super) const TITLE_MAX: usize = 256;
+const TITLE_MAX: usize = 256;
 /// An embed's description.
-pub(super) const DESCRIPTION_MAX: usize = 4096;
+const DESCRIPTION_MAX: usize = 4096;
 /// A field's value.
-pub(super) const VALUE_MAX: usize = 1024;
+const VALUE_MAX: usize = 1024;
 /// All text of an embed together.
-pub(super) const TOTAL_MAX: usize = 6000;
+const TOTAL_MAX: usize = 6000;
 /// Words of the item that are shown; the limits leave room for more than anybody reads.
 const TEXT_MAX: usize = 1000;
 const ENTRY_MAX: usize = 160;

@@ -14,6 +14,8 @@ mod teams;
 mod template;
 
 #[cfg(test)]
+mod limits_tests;
+#[cfg(test)]
 mod tests;
 
 use serde_json::Value;

@@ -8,13 +8,13 @@ use super::fit::{Unit, fit, slack, slack_plain};
 use super::message::Message;
 
 /// Header block.
-pub(super) const HEADER_MAX: usize = 150;
+const HEADER_MAX: usize = 150;
 /// Text of a section block.
-pub(super) const SECTION_MAX: usize = 3000;
+const SECTION_MAX: usize = 3000;
 /// Elements of a context block.
-pub(super) const CONTEXT_ELEMENTS_MAX: usize = 10;
+const CONTEXT_ELEMENTS_MAX: usize = 10;
 /// Blocks of a message.
-pub(super) const BLOCKS_MAX: usize = 50;
+const BLOCKS_MAX: usize = 50;
 /// Characters of an element that is only an aside.
 const ASIDE_MAX: usize = 300;
 /// Alerts of a digest shown; each takes one block.

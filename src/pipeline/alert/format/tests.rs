@@ -65,27 +65,8 @@ fn check_limits(name: &str, value: &Value) {
     let mut all = Vec::new();
     texts(value, "", &mut all);
     match name {
-        "slack" => {
-            let blocks = value["blocks"].as_array().expect("blocks");
-            assert!(blocks.len() <= slack::BLOCKS_MAX);
-            for block in blocks {
-                let max = if block["type"] == "header" { slack::HEADER_MAX } else { slack::SECTION_MAX };
-                let elements = block["elements"].as_array().map_or(0, Vec::len);
-                assert!(elements <= slack::CONTEXT_ELEMENTS_MAX);
-                if let Some(text) = block.pointer("/text/text").and_then(Value::as_str) {
-                    assert!((1..=max).contains(&units(text)), "{block}");
-                }
-            }
-        }
-        "discord" => {
-            let embed = &value["embeds"][0];
-            let length = |pointer: &str| embed.pointer(pointer).and_then(Value::as_str).map_or(0, units);
-            assert!(length("/title") <= discord::TITLE_MAX && length("/description") <= discord::DESCRIPTION_MAX);
-            let counted = |path: &str| !path.ends_with("/url") && !path.ends_with("/timestamp");
-            let total: usize = all.iter().filter(|(path, _)| counted(path)).map(|(_, text)| units(text)).sum();
-            assert!(total <= discord::TOTAL_MAX, "{total}");
-            assert!(embed["fields"].as_array().expect("fields").len() <= 25);
-        }
+        "slack" => limits_tests::check_slack(value),
+        "discord" => limits_tests::check_discord(value),
         "teams" => assert!(value.to_string().len() <= teams::MESSAGE_BYTES_MAX),
         "mattermost" => {
             let total: usize = all.iter().map(|(_, text)| units(text)).sum();

@@ -1,0 +1,205 @@
+//! Letting go what waited: stories that turned out to be one, quiet hours that come in between, rates.
+
+use rusqlite::{Connection, params};
+
+use super::*;
+use crate::store::{Access, Store};
+
+const HOUR: i64 = 3_600_000;
+
+fn at(minutes: i64) -> Timestamp {
+    // Noon, UTC.
+    Timestamp::from_millis(1_742_212_800_000 + minutes * 60_000)
+}
+
+fn desk() -> EndpointId {
+    EndpointId::new("desk").expect("a name")
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(dir.path(), Access::Own).expect("a store");
+    (dir, store)
+}
+
+/// An alert of a story on a topic that waits until a minute, or was delivered.
+fn owe(connection: &Connection, n: i64, story: i64, topic: &str, waits: Option<i64>) -> rusqlite::Result<DeliveryId> {
+    connection.execute(
+        "INSERT OR IGNORE INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
+         VALUES (?1, 't', 0, 0, 1, 0, 0)",
+        [story],
+    )?;
+    connection.execute(
+        "INSERT INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at, payload)
+         VALUES (?1, ?2, 'alert.matched', ?3, ?4, 1, 'first', 'high', 500, 1, 0, ?5)",
+        params![n, format!("alr_{n}"), topic, story, b"{}".to_vec()],
+    )?;
+    connection.execute(
+        "INSERT INTO deliveries (alert, webhook_id, endpoint, content_type, state, attempts, created_at, due_at, hold)
+         VALUES (?1, ?2, 'desk', 'application/json', ?3, 0, 0, ?4, ?5)",
+        params![
+            n,
+            format!("alr_{n}"),
+            if waits.is_some() { "pending" } else { "delivered" },
+            at(waits.unwrap_or(0)).millis(),
+            waits.map(|_| "group"),
+        ],
+    )?;
+    Ok(DeliveryId(connection.last_insert_rowid()))
+}
+
+fn merge(connection: &Connection, from: i64, into: i64) -> rusqlite::Result<usize> {
+    connection.execute("UPDATE stories SET merged_into = ?2 WHERE id = ?1", [from, into])
+}
+
+fn let_go_at(connection: &Connection, minute: i64, timing: &Timing) -> rusqlite::Result<usize> {
+    let (endpoint, format) = (desk(), Format::Standard);
+    release(connection, &Release { endpoint: &endpoint, format: &format, timing, instance: "i", now: at(minute) })
+}
+
+/// Each row: its number, state, what it waits for, until which minute, what it went up in.
+fn rows(connection: &Connection) -> Vec<(i64, String, String, i64, Option<i64>)> {
+    let query = "SELECT id, state, coalesce(hold, ''), due_at, folded_into FROM deliveries ORDER BY id";
+    let mut statement = connection.prepare(query).expect("sound");
+    let minute = |millis: i64| (millis - at(0).millis()) / 60_000;
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, minute(row.get(3)?), row.get(4)?));
+    statement.query_map([], row).expect("read").collect::<Result<_, _>>().expect("rows")
+}
+
+fn row(id: i64, state: &str, hold: &str, minute: i64, into: Option<i64>) -> (i64, String, String, i64, Option<i64>) {
+    (id, state.to_owned(), hold.to_owned(), minute, into)
+}
+
+#[test]
+fn group_stories_that_became_one_go_out_as_one_when_the_first_is_due() {
+    let (_dir, store) = store();
+    let done = store.write("test", |tx| {
+        owe(tx, 1, 10, "levee", Some(5))?;
+        owe(tx, 2, 20, "levee", Some(9))?;
+        owe(tx, 3, 20, "ferry", Some(9))?;
+        owe(tx, 4, 30, "levee", Some(9))?;
+        // Two steps: 20 went up in 15, which went up in 10.
+        tx.execute("INSERT INTO stories VALUES (15, 't', 0, 0, 1, 0, 0, 10)", [])?;
+        merge(tx, 20, 15)?;
+        let waiting = waiting_for_story(tx, &desk(), 20)?;
+        assert_eq!(waiting.iter().map(|w| w.id.0).collect::<Vec<_>>(), [1, 2, 3], "by any of its ids");
+        assert_eq!(let_go_at(tx, 5, &Timing::default())?, 1);
+        assert_eq!(
+            rows(tx),
+            [
+                row(1, "folded", "", 5, Some(2)),
+                row(2, "pending", "", 5, None),
+                row(3, "pending", "group", 9, None),
+                row(4, "pending", "group", 9, None),
+            ],
+            "another topic and another story wait on"
+        );
+        let_go_at(tx, 9, &Timing::default())
+    });
+    assert_eq!(done.expect("written"), 2);
+}
+
+#[test]
+fn group_story_that_was_told_by_then_is_not_told_again() {
+    for told in ["delivered", "pending", "folded"] {
+        let (_dir, store) = store();
+        let done = store.write("test", |tx| {
+            owe(tx, 1, 10, "levee", None)?;
+            match told {
+                "pending" => tx.execute("UPDATE deliveries SET state = 'pending' WHERE id = 1", [])?,
+                // In a digest that arrived.
+                "folded" => {
+                    owe(tx, 9, 90, "other", None)?;
+                    tx.execute("UPDATE deliveries SET state = 'folded', folded_into = 2 WHERE id = 1", [])?
+                }
+                _ => 0,
+            };
+            let waits = owe(tx, 2, 20, "levee", Some(5))?;
+            merge(tx, 20, 10)?;
+            let_go_at(tx, 5, &Timing::default())?;
+            Ok((waits, rows(tx)))
+        });
+        let (waits, rows) = done.expect("written");
+        let last = rows.last().expect("a row");
+        assert_eq!((last.0, last.1.as_str(), last.4), (waits.0, "folded", Some(1)), "{told}");
+    }
+}
+
+#[test]
+fn group_and_rate_that_end_in_quiet_hours_wait_for_their_end() {
+    let (_dir, store) = store();
+    let quiet = vec!["12:30-13:00".parse().expect("hours")];
+    let timing = Timing { quiet, urgent: Some(Severity::Critical), ..Timing::default() };
+    let done = store.write("test", |tx| {
+        for n in 1..=4 {
+            owe(tx, n, n * 10, "levee", Some(35))?;
+        }
+        tx.execute("UPDATE deliveries SET hold = 'rate' WHERE id = 3", [])?;
+        tx.execute("UPDATE alerts SET severity = 'critical' WHERE sequence = 4", [])?;
+        assert_eq!(let_go_at(tx, 35, &timing)?, 4);
+        let quiet = rows(tx);
+        assert_eq!(let_go_at(tx, 59, &timing)?, 0);
+        assert_eq!(let_go_at(tx, 60, &timing)?, 3);
+        Ok((quiet, rows(tx)))
+    });
+    let (quiet, loud) = done.expect("written");
+    assert_eq!(
+        quiet,
+        [
+            row(1, "pending", "quiet", 60, None),
+            row(2, "pending", "quiet", 60, None),
+            row(3, "pending", "rate", 60, None),
+            row(4, "pending", "", 35, None),
+        ],
+        "what is urgent waits for nothing"
+    );
+    // One digest and one line for what was too many.
+    assert_eq!(
+        loud.iter().map(|row| row.1.as_str()).collect::<Vec<_>>(),
+        ["folded", "folded", "folded", "pending", "pending", "pending"]
+    );
+}
+
+#[test]
+fn group_counts_against_the_rate_when_it_goes() {
+    let (_dir, store) = store();
+    let timing = Timing { rate: Some("2/h".parse().expect("a rate")), ..Timing::default() };
+    let done = store.write("test", |tx| {
+        for n in 1..=5 {
+            owe(tx, n, n * 10, "levee", Some(5))?;
+        }
+        let_go_at(tx, 5, &timing)?;
+        let gone = rows(tx);
+        let_go_at(tx, 5 + HOUR / 60_000, &timing)?;
+        Ok((gone, rows(tx)))
+    });
+    let (gone, later) = done.expect("written");
+    let holds: Vec<(&str, i64)> = gone.iter().map(|row| (row.2.as_str(), row.3)).collect();
+    assert_eq!(holds, [("", 5), ("", 5), ("rate", 65), ("rate", 65), ("rate", 65)]);
+    assert_eq!(later.iter().filter(|row| row.1 == "folded").count(), 3);
+}
+
+#[test]
+fn digest_that_cannot_be_written_lets_its_alerts_go_one_by_one() {
+    let (_dir, store) = store();
+    let source = "{% if type == 'alerts.digest' and data.alerts > 2 %}{{ 1 // 0 }}{% endif %}{}";
+    let format = Format::Template(
+        crate::pipeline::alert::format::Template::compile(source, "application/json").expect("it works"),
+    );
+    let done = store.write("test", |tx| {
+        for n in 1..=3 {
+            owe(tx, n, n * 10, "levee", Some(5))?;
+        }
+        tx.execute("UPDATE deliveries SET hold = 'digest'", [])?;
+        let (endpoint, timing) = (desk(), Timing::default());
+        let what = Release { endpoint: &endpoint, format: &format, timing: &timing, instance: "i", now: at(5) };
+        release(tx, &what)?;
+        let state = endpoint::state(tx, &endpoint)?;
+        assert_eq!(state.unwritten, 1);
+        assert!(state.last_error.is_some_and(|error| error.contains("template")));
+        Ok(rows(tx))
+    });
+    let rows = done.expect("written");
+    assert!(rows.iter().all(|row| row.1 == "pending" && row.2.is_empty()), "{rows:?}");
+    assert_eq!(rows.len(), 3);
+}
