@@ -30,6 +30,7 @@ pub use backup::{BackupMade, Restored, restore};
 pub use browse::{AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, Totals};
 pub use care::{Checkpointed, Standing};
 pub use error::StoreError;
+pub use feeds::FailureTotal;
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use prune::{Ages, Pruned};
 pub use search::{Hit, SearchQuery};
