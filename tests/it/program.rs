@@ -11,19 +11,19 @@ use super::newsroom::{Newsroom, article, firsts, told, until};
 use super::receiver::{Answer, Receiver};
 
 /// Runs a command to its end.
-async fn run(room: &Newsroom, arguments: &[&str]) -> Output {
+pub async fn run(room: &Newsroom, arguments: &[&str]) -> Output {
     let mut command = command(room);
     command.args(arguments).stdin(std::process::Stdio::null());
     let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
     output.expect("the program starts")
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("text")
 }
 
 /// One document, or one a line.
-fn json(output: &Output) -> Vec<Value> {
+pub fn json(output: &Output) -> Vec<Value> {
     let out = text(&output.stdout);
     match serde_json::from_str(out) {
         Ok(document) => vec![document],
