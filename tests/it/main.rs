@@ -3,6 +3,7 @@
 mod app;
 mod client;
 mod crash;
+mod crowded;
 mod deliver;
 mod etiquette;
 mod feed_access;
