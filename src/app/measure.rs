@@ -81,6 +81,8 @@ fn sources(out: &mut Vec<Sample>, gauges: &Gauges) {
         Sample::new(Metric::PollUnchanged, polls.unchanged as f64),
         Sample::new(Metric::PollItems, polls.items as f64),
         Sample::new(Metric::PollWireBytes, polls.wire_bytes as f64),
+        Sample::new(Metric::PollLate, polls.late as f64),
+        Sample::new(Metric::PollLag, polls.lag.as_secs_f64()),
     ]);
     for (class, count) in polls.failures {
         out.push(Sample::labelled(Metric::PollFailures, "class", class.as_str(), count as f64));

@@ -183,22 +183,21 @@ impl App {
 
     /// The swap: every stage follows a channel; none of them can refuse.
     fn adopt(&mut self, candidate: Candidate) {
-        let Candidate { config, diff, rules, client, states, .. } = candidate;
+        let Candidate { config, rules, client, states, .. } = candidate;
         let live = &mut self.live;
         live.rules.send_replace(Arc::new(rules));
         let delivery = DeliveryRules { config: config.delivery.clone(), endpoints: config.endpoints.clone() };
         if **live.delivery_rules.borrow() != delivery {
             live.delivery_rules.send_replace(Arc::new(delivery));
         }
-        if !diff.feeds.is_empty() || diff.sections.iter().any(|name| matches!(*name, "polling" | "limits")) {
-            live.polling.send_replace(Arc::new(PollRules {
-                feeds: config.feeds.clone(),
-                polling: config.polling.clone(),
-                limits: config.limits,
-                client: client.clone(),
-                states,
-            }));
-        }
+        // Always: an operator may have enabled a feed, or want it polled now, and says so in the store.
+        live.polling.send_replace(Arc::new(PollRules {
+            feeds: config.feeds.clone(),
+            polling: config.polling.clone(),
+            limits: config.limits,
+            client: client.clone(),
+            states,
+        }));
         live.client = client;
         let seeds_changed = live.config.seeds != config.seeds || live.config.limits != config.limits;
         live.config = Arc::new(config);

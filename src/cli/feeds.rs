@@ -15,7 +15,7 @@ use super::{CliError, Context};
 use crate::config::show_duration;
 use crate::model::{FeedState, Health, Timestamp};
 use crate::source::feed::FeedConfig;
-use crate::store::{RejectionTotal, Store};
+use crate::store::{FailureTotal, RejectionTotal, Store};
 use crate::text::clean;
 
 /// Lists feeds with their state; adds, checks, polls, imports and exports them.
@@ -56,7 +56,7 @@ enum Verb {
     },
     /// Fetches feeds and shows what is in them; stores nothing.
     Check(check::CheckArgs),
-    /// Polls feeds now, due or not, into the store. Not beside a running daemon.
+    /// Polls feeds now, due or not: by the running daemon, or else here.
     Poll {
         /// Their ids in the config.
         #[arg(required = true)]
@@ -100,6 +100,9 @@ struct FeedLine {
     failing_since: Option<Timestamp>,
     error: Option<String>,
     moved_to: Option<String>,
+    /// Of all time, by class.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<FailureTotal>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rejected: Vec<RejectionTotal>,
 }
@@ -168,6 +171,10 @@ fn line(feed: &FeedConfig, store: Option<&Store>, whole: bool) -> Result<FeedLin
         Some(store) if whole => store.source_health(feed.id.as_str())?,
         _ => None,
     };
+    let failures = match store {
+        Some(store) if whole => store.feed_failures(feed.id.as_str())?,
+        _ => Vec::new(),
+    };
     let rejected = match store {
         Some(store) if whole => store.rejections(Some(feed.id.as_str()), 20)?,
         _ => Vec::new(),
@@ -195,6 +202,7 @@ fn line(feed: &FeedConfig, store: Option<&Store>, whole: bool) -> Result<FeedLin
         moved_to: state
             .and_then(|s| s.moved.as_ref())
             .map(|m| url::Url::parse(&m.url).map_or_else(|_| "?".to_owned(), |url| shown_url(&url))),
+        failures,
         rejected,
     })
 }
@@ -255,6 +263,9 @@ fn show(line: &FeedLine, out: Output) -> Result<(), CliError> {
         if let Some(value) = value {
             println!("  {name:<14} {}", clean::one_line(&value));
         }
+    }
+    for failed in &line.failures {
+        println!("  failed         {} × {}, last {}", failed.count, failed.class, failed.last_at);
     }
     for rejected in &line.rejected {
         println!(

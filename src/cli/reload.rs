@@ -1,8 +1,10 @@
 //! `reload`: asks the running daemon to take the changed config, waits, and says what came of it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use rustix::process::Pid;
 
 use super::error::{CONFIG, UNAVAILABLE};
 use super::output::{self, Output};
@@ -28,11 +30,29 @@ pub struct ReloadArgs {
 /// # Errors
 /// [`CliError`] when no daemon runs, it does not answer, or it refused the config.
 pub fn run(args: &ReloadArgs, context: &Context) -> Result<(), CliError> {
+    let record = ask(context)?;
+    if Output::of(args.json) == Output::Json {
+        output::document(&record)?;
+    } else {
+        print(&record);
+    }
+    if record.taken { Ok(()) } else { Err(CliError::reported(CONFIG)) }
+}
+
+/// The daemon on the config's state directory, if one runs.
+pub(super) fn daemon(state_dir: &Path) -> Option<Pid> {
+    lock_holder(state_dir).and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw)
+}
+
+/// Asks the running daemon to reload, and waits for the result.
+///
+/// # Errors
+/// [`CliError`] when no daemon runs or it does not answer.
+pub(super) fn ask(context: &Context) -> Result<ReloadRecord, CliError> {
     // Not checked here: whether it can be used is the daemon's to say, of what it reads itself.
     let state_dir = context.load().map(|loaded| loaded.config.daemon.state_dir)?;
     let asked = context.clock.now();
-    let pid = lock_holder(&state_dir).and_then(|pid| pid.parse().ok()).and_then(rustix::process::Pid::from_raw);
-    let Some(pid) = pid else {
+    let Some(pid) = daemon(&state_dir) else {
         return Err(CliError::new(UNAVAILABLE, format!("find a daemon on {}", state_dir.display()))
             .hint("nothing to reload: `wirewatch run` reads the config when it starts"));
     };
@@ -41,9 +61,9 @@ pub fn run(args: &ReloadArgs, context: &Context) -> Result<(), CliError> {
             .hint("use the account it runs under, or `systemctl reload wirewatch`")
     })?;
     let mut waited = Duration::ZERO;
-    let record = loop {
+    loop {
         match last_reload(&state_dir) {
-            Some(record) if record.begun_ms >= asked.millis() => break record,
+            Some(record) if record.begun_ms >= asked.millis() => return Ok(record),
             _ if waited >= WAIT_MAX => {
                 return Err(CliError::new(UNAVAILABLE, "hear from the daemon within a minute")
                     .hint("its log says what it is doing: journalctl -u wirewatch"));
@@ -51,13 +71,7 @@ pub fn run(args: &ReloadArgs, context: &Context) -> Result<(), CliError> {
             _ => std::thread::sleep(LOOK_EVERY),
         }
         waited += LOOK_EVERY;
-    };
-    if Output::of(args.json) == Output::Json {
-        output::document(&record)?;
-    } else {
-        print(&record);
     }
-    if record.taken { Ok(()) } else { Err(CliError::reported(CONFIG)) }
 }
 
 fn print(record: &ReloadRecord) {

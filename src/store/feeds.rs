@@ -5,10 +5,22 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use serde::Serialize;
 
 use crate::model::{ContentHash, FeedFailure, FeedState, Health, ItemId, MovedFeed, SourceHealth, SourceId, Timestamp};
 
 use super::{Store, StoreError};
+
+/// Failures of one feed of one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailureTotal {
+    /// The class.
+    pub class: String,
+    /// How many.
+    pub count: u64,
+    /// When last.
+    pub last_at: Timestamp,
+}
 
 impl Store {
     /// The state of every feed that was ever polled.
@@ -102,6 +114,37 @@ impl Store {
         })
     }
 
+    /// How often a feed failed in which way, the latest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn feed_failures(&self, source: &str) -> Result<Vec<FailureTotal>, StoreError> {
+        self.read("read the failures of a feed", |c| {
+            c.prepare_cached(
+                "SELECT class, count, last_at FROM feed_failures WHERE source = ?1 ORDER BY last_at DESC, class",
+            )?
+            .query_map([source], |row| {
+                let last_at = Timestamp::from_millis(row.get(2)?);
+                Ok(FailureTotal { class: row.get(0)?, count: row.get::<_, i64>(1)?.cast_unsigned(), last_at })
+            })?
+            .collect()
+        })
+    }
+
+    /// Has a feed polled as soon as whoever polls looks at the store again; says whether it may be.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be written.
+    pub fn hurry_feed(&self, source: &SourceId, now: Timestamp) -> Result<bool, StoreError> {
+        self.write("hurry a feed", |tx| {
+            tx.execute(
+                "UPDATE feeds SET next_poll_at = min(next_poll_at, ?2) WHERE source = ?1 AND gone = 0",
+                params![source.as_str(), now.millis()],
+            )
+            .map(|rows| rows > 0)
+        })
+    }
+
     /// Lets a feed that answered 410 be polled again; says whether there was anything to do.
     ///
     /// # Errors
@@ -155,7 +198,27 @@ fn source_health(row: &Row<'_>) -> rusqlite::Result<Option<SourceHealth>> {
     }))
 }
 
+/// Counts a failed poll: its weight makes the sum rise, and nothing else does.
+fn write_failure(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::Result<()> {
+    let Some(failure) = state.failure else { return Ok(()) };
+    tx.prepare_cached(
+        "INSERT INTO feed_failures (source, class, count, last_at)
+         SELECT ?1, ?2, 1, ?3
+         WHERE ?4 > coalesce((SELECT failures_weighted FROM feeds WHERE source = ?1 AND url = ?5), 0)
+         ON CONFLICT DO UPDATE SET count = count + 1, last_at = excluded.last_at",
+    )?
+    .execute(params![
+        state.source.as_str(),
+        failure.as_str(),
+        state.last_poll_at.map(Timestamp::millis).unwrap_or_default(),
+        state.failures_weighted,
+        state.url,
+    ])
+    .map(|_| ())
+}
+
 pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::Result<()> {
+    write_failure(tx, state)?;
     let moved = state.moved.as_ref();
     tx.prepare_cached(
         "INSERT OR REPLACE INTO feeds (source, url, title, etag, last_modified, body_hash, next_poll_at, last_poll_at,

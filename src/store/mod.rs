@@ -36,6 +36,7 @@ pub use browse::{AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, Rej
 pub use care::{Checkpointed, Standing};
 pub use corrections::{Correction, CorrectionRecord};
 pub use error::StoreError;
+pub use feeds::FailureTotal;
 pub use history::{PAGE_ITEMS, PastItem};
 pub use labels::{LabelledItem, Relevance};
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};

@@ -34,6 +34,15 @@ CREATE TABLE feeds (
     seen_percent      INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- How often each feed failed in which way, ever.
+CREATE TABLE feed_failures (
+    source  TEXT NOT NULL,
+    class   TEXT NOT NULL,
+    count   INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (source, class)
+) STRICT, WITHOUT ROWID;
+
 -- What decides whether a source is worth an alert, and what was said of it.
 CREATE TABLE source_health (
     source      TEXT PRIMARY KEY,

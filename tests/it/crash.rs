@@ -35,6 +35,10 @@ impl Daemon {
         rustix::process::kill_process(pid, signal).expect("signalled");
     }
 
+    pub fn pid(&self) -> i32 {
+        rustix::process::Pid::from_child(&self.0).as_raw_nonzero().get()
+    }
+
     /// Waits until it says that it is ready: before that it is cut rather than stopped.
     pub async fn ready(&mut self, room: &Newsroom) {
         until("the program is ready", || {

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::super::error::{CONFIG, IO};
 use super::super::output::{self, Output};
-use super::super::{CliError, Context};
+use super::super::{CliError, Context, reload};
 use super::check::{self, Probe};
 use crate::config::{Config, EditError, FeedEdit, NewFeed, edit_feeds};
 use crate::model::{FeedFailure, SourceId};
@@ -164,9 +164,19 @@ pub(super) fn enable(id: &str, enabled: bool, context: &Context) -> Result<(), C
         (None, true) => println!("{id} had answered 410 (gone); it is polled again"),
     }
     if written.is_some() || revived {
-        reload_hint();
+        take_effect(context);
     }
     Ok(())
+}
+
+/// A running daemon takes the change at once; where it cannot be asked, it is said how.
+fn take_effect(context: &Context) {
+    match reload::ask(context) {
+        Ok(record) if record.taken => eprintln!("the running daemon has taken it"),
+        Ok(record) => eprintln!("the running daemon refused to reload: {}", clean::one_line(&record.summary)),
+        // Most often there is no daemon, and the next one reads the config when it starts.
+        Err(_) => reload_hint(),
+    }
 }
 
 /// Adds the feeds of an OPML list that are not there yet.

@@ -1,8 +1,9 @@
 //! `feeds check`: fetches feeds and shows what is in them, without a trace. `feeds poll`: polls them
-//! into the store at once, where no daemon does it.
+//! into the store at once, by the daemon where one runs.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use futures_util::{StreamExt, stream};
@@ -11,7 +12,7 @@ use url::Url;
 
 use super::super::error::{DATA, UNAVAILABLE};
 use super::super::output::{self, Output, Table};
-use super::super::{CliError, Context, run};
+use super::super::{CliError, Context, reload, run};
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -23,10 +24,15 @@ use crate::source::feed::discover::{Declared, Looked, Looker};
 use crate::source::feed::poll::{self, PollReport, PollerConfig};
 use crate::source::parser::Parser;
 use crate::source::{Document, Format};
+use crate::store::Access;
 use crate::text::{clean, html};
 
 /// Items shown for people; JSON has all.
 const ITEMS_SHOWN: usize = 10;
+
+/// The daemon's polls are looked for so often, and so long.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const DAEMON_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// What `feeds check` is given.
 #[derive(Debug, Args)]
@@ -239,6 +245,9 @@ pub(super) fn poll(ids: &[String], context: &Context, out: Output) -> Result<(),
         }
         named.insert(feed.id.clone());
     }
+    if reload::daemon(&config.daemon.state_dir).is_some() {
+        return poll_by_daemon(&named, context, out);
+    }
     run::start_logs(&config);
     let runtime = run::runtime(&config)?;
     let parts = Parts { config, clock: Clock::clone(&context.clock), console: Console::stdout() };
@@ -256,6 +265,69 @@ pub(super) fn poll(ids: &[String], context: &Context, out: Output) -> Result<(),
         0 => Ok(()),
         failed => Err(CliError::data(format!("poll {failed} of {} feeds", reports.len()))),
     }
+}
+
+/// Has the running daemon poll feeds at once, and waits for what comes of it.
+fn poll_by_daemon(named: &HashSet<SourceId>, context: &Context, out: Output) -> Result<(), CliError> {
+    let store = context.open_store(Access::Share)?;
+    let polls = |id: &SourceId| store.feed(id.as_str()).map(|state| state.map_or(0, |state| state.polls));
+    let mut before = Vec::with_capacity(named.len());
+    for id in named {
+        if store.feed(id.as_str())?.is_some_and(|state| state.gone) {
+            return Err(CliError::data(format!("poll `{id}`: it answered 410 (gone) and is stopped"))
+                .hint(format!("`wirewatch feeds enable {id}` has it polled again")));
+        }
+        before.push((id, polls(id)?));
+        store.hurry_feed(id, context.clock.now())?;
+    }
+    let record = reload::ask(context)?;
+    if !record.taken {
+        let why = clean::one_line(&record.summary).into_owned();
+        return Err(CliError::new(UNAVAILABLE, format!("have the daemon look at its feeds: {why}"))
+            .hint("`wirewatch check` shows what is wrong with the config"));
+    }
+    let mut waited = Duration::ZERO;
+    while before.iter().any(|(id, count)| polls(id).is_ok_and(|now| now <= *count)) {
+        if waited >= DAEMON_WAIT_MAX {
+            return Err(CliError::new(UNAVAILABLE, "see the end of the poll within a minute")
+                .hint("the daemon goes on with it: `wirewatch feeds show ID`"));
+        }
+        std::thread::sleep(LOOK_EVERY);
+        waited += LOOK_EVERY;
+    }
+    let mut reports = Vec::with_capacity(before.len());
+    for (id, _) in before {
+        let Some(state) = store.feed(id.as_str())? else { continue };
+        let failure = state.failure.map(|class| (class, state.error.clone().unwrap_or_default()));
+        let new = state.last_new_item_at.is_some_and(|at| Some(at) == state.last_poll_at);
+        let items = (new || state.polls == 1).then_some(state.items_last);
+        let (source, next_poll_at) = (state.source, state.next_poll_at);
+        reports.push(PollReport { source, items, failure, receipt: None, next_poll_at });
+    }
+    by_daemon(&reports, out)?;
+    match reports.iter().filter(|report| report.failure.is_some()).count() {
+        0 => Ok(()),
+        failed => Err(CliError::data(format!("poll {failed} of {} feeds", reports.len()))),
+    }
+}
+
+/// What the daemon made of its polls, as far as the states of the feeds tell it.
+fn by_daemon(reports: &[PollReport], out: Output) -> std::io::Result<()> {
+    if out == Output::Json {
+        return report(reports, out);
+    }
+    let mut table = Table::new(&["FEED", "POLLED BY", "NEWS", "NEXT POLL", "ERROR"]);
+    for report in reports {
+        let error = report.failure.as_ref().map(|(class, words)| format!("{class}: {words}"));
+        table.row([
+            report.source.to_string(),
+            "the daemon".to_owned(),
+            if report.items.is_some() { "yes" } else { "no" }.to_owned(),
+            output::minute(report.next_poll_at),
+            error.unwrap_or_default(),
+        ]);
+    }
+    table.print("nothing was polled")
 }
 
 fn report(reports: &[PollReport], out: Output) -> std::io::Result<()> {

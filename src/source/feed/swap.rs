@@ -57,7 +57,7 @@ impl Poller {
                 changed += usize::from(*config != feed.target.config);
                 self.retarget(index, config, &old_polling, now);
             }
-            self.revive(index, states.remove(&config.id), now);
+            self.hasten(index, states.remove(&config.id), now);
         }
         self.sweep();
         if new.polling.spacing_scope != old_polling.spacing_scope {
@@ -89,16 +89,17 @@ impl Poller {
         }
     }
 
-    /// A feed that was stopped for good, and that an operator enabled again in the store.
-    fn revive(&mut self, index: usize, stored: Option<&FeedState>, now: Timestamp) {
+    /// A feed that an operator enabled again after a 410, or wants polled at once: the store says so of the
+    /// same last poll that we know of.
+    fn hasten(&mut self, index: usize, stored: Option<&FeedState>, now: Timestamp) {
         let feed = &mut self.feeds[index];
-        if let Some(stored) = stored
-            && feed.state.gone
-            && !stored.gone
-            && !feed.busy
-        {
+        let Some(stored) = stored.filter(|stored| !feed.busy && stored.polls == feed.state.polls) else { return };
+        let revived = feed.state.gone && !stored.gone;
+        if revived {
             feed.state = Arc::new(stored.clone());
             self.turns.wake(index, stored.next_poll_at.max(now), feed.lane());
+        } else if stored.next_poll_at < feed.state.next_poll_at && !stored.gone {
+            self.turns.move_to(index, stored.next_poll_at.max(now));
         }
     }
 

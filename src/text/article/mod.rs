@@ -123,31 +123,7 @@ fn is_deeper_than(page: &str, depth_max: usize) -> bool {
 
 /// Void elements, and those that close one another.
 fn is_uncounted(name: &str) -> bool {
-    matches!(
-        name,
-        "area"
-            | "base"
-            | "br"
-            | "col"
-            | "embed"
-            | "hr"
-            | "img"
-            | "input"
-            | "link"
-            | "meta"
-            | "source"
-            | "track"
-            | "wbr"
-            | "p"
-            | "li"
-            | "td"
-            | "th"
-            | "tr"
-            | "dt"
-            | "dd"
-            | "option"
-            | "param"
-    )
+    html::is_void(name) || matches!(name, "p" | "li" | "td" | "th" | "tr" | "dt" | "dd" | "option" | "param")
 }
 
 /// Elements of SVG, which may close themselves; in HTML the slash means nothing.

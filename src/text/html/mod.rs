@@ -24,6 +24,26 @@ const TAG_SEPARATORS_MAX: usize = 4_096;
 /// Markup inside markup is unpacked this often: escaped HTML within HTML is common, more is an attack.
 const UNPACKED_MAX: usize = 2;
 
+/// Elements that never have content nor an end tag (HTML, section 13.1.2).
+pub(crate) fn is_void(name: &str) -> bool {
+    matches!(
+        name,
+        "area"
+            | "base"
+            | "br"
+            | "col"
+            | "embed"
+            | "hr"
+            | "img"
+            | "input"
+            | "link"
+            | "meta"
+            | "source"
+            | "track"
+            | "wbr"
+    )
+}
+
 /// Character references decoded; a bare `&` stays what it is.
 #[must_use]
 pub fn unescape(text: &str) -> std::borrow::Cow<'_, str> {

@@ -8,6 +8,7 @@ use html5ever::LocalName;
 use html5ever::tokenizer::states::{Rawtext, Rcdata, ScriptData};
 use html5ever::tokenizer::{Tag, TagKind, Token, TokenSink, TokenSinkResult};
 
+use super::is_void;
 use super::writer::Writer;
 
 /// Paragraphs or one line.
@@ -196,25 +197,6 @@ fn role(name: &LocalName) -> Role {
         | "button" | "select" | "textarea" | "dialog" | "menu" | "figcaption" | "head" => Role::Apart,
         _ => Role::Inline,
     }
-}
-
-fn is_void(name: &LocalName) -> bool {
-    matches!(
-        &**name,
-        "area"
-            | "base"
-            | "br"
-            | "col"
-            | "embed"
-            | "hr"
-            | "img"
-            | "input"
-            | "link"
-            | "meta"
-            | "source"
-            | "track"
-            | "wbr"
-    )
 }
 
 /// Hidden by attribute, by inline style, or meant for screen readers only.

@@ -105,12 +105,17 @@ impl<'a> Balancer<'a> {
         }
     }
 
-    /// An item ends where the next begins.
+    /// An item ends where the next begins, and so does whatever its channel left open before it.
     fn before_start(&mut self, name: &str) {
-        let Some((_, depth)) = self.item_at else { return };
-        let is_item =
-            matches!(local_name(name), "item" | "entry") && self.open.get(depth).is_some_and(|open| *open == name);
-        if is_item && self.open.len() > depth {
+        if !matches!(local_name(name), "item" | "entry") {
+            return;
+        }
+        let Some((_, depth)) = self.item_at else {
+            let frame = |open: &&str| matches!(local_name(open), "channel" | "feed" | "rss" | "RDF");
+            let frame = self.open.iter().rposition(frame).filter(|_| name == local_name(name));
+            return frame.map_or((), |frame| self.close_to(frame + 1));
+        };
+        if self.open.get(depth).is_some_and(|open| *open == name) {
             self.close_to(depth);
         }
     }

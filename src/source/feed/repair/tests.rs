@@ -85,6 +85,15 @@ fn repair_cut_off_document_ends_with_its_last_whole_item() {
 }
 
 #[test]
+fn repair_element_left_open_before_the_first_item_does_not_swallow_the_items() {
+    let text = "<rss version='2.0'><channel><title>T</title><itunes:category text='a'><itunes:category text='b'/>\
+        <item><guid>1</guid></item><item><guid>2</guid></item></channel></rss>";
+    let repaired = mended(text, Root::Rss);
+    assert!(repaired.text.contains("</itunes:category><item><guid>1</guid></item><item>"), "{}", repaired.text);
+    assert_eq!(repaired.lost, 0);
+}
+
+#[test]
 fn repair_root_gets_version_and_namespaces() {
     let text = mended(
         "junk <?xml version='1.0'?><!DOCTYPE rss [<!ENTITY a 'b'>]><rss version='2.0.1' xmlns='http://odd.example/' \
