@@ -43,6 +43,8 @@ const BATCH: usize = 100;
 /// Alerts a second that a burst brings.
 const BURST_RATE: usize = 5_000;
 const HOURS: usize = 72;
+/// Between two alerts of those days.
+const PACE: Duration = Duration::from_millis(4);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const START: Timestamp = Timestamp::from_seconds(1_742_198_531);
 
@@ -129,9 +131,10 @@ fn dead(runtime: &Runtime) {
         let turn = |which: usize, committed: &mut HashMap<usize, Instant>| {
             let (bed, to): (&Bed, &[&str]) =
                 if which == 0 { (&alone, &["healthy"]) } else { (&beside, &["healthy", "dead"]) };
-            bed.clock.advance(Duration::from_secs(3600));
             for n in hour * per_hour..(hour + 1) * per_hour {
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(PACE);
+                // What the dead one has to try again comes due as it does in life: bit by bit.
+                bed.clock.advance(Duration::from_secs(3600) / per_hour as u32);
                 bed.owe(n..n + 1, to);
                 committed.insert(n, Instant::now());
             }
