@@ -121,7 +121,8 @@ fn print(findings: &[Finding]) {
         }
     }
     let count = |grade| findings.iter().filter(|finding| finding.grade == grade).count();
-    println!("\n{} problems, {} warnings", count(Grade::Problem), count(Grade::Warning));
+    let counted = |grade, what| output::counted(count(grade) as u64, what);
+    println!("\n{}, {}", counted(Grade::Problem, "problem"), counted(Grade::Warning, "warning"));
 }
 
 fn examine_config(findings: &mut Findings, context: &Context) -> Option<Config> {
@@ -130,8 +131,14 @@ fn examine_config(findings: &mut Findings, context: &Context) -> Option<Config> 
     let remedy = "wirewatch check shows each at its place";
     match (report.errors(), report.warnings()) {
         (0, 0) => findings.ok("config", format!("{name} is good")),
-        (0, warnings) => findings.add(Grade::Warning, "config", format!("{name}: {warnings} warnings"), remedy),
-        (errors, _) => findings.add(Grade::Problem, "config", format!("{name}: {errors} errors"), remedy),
+        (0, warnings) => {
+            let what = format!("{name}: {}", output::counted(warnings as u64, "warning"));
+            findings.add(Grade::Warning, "config", what, remedy);
+        }
+        (errors, _) => {
+            let what = format!("{name}: {}", output::counted(errors as u64, "error"));
+            findings.add(Grade::Problem, "config", what, remedy);
+        }
     }
     Config::load(&context.place(), &context.environment).ok().map(|loaded| loaded.config)
 }
@@ -244,9 +251,12 @@ fn examine_store(
 }
 
 fn examine_feeds(findings: &mut Findings, config: &Config, store: &Store) -> Result<(), crate::store::StoreError> {
-    let mut failing = 0;
+    let (mut failing, mut unpolled) = (0, 0);
     for feed in config.feeds.iter().filter(|feed| feed.enabled) {
-        let Some(state) = store.feed(feed.id.as_str())? else { continue };
+        let Some(state) = store.feed(feed.id.as_str())? else {
+            unpolled += 1;
+            continue;
+        };
         let Some(failure) = state.failure else { continue };
         failing += 1;
         if failing > NAMED_MAX {
@@ -261,6 +271,7 @@ fn examine_feeds(findings: &mut Findings, config: &Config, store: &Store) -> Res
         findings.add(Grade::Warning, "feeds", format!("{} fails ({failure}): {error}", feed.id), remedy);
     }
     match failing {
+        0 if unpolled > 0 => findings.ok("feeds", format!("none fails; {unpolled} were not polled yet")),
         0 => findings.ok("feeds", "none fails"),
         more if more > NAMED_MAX => {
             let what = format!("… and {} more fail", more - NAMED_MAX);

@@ -35,6 +35,9 @@ mod top;
 mod tune;
 mod version;
 
+#[cfg(test)]
+mod docs_tests;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;

@@ -1,13 +1,14 @@
 //! `search`: full text over everything stored, with filters and snippets, newest first.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use clap::Args;
 
 use super::output::{self, Output};
 use super::{CliError, Context};
 use crate::model::StoryId;
-use crate::store::SearchQuery;
+use crate::store::{Access, SearchQuery, Store, lock_holder};
 use crate::text::clean;
 
 /// Finds items by their text, newest first.
@@ -36,13 +37,20 @@ pub struct SearchArgs {
     json: bool,
 }
 
+/// Batches indexed before a search where no daemon does it; more would keep whoever searches waiting.
+const BATCHES_MAX: usize = 100;
+
 /// Runs the command.
 ///
 /// # Errors
 /// [`CliError`] when there is no store or it cannot be read.
 pub fn run(args: &SearchArgs, context: &Context) -> Result<(), CliError> {
     let story = args.story.as_deref().map(StoryId::parse).transpose().map_err(|e| CliError::usage(e.to_string()))?;
-    let store = context.read_store()?;
+    let state_dir = context.load()?.config.daemon.state_dir;
+    let store = Store::open(&state_dir, Access::Read)?;
+    if lock_holder(&state_dir).is_none() {
+        catch_up(&state_dir);
+    }
     let query = SearchQuery {
         text: args.query.join(" "),
         topic: args.topic.clone(),
@@ -54,7 +62,7 @@ pub fn run(args: &SearchArgs, context: &Context) -> Result<(), CliError> {
     let hits = store.search(&query)?;
     let lag = store.search_lag()?;
     if lag > 0 {
-        eprintln!("note: {lag} items are not indexed yet; the daemon does that");
+        eprintln!("note: {} not indexed yet; the daemon does that", are(lag));
     }
     if Output::of(args.json) == Output::Json {
         return Ok(output::lines(&hits)?);
@@ -71,4 +79,18 @@ pub fn run(args: &SearchArgs, context: &Context) -> Result<(), CliError> {
         writeln!(out, "  {}", clean::one_line(&hit.snippet))?;
     }
     Ok(())
+}
+
+/// Indexes what came since the daemon stopped. Whoever may only read searches what is indexed.
+fn catch_up(state_dir: &Path) {
+    let Ok(store) = Store::open(state_dir, Access::Share) else { return };
+    for _ in 0..BATCHES_MAX {
+        if !store.index_batch().unwrap_or(false) {
+            return;
+        }
+    }
+}
+
+fn are(items: u64) -> String {
+    format!("{} {}", output::counted(items, "item"), if items == 1 { "is" } else { "are" })
 }

@@ -138,15 +138,20 @@ fn print(status: &Status, now: Timestamp) {
     println!("  state      {}", status.state_dir);
     let t = &status.totals;
     println!(
-        "  stored     {} items in {} stories, {} copies, {} alerts; last item {}",
-        t.items,
-        t.stories,
-        t.sightings,
-        t.alerts,
+        "  stored     {} in {}, {}, {}; last item {}",
+        output::counted(t.items, "item"),
+        output::counted(t.stories, "story"),
+        output::counted(t.sightings, "copy"),
+        output::counted(t.alerts, "alert"),
         ago(t.last_item_at)
     );
     let dir = status.seed_dir.as_deref().unwrap_or("off");
-    println!("  seeds      {} files taken, {} refused; {}", t.seed_files, t.seed_files_refused, clean::one_line(dir));
+    println!(
+        "  seeds      {} taken, {} refused; {}",
+        output::counted(t.seed_files, "file"),
+        t.seed_files_refused,
+        clean::one_line(dir)
+    );
     let f = &status.feeds;
     println!(
         "  feeds      {} configured: {} ok, {} failing, {} gone, {} not polled yet",

@@ -23,6 +23,8 @@ mod topics;
 mod value;
 
 #[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
 mod report_tests;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ mod corrections;
 mod crash;
 mod crowded;
 mod deliver;
+mod docs;
 mod etiquette;
 mod exposed;
 mod fault;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::deliver::SECRET;
 use super::newsroom::{HANGS, Newsroom, article};
+use super::operate::{get, get_path};
 use super::receiver::Receiver;
 
 /// A fake service manager: a socket, and the program that reports to it.
@@ -127,6 +128,12 @@ async fn secret_appears_in_no_output() {
         &["deliveries", "--json"],
         &["reload", "--json"],
         &["search", "levee", "--json"],
+        &["top", "--once"],
+        &["top", "--json"],
+        &["endpoints", "show", "desk", "--json"],
+        &["endpoints", "test", "desk"],
+        &["feeds", "check", "http://canaryuser:canarypass@127.0.0.1:9/f?key=canaryquery"],
+        &["backup", "/proc/canary"],
     ] {
         let run = Command::new(env!("CARGO_BIN_EXE_wirewatch"))
             .args(args)
@@ -137,6 +144,29 @@ async fn secret_appears_in_no_output() {
         let text = [run.stdout, run.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         outputs.push((args[0], text));
     }
+    let log = fs::read_to_string(room.path("log")).expect("read");
+    let http = log.split("http=127.0.0.1:").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
+    let http = std::net::SocketAddr::from(([127, 0, 0, 1], http.parse().expect("a port")));
+    for path in ["/metrics", "/readyz", "/healthz", "/canary"] {
+        let bare = get_path(http, path).await;
+        assert!(bare.starts_with("HTTP/1.1 401"), "{bare}");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer canarytoken\r\nconnection: close\r\n\r\n"
+        );
+        let answer = get(http, &request).await;
+        assert!(!answer.starts_with("HTTP/1.1 401"), "{answer}");
+        outputs.extend([("listener", bare), ("listener", answer)]);
+    }
+    // A secret where it does not belong is refused, and not repeated.
+    room.reconfigure("secret_file = \"secret\"", "secret = \"canarytoken\"\nsecret_file = \"secret\"");
+    for args in [&["reload"][..], &["check"], &["check", "--json"], &["doctor"], &["status"]] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_wirewatch"));
+        let run = run.args(args).arg("--config").arg(room.config_file()).output().expect("it runs");
+        let text = [run.stdout, run.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        outputs.push((args[0], text));
+    }
+    service.signal(rustix::process::Signal::HUP);
+    service.wait_for("READY=1");
     service.signal(rustix::process::Signal::TERM);
     service.wait_for("STOPPING=1");
     assert!(service.child.wait().expect("it ends").success());

@@ -1,0 +1,54 @@
+//! The shell blocks of README and docs that are marked ```` ```sh run ```` are run as they stand, page by page,
+//! each in a folder of its own with the program on the path.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The blocks of a page, put together in order.
+fn script(page: &str) -> String {
+    let (mut out, mut inside) = (String::new(), false);
+    for line in page.lines() {
+        match line.trim_end() {
+            "```sh run" => inside = true,
+            "```" => inside = false,
+            line if inside => {
+                out.push_str(line);
+                out.push('\n');
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+#[test]
+fn blocks_marked_as_runnable_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = Path::new(env!("CARGO_BIN_EXE_wirewatch")).parent().expect("a folder");
+    let mut pages: Vec<_> =
+        fs::read_dir(root.join("docs")).expect("listed").map(|entry| entry.expect("an entry").path()).collect();
+    pages.push(root.join("README.md"));
+    let mut run = 0;
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+        let script = script(&fs::read_to_string(page).expect("read"));
+        if script.is_empty() {
+            continue;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+        let output = Command::new("sh")
+            .args(["-eu", "-c", &script])
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", folder.path())
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("a shell");
+        let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
+        assert!(output.status.success(), "{}:\n{script}\n{said}", page.display());
+        run += 1;
+    }
+    assert!(run >= 1, "no page has runnable blocks");
+}
