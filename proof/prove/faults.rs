@@ -109,7 +109,7 @@ impl Case<'_> {
     async fn play(&mut self, case: &str) -> Result<(), Stop> {
         match case {
             "disk/sync-error" => self.broken_disk("sync", 5, &[1, 2, 4, 7, 10]).await,
-            "disk/write-error" => self.broken_disk("write", 5, &[1, 10, 40, 80]).await,
+            "disk/write-error" => self.broken_disk("write", 5, &[1, 5, 20, 40]).await,
             "disk/full-for-a-while" => self.full_for_a_while().await,
             "disk/full" => self.full_disk().await,
             "disk/read-only" => self.read_only().await,
@@ -152,8 +152,10 @@ impl Case<'_> {
     async fn full_for_a_while(&mut self) -> Result<(), Stop> {
         let shim = self.shim()?;
         self.stage.publish(2, 2)?;
+        self.stage.settle(0, &mut self.findings).await?;
+        self.stage.publish(2, 2)?;
         let mut command = self.stage.room.command(&["run"]);
-        let fail = shim::Plan { fail: Some("write:28:60:4".to_owned()), ..shim::Plan::default() };
+        let fail = shim::Plan { fail: Some("write:28:14:4".to_owned()), ..shim::Plan::default() };
         shim.around(&mut command, &self.stage.room.state(), &fail);
         let mut program = self.stage.room.start_as(&mut command, "log")?;
         self.ready(&mut program).await?;
@@ -185,21 +187,22 @@ impl Case<'_> {
         end
     }
 
-    /// The file system of the store turns read-only: exit 74; after the repair nothing is lost.
+    /// The file system of the store fails and turns read-only: exit 74; after the repair nothing is lost.
     async fn read_only(&mut self) -> Result<(), Stop> {
-        let mount = self.mount("state", "size=64m")?;
+        let mount = self.mount_disk("state")?;
         let mut program = self.start()?;
         self.stage.publish(2, 2)?;
         self.ready(&mut program).await?;
         self.stage.arrived(HANGS).await;
-        // A file system that fails turns read-only even with files open: the kernel's emergency remount.
-        mount.remount("ro")?;
+        mount.fail()?;
         self.stage.publish(2, 2)?;
         let status = program.ended(FAILS_WITHIN).await;
         self.ended_with(74, status, &program);
-        mount.remount("rw")?;
         drop(program);
-        self.stage.settle(1, &mut self.findings).await.map_err(Stop::Io)
+        mount.repair()?;
+        let end = self.stage.settle(1, &mut self.findings).await.map_err(Stop::Io);
+        let _kept_until_here = mount;
+        end
     }
 
     async fn read_only_at_start(&mut self) -> Result<(), Stop> {
@@ -245,7 +248,8 @@ impl Case<'_> {
         self.ready(&mut program).await?;
         self.stage.arrived(HANGS).await;
         let before = weight(&program);
-        let other = rusqlite::Connection::open(self.stage.room.state().join("wirewatch.db")).map_err(io::Error::other)?;
+        let other =
+            rusqlite::Connection::open(self.stage.room.state().join("wirewatch.db")).map_err(io::Error::other)?;
         other.busy_timeout(Duration::from_secs(10)).map_err(io::Error::other)?;
         other.execute_batch("BEGIN IMMEDIATE").map_err(io::Error::other)?;
         self.stage.publish(2, 2)?;
@@ -438,15 +442,44 @@ impl Case<'_> {
             .map_err(|error| Stop::Skip(format!("no small file system can be mounted: {error}")))?;
         Ok(Mount(path))
     }
+
+    /// A real file system in a file, which can fail.
+    fn mount_disk(&self, name: &str) -> Result<Mount, Stop> {
+        let mount = Mount(self.stage.room.path(name));
+        fs::create_dir_all(&mount.0)?;
+        let image = mount.image();
+        fs::File::create(&image)?.set_len(64 << 20)?;
+        run_command("mkfs.ext4", &["-q", &image])
+            .and_then(|()| run_command("mount", &["-o", "loop,errors=remount-ro", &image, &mount.0.to_string_lossy()]))
+            .map_err(|error| Stop::Skip(format!("no file system in a file can be mounted: {error}")))?;
+        Ok(mount)
+    }
 }
 
 impl Mount {
     fn remount(&self, how: &str) -> io::Result<()> {
-        let path = self.0.to_string_lossy();
-        // A file open for writing keeps a mount busy; then it is bound over itself, which can always be done.
-        run_command("mount", &["-o", &format!("remount,{how}"), &path]).or_else(|_| {
-            run_command("mount", &["-o", &format!("remount,bind,{how}"), &path])
-        })
+        run_command("mount", &["-o", &format!("remount,{how}"), &self.0.to_string_lossy()])
+    }
+
+    fn image(&self) -> String {
+        self.0.with_extension("image").to_string_lossy().into_owned()
+    }
+
+    /// What the kernel does when it finds an error on a disk: from now on it is read-only.
+    fn fail(&self) -> io::Result<()> {
+        let found = Command::new("losetup").args(["-j", &self.image()]).output()?;
+        let text = String::from_utf8_lossy(&found.stdout).into_owned();
+        let device = text.split(':').next().and_then(|device| device.strip_prefix("/dev/")).unwrap_or_default();
+        fs::write(format!("/sys/fs/ext4/{device}/trigger_fs_error"), "1")
+    }
+
+    /// Unmounted, checked, mounted again.
+    fn repair(&self) -> io::Result<()> {
+        let (path, image) = (self.0.to_string_lossy(), self.image());
+        run_command("umount", &[&path])?;
+        // Its code says that it has mended something.
+        let _ = run_command("e2fsck", &["-p", "-f", &image]);
+        run_command("mount", &["-o", "loop", &image, &path])
     }
 }
 

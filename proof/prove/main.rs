@@ -251,6 +251,8 @@ fn print_cycles(outcome: &cycles::Outcome) {
         (outcome.requests as u64, "requests received"),
         (outcome.requests_again as u64, "of them again: retries and repeats"),
         (outcome.repeats_after_200 as u64, "of those although a 200 had gone out"),
+        (outcome.repeats_most as u64, "of those after one kill, at most"),
+        (outcome.repeats_most_in_backlog as u64, "of those after one kill with more than 256 due, at most"),
         (outcome.kills_with_work, "kills with work in flight"),
         (outcome.restored_again as u64, "requests after restoring the backup of the middle"),
         (outcome.slowest_open_ms, "ms to open the database, at worst"),

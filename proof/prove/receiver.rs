@@ -90,7 +90,10 @@ impl Receiver {
             dice: Some(Dice::new(seed, "answers", 0)),
             ..State::default()
         };
-        let receiver = Self { address: SocketAddr::from(([127, 0, 0, 1], listener.local_addr()?.port())), state: Arc::new(Mutex::new(state)) };
+        let receiver = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], listener.local_addr()?.port())),
+            state: Arc::new(Mutex::new(state)),
+        };
         let serving = receiver.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
