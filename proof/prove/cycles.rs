@@ -294,9 +294,8 @@ impl Run<'_> {
         check::after_death(&stored, &mut self.findings);
         check::stored_is_published(&stored, &published, self.plan.seed, &mut self.findings);
         let requests = self.receiver.requests();
-        let repeats_max = |life| match self.in_backlog.contains(&life) {
-            true => REPEATS_PER_KILL_IN_BACKLOG_MAX,
-            false => REPEATS_PER_KILL_MAX,
+        let repeats_max = |life| {
+            if self.in_backlog.contains(&life) { REPEATS_PER_KILL_IN_BACKLOG_MAX } else { REPEATS_PER_KILL_MAX }
         };
         let told = check::told(&requests, &expected, repeats_max, &mut self.findings);
         if stored.pending + stored.other_state > 0 || stored.delivered.len() != expected.len() {
