@@ -228,8 +228,13 @@ pub struct Told {
     pub again: usize,
 }
 
-/// I2 to I5 over the receiver's record. I5 allows `repeats_max` for each kill.
-pub fn told(requests: &[Request], expected: &BTreeSet<Expected>, repeats_max: usize, findings: &mut Findings) -> Told {
+/// I2 to I5 over the receiver's record. I5 allows so many repeats after the kill of a life.
+pub fn told(
+    requests: &[Request],
+    expected: &BTreeSet<Expected>,
+    repeats_max: impl Fn(u64) -> usize,
+    findings: &mut Findings,
+) -> Told {
     let mut told = Told::default();
     let mut bodies: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     let mut accepted: HashMap<&str, u64> = HashMap::new();
@@ -269,7 +274,7 @@ pub fn told(requests: &[Request], expected: &BTreeSet<Expected>, repeats_max: us
     for (id, bodies) in bodies.iter().filter(|(_, bodies)| bodies.len() > 1) {
         findings.add("I3", format!("{id} came with {} bodies", bodies.len()));
     }
-    for (life, repeats) in told.repeats.iter().filter(|(_, repeats)| **repeats > repeats_max) {
+    for (life, repeats) in told.repeats.iter().filter(|(life, repeats)| **repeats > repeats_max(**life)) {
         findings.add("I5", format!("{repeats} requests that life {life} had delivered came again"));
     }
     told

@@ -1,7 +1,7 @@
 //! The crash harness: the built program is started and killed again and again while feeds, files and a
 //! failing receiver go on; after each death the store is looked at, at the end everything is counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -20,6 +20,12 @@ use super::truth::{Dice, Published};
 const FEEDS: usize = 6;
 /// What a crash may send again: what was on the wire or not recorded yet (the endpoint's `concurrency`).
 const REPEATS_PER_KILL_MAX: usize = 4;
+/// The same while more is due than the program claims at once: then attempts are recorded in larger groups.
+const REPEATS_PER_KILL_IN_BACKLOG_MAX: usize = 64;
+/// So many due make a backlog.
+const BACKLOG: usize = 256;
+/// With so much owed nothing new is published: lives on a slow machine are too short to deliver it all.
+const OWED_MAX: usize = 120;
 /// A stop in order ends within this.
 const STOPS_WITHIN: Duration = Duration::from_secs(15);
 /// A kill that waits for a request comes anyhow after this.
@@ -49,6 +55,9 @@ pub struct Outcome {
     pub requests_again: usize,
     /// Requests that came again although a 200 had gone out.
     pub repeats_after_200: usize,
+    /// Most of them after one kill; and after one in a backlog of more than 256 due.
+    pub repeats_most: usize,
+    pub repeats_most_in_backlog: usize,
     pub kills: u64,
     /// Kills that left something owed or not yet stored.
     pub kills_with_work: u64,
@@ -83,6 +92,10 @@ struct Run<'a> {
     /// What was stored for each feed when the last life ended.
     next_poll_at: BTreeMap<String, i64>,
     backup: Option<(Published, usize)>,
+    /// Owed when the last life ended.
+    owed: usize,
+    /// Lives that began with a backlog.
+    in_backlog: BTreeSet<u64>,
 }
 
 /// Runs the harness.
@@ -110,6 +123,8 @@ pub async fn run(plan: &Plan<'_>) -> io::Result<Outcome> {
         outcome: Outcome { seed: plan.seed, cycles: plan.cycles, ..Outcome::default() },
         next_poll_at: BTreeMap::new(),
         backup: None,
+        owed: 0,
+        in_backlog: BTreeSet::new(),
     };
     for life in 0..plan.cycles {
         run.life(life).await?;
@@ -157,6 +172,9 @@ impl Run<'_> {
     }
 
     fn publish(&mut self) -> io::Result<()> {
+        if self.owed > OWED_MAX {
+            return Ok(());
+        }
         for feed in 0..FEEDS {
             self.feeds.publish(feed, self.dice.below(4));
         }
@@ -235,6 +253,10 @@ impl Run<'_> {
             let here = stored.keys.len() + stored.files.len();
             self.outcome.kills_with_work += u64::from(stored.pending > 0 || (here as u64) < published.total());
         }
+        self.owed = stored.pending;
+        if self.owed > BACKLOG {
+            self.in_backlog.extend([life, life + 1]);
+        }
         self.next_poll_at = stored.next_poll_at;
         Ok(())
     }
@@ -272,7 +294,10 @@ impl Run<'_> {
         check::after_death(&stored, &mut self.findings);
         check::stored_is_published(&stored, &published, self.plan.seed, &mut self.findings);
         let requests = self.receiver.requests();
-        let told = check::told(&requests, &expected, REPEATS_PER_KILL_MAX, &mut self.findings);
+        let repeats_max = |life| {
+            if self.in_backlog.contains(&life) { REPEATS_PER_KILL_IN_BACKLOG_MAX } else { REPEATS_PER_KILL_MAX }
+        };
+        let told = check::told(&requests, &expected, repeats_max, &mut self.findings);
         if stored.pending + stored.other_state > 0 || stored.delivered.len() != expected.len() {
             let Stored { pending, other_state, delivered, .. } = &stored;
             let text = format!("{} delivered, {pending} pending, {other_state} otherwise", delivered.len());
@@ -287,6 +312,11 @@ impl Run<'_> {
         self.outcome.requests = requests.len();
         self.outcome.requests_again = told.again;
         self.outcome.repeats_after_200 = told.repeats.values().sum();
+        let most = |backlog| {
+            let lives = told.repeats.iter().filter(|(life, _)| self.in_backlog.contains(life) == backlog);
+            lives.map(|(_, repeats)| *repeats).max().unwrap_or(0)
+        };
+        (self.outcome.repeats_most, self.outcome.repeats_most_in_backlog) = (most(false), most(true));
         Ok(())
     }
 

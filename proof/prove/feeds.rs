@@ -42,9 +42,13 @@ pub struct FeedServer {
 
 impl FeedServer {
     pub async fn start(seed: u64, feeds: usize) -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let listener = TcpListener::bind("0.0.0.0:0").await?;
         let state = State { published: vec![0; feeds], claimed: vec![0; feeds], ..State::default() };
-        let server = Self { address: listener.local_addr()?, seed, state: Arc::new(Mutex::new(state)) };
+        let server = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], listener.local_addr()?.port())),
+            seed,
+            state: Arc::new(Mutex::new(state)),
+        };
         let serving = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

@@ -5,9 +5,11 @@
 mod check;
 mod cycles;
 mod disk;
+mod faults;
 mod feeds;
 mod mutants;
 mod power;
+mod proxy;
 mod reaper;
 mod receiver;
 mod room;
@@ -73,6 +75,14 @@ enum Command {
         #[arg(long)]
         planted: Option<String>,
     },
+    /// Breaks disk, resources and network around the running program
+    Faults {
+        /// Only cases whose name begins with one of these.
+        cases: Vec<String>,
+        /// How long trouble lasts where it can last.
+        #[arg(long, default_value_t = 4)]
+        trouble_seconds: u64,
+    },
     /// Plants bugs, one after the other, and sees that each is noticed (debug builds)
     Mutants,
 }
@@ -136,6 +146,22 @@ async fn run(arguments: &Arguments) -> std::io::Result<bool> {
             show(arguments.json, &outcome, print_power)?;
             Ok(outcome.findings.is_empty())
         }
+        Command::Faults { cases, trouble_seconds } => {
+            let trouble = std::time::Duration::from_secs(*trouble_seconds);
+            let plan = faults::Plan { program: &program, dir: &dir, seed: arguments.seed, trouble };
+            let mut verdicts = Vec::new();
+            for case in faults::CASES {
+                if cases.is_empty() || cases.iter().any(|wanted| case.starts_with(wanted.as_str())) {
+                    let verdict = faults::run(case, plan).await?;
+                    if arguments.verbose {
+                        eprintln!("{verdict:?}");
+                    }
+                    verdicts.push(verdict);
+                }
+            }
+            show(arguments.json, &verdicts, |verdicts| print_faults(verdicts))?;
+            Ok(verdicts.iter().all(|verdict| verdict.findings.is_empty()))
+        }
         Command::Mutants => {
             let verdicts = mutants::run(&program, &dir, arguments.seed, arguments.verbose).await?;
             show(arguments.json, &verdicts, print_mutants)?;
@@ -179,6 +205,21 @@ fn print_mutants(verdicts: &Vec<mutants::Verdict>) {
     }
 }
 
+fn print_faults(verdicts: &[faults::Verdict]) {
+    println!("faults: {} cases", verdicts.len());
+    for faults::Verdict { case, skipped, seen, findings } in verdicts {
+        let verdict = match (findings.is_empty(), skipped) {
+            (false, _) => "FAILED",
+            (true, Some(_)) => "skipped",
+            (true, None) => "held",
+        };
+        println!("  {verdict:<8} {case:<26} {}{}", skipped.as_deref().unwrap_or_default(), seen.join(", "));
+        for finding in findings {
+            println!("           FOUND {}: {}", finding.what, finding.detail);
+        }
+    }
+}
+
 fn print_power(outcome: &power::Outcome) {
     println!("power cuts: seed {}, {} events, {} syncs", outcome.seed, outcome.events, outcome.syncs);
     for (kind, count) in &outcome.told {
@@ -210,6 +251,8 @@ fn print_cycles(outcome: &cycles::Outcome) {
         (outcome.requests as u64, "requests received"),
         (outcome.requests_again as u64, "of them again: retries and repeats"),
         (outcome.repeats_after_200 as u64, "of those although a 200 had gone out"),
+        (outcome.repeats_most as u64, "of those after one kill, at most"),
+        (outcome.repeats_most_in_backlog as u64, "of those after one kill with more than 256 due, at most"),
         (outcome.kills_with_work, "kills with work in flight"),
         (outcome.restored_again as u64, "requests after restoring the backup of the middle"),
         (outcome.slowest_open_ms, "ms to open the database, at worst"),

@@ -84,13 +84,16 @@ pub struct Receiver {
 
 impl Receiver {
     pub async fn start(seed: u64, ledger: &Path) -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let listener = TcpListener::bind("0.0.0.0:0").await?;
         let state = State {
             ledger: Some(File::create(ledger)?),
             dice: Some(Dice::new(seed, "answers", 0)),
             ..State::default()
         };
-        let receiver = Self { address: listener.local_addr()?, state: Arc::new(Mutex::new(state)) };
+        let receiver = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], listener.local_addr()?.port())),
+            state: Arc::new(Mutex::new(state)),
+        };
         let serving = receiver.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

@@ -232,8 +232,12 @@ free_space_min = "1MiB"
 start_spread = "0s"
 host_spacing = "0s"
 fetches_per_host_max = 16
+connect_timeout = "2s"
+idle_timeout = "2s"
+total_timeout = "5s"
 [delivery]
 jitter = 0.0
+connect_timeout = "2s"
 schedule = ["0s", "200ms", "500ms", {retries}]
 [[endpoints]]
 id = "desk"
@@ -241,7 +245,7 @@ url = "http://{receiver}/hook"
 secret_file = "secret"
 timeout = "10s"
 source_alerts = false
-allow_private = ["127.0.0.0/8"]
+allow_private = ["127.0.0.0/8", "10.0.0.0/8"]
 [[topics]]
 id = "levee"
 label = "Levees, version {version}"
@@ -261,7 +265,7 @@ terms = [ {{ id = "ferry", match = "ferry", weight = 8.0 }} ]
         let _ = write!(
             text,
             "[[feeds]]\nid = \"f{feed}\"\nurl = \"http://{}/feed/{feed}\"\ninterval = \"1s\"\nbackfill = \"all\"\n\
-             allow_private = [\"127.0.0.0/8\"]\n",
+             allow_private = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n",
             around.feeds
         );
     }

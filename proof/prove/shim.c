@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <ucontext.h>
@@ -89,6 +90,11 @@ static int below_root(const char *path) { return root_bytes > 0 && strncmp(path,
 
 static int is_socket(const char *path) { return strncmp(path, "socket:", 7) == 0; }
 
+static int is_shared_memory(const char *path) {
+  size_t bytes = strlen(path);
+  return bytes > 4 && strcmp(path + bytes - 4, "-shm") == 0;
+}
+
 /* The path of an open file, empty when it has none. */
 static void path_of(long fd, char *out, size_t size) {
   char link[40] = "/proc/self/fd/";
@@ -136,7 +142,8 @@ static long written(long nr, long *a) {
     note(SEND, 0, path, 0, data, pieces, 8192, 0);
   } else if (below_root(path)) {
     count();
-    if (fails(fail_writes)) return -fail_errno;
+    /* The shared memory file is memory: SQLite maps it, and no error of the disk shows there. */
+    if (!is_shared_memory(path) && fails(fail_writes)) return -fail_errno;
     int64_t offset = nr == SYS_pwrite64 || nr == SYS_pwritev || nr == SYS_pwritev2 ? a[3] : raw(SYS_lseek, a[0], 0, SEEK_CUR);
     note(WRITE, offset, path, 0, data, pieces, SIZE_MAX, 0);
   }
@@ -148,7 +155,10 @@ static long synced(long nr, long *a) {
   path_of(a[0], path, sizeof path);
   if (!below_root(path)) return raw(nr, a[0], 0, 0);
   count();
-  if (fails(fail_syncs)) return -fail_errno;
+  /* SQLite takes no notice when a directory does not sync. */
+  struct stat what;
+  int is_file = raw(SYS_fstat, a[0], (long)&what, 0) == 0 && S_ISREG(what.st_mode);
+  if (is_file && fails(fail_syncs)) return -fail_errno;
   note(SYNC_BEGIN, 0, path, 0, 0, 0, 0, 0);
   long result = raw(nr, a[0], 0, 0);
   note(SYNC_END, 0, path, 0, 0, 0, 0, result == 0);
@@ -187,7 +197,7 @@ static long resized(long nr, long *a) {
   path_of(a[0], path, sizeof path);
   if (below_root(path)) {
     count();
-    if (fails(fail_writes)) return -fail_errno;
+    if (!is_shared_memory(path) && fails(fail_writes)) return -fail_errno;
     note(TRUNCATE, a[1], path, 0, 0, 0, 0, 0);
   }
   return raw(nr, a[0], a[1], 0);

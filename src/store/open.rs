@@ -66,6 +66,9 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
         }
     };
     refuse_foreign_file(&path)?;
+    if access == Access::Own && !path.exists() && !wal_exists(&path) {
+        create(&path)?;
+    }
     let mut connection = match access {
         Access::Own => connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?,
         Access::Share => connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?,
@@ -164,6 +167,36 @@ fn wal_exists(path: &Path) -> bool {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     Path::new(&name).exists()
+}
+
+/// Makes the database under another name and puts it in place when it is whole and on disk: what is cut
+/// short by a crash or a failing disk is begun again, and an empty database is always damage.
+fn create(path: &Path) -> Result<(), StoreError> {
+    let new = path.with_extension("db.new");
+    for end in ["", "-journal", "-wal", "-shm"] {
+        let mut left = new.as_os_str().to_owned();
+        left.push(end);
+        match fs::remove_file(&left) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::File { path: left.into(), source });
+            }
+            _ => {}
+        }
+    }
+    let mut connection = connect(&new, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    migrate(&new, &mut connection, Access::Own)?;
+    let fail = |error| StoreError::sql(&new, "create the database", error);
+    let left: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(fail)?;
+    connection.close().map_err(|(_, error)| fail(error))?;
+    if left != 0 {
+        return Err(StoreError::Busy { path: new, doing: "create the database" });
+    }
+    let in_place = || {
+        File::open(&new)?.sync_all()?;
+        fs::rename(&new, path)?;
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    in_place().map_err(|source| StoreError::File { path: path.to_owned(), source })
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
@@ -309,6 +342,23 @@ mod tests {
     fn store_reads_without_a_store_are_told_so() {
         let dir = dir();
         assert!(matches!(Store::open(dir.path(), Access::Read).map(|_| ()), Err(StoreError::Missing { .. })));
+    }
+
+    #[test]
+    fn store_creation_cut_short_is_begun_again_and_leaves_no_half_database() {
+        let dir = dir();
+        let new = dir.path().join("wirewatch.db.new");
+        fs::create_dir(&new).expect("made");
+        assert!(Store::open(dir.path(), Access::Own).is_err(), "its place is taken");
+        assert!(!dir.path().join(DATABASE_FILE).exists());
+        fs::remove_dir(&new).expect("removed");
+        for end in ["", "-wal", "-journal"] {
+            fs::write(dir.path().join(format!("wirewatch.db.new{end}")), "half").expect("written");
+        }
+        drop(Store::open(dir.path(), Access::Own).expect("opens"));
+        let names = fs::read_dir(dir.path()).expect("listed").flatten().map(|entry| entry.file_name());
+        let left: Vec<_> = names.filter(|name| name.to_string_lossy().contains("new")).collect();
+        assert!(left.is_empty(), "{left:?}");
     }
 
     #[test]

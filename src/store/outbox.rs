@@ -160,3 +160,6 @@ pub(super) fn optional_time(millis: Option<i64>) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod model_tests;

@@ -379,3 +379,25 @@ fn receipt_of_an_unchanged_feed_counts_as_all_known() {
     note_receipt(&mut state, &Receipt { new: 1, sightings: 1, known: 2, ..Receipt::default() });
     assert_eq!((state.seen_percent, state.last_new_item_at), (Some(50), state.last_poll_at));
 }
+
+proptest! {
+    /// The model: failures in a row, and whether a document ever came. A 304 neither fails nor heals.
+    #[test]
+    fn any_history_is_that_of_the_model(outcomes in proptest::collection::vec(any_outcome(), 1..40)) {
+        let (mut state, mut failures, mut read) = (fresh(), 0u32, false);
+        for outcome in outcomes {
+            match &outcome {
+                Outcome::Document { .. } => (failures, read) = (0, true),
+                Outcome::SameBody(_) => failures = 0,
+                Outcome::NotModified => {}
+                Outcome::Failed(_) => failures += 1,
+            }
+            let before = state.clone();
+            state = next_state(&state, &answer(state.next_poll_at, outcome), PACE);
+            prop_assert_eq!(state.baselined, read);
+            prop_assert_eq!(state.failure.is_some(), failures > 0);
+            prop_assert_eq!(state.polls, before.polls + 1);
+            prop_assert!(state.next_poll_at > before.next_poll_at);
+        }
+    }
+}
