@@ -34,7 +34,9 @@ fn feeds(bench: &Bench) -> Vec<FeedConfig> {
     let slow = (0..BAD).map(|n| feed(&format!("slow-{n}"), &bench.url("/slow")));
     let dead = (0..BAD).map(|n| feed(&format!("dead-{n}"), "http://127.0.0.1:1/"));
     let good = (0..GOOD).map(|n| feed(&format!("good-{n}"), &bench.url("/good")));
-    slow.chain(dead).chain(good).collect()
+    let minute = Duration::from_secs(60);
+    let each_minute = |feed| FeedConfig { interval: minute, interval_max: minute, ..feed };
+    slow.chain(dead).chain(good).map(each_minute).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
