@@ -153,6 +153,7 @@ fn topic(query: &str) -> TopicConfig {
         exclude: Vec::new(),
         languages: Vec::new(),
         sources: Vec::new(),
+        model_weight: None,
     }
 }
 
