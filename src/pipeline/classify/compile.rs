@@ -65,7 +65,7 @@ pub(super) fn compile(topics: &[TopicConfig], aliases: &[AliasConfig]) -> Result
         return Err(problems);
     }
     let wakes = Wakes::of(planner.plan.lexicon.len(), &waiting);
-    Ok(TopicSet { topics: compiled, rules, wakes, always, plan: planner.plan })
+    Ok(TopicSet { topics: compiled, rules, wakes, always, plan: planner.plan, learned: Vec::new() })
 }
 
 fn read_aliases(aliases: &[AliasConfig], problems: &mut Vec<RuleProblem>) -> HashMap<String, Vec<Query>> {

@@ -148,6 +148,8 @@ pub struct TopicSet {
     /// Rules that wait for no word.
     always: Vec<u32>,
     plan: Plan,
+    /// Topics with a learned score, in order.
+    learned: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -207,9 +209,12 @@ impl TopicSet {
 
     /// Gives a topic its learned score. Does nothing for a topic that wants none.
     pub fn set_model(&mut self, topic: &TopicId, model: LinearModel) {
-        let topic = self.topics.iter_mut().find(|known| known.id == *topic && known.model_weight.is_some());
-        if let Some(topic) = topic {
-            topic.model = Some(Arc::new(model));
+        let number = self.topics.iter().position(|known| known.id == *topic && known.model_weight.is_some());
+        if let Some(number) = number {
+            self.topics[number].model = Some(Arc::new(model));
+            self.learned.push(number as u32);
+            self.learned.sort_unstable();
+            self.learned.dedup();
         }
     }
 
@@ -237,25 +242,22 @@ impl TopicSet {
         let extras = Extras::of(&self.plan, document);
         let mut search = Search::new(&self.plan, document, &extras);
         let hit = self.rules_that_hit(&mut search);
+        let topic_of = |rule: &u32| self.rules[*rule as usize].topic;
         let mut matches = Vec::new();
-        let mut rest = hit.as_slice();
-        for (number, topic) in self.topics_asked(&hit) {
-            let of_topic = rest.iter().take_while(|rule| self.rules[**rule as usize].topic == number).count();
-            let (rules, others) = rest.split_at(of_topic);
-            rest = others;
-            matches.extend(self.topic_match(topic, rules, &mut search, document, &extras));
+        // A learned score may hit where no rule does.
+        let mut learned = self.learned.iter().copied().peekable();
+        for rules in hit.chunk_by(|a, b| topic_of(a) == topic_of(b)) {
+            let number = topic_of(&rules[0]);
+            while let Some(alone) = learned.next_if(|alone| *alone < number) {
+                matches.extend(self.topic_match(alone, &[], &mut search, document, &extras));
+            }
+            learned.next_if_eq(&number);
+            matches.extend(self.topic_match(number, rules, &mut search, document, &extras));
+        }
+        for alone in learned {
+            matches.extend(self.topic_match(alone, &[], &mut search, document, &extras));
         }
         matches
-    }
-
-    /// Topics with a rule that hits, and those with a learned score, which may hit where no rule does.
-    fn topics_asked(&self, hit: &[u32]) -> Vec<(u32, &Topic)> {
-        let mut asked: Vec<u32> = hit.iter().map(|rule| self.rules[*rule as usize].topic).collect();
-        let learned = self.topics.iter().enumerate().filter(|(_, topic)| topic.model.is_some());
-        asked.extend(learned.map(|(number, _)| number as u32));
-        asked.sort_unstable();
-        asked.dedup();
-        asked.into_iter().map(|number| (number, &self.topics[number as usize])).collect()
     }
 
     /// Asks only the rules that wait for a word of the document; in config order.
@@ -278,12 +280,13 @@ impl TopicSet {
 
     fn topic_match(
         &self,
-        topic: &Topic,
+        number: u32,
         rules: &[u32],
         search: &mut Search<'_>,
         document: &Document<'_>,
         extras: &Extras,
     ) -> Option<Match> {
+        let topic = &self.topics[number as usize];
         if !topic.takes(document) || !topic.is_open(search) {
             return None;
         }

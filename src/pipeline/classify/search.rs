@@ -120,8 +120,11 @@ impl Extras {
 /// Where each term occurs.
 #[derive(Default)]
 struct Occurrences {
-    /// By term: 0 for absent, else its number in `terms` plus 1.
+    /// Open addressing by term: 0 for a free place, else its number in `terms` plus 1. As large as the document
+    /// asks for, not as the rules: ten thousand of these cost nothing where none of their words occurs.
     slots: Vec<u32>,
+    /// Bits of a hash that are too many.
+    shift: u32,
     terms: Vec<Occurring>,
     /// Positions, those of one term together and in order.
     positions: Vec<u32>,
@@ -136,13 +139,16 @@ struct Occurring {
 impl Occurrences {
     /// Groups occurrences by term: counts, then places. They come in the order of the text.
     fn take(&mut self, found: &[(TermId, u32)]) {
+        let places = (found.len() * 2).next_power_of_two().max(16);
+        self.slots = vec![0; places];
+        self.shift = u32::BITS - places.trailing_zeros();
         for (term, _) in found {
-            let slot = &mut self.slots[*term as usize];
-            if *slot == 0 {
+            let place = self.place(*term);
+            if self.slots[place] == 0 {
                 self.terms.push(Occurring { term: *term, start: 0, end: 0 });
-                *slot = self.terms.len() as u32;
+                self.slots[place] = self.terms.len() as u32;
             }
-            self.terms[*slot as usize - 1].end += 1;
+            self.terms[self.slots[place] as usize - 1].end += 1;
         }
         let mut next = 0;
         for occurring in &mut self.terms {
@@ -152,7 +158,8 @@ impl Occurrences {
         }
         self.positions.resize(next as usize, 0);
         for (term, at) in found {
-            let occurring = &mut self.terms[self.slots[*term as usize] as usize - 1];
+            let place = self.place(*term);
+            let occurring = &mut self.terms[self.slots[place] as usize - 1];
             let end = occurring.end as usize;
             // Two forms of one token can be the same term.
             if occurring.start < occurring.end && self.positions[end - 1] == *at {
@@ -163,8 +170,20 @@ impl Occurrences {
         }
     }
 
+    /// Where a term's number is, or the free place where it would be. Half of the places are always free.
+    fn place(&self, term: TermId) -> usize {
+        let mut place = (term.wrapping_mul(0x9e37_79b1) >> self.shift) as usize;
+        loop {
+            let slot = self.slots[place];
+            if slot == 0 || self.terms[slot as usize - 1].term == term {
+                return place;
+            }
+            place = (place + 1) & (self.slots.len() - 1);
+        }
+    }
+
     fn of(&self, term: TermId) -> &[u32] {
-        match self.slots[term as usize].checked_sub(1) {
+        match self.slots[self.place(term)].checked_sub(1) {
             None => &[],
             Some(slot) => {
                 let Occurring { start, end, .. } = self.terms[slot as usize];
@@ -185,13 +204,7 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     pub fn new(plan: &'a Plan, document: &'a Document<'a>, extras: &'a Extras) -> Self {
-        let mut search = Self {
-            plan,
-            document,
-            extras,
-            occurrences: Occurrences { slots: vec![0; plan.lexicon.len()], ..Occurrences::default() },
-            memo: HashMap::default(),
-        };
+        let mut search = Self { plan, document, extras, occurrences: Occurrences::default(), memo: HashMap::default() };
         let language = Language::of(document.lang);
         let mut found = Vec::with_capacity(512);
         for field in [Field::Title, Field::Body, Field::Url, Field::Tag] {

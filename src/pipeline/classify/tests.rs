@@ -277,3 +277,45 @@ fn pattern_reads_only_the_start_of_a_huge_text() {
     assert!(!hits(&set, &Sample::of("", &huge)));
     assert!(hits(&set, &Sample::of("", &format!("needle {huge}"))));
 }
+
+#[test]
+fn learned_score_counts_beside_the_rules_and_alone_and_explain_agrees() {
+    use model::{LinearModel, Training};
+    let learner =
+        |name: &str| TopicConfig { model_weight: Some(6.0), threshold: 5.0, ..topic(name, &[("storm", 1.0)]) };
+    let topics = [topic("first", &[("storm", 1.0)]), learner("a"), learner("b"), topic("last", &[("tide", 1.0)])];
+    let mut set = compiled(&topics);
+    assert!(set.lacks_model(&topics[1].id) && !set.lacks_model(&topics[0].id));
+    for topic in &topics[..3] {
+        let training =
+            Training { topic: topic.id.clone(), at: crate::model::Timestamp::default(), items: 9, about: 4, f1: 1.0 };
+        set.set_model(
+            &topic.id,
+            LinearModel::new(&training, -1.0, [("surge".to_owned(), 20.0), ("fair".to_owned(), -20.0)]),
+        );
+    }
+    let matched = |title: &str| {
+        let sample = Sample::of(title, "");
+        sample.with(|document| {
+            let found = set.classify(document);
+            for explained in set.explain(document) {
+                let same = found.iter().find(|found| found.topic == explained.topic);
+                assert_eq!(same.map(|found| found.score), explained.matched.then_some(explained.score));
+            }
+            found.iter().map(|found| found.topic.to_string()).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(matched("surge"), ["a", "b"], "a topic that wants no learned score gets none");
+    assert_eq!(matched("storm surge tide"), ["first", "a", "b", "last"]);
+    assert_eq!(matched("storm fair"), ["first"], "a learned score never takes away");
+    let sample = Sample::of("The surge", "");
+    let found = sample.with(|document| set.classify(document));
+    let evidence = &found[0].evidence[0];
+    assert_eq!((evidence.rule.as_str(), evidence.text.as_str(), evidence.start), (MODEL_RULE, "surge", 4));
+    let explained = sample.with(|document| set.explain(document));
+    let rule = explained[1].rules.last().expect("a rule");
+    assert_eq!(
+        (rule.rule.as_str(), rule.telling[0].word.as_str(), rule.hits[0].text.as_str()),
+        ("model", "surge", "surge")
+    );
+}
