@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::output::{self, Output, Table};
+use super::page::Page;
 use super::{CliError, Context, export, labels};
 use crate::model::{ItemId, Timestamp};
 use crate::store::{ItemFilter, ItemRecord};
@@ -22,12 +23,8 @@ pub struct ItemsArgs {
     /// Only with a match on this topic.
     #[arg(long)]
     topic: Option<String>,
-    /// Only first seen this long ago or since a time: 2h, 7d, 2025-03-17T00:00:00Z.
-    #[arg(long, value_parser = super::since)]
-    since: Option<super::Since>,
-    /// At most so many.
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    #[command(flatten)]
+    page: Page,
     /// For other programs: cells of CSV are never formulas.
     #[arg(long, conflicts_with = "json")]
     format: Option<Format>,
@@ -99,8 +96,8 @@ pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
     let filter = ItemFilter {
         source: args.source.clone(),
         topic: args.topic.clone(),
-        since: args.since.map(|since| since.at(context.clock.now())),
-        limit: args.limit,
+        since: args.page.since(context.clock.now()),
+        limit: args.page.limit,
     };
     let items = store.items(&filter)?;
     let (mut stdout, now) = (io::stdout().lock(), context.clock.now());

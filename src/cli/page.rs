@@ -8,7 +8,7 @@ use crate::model::Timestamp;
 /// The newest of a list.
 #[derive(Debug, Clone, Args)]
 pub struct Page {
-    /// Only this long ago or since a time: 2h, 7d, 2025-03-17T00:00:00Z.
+    /// Only what came this long ago or since a time: 2h, 7d, 2025-03-17T00:00:00Z.
     #[arg(long, value_parser = super::since)]
     since: Option<Since>,
     /// At most so many.

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::output::{self, Output};
+use super::page::Page;
 use super::{CliError, Context};
 use crate::model::StoryId;
 use crate::store::{Access, SearchQuery, Store, lock_holder};
@@ -26,12 +27,8 @@ pub struct SearchArgs {
     /// Only of this story (`sty_…`).
     #[arg(long)]
     story: Option<String>,
-    /// Only first seen this long ago or since a time: 2h, 7d, 2025-03-17T00:00:00Z.
-    #[arg(long, value_parser = super::since)]
-    since: Option<super::Since>,
-    /// At most so many.
-    #[arg(long, default_value_t = 20)]
-    limit: usize,
+    #[command(flatten)]
+    page: Page,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -56,8 +53,8 @@ pub fn run(args: &SearchArgs, context: &Context) -> Result<(), CliError> {
         topic: args.topic.clone(),
         source: args.source.clone(),
         story,
-        since: args.since.map(|since| since.at(context.clock.now())),
-        limit: args.limit,
+        since: args.page.since(context.clock.now()),
+        limit: args.page.limit,
     };
     let hits = store.search(&query)?;
     let lag = store.search_lag()?;

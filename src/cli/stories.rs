@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::output::{self, Output, Table};
+use super::page::Page;
 use super::{CliError, Context};
 use crate::model::{ItemId, StoryId};
 use crate::store::{Access, Correction, CorrectionRecord, StoryFilter, StoryRecord, Why};
@@ -22,15 +23,11 @@ pub struct StoriesArgs {
     /// Only with an item on this topic.
     #[arg(long)]
     topic: Option<String>,
-    /// Only with something new this long ago or since a time: 2h, 7d, 2025-03-17T00:00:00Z.
-    #[arg(long, value_parser = super::since)]
-    since: Option<super::Since>,
+    #[command(flatten)]
+    page: Page,
     /// Only carried by so many outlets or more.
     #[arg(long, default_value_t = 1, value_name = "N")]
     outlets: usize,
-    /// At most so many.
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
     /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -114,9 +111,9 @@ pub fn run(args: &StoriesArgs, context: &Context) -> Result<(), CliError> {
     let store = context.read_store()?;
     let filter = StoryFilter {
         topic: args.topic.clone(),
-        since: args.since.map(|since| since.at(context.clock.now())),
+        since: args.page.since(context.clock.now()),
         outlets_min: args.outlets,
-        limit: args.limit,
+        limit: args.page.limit,
     };
     let stories = store.stories(&filter)?;
     if out == Output::Json {

@@ -153,3 +153,41 @@ fn record(row: &Row<'_>) -> rusqlite::Result<SilenceRecord> {
         comment: row.get("comment")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::Access;
+    use super::*;
+
+    #[test]
+    fn silences_are_read_again_only_after_a_change_in_any_process() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let own = Store::open(dir.path(), Access::Own).expect("a store");
+        let beside = Store::open(dir.path(), Access::Share).expect("the same");
+        let now = Timestamp::from_seconds(1_742_198_531);
+        let (count, none) = own.silences_since(None, now).expect("read").expect("nothing is known yet");
+        assert!(none.is_empty());
+        assert_eq!(own.silences_since(Some(count), now).expect("read"), None);
+        let silence = SilenceRecord {
+            id: String::new(),
+            topics: vec!["storms".to_owned()],
+            sources: Vec::new(),
+            story: None,
+            text: None,
+            starts: now,
+            ends: None,
+            author: "desk".to_owned(),
+            comment: String::new(),
+        };
+        let id = beside.add_silence(&silence).expect("written");
+        let (added, one) = own.silences_since(Some(count), now).expect("read").expect("a change");
+        assert_eq!(one.iter().map(|silence| silence.id.clone()).collect::<Vec<_>>(), [id.clone()]);
+        assert_eq!(own.silences_since(Some(added), now).expect("read"), None);
+        assert!(beside.expire_silence(&id, now.plus(Duration::from_secs(1))).expect("written"));
+        let later = now.plus(Duration::from_secs(2));
+        let (ended, rest) = own.silences_since(Some(added), later).expect("read").expect("a change");
+        assert!(rest.is_empty() && ended > added);
+    }
+}

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use serde_json::Value;
 
 use super::crash::{Daemon, command};
-use super::newsroom::{Newsroom, article, until};
+use super::newsroom::{Newsroom, article, body, title, until};
 use super::program::{json, run, text};
 use super::receiver::{Answer, Receiver};
 
@@ -226,4 +226,55 @@ async fn receive_verifies_what_the_program_sends() {
     assert_eq!((&shown["verified"], &shown["repeat"]), (&true.into(), &false.into()), "{line}");
     assert!(fails(&room, &["receive", "--secret", "whsec_c2hvcnQ="], 64).await.contains("bytes"));
     assert!(fails(&room, &["receive", "--answer", "42"], 64).await.contains("from 100 to 999"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn routing_by_language_and_score_is_kept_and_explained() {
+    let receiver = Receiver::start().await;
+    let endpoint = |id: &str, wants: &str| {
+        format!(
+            "[[endpoints]]\nid = \"{id}\"\nurl = \"{}\"\nheaders = [\"x-endpoint: {id}\"]\nallow_private = [\"127.0.0.0/8\"]\n{wants}\n",
+            receiver.url()
+        )
+    };
+    let more = [endpoint("german", "languages = [\"de\"]"), endpoint("sure", "score_min = 999.0")].concat();
+    let room = Newsroom::new(&receiver, "");
+    room.reconfigure("[[endpoints]]", &format!("{more}[[endpoints]]"));
+    let item = |n: u64, language: &str| serde_json::json!({"title": title(n), "text": body(n), "language": language, "url": format!("https://news.example/{n}")});
+    let items = [item(1, "de-AT"), item(2, "en")];
+    std::fs::write(room.path("two.json"), Value::from(items.to_vec()).to_string()).expect("written");
+    let shown = said(&room, &["explain", "two.json"]).await;
+    for word in
+        ["told     german", "by its languages: en is not among them", "by its score_min: 999 is above", "told     desk"]
+    {
+        assert!(shown.contains(word), "no `{word}` in {shown}");
+    }
+    let explained = read(&room, &["explain", "two.json"]).await;
+    let takes: Vec<Vec<bool>> = explained
+        .iter()
+        .map(|one| one["endpoints"].as_array().expect("a list").iter().map(|e| e["takes"] == true).collect())
+        .collect();
+    assert_eq!(takes, [[true, false, true], [false, false, true]], "german, sure, desk");
+    said(&room, &["ingest", "two.json"]).await;
+    assert_eq!(run(&room, &["run", "--once"]).await.status.code(), Some(0));
+    let mut told: Vec<(String, String)> = receiver
+        .received()
+        .iter()
+        .map(|request| {
+            let value: Value = serde_json::from_slice(&request.body).expect("JSON");
+            let endpoint = request.header("x-endpoint").unwrap_or("desk").to_owned();
+            (endpoint, value["data"]["item"]["title"].as_str().expect("a title").to_owned())
+        })
+        .collect();
+    told.sort();
+    let mut expected =
+        vec![("desk".to_owned(), title(1)), ("desk".to_owned(), title(2)), ("german".to_owned(), title(1))];
+    expected.sort();
+    assert_eq!(told, expected);
+    // An alert that nobody takes is one all the same.
+    room.reconfigure("id = \"desk\"", "id = \"desk\"\nscore_min = 999.0");
+    std::fs::write(room.path("three.json"), Value::from(vec![item(3, "en")]).to_string()).expect("written");
+    assert!(said(&room, &["explain", "three.json"]).await.contains("but no endpoint takes it"));
+    said(&room, &["ingest", "three.json"]).await;
+    assert_eq!(read(&room, &["alerts"]).await.len(), 3);
 }
