@@ -178,7 +178,8 @@ fn print(detail: &DeliveryDetail) {
         (None, None) if row.state == DeliveryState::Pending => println!("  next attempt at {}", row.due_at),
         (None, None) => {}
     }
-    println!("  {}: {}", detail.content_type, clean::one_line(&detail.body));
+    let kind = if detail.content_type.is_empty() { "not written yet, from" } else { &detail.content_type };
+    println!("  {}: {}", clean::one_line(kind), clean::one_line(&detail.body));
 }
 
 fn replay(what: &Replay, name: Option<&str>, out: Output, context: &Context) -> Result<(), CliError> {
