@@ -97,7 +97,11 @@ fn let_stories_go(connection: &Connection, what: &Release<'_>, rows: &[&Waiting]
         let mut same = waiting_for_story(connection, what.endpoint, story)?;
         same.retain(|waiting| waiting.topic == row.topic);
         settled.extend(same.iter().map(|waiting| waiting.id));
-        let newest = same.last().map_or(row.id, |waiting| waiting.id);
+        // A hold of a name that this version does not know is none of those.
+        let Some(newest) = same.last().map(|waiting| waiting.id).filter(|_| settled.contains(&row.id)) else {
+            let_go(connection, row.id)?;
+            continue;
+        };
         let told = told_of_story(connection, what.endpoint, &row.topic, story)?;
         let into = told.unwrap_or(newest);
         for waiting in same.iter().filter(|waiting| waiting.id != into) {
