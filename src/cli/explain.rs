@@ -15,7 +15,7 @@ use super::{CliError, Context};
 use crate::config::Config;
 use crate::model::{Field, Item, ItemId, Origin, RawItem, RawText, SourceId, SourceKind};
 use crate::pipeline::alert::{Offer, Refusal, Route};
-use crate::pipeline::classify::{Document, GateKind, TopicExplanation};
+use crate::pipeline::classify::{Document, GateKind, RuleExplanation, TopicExplanation};
 use crate::pipeline::{Rules, prepare};
 use crate::source::parser::Parser;
 use crate::source::seed::parse_file;
@@ -210,8 +210,7 @@ fn print(one: &Explained, colour: bool) -> io::Result<()> {
         writeln!(out, "\n{mark} {}: {} of {} points, {}", topic.topic, topic.score, topic.threshold, topic.severity)?;
         for rule in &topic.rules {
             let points = rule.points.to_string();
-            let factors = format!("{} × {:.2} place × {:.2} repeats", rule.weight, rule.place, rule.repeat);
-            writeln!(out, "  {points:>7}  {}  {}", rule.rule, factors)?;
+            writeln!(out, "  {points:>7}  {}  {}", rule.rule, factors(rule))?;
             for hit in rule.hits.iter().take(3) {
                 writeln!(out, "           {} “{}”", field(hit.field), clean::excerpt(&hit.text, 100))?;
             }
@@ -235,6 +234,16 @@ fn print(one: &Explained, colour: bool) -> io::Result<()> {
         marked(&mut out, one)?;
     }
     writeln!(out)
+}
+
+/// How the points of a rule come about.
+fn factors(rule: &RuleExplanation) -> String {
+    if rule.telling.is_empty() {
+        return format!("{} × {:.2} place × {:.2} repeats", rule.weight, rule.place, rule.repeat);
+    }
+    let words =
+        rule.telling.iter().map(|telling| format!("{} {:+.1}", clean::excerpt(&telling.word, 40), telling.weight));
+    format!("{} × {:.2} sure, by {}", rule.weight, rule.place, words.collect::<Vec<_>>().join(", "))
 }
 
 /// The text with the hits of matching topics marked.

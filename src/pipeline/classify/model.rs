@@ -18,6 +18,7 @@ const FORMAT: &str = "wirewatch-model";
 const BUCKETS: u64 = 1 << 18;
 /// Words of the text that are read, behind those of the title.
 const WORDS_MAX: usize = 300;
+const MICRO: f64 = 1e6;
 /// Most places with a weight that a file may hold.
 pub const FEATURES_MAX: usize = 20_000;
 
@@ -36,19 +37,26 @@ pub struct LinearModel {
     pub about: usize,
     /// F1 under cross-validation at that time, at a probability of one half.
     pub f1: f64,
-    bias: f64,
+    bias_micro: i64,
     features: Vec<Feature>,
     check: String,
     #[serde(skip)]
     weights: HashMap<u32, f64>,
 }
 
-/// One place with its weight, and the word that it was made for.
+/// One place with its weight, and the word that it was made for. Weights are whole millionths: a number with
+/// a point may not come back from JSON as it went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Feature {
     at: u32,
-    weight: f64,
+    weight_micro: i64,
     word: String,
+}
+
+impl Feature {
+    fn weight(&self) -> f64 {
+        self.weight_micro as f64 / MICRO
+    }
 }
 
 /// What a model was trained on.
@@ -100,8 +108,10 @@ impl LinearModel {
     /// From weights by word; the places are hashed here.
     #[must_use]
     pub fn new(training: &Training, bias: f64, words: impl IntoIterator<Item = (String, f64)>) -> Self {
-        let features =
-            words.into_iter().map(|(word, weight)| Feature { at: place_of(&word), weight, word }).collect::<Vec<_>>();
+        let micro = |number: f64| (number * MICRO).round() as i64;
+        let feature =
+            |(word, weight): (String, f64)| Feature { at: place_of(&word), weight_micro: micro(weight), word };
+        let features = words.into_iter().map(feature).collect();
         let mut model = Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -109,8 +119,8 @@ impl LinearModel {
             trained_ms: training.at.millis(),
             items: training.items,
             about: training.about,
-            f1: training.f1,
-            bias,
+            f1: (training.f1 * 1000.0).round() / 1000.0,
+            bias_micro: micro(bias),
             features,
             check: String::new(),
             weights: HashMap::new(),
@@ -136,7 +146,7 @@ impl LinearModel {
             return Err(ModelError::Version(head.version));
         }
         let mut model: Self = serde_json::from_str(text).map_err(|e| ModelError::Format(e.to_string()))?;
-        if model.check != model.sum() || model.features.len() > FEATURES_MAX || !model.is_finite() {
+        if model.check != model.sum() || model.features.len() > FEATURES_MAX {
             return Err(ModelError::Damaged);
         }
         if model.topic != topic.as_str() {
@@ -153,20 +163,16 @@ impl LinearModel {
     }
 
     fn index(&mut self) {
-        self.weights = self.features.iter().map(|feature| (feature.at, feature.weight)).collect();
-    }
-
-    fn is_finite(&self) -> bool {
-        self.bias.is_finite() && self.features.iter().all(|feature| feature.weight.is_finite())
+        self.weights = self.features.iter().map(|feature| (feature.at, feature.weight())).collect();
     }
 
     /// Over everything that decides.
     fn sum(&self) -> String {
         let mut bytes = Vec::with_capacity(self.features.len() * 16);
-        bytes.extend(self.bias.to_bits().to_le_bytes());
+        bytes.extend(self.bias_micro.to_le_bytes());
         for feature in &self.features {
             bytes.extend(feature.at.to_le_bytes());
-            bytes.extend(feature.weight.to_bits().to_le_bytes());
+            bytes.extend(feature.weight_micro.to_le_bytes());
         }
         ContentHash::of(&[self.topic.as_bytes(), &bytes]).to_string()
     }
@@ -185,7 +191,7 @@ impl LinearModel {
         }
         let scale = 1.0 / (places.len() as f64).sqrt();
         let sum: f64 = places.iter().filter_map(|at| self.weights.get(at)).sum();
-        1.0 / (1.0 + (-(self.bias + sum * scale)).exp())
+        1.0 / (1.0 + (-(self.bias_micro as f64 / MICRO + sum * scale)).exp())
     }
 
     /// The words of an item that say most, for or against, strongest first.
@@ -206,7 +212,7 @@ impl LinearModel {
                     };
                     found.entry(feature.at).or_insert_with(|| Telling {
                         word: feature.word.clone(),
-                        weight: feature.weight,
+                        weight: feature.weight(),
                         field,
                         at,
                         start: row[0].start,
@@ -284,7 +290,7 @@ mod tests {
 
     fn model() -> LinearModel {
         let training = Training { topic: topic(), at: Timestamp::from_seconds(9), items: 40, about: 20, f1: 0.9 };
-        let words = [("tidal surge", 8.0), ("flood", 6.0), ("festival", -9.0)];
+        let words = [("tidal surge", 8.0), ("flood", 6.0), ("festival", -9.1234567)];
         LinearModel::new(&training, -0.5, words.map(|(word, weight)| (word.to_owned(), weight)))
     }
 
@@ -316,7 +322,7 @@ mod tests {
         assert_eq!(LinearModel::parse(&text, &topic()).expect("reads"), model);
         let other = TopicId::new("calm").expect("a name");
         assert_eq!(LinearModel::parse(&text, &other), Err(ModelError::Topic("storm".into())));
-        assert_eq!(LinearModel::parse(&text.replace("8.0", "8.5"), &topic()), Err(ModelError::Damaged));
+        assert_eq!(LinearModel::parse(&text.replace("8000000", "8500000"), &topic()), Err(ModelError::Damaged));
         let newer = text.replace("\"version\":1", "\"version\":2");
         assert_eq!(LinearModel::parse(&newer, &topic()), Err(ModelError::Version(2)));
         for broken in ["", "{}", "[]", &text[..text.len() / 2], &text.replace(FORMAT, "other")] {

@@ -182,6 +182,10 @@ impl Occurrences {
         }
     }
 
+    fn has(&self, term: TermId) -> bool {
+        self.slots[self.place(term)] != 0
+    }
+
     fn of(&self, term: TermId) -> &[u32] {
         match self.slots[self.place(term)].checked_sub(1) {
             None => &[],
@@ -247,7 +251,7 @@ impl<'a> Search<'a> {
     }
 
     fn is_present(&self, term: TermId) -> bool {
-        self.occurrences.slots[term as usize] != 0
+        self.occurrences.has(term)
     }
 
     fn positions(&self, term: TermId, fields: Fields) -> impl Iterator<Item = u32> + '_ {
