@@ -74,11 +74,11 @@ impl Place {
     /// A config with 100 topics, an endpoint and these feeds. What differs from the shipped defaults:
     /// no pause between requests to one host (all hosts are this machine), no spread at start (a wave is
     /// what is measured), no listener.
-    pub fn configure(&self, bed: &Bed, feeds: usize, topics: Topics) -> Result<(), Failure> {
-        let mut text = String::from(
+    pub fn configure(&self, bed: &Bed, feeds: usize, interval: &str) -> Result<(), Failure> {
+        let mut text = format!(
             "include = []\n[daemon]\nstate_dir = \"state\"\nlog = \"warn\"\n[seeds]\ndir = \"seeds\"\n[http]\n\
              listen = \"off\"\n[polling]\nstart_spread = \"0s\"\nhost_spacing = \"0s\"\n[defaults.feed]\n\
-             interval = \"1h\"\nbackfill = \"all\"\nallow_private = [\"127.0.0.0/8\"]\n",
+             interval = \"{interval}\"\nbackfill = \"all\"\nallow_private = [\"127.0.0.0/8\"]\n",
         );
         let _ = write!(
             text,
@@ -86,7 +86,7 @@ impl Place {
              allow_private = [\"127.0.0.0/8\"]\n",
             bed.port
         );
-        topics.write(&mut text);
+        write_topics(&mut text);
         for feed in 0..feeds {
             let _ = write!(text, "[[feeds]]\nid = \"f{feed}\"\nurl = \"{}\"\n", bed.url(feed));
         }
@@ -123,13 +123,6 @@ impl Place {
         Ok(connection.query_row(query, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
     }
 
-    /// Makes every feed due at the next start.
-    pub fn make_due(&self) -> Result<(), Failure> {
-        let connection = rusqlite::Connection::open(self.database())?;
-        connection.execute("UPDATE feeds SET next_poll_at = 0", [])?;
-        Ok(())
-    }
-
     /// Items and copies in the store: every item that was served is one or the other.
     pub fn stored(&self) -> Result<u64, Failure> {
         self.number("SELECT (SELECT count(*) FROM items) + (SELECT count(*) FROM sightings)")
@@ -155,36 +148,22 @@ fn beside() -> Result<PathBuf, Failure> {
     Ok(folder.join("wirewatch"))
 }
 
-/// Which topics a config has.
-#[derive(Debug, Clone, Copy)]
-pub enum Topics {
-    /// A hundred that hit about one item in a hundred.
-    Hundred,
-    /// As many as asked for, of two rare words each.
-    Many(usize),
-}
-
-impl Topics {
-    fn write(self, text: &mut String) {
-        let language = Language::new();
-        let count = match self {
-            Self::Hundred => TOPICS,
-            Self::Many(count) => count,
-        };
-        for topic in 0..count {
-            let word = |nth: usize| language.word(300 + (topic * 7 + nth * 1009) % 4000);
-            let _ = write!(
-                text,
-                "[[topics]]\nid = \"t{topic}\"\nlabel = \"Topic {topic}\"\nterms = [ {{ match = '\"{} {}\"', weight = 5.0 }}, \
-                 {{ match = '{} NEAR/5 {}', weight = 4.0 }}, {{ match = '{} AND {}', weight = 5.0 }} ]\n",
-                word(0),
-                word(1),
-                word(2),
-                word(3),
-                word(4),
-                word(5)
-            );
-        }
+/// A hundred topics that hit about one item in a hundred.
+fn write_topics(text: &mut String) {
+    let language = Language::new();
+    for topic in 0..TOPICS {
+        let word = |nth: usize| language.word(300 + (topic * 7 + nth * 1009) % 4000);
+        let _ = write!(
+            text,
+            "[[topics]]\nid = \"t{topic}\"\nlabel = \"Topic {topic}\"\nterms = [ {{ match = '\"{} {}\"', weight = 5.0 }}, \
+             {{ match = '{} NEAR/5 {}', weight = 4.0 }}, {{ match = '{} AND {}', weight = 5.0 }} ]\n",
+            word(0),
+            word(1),
+            word(2),
+            word(3),
+            word(4),
+            word(5)
+        );
     }
 }
 
@@ -194,11 +173,19 @@ impl Daemon {
         spent(self.child.id())
     }
 
+    /// Asks it to read its config again.
+    pub fn reload(&self) -> Result<(), Failure> {
+        self.signal(rustix::process::Signal::HUP)
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) -> Result<(), Failure> {
+        let id = rustix::process::Pid::from_raw(i32::try_from(self.child.id())?).ok_or("no process")?;
+        Ok(rustix::process::kill_process(id, signal)?)
+    }
+
     /// Asks it to end in order, and waits.
     pub fn stop(mut self) -> Result<(), Failure> {
-        let id = i32::try_from(self.child.id())?;
-        let id = rustix::process::Pid::from_raw(id).ok_or("no process")?;
-        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+        self.signal(rustix::process::Signal::TERM)?;
         let status = self.child.wait()?;
         if status.success() { Ok(()) } else { Err(format!("the daemon ended with {status}").into()) }
     }

@@ -24,15 +24,6 @@ impl Format {
             _ => Self::Rdf,
         }
     }
-
-    /// Its media type.
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Rss => "application/rss+xml",
-            Self::Atom => "application/atom+xml",
-            Self::Rdf => "application/rdf+xml",
-        }
-    }
 }
 
 /// One feed at one moment.
@@ -145,28 +136,4 @@ pub fn html(article: &Article, seed: u64, link: &str) -> String {
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn render_every_format_is_read_whole_with_ids_of_its_own() {
-        let language = Language::new();
-        let mut ids = HashSet::new();
-        for number in 0..10 {
-            let feed = Feed { number, items: 50, newest: 60, begins: Timestamp::from_seconds(1_700_000_000) };
-            let text = render(&language, feed);
-            let read = feed_rs::parser::parse(text.as_bytes()).expect("feed-rs reads it");
-            assert_eq!(read.entries.len(), 50, "feed {number}");
-            ids.extend(read.entries.into_iter().map(|entry| entry.id));
-            assert!((60_000..200_000).contains(&text.len()), "{}", text.len());
-        }
-        assert_eq!(ids.len(), 500);
-        let formats: Vec<Format> = (0..10).map(Format::of).collect();
-        let share = |format| formats.iter().filter(|f| **f == format).count();
-        assert_eq!((share(Format::Rss), share(Format::Atom), share(Format::Rdf)), (6, 3, 1));
-    }
 }

@@ -4,12 +4,19 @@
 //! `cargo run --release --example load -- poll --feeds 1000`.
 
 mod bed;
+#[cfg(test)]
+mod bed_tests;
 mod daemon;
 mod documents;
 mod figures;
+mod files;
 mod floor;
+mod inputs;
 mod poll;
+mod report;
 mod server;
+mod stock;
+mod svg;
 mod words;
 
 use std::path::PathBuf;
@@ -37,6 +44,16 @@ enum Command {
     Floor(floor::FloorArgs),
     /// Feeds cold, all unchanged, and with new items; beside the lower bound.
     Poll(poll::PollArgs),
+    /// Many files dropped at once.
+    Files(files::FilesArgs),
+    /// Files dropped at a steady pace.
+    Stream(files::StreamArgs),
+    /// A store that grows: start, search, backup.
+    Store(stock::StockArgs),
+    /// Matching as rules grow.
+    Rules,
+    /// docs/performance.md and its curves, from figures that were kept.
+    Report(report::ReportArgs),
 }
 
 fn main() -> Result<(), Failure> {
@@ -46,5 +63,10 @@ fn main() -> Result<(), Failure> {
         Command::Serve(args) => server::serve(args),
         Command::Floor(args) => floor::floor(&args),
         Command::Poll(args) => poll::poll(&args, &figures),
+        Command::Files(args) => files::files(&args, &figures),
+        Command::Stream(args) => files::stream(&args, &figures),
+        Command::Store(args) => stock::stock(&args, &figures),
+        Command::Rules => stock::rules(&figures),
+        Command::Report(args) => report::report(&args, &figures),
     }
 }

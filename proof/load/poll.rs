@@ -1,7 +1,7 @@
 //! Polling: the same feeds cold, then all unchanged, then with one new item each, by the lower bound and
-//! by the daemon in turn. A round lasts from the first request the server sees until the last feed's
-//! state is in the store. Between rounds the daemon is stopped and every feed made due, so that a round
-//! is one wave; its start is told apart.
+//! by a daemon that runs all the while. A round lasts from the first request the server sees until the
+//! last feed's state is in the store. The cold round is that of a new daemon with an empty store, its
+//! start included in CPU time; the others are waves of feeds whose interval is over.
 
 use std::time::Duration;
 
@@ -9,9 +9,12 @@ use tokio::time::Instant;
 
 use crate::Failure;
 use crate::bed::Bed;
-use crate::daemon::{Daemon, HANGS, Place, Topics};
+use crate::daemon::{Daemon, HANGS, Place, Spent};
 use crate::figures::{Figures, mib};
 use crate::floor::{self, Floor, FloorArgs};
+
+/// How long the idle daemon is looked at.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// What is polled.
 #[derive(Debug, Clone, clap::Args)]
@@ -44,49 +47,91 @@ struct Round {
     written_bytes: u64,
 }
 
-/// Runs all rounds.
+/// A round by name, and how often every feed was polled when it is over.
+const ROUNDS: [(&str, u64); 3] = [("poll.cold", 1), ("poll.unchanged", 2), ("poll.new", 3)];
+
+/// Runs all rounds in one daemon, then starts it once more over the full store.
 pub fn poll(args: &PollArgs, figures: &Figures) -> Result<(), Failure> {
     let mut bed = Bed::start(args.feeds, args.items, args.hosts)?;
     let place = Place::new()?;
-    place.configure(&bed, args.feeds, Topics::Hundred)?;
+    place.configure(&bed, args.feeds, "1h")?;
     let floor_args =
         FloorArgs { port: bed.port, feeds: args.feeds, hosts: args.hosts, database: place.dir.path().join("floor.db") };
+    // Long enough for the server to render everything anew and for the index to catch up.
+    let interval = Duration::from_secs(20 + args.feeds as u64 / 50);
     let mut served = args.feeds as u64 * args.items;
-    for (turn, name) in ["poll.cold", "poll.unchanged", "poll.new"].into_iter().enumerate() {
-        if turn == 2 {
+    let mut floors = Vec::new();
+    if !args.alone {
+        for _ in 0..2 {
+            floors.push(floor::run(&floor_args)?);
+        }
+        // With one new item, the lower bound parses and compares everything again: about as cold.
+        floors.push(floors[0]);
+    }
+    if floors.iter().any(|floor| floor.rows != served) {
+        return Err(format!("the lower bound has {floors:?} where {served} items were served").into());
+    }
+    bed.reset()?;
+    let (mut stored, mut spent) = (0, Spent::default());
+    let daemon = place.start()?;
+    for (turn, (name, polls)) in ROUNDS.into_iter().enumerate() {
+        if turn == 1 {
+            // A shorter interval counts at once for feeds that were asked longer ago: one wave.
+            std::thread::sleep(interval + Duration::from_secs(1));
+            bed.reset()?;
+            spent = daemon.spent()?;
+            place.configure(&bed, args.feeds, &format!("{}s", interval.as_secs()))?;
+            daemon.reload()?;
+        } else if turn == 2 {
             bed.publish(1)?;
             served += args.feeds as u64;
+            bed.reset()?;
+            spent = daemon.spent()?;
         }
-        let floor = if args.alone { None } else { Some(floor::run(&floor_args)?) };
-        if floor.is_some_and(|floor| floor.rows != served) {
-            return Err(format!("the lower bound has {floor:?} where {served} items were served").into());
+        let round = round(name, &mut bed, &place, (&daemon, spent, args.feeds, polls))?;
+        let now = place.stored()?;
+        if now != served {
+            return Err(format!("{name}: {now} items are stored where {served} were served").into());
         }
-        bed.reset()?;
-        let before = if turn == 0 { 0 } else { place.stored()? };
-        let daemon = place.start()?;
-        let round = round(name, &mut bed, &place, (daemon, args.feeds, turn as u64 + 1))?;
-        let stored = place.stored()?;
-        if stored != served {
-            return Err(format!("{name}: {stored} items are stored where {served} were served").into());
-        }
-        tell(&round, (args, stored - before), floor, (figures, &place))?;
-        place.make_due()?;
+        tell(&round, (args, now - stored), floors.get(turn).copied(), (figures, &place))?;
+        stored = now;
     }
+    daemon.stop()?;
+    restart(args, &place, figures)?;
     if args.keep {
         println!("the store is in {}", place.dir.keep().display());
     }
     Ok(())
 }
 
-/// Waits until every feed was polled `polls` times, then stops the daemon.
+/// Start over the full store with nothing due, and what the daemon holds then.
+fn restart(args: &PollArgs, place: &Place, figures: &Figures) -> Result<(), Failure> {
+    let daemon = place.start()?;
+    let start = daemon.start.as_secs_f64();
+    let before = daemon.spent()?;
+    std::thread::sleep(IDLE);
+    let after = daemon.spent()?;
+    let cpu_percent = after.cpu.saturating_sub(before.cpu).as_secs_f64() / IDLE.as_secs_f64() * 100.0;
+    let database = mib(place.database().metadata()?.len());
+    daemon.stop()?;
+    let values = [
+        ("start_s", start),
+        ("cpu_percent", cpu_percent),
+        ("resident_mib", mib(after.resident_bytes)),
+        ("peak_mib", mib(after.peak_bytes)),
+        ("database_mib", database),
+    ];
+    figures.tell("poll.idle", args.feeds as u64, &values)
+}
+
+/// Waits until every feed was polled `polls` times. What the daemon spent before counts for nothing.
 fn round(
     name: &'static str,
     bed: &mut Bed,
     place: &Place,
-    (daemon, feeds, polls): (Daemon, usize, u64),
+    (daemon, before, feeds, polls): (&Daemon, Spent, usize, u64),
 ) -> Result<Round, Failure> {
     let began = Instant::now();
-    let (start, cpu_before) = (daemon.start, daemon.spent()?.cpu);
     while bed.counts()?.answered() < feeds as u64 {
         nap(began)?;
     }
@@ -96,15 +141,14 @@ fn round(
     }
     let wall = bed.counts()?.since_first();
     let spent = daemon.spent()?;
-    daemon.stop()?;
     Ok(Round {
         name,
         wall,
-        cpu: spent.cpu.saturating_sub(cpu_before),
-        start,
+        cpu: spent.cpu.saturating_sub(before.cpu),
+        start: daemon.start,
         peak_bytes: spent.peak_bytes,
         resident_bytes: spent.resident_bytes,
-        written_bytes: spent.written_bytes,
+        written_bytes: spent.written_bytes - before.written_bytes,
     })
 }
 

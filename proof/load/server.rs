@@ -213,7 +213,11 @@ impl Bed {
         let mut gzip = GzEncoder::new(Vec::with_capacity(text.len() / 2), Compression::new(5));
         let body = gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish()).expect("invariant: memory takes it");
         let etag = format!("\"{number}-{newest}\"");
-        let kind = Format::of(number).media_type();
+        let kind = match Format::of(number) {
+            Format::Rss => "application/rss+xml",
+            Format::Atom => "application/atom+xml",
+            Format::Rdf => "application/rdf+xml",
+        };
         let mut answer = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Encoding: gzip\r\nETag: {etag}\r\nContent-Length: {}\r\n\r\n",
             body.len()

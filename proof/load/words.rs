@@ -101,7 +101,8 @@ impl Language {
         &self.words[rank % self.words.len()]
     }
 
-    fn pick(&self, numbers: &mut Numbers) -> &str {
+    /// A word as often as the language uses it.
+    pub fn any_word(&self, numbers: &mut Numbers) -> &str {
         let slot = numbers.below(SLOTS);
         // What a slot of the table cannot tell apart, the tail, is spread by a further number.
         match usize::from(self.ranks[slot]) {
@@ -128,7 +129,7 @@ impl Language {
         let length = 500 + numbers.below(2300);
         let title = {
             let count = 6 + numbers.below(6);
-            let words: Vec<&str> = (0..count).map(|_| self.pick(&mut numbers)).collect();
+            let words: Vec<&str> = (0..count).map(|_| self.any_word(&mut numbers)).collect();
             capital(&words.join(" "))
         };
         let (mut paragraphs, mut bytes) = (Vec::new(), 0);
@@ -137,11 +138,11 @@ impl Language {
             for _ in 0..2 + numbers.below(3) {
                 let mut sentence = String::with_capacity(160);
                 for at in 0..9 + numbers.below(14) {
-                    let mut word = self.pick(&mut numbers);
+                    let mut word = self.any_word(&mut numbers);
                     if let Some(edits) = &mut edits
                         && edits.next() % EDIT_EVERY == 0
                     {
-                        word = self.pick(edits);
+                        word = self.any_word(edits);
                     }
                     let _ = write!(sentence, "{}{word}", if at > 0 { " " } else { "" });
                 }
@@ -157,48 +158,4 @@ impl Language {
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::{HashMap, HashSet};
-
-    #[test]
-    fn article_same_number_gives_the_same_text_everywhere() {
-        let language = Language::new();
-        assert_eq!(language.article(3, 7), Language::new().article(3, 7));
-        let titles: HashSet<String> = (0..2000).map(|n| language.compose(n, None).title).collect();
-        assert_eq!(titles.len(), 2000);
-        let sizes: Vec<usize> = (0..500).map(|n| language.compose(n, None).paragraphs.concat().len()).collect();
-        assert!(sizes.iter().all(|size| (450..3600).contains(size)), "{sizes:?}");
-    }
-
-    #[test]
-    fn words_follow_zipf_with_function_words_first() {
-        let (language, mut numbers) = (Language::new(), Numbers::of(5));
-        let mut counts: HashMap<&str, usize> = HashMap::new();
-        for _ in 0..100_000 {
-            *counts.entry(language.pick(&mut numbers)).or_default() += 1;
-        }
-        let (the, tenth) = (counts["the"], counts[language.word(9)]);
-        assert!(the > 7 * tenth && the < 13 * tenth, "{the} against {tenth}");
-        assert!(counts.len() > 8000, "{}", counts.len());
-    }
-
-    #[test]
-    fn article_one_in_ten_is_a_lightly_edited_copy() {
-        let language = Language::new();
-        let articles: Vec<Article> = (0..50)
-            .flat_map(|feed| (0..50).map(move |item| (feed, item)))
-            .map(|(f, i)| language.article(f, i))
-            .collect();
-        let mut by_title: HashMap<&str, usize> = HashMap::new();
-        for article in &articles {
-            *by_title.entry(article.title.split(' ').next_back().unwrap_or("")).or_default() += 1;
-        }
-        let copies = (0..2500u64).filter(|n| Numbers::of((n / 50) << 32 | (n % 50) ^ 0xc0ff_ee00).next() % 10 == 0);
-        let share = copies.count();
-        assert!((180..320).contains(&share), "{share}");
-    }
 }

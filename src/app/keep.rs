@@ -27,6 +27,10 @@ const PRUNE_FIRST_AFTER: Duration = Duration::from_secs(120);
 const BATCH_PAUSE: Duration = Duration::from_millis(50);
 /// The same between the small batches of the index.
 const INDEX_PAUSE: Duration = Duration::from_millis(10);
+/// So many items stored between two looks are a burst. The index would take the writer and a core from it,
+/// so it waits for the next look, but not more often than this in a row: its lag stays bounded.
+const BURST_ITEMS: u64 = 200;
+const GIVE_WAY_MAX: u32 = 8;
 /// Batches of the index in one turn.
 const INDEX_BATCHES_MAX: usize = 150;
 /// The log is moved into the database from this size on.
@@ -50,6 +54,9 @@ pub(super) struct Keeper {
     /// The store's last passing trouble: said once.
     troubled: bool,
     log_warned: bool,
+    /// What the store had taken when the index was last held back by it, and how often in a row that was.
+    arrivals: u64,
+    gave_way: u32,
 }
 
 impl Keeper {
@@ -59,8 +66,22 @@ impl Keeper {
         readiness: Arc<watch::Sender<Readiness>>,
     ) -> (Self, watch::Receiver<Health>) {
         let (health, told) = watch::channel(Health::default());
-        let (troubled, log_warned) = (false, false);
-        (Self { store, clock, config, gauges, hold, batches, readiness, health, troubled, log_warned }, told)
+        let (troubled, log_warned, arrivals, gave_way) = (false, false, 0, 0);
+        let keeper = Self {
+            store,
+            clock,
+            config,
+            gauges,
+            hold,
+            batches,
+            readiness,
+            health,
+            troubled,
+            log_warned,
+            arrivals,
+            gave_way,
+        };
+        (keeper, told)
     }
 
     /// Keeps the store until cancelled.
@@ -170,14 +191,35 @@ impl Keeper {
         self.log_warned = long;
     }
 
-    async fn index(&self, cancel: &CancellationToken) -> Result<(), StoreError> {
+    async fn index(&mut self, cancel: &CancellationToken) -> Result<(), StoreError> {
+        if self.gives_way() {
+            return Ok(());
+        }
         for _ in 0..INDEX_BATCHES_MAX {
-            if cancel.is_cancelled() || *self.hold.borrow() || !self.blocking(Store::index_batch).await? {
+            if cancel.is_cancelled() || *self.hold.borrow() {
+                return Ok(());
+            }
+            if !self.blocking(Store::index_batch).await? {
+                self.gave_way = 0;
                 return Ok(());
             }
             tokio::time::sleep(INDEX_PAUSE).await;
+            if self.gives_way() {
+                return Ok(());
+            }
         }
         Ok(())
+    }
+
+    /// Whether much was stored since this was last found, and the index may still wait.
+    fn gives_way(&mut self) -> bool {
+        let arrivals = self.store.arrivals();
+        if arrivals - self.arrivals < BURST_ITEMS || self.gave_way >= GIVE_WAY_MAX {
+            return false;
+        }
+        self.arrivals = arrivals;
+        self.gave_way += 1;
+        true
     }
 
     async fn prune(&self, cancel: &CancellationToken) -> Result<(), StoreError> {

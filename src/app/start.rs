@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::deliver::console::Console;
 use crate::deliver::{Delivery, DeliveryCounters, DeliveryError, DeliveryRules, DeliveryWaker, QueueSummary};
 use crate::http::{self, Readiness};
-use crate::ingest::{Ingest, IngestCounters, IngestError, IngestLinks};
+use crate::ingest::{Ingest, IngestCounters, IngestError, IngestLinks, LastDocuments};
 use crate::model::Timestamp;
 use crate::net::{Client, NetError};
 use crate::pipeline::Rules;
@@ -396,6 +396,7 @@ impl Spine {
             threads: threads(config),
             cancel: ingest_cancel.clone(),
             links: links.clone(),
+            unchanged: LastDocuments::default(),
         };
         let (ended, ingest_end) = oneshot::channel();
         std::thread::Builder::new()

@@ -4,8 +4,9 @@
 
 mod count;
 mod rekey;
+mod unchanged;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +29,10 @@ use crate::telemetry::Pulse;
 use crate::text::clean;
 
 pub use count::{IngestCounters, IngestCounts};
+pub use unchanged::LastDocuments;
 
 use rekey::Faces;
+use unchanged::Seen;
 
 /// Items that may share one transaction: larger ones hold the writer too long.
 const GROUP_ITEMS_MAX: usize = 256;
@@ -71,6 +74,8 @@ pub struct Ingest {
     pub cancel: tokio_util::sync::CancellationToken,
     /// How it is seen from outside.
     pub links: IngestLinks,
+    /// What need not be read again.
+    pub unchanged: LastDocuments,
 }
 
 /// How the loop is seen, and held, from outside.
@@ -120,10 +125,12 @@ impl Ingest {
         let now = self.clock.now();
         self.heed_silences(now)?;
         self.heed_corrections(&rules, now)?;
+        let group: Vec<Sifted> = group.into_iter().map(|batch| self.sift(batch)).collect();
+        let prepared = prepare_all(&group, &rules, self.threads);
         let mut decided = Vec::with_capacity(group.len());
-        for batch in group {
+        for (batch, prepared) in group.into_iter().zip(prepared) {
             self.links.pulse.beat(self.clock.now());
-            decided.push(self.decide_batch(batch, &rules, now)?);
+            decided.push(self.decide_batch(batch, prepared, &rules, now)?);
         }
         self.apply(&decided, now)?;
         Failpoint::AfterCommit.pass();
@@ -172,21 +179,45 @@ impl Ingest {
         Ok(())
     }
 
-    fn decide_batch(&mut self, batch: Batch, rules: &Arc<Rules>, now: Timestamp) -> Result<Decided, StoreError> {
+    /// Sets aside the items that stand in their feed's document as they did last time.
+    fn sift(&self, mut batch: Batch) -> Sifted {
+        let (mut same, mut ids) = (Vec::new(), HashSet::new());
+        let (mut read, mut seen) = (Vec::new(), Vec::new());
+        for raw in std::mem::take(&mut batch.items) {
+            let this = Seen::of(&raw, &batch.origin);
+            // A text that was fetched for it counts even where the feed says what it did before.
+            if raw.page.is_none() && self.unchanged.have(&batch.origin, this) && ids.insert(this.id) {
+                same.push(this);
+            } else {
+                seen.push(this);
+                read.push(raw);
+            }
+        }
+        batch.items = read;
+        Sifted { batch, seen, same }
+    }
+
+    fn decide_batch(
+        &mut self,
+        sifted: Sifted,
+        mut prepared: Vec<Result<Prepared, Rejection>>,
+        rules: &Arc<Rules>,
+        now: Timestamp,
+    ) -> Result<Decided, StoreError> {
+        let Sifted { batch, seen: read, same } = sifted;
         let Batch { origin, items, rejected, cursor, receipt: reply } = batch;
         // Notes are told beside what was not taken, but these items are.
         let (mut noted, mut rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|r| r.reason.is_note());
-        let received = items.len() as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
-        let mut prepared = prepare_all(&items, &origin, rules, self.threads);
+        let received = (items.len() + same.len()) as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
         let ids: Vec<ItemId> = prepared.iter().filter_map(|p| p.as_ref().ok()).map(|p| p.item.id).collect();
         let removed = patiently(&self.links.pulse, &self.clock, &self.cancel, || {
             self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)
         })?;
         let mut known_removed = 0;
         self.keep_pages(&origin, &items, &mut prepared, rules)?;
-        self.quiet_rekeyed(&origin, &mut prepared, &mut noted)?;
+        self.quiet_rekeyed(&origin, (&mut prepared, same.len()), &mut noted)?;
         let mut decisions = Vec::with_capacity(prepared.len());
-        let mut seen = HashSet::with_capacity(prepared.len());
+        let mut seen: HashSet<ItemId> = same.iter().map(|same| same.id).collect();
         for outcome in prepared {
             match outcome {
                 Ok(prepared) if !seen.insert(prepared.item.id) => rejected.push(Rejection {
@@ -201,7 +232,13 @@ impl Ingest {
             }
         }
         let mut receipt = count(&decisions, &rejected);
-        receipt.known += known_removed;
+        receipt.known += known_removed + same.len() as u64;
+        if received > 0 {
+            // The first of its key counts; what was rejected is tried again next time.
+            let taken = read.into_iter().filter(|this| seen.remove(&this.id));
+            let last = same.iter().copied().chain(taken).collect();
+            self.unchanged.replace(&origin, last);
+        }
         rejected.extend(noted);
         rejected.extend(decisions.iter().filter(|d| d.prepared.cut_bytes > 0).map(cut));
         let mut cursor = cursor;
@@ -240,12 +277,13 @@ impl Ingest {
     fn quiet_rekeyed(
         &self,
         origin: &Origin,
-        prepared: &mut [Result<Prepared, Rejection>],
+        (prepared, known): (&mut [Result<Prepared, Rejection>], usize),
         rejected: &mut Vec<Rejection>,
     ) -> Result<(), StoreError> {
         let items = || prepared.iter().flatten().map(|prepared| &prepared.item);
-        let unknown = items().filter(|item| self.ledger.known(item.id).is_none()).count();
-        if origin.kind != SourceKind::Feed || !rekey::is_suspect(unknown, items().count()) {
+        let (unknown, all) =
+            (items().filter(|item| self.ledger.known(item.id).is_none()).count(), known + items().count());
+        if origin.kind != SourceKind::Feed || !rekey::is_suspect(unknown, all) {
             return Ok(());
         }
         let faces = patiently(&self.links.pulse, &self.clock, &self.cancel, || {
@@ -253,7 +291,7 @@ impl Ingest {
         })?;
         let faces = Faces::of(faces);
         let same: Vec<ItemId> = items().filter(|item| faces.contains(item)).map(|item| item.id).collect();
-        if !rekey::is_rekey(same.len(), items().count()) {
+        if !rekey::is_rekey(same.len(), all) {
             return Ok(());
         }
         warn!(source = %origin.source, items = same.len(), "feed gave its items new ids, none of them alerts");
@@ -350,6 +388,15 @@ impl Default for IngestLinks {
     }
 }
 
+/// A batch without the items that need not be read.
+struct Sifted {
+    batch: Batch,
+    /// For each item that is left.
+    seen: Vec<Seen>,
+    /// The others.
+    same: Vec<Seen>,
+}
+
 /// A batch with its decisions.
 struct Decided {
     origin: Origin,
@@ -392,21 +439,27 @@ fn gather(first: Batch, batches: &mut mpsc::Receiver<Batch>) -> Vec<Batch> {
     group
 }
 
-/// Prepares every item, on several threads where it pays.
-fn prepare_all(items: &[RawItem], origin: &Origin, rules: &Rules, threads: usize) -> Vec<Result<Prepared, Rejection>> {
-    if items.len() < PARALLEL_ITEMS_MIN || threads < 2 {
-        return items.iter().map(|raw| prepare_one(raw, origin, rules)).collect();
-    }
-    let share = items.len().div_ceil(threads);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = items
-            .chunks(share)
-            .map(|chunk| {
-                scope.spawn(move || chunk.iter().map(|raw| prepare_one(raw, origin, rules)).collect::<Vec<_>>())
-            })
-            .collect();
-        workers.into_iter().flat_map(|w| w.join().expect("invariant: panics are caught per item")).collect()
-    })
+/// Prepares every item of every batch, on several threads where it pays.
+fn prepare_all(group: &[Sifted], rules: &Rules, threads: usize) -> Vec<Vec<Result<Prepared, Rejection>>> {
+    let items: Vec<(&RawItem, &Origin)> =
+        group.iter().flat_map(|sifted| sifted.batch.items.iter().map(|raw| (raw, &sifted.batch.origin))).collect();
+    let one = |(raw, origin): &(&RawItem, &Origin)| prepare_one(raw, origin, rules);
+    let mut prepared: VecDeque<_> = if items.len() < PARALLEL_ITEMS_MIN || threads < 2 {
+        items.iter().map(one).collect()
+    } else {
+        let mut shares = items.chunks(items.len().div_ceil(threads));
+        let first = shares.next().unwrap_or_default();
+        std::thread::scope(|scope| {
+            let workers: Vec<_> =
+                shares.map(|share| scope.spawn(move || share.iter().map(one).collect::<Vec<_>>())).collect();
+            let mut prepared: VecDeque<_> = first.iter().map(one).collect();
+            for worker in workers {
+                prepared.extend(worker.join().expect("invariant: panics are caught per item"));
+            }
+            prepared
+        })
+    };
+    group.iter().map(|sifted| prepared.drain(..sifted.batch.items.len()).collect()).collect()
 }
 
 /// A panic on one item, in a library below, costs that item and nothing else.

@@ -41,8 +41,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing of any of them was written then, and the same call may be made again.
     pub fn apply(&self, batches: &[Applied<'_>], now: Timestamp) -> Result<(), StoreError> {
-        self.write("store items", |tx| {
-            let mut seq = next_seq(tx)?;
+        let arrived = self.write("store items", |tx| {
+            let first = next_seq(tx)?;
+            let mut seq = first;
             for batch in batches {
                 for decision in batch.decisions {
                     write_decision(tx, decision, &mut seq, now)?;
@@ -59,8 +60,9 @@ impl Store {
                 }
             }
             Failpoint::BeforeCommit.pass();
-            Ok(())
+            Ok(seq - first)
         })?;
+        self.count_arrivals(arrived.unsigned_abs());
         if Planted::OutboxApart.is_in() {
             self.write("store alerts", |tx| {
                 let mut alerts = batches.iter().flat_map(|batch| batch.decisions).flat_map(|decision| &decision.alerts);
@@ -181,10 +183,13 @@ fn write_story(
              VALUES (?1, ?2, ?3, ?3, 1, 0, 0)",
         )?
         .execute(params![story.to_i64(), prepared.item.headline(), now.millis()])?;
-    } else {
-        tx.prepare_cached("UPDATE stories SET items = items + 1, last_seen = max(last_seen, ?2) WHERE id = ?1")?
-            .execute(params![story.to_i64(), now.millis()])?;
+        return tx
+            .prepare_cached("INSERT OR IGNORE INTO story_sources (story, source, position, at) VALUES (?1, ?2, 0, ?3)")?
+            .execute(params![story.to_i64(), prepared.item.outlet.as_str(), now.millis()])
+            .map(|_| ());
     }
+    tx.prepare_cached("UPDATE stories SET items = items + 1, last_seen = max(last_seen, ?2) WHERE id = ?1")?
+        .execute(params![story.to_i64(), now.millis()])?;
     write_story_source(tx, story, prepared.item.outlet.as_str(), now)
 }
 

@@ -25,6 +25,7 @@ mod silences;
 mod stories;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -54,6 +55,8 @@ struct Inner {
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     instance: String,
+    /// Items and copies stored since it was opened.
+    arrivals: AtomicU64,
     /// Held as long as the store is open for ingest; the kernel lets go of it when the process dies.
     _lock: Option<std::fs::File>,
 }
@@ -74,6 +77,7 @@ impl Store {
             writer: Mutex::new(opened.connection),
             readers: Mutex::new(Vec::new()),
             instance: opened.instance,
+            arrivals: AtomicU64::new(0),
             _lock: opened.lock,
         })))
     }
@@ -82,6 +86,16 @@ impl Store {
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.0.instance
+    }
+
+    /// Items and copies stored since it was opened: how busy ingest is, for what gives way to it.
+    #[must_use]
+    pub fn arrivals(&self) -> u64 {
+        self.0.arrivals.load(Ordering::Relaxed)
+    }
+
+    fn count_arrivals(&self, more: u64) {
+        self.0.arrivals.fetch_add(more, Ordering::Relaxed);
     }
 
     /// The database file.

@@ -85,6 +85,10 @@ impl Store {
         }
         self.read("look up known items", |connection| {
             for id in missing {
+                // Most are news: one question instead of three.
+                if !is_anywhere(connection, id)? {
+                    continue;
+                }
                 let Some(known) = lookup(connection, id)? else {
                     if was_removed(connection, id)? {
                         removed.insert(id);
@@ -101,6 +105,12 @@ impl Store {
             Ok(removed)
         })
     }
+}
+
+fn is_anywhere(connection: &Connection, id: ItemId) -> rusqlite::Result<bool> {
+    let query = "SELECT 1 FROM items WHERE id = ?1 UNION ALL SELECT 1 FROM sightings WHERE id = ?1 \
+                 UNION ALL SELECT 1 FROM tombstones WHERE id = ?1";
+    connection.prepare_cached(query)?.exists([id.to_i64()])
 }
 
 fn was_removed(connection: &Connection, id: ItemId) -> rusqlite::Result<bool> {

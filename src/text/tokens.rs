@@ -36,7 +36,8 @@ impl Tokens {
     #[must_use]
     pub fn of(text: &str) -> Self {
         let mut tokens = Self { folded: String::with_capacity(text.len()), spans: Vec::with_capacity(text.len() / 6) };
-        for (start, word) in text.unicode_word_indices() {
+        let words = pieces(text).flat_map(|(at, piece)| piece.unicode_word_indices().map(move |(s, w)| (at + s, w)));
+        for (start, word) in words {
             let Ok(end) = u32::try_from(start + word.len()) else { break };
             let folded_start = tokens.folded.len();
             fold_into(word, &mut tokens.folded);
@@ -85,6 +86,35 @@ impl Tokens {
             end: span.end as usize,
         }
     }
+}
+
+/// Cuts a text at spaces and line ends, where words end whatever stands around (UAX #29, WB3a to WB999),
+/// so that what is ASCII stands apart from what is not: telling its words is several times cheaper.
+fn pieces(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let bytes = text.as_bytes();
+    let gap_from = |from: usize| {
+        bytes[from..].iter().position(|byte| matches!(byte, b' ' | b'\n')).map_or(bytes.len(), |at| from + at)
+    };
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let begin = from;
+        let foreign =
+            begin + bytes.get(begin..)?.iter().position(|byte| !byte.is_ascii()).unwrap_or(bytes.len() - begin);
+        // The word with the foreign letter is left to the next piece, unless it is the first.
+        let before = bytes[begin..foreign].iter().rposition(|byte| matches!(byte, b' ' | b'\n'));
+        from = match before {
+            _ if foreign == bytes.len() => foreign,
+            Some(at) => begin + at + 1,
+            None => {
+                let mut end = gap_from(foreign);
+                while bytes.get(end + 1).is_some_and(|byte| !byte.is_ascii()) {
+                    end = gap_from(end + 1);
+                }
+                end
+            }
+        };
+        (from > begin).then(|| (begin, &text[begin..from]))
+    })
 }
 
 /// Folds a word: lower case, compatibility forms and accents gone, typographic apostrophes plain.
@@ -141,6 +171,18 @@ mod tests {
         let places: Vec<_> = tokens.iter().map(|t| &text[t.start..t.end]).collect();
         assert_eq!(places, ["Été", "à", "Kyiv"]);
         assert_eq!([0, 2, 7, 10, 99].map(|byte| tokens.word_at(byte)), [0, 0, 1, 1, 3]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn tokens_are_the_words_of_uax29_however_the_text_is_cut(
+            text in "([a-zA-Z0-9.,'’:_ \n-]|[éЖ中א\u{301}\u{200d}\u{200e}\u{a0}\u{2019}\u{3000}🇫👩]){0,40}"
+        ) {
+            let whole: Vec<(usize, &str)> = text.unicode_word_indices().collect();
+            let tokens = Tokens::of(&text);
+            let cut: Vec<(usize, &str)> = tokens.iter().map(|t| (t.start, &text[t.start..t.end])).collect();
+            proptest::prop_assert_eq!(cut, whole);
+        }
     }
 
     #[test]

@@ -301,3 +301,30 @@ proptest! {
         prop_assert_eq!(parse(&rfc2822), Some(Dated { at, certainty: DateCertainty::Exact }));
     }
 }
+
+#[test]
+fn standard_forms_are_read_as_the_grammar_reads_them() {
+    for text in [
+        "Tue, 25 Feb 2025 10:11:12 +0000",
+        "Tue, 25 Feb 2025 10:11:12 GMT",
+        "Sat, 1 Mar 2025 23:59:59 -0830",
+        "2025-02-25T10:11:12Z",
+        "2025-02-25T10:11:12+05:45",
+    ] {
+        assert!(standard(text).is_some(), "{text}");
+        assert_eq!(standard(text), by_grammar(text).map(|dated| dated.at), "{text}");
+    }
+    for odd in [
+        "Tue, 25 Feb 2025 10:11:12 -0000",
+        "Mon, 25 Feb 2025 10:11:12 +0000",
+        "Tue, 25 Feb 2025 10:11:12 EST",
+        "Tue, 25 Feb 25 10:11:12 GMT",
+        "2025-02-25 10:11:12Z",
+        "2025-02-30T10:11:12Z",
+        "0025-02-25T10:11:12Z",
+        "2025-02-25T10:11:12.5Z",
+        "",
+    ] {
+        assert_eq!(standard(odd), None, "{odd}");
+    }
+}

@@ -1,0 +1,68 @@
+//! One stage over fixed inputs, so many rounds of it, for counting instructions: `counted STAGE ROUNDS`.
+//! What making the inputs costs falls out as the difference of two runs; `proof/instructions` does that
+//! under valgrind and compares with the file beside it. It prints nothing that depends on time.
+
+#[path = "../load/documents.rs"]
+mod documents;
+#[path = "../load/inputs.rs"]
+mod inputs;
+#[path = "../load/words.rs"]
+mod words;
+
+use std::hint::black_box;
+
+use wirewatch::pipeline::classify::Document;
+use wirewatch::pipeline::memory::MemoryConfig;
+use wirewatch::pipeline::{Ledger, decide, prepare};
+use wirewatch::text::tokens::Tokens;
+
+use words::Language;
+
+/// Feeds of 50 items that a round goes over.
+const FEEDS: usize = 2;
+const TOPICS: usize = 100;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let stage = arguments.next().ok_or("usage: counted scan|prepare|match|decide ROUNDS")?;
+    let rounds: usize = arguments.next().ok_or("usage: counted STAGE ROUNDS")?.parse()?;
+    let language = Language::new();
+    match stage.as_str() {
+        // The document's way to items: the scan, then feed-rs or our own reader.
+        "scan" => {
+            let documents = [0, 6, 9].map(|number| inputs::document(&language, number));
+            for _ in 0..rounds {
+                documents.iter().for_each(|text| drop(black_box(inputs::read(text))));
+            }
+        }
+        "prepare" => {
+            let (items, rules) = (inputs::items(&language, FEEDS), inputs::rules(&language, TOPICS));
+            for _ in 0..rounds {
+                items.iter().for_each(|(origin, raw)| drop(black_box(prepare(raw, origin, &rules))));
+            }
+        }
+        "match" => {
+            let (items, rules) = (inputs::items(&language, FEEDS), inputs::rules(&language, TOPICS));
+            let prepared = inputs::prepared(&items, &rules);
+            let words: Vec<_> =
+                prepared.iter().map(|p| (Tokens::of(&p.item.title), Tokens::of(&p.item.text))).collect();
+            for _ in 0..rounds {
+                for (prepared, (title, text)) in prepared.iter().zip(&words) {
+                    black_box(rules.topics.classify(&Document::of(&prepared.item, title, text)));
+                }
+            }
+        }
+        "decide" => {
+            let (items, rules) = (inputs::items(&language, FEEDS), inputs::rules(&language, TOPICS));
+            let prepared = inputs::prepared(&items, &rules);
+            for _ in 0..rounds {
+                let mut ledger = Ledger::new("counted", MemoryConfig::default());
+                for prepared in prepared.iter().cloned() {
+                    black_box(decide(prepared, &mut ledger, &rules, inputs::now()));
+                }
+            }
+        }
+        other => return Err(format!("no stage {other}").into()),
+    }
+    Ok(())
+}

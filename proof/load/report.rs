@@ -1,0 +1,315 @@
+//! Figures that drivers kept, and what the benches printed, to docs/performance.md and its curves:
+//! ratios first, then the goals one by one with what was found, misses marked. Writes nothing else.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::Failure;
+use crate::figures::{Figure, Figures, short};
+use crate::svg::{self, Chart, Line};
+
+/// Where things are.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ReportArgs {
+    /// Figures, as drivers kept them, and `*.txt`: what each bench printed.
+    #[arg(long)]
+    from: PathBuf,
+    /// The page.
+    #[arg(long, default_value = "docs/performance.md")]
+    page: PathBuf,
+    /// The curves.
+    #[arg(long, default_value = "docs/performance.svg")]
+    curves: PathBuf,
+}
+
+/// Whether less or more is better.
+#[derive(Debug, Clone, Copy)]
+enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// One line of the table of goals.
+struct Aim {
+    what: &'static str,
+    figure: (&'static str, u64, &'static str),
+    goal: Goal,
+    unit: &'static str,
+}
+
+const fn at_most(what: &'static str, figure: (&'static str, u64, &'static str), goal: f64, unit: &'static str) -> Aim {
+    Aim { what, figure, goal: Goal::AtMost(goal), unit }
+}
+
+const fn at_least(what: &'static str, figure: (&'static str, u64, &'static str), goal: f64, unit: &'static str) -> Aim {
+    Aim { what, figure, goal: Goal::AtLeast(goal), unit }
+}
+
+/// Everything that is promised in numbers and measured by a driver.
+const AIMS: &[Aim] = &[
+    at_most("1,000 feeds cold, wall against the lower bound", ("poll.cold", 1000, "wall_ratio"), 3.0, "×"),
+    at_most("database against the lower bound's", ("poll.cold", 1000, "database_ratio"), 1.1, "×"),
+    at_most("1,000 feeds, all 304", ("poll.unchanged", 1000, "wall_s"), 0.10, " s"),
+    at_most("1,000 feeds, one new item each", ("poll.new", 1000, "wall_s"), 1.2, " s"),
+    at_most("10,000 feeds, all 304", ("poll.unchanged", 10_000, "wall_s"), 1.0, " s"),
+    at_most("peak memory, 1,000 feeds cold", ("poll.cold", 1000, "peak_mib"), 96.0, " MiB"),
+    at_most("memory at rest, 10,000 feeds", ("poll.idle", 10_000, "resident_mib"), 128.0, " MiB"),
+    at_most("CPU at rest, 10,000 feeds", ("poll.idle", 10_000, "cpu_percent"), 2.0, " % of a core"),
+    at_least("files, a burst of 20,000", ("files.burst", 20_000, "items_per_s"), 8000.0, " /s"),
+    at_least("apply, batches of 100, all side tables, FULL", ("store", 100_000, "apply_per_s"), 15_000.0, " /s"),
+    at_most("start to ready, 100,000 items in the window", ("store", 100_000, "start_s"), 2.0, " s"),
+    at_most("start to ready, 1,000,000 items", ("store", 1_000_000, "start_s"), 20.0, " s"),
+    at_least("matching, 1,000 topics of three queries", ("rules", 1000, "items_per_s"), 16_000.0, " /s"),
+    at_least("matching, 10,000 topics of three queries", ("rules", 10_000, "items_per_s"), 3000.0, " /s"),
+    at_most("release binary", ("weight", 0, "binary_mib"), 20.0, " MiB"),
+    at_most("crates", ("weight", 0, "crates"), 250.0, ""),
+];
+
+/// The latest value of each figure.
+struct Found(BTreeMap<(String, u64, String), f64>);
+
+impl Found {
+    fn read(folder: &Path) -> Result<Self, Failure> {
+        let mut found = BTreeMap::new();
+        for line in std::fs::read_to_string(folder.join("figures.jsonl"))?.lines() {
+            let Figure { run, size, name, value } = serde_json::from_str(line)?;
+            found.insert((run, size, name), value);
+        }
+        Ok(Self(found))
+    }
+
+    fn get(&self, (run, size, name): (&str, u64, &str)) -> Option<f64> {
+        self.0.get(&(run.to_owned(), size, name.to_owned())).copied()
+    }
+
+    fn line(&self, run: &str, name: &str) -> Vec<(f64, f64)> {
+        let of = self.0.iter().filter(|((r, _, n), value)| r == run && n == name && **value > 0.0);
+        of.map(|((_, size, _), value)| (*size as f64, *value)).collect()
+    }
+
+    fn sizes(&self, run: &str) -> Vec<u64> {
+        let mut sizes: Vec<u64> = self.0.keys().filter(|(r, ..)| r == run).map(|(_, size, _)| *size).collect();
+        sizes.dedup();
+        sizes
+    }
+}
+
+/// Writes the page and the curves.
+pub fn report(args: &ReportArgs, _figures: &Figures) -> Result<(), Failure> {
+    let found = Found::read(&args.from)?;
+    let charts = charts(&found);
+    std::fs::write(&args.curves, svg::draw(&charts))?;
+    let mut page = String::from(
+        "# Performance\n\nWritten by `proof/performance`: it runs the load bed (`proof/load`) and the benches, and \
+         replaces this page. Ratios come first, because they carry over to other machines: each is taken in one run, \
+         beside a lower bound that only fetches, unpacks, parses with feed-rs and inserts one row an item with \
+         synchronous=NORMAL. wirewatch does the same with near-duplicates, stories, 100 topics, an outbox and FULL. \
+         Every polling round asserts items stored = items served.\n\n",
+    );
+    let machine = std::fs::read_to_string(args.from.join("machine.txt")).unwrap_or_default();
+    let _ = writeln!(page, "Machine: {}\n", machine.trim().replace('\n', ", "));
+    ratios(&mut page, &found);
+    aims(&mut page, &found);
+    growth(&mut page, &charts, &args.curves);
+    rounds(&mut page, &found);
+    benches(&mut page, &args.from)?;
+    std::fs::write(&args.page, page)?;
+    println!("{} and {} are written", args.page.display(), args.curves.display());
+    Ok(())
+}
+
+fn ratios(page: &mut String, found: &Found) {
+    page.push_str(
+        "## Against the lower bound\n\n| Feeds | Round | wall | × lower bound | CPU | × lower bound | items/s |\n|---|---|---|---|---|---|---|\n",
+    );
+    for (run, name) in [("poll.cold", "cold"), ("poll.unchanged", "all 304"), ("poll.new", "one new item each")] {
+        for size in found.sizes(run) {
+            let get = |name| found.get((run, size, name)).map_or_else(|| "–".to_owned(), short);
+            let _ = writeln!(
+                page,
+                "| {size} | {name} | {} s | {} | {} s | {} | {} |",
+                get("wall_s"),
+                get("wall_ratio"),
+                get("cpu_s"),
+                get("cpu_ratio"),
+                get("items_per_s")
+            );
+        }
+    }
+    page.push_str(
+        "\nThe server has a process of its own and shares the two cores. All feeds are on 16 loopback addresses; the \
+         pause between requests to one host is off, as is the spread at start, or politeness would be what is \
+         measured; all else is as shipped. A wave begins with the first request the server sees and ends when the \
+         last feed's state is in the store. The lower bound has no incremental mode: beside \"one new item\" stands its \
+         cold round.\n\n",
+    );
+}
+
+fn aims(page: &mut String, found: &Found) {
+    page.push_str("## Goals\n\n| What | Goal | Found | |\n|---|---|---|---|\n");
+    for aim in AIMS {
+        let (sign, goal) = match aim.goal {
+            Goal::AtMost(goal) => ("≤", goal),
+            Goal::AtLeast(goal) => ("≥", goal),
+        };
+        let value = found.get(aim.figure);
+        let verdict = match (value, aim.goal) {
+            (None, _) => "not measured in this run",
+            (Some(value), Goal::AtMost(goal)) if value <= goal => "met",
+            (Some(value), Goal::AtLeast(goal)) if value >= goal => "met",
+            (Some(_), _) => "**missed**",
+        };
+        let shown = value.map_or_else(|| "–".to_owned(), |value| format!("{}{}", short(value), aim.unit));
+        let _ = writeln!(page, "| {} | {sign} {}{} | {shown} | {verdict} |", aim.what, short(goal), aim.unit);
+    }
+    page.push('\n');
+}
+
+fn charts(found: &Found) -> Vec<Chart> {
+    let chart = |title: &str, x_label: &str, lines: &[(&str, &str, &str)]| Chart {
+        title: title.to_owned(),
+        x_label: x_label.to_owned(),
+        lines: lines
+            .iter()
+            .map(|(name, run, figure)| Line { name: (*name).to_owned(), points: found.line(run, figure) })
+            .filter(|line| !line.points.is_empty())
+            .collect(),
+    };
+    vec![
+        chart(
+            "Seconds for one wave",
+            "feeds",
+            &[
+                ("cold", "poll.cold", "wall_s"),
+                ("one new item", "poll.new", "wall_s"),
+                ("all 304", "poll.unchanged", "wall_s"),
+            ],
+        ),
+        chart(
+            "As the store grows",
+            "items",
+            &[
+                ("start, s", "store", "start_s"),
+                ("decide, µs", "store", "decide_us"),
+                ("search p95, ms", "store", "search_p95_ms"),
+                ("backup, s", "store", "backup_s"),
+            ],
+        ),
+        chart(
+            "As rules grow",
+            "topics of three queries",
+            &[("match, µs an item", "rules", "us_per_item"), ("compile, s", "rules", "compile_s")],
+        ),
+    ]
+}
+
+fn growth(page: &mut String, charts: &[Chart], curves: &Path) {
+    let name = curves.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let _ = writeln!(page, "## Cost against size\n\n![Cost against size]({name})\n");
+    page.push_str(
+        "Growth as the exponent of size between the ends of each curve: 1 is in proportion, 0 not at all.\n\n",
+    );
+    page.push_str("| Curve | from | to | exponent |\n|---|---|---|---|\n");
+    for chart in charts {
+        for line in &chart.lines {
+            let (Some(first), Some(last)) = (line.points.first(), line.points.last()) else { continue };
+            let exponent = svg::growth(&line.points).map_or_else(|| "–".to_owned(), |e| format!("{e:.2}"));
+            let _ = writeln!(
+                page,
+                "| {}: {} | {} at {} | {} at {} | {exponent} |",
+                chart.title,
+                line.name,
+                short(first.1),
+                first.0,
+                short(last.1),
+                last.0
+            );
+        }
+    }
+    page.push('\n');
+}
+
+/// Every other figure, run by run.
+fn rounds(page: &mut String, found: &Found) {
+    page.push_str("## All figures\n\n");
+    let mut runs: Vec<(&str, u64)> = found.0.keys().map(|(run, size, _)| (run.as_str(), *size)).collect();
+    runs.dedup();
+    for (run, size) in runs {
+        let values = found.0.iter().filter(|((r, s, _), _)| r == run && *s == size);
+        let words: Vec<String> = values.map(|((.., name), value)| format!("{name} {}", short(*value))).collect();
+        let _ = writeln!(page, "- **{run} {size}**: {}", words.join(", "));
+    }
+    page.push('\n');
+}
+
+/// What the benches printed, as they printed it.
+fn benches(page: &mut String, from: &Path) -> Result<(), Failure> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(from)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "txt") && !path.ends_with("machine.txt"));
+    files.sort();
+    page.push_str("## Stages and benches\n\nAs printed by `cargo bench --bench NAME`.\n");
+    for path in files {
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let text = std::fs::read_to_string(&path)?;
+        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| tells(line)).collect();
+        if !lines.is_empty() {
+            let _ = writeln!(page, "\n### {name}\n\n```text\n{}\n```", lines.join("\n"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a printed line says something; criterion's progress and comparisons do not.
+fn tells(line: &str) -> bool {
+    let noise =
+        ["Benchmarking", "Found ", "change:", "thrpt:  [+", "thrpt:  [-", "Gnuplot", "Performance has", "No change"];
+    let trimmed = line.trim();
+    let outliers = trimmed.ends_with("mild") || trimmed.ends_with("severe");
+    !trimmed.is_empty() && !outliers && !noise.iter().any(|start| trimmed.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(values: &[(&str, u64, &str, f64)]) -> Found {
+        Found(
+            values
+                .iter()
+                .map(|(run, size, name, value)| (((*run).to_owned(), *size, (*name).to_owned()), *value))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn aims_say_met_missed_and_not_measured_in_words() {
+        let found = found(&[("poll.unchanged", 1000, "wall_s", 0.08), ("poll.new", 1000, "wall_s", 1.5)]);
+        let mut page = String::new();
+        aims(&mut page, &found);
+        assert!(page.contains("| 1,000 feeds, all 304 | ≤ 0.100 s | 0.080 s | met |"), "{page}");
+        assert!(page.contains("| 1,000 feeds, one new item each | ≤ 1.20 s | 1.50 s | **missed** |"), "{page}");
+        assert!(page.contains("not measured"), "{page}");
+    }
+
+    #[test]
+    fn growth_has_a_row_for_every_curve_that_was_measured() {
+        let found = found(&[("poll.cold", 100, "wall_s", 0.3), ("poll.cold", 1000, "wall_s", 3.0)]);
+        let mut page = String::new();
+        growth(&mut page, &charts(&found), Path::new("docs/performance.svg"));
+        assert!(page.contains("| Seconds for one wave: cold | 0.300 at 100 | 3.00 at 1000 | 1.00 |"), "{page}");
+        assert!(page.contains("(performance.svg)"), "{page}");
+    }
+
+    #[test]
+    fn tells_leaves_out_what_criterion_says_about_itself() {
+        for (line, expected) in [
+            ("item/normalize   time:   [41 µs 42 µs 43 µs]", true),
+            ("Benchmarking item/normalize: Warming up", false),
+            ("  1 (10.00%) high mild", false),
+            ("", false),
+        ] {
+            assert_eq!(tells(line), expected, "{line}");
+        }
+    }
+}
