@@ -252,18 +252,91 @@ pub fn charset_decoding(bytes: &[u8]) {
 mod tests {
     use super::*;
 
+    /// Mutations of each corpus in a normal run; `WIREWATCH_MUTATIONS` asks for more, and
+    /// `WIREWATCH_TARGET` for one target only.
+    const MUTATIONS: u64 = 100;
+
+    /// Larger inputs take a debug build too long.
+    const MUTATED_BYTES_MAX: usize = 4096;
+
+    fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(&folder).expect("a corpus").map(|entry| entry.expect("an entry").path()).collect();
+        paths.sort();
+        assert!(paths.len() >= 5, "{name} has {} inputs", paths.len());
+        paths.into_iter().map(|path| (path.clone(), std::fs::read(path).expect("an input"))).collect()
+    }
+
     #[test]
     fn corpora_hold() {
         for (name, target) in TARGETS {
-            let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
-            let inputs: Vec<_> =
-                std::fs::read_dir(&folder).expect("a corpus").map(|entry| entry.expect("an entry").path()).collect();
-            assert!(inputs.len() >= 5, "{name} has {} inputs", inputs.len());
-            for input in inputs {
-                let bytes = std::fs::read(&input).expect("an input");
+            for (path, bytes) in corpus(name) {
                 let held = std::panic::catch_unwind(|| target(&bytes));
-                assert!(held.is_ok(), "{} does not hold", input.display());
+                assert!(held.is_ok(), "{} does not hold", path.display());
             }
         }
+    }
+
+    #[test]
+    fn mutated_corpora_hold() {
+        let asked = |name: &str| std::env::var(name).ok();
+        let mutations = asked("WIREWATCH_MUTATIONS").and_then(|n| n.parse().ok()).unwrap_or(MUTATIONS);
+        let only = asked("WIREWATCH_TARGET");
+        for (name, target) in TARGETS.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)) {
+            let inputs: Vec<Vec<u8>> = corpus(name).into_iter().map(|(_, bytes)| bytes).collect();
+            let words =
+                std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/dictionaries").join(name))
+                    .unwrap_or_default();
+            let words: Vec<&str> = words.lines().map(|line| line.trim_matches('"')).collect();
+            let mut lot = Lot(0x9e37_79b9_7f4a_7c15);
+            for _ in 0..mutations {
+                let bytes = mutated(&inputs, &words, &mut lot);
+                let held = std::panic::catch_unwind(|| target(&bytes));
+                assert!(held.is_ok(), "{name} does not hold for {}", bytes.escape_ascii());
+            }
+        }
+    }
+
+    /// The same numbers in every run.
+    struct Lot(u64);
+
+    impl Lot {
+        fn draw(&mut self, below: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % below.max(1)
+        }
+    }
+
+    /// One input with a few bytes changed, left out, doubled, or taken from another.
+    fn mutated(inputs: &[Vec<u8>], words: &[&str], lot: &mut Lot) -> Vec<u8> {
+        let mut bytes = inputs[lot.draw(inputs.len())].clone();
+        bytes.truncate(MUTATED_BYTES_MAX);
+        for _ in 0..=lot.draw(6) {
+            let at = lot.draw(bytes.len() + 1);
+            let end = (at + lot.draw(40)).min(bytes.len());
+            match lot.draw(7) {
+                0 if at < bytes.len() => bytes[at] ^= 1 << lot.draw(8),
+                1 => bytes.insert(at, b"<>&\"'\0;/=[]\n\x1b\xff"[lot.draw(15)]),
+                2 => drop(bytes.drain(at..end)),
+                3 => {
+                    let again = bytes[at..end].repeat(1 + lot.draw(8));
+                    bytes.splice(at..at, again);
+                }
+                4 => {
+                    let other = &inputs[lot.draw(inputs.len())];
+                    let from = lot.draw(other.len() + 1);
+                    let part = other[from..(from + lot.draw(80)).min(other.len())].to_vec();
+                    bytes.splice(at..end, part);
+                }
+                5 if !words.is_empty() => {
+                    let word = words[lot.draw(words.len())].replace("\\\"", "\"");
+                    bytes.splice(at..at, word.into_bytes());
+                }
+                _ => bytes.truncate(at),
+            }
+        }
+        bytes.truncate(2 * MUTATED_BYTES_MAX);
+        bytes
     }
 }

@@ -354,4 +354,27 @@ mod tests {
         let revived = store.feed("a").expect("reads").expect("is there");
         assert_eq!((revived.gone, revived.next_poll_at), (false, at(99)));
     }
+
+    #[test]
+    fn known_items_and_pages_are_found_by_index() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Access::Own).expect("a store");
+        assert_eq!(store.known_items(&[ItemId::from_i64(1)]).expect("read"), HashSet::new());
+        assert_eq!(store.page_text(ItemId::from_i64(1)).expect("read"), None);
+        for query in [
+            "SELECT EXISTS (SELECT 1 FROM items WHERE id = ?1) OR EXISTS (SELECT 1 FROM sightings WHERE id = ?1)
+                OR EXISTS (SELECT 1 FROM tombstones WHERE id = ?1)",
+            "SELECT t.body FROM items i JOIN texts t ON t.seq = i.seq WHERE i.id = ?1 AND i.text_source = 'page'",
+            "SELECT class, count, last_at FROM feed_failures WHERE source = ?1",
+            "SELECT * FROM feeds WHERE source = ?1",
+        ] {
+            let plan: Vec<String> = store
+                .read("explain", |c| {
+                    c.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?.query_map([1], |row| row.get(3))?.collect()
+                })
+                .expect("a plan");
+            let scans = plan.iter().filter(|step| step.starts_with("SCAN") && !step.contains("CONSTANT")).count();
+            assert_eq!(scans, 0, "{plan:?}");
+        }
+    }
 }

@@ -160,6 +160,15 @@ pub(super) fn skip(target: &Target, visit: &mut Visit) {
 pub(super) async fn fill(tools: &Tools, target: &Target, visit: &mut Visit, known: &KnownItems) {
     let Some(document) = &mut visit.document else { return };
     let new = new_items(&target.config.id, &document.items, target.config.full_text, known).await;
+    let mut faults: BTreeMap<RejectReason, Rejection> = BTreeMap::new();
+    let mut note = |Fault { reason, detail }: Fault| {
+        faults.entry(reason).or_insert(Rejection { reason, detail, count: 0 }).count += 1;
+    };
+    let (new, shared): (Vec<usize>, Vec<usize>) = new.into_iter().partition(|at| is_own(&document.items, *at));
+    for _ in shared {
+        let detail = "its link is no page of its own: other items have it, or it is a front page".to_owned();
+        note(Fault { reason: RejectReason::PageRefused, detail });
+    }
     let deadline = Instant::now() + PAGES_SPAN_MAX;
     let fetches: Vec<_> = new
         .into_iter()
@@ -170,16 +179,20 @@ pub(super) async fn fill(tools: &Tools, target: &Target, visit: &mut Visit, know
         })
         .collect();
     let mut fetched = stream::iter(fetches).buffer_unordered(PAGES_AT_ONCE_PER_DOCUMENT);
-    let mut faults: BTreeMap<RejectReason, Rejection> = BTreeMap::new();
     while let Some((at, page)) = fetched.next().await {
         match page {
             Ok(text) => document.items[at].page = Some(RawText::plain(text)),
-            Err(Fault { reason, detail }) => {
-                faults.entry(reason).or_insert(Rejection { reason, detail, count: 0 }).count += 1;
-            }
+            Err(fault) => note(fault),
         }
     }
     document.rejected.extend(faults.into_values());
+}
+
+/// Whether an item's link is its own: the text of a front page would make copies of all that link there.
+fn is_own(items: &[RawItem], at: usize) -> bool {
+    let Some(url) = items.get(at).and_then(|item| item.url.as_deref()) else { return false };
+    let front = Url::parse(url).is_ok_and(|url| url.path() == "/" && url.query().is_none());
+    !front && items.iter().filter(|item| item.url.as_deref() == Some(url)).count() == 1
 }
 
 /// Places of the items whose pages are wanted and that the store does not know.
@@ -312,6 +325,16 @@ mod tests {
         ] {
             assert_eq!(is_wanted(&case, mode), expected, "{mode:?} {case:?}");
         }
+    }
+
+    #[test]
+    fn front_pages_and_shared_links_are_nobodys_page() {
+        let at = |url: &str| RawItem { url: Some(url.to_owned()), ..item("x") };
+        let items =
+            ["https://wire.example/1", "https://wire.example/", "https://wire.example/s", "https://wire.example/s"];
+        let items = items.map(at);
+        let own: Vec<bool> = (0..4).map(|place| is_own(&items, place)).collect();
+        assert_eq!(own, [true, false, false, false]);
     }
 
     #[test]

@@ -307,6 +307,10 @@ impl Poller {
             debug!(source = %self.feeds[feed].state.source, "slow feed broken off, asked again later");
             self.feeds[feed].busy = false;
             self.feeds[feed].fetch.take().inspect(AbortHandle::abort);
+            if self.feeds[feed].removed {
+                self.turns.forget(&HashSet::from([feed]));
+                self.free.push(feed);
+            }
         }
         while self.has_room()
             && let Some(start) = self.turns.start(now, &pacing)

@@ -42,9 +42,10 @@ enum Wake {
 }
 
 /// Which line a feed stands in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Lane {
     /// It answered well last time, or was never asked.
+    #[default]
     Quick,
     /// It failed last time, or takes long now.
     Slow,
@@ -304,12 +305,6 @@ impl Turns {
             *started_at = started_at.minus(back);
             self.places[*feed].running = self.places[*feed].running.map(|(lane, at)| (lane, at.minus(back)));
         }
-    }
-}
-
-impl Default for Lane {
-    fn default() -> Self {
-        Self::Quick
     }
 }
 
