@@ -1,6 +1,8 @@
 //! Full text: an index beside the tables, filled behind the commits and never in their way; its lag is
 //! shown. It holds no text of its own, so it is small, and snippets are cut from the stored texts.
 
+use std::fmt::Write as _;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
@@ -178,8 +180,12 @@ fn filtered(expression: &str, query: &SearchQuery) -> String {
     let mut all = format!("({{title body}} : ({expression}))");
     for (kind, name) in [('s', &query.source), ('t', &query.topic)] {
         if let Some(name) = name {
-            let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
-            all.push_str(&format!(" AND (facets : \"{kind}{hex}\")"));
+            // Writing to a string cannot fail.
+            let _ = write!(all, " AND (facets : \"{kind}");
+            for byte in name.bytes() {
+                let _ = write!(all, "{byte:02x}");
+            }
+            all.push_str("\")");
         }
     }
     all

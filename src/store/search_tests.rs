@@ -39,8 +39,9 @@ fn stored(items: i64) -> (tempfile::TempDir, Store) {
     (dir, store)
 }
 
-fn since(items: i64, last: i64) -> Option<Timestamp> {
-    Some(Timestamp::from_seconds(START + items - last + 1))
+/// Since so many items before the last.
+fn since(items: i64, last: i64) -> Timestamp {
+    Timestamp::from_seconds(START + items - last + 1)
 }
 
 fn filters(items: i64) -> Vec<ItemFilter> {
@@ -55,9 +56,9 @@ fn filters(items: i64) -> Vec<ItemFilter> {
         filter(Some("outlet-3"), None, None),
         filter(Some("nobody"), None, None),
         filter(None, Some("common"), None),
-        filter(None, Some("rare"), since(items, 1000)),
-        filter(None, None, since(items, 100)),
-        filter(Some("outlet-0"), Some("common"), since(items, 100)),
+        filter(None, Some("rare"), Some(since(items, 1000))),
+        filter(None, None, Some(since(items, 100))),
+        filter(Some("outlet-0"), Some("common"), Some(since(items, 100))),
     ]
 }
 
@@ -71,7 +72,7 @@ fn queries(items: i64) -> Vec<SearchQuery> {
         SearchQuery { source: Some("nobody".to_owned()), ..query("port") },
         SearchQuery { topic: topic.clone(), ..query("port") },
         SearchQuery { topic, source, ..query("port") },
-        SearchQuery { since: since(items, 100), ..query("narwhal") },
+        SearchQuery { since: Some(since(items, 100)), ..query("narwhal") },
         SearchQuery { story: Some(StoryId::from_i64(items / 10)), ..query("port") },
     ]
 }

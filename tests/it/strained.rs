@@ -21,14 +21,15 @@ const LOCKED_FOR: Duration = Duration::from_secs(8);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn descriptors_64_are_enough_for_files_feeds_and_webhooks() {
     let receiver = Receiver::start().await;
-    let dead: String = (0..80)
+    let dead = (0..80)
         .map(|n| {
             format!(
                 "[[feeds]]\nid = \"f{n}\"\nurl = \"http://127.0.0.{}:1/\"\nallow_private = [\"127.0.0.0/8\"]\n",
                 n + 1
             )
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let room = Newsroom::new(&receiver, &dead);
     for n in 0..FILES {
         room.drop_file(&format!("{n}.txt"), &article(n));

@@ -62,7 +62,7 @@ pub fn run(args: &TopArgs, context: &Context) -> Result<(), CliError> {
     }
     if args.once || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         let lines = screen::draw(&snapshot, &View::default(), SIZE_DEFAULT);
-        let text = lines.iter().map(|line| line.plain()).collect::<Vec<_>>().join("\n");
+        let text = lines.iter().map(screen::Line::plain).collect::<Vec<_>>().join("\n");
         return Ok(writeln!(io::stdout().lock(), "{}", text.trim_end())?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -83,7 +83,7 @@ async fn live(looker: Looker, mut snapshot: Snapshot, every: Duration) -> Result
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick.tick().await;
     loop {
-        let size = terminal.size();
+        let size = terminal::size();
         view.fit(snapshot.rows(&view).len(), screen::table_rows(size));
         terminal.show(&screen::draw(&snapshot, &view, size), paint)?;
         tokio::select! {

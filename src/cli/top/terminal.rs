@@ -48,15 +48,6 @@ impl Terminal {
         Ok(terminal)
     }
 
-    /// Its size now.
-    pub(super) fn size(&self) -> Size {
-        let size = tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
-        size.map_or(Size { columns: 80, rows: 24 }, |size| Size {
-            columns: usize::from(size.ws_col),
-            rows: usize::from(size.ws_row),
-        })
-    }
-
     /// The next frame is drawn from nothing.
     pub(super) fn forget(&mut self) {
         self.shown.clear();
@@ -85,6 +76,15 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         restore();
     }
+}
+
+/// The size of the terminal now.
+pub(super) fn size() -> Size {
+    let size = tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
+    size.map_or(Size { columns: 80, rows: 24 }, |size| Size {
+        columns: usize::from(size.ws_col),
+        rows: usize::from(size.ws_row),
+    })
 }
 
 fn restore() {

@@ -95,6 +95,7 @@ pub(super) enum Pane {
 
 /// What is shown and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key that turns something on and off")]
 pub(super) struct View {
     pub(super) pane: Pane,
     pub(super) sort: SortKey,
