@@ -35,11 +35,11 @@ impl Recipe {
         let number =
             |name: &str, default: f32| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
         Self {
-            rounds: number("FIT_ROUNDS", 12.0) as usize,
-            decay: number("FIT_DECAY", 0.02),
+            rounds: number("FIT_ROUNDS", 25.0) as usize,
+            decay: number("FIT_DECAY", 0.2),
             rate: number("FIT_RATE", 0.004),
-            join: number("FIT_JOIN", -0.25),
-            merge: number("FIT_MERGE", 0.1),
+            join: number("FIT_JOIN", 0.0),
+            merge: number("FIT_MERGE", 0.25),
             without: Vec::new(),
             linear: std::env::var_os("FIT_LINEAR").is_some(),
         }

@@ -60,7 +60,9 @@ impl Model {
         let whole = self.pair(signals);
         let without = |view: &[usize]| {
             let mut average = *signals;
-            view.iter().for_each(|signal| average[*signal] = self.mean[*signal]);
+            for signal in view {
+                average[*signal] = self.mean[*signal];
+            }
             self.pair(&average)
         };
         let mut effects: Vec<(&str, f32)> = VIEWS.iter().map(|(name, view)| (*name, whole - without(view))).collect();
