@@ -73,6 +73,7 @@ pub fn rules(language: &Language, topics: usize) -> Rules {
         exclude: Vec::new(),
         languages: Vec::new(),
         sources: Vec::new(),
+        model_weight: None,
     };
     let topics: Vec<TopicConfig> = (0..topics).map(topic).collect();
     Rules::of_topics(TopicSet::compile(&topics, &[]).expect("sound queries"))
