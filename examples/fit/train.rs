@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use wirewatch::pipeline::story::decision::{Model, UNITS};
 use wirewatch::pipeline::story::signals::SIGNALS;
 
-use super::data::Pair;
+use super::data::{Pair, SEEDS};
 
 /// Networks that are averaged.
 const NETWORKS: usize = 4;
@@ -27,6 +27,8 @@ pub struct Recipe {
     /// Signals that are left out.
     pub without: Vec<usize>,
     pub linear: bool,
+    /// Weight of the seed articles' classes against those of a set.
+    pub seeds: f32,
 }
 
 impl Recipe {
@@ -41,6 +43,7 @@ impl Recipe {
             join: number("FIT_JOIN", 0.0),
             merge: number("FIT_MERGE", 0.25),
             without: Vec::new(),
+            seeds: number("FIT_SEEDS", 0.12),
             linear: std::env::var_os("FIT_LINEAR").is_some(),
         }
     }
@@ -48,7 +51,7 @@ impl Recipe {
 
 /// Fits a model.
 pub fn fit(pairs: &[&Pair], recipe: &Recipe) -> Model {
-    let weights = balance(pairs);
+    let weights = balance(pairs, recipe);
     let (mean, scale) = standardize(pairs, &weights, &recipe.without);
     let inputs: Vec<Example> = pairs
         .iter()
@@ -90,13 +93,13 @@ struct Example {
     weight: f32,
 }
 
-/// Every set and class counts the same; the mean weight is 1.
-fn balance(pairs: &[&Pair]) -> Vec<f32> {
+/// Every set and class counts the same, the seed articles as [`Recipe::seeds`] of that.
+fn balance(pairs: &[&Pair], recipe: &Recipe) -> Vec<f32> {
     let class = |pair: &Pair| pair.set * 2 + usize::from(pair.same);
-    let mut counts = [0.0f32; 6];
+    let mut counts = [0.0f32; 2 * SEEDS + 2];
     pairs.iter().for_each(|pair| counts[class(pair)] += 1.0);
-    let classes = counts.iter().filter(|count| **count > 0.0).count() as f32;
-    pairs.iter().map(|pair| pairs.len() as f32 / classes / counts[class(pair)]).collect()
+    let share = |pair: &Pair| if pair.set == SEEDS { recipe.seeds } else { 1.0 };
+    pairs.iter().map(|pair| share(pair) * pairs.len() as f32 / counts[class(pair)]).collect()
 }
 
 fn standardize(pairs: &[&Pair], weights: &[f32], without: &[usize]) -> ([f32; SIGNALS], [f32; SIGNALS]) {
