@@ -37,6 +37,11 @@ impl Scores {
         Self { ecb: b_cubed(&labelled(0)), may: b_cubed(&may), may_pairs: pairwise(&may), energy: counts.quality() }
     }
 
+    /// B-cubed on the set that has dates.
+    pub fn dated(&self) -> f64 {
+        self.may.f1
+    }
+
     pub fn head() -> String {
         format!("{:<40} {:<20}  {:<20}  {:<20}  energy", "", "ECB+ B3 (P R)", "May B3 (P R)", "May pairs (P R)")
     }
