@@ -259,6 +259,9 @@ mod tests {
     /// Larger inputs take a debug build too long.
     const MUTATED_BYTES_MAX: usize = 4096;
 
+    /// Bytes that mean something to somebody.
+    const JUNK: &[u8] = b"<>&\"'\0;/=[]\n\x1b\xff";
+
     fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
         let mut paths: Vec<PathBuf> =
@@ -317,7 +320,7 @@ mod tests {
             let end = (at + lot.draw(40)).min(bytes.len());
             match lot.draw(7) {
                 0 if at < bytes.len() => bytes[at] ^= 1 << lot.draw(8),
-                1 => bytes.insert(at, b"<>&\"'\0;/=[]\n\x1b\xff"[lot.draw(15)]),
+                1 => bytes.insert(at, JUNK[lot.draw(JUNK.len())]),
                 2 => drop(bytes.drain(at..end)),
                 3 => {
                     let again = bytes[at..end].repeat(1 + lot.draw(8));
