@@ -1,6 +1,7 @@
 """The program under load for a long time: `soak.py reload PROGRAM [SECONDS]` asks it to reload every 50 ms with
 valid, broken and half-written configs in turn; `soak.py day PROGRAM [SECONDS]` polls a thousand feeds with
-1 % faults, a simulated day in 480 seconds, or as many feeds as a number after SECONDS says (every feed is polled 96 times, as at 15 minutes in 24 hours).
+1 % faults, a simulated day in 480 seconds (every feed is polled 96 times, as at 15 minutes in 24 hours); a number after
+SECONDS: so many feeds.
 Everything is counted at both ends: nothing may be lost, doubled or leaked. Standard library only."""
 
 import atexit

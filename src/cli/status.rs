@@ -176,22 +176,7 @@ fn print(status: &Status, now: Timestamp) {
     for feed in &f.gone {
         println!("    {feed} answered 410: stopped until it is enabled again");
     }
-    for endpoint in &status.endpoints {
-        let oldest =
-            endpoint.oldest_pending_at.map(|at| format!(", oldest {}", output::ago(at, now))).unwrap_or_default();
-        println!(
-            "  endpoint   {}: {} owed{oldest}, {} parked, last success {}",
-            endpoint.id,
-            endpoint.pending,
-            endpoint.parked,
-            ago(endpoint.last_success_at)
-        );
-        if let Some(reason) = &endpoint.disabled {
-            println!("    disabled: {}", clean::one_line(reason));
-        } else if let Some(error) = &endpoint.last_error {
-            println!("    last error: {}", clean::one_line(error));
-        }
-    }
+    print_endpoints(status, now);
     for rejected in &status.rejected {
         println!(
             "  not taken  {} × {} from {}, last {}: {}",
@@ -201,5 +186,24 @@ fn print(status: &Status, now: Timestamp) {
             output::ago(rejected.last_at, now),
             rejected.detail
         );
+    }
+}
+
+fn print_endpoints(status: &Status, now: Timestamp) {
+    for endpoint in &status.endpoints {
+        let oldest =
+            endpoint.oldest_pending_at.map(|at| format!(", oldest {}", output::ago(at, now))).unwrap_or_default();
+        println!(
+            "  endpoint   {}: {} owed{oldest}, {} parked, last success {}",
+            endpoint.id,
+            endpoint.pending,
+            endpoint.parked,
+            endpoint.last_success_at.map_or_else(|| "never".to_owned(), |at| output::ago(at, now))
+        );
+        if let Some(reason) = &endpoint.disabled {
+            println!("    disabled: {}", clean::one_line(reason));
+        } else if let Some(error) = &endpoint.last_error {
+            println!("    last error: {}", clean::one_line(error));
+        }
     }
 }
