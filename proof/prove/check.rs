@@ -238,6 +238,7 @@ pub fn told(
     let mut told = Told::default();
     let mut bodies: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     let mut accepted: HashMap<&str, u64> = HashMap::new();
+    let mut lost: BTreeSet<(u64, &str)> = BTreeSet::new();
     let mut latest: HashMap<&str, i64> = HashMap::new();
     for request in requests {
         if !genuine(request) {
@@ -249,7 +250,10 @@ pub fn told(
         }
         told.again += usize::from(before.is_some());
         if let Some(life) = accepted.get(request.id.as_str()) {
-            *told.repeats.entry(*life).or_insert(0) += 1;
+            // A repeat that is then answered 500 comes once more, but nothing else was lost.
+            if lost.insert((*life, request.id.as_str())) {
+                *told.repeats.entry(*life).or_insert(0) += 1;
+            }
         }
         bodies.entry(&request.id).or_default().insert(&request.body_hash);
         let Some(alert) = alert_of(request) else {

@@ -139,7 +139,7 @@ pub async fn run(plan: &Plan<'_>) -> io::Result<Outcome> {
     if !plan.stop_at_first || run.findings.is_empty() {
         run.settle().await?;
     }
-    if run.findings.is_empty() {
+    if !plan.stop_at_first || run.findings.is_empty() {
         run.restore().await?;
     }
     run.outcome.seconds = began.elapsed().as_secs();

@@ -226,6 +226,12 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
             error => Err(fail(error)),
         })?;
     }
+    // A switch that fails on the disk is no error to SQLite: it stays with the old mode.
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(fail)?;
+    if mode != "wal" {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+        return Err(fail(rusqlite::Error::SqliteFailure(code, Some(format!("the journal stays in mode `{mode}`")))));
+    }
     Ok(connection)
 }
 
