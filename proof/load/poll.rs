@@ -10,8 +10,13 @@ use tokio::time::Instant;
 use crate::Failure;
 use crate::bed::Bed;
 use crate::daemon::{Daemon, HANGS, Place, Spent};
-use crate::figures::{Figures, mib};
+use crate::figures::{Figures, mib, short};
 use crate::floor::{self, Floor, FloorArgs};
+
+/// The index is waited for so long.
+const INDEX_MAX: Duration = Duration::from_secs(150);
+/// Items of a feed where the name of a run does not say.
+const ITEMS_USUAL: u64 = 50;
 
 /// How long the idle daemon is looked at.
 const IDLE: Duration = Duration::from_secs(5);
@@ -58,7 +63,7 @@ pub fn poll(args: &PollArgs, figures: &Figures) -> Result<(), Failure> {
     let floor_args =
         FloorArgs { port: bed.port, feeds: args.feeds, hosts: args.hosts, database: place.dir.path().join("floor.db") };
     // Long enough for the server to render everything anew and for the index to catch up.
-    let interval = Duration::from_secs(20 + args.feeds as u64 / 50);
+    let interval = Duration::from_secs(20 + args.feeds as u64 * args.items / 10_000);
     let mut served = args.feeds as u64 * args.items;
     let mut floors = Vec::new();
     if !args.alone {
@@ -77,7 +82,10 @@ pub fn poll(args: &PollArgs, figures: &Figures) -> Result<(), Failure> {
     for (turn, (name, polls)) in ROUNDS.into_iter().enumerate() {
         if turn == 1 {
             // A shorter interval counts at once for feeds that were asked longer ago: one wave.
-            std::thread::sleep(interval + Duration::from_secs(1));
+            let ended = Instant::now();
+            let indexed = index_caught_up(&place)?;
+            println!("search caught up after {} s", short(indexed.as_secs_f64()));
+            std::thread::sleep((interval + Duration::from_secs(1)).saturating_sub(ended.elapsed()));
             bed.reset()?;
             spent = daemon.spent()?;
             place.configure(&bed, args.feeds, &format!("{}s", interval.as_secs()))?;
@@ -104,6 +112,22 @@ pub fn poll(args: &PollArgs, figures: &Figures) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Waits until search knows everything, so that no wave pays for the one before.
+fn index_caught_up(place: &Place) -> Result<Duration, Failure> {
+    let began = Instant::now();
+    while began.elapsed() < INDEX_MAX {
+        let lag = place.number(
+            "SELECT count(*) FROM items WHERE seq > (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta \
+             WHERE key = 'search_seq')",
+        )?;
+        if lag == 0 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(began.elapsed())
+}
+
 /// Start over the full store with nothing due, and what the daemon holds then.
 fn restart(args: &PollArgs, place: &Place, figures: &Figures) -> Result<(), Failure> {
     let daemon = place.start()?;
@@ -121,7 +145,7 @@ fn restart(args: &PollArgs, place: &Place, figures: &Figures) -> Result<(), Fail
         ("peak_mib", mib(after.peak_bytes)),
         ("database_mib", database),
     ];
-    figures.tell("poll.idle", args.feeds as u64, &values)
+    figures.tell(&run_name("poll.idle", args), args.feeds as u64, &values)
 }
 
 /// Waits until every feed was polled `polls` times. What the daemon spent before counts for nothing.
@@ -190,5 +214,10 @@ fn tell(
             ("database_ratio", database_bytes as f64 / floor.database_bytes as f64),
         ]);
     }
-    figures.tell(round.name, args.feeds as u64, &values)
+    figures.tell(&run_name(round.name, args), args.feeds as u64, &values)
+}
+
+/// Runs with other than the usual items are other runs.
+fn run_name(run: &str, args: &PollArgs) -> String {
+    if args.items == ITEMS_USUAL { run.to_owned() } else { format!("{run}.{}items", args.items) }
 }

@@ -106,7 +106,7 @@ mod tests {
         let seen = |n: usize| Seen::of(&raw(&n.to_string(), "t", ""), &origin(SourceKind::Feed));
         last.replace(&origin(SourceKind::Seed), vec![seen(0)]);
         assert!(!last.have(&origin(SourceKind::Feed), seen(0)));
-        last.replace(&origin(SourceKind::Feed), (0..ITEMS_MAX + 1).map(seen).collect());
+        last.replace(&origin(SourceKind::Feed), (0..=ITEMS_MAX).map(seen).collect());
         assert!(last.have(&origin(SourceKind::Feed), seen(ITEMS_MAX - 1)));
         assert!(!last.have(&origin(SourceKind::Feed), seen(ITEMS_MAX)));
     }

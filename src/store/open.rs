@@ -26,6 +26,9 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// A database up to this size is checked at every start.
 const CHECKED_ALWAYS_BYTES_MAX: u64 = 64 << 20;
 
+/// Page cache of a connection that only reads; negative, as SQLite wants kibibytes.
+const READER_CACHE_KIB: i64 = -3072;
+
 /// How long a statement waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -102,9 +105,10 @@ pub fn lock_holder(state_dir: &Path) -> Option<String> {
 /// A connection that cannot write.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection
-        .pragma_update(None, "query_only", true)
-        .map_err(|error| StoreError::sql(path, "open for reading", error))?;
+    let fail = |error| StoreError::sql(path, "open for reading", error);
+    connection.pragma_update(None, "query_only", true).map_err(fail)?;
+    // Several of these may be open, and the system's own cache stands behind each.
+    connection.pragma_update(None, "cache_size", READER_CACHE_KIB).map_err(fail)?;
     Ok(connection)
 }
 

@@ -20,10 +20,10 @@ fn stored(items: i64) -> (tempfile::TempDir, Store) {
             let rows = format!(
                 "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {items})
                  INSERT INTO items (seq, id, source, key, revision, title, headline, first_seen, summary, text_source,
-                                    text_hash, text_bytes, quiet, story, features)
+                                    text_hash, text_bytes, quiet, story, outlet, features)
                  SELECT n, n * 7919, 'outlet-' || (n % 10), 'k' || n, 0, 'harbour ' || n, 'harbour ' || n,
                         ({START} + n) * 1000, 'the port closed' || iif(n % 500 = 0, ' narwhal', ''), 'summary',
-                        x'00', 20, 0, n / 5, x'' FROM n"
+                        x'00', 20, 0, n / 5, 'outlet-' || (n % 10), x'' FROM n"
             );
             tx.execute(&rows, [])?;
             for (topic, every) in [("common", 10), ("rare", 400)] {

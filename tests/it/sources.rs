@@ -133,6 +133,33 @@ fn rekeyed_feed_after_months_is_stored_quietly_and_its_real_news_is_told() {
 }
 
 #[test]
+fn document_mostly_as_before_counts_the_same_with_and_without_a_restart() {
+    let mut desks = [Desk::new(), Desk::new()];
+    for round in 0..4 {
+        let receipts = desks.each_mut().map(|desk| {
+            desk.clock.advance(HOUR);
+            let now = desk.clock.now();
+            // One more each time; in the third the first item is edited, in the last a key stands twice.
+            let mut document = items("a", 0..20 + round);
+            if round >= 2 {
+                document[0].content = Some(RawText::plain(format!("{} The quay reopened on Friday.", body(0))));
+            }
+            if round == 3 {
+                document.push(item(900, "a5"));
+            }
+            desk.poll(state("ferry", now), document)
+        });
+        assert_eq!(receipts[0], receipts[1], "round {round}");
+        let expected = [(20, 0, 0, 0), (1, 20, 0, 0), (1, 20, 1, 0), (1, 22, 0, 1)][round as usize];
+        let Receipt { new, known, revisions, rejected, .. } = receipts[0];
+        assert_eq!((new, known, revisions, rejected), expected, "round {round}");
+        // The second has nothing in hand of the document before.
+        desks[1].restart();
+    }
+    assert_eq!(number(&desks[0].store, "SELECT count(*) FROM items"), 23);
+}
+
+#[test]
 fn items_that_come_back_after_months_are_known() {
     let mut desk = Desk::new();
     let now = desk.clock.now();

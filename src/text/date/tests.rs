@@ -308,6 +308,8 @@ fn standard_forms_are_read_as_the_grammar_reads_them() {
         "Tue, 25 Feb 2025 10:11:12 +0000",
         "Tue, 25 Feb 2025 10:11:12 GMT",
         "Sat, 1 Mar 2025 23:59:59 -0830",
+        "Tue, 25 Feb 25 10:11:12 GMT",
+        "Wed, 25 Feb 98 10:11:12 GMT",
         "2025-02-25T10:11:12Z",
         "2025-02-25T10:11:12+05:45",
     ] {
@@ -318,7 +320,6 @@ fn standard_forms_are_read_as_the_grammar_reads_them() {
         "Tue, 25 Feb 2025 10:11:12 -0000",
         "Mon, 25 Feb 2025 10:11:12 +0000",
         "Tue, 25 Feb 2025 10:11:12 EST",
-        "Tue, 25 Feb 25 10:11:12 GMT",
         "2025-02-25 10:11:12Z",
         "2025-02-30T10:11:12Z",
         "0025-02-25T10:11:12Z",
