@@ -132,9 +132,9 @@ mod tests {
         store
             .write("insert an item", |tx| {
                 tx.execute_batch(
-                    "INSERT INTO items (seq, id, source, key, revision, title, headline, first_seen, summary, text_source,
+                    "INSERT INTO items (seq, id, source, outlet, key, revision, title, headline, first_seen, summary, text_source,
                         text_hash, text_bytes, quiet, story, features)
-                     VALUES (1, 7, 'wire', 'k', 0, '', 'Storm', 0, '', 'content', x'00', 1, 0, 1, x'00')",
+                     VALUES (1, 7, 'wire', 'wire', 'k', 0, '', 'Storm', 0, '', 'content', x'00', 1, 0, 1, x'00')",
                 )
             })
             .expect("written");
