@@ -24,7 +24,8 @@ const BACKTEST_ITEMS: usize = 100_000;
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if arguments.iter().any(|argument| argument == "backtest") {
-        return backtest();
+        let items = arguments.iter().find_map(|argument| argument.parse().ok());
+        return backtest(items.unwrap_or(BACKTEST_ITEMS));
     }
     let once = arguments.iter().any(|argument| argument == "once");
     let mut random = Random(7);
@@ -313,14 +314,14 @@ fn resident_bytes() -> u64 {
     statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
 }
 
-/// A store of 100,000 items through the program itself, then the time of `backtest` over all of it.
-fn backtest() {
+/// A store of so many items through the program itself, then the time of `backtest` over all of it.
+fn backtest(items: usize) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut random = Random(11);
     let words = vocabulary(&mut random);
     let zipf = Zipf::of(words.len());
     let mut files = Vec::new();
-    for file in 0..BACKTEST_ITEMS / 1_000 {
+    for file in 0..items.div_ceil(1_000) {
         let path = folder.path().join(format!("{file}.jsonl"));
         let lines: Vec<String> = (0..1_000).map(|line| item(file * 1_000 + line, &words, &zipf, &mut random)).collect();
         std::fs::write(&path, lines.join("\n")).expect("written");
@@ -342,7 +343,7 @@ fn backtest() {
         (started.elapsed(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let (took, _) = run(&["ingest", "--quiet", "--json"], &files);
-    println!("{BACKTEST_ITEMS} items taken in {:.1} s", took.as_secs_f64());
+    println!("{items} items taken in {:.1} s", took.as_secs_f64());
     let (took, said) = run(&["backtest"], &[]);
     println!("backtest in {:.1} s (goal 20): {}", took.as_secs_f64(), said.lines().nth(1).unwrap_or_default());
 }
