@@ -158,7 +158,9 @@ impl<'a> Balancer<'a> {
             } else if key.eq_ignore_ascii_case("version") && self.root == Root::Rss {
                 continue;
             }
-            if declared.iter().any(|known: &String| known == key) {
+            // What quotes gone astray make of a tag is no name.
+            let is_name = key.chars().all(|c| c.is_alphanumeric() || matches!(c, ':' | '-' | '_' | '.'));
+            if !is_name || declared.iter().any(|known: &String| known == key) {
                 continue;
             }
             declared.push(key.to_owned());

@@ -94,6 +94,13 @@ fn repair_element_left_open_before_the_first_item_does_not_swallow_the_items() {
 }
 
 #[test]
+fn repair_root_without_attributes_that_are_no_names() {
+    let text =
+        mended("<rss version=\"2.0\" a=\"x\" xm://b.example/\" xm://b.example/\"><channel></rss>", Root::Rss).text;
+    assert!(text.starts_with("<rss a=\"x\" version=\"2.0\""), "{text}");
+}
+
+#[test]
 fn repair_root_gets_version_and_namespaces() {
     let text = mended(
         "junk <?xml version='1.0'?><!DOCTYPE rss [<!ENTITY a 'b'>]><rss version='2.0.1' xmlns='http://odd.example/' \
