@@ -176,7 +176,7 @@ impl Run<'_> {
             return Ok(());
         }
         for feed in 0..FEEDS {
-            self.feeds.publish(feed, self.dice.below(4));
+            self.feeds.publish(feed, self.dice.below(6));
         }
         for _ in 0..=self.dice.below(3) {
             self.room.drop_file(self.plan.seed, self.files)?;
