@@ -32,13 +32,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "scan" => {
             let documents = [0, 6, 9].map(|number| inputs::document(&language, number));
             for _ in 0..rounds {
-                documents.iter().for_each(|text| drop(black_box(inputs::read(text))));
+                for text in &documents {
+                    black_box(inputs::read(text));
+                }
             }
         }
         "prepare" => {
             let (items, rules) = (inputs::items(&language, FEEDS), inputs::rules(&language, TOPICS));
             for _ in 0..rounds {
-                items.iter().for_each(|(origin, raw)| drop(black_box(prepare(raw, origin, &rules))));
+                for (origin, raw) in &items {
+                    drop(black_box(prepare(raw, origin, &rules)));
+                }
             }
         }
         "match" => {

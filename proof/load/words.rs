@@ -115,7 +115,7 @@ impl Language {
     pub fn article(&self, feed: usize, item: u64) -> Article {
         let own = ((feed as u64) << 32) | item;
         let mut lot = Numbers::of(own ^ 0xc0ff_ee00);
-        if lot.next() % COPY_EVERY != 0 {
+        if !lot.next().is_multiple_of(COPY_EVERY) {
             return self.compose(own, None);
         }
         // Feeds that are neighbours carry the same text at the same place.
@@ -140,7 +140,7 @@ impl Language {
                 for at in 0..9 + numbers.below(14) {
                     let mut word = self.any_word(&mut numbers);
                     if let Some(edits) = &mut edits
-                        && edits.next() % EDIT_EVERY == 0
+                        && edits.next().is_multiple_of(EDIT_EVERY)
                     {
                         word = self.any_word(edits);
                     }
