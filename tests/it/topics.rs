@@ -39,7 +39,7 @@ fn items(count: usize) -> String {
         };
         // A third of those about levees do not say the word.
         let text = if n.is_multiple_of(6) { text.replace("levee", "embankment") } else { text.to_owned() };
-        let own: Vec<String> = (0..40).map(|word| format!("w{}", (n * 7919 + word * 104_729) % 9973)).collect();
+        let own: Vec<String> = (0..40).map(|word| format!("w{n}x{word}")).collect();
         let labels: &[&str] = if levee { &["levee"] } else { &[] };
         serde_json::json!({
             "id": format!("i{n}"), "title": title, "text": format!("{text} {}.", own.join(" ")),
