@@ -167,7 +167,12 @@ fn rank(seen: Seen) -> Option<(f32, Term)> {
         Zone::Lead => 1.4,
         Zone::Body => 1.0,
     };
-    let kind_factor = if kind == Kind::Name { 1.3 } else { 1.0 };
+    // A number in a headline tells a template's items apart: no wealth of rare words may push it out.
+    let kind_factor = match kind {
+        Kind::Number if seen.zone == Zone::Title => 100.0,
+        Kind::Name => 1.3,
+        Kind::Number | Kind::Plain => 1.0,
+    };
     let worth = idf * (1.0 + f32::from(seen.count).ln()) * zone_factor * kind_factor;
     Some((worth, Term { hash: seen.hash, zone: seen.zone, kind, count: seen.count.min(15) as u8 }))
 }
