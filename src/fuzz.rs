@@ -31,8 +31,11 @@ const NOW: Timestamp = Timestamp::from_seconds(1_742_212_800);
 /// Items of a document that go on through `normalize`: it has its own laws, but documents are the point.
 const NORMALIZED_MAX: usize = 8;
 
+/// What takes the bytes of one input.
+pub type Target = fn(&[u8]);
+
 /// Every target with its name, which is also that of its corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 10] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("scan_repair", scan_repair),
     ("feed_parse", feed_parse),
     ("seed_parse", seed_parse),
@@ -55,7 +58,7 @@ pub fn scan_repair(bytes: &[u8]) {
 
 /// A feed of any format: keys are distinct and the same every time, caps hold, items can be normalised.
 pub fn feed_parse(bytes: &[u8]) {
-    let trust = if bytes.len() % 2 == 0 { Trust::Guid } else { Trust::Link };
+    let trust = if bytes.len().is_multiple_of(2) { Trust::Guid } else { Trust::Link };
     let base = Some("https://wire.example/feeds/all.xml");
     let context = FeedContext { base_url: base, content_type: None, trust, limits: &LIMITS, received: NOW };
     let first = feed::parse(bytes, &context);

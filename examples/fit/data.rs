@@ -132,7 +132,9 @@ impl Sets {
                 }
                 let signals = query.signals(terms.iter().copied(), *other_facts);
                 let mut swapped = signals;
-                SWAPPED.iter().for_each(|(a, b)| swapped.swap(*a, *b));
+                for (a, b) in SWAPPED {
+                    swapped.swap(a, b);
+                }
                 pairs.push(Pair { set, documents: [number, other], same, signals: [signals, swapped] });
             }
             let terms: Vec<Weighted> = query.terms().iter().map(|(term, _)| *term).collect();

@@ -103,7 +103,7 @@ fn across_sets(sets: &Sets, recipe: &Recipe) {
     for (number, name) in data::NAMES.iter().enumerate() {
         let pairs: Vec<_> = sets.pairs.iter().filter(|p| p.set != number).collect();
         let model = with_thresholds(&[train::fit(&pairs, recipe)], recipe.join, recipe.merge);
-        println!("{}", Scores::of(sets, &vec![model[0]; FOLDS]).row(&format!("without {name}")));
+        println!("{}", Scores::of(sets, &[model[0]; FOLDS]).row(&format!("without {name}")));
     }
 }
 

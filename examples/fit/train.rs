@@ -97,7 +97,9 @@ struct Example {
 fn balance(pairs: &[&Pair], recipe: &Recipe) -> Vec<f32> {
     let class = |pair: &Pair| pair.set * 2 + usize::from(pair.same);
     let mut counts = [0.0f32; 2 * SEEDS + 2];
-    pairs.iter().for_each(|pair| counts[class(pair)] += 1.0);
+    for pair in pairs {
+        counts[class(pair)] += 1.0;
+    }
     let share = |pair: &Pair| if pair.set == SEEDS { recipe.seeds } else { 1.0 };
     pairs.iter().map(|pair| share(pair) * pairs.len() as f32 / counts[class(pair)]).collect()
 }

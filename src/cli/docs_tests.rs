@@ -57,8 +57,8 @@ fn words(line: &str) -> Option<Vec<Vec<String>>> {
             (None, '\'' | '"') => (quote, begun) = (Some(c), true),
             (Some(_), c) => word.push(c),
             (None, '#') if word.is_empty() => break,
-            (None, '…' | '[' | '$' | '`') => return None,
-            (None, '|') if !word.is_empty() => return None,
+            // Left out, optional, put in by the shell; and `a|b` is a choice, not a pipe.
+            (None, '…' | '[' | '$' | '`' | '|') if c != '|' || !word.is_empty() => return None,
             (None, ' ' | '|' | '&' | ';' | '>' | '<') => {
                 if begun || !word.is_empty() {
                     commands.last_mut().expect("one").push(std::mem::take(&mut word));

@@ -183,7 +183,7 @@ mod tests {
         };
         let id = beside.add_silence(&silence).expect("written");
         let (added, one) = own.silences_since(Some(count), now).expect("read").expect("a change");
-        assert_eq!(one.iter().map(|silence| silence.id.clone()).collect::<Vec<_>>(), [id.clone()]);
+        assert_eq!(one.iter().map(|silence| silence.id.clone()).collect::<Vec<_>>(), std::slice::from_ref(&id));
         assert_eq!(own.silences_since(Some(added), now).expect("read"), None);
         assert!(beside.expire_silence(&id, now.plus(Duration::from_secs(1))).expect("written"));
         let later = now.plus(Duration::from_secs(2));

@@ -121,6 +121,10 @@ fn same(run: &[&str], first: bool, last: bool, pieces: &mut Vec<Piece>) {
 mod tests {
     use super::*;
 
+    fn numbered(numbers: impl IntoIterator<Item = usize>) -> String {
+        numbers.into_iter().fold(String::new(), |text, n| text + "w" + &n.to_string() + " ")
+    }
+
     #[test]
     fn changes_show_words_with_their_neighbours() {
         let table = [
@@ -132,7 +136,7 @@ mod tests {
         for (before, after, expected) in table {
             assert_eq!(in_line(&changes(before, after)), expected);
         }
-        let long: String = (0..100).map(|n| format!("w{n} ")).collect();
+        let long = numbered(0..100);
         assert_eq!(
             in_line(&changes(&format!("{long}old"), &format!("{long}new"))),
             "… 94 words alike … w94 w95 w96 w97 w98 w99 [-old-] {+new+}"
@@ -141,7 +145,7 @@ mod tests {
 
     #[test]
     fn changes_of_gigantic_and_hostile_texts_are_bounded_and_clean() {
-        let words = |step: usize| (0..400_000).map(|n| format!("w{} ", n * step % 7919)).collect::<String>();
+        let words = |step: usize| numbered((0..400_000).map(|n| n * step % 7919));
         let pieces = changes(&words(1), &words(3));
         assert!(pieces.len() <= PIECES_MAX + 1, "{}", pieces.len());
         assert!(pieces.iter().all(|piece| piece.text.chars().count() <= PIECE_CHARS_MAX));

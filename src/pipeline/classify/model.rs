@@ -290,7 +290,7 @@ mod tests {
 
     fn model() -> LinearModel {
         let training = Training { topic: topic(), at: Timestamp::from_seconds(9), items: 40, about: 20, f1: 0.9 };
-        let words = [("tidal surge", 8.0), ("flood", 6.0), ("festival", -9.1234567)];
+        let words = [("tidal surge", 8.0), ("flood", 6.0), ("festival", -9.123_456_7)];
         LinearModel::new(&training, -0.5, words.map(|(word, weight)| (word.to_owned(), weight)))
     }
 
