@@ -55,7 +55,6 @@ fn words(line: &str) -> Option<Vec<Vec<String>>> {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
             (None, '\'' | '"') => (quote, begun) = (Some(c), true),
-            (Some(_), c) => word.push(c),
             (None, '#') if word.is_empty() => break,
             // Left out, optional, put in by the shell; and `a|b` is a choice, not a pipe.
             (None, '…' | '[' | '$' | '`' | '|') if c != '|' || !word.is_empty() => return None,
@@ -68,7 +67,7 @@ fn words(line: &str) -> Option<Vec<Vec<String>>> {
                     commands.push(Vec::new());
                 }
             }
-            (None, c) => word.push(c),
+            (_, c) => word.push(c),
         }
     }
     if begun || !word.is_empty() {
