@@ -145,7 +145,9 @@ async fn labels_are_collected_and_tune_says_what_they_tell() {
     let quality = json(&room, &["eval", "topics", "labels.jsonl", "--json"]).await;
     let tuned = json(&room, &["tune", "--topic", "levee", "--json"]).await;
     let levee = &tuned["topics"][0];
-    assert_eq!(levee["quality"]["f1"], quality["topics"]["levee"]["f1"], "{levee}");
+    // Read back from JSON, which costs a last digit.
+    let f1 = |of: &Value| of["f1"].as_f64().expect("a figure");
+    assert!((f1(&levee["quality"]) - f1(&quality["topics"]["levee"])).abs() < 1e-9, "{levee}");
     assert!(levee["misses"].as_array().is_some_and(|misses| !misses.is_empty()));
     let terms: Vec<&str> =
         levee["terms"].as_array().expect("terms").iter().filter_map(|t| t["term"].as_str()).collect();
