@@ -36,6 +36,9 @@ struct Parsed {
 struct ParsedItem {
     key: String,
     title: String,
+    /// It has no title of its own: what stands for it is the beginning of its text, or its link.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    untitled: bool,
     publisher: Option<String>,
     url: Option<String>,
     url_original: Option<String>,
@@ -95,7 +98,8 @@ fn view(item: Item) -> ParsedItem {
     let at = |dated: Option<Dated>| dated.map(|d| d.at);
     ParsedItem {
         key: item.key.as_str().to_owned(),
-        title: item.title,
+        title: item.headline().into_owned(),
+        untitled: item.title.is_empty(),
         publisher: item.publisher,
         url: item.url,
         url_original: item.url_original,

@@ -263,14 +263,18 @@ pub struct Item {
 }
 
 impl Item {
-    /// What stands for the item where one line is wanted: its title, else the beginning of its text.
+    /// What stands for the item where one line is wanted: its title, else the beginning of its text, else its
+    /// link.
     #[must_use]
     pub fn headline(&self) -> Cow<'_, str> {
         if !self.title.is_empty() {
             return Cow::Borrowed(&self.title);
         }
         let body = if self.text.is_empty() { &self.summary } else { &self.text };
-        let line = body.lines().next().unwrap_or_default();
+        let line = match body.lines().next() {
+            Some(line) if !line.is_empty() => line,
+            _ => self.url.as_deref().unwrap_or_default(),
+        };
         match line.char_indices().nth(HEADLINE_CHARS_MAX) {
             None => Cow::Borrowed(line),
             Some((end, _)) => {

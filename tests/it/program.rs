@@ -89,6 +89,19 @@ async fn check(room: &Newsroom, table: &[(&[&str], i32, &str)]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parse_item_without_title_is_shown_by_the_beginning_of_its_text() {
+    let room = Newsroom::silent("");
+    let items = "<item><link>http://a.example/1</link><description>The ferry runs again.</description></item>\
+                 <item><title>Own</title><description>Text.</description></item>";
+    let feed = format!("<rss version=\"2.0\"><channel><title>Wire</title>{items}</channel></rss>");
+    std::fs::write(room.path("feed.xml"), feed).expect("written");
+    let read = json(&run(&room, &["parse", "feed.xml", "--json"]).await);
+    let shown = |n: usize| (read[0]["items"][n]["title"].as_str(), read[0]["items"][n]["untitled"].as_bool());
+    assert_eq!(shown(0), (Some("The ferry runs again."), Some(true)), "{read:?}");
+    assert_eq!(shown(1), (Some("Own"), None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn program_reads_the_same_for_people_and_scripts() {
     let receiver = Receiver::start().await;
     let feed = "[[feeds]]\nid = \"wire\"\nurl = \"http://127.0.0.1:1/feed\"\nallow_private = [\"127.0.0.0/8\"]\n";
