@@ -27,8 +27,10 @@ pub(super) fn render(message: &Message) -> Value {
         json!({"type": "context", "elements": [text(&head)]}),
         json!({"type": "header", "text": text(&or_dash(fit(&message.title, HEADER_MAX, Unit::Utf16, slack_plain)))}),
     ];
-    if !message.text.trim().is_empty() {
-        blocks.push(section(&fit(&message.text, SECTION_MAX.min(600), Unit::Utf16, slack_plain)));
+    // Asked after the cleaning: a text of nothing but direction marks is empty then.
+    let words = fit(&message.text, SECTION_MAX.min(600), Unit::Utf16, slack_plain);
+    if !words.trim().is_empty() {
+        blocks.push(section(&words));
     }
     for entry in message.entries.iter().take(ENTRIES_MAX) {
         let line = format!("{} — {}", entry.title, entry.note());

@@ -152,8 +152,13 @@ fn render_every_type_of_payload_says_something() {
 
 #[test]
 fn render_the_longest_texts_stay_within_limits() {
-    for words in ["@everyone <!here> ".repeat(2000), "𝕊".repeat(20_000), "*_`[](){{}}|>".repeat(3000), String::new()]
-    {
+    for words in [
+        "@everyone <!here> ".repeat(2000),
+        "𝕊".repeat(20_000),
+        "*_`[](){{}}|>".repeat(3000),
+        String::new(),
+        "\u{202e}".to_owned(),
+    ] {
         for (name, format) in formats() {
             for payload in [hostile(&words), digest(&words, 100)] {
                 let value = rendered(&format, &payload);
