@@ -227,7 +227,8 @@ mod tests {
     #[test]
     fn of_number_of_a_headline_stays_beside_any_wealth_of_rare_names() {
         // More names that no background knows than a profile has places, each in the lead or the body.
-        let names: Vec<String> = (0..200).map(|n| format!("Qz{}vax{}", char::from(b'a' + n % 26), n / 26)).collect();
+        let letter = |n: u8| char::from(b'a' + n % 26);
+        let names: Vec<String> = (0..200).map(|n| format!("Qz{}vax{}", letter(n), letter(n / 26))).collect();
         let profile = profile("Notice for stretch 18 of the road", &format!("Among them are {}.", names.join(" and ")));
         assert_eq!(profile.terms.len(), TERMS_MAX);
         let numbers: Vec<Zone> = profile.terms.iter().filter(|t| t.kind == Kind::Number).map(|t| t.zone).collect();
