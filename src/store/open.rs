@@ -203,6 +203,15 @@ fn create(path: &Path) -> Result<(), StoreError> {
     in_place().map_err(|source| StoreError::File { path: path.to_owned(), source })
 }
 
+/// Sets a pragma and sees it to its end: a change to the write-ahead log answers first and writes afterwards,
+/// so whoever reads only the answer misses that the disk refused.
+fn set(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(&format!("PRAGMA {name} = {value}"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let fail = |error| StoreError::sql(path, "open the database", error);
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fail)?;
@@ -225,10 +234,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
         ("cache_size", "-16384"),
         ("temp_store", "MEMORY"),
     ] {
-        connection.pragma_update_and_check(None, name, value, |_| Ok(())).or_else(|error| match error {
-            rusqlite::Error::QueryReturnedNoRows => Ok(()),
-            error => Err(fail(error)),
-        })?;
+        set(&connection, name, value).map_err(fail)?;
     }
     // A switch that fails on the disk is no error to SQLite: it stays with the old mode.
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(fail)?;
