@@ -333,6 +333,7 @@ fn prepare(items: &mut [RawItem], config: &FeedConfig, baselined: bool) {
     order.sort_by_key(|&at| std::cmp::Reverse(items[at].published.or(items[at].updated).map(|dated| dated.at)));
     for at in order.into_iter().skip(loud) {
         items[at].quiet = true;
+        pages::stand_in(&mut items[at], config.full_text);
     }
 }
 
