@@ -222,7 +222,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
         ("journal_size_limit", "67108864"),
         // The keeper moves the log on and minds its errors; this is the net below it (64 MiB).
         ("wal_autocheckpoint", "16384"),
-        ("cache_size", "-16384"),
+        // The system's own cache stands behind it.
+        ("cache_size", "-8192"),
         ("temp_store", "MEMORY"),
     ] {
         connection.pragma_update_and_check(None, name, value, |_| Ok(())).or_else(|error| match error {
