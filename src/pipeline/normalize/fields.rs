@@ -26,7 +26,8 @@ pub(super) fn composed(text: String) -> String {
     if text.is_ascii() {
         return text;
     }
-    let text = if text.chars().any(is_look_alike) {
+    // Only look-alikes and rarer characters begin with such a byte.
+    let text = if text.bytes().any(|byte| byte >= 0xef) && text.chars().any(is_look_alike) {
         text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
             if is_look_alike(c) {
                 out.extend([c].into_iter().nfkc());
@@ -38,7 +39,8 @@ pub(super) fn composed(text: String) -> String {
     } else {
         text
     };
-    if is_nfc_quick(text.chars()) == IsNormalized::Yes { text } else { text.nfc().collect() }
+    // What is ASCII never needs composing, and to leave it out can only make the rest look less composed.
+    if is_nfc_quick(text.chars().filter(|c| !c.is_ascii())) == IsNormalized::Yes { text } else { text.nfc().collect() }
 }
 
 fn is_look_alike(c: char) -> bool {

@@ -169,16 +169,33 @@ pub fn text_hash(title: &str, text: &str) -> ContentHash {
     ContentHash::of(&[folded_words(title).as_bytes(), folded_words(text).as_bytes()])
 }
 
+/// The words, each followed by a blank. Nearly all are ASCII: those are only copied, and all is made small at once.
 fn folded_words(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for word in text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '\u{300}'..='\u{36f}')) {
-        let word = word.trim_matches(['\'', '’']);
+    let (bytes, mut out) = (text.as_bytes(), String::with_capacity(text.len() + 1));
+    let mut at = 0;
+    while at < bytes.len() {
+        let ascii = bytes[at..].iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'\'');
+        let mut end = ascii.map_or(bytes.len(), |len| at + len);
+        if bytes.get(end).is_some_and(|byte| !byte.is_ascii()) {
+            end = text[at..].find(parts_words).map_or(bytes.len(), |len| at + len);
+        }
+        let word = text[at..end].trim_matches(['\'', '’']);
         if !word.is_empty() {
-            tokens::fold_into(word, &mut out);
+            if word.is_ascii() {
+                out.push_str(word)
+            } else {
+                tokens::fold_into(word, &mut out)
+            }
             out.push(' ');
         }
+        at = end + text[end..].chars().next().map_or(0, char::len_utf8);
     }
+    out.make_ascii_lowercase();
     out
+}
+
+fn parts_words(c: char) -> bool {
+    !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '\u{300}'..='\u{36f}')
 }
 
 #[cfg(test)]
