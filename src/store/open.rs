@@ -250,7 +250,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
         ("journal_size_limit", "67108864"),
         // The keeper moves the log on and minds its errors; this is the net below it (64 MiB).
         ("wal_autocheckpoint", "16384"),
-        ("cache_size", "-16384"),
+        // The system's own cache stands behind it.
+        ("cache_size", "-8192"),
         ("temp_store", "MEMORY"),
     ] {
         set(&connection, name, value).map_err(fail)?;
