@@ -113,13 +113,14 @@ impl Keeper {
 
     async fn look(&mut self, cancel: &CancellationToken) -> Result<(), StoreError> {
         let config = self.config.borrow().clone();
-        let feeds: Vec<SourceId> = config.feeds.iter().filter(|f| f.enabled).map(|f| f.id.clone()).collect();
         let endpoints: Vec<EndpointId> = config.endpoints.iter().filter(|e| e.enabled).map(|e| e.id.clone()).collect();
+        let asked = config.clone();
         let looked = self.blocking(move |store| {
             let free = store.free_bytes();
             let checkpointed =
                 if store.log_bytes() >= LOG_BYTES { store.checkpoint_passive().map(|_| ()) } else { Ok(()) };
-            let standing = store.standing(&feeds, &endpoints);
+            let feeds = asked.feeds.iter().filter(|feed| feed.enabled).map(|feed| &feed.id);
+            let standing = store.standing(feeds, &endpoints);
             (free, checkpointed, standing, store.corrections_waiting(), store.database_bytes(), store.log_bytes())
         });
         let (free, checkpointed, standing, corrections, database_bytes, log_bytes) = looked.await;

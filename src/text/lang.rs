@@ -2,10 +2,11 @@
 //! software. Letters decide between the scripts and among Cyrillic languages; stop words confirm the
 //! common case cheaply; whatlang judges the rest, and a headline alone is never enough for it.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use crate::model::Lang;
+use crate::text::tokens::beyond_ascii;
 
 /// Characters of the text that are looked at.
 const SAMPLE_CHARS_MAX: usize = 1_200;
@@ -62,7 +63,7 @@ const STOP_WORDS: &[(&str, &[&str])] = &[
 /// The language of an item from its headline, text and declared tag; `None` when nothing says.
 #[must_use]
 pub fn detect(title: &str, text: &str, declared: Option<&str>) -> Option<Lang> {
-    let sample: String = text.chars().chain([' ']).chain(title.chars()).take(SAMPLE_CHARS_MAX).collect();
+    let sample = sample(title, text);
     let letters = Letters::count(&sample);
     let declared = declared.and_then(declared_lang).filter(|lang| letters.total() == 0 || letters.fits(*lang));
     if let Some(lang) = letters.language(declared) {
@@ -87,6 +88,17 @@ pub fn detect(title: &str, text: &str, declared: Option<&str>) -> Option<Lang> {
             if overruled { lang.or(Some(declared)) } else { Some(declared) }
         }
     }
+}
+
+/// The beginning of the text, filled up with the headline.
+fn sample<'t>(title: &str, text: &'t str) -> Cow<'t, str> {
+    // A character has four bytes at most.
+    if text.len() >= SAMPLE_CHARS_MAX
+        && let Some((end, _)) = text.char_indices().nth(SAMPLE_CHARS_MAX)
+    {
+        return Cow::Borrowed(&text[..end]);
+    }
+    Cow::Owned(text.chars().chain([' ']).chain(title.chars()).take(SAMPLE_CHARS_MAX).collect())
 }
 
 /// A declared tag, common mistakes put right.
@@ -120,29 +132,97 @@ fn known(code: &str) -> Option<Lang> {
     Lang::from_tag(two.map_or(code, |(_, two)| two))
 }
 
-/// The languages of [`STOP_WORDS`] that have a word, one bit each.
-static STOP_WORD_LANGS: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| {
-    let mut langs = HashMap::new();
-    for (at, (_, words)) in STOP_WORDS.iter().enumerate() {
+/// Bytes of the longest stop word; words are looked up as the number their bytes make.
+const STOP_WORD_BYTES_MAX: u32 = u64::BITS / 8;
+/// Slots of the table: enough that most words of a text fall on an empty one.
+const STOP_WORD_SLOTS: usize = 1 << 10;
+
+/// The languages of [`STOP_WORDS`] that have a word, one bit each, in an open-addressed table.
+static STOP_WORD_LANGS: LazyLock<Vec<(u64, u16)>> = LazyLock::new(|| {
+    let mut table = vec![(0, 0); STOP_WORD_SLOTS];
+    for (lang, (_, words)) in STOP_WORDS.iter().enumerate() {
         for word in *words {
-            *langs.entry(*word).or_insert(0) |= 1 << at;
+            let key = word.bytes().fold(0, |key, byte| key << 8 | u64::from(byte));
+            let mut at = stop_word_slot(key);
+            while table[at].0 != 0 && table[at].0 != key {
+                at = (at + 1) % STOP_WORD_SLOTS;
+            }
+            table[at] = (key, table[at].1 | 1 << lang);
         }
     }
-    langs
+    table
 });
+
+fn stop_word_slot(key: u64) -> usize {
+    (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - STOP_WORD_SLOTS.trailing_zeros())) as usize
+}
+
+/// Words of a sample, and how many of them are stop words of each language.
+struct StopWords {
+    table: &'static [(u64, u16)],
+    words: usize,
+    hits: [usize; STOP_WORDS.len()],
+    /// The word being read: its bytes as a number, and how many they are.
+    key: u64,
+    bytes: u32,
+}
+
+impl StopWords {
+    fn count(sample: &str) -> Self {
+        let mut words = Self { table: &STOP_WORD_LANGS, words: 0, hits: [0; STOP_WORDS.len()], key: 0, bytes: 0 };
+        let mut at = 0;
+        while let Some(byte) = sample.as_bytes().get(at) {
+            at += 1;
+            if byte.is_ascii_alphabetic() {
+                words.read(byte | 0x20);
+            } else if byte.is_ascii() {
+                words.end();
+            } else if let Some(c) = sample[at - 1..].chars().next() {
+                at += c.len_utf8() - 1;
+                c.to_lowercase().for_each(|small| words.read_foreign(small));
+            }
+        }
+        words.end();
+        words
+    }
+
+    fn read_foreign(&mut self, c: char) {
+        if c.is_alphabetic() {
+            c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| self.read(byte));
+        } else {
+            self.end();
+        }
+    }
+
+    fn read(&mut self, byte: u8) {
+        self.key = self.key << 8 | u64::from(byte);
+        self.bytes += 1;
+    }
+
+    fn end(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
+        self.words += 1;
+        let mut at = stop_word_slot(self.key);
+        while self.bytes <= STOP_WORD_BYTES_MAX && self.table[at].0 != 0 {
+            let (key, mut langs) = self.table[at];
+            if key == self.key {
+                while langs != 0 {
+                    self.hits[langs.trailing_zeros() as usize] += 1;
+                    langs &= langs - 1;
+                }
+                break;
+            }
+            at = (at + 1) % STOP_WORD_SLOTS;
+        }
+        (self.key, self.bytes) = (0, 0);
+    }
+}
 
 /// The language whose stop words fill the sample, if one stands out.
 fn by_stop_words(sample: &str) -> Option<Lang> {
-    let mut hits = [0usize; STOP_WORDS.len()];
-    let mut words = 0usize;
-    let lower = sample.to_lowercase();
-    for word in lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
-        words += 1;
-        let langs = STOP_WORD_LANGS.get(word).copied().unwrap_or(0);
-        for (at, hits) in hits.iter_mut().enumerate() {
-            *hits += usize::from(langs >> at & 1);
-        }
-    }
+    let StopWords { words, hits, .. } = StopWords::count(sample);
     let (best, most) = hits.iter().enumerate().max_by_key(|(_, hits)| **hits)?;
     let second = hits.iter().enumerate().filter(|(at, _)| *at != best).map(|(_, hits)| *hits).max().unwrap_or(0);
     let settled = words >= 12 && most * 100 >= words * STOP_WORDS_PERCENT_MIN && *most >= second * 2;
@@ -176,9 +256,10 @@ struct Letters {
 impl Letters {
     fn count(sample: &str) -> Self {
         let mut letters = Self::default();
-        for c in sample.chars().filter(|c| c.is_alphabetic()) {
+        letters.latin = sample.bytes().filter(u8::is_ascii_alphabetic).count();
+        for c in beyond_ascii(sample).filter(|c| c.is_alphabetic()) {
             let script = match c {
-                'A'..='Z' | 'a'..='z' | '\u{aa}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => &mut letters.latin,
+                '\u{aa}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => &mut letters.latin,
                 '\u{400}'..='\u{52f}' => &mut letters.cyrillic,
                 '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => &mut letters.greek,
                 '\u{600}'..='\u{77f}' => &mut letters.arabic,

@@ -1,9 +1,37 @@
 //! Text to words: UAX #29 word boundaries, folded (lower case, no accents, one width), with the
 //! place of each word in the original. Made once per item; dedupe, stories and topics all read it.
 
+use std::ops::Range;
+
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
+
+/// Bits of [`KINDS`]: what makes a word, and what joins two letters or two digits within one (the bit of what it
+/// joins, shifted).
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+const JOINT: u8 = 4;
+const JOINS: u8 = 4;
+
+/// What ASCII characters are to words: the classes of UAX #29, table 3, of which ASCII has members.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        kinds[byte as usize] = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+            b'0'..=b'9' => DIGIT,
+            b'_' => JOINT,
+            b':' => LETTER << JOINS,
+            b',' | b';' => DIGIT << JOINS,
+            b'.' | b'\'' => (LETTER | DIGIT) << JOINS,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
 
 /// The words of one text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,19 +63,59 @@ impl Tokens {
     /// Splits and folds. Texts beyond 4 GiB are cut there (callers cap far lower).
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let mut tokens = Self { folded: String::with_capacity(text.len()), spans: Vec::with_capacity(text.len() / 6) };
-        let words = pieces(text).flat_map(|(at, piece)| piece.unicode_word_indices().map(move |(s, w)| (at + s, w)));
-        for (start, word) in words {
-            let Ok(end) = u32::try_from(start + word.len()) else { break };
-            let folded_start = tokens.folded.len();
-            fold_into(word, &mut tokens.folded);
-            let (Ok(folded_start), Ok(folded_end)) = (u32::try_from(folded_start), u32::try_from(tokens.folded.len()))
-            else {
+        let mut tokens = Self { folded: String::with_capacity(text.len()), spans: Vec::with_capacity(text.len() / 5) };
+        for (at, piece) in pieces(text) {
+            if u32::try_from(at + piece.len()).is_err() || u32::try_from(tokens.folded.len() + piece.len()).is_err() {
                 break;
-            };
-            tokens.spans.push(Span { start: end - word.len() as u32, end, folded_start, folded_end });
+            }
+            if piece.is_ascii() {
+                tokens.push_ascii(at, piece);
+                continue;
+            }
+            for (start, word) in piece.unicode_word_indices() {
+                let folded_start = tokens.folded.len();
+                fold_into(word, &mut tokens.folded);
+                tokens.push(at + start..at + start + word.len(), folded_start..tokens.folded.len());
+            }
         }
         tokens
+    }
+
+    /// The words of a piece in which all is ASCII: what UAX #29 comes down to there. The piece is folded whole, what
+    /// stands between the words with it: no span points there.
+    fn push_ascii(&mut self, at: usize, piece: &str) {
+        let folded_at = self.folded.len();
+        self.folded.push_str(piece);
+        self.folded[folded_at..].make_ascii_lowercase();
+        let kind = |at: usize| piece.as_bytes().get(at).map_or(0, |byte| KINDS[usize::from(*byte)]);
+        let mut end = 0;
+        while end < piece.len() {
+            let start = end;
+            let mut kinds = 0;
+            loop {
+                let here = kind(end);
+                let core = here & (LETTER | DIGIT | JOINT) != 0;
+                if !core && (end == start || here & kind(end - 1) << JOINS & kind(end + 1) << JOINS == 0) {
+                    break;
+                }
+                kinds |= here;
+                end += 1;
+            }
+            if kinds & (LETTER | DIGIT) != 0 {
+                self.push(at + start..at + end, folded_at + start..folded_at + end);
+            }
+            // What ended it belongs to no word.
+            end += 1;
+        }
+    }
+
+    fn push(&mut self, place: Range<usize>, folded: Range<usize>) {
+        self.spans.push(Span {
+            start: place.start as u32,
+            end: place.end as u32,
+            folded_start: folded.start as u32,
+            folded_end: folded.end as u32,
+        });
     }
 
     /// How many words.
@@ -117,6 +185,21 @@ fn pieces(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
+/// The characters of a text that are not ASCII; those that are cost next to nothing.
+pub fn beyond_ascii(text: &str) -> impl Iterator<Item = char> + '_ {
+    const STEP: usize = 16;
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let bytes = rest.as_bytes();
+        let plain = bytes.chunks(STEP).take_while(|chunk| chunk.is_ascii()).count() * STEP;
+        let from = plain.min(bytes.len());
+        let at = from + bytes[from..].iter().position(|byte| !byte.is_ascii())?;
+        let c = rest[at..].chars().next()?;
+        rest = &rest[at + c.len_utf8()..];
+        Some(c)
+    })
+}
+
 /// Folds a word: lower case, compatibility forms and accents gone, typographic apostrophes plain.
 #[must_use]
 pub fn fold(word: &str) -> String {
@@ -176,13 +259,22 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn tokens_are_the_words_of_uax29_however_the_text_is_cut(
-            text in "([a-zA-Z0-9.,'’:_ \n-]|[éЖ中א\u{301}\u{200d}\u{200e}\u{a0}\u{2019}\u{3000}🇫👩]){0,40}"
+            text in "([a-zA-Z0-9.,;'\"’:_ \r\n\t-]|[éЖ中א\u{301}\u{200d}\u{200e}\u{a0}\u{2019}\u{3000}🇫👩]){0,40}"
         ) {
             let whole: Vec<(usize, &str)> = text.unicode_word_indices().collect();
             let tokens = Tokens::of(&text);
             let cut: Vec<(usize, &str)> = tokens.iter().map(|t| (t.start, &text[t.start..t.end])).collect();
             proptest::prop_assert_eq!(cut, whole);
         }
+    }
+
+    #[test]
+    fn beyond_ascii_gives_every_other_character_in_order() {
+        for filling in [0, 1, 15, 16, 17, 40] {
+            let text = format!("é{0}ж{0}漢字{0}", "a".repeat(filling));
+            assert_eq!(beyond_ascii(&text).collect::<String>(), "éж漢字", "{filling}");
+        }
+        assert_eq!(beyond_ascii("only ASCII").count(), 0);
     }
 
     #[test]

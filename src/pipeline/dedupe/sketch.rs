@@ -66,7 +66,7 @@ impl Sketch {
         let mut window = Window::default();
         let (mut shingles, mut opening) = (0u32, 0u32);
         for token in tokens.iter().take(WORDS_MAX) {
-            let unspaced = text[token.start..].chars().next().is_some_and(is_unspaced);
+            let unspaced = !text.as_bytes()[token.start].is_ascii() && text[token.start..].starts_with(is_unspaced);
             let size = if unspaced { SHINGLE_CHARACTERS } else { SHINGLE_WORDS };
             let Some(hash) = window.push(xxh3_64(token.folded.as_bytes()), size) else { continue };
             shingles += 1;
@@ -224,7 +224,7 @@ impl Sample {
     }
 }
 
-/// The last hashes of words, combined into shingles.
+/// The last hashes of words, the newest first, combined into shingles.
 #[derive(Default)]
 struct Window {
     hashes: [u64; SHINGLE_CHARACTERS],
@@ -233,14 +233,14 @@ struct Window {
 
 impl Window {
     fn push(&mut self, word: u64, size: usize) -> Option<u32> {
-        self.hashes[self.seen % SHINGLE_CHARACTERS] = word;
+        self.hashes.copy_within(..SHINGLE_CHARACTERS - 1, 1);
+        self.hashes[0] = word;
         self.seen += 1;
         if self.seen < size {
             return None;
         }
         let mut mixed = 0u64;
-        for back in 0..size {
-            let hash = self.hashes[(self.seen - 1 - back) % SHINGLE_CHARACTERS];
+        for hash in &self.hashes[..size] {
             mixed = (mixed ^ hash).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
         }
         Some(mix((mixed >> 32) as u32 ^ mixed as u32))

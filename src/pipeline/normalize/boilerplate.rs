@@ -95,8 +95,7 @@ fn judge_paragraph(text: &str, units: &[Unit], title: &str, keep: &mut [bool]) {
         && first.paragraph < TITLE_PARAGRAPHS
         && written.len() <= title.len() * 2
         && fold(written) == title;
-    let whole =
-        units.len() > 1 && (shapes::is_pointer(written) || shapes::is_credit(written) || shapes::is_stamp(written));
+    let whole = units.len() > 1 && shapes::is_line(written, words);
     if remains || repeats_title || whole {
         keep.fill(false);
     }
@@ -105,7 +104,7 @@ fn judge_paragraph(text: &str, units: &[Unit], title: &str, keep: &mut [bool]) {
 /// Furniture wherever it stands: labels, link lines, credits, update lines; sentences that speak of
 /// nothing but the page. Quoted speech never does.
 fn goes_anywhere(written: &str, unit: &Unit) -> bool {
-    (unit.alone && has_the_shape(written))
+    (unit.alone && shapes::is_furniture(written, unit.words))
         || (speaks_of_the_page(unit) && unit.words <= SENTENCE_WORDS_MAX && !shapes::is_quoted(written))
 }
 
@@ -168,11 +167,8 @@ fn goes_beside(written: &str, unit: &Unit) -> bool {
 }
 
 fn is_furniture(written: &str, unit: &Unit) -> bool {
-    (speaks_of_the_page(unit) && (!shapes::is_quoted(written) || unit.score >= STRONG * 2)) || has_the_shape(written)
-}
-
-fn has_the_shape(written: &str) -> bool {
-    shapes::is_label(written) || shapes::is_pointer(written) || shapes::is_stamp(written) || shapes::is_credit(written)
+    (speaks_of_the_page(unit) && (!shapes::is_quoted(written) || unit.score >= STRONG * 2))
+        || shapes::is_furniture(written, unit.words)
 }
 
 #[cfg(test)]

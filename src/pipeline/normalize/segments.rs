@@ -49,19 +49,20 @@ pub(super) fn units(text: &str) -> Vec<Unit> {
 }
 
 fn unit(span: Range<usize>, text: &str, paragraph: usize, alone: bool) -> Unit {
-    let words = text[span.clone()].split_whitespace().count();
+    let words = word_count(&text[span.clone()]);
     Unit { span, words, score: 0, strongest: 0, paragraph, alone }
 }
 
 /// The sentences of a paragraph, blanks between them left out. Errs on the side of too few.
 fn sentences(paragraph: &str) -> Vec<Range<usize>> {
     let mut sentences = Vec::new();
-    let mut start = 0;
-    for (at, c) in paragraph.char_indices() {
-        if !matches!(c, '.' | '!' | '?' | '…') || at < start {
+    let (mut start, mut from) = (0, 0);
+    while let Some((at, end)) = next_stop(paragraph, from) {
+        from = end;
+        if at < start {
             continue;
         }
-        let tail = &paragraph[at + c.len_utf8()..];
+        let tail = &paragraph[end..];
         let closing = tail.len() - tail.trim_start_matches(['"', '”', '’', '»', ')', ']', '\'']).len();
         let after = &tail[closing..];
         let next = after.trim_start();
@@ -69,8 +70,8 @@ fn sentences(paragraph: &str) -> Vec<Range<usize>> {
             continue;
         }
         let opens = next.chars().next().is_some_and(|c| !c.is_lowercase() && !matches!(c, ')' | ',' | ';' | ':'));
-        if opens && !(c == '.' && is_abbreviation(&paragraph[start..at])) {
-            sentences.push(start..at + c.len_utf8() + closing);
+        if opens && !(paragraph[at..end] == *"." && is_abbreviation(&paragraph[start..at])) {
+            sentences.push(start..end + closing);
             start = paragraph.len() - next.len();
         }
     }
@@ -78,6 +79,49 @@ fn sentences(paragraph: &str) -> Vec<Range<usize>> {
         sentences.push(start..paragraph.len());
     }
     sentences
+}
+
+/// Where the next `.`, `!`, `?` or `…` stands, and where it ends.
+fn next_stop(paragraph: &str, mut from: usize) -> Option<(usize, usize)> {
+    const ELLIPSIS: &[u8] = "…".as_bytes();
+    const STEP: usize = 32;
+    let is_stop = |byte: &u8| (*byte == b'.') | (*byte == b'!') | (*byte == b'?') | (*byte == ELLIPSIS[0]);
+    let bytes = paragraph.as_bytes();
+    loop {
+        // In steps without branches within, which the compiler makes wide instructions of.
+        let without = |step: &&[u8]| !step.iter().fold(false, |any, byte| any | is_stop(byte));
+        from += bytes[from..].chunks_exact(STEP).take_while(without).count() * STEP;
+        let at = from + bytes[from..].iter().position(is_stop)?;
+        if bytes[at].is_ascii() {
+            return Some((at, at + 1));
+        }
+        if bytes[at..].starts_with(ELLIPSIS) {
+            return Some((at, at + ELLIPSIS.len()));
+        }
+        from = at + 1;
+    }
+}
+
+/// As many as `split_whitespace` gives.
+fn word_count(text: &str) -> usize {
+    if text.is_ascii() {
+        // In steps whose sum a byte holds, which the compiler makes wide instructions of.
+        const STEP: usize = 128;
+        let white = |byte: u8| (byte == b' ') | (byte.wrapping_sub(b'\t') < 5);
+        let begin = |before: &[u8], here: &[u8]| -> u8 {
+            before.iter().zip(here).map(|(before, here)| u8::from(white(*before) & !white(*here))).sum()
+        };
+        let Some((first, rest)) = text.as_bytes().split_first() else { return 0 };
+        let steps = text.as_bytes().chunks(STEP).zip(rest.chunks(STEP));
+        return usize::from(!white(*first)) + steps.map(|(a, b)| usize::from(begin(a, b))).sum::<usize>();
+    }
+    let (mut words, mut white_before) = (0, true);
+    for c in text.chars() {
+        let white = if c.is_ascii() { matches!(c, ' ' | '\t'..='\r') } else { c.is_whitespace() };
+        words += usize::from(white_before & !white);
+        white_before = white;
+    }
+    words
 }
 
 fn is_abbreviation(before: &str) -> bool {
@@ -121,6 +165,13 @@ mod tests {
         );
         assert_eq!(split("Кінець. Початок"), ["Кінець.", "Початок"]);
         assert!(split("").is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn word_count_is_that_of_split_whitespace(text in "([a-z.,é漢]|[ \t\n\r\u{b}\u{1c}\u{85}\u{a0}\u{3000}]){0,30}") {
+            proptest::prop_assert_eq!(word_count(&text), text.split_whitespace().count());
+        }
     }
 
     #[test]

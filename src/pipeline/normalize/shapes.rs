@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
+
 use crate::text::date;
 use crate::text::tokens::fold;
 
@@ -75,6 +77,7 @@ const PICTURE_AGENCIES: &[&str] = &[
 
 const LABEL_WORDS_MAX: usize = 5;
 const LINE_WORDS_MAX: usize = 40;
+const STAMP_WORDS_MAX: usize = 16;
 const STAMP_WORDS_BEFORE_MAX: usize = 3;
 const STAMP_WORDS_AFTER_MAX: usize = 2;
 
@@ -86,9 +89,20 @@ fn word_count(written: &str) -> usize {
     written.split_whitespace().take(LINE_WORDS_MAX + 1).count()
 }
 
+/// Furniture by its look; `words` is how many it has.
+pub(super) fn is_furniture(written: &str, words: usize) -> bool {
+    is_label(written, words) || is_line(written, words)
+}
+
+/// A pointer, a credit or a stamp: what may also be a paragraph of several sentences.
+pub(super) fn is_line(written: &str, words: usize) -> bool {
+    words <= LINE_WORDS_MAX
+        && ((starts_as_known(written) && (is_pointer(written) || is_stamp(written, words))) || is_credit(written))
+}
+
 /// Nothing but a label of the page.
-pub(super) fn is_label(written: &str) -> bool {
-    if word_count(written) > LABEL_WORDS_MAX {
+fn is_label(written: &str, words: usize) -> bool {
+    if words > LABEL_WORDS_MAX {
         return false;
     }
     let bare = bare(written);
@@ -109,11 +123,8 @@ fn starts_as_known(written: &str) -> bool {
     first.len() <= 40 && FIRST_WORDS.contains(fold(first).as_str())
 }
 
-/// A line that leads to another article or names who worked on this one.
-pub(super) fn is_pointer(written: &str) -> bool {
-    if !starts_as_known(written) || word_count(written) > LINE_WORDS_MAX {
-        return false;
-    }
+/// A line that leads to another article or names who worked on this one; it [`starts_as_known`].
+fn is_pointer(written: &str) -> bool {
     let head: String = written.trim_start_matches(|c: char| !c.is_alphanumeric()).chars().take(40).collect();
     let head = fold(&head);
     POINTERS.iter().any(|pointer| {
@@ -122,9 +133,9 @@ pub(super) fn is_pointer(written: &str) -> bool {
     })
 }
 
-/// A line with a date behind its label, and hardly a word more.
-pub(super) fn is_stamp(written: &str) -> bool {
-    if !starts_as_known(written) || word_count(written) > 16 {
+/// A line with a date behind its label, and hardly a word more; it [`starts_as_known`].
+fn is_stamp(written: &str, words: usize) -> bool {
+    if words > STAMP_WORDS_MAX {
         return false;
     }
     let folded = fold(written.trim_start_matches(|c: char| !c.is_alphanumeric()));
@@ -141,11 +152,8 @@ pub(super) fn is_stamp(written: &str) -> bool {
         && real_words(&written[found.span.end..]) <= STAMP_WORDS_AFTER_MAX
 }
 
-/// A picture's credit, or a caption that ends with one.
-pub(super) fn is_credit(written: &str) -> bool {
-    if word_count(written) > LINE_WORDS_MAX {
-        return false;
-    }
+/// A picture's credit, or a caption that ends with one; of [`LINE_WORDS_MAX`] words at most.
+fn is_credit(written: &str) -> bool {
     let line = written.trim().trim_end_matches([')', ']']);
     let lead = line.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '©');
     if let Some((label, name)) = lead.split_once(',')
@@ -170,16 +178,18 @@ pub(super) fn is_credit(written: &str) -> bool {
             return true;
         }
     }
-    PICTURE_AGENCIES.iter().any(|agency| {
-        line.strip_suffix(agency).is_some_and(|caption| {
-            let caption = caption.trim_end();
-            let signed = caption.ends_with(['.', '/', '©', '|', '•', '…', '”']) || caption.is_empty();
-            signed
-                || PICTURE_AGENCIES
-                    .iter()
-                    .any(|first| caption.ends_with(&format!("{first}/")) || caption.ends_with(&format!("{first} via")))
+    // Most lines end with a full stop, no agency does.
+    line.ends_with(char::is_alphabetic)
+        && PICTURE_AGENCIES.iter().any(|agency| {
+            line.strip_suffix(agency).is_some_and(|caption| {
+                let caption = caption.trim_end();
+                let signed = caption.ends_with(['.', '/', '©', '|', '•', '…', '”']) || caption.is_empty();
+                signed
+                    || PICTURE_AGENCIES.iter().any(|first| {
+                        caption.ends_with(&format!("{first}/")) || caption.ends_with(&format!("{first} via"))
+                    })
+            })
         })
-    })
 }
 
 /// Reported speech: whatever it says, somebody said it.
@@ -189,27 +199,13 @@ pub(super) fn is_quoted(written: &str) -> bool {
 
 /// Speaks as the publisher to the reader.
 pub(super) fn addresses_the_reader(written: &str) -> bool {
-    written.split(|c: char| !c.is_alphanumeric()).any(|word| {
-        matches!(
-            word.to_ascii_lowercase().as_str(),
-            "you"
-                | "your"
-                | "we"
-                | "our"
-                | "us"
-                | "please"
-                | "vous"
-                | "votre"
-                | "nous"
-                | "sie"
-                | "ihre"
-                | "wir"
-                | "unsere"
-                | "ви"
-                | "вас"
-                | "ваш"
-        ) && word != "US"
-    })
+    const WORDS: [&str; 16] = [
+        "you", "your", "we", "our", "us", "please", "vous", "votre", "nous", "sie", "ihre", "wir", "unsere", "ви",
+        "вас", "ваш",
+    ];
+    written
+        .split(|c: char| !c.is_alphanumeric())
+        .any(|word| word != "US" && WORDS.iter().any(|known| known.eq_ignore_ascii_case(word)))
 }
 
 /// Labels that run into the prose at the ends of a text, and credits in brackets.
@@ -258,11 +254,13 @@ pub(super) fn without_inline(text: &str) -> Cow<'_, str> {
     ];
     const CLICK: &str = "CLICK HERE ";
     const INLINE_BYTES_MAX: usize = 180;
+    static STARTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+        AhoCorasick::new(SPANS.iter().map(|(start, _)| *start).chain([CLICK]))
+            .expect("invariant: three constant phrases")
+    });
     let mut out = String::new();
     let mut rest = text;
-    loop {
-        let starts = SPANS.iter().map(|(start, _)| *start).chain([CLICK]);
-        let Some(start) = starts.filter_map(|start| rest.find(start)).min() else { break };
+    while let Some(start) = STARTS.find(rest).map(|found| found.start()) {
         let inline = &rest[start..];
         let span = SPANS.iter().find(|(start, _)| inline.starts_with(start));
         let len = span.map_or_else(
@@ -304,6 +302,9 @@ fn shouted(text: &str) -> usize {
 /// The first `(credit: …)`, `(Photo by …)`, `[Photo/…]` of a unit.
 fn bracketed_credit(written: &str) -> Option<std::ops::Range<usize>> {
     const INSIDE_BYTES_MAX: usize = 160;
+    if !written.as_bytes().contains(&b'(') && !written.as_bytes().contains(&b'[') {
+        return None;
+    }
     written.match_indices(['(', '[']).find_map(|(start, open)| {
         let inner = &written[start + 1..];
         let close = inner.find(if open == "(" { ')' } else { ']' }).filter(|close| *close <= INSIDE_BYTES_MAX)?;
@@ -319,6 +320,18 @@ fn bracketed_credit(written: &str) -> Option<std::ops::Range<usize>> {
 mod tests {
     use super::*;
 
+    fn label(line: &str) -> bool {
+        is_label(line, word_count(line))
+    }
+
+    fn pointer(line: &str) -> bool {
+        starts_as_known(line) && is_pointer(line)
+    }
+
+    fn stamp(line: &str) -> bool {
+        starts_as_known(line) && is_stamp(line, word_count(line))
+    }
+
     #[test]
     fn tables_are_folded() {
         for word in [LABELS, POINTERS, STAMPS, CREDITS].concat() {
@@ -328,8 +341,8 @@ mod tests {
 
     #[test]
     fn label_only_when_nothing_else_is_said() {
-        assert!(is_label("Advertisement") && is_label(" — Реклама — ") && is_label("Read more »") && is_label("* * *"));
-        assert!(!is_label("Advertisement tax rises") && !is_label("War"));
+        assert!(label("Advertisement") && label(" — Реклама — ") && label("Read more »") && label("* * *"));
+        assert!(!label("Advertisement tax rises") && !label("War"));
     }
 
     #[test]
@@ -341,7 +354,7 @@ mod tests {
             "À lire aussi Le port",
             "Lesen Sie auch: x",
         ] {
-            assert!(is_pointer(line), "{line}");
+            assert!(pointer(line), "{line}");
         }
         for line in [
             "Readers morelike this",
@@ -349,7 +362,7 @@ mod tests {
             "Related companies were searched",
             "Watchmen stood there",
         ] {
-            assert!(!is_pointer(line), "{line}");
+            assert!(!pointer(line), "{line}");
         }
     }
 
@@ -362,14 +375,14 @@ mod tests {
             "Оновлено: 17 березня 2025, 14:30",
             "Stand: 25.02.25, 14:30 Uhr",
         ] {
-            assert!(is_stamp(line), "{line}");
+            assert!(stamp(line), "{line}");
         }
         for line in [
             "Updated rules enter into force on 3 March in all ports",
             "Published figures show growth",
             "24 February was cold",
         ] {
-            assert!(!is_stamp(line), "{line}");
+            assert!(!stamp(line), "{line}");
         }
     }
 

@@ -79,9 +79,13 @@ impl Profile {
     }
 
     fn with_terms_max(title: &str, title_tokens: &Tokens, text: &str, text_tokens: &Tokens, terms_max: usize) -> Self {
-        // Pairs of characters can outnumber tokens, but not bytes.
-        let words_max = text.len().min(BODY_WORDS_MAX) + title.len().min(TITLE_WORDS_MAX);
-        let mut table = Table::with_words(words_max);
+        let mut body: Vec<Word> = Vec::with_capacity(text_tokens.len().min(BODY_WORDS_MAX));
+        for_each_word(text, text_tokens, BODY_WORDS_MAX, |word| {
+            if body.len() < BODY_WORDS_MAX {
+                body.push(word);
+            }
+        });
+        let mut table = Table::with_words(body.len() + TITLE_WORDS_MAX);
         let mut position = 0;
         for_each_word(title, title_tokens, TITLE_WORDS_MAX, |word| {
             if position >= TITLE_WORDS_MAX {
@@ -94,12 +98,6 @@ impl Profile {
             seen.after_start = true;
             seen.number |= word.number;
             seen.title_capital |= word.capital;
-        });
-        let mut body: Vec<Word> = Vec::with_capacity(BODY_WORDS_MAX);
-        for_each_word(text, text_tokens, BODY_WORDS_MAX, |word| {
-            if body.len() < BODY_WORDS_MAX {
-                body.push(word);
-            }
         });
         let start = lead_start(&table, &body);
         for (position, word) in body.iter().enumerate() {
@@ -115,7 +113,7 @@ impl Profile {
             seen.named |= word.capital && !word.opens_sentence;
             seen.small |= !word.capital;
         }
-        let mut ranked: Vec<(f32, Term)> = table.into_seen().filter_map(rank).collect();
+        let mut ranked: Vec<(f32, Term)> = table.seen.into_iter().filter_map(rank).collect();
         let order = |a: &(f32, Term), b: &(f32, Term)| b.0.total_cmp(&a.0).then(a.1.hash.cmp(&b.1.hash));
         if ranked.len() > terms_max {
             ranked.select_nth_unstable_by(terms_max - 1, order);
@@ -130,23 +128,26 @@ impl Profile {
 /// Where the article proper begins: the first stretch of the body that takes up the headline. Before
 /// it stand appeals, menus and other people's headlines; without a headline it begins at once.
 fn lead_start(table: &Table, body: &[Word]) -> usize {
-    let mut title: Vec<u32> = table.slots.iter().filter(|s| s.count > 0).map(|s| s.hash).collect();
+    let mut title: Vec<u32> = table.seen.iter().map(|s| s.hash).collect();
     title.retain(|hash| background::idf(*hash) >= IDF_MIN);
     title.truncate(TITLE_WORDS_MAX);
     if title.len() < 3 {
         return 0;
     }
     // One bit per term of the headline; a window covers the bits of its words.
-    let bit = |word: &Word| title.iter().position(|hash| *hash == word.hash).map_or(0u64, |at| 1 << at);
+    // Most words are in none: a mask of the hashes' last bits tells.
+    let mask = title.iter().fold(0u64, |mask, hash| mask | 1 << (hash & 63));
+    let place = |word: &Word| title.iter().position(|hash| *hash == word.hash);
+    let bit = |word: &Word| if mask >> (word.hash & 63) & 1 == 0 { 0u64 } else { place(word).map_or(0, |at| 1 << at) };
     let bits: Vec<u64> = body.iter().take(LEAD_SEARCH_WORDS + LEAD_WORDS).map(bit).collect();
     let covered =
         |at: usize| bits[at..(at + LEAD_WORDS).min(bits.len())].iter().fold(0, |all, bit| all | bit).count_ones();
-    let starts = || (0..bits.len().min(LEAD_SEARCH_WORDS)).step_by(LEAD_STEP);
-    let best = starts().map(covered).max().unwrap_or(0);
+    let covers: Vec<u32> = (0..bits.len().min(LEAD_SEARCH_WORDS)).step_by(LEAD_STEP).map(covered).collect();
+    let best = covers.iter().copied().max().unwrap_or(0);
     if best < 2 {
         return 0;
     }
-    starts().find(|at| covered(*at) >= (best * 2).div_ceil(3)).unwrap_or(0)
+    covers.iter().position(|covered| *covered >= (best * 2).div_ceil(3)).map_or(0, |step| step * LEAD_STEP)
 }
 
 /// The term with its worth, or nothing for words that say nothing.
@@ -173,46 +174,47 @@ fn rank(seen: Seen) -> Option<(f32, Term)> {
         Kind::Name => 1.3,
         Kind::Number | Kind::Plain => 1.0,
     };
-    let worth = idf * (1.0 + f32::from(seen.count).ln()) * zone_factor * kind_factor;
+    // Most stand once.
+    let damped = if seen.count == 1 { 1.0 } else { 1.0 + f32::from(seen.count).ln() };
+    let worth = idf * damped * zone_factor * kind_factor;
     Some((worth, Term { hash: seen.hash, zone: seen.zone, kind, count: seen.count.min(15) as u8 }))
 }
 
-/// A small open-addressed table: hashes are already mixed, deletions do not happen.
+/// What was seen, in order of appearance, with a small open-addressed table of places in it: hashes are
+/// already mixed, deletions do not happen.
 struct Table {
-    slots: Vec<Seen>,
-    mask: usize,
+    seen: Vec<Seen>,
+    /// One more than the place of a term; 0 is free.
+    slots: Vec<u16>,
 }
 
 impl Table {
+    /// For so many words at most.
     fn with_words(words: usize) -> Self {
-        let len = (words * 2).next_power_of_two().max(64);
-        let empty = Seen {
-            hash: 0,
-            count: 0,
-            zone: Zone::Body,
-            number: false,
-            named: false,
-            title_capital: false,
-            small: false,
-            after_start: false,
-        };
-        Self { slots: vec![empty; len], mask: len - 1 }
+        Self { seen: Vec::with_capacity(words), slots: vec![0; (words * 2).next_power_of_two().max(64)] }
     }
 
     fn entry(&mut self, hash: u32) -> &mut Seen {
-        let mut at = hash as usize & self.mask;
-        for _ in 0..self.mask {
-            if self.slots[at].count == 0 || self.slots[at].hash == hash {
-                break;
-            }
-            at = (at + 1) & self.mask;
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        while self.slots[slot] != 0 && self.seen[usize::from(self.slots[slot]) - 1].hash != hash {
+            slot = (slot + 1) & mask;
         }
-        self.slots[at].hash = hash;
-        &mut self.slots[at]
-    }
-
-    fn into_seen(self) -> impl Iterator<Item = Seen> {
-        self.slots.into_iter().filter(|seen| seen.count > 0)
+        if self.slots[slot] == 0 {
+            self.seen.push(Seen {
+                hash,
+                count: 0,
+                zone: Zone::Body,
+                number: false,
+                named: false,
+                title_capital: false,
+                small: false,
+                after_start: false,
+            });
+            self.slots[slot] = self.seen.len() as u16;
+        }
+        let at = usize::from(self.slots[slot]) - 1;
+        &mut self.seen[at]
     }
 }
 

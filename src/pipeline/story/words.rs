@@ -11,12 +11,6 @@ const WORD_BYTES_MAX: usize = 64;
 /// Bits of hash that identify a term: two terms of one pair of items collide once in 7,000 pairs.
 pub const TERM_BITS: u32 = 22;
 
-/// Numbers that headlines spell out: a third package is not a second one.
-const NUMBER_WORDS: [&str; 22] = [
-    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "second", "third",
-    "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "dozen", "twice",
-];
-
 /// What sort of word it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -56,14 +50,17 @@ pub fn term_hash(folded: &str) -> u32 {
 pub fn for_each_word(text: &str, tokens: &Tokens, words_max: usize, mut each: impl FnMut(Word)) {
     let mut previous: Option<Token<'_>> = None;
     for token in tokens.iter().take(words_max) {
-        let gap = &text[previous.map_or(0, |p| p.end)..token.start];
-        let opens_sentence = previous.is_none() || ends_sentence(gap);
-        let first = text[token.start..].chars().next().unwrap_or(' ');
-        if is_unspaced(first) {
+        let gap = previous.map_or(0, |p| p.end)..token.start;
+        let opens_sentence = previous.is_none() || (text.as_bytes()[gap.clone()] != *b" " && ends_sentence(&text[gap]));
+        let first = match text.as_bytes()[token.start] {
+            byte if byte.is_ascii() => char::from(byte),
+            _ => text[token.start..].chars().next().unwrap_or(' '),
+        };
+        if !first.is_ascii() && is_unspaced(first) {
             unspaced(token, previous.filter(|p| p.end == token.start), opens_sentence, &mut each);
         } else {
             let folded = clip(token.folded);
-            let number = folded.bytes().any(|b| b.is_ascii_digit()) || NUMBER_WORDS.contains(&folded);
+            let number = folded.bytes().any(|b| b.is_ascii_digit()) || is_number_word(folded);
             each(Word {
                 hash: if number { short(xxh3_64(folded.as_bytes())) } else { term_hash(folded) },
                 capital: first.is_uppercase(),
@@ -74,6 +71,21 @@ pub fn for_each_word(text: &str, tokens: &Tokens, words_max: usize, mut each: im
             });
         }
         previous = Some(token);
+    }
+}
+
+/// Numbers that headlines spell out: a third package is not a second one.
+fn is_number_word(folded: &str) -> bool {
+    match folded.len() {
+        3 => matches!(folded, "two" | "six" | "ten"),
+        4 => matches!(folded, "four" | "five" | "nine"),
+        5 => matches!(
+            folded,
+            "three" | "seven" | "eight" | "third" | "fifth" | "sixth" | "ninth" | "tenth" | "dozen" | "twice"
+        ),
+        6 => matches!(folded, "eleven" | "twelve" | "second" | "fourth" | "eighth"),
+        7 => folded == "seventh",
+        _ => false,
     }
 }
 

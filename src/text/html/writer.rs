@@ -35,18 +35,27 @@ impl Writer {
     }
 
     fn write(&mut self, text: &str, lines: bool) {
-        let mut run = 0;
-        for (at, c) in text.char_indices() {
-            if matches!(c, '!'..='~') || !(c.is_whitespace() || is_harmful(c) || is_invisible(c)) {
+        let bytes = text.as_bytes();
+        let plain = |at: usize| bytes.get(at).is_some_and(|byte| matches!(byte, b'!'..=b'~'));
+        let (mut run, mut at) = (0, 0);
+        while at < bytes.len() {
+            // A single space within a run of plain characters is written as it stands.
+            if plain(at) || (bytes[at] == b' ' && at > run && plain(at + 1)) {
+                at += 1;
                 continue;
             }
-            self.run(&text[run..at]);
-            run = at + c.len_utf8();
-            if c == '\n' && lines {
-                self.line_break();
-            } else if c.is_whitespace() || c.is_control() {
-                self.space();
+            let c = text[at..].chars().next().expect("invariant: steps go from character to character");
+            let end = at + c.len_utf8();
+            if c.is_whitespace() || is_harmful(c) || is_invisible(c) {
+                self.run(&text[run..at]);
+                run = end;
+                if c == '\n' && lines {
+                    self.line_break();
+                } else if c.is_whitespace() || c.is_control() {
+                    self.space();
+                }
             }
+            at = end;
         }
         self.run(&text[run..]);
     }
