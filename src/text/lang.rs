@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use crate::model::Lang;
+use crate::text::tokens::beyond_ascii;
 
 /// Characters of the text that are looked at.
 const SAMPLE_CHARS_MAX: usize = 1_200;
@@ -169,12 +170,15 @@ struct StopWords {
 impl StopWords {
     fn count(sample: &str) -> Self {
         let mut words = Self { table: &STOP_WORD_LANGS, words: 0, hits: [0; STOP_WORDS.len()], key: 0, bytes: 0 };
-        for c in sample.chars() {
-            if c.is_ascii_alphabetic() {
-                words.read(c as u8 | 0x20);
-            } else if c.is_ascii() {
+        let mut at = 0;
+        while let Some(byte) = sample.as_bytes().get(at) {
+            at += 1;
+            if byte.is_ascii_alphabetic() {
+                words.read(byte | 0x20);
+            } else if byte.is_ascii() {
                 words.end();
-            } else {
+            } else if let Some(c) = sample[at - 1..].chars().next() {
+                at += c.len_utf8() - 1;
                 c.to_lowercase().for_each(|small| words.read_foreign(small));
             }
         }
@@ -252,14 +256,8 @@ struct Letters {
 impl Letters {
     fn count(sample: &str) -> Self {
         let mut letters = Self::default();
-        for c in sample.chars() {
-            if c.is_ascii() {
-                letters.latin += usize::from(c.is_ascii_alphabetic());
-                continue;
-            }
-            if !c.is_alphabetic() {
-                continue;
-            }
+        letters.latin = sample.bytes().filter(u8::is_ascii_alphabetic).count();
+        for c in beyond_ascii(sample).filter(|c| c.is_alphabetic()) {
             let script = match c {
                 '\u{aa}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => &mut letters.latin,
                 '\u{400}'..='\u{52f}' => &mut letters.cyrillic,

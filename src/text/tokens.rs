@@ -185,6 +185,21 @@ fn pieces(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
+/// The characters of a text that are not ASCII; those that are cost next to nothing.
+pub fn beyond_ascii(text: &str) -> impl Iterator<Item = char> + '_ {
+    const STEP: usize = 16;
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let bytes = rest.as_bytes();
+        let plain = bytes.chunks(STEP).take_while(|chunk| chunk.is_ascii()).count() * STEP;
+        let from = plain.min(bytes.len());
+        let at = from + bytes[from..].iter().position(|byte| !byte.is_ascii())?;
+        let c = rest[at..].chars().next()?;
+        rest = &rest[at + c.len_utf8()..];
+        Some(c)
+    })
+}
+
 /// Folds a word: lower case, compatibility forms and accents gone, typographic apostrophes plain.
 #[must_use]
 pub fn fold(word: &str) -> String {
@@ -251,6 +266,15 @@ mod tests {
             let cut: Vec<(usize, &str)> = tokens.iter().map(|t| (t.start, &text[t.start..t.end])).collect();
             proptest::prop_assert_eq!(cut, whole);
         }
+    }
+
+    #[test]
+    fn beyond_ascii_gives_every_other_character_in_order() {
+        for filling in [0, 1, 15, 16, 17, 40] {
+            let text = format!("é{0}ж{0}漢字{0}", "a".repeat(filling));
+            assert_eq!(beyond_ascii(&text).collect::<String>(), "éж漢字", "{filling}");
+        }
+        assert_eq!(beyond_ascii("only ASCII").count(), 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::model::{Markup, RawText};
+use crate::text::tokens::beyond_ascii;
 use crate::text::{clean, html};
 
 /// Longer headlines are cut with an ellipsis.
@@ -27,7 +28,7 @@ pub(super) fn composed(text: String) -> String {
         return text;
     }
     // Only look-alikes and rarer characters begin with such a byte.
-    let text = if text.bytes().any(|byte| byte >= 0xef) && text.chars().any(is_look_alike) {
+    let text = if text.bytes().fold(0, u8::max) >= 0xef && text.chars().any(is_look_alike) {
         text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
             if is_look_alike(c) {
                 out.extend([c].into_iter().nfkc());
@@ -39,8 +40,14 @@ pub(super) fn composed(text: String) -> String {
     } else {
         text
     };
-    // What is ASCII never needs composing, and to leave it out can only make the rest look less composed.
-    if is_nfc_quick(text.chars().filter(|c| !c.is_ascii())) == IsNormalized::Yes { text } else { text.nfc().collect() }
+    // What is ASCII never needs composing, and to leave it out can only make the rest look less composed. Nor do
+    // the letters of Western Europe and the quotes and dashes of all (UAX #15, 9).
+    let plain = |c: char| matches!(c, '\u{80}'..='\u{2ff}' | '\u{2010}'..='\u{2027}');
+    if beyond_ascii(&text).all(plain) || is_nfc_quick(beyond_ascii(&text)) == IsNormalized::Yes {
+        text
+    } else {
+        text.nfc().collect()
+    }
 }
 
 fn is_look_alike(c: char) -> bool {
@@ -85,6 +92,15 @@ mod tests {
     fn composed_look_alikes_become_letters_and_typography_stays() {
         assert_eq!(composed("ＮＡＴＯ ﬁnds 𝐛𝐨𝐥𝐝 ½ … №".to_owned()), "NATO finds bold ½ … №");
         assert_eq!(composed("e\u{301}te\u{301}".to_owned()), "été");
+    }
+
+    #[test]
+    fn composed_what_is_taken_for_composed_is() {
+        for c in ('\u{80}'..='\u{2ff}').chain('\u{2010}'..='\u{2027}') {
+            for text in [format!("a{c}b"), format!("{c}{c}")] {
+                assert_eq!(text.nfc().collect::<String>(), text, "{c:?}");
+            }
+        }
     }
 
     #[test]

@@ -166,32 +166,62 @@ fn paragraphs(raw: &RawText, title: &str, text_bytes_max: usize) -> Paragraphs {
 /// difference, so the same text from any source has the same hash.
 #[must_use]
 pub fn text_hash(title: &str, text: &str) -> ContentHash {
-    ContentHash::of(&[folded_words(title).as_bytes(), folded_words(text).as_bytes()])
+    ContentHash::of(&[&folded_words(title), &folded_words(text)])
 }
 
-/// The words, each followed by a blank. Nearly all are ASCII: those are only copied, and all is made small at once.
-fn folded_words(text: &str) -> String {
-    let (bytes, mut out) = (text.as_bytes(), String::with_capacity(text.len() + 1));
+/// The words, each followed by a blank. What is ASCII goes byte by byte; a word with another letter in it is begun
+/// anew and read as a whole.
+fn folded_words(text: &str) -> Vec<u8> {
+    let (bytes, mut out) = (text.as_bytes(), Vec::with_capacity(text.len() + 1));
+    // Where the word that is being read begins, in the text and in what is written.
+    let (mut start, mut out_start) = (0, 0);
     let mut at = 0;
     while at < bytes.len() {
-        let ascii = bytes[at..].iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'\'');
-        let mut end = ascii.map_or(bytes.len(), |len| at + len);
-        if bytes.get(end).is_some_and(|byte| !byte.is_ascii()) {
-            end = text[at..].find(parts_words).map_or(bytes.len(), |len| at + len);
-        }
-        let word = text[at..end].trim_matches(['\'', '’']);
-        if !word.is_empty() {
-            if word.is_ascii() {
-                out.push_str(word)
-            } else {
-                tokens::fold_into(word, &mut out)
+        match bytes[at] {
+            byte if byte.is_ascii_alphanumeric() => out.push(byte.to_ascii_lowercase()),
+            b'\'' => {
+                if out.len() > out_start {
+                    out.push(b'\'');
+                }
             }
-            out.push(' ');
+            byte => {
+                let mut end = at;
+                if byte.is_ascii() {
+                    end_word(&mut out, out_start);
+                } else {
+                    end = text[start..].find(parts_words).map_or(bytes.len(), |len| start + len);
+                    out.truncate(out_start);
+                    push_foreign(&text[start..end], &mut out);
+                }
+                out_start = out.len();
+                at = end + text[end..].chars().next().map_or(0, char::len_utf8);
+                start = at;
+                continue;
+            }
         }
-        at = end + text[end..].chars().next().map_or(0, char::len_utf8);
+        at += 1;
     }
-    out.make_ascii_lowercase();
+    end_word(&mut out, out_start);
     out
+}
+
+/// A word of ASCII letters was written: no apostrophe ends it.
+fn end_word(out: &mut Vec<u8>, out_start: usize) {
+    while out.len() > out_start && out.ends_with(b"'") {
+        out.pop();
+    }
+    if out.len() > out_start {
+        out.push(b' ');
+    }
+}
+
+/// A word with letters beyond ASCII, without the apostrophes around it.
+fn push_foreign(word: &str, out: &mut Vec<u8>) {
+    let word = word.trim_matches(['\'', '’']);
+    if !word.is_empty() {
+        out.extend_from_slice(tokens::fold(word).as_bytes());
+        out.push(b' ');
+    }
 }
 
 fn parts_words(c: char) -> bool {

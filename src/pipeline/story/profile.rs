@@ -135,7 +135,10 @@ fn lead_start(table: &Table, body: &[Word]) -> usize {
         return 0;
     }
     // One bit per term of the headline; a window covers the bits of its words.
-    let bit = |word: &Word| title.iter().position(|hash| *hash == word.hash).map_or(0u64, |at| 1 << at);
+    // Most words are in none: a mask of the hashes' last bits tells.
+    let mask = title.iter().fold(0u64, |mask, hash| mask | 1 << (hash & 63));
+    let place = |word: &Word| title.iter().position(|hash| *hash == word.hash);
+    let bit = |word: &Word| if mask >> (word.hash & 63) & 1 == 0 { 0u64 } else { place(word).map_or(0, |at| 1 << at) };
     let bits: Vec<u64> = body.iter().take(LEAD_SEARCH_WORDS + LEAD_WORDS).map(bit).collect();
     let covered =
         |at: usize| bits[at..(at + LEAD_WORDS).min(bits.len())].iter().fold(0, |all, bit| all | bit).count_ones();

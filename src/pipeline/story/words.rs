@@ -50,9 +50,12 @@ pub fn term_hash(folded: &str) -> u32 {
 pub fn for_each_word(text: &str, tokens: &Tokens, words_max: usize, mut each: impl FnMut(Word)) {
     let mut previous: Option<Token<'_>> = None;
     for token in tokens.iter().take(words_max) {
-        let gap = &text[previous.map_or(0, |p| p.end)..token.start];
-        let opens_sentence = previous.is_none() || ends_sentence(gap);
-        let first = text[token.start..].chars().next().unwrap_or(' ');
+        let gap = previous.map_or(0, |p| p.end)..token.start;
+        let opens_sentence = previous.is_none() || (text.as_bytes()[gap.clone()] != *b" " && ends_sentence(&text[gap]));
+        let first = match text.as_bytes()[token.start] {
+            byte if byte.is_ascii() => char::from(byte),
+            _ => text[token.start..].chars().next().unwrap_or(' '),
+        };
         if !first.is_ascii() && is_unspaced(first) {
             unspaced(token, previous.filter(|p| p.end == token.start), opens_sentence, &mut each);
         } else {

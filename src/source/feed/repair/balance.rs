@@ -251,11 +251,11 @@ impl<'a> Balancer<'a> {
 
     /// A field without an end tag stops before the next field, as long as reading again is cheap.
     fn unended(&mut self, start: usize, end: usize, next_field: Option<(usize, bool)>, has_markup: bool) -> Inner {
-        let (stop, has_markup) = next_field.unwrap_or((end, has_markup));
+        let (stop, markup_before) = next_field.unwrap_or((end, has_markup));
         let again = end - stop;
-        if again <= self.reread_left && stop > start {
+        if again <= self.reread_left && (stop > start || next_field.is_some()) {
             self.reread_left -= again;
-            return Inner { end: stop, next: stop, has_markup };
+            return Inner { end: stop, next: stop, has_markup: markup_before };
         }
         Inner { end, next: end, has_markup }
     }

@@ -69,6 +69,11 @@ fn repair_missing_end_tags_cost_at_most_their_item() {
         rss("<ITEM><GUID>1</GUID><ITEM><GUID>2</GUID></ITEM>"),
         "<ITEM><GUID>1</GUID></ITEM><ITEM><GUID>2</GUID></ITEM>"
     );
+    // Nothing stands between this field and the next.
+    assert_eq!(
+        rss("<item><link><title>R</title></wrong><guid>1</guid></item>"),
+        "<item><link></link><title>R</title><guid>1</guid></item>"
+    );
     assert_eq!(rss("<item><guid>1</guid></wrong></item>"), "<item><guid>1</guid></item>");
     assert_eq!(
         rss("<item><title>a</title><enclosure url='x></item><item><guid>2</guid></item>"),
