@@ -2,6 +2,7 @@
 //! config, a full disk, a backup and its restore, retention, search, metrics.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -280,7 +281,13 @@ async fn backup_of_a_running_store_restores_whole_and_sends_the_same_ids() {
     receiver.wait_for(8).await;
     assert!(restore(&file, &room.path("state"), Timestamp::default()).is_err(), "the daemon still runs");
     stop(app).await;
+    // Root restores for whoever the directory belongs to.
+    let root = fs::metadata(room.path("state")).expect("there").uid() == 0;
+    if root {
+        chown(room.path("state"), Some(4711), Some(4711)).expect("given away");
+    }
     let restored = restore(&file, &room.path("state"), Timestamp::from_seconds(1)).expect("restored");
+    assert!(!root || fs::metadata(&restored.path).expect("there").uid() == 4711);
     assert_eq!((restored.items, restored.owed), (made.items, made.owed));
     assert_eq!(integrity(&room.path("state")), "ok");
     let app = room.start(&Clock::system()).await;
