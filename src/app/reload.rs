@@ -60,9 +60,9 @@ pub struct Refusal {
 pub struct Candidate {
     /// What looks wrong though it works, one line each.
     warnings: Vec<String>,
-    config: Config,
-    diff: ConfigDiff,
-    rules: Arc<Rules>,
+    pub(super) config: Config,
+    pub(super) diff: ConfigDiff,
+    pub(super) rules: Arc<Rules>,
     client: Client,
     states: Vec<FeedState>,
 }
@@ -82,7 +82,12 @@ pub(super) struct Base {
 /// # Errors
 /// [`Refusal`]; nothing has changed then.
 pub(super) fn prepare(base: &Base) -> Result<Candidate, Refusal> {
-    let mut loaded = settled(|| read(&base.place, &base.environment), || std::thread::sleep(SETTLE))?;
+    prepare_after(base, || std::thread::sleep(SETTLE))
+}
+
+/// The same with a pause of its own between two readings.
+pub(super) fn prepare_after(base: &Base, pause: impl FnMut()) -> Result<Candidate, Refusal> {
+    let mut loaded = settled(|| read(&base.place, &base.environment), pause)?;
     let diff = config::diff(&base.config, &loaded.config);
     // Compiling and looking for what is odd is most of a reload's work, and polls wait for a processor meanwhile.
     let rules = if keeps_rules(&diff, &loaded.config) {
@@ -130,7 +135,7 @@ fn read(place: &ConfigPlace, environment: &Environment) -> Result<Loaded, Refusa
 
 /// Reads until two readings in a row mean the same: a half-written file is not taken even where its
 /// half happens to be valid.
-fn settled(read: impl Fn() -> Result<Loaded, Refusal>, pause: impl Fn()) -> Result<Loaded, Refusal> {
+fn settled(read: impl Fn() -> Result<Loaded, Refusal>, mut pause: impl FnMut()) -> Result<Loaded, Refusal> {
     let mut last = read()?;
     for _ in 0..READINGS_MAX {
         pause();

@@ -85,7 +85,7 @@ fn sentences(paragraph: &str) -> Vec<Range<usize>> {
 fn next_stop(paragraph: &str, mut from: usize) -> Option<(usize, usize)> {
     const ELLIPSIS: &[u8] = "…".as_bytes();
     const STEP: usize = 32;
-    let is_stop = |byte: &u8| (*byte == b'.') | (*byte == b'!') | (*byte == b'?') | (*byte == ELLIPSIS[0]);
+    let is_stop = |byte: &u8| matches!(*byte, b'.' | b'!' | b'?') || *byte == ELLIPSIS[0];
     let bytes = paragraph.as_bytes();
     loop {
         // In steps without branches within, which the compiler makes wide instructions of.
@@ -107,9 +107,9 @@ fn word_count(text: &str) -> usize {
     if text.is_ascii() {
         // In steps whose sum a byte holds, which the compiler makes wide instructions of.
         const STEP: usize = 128;
-        let white = |byte: u8| (byte == b' ') | (byte.wrapping_sub(b'\t') < 5);
+        let white = |byte: u8| byte == b' ' || byte.wrapping_sub(b'\t') < 5;
         let begin = |before: &[u8], here: &[u8]| -> u8 {
-            before.iter().zip(here).map(|(before, here)| u8::from(white(*before) & !white(*here))).sum()
+            before.iter().zip(here).map(|(before, here)| u8::from(white(*before) && !white(*here))).sum()
         };
         let Some((first, rest)) = text.as_bytes().split_first() else { return 0 };
         let steps = text.as_bytes().chunks(STEP).zip(rest.chunks(STEP));
@@ -118,7 +118,7 @@ fn word_count(text: &str) -> usize {
     let (mut words, mut white_before) = (0, true);
     for c in text.chars() {
         let white = if c.is_ascii() { matches!(c, ' ' | '\t'..='\r') } else { c.is_whitespace() };
-        words += usize::from(white_before & !white);
+        words += usize::from(white_before && !white);
         white_before = white;
     }
     words
@@ -168,6 +168,14 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn next_stop_is_the_first_one(text in "[a-z “”—é]{0,70}([.!?…]|[a-z“]{0,40}){0,3}", from in 0usize..3) {
+            let from = text.char_indices().nth(from).map_or(0, |(at, _)| at);
+            let stop = text[from..].find(['.', '!', '?', '…']).map(|at| from + at);
+            let end = stop.and_then(|at| Some(at + text[at..].chars().next()?.len_utf8()));
+            proptest::prop_assert_eq!(next_stop(&text, from), stop.zip(end));
+        }
+
         #[test]
         fn word_count_is_that_of_split_whitespace(text in "([a-z.,é漢]|[ \t\n\r\u{b}\u{1c}\u{85}\u{a0}\u{3000}]){0,30}") {
             proptest::prop_assert_eq!(word_count(&text), text.split_whitespace().count());
