@@ -219,6 +219,10 @@ fn measure(store: &Store, items: u64) -> Result<(), Box<dyn std::error::Error>> 
         report(what, &mut spans);
     }
     report("search, all kinds", &mut all);
+    lists(store, end, week)
+}
+
+fn lists(store: &Store, end: i64, week: Option<Timestamp>) -> Result<(), Box<dyn std::error::Error>> {
     let filter = |source: Option<&str>, topic: Option<&str>, since| ItemFilter {
         source: source.map(str::to_owned),
         topic: topic.map(str::to_owned),
