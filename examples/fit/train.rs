@@ -29,6 +29,8 @@ pub struct Recipe {
     pub linear: bool,
     /// Weight of the seed articles' classes against those of a set.
     pub seeds: f32,
+    /// Where the random start begins: the spread over starts is what chance alone moves.
+    pub start: u64,
 }
 
 impl Recipe {
@@ -38,12 +40,13 @@ impl Recipe {
             |name: &str, default: f32| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
         Self {
             rounds: number("FIT_ROUNDS", 25.0) as usize,
-            decay: number("FIT_DECAY", 0.2),
+            decay: number("FIT_DECAY", 0.5),
             rate: number("FIT_RATE", 0.004),
-            join: number("FIT_JOIN", 0.0),
-            merge: number("FIT_MERGE", 0.25),
+            join: number("FIT_JOIN", 0.15),
+            merge: number("FIT_MERGE", 0.1),
             without: Vec::new(),
-            seeds: number("FIT_SEEDS", 0.12),
+            seeds: number("FIT_SEEDS", 0.25),
+            start: number("FIT_START", 0.0) as u64,
             linear: std::env::var_os("FIT_LINEAR").is_some(),
         }
     }
@@ -73,7 +76,7 @@ pub fn fit(pairs: &[&Pair], recipe: &Recipe) -> Model {
         out_bias: 0.0,
     };
     for network in 0..NETWORKS {
-        let fitted = Network::fit(&inputs, recipe, network as u64);
+        let fitted = Network::fit(&inputs, recipe, network as u64 + recipe.start * 100);
         for unit in 0..OWN {
             let at = network * OWN + unit;
             for signal in 0..SIGNALS {
@@ -84,7 +87,18 @@ pub fn fit(pairs: &[&Pair], recipe: &Recipe) -> Model {
         }
         model.out_bias += fitted.parameters[PARAMETERS - 1] / NETWORKS as f32;
     }
+    as_written(&mut model);
     model
+}
+
+/// Rounds to what [`source`] writes, so that what is measured is what is shipped.
+fn as_written(model: &mut Model) {
+    let rows = [&mut model.mean[..], &mut model.scale, &mut model.hidden_bias, &mut model.out];
+    let weights = rows.into_iter().flatten().chain(model.hidden.iter_mut().flatten());
+    for weight in weights.chain([&mut model.out_bias]) {
+        // Adding zero makes a minus zero a zero.
+        *weight = ((f64::from(*weight) * 1e4).round() / 1e4) as f32 + 0.0;
+    }
 }
 
 struct Example {
@@ -159,7 +173,9 @@ impl Network {
         for step in 1..=steps {
             let mut slope = [0.0f32; PARAMETERS];
             for _ in 0..BATCH {
-                let at = reach.partition_point(|r| *r < random.unit() * sum).min(examples.len() - 1);
+                // One draw a search: a draw per probe would not follow the weights.
+                let drawn = random.unit() * sum;
+                let at = reach.partition_point(|r| *r < drawn).min(examples.len() - 1);
                 network.descend(&examples[at], &mut slope);
             }
             let rate = recipe.rate * (1.0 - step as f32 / (steps + 1) as f32);

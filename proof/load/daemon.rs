@@ -103,6 +103,8 @@ impl Place {
         let began = Instant::now();
         let mut command = Command::new(&self.program);
         command.arg("run").arg("--config").arg(self.dir.path().join("wirewatch.toml"));
+        // As the shipped unit does.
+        command.env("MALLOC_ARENA_MAX", "2");
         command.env("NOTIFY_SOCKET", &socket).stdout(Stdio::null());
         let mut daemon = Daemon { child: command.spawn()?, start: Duration::ZERO };
         let mut word = [0; 512];
@@ -121,6 +123,18 @@ impl Place {
         let connection = rusqlite::Connection::open_with_flags(self.database(), flags)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         Ok(connection.query_row(query, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    }
+
+    /// Spreads the polls of all feeds evenly over their interval, as those of a daemon that runs for long are.
+    pub fn spread(&self, feeds: usize, interval: Duration) -> Result<(), Failure> {
+        let now = wirewatch::clock::Clock::system().now().millis();
+        let interval_ms = i64::try_from(interval.as_millis())?;
+        rusqlite::Connection::open(self.database())?.execute(
+            "UPDATE feeds SET next_poll_at = ?1 + CAST(substr(source, 2) AS INTEGER) * ?2 / ?3, \
+             last_poll_at = ?1 + CAST(substr(source, 2) AS INTEGER) * ?2 / ?3 - ?2, interval = NULL",
+            (now, interval_ms, i64::try_from(feeds)?),
+        )?;
+        Ok(())
     }
 
     /// Items and copies in the store: every item that was served is one or the other.

@@ -18,8 +18,12 @@ const INDEX_MAX: Duration = Duration::from_secs(150);
 /// Items of a feed where the name of a run does not say.
 const ITEMS_USUAL: u64 = 50;
 
-/// How long the idle daemon is looked at.
-const IDLE: Duration = Duration::from_secs(5);
+/// The idle daemon polls each feed so often …
+const INTERVAL_USUAL: Duration = Duration::from_secs(900);
+/// … has so long to come to rest once search has caught up …
+const SETTLES: Duration = Duration::from_secs(5);
+/// … and is then looked at for so long.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// What is polled.
 #[derive(Debug, Clone, clap::Args)]
@@ -63,7 +67,7 @@ pub fn poll(args: &PollArgs, figures: &Figures) -> Result<(), Failure> {
     let floor_args =
         FloorArgs { port: bed.port, feeds: args.feeds, hosts: args.hosts, database: place.dir.path().join("floor.db") };
     // Long enough for the server to render everything anew and for the index to catch up.
-    let interval = Duration::from_secs(20 + args.feeds as u64 * args.items / 10_000);
+    let interval = Duration::from_secs(20 + args.feeds as u64 * args.items / 4_000);
     let mut served = args.feeds as u64 * args.items;
     let mut floors = Vec::new();
     if !args.alone {
@@ -105,7 +109,7 @@ pub fn poll(args: &PollArgs, figures: &Figures) -> Result<(), Failure> {
         stored = now;
     }
     daemon.stop()?;
-    restart(args, &place, figures)?;
+    restart(args, (&mut bed, &place), figures)?;
     if args.keep {
         println!("the store is in {}", place.dir.keep().display());
     }
@@ -128,18 +132,28 @@ fn index_caught_up(place: &Place) -> Result<Duration, Failure> {
     Ok(began.elapsed())
 }
 
-/// Start over the full store with nothing due, and what the daemon holds then.
-fn restart(args: &PollArgs, place: &Place, figures: &Figures) -> Result<(), Failure> {
+/// Start over the full store, with the polls of all feeds spread over the usual interval as they are after
+/// a day: what it takes until the daemon has settled, and what it then spends and holds.
+fn restart(args: &PollArgs, (bed, place): (&mut Bed, &Place), figures: &Figures) -> Result<(), Failure> {
+    place.configure(bed, args.feeds, &format!("{}s", INTERVAL_USUAL.as_secs()))?;
+    place.spread(args.feeds, INTERVAL_USUAL)?;
     let daemon = place.start()?;
     let start = daemon.start.as_secs_f64();
+    let settling = index_caught_up(place)? + SETTLES;
+    std::thread::sleep(SETTLES);
+    bed.reset()?;
     let before = daemon.spent()?;
     std::thread::sleep(IDLE);
     let after = daemon.spent()?;
+    let asked = bed.counts()?.answered();
     let cpu_percent = after.cpu.saturating_sub(before.cpu).as_secs_f64() / IDLE.as_secs_f64() * 100.0;
     let database = mib(place.database().metadata()?.len());
     daemon.stop()?;
     let values = [
         ("start_s", start),
+        ("settling_s", settling.as_secs_f64()),
+        ("settling_cpu_s", before.cpu.as_secs_f64()),
+        ("requests_per_s", asked as f64 / IDLE.as_secs_f64()),
         ("cpu_percent", cpu_percent),
         ("resident_mib", mib(after.resident_bytes)),
         ("peak_mib", mib(after.peak_bytes)),

@@ -110,7 +110,7 @@ pub async fn run(case: &'static str, plan: Plan<'_>) -> io::Result<Verdict> {
 impl Case<'_> {
     async fn play(&mut self, case: &str) -> Result<(), Stop> {
         match case {
-            "disk/sync-error" => self.broken_disk("sync", 5, &[1, 2, 7, 10]).await,
+            "disk/sync-error" => self.broken_disk("sync", 5, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20]).await,
             "disk/write-error" => self.broken_disk("write", 5, &[1, 5, 20, 40]).await,
             "disk/full-for-a-while" => self.full_for_a_while().await,
             "disk/full" => self.full_disk().await,

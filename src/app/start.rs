@@ -426,8 +426,8 @@ pub(super) fn threads(config: &Config) -> usize {
 }
 
 fn poll_rules(config: &Config, client: Client) -> PollRules {
-    let (feeds, polling) = (config.feeds.clone(), config.polling.clone());
-    PollRules { feeds, polling, limits: config.limits, client, states: Vec::new() }
+    // Nobody reads those of the start: the poller has its feeds, and heeds what comes after.
+    PollRules { feeds: Vec::new(), polling: config.polling.clone(), limits: config.limits, client, states: Vec::new() }
 }
 
 pub(super) fn poller(

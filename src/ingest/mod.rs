@@ -209,7 +209,7 @@ impl Ingest {
         // Notes are told beside what was not taken, but these items are.
         let (mut noted, mut rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|r| r.reason.is_note());
         let received = (items.len() + same.len()) as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
-        let ids: Vec<ItemId> = prepared.iter().filter_map(|p| p.as_ref().ok()).map(|p| p.item.id).collect();
+        let ids: Vec<ItemId> = read.iter().map(|read| read.id).collect();
         let removed = patiently(&self.links.pulse, &self.clock, &self.cancel, || {
             self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)
         })?;
@@ -218,7 +218,7 @@ impl Ingest {
         self.quiet_rekeyed(&origin, (&mut prepared, same.len()), &mut noted)?;
         let mut decisions = Vec::with_capacity(prepared.len());
         let mut seen: HashSet<ItemId> = same.iter().map(|same| same.id).collect();
-        for outcome in prepared {
+        for (outcome, id) in prepared.into_iter().zip(ids) {
             match outcome {
                 Ok(prepared) if !seen.insert(prepared.item.id) => rejected.push(Rejection {
                     reason: RejectReason::DuplicateKey,
@@ -228,6 +228,10 @@ impl Ingest {
                 // Retention removed it: known, and no news.
                 Ok(prepared) if removed.contains(&prepared.item.id) => known_removed += 1,
                 Ok(prepared) => decisions.push(decide(prepared, &mut self.ledger, rules, now)),
+                // Nothing but a link, and known by the page behind it: its feed never carries more.
+                Err(rejection) if is_bare(&rejection) && self.is_known(id, &removed) && seen.insert(id) => {
+                    known_removed += 1;
+                }
                 Err(rejection) => rejected.push(rejection),
             }
         }
@@ -248,6 +252,10 @@ impl Ingest {
             (health, source_alert) = self.judge_source(state, receipt.new + receipt.sightings, rules, now);
         }
         Ok(Decided { origin, received, decisions, rejected, cursor, health, source_alert, receipt, reply })
+    }
+
+    fn is_known(&self, id: ItemId, removed: &HashSet<ItemId>) -> bool {
+        removed.contains(&id) || self.ledger.known(id).is_some()
     }
 
     /// An edited item whose text is that of its page keeps it: its feed never carries it, and a page is
@@ -414,6 +422,11 @@ struct Decided {
 /// Whether an item is new to the store, or new in its text.
 fn is_news(decision: &Decision) -> bool {
     matches!(decision.verdict, Verdict::New { .. } | Verdict::Revision { .. })
+}
+
+/// Refused for being without words.
+fn is_bare(rejection: &Rejection) -> bool {
+    rejection.reason == RejectReason::Empty
 }
 
 /// An item that was taken, but not whole.

@@ -5,7 +5,7 @@
 use crate::model::{AlertDraft, AlertId, AlertKind, AlertReason, ItemId, Match, StoryId, Timestamp};
 
 use super::Rules;
-use super::alert::{Loud, Offer, Outgoing, PayloadInput, Silence, render};
+use super::alert::{Loud, Offer, Outgoing, PayloadInput, render};
 use super::ledger::{Known, Ledger, Remembered, StoryState, TopicState};
 use super::memory::{Outcome, Placement};
 use super::prepare::Prepared;
@@ -327,7 +327,7 @@ fn tell(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules) -> Vec<OutboxAler
             let item = cause.prepared.item.id;
             let draft = AlertDraft { id, kind, reason, at: cause.now, matched, item, story: summary.clone() };
             ledger.sequence += 1;
-            let silenced_by = silence(&draft, cause, &ledger.silences, rules);
+            let silenced_by = silence(&draft, cause, ledger, rules);
             outbox(draft, ledger.sequence, silenced_by, cause, rules)
         })
         .collect()
@@ -347,12 +347,13 @@ fn alert_id(cause: &Cause<'_>, instance: &str, matched: &Match, reason: AlertRea
 }
 
 /// The name of a silence that an alert falls under.
-fn silence(draft: &AlertDraft, cause: &Cause<'_>, by_hand: &[Silence], rules: &Rules) -> Option<String> {
+fn silence(draft: &AlertDraft, cause: &Cause<'_>, ledger: &Ledger, rules: &Rules) -> Option<String> {
     let item = &cause.prepared.item;
     let title = item.headline();
     let loud = Loud { topic: &draft.matched.topic, source: &item.source, story: cause.story, title: &title };
-    let mut silences = rules.alert.silences.iter().chain(by_hand);
-    silences.find(|silence| silence.covers(&loud, cause.now)).map(|silence| silence.id.clone())
+    let resolve = |story| ledger.resolve(story);
+    let mut silences = rules.alert.silences.iter().chain(&ledger.silences);
+    silences.find(|silence| silence.covers(&loud, resolve, cause.now)).map(|silence| silence.id.clone())
 }
 
 fn outbox(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::alert::{AlertRules, Route};
+use super::alert::{AlertRules, Route, Silence};
 use super::classify::{TermConfig, TopicConfig, TopicSet};
 use super::memory::MemoryConfig;
 use super::*;
@@ -243,4 +243,38 @@ fn decide_ids_and_bodies_repeat_and_sequences_rise() {
     assert!(
         alerts().windows(2).all(|pair| pair[0].sequence < pair[1].sequence && pair[0].draft.id != pair[1].draft.id)
     );
+}
+
+#[test]
+fn decide_silence_on_a_story_holds_after_it_went_up_in_another() {
+    for merges in [&[][..], &[(1, 0)], &[(1, 2), (2, 0)]] {
+        let mut desk = Desk::new();
+        let story = |number: i64| StoryId::from_i64(number);
+        let kept = match desk.take("a", "1", CHOIR).0 {
+            Verdict::New { story, .. } => story,
+            other => panic!("{other:?}"),
+        };
+        let named = |number: i64| if number == 0 { kept } else { story(number) };
+        for (from, into) in merges {
+            desk.ledger.recall_merge(named(*from), named(*into));
+        }
+        let silence = Silence {
+            id: "sil_1".to_owned(),
+            topics: Vec::new(),
+            sources: Vec::new(),
+            story: Some(story(1)),
+            text: None,
+            starts: None,
+            ends: None,
+        };
+        desk.ledger.silences.push(silence);
+        let with_bridge = item("2", &format!("{CHOIR} The bridge was closed for it."));
+        desk.now = desk.now.plus(Duration::from_secs(60));
+        let origin = Origin { source: SourceId::new("b").expect("a name"), kind: SourceKind::Feed, received: desk.now };
+        let prepared = prepare(&with_bridge, &origin, &desk.rules).expect("readable");
+        let decision = decide(prepared, &mut desk.ledger, &desk.rules, desk.now);
+        let said: Vec<_> = decision.alerts.iter().map(|a| (a.silenced_by.as_deref(), a.endpoints.len())).collect();
+        let wanted = if merges.is_empty() { (None, 1) } else { (Some("sil_1"), 0) };
+        assert_eq!(said, [wanted], "{merges:?}");
+    }
 }

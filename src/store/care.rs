@@ -1,11 +1,16 @@
 //! What keeps a store well while it is in use: room on its disk, a write-ahead log that stays small, and
 //! what health wants to know. Every failure is told; none is logged here.
 
+use std::collections::HashMap;
+
 use rusqlite::OptionalExtension;
 
 use super::outbox;
 use super::{Store, StoreError};
 use crate::model::{EndpointId, SourceId, Timestamp};
+
+/// Feeds that fail or are gone, by their index.
+const TROUBLED: &str = "SELECT source, gone FROM feeds WHERE failure IS NOT NULL OR gone <> 0";
 
 /// What is owed and what fails, at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -101,25 +106,25 @@ impl Store {
         })
     }
 
-    /// Asks the store what health wants to know.
+    /// Asks the store what health wants to know. The feeds are only gone through where one of them fails.
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
-    pub fn standing(&self, feeds: &[SourceId], endpoints: &[EndpointId]) -> Result<Standing, StoreError> {
+    pub fn standing<'a>(
+        &self,
+        feeds: impl Iterator<Item = &'a SourceId>,
+        endpoints: &[EndpointId],
+    ) -> Result<Standing, StoreError> {
         let search_lag = self.search_lag()?;
         self.read("read how things stand", |connection| {
             let mut standing = Standing { search_lag, ..Standing::default() };
-            let mut statement =
-                connection.prepare_cached("SELECT source, gone FROM feeds WHERE failure IS NOT NULL OR gone <> 0")?;
-            let mut rows = statement.query([])?;
-            let known: std::collections::HashSet<&str> = feeds.iter().map(SourceId::as_str).collect();
-            while let Some(row) = rows.next()? {
-                let source: String = row.get(0)?;
-                match row.get::<_, bool>(1)? {
-                    _ if !known.contains(source.as_str()) => {}
-                    true => standing.feeds_gone += 1,
-                    false => standing.feeds_failing += 1,
-                }
+            let troubled: HashMap<String, bool> = connection
+                .prepare_cached(TROUBLED)?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            let feeds = feeds.take_while(|_| !troubled.is_empty());
+            for gone in feeds.filter_map(|feed| troubled.get(feed.as_str())) {
+                if *gone { standing.feeds_gone += 1 } else { standing.feeds_failing += 1 }
             }
             for endpoint in endpoints {
                 let health = outbox::health(connection, endpoint)?;
@@ -141,5 +146,25 @@ impl Store {
                 .optional()?;
             Ok(standing)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Access;
+
+    #[test]
+    fn standing_asks_for_failing_feeds_by_index() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Access::Own).expect("a store");
+        let plan: Vec<String> = store
+            .read("explain", |c| {
+                c.prepare(&format!("EXPLAIN QUERY PLAN {TROUBLED}"))?.query_map([], |row| row.get(3))?.collect()
+            })
+            .expect("a plan");
+        assert!(plan.iter().all(|step| step.contains("feeds_troubled")), "{plan:?}");
+        let standing = store.standing([].iter(), &[]).expect("read");
+        assert_eq!(standing, Standing::default());
     }
 }

@@ -32,6 +32,10 @@ const READER_CACHE_KIB: i64 = -3072;
 /// How long a statement waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A held lock is asked for so often, so far apart, before it counts as another daemon's.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
 /// What the opener means to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -123,7 +127,15 @@ pub(super) fn make_directory(state_dir: &Path) -> Result<(), StoreError> {
         .map_err(|source| StoreError::Directory { path: state_dir.to_owned(), source })
 }
 
+/// Takes the lock that keeps a second daemon out.
+///
+/// A lock can outlive its holder by a moment: a program that starts another one shares its descriptors with
+/// it until the other is loaded. So a lock that is held is asked for a few times.
 pub(super) fn take_lock(path: &Path) -> Result<File, StoreError> {
+    take_lock_after(path, || std::thread::sleep(LOCK_PAUSE))
+}
+
+fn take_lock_after(path: &Path, mut pause: impl FnMut()) -> Result<File, StoreError> {
     let directory_error = |source| StoreError::Directory { path: path.to_owned(), source };
     let mut file = OpenOptions::new()
         .read(true)
@@ -133,12 +145,19 @@ pub(super) fn take_lock(path: &Path) -> Result<File, StoreError> {
         .mode(0o600)
         .open(path)
         .map_err(directory_error)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(StoreError::Held { path: path.to_owned(), holder: read_holder(&mut file) });
+    let mut tries = 1;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                tries += 1;
+                pause();
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Held { path: path.to_owned(), holder: read_holder(&mut file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(directory_error(source)),
         }
-        Err(TryLockError::Error(source)) => return Err(directory_error(source)),
     }
     file.set_len(0).map_err(directory_error)?;
     write!(file, "{}", std::process::id()).map_err(directory_error)?;
@@ -155,7 +174,14 @@ fn read_holder(file: &mut File) -> Option<String> {
 
 /// SQLite would take an empty file for a new database and report others late; say it at once.
 pub(super) fn refuse_foreign_file(path: &Path) -> Result<(), StoreError> {
-    let Ok(mut file) = File::open(path) else { return Ok(()) };
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        // SQLite would call it an error of the disk.
+        Err(source) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Err(StoreError::File { path: path.to_owned(), source });
+        }
+        Err(_) => return Ok(()),
+    };
     let mut head = [0; 16];
     let corrupt = |detail: &str| StoreError::Corrupt { path: path.to_owned(), detail: detail.to_owned() };
     match file.read_exact(&mut head) {
@@ -203,6 +229,15 @@ fn create(path: &Path) -> Result<(), StoreError> {
     in_place().map_err(|source| StoreError::File { path: path.to_owned(), source })
 }
 
+/// Sets a pragma and sees it to its end: a change to the write-ahead log answers first and writes afterwards,
+/// so whoever reads only the answer misses that the disk refused.
+fn set(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(&format!("PRAGMA {name} = {value}"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let fail = |error| StoreError::sql(path, "open the database", error);
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fail)?;
@@ -222,13 +257,11 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
         ("journal_size_limit", "67108864"),
         // The keeper moves the log on and minds its errors; this is the net below it (64 MiB).
         ("wal_autocheckpoint", "16384"),
-        ("cache_size", "-16384"),
+        // The system's own cache stands behind it.
+        ("cache_size", "-8192"),
         ("temp_store", "MEMORY"),
     ] {
-        connection.pragma_update_and_check(None, name, value, |_| Ok(())).or_else(|error| match error {
-            rusqlite::Error::QueryReturnedNoRows => Ok(()),
-            error => Err(fail(error)),
-        })?;
+        set(&connection, name, value).map_err(fail)?;
     }
     // A switch that fails on the disk is no error to SQLite: it stays with the old mode.
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(fail)?;
@@ -337,8 +370,20 @@ mod tests {
         assert_eq!(holder, Some(std::process::id().to_string()));
         assert_eq!(lock_holder(dir.path()), holder);
         drop(first);
-        assert_eq!(lock_holder(dir.path()), None);
         assert!(Store::open(dir.path(), Access::Own).is_ok());
+        assert_eq!(lock_holder(&dir.path().join("another")), None);
+    }
+
+    #[test]
+    fn lock_that_outlives_its_holder_by_a_moment_is_taken() {
+        let dir = dir();
+        let path = dir.path().join(LOCK_FILE);
+        let mut lingering = Some(take_lock(&path).expect("taken"));
+        assert!(take_lock_after(&path, || drop(lingering.take())).is_ok());
+        let _holder = take_lock(&path).expect("taken");
+        let mut pauses = 0;
+        assert!(matches!(take_lock_after(&path, || pauses += 1), Err(StoreError::Held { .. })));
+        assert_eq!(pauses, LOCK_TRIES - 1);
     }
 
     #[test]

@@ -34,6 +34,9 @@ CREATE TABLE feeds (
     seen_percent      INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- Health asks for these every other second.
+CREATE INDEX feeds_troubled ON feeds (source, gone) WHERE failure IS NOT NULL OR gone <> 0;
+
 -- How often each feed failed in which way, ever.
 CREATE TABLE feed_failures (
     source  TEXT NOT NULL,
@@ -133,6 +136,8 @@ CREATE TABLE revisions (
     body     TEXT NOT NULL,
     PRIMARY KEY (item, revision)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX revisions_at ON revisions (at);
 
 CREATE TABLE matches (
     item      INTEGER NOT NULL,

@@ -274,6 +274,58 @@ async fn fault_encodings_are_read_as_they_are_and_not_as_they_are_sold() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_wrong_answers_one_after_the_other_are_named_and_the_feed_recovers() {
+    let answers = |feeds: &FeedServer| {
+        let here = |scheme: &str| format!("{scheme}://127.0.0.1:{}/elsewhere", feeds.port());
+        vec![
+            (Reply::ok(channel(&item(9))).with("Content-Encoding", "gzip"), "encoding"),
+            (Reply::ok("").with("X-Long", &"x".repeat(10 << 20)), "too-large"),
+            (Reply::redirect(302, "/case"), "redirect"),
+            (Reply::redirect(302, "ftp://127.0.0.1/case"), "redirect"),
+            (Reply::redirect(302, "file:///etc/hostname"), "redirect"),
+            (Reply::redirect(302, "http://0x0a000001/case"), "private-address"),
+            (Reply::redirect(302, &here("https")), "tls"),
+            (Reply::ok("<!DOCTYPE html><html><body>Log in</body></html>"), "html-page"),
+            (Reply::ok(""), "parse"),
+            (Reply::status(401), "unauthorized"),
+            (Reply::status(404), "not-found"),
+            (Reply::status(500), "server-error"),
+            (Reply::Reset, "reset"),
+        ]
+    };
+    let bench = Bench::start(|feeds| {
+        let replies = answers(feeds).into_iter().map(|(reply, _)| reply);
+        feeds.script("/case", replies.chain([Reply::ok(channel(&[item(1), item(2)].concat()))]));
+    })
+    .await;
+    for (_, named) in answers(&bench.feeds) {
+        bench.poll().await;
+        assert_eq!((bench.failure().as_str(), bench.items()), (named, 0));
+    }
+    bench.poll().await;
+    assert_eq!((bench.failure().as_str(), bench.items()), ("none", 2));
+    bench.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_gone_stays_gone_beside_feeds_that_go_on() {
+    let bench = Bench::start(|feeds| {
+        feeds.script("/case", [Reply::ok(channel(&item(1))), Reply::status(410), Reply::ok(channel(&item(2)))]);
+    })
+    .await;
+    bench.poll().await;
+    bench.poll().await;
+    assert_eq!((bench.failure().as_str(), bench.items()), ("gone", 1));
+    for _ in 0..3 {
+        let before = bench.feeds.asked("/control").len();
+        bench.clock.advance(INTERVAL * 60 * 24);
+        until("the other feed is polled", || bench.feeds.asked("/control").len() > before).await;
+    }
+    assert_eq!(bench.feeds.asked("/case").len(), 2, "nobody has enabled it again");
+    bench.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_moved_once_is_not_believed() {
     let bench = Bench::start(|feeds| {
         feeds.script("/case", [Reply::redirect(301, "/elsewhere"), Reply::ok(channel(&item(1)))]);

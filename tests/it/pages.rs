@@ -154,3 +154,83 @@ async fn pages_that_hang_hold_up_no_feed_and_are_given_up() {
     assert_eq!((failed.reason.as_str(), failed.count), ("page-unreachable", 1), "{}", failed.detail);
     stop(app).await;
 }
+
+/// An item that is nothing but a link.
+fn bare(key: &str, link: &str) -> String {
+    format!("<item><guid isPermaLink=\"false\">{key}</guid><link>{link}</link></item>")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_items_that_are_only_links_are_fetched_and_then_judged() {
+    let receiver = Receiver::start().await;
+    let feeds = FeedServer::start().await;
+    let room = Newsroom::new(
+        &receiver,
+        &[feed(&feeds, "wire", "full_text = \"if_short\""), feed(&feeds, "plain", "")].concat(),
+    );
+    for path in ["/old", "/new"] {
+        feeds.script(path, [page("ferry", "Northport")]);
+    }
+    let item = |key: &str| bare(key, &feeds.url(&format!("/{key}")));
+    let document = |keys: &[&str]| {
+        let items: String = keys.iter().map(|key| item(key)).collect();
+        format!("<rss version=\"2.0\"><channel><title>Tide desk</title>{items}</channel></rss>")
+    };
+    feeds.feed("/plain", "\"1\"", &document(&["old"]));
+    feeds.feed("/wire", "\"1\"", &document(&["old"]));
+    let clock = Clock::manual(START);
+    let app = room.start(&clock).await;
+    let polled = |times: u64| move |state: wirewatch::model::FeedState| state.polls >= times;
+    let at = |app: &wirewatch::app::App, times| app.store.feed("wire").expect("read").is_some_and(polled(times));
+    until("a baseline", || at(&app, 1)).await;
+    until("the other", || !app.store.rejections(Some("plain"), 9).expect("read").is_empty()).await;
+    let refused = app.store.rejections(Some("plain"), 9).expect("read");
+    assert_eq!((refused[0].reason.as_str(), refused[0].count), ("empty", 1), "no page is to be read for it");
+    assert_eq!(feeds.asked("/old").len(), 0, "the baseline has no pages");
+    assert_eq!(
+        number(&app.store, "SELECT count(*) FROM items WHERE source = 'wire'"),
+        1,
+        "but it is known from now on"
+    );
+
+    feeds.feed("/wire", "\"2\"", &document(&["old", "new", "gone"]));
+    clock.advance(INTERVAL);
+    receiver.wait_for(1).await;
+    until("all recorded", || pending(&app.store) == 0).await;
+    let seen = || {
+        let mut reasons: Vec<(String, u64)> = app
+            .store
+            .rejections(Some("wire"), 9)
+            .expect("read")
+            .into_iter()
+            .map(|r| (r.reason.as_str().to_owned(), r.count))
+            .collect();
+        reasons.sort_unstable();
+        reasons
+    };
+    assert_eq!(seen(), [("empty".to_owned(), 1), ("page-missing".to_owned(), 1)]);
+    assert_eq!(number(&app.store, "SELECT count(*) FROM items WHERE text_source = 'page'"), 1);
+    feeds.feed("/wire", "\"3\"", &document(&["old", "gone", "new"]));
+    clock.advance(INTERVAL * 2);
+    until("a third poll", || at(&app, 3)).await;
+    assert_eq!(["/old", "/new", "/gone"].map(|path| feeds.asked(path).len()), [0, 1, 1], "none is asked for again");
+    stop(app).await;
+
+    // After a restart the bare link of a known item is neither news nor refused, nor an edit.
+    let app = room.start(&clock).await;
+    feeds.feed("/wire", "\"4\"", &document(&["new", "old"]));
+    clock.advance(INTERVAL * 2);
+    until("a fourth poll", || at(&app, 4)).await;
+    assert_eq!(["/old", "/new"].map(|path| feeds.asked(path).len()), [0, 1]);
+    let empty: u64 = app
+        .store
+        .rejections(Some("wire"), 9)
+        .expect("read")
+        .iter()
+        .filter(|r| r.reason.as_str() == "empty")
+        .map(|r| r.count)
+        .sum();
+    assert_eq!((empty, number(&app.store, "SELECT count(*) FROM revisions")), (2, 0), "the two of the missing page");
+    stop(app).await;
+    assert_eq!(told(&receiver.received(), None).alerts().len(), 1);
+}

@@ -43,13 +43,14 @@ impl Silence {
         self.starts.is_none_or(|starts| starts <= now) && self.ends.is_none_or(|ends| now < ends)
     }
 
-    /// Whether an alert falls under it.
+    /// Whether an alert falls under it. `resolve` gives the story that an id stands for today: a silence
+    /// follows its story into the one it went up in.
     #[must_use]
-    pub fn covers(&self, alert: &Loud<'_>, now: Timestamp) -> bool {
+    pub fn covers(&self, alert: &Loud<'_>, resolve: impl Fn(StoryId) -> StoryId, now: Timestamp) -> bool {
         self.holds_at(now)
             && (self.topics.is_empty() || self.topics.contains(alert.topic))
             && (self.sources.is_empty() || self.sources.contains(alert.source))
-            && self.story.is_none_or(|story| story == alert.story)
+            && self.story.is_none_or(|story| resolve(story) == alert.story)
             && self.text.as_deref().is_none_or(|words| has_words(alert.title, words))
     }
 }
@@ -98,7 +99,12 @@ mod tests {
             (Silence { starts: Some(now), ends: Some(Timestamp::from_seconds(101)), ..silence() }, true),
         ];
         for (silence, covers) in cases {
-            assert_eq!(silence.covers(&loud, now), covers, "{silence:?}");
+            assert_eq!(silence.covers(&loud, |story| story, now), covers, "{silence:?}");
+        }
+        let merged = |story: StoryId| if story == StoryId::from_i64(8) { StoryId::from_i64(7) } else { story };
+        for (named, covers) in [(7, true), (8, true), (9, false)] {
+            let silence = Silence { story: Some(StoryId::from_i64(named)), ..silence() };
+            assert_eq!(silence.covers(&loud, merged, now), covers, "story {named}");
         }
     }
 }

@@ -18,7 +18,7 @@ use super::freshness::Freshness;
 use super::request::Carried;
 use super::schedule::Validators;
 use super::visit::{Target, Tools, Visit};
-use crate::model::{FeedFailure, ItemId, Markup, RawItem, RawText, RejectReason, Rejection, SourceId, Timestamp};
+use crate::model::{FeedFailure, ItemId, Markup, RawItem, RawText, RejectReason, Rejection, Timestamp};
 use crate::net::{body, display_url};
 use crate::text::{article, charset};
 
@@ -41,6 +41,12 @@ const SHORT_BYTES: usize = 1000;
 /// Wait after a site says 429 or 503 without saying how long.
 const REFUSED_WAIT: Duration = Duration::from_secs(3600);
 
+/// An item without words whose page has none either is asked for again after this.
+const GIVEN_UP_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// So many of these are remembered.
+const GIVEN_UP_MAX: usize = 4096;
+
 /// The span that `pages_per_hour_max` counts in.
 const BUDGET_SPAN: Duration = Duration::from_secs(3600);
 
@@ -51,6 +57,8 @@ const HOSTS_MAX: usize = 4096;
 pub(crate) struct Budget {
     at_once: Semaphore,
     hosts: Mutex<HashMap<String, Arc<AsyncMutex<HostPace>>>>,
+    /// Items that no store knows, because nothing could be read of them, and since when.
+    given_up: Mutex<HashMap<ItemId, Timestamp>>,
 }
 
 /// One host, asked by one at a time.
@@ -76,7 +84,23 @@ struct Fault {
 
 impl Budget {
     pub fn new() -> Self {
-        Self { at_once: Semaphore::new(PAGES_AT_ONCE_MAX), hosts: Mutex::default() }
+        Self { at_once: Semaphore::new(PAGES_AT_ONCE_MAX), hosts: Mutex::default(), given_up: Mutex::default() }
+    }
+
+    /// Its page was of no use lately.
+    fn gave_up(&self, id: ItemId, now: Timestamp) -> bool {
+        let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        given_up.get(&id).is_some_and(|at| now.since(*at) < GIVEN_UP_WAIT)
+    }
+
+    fn give_up(&self, id: ItemId, now: Timestamp) {
+        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        if given_up.len() >= GIVEN_UP_MAX {
+            given_up.retain(|_, at| now.since(*at) < GIVEN_UP_WAIT);
+        }
+        if given_up.len() < GIVEN_UP_MAX {
+            given_up.insert(id, now);
+        }
     }
 
     fn host(&self, name: &str, now: Timestamp) -> Arc<AsyncMutex<HostPace>> {
@@ -132,6 +156,19 @@ fn is_wanted(item: &RawItem, mode: FullText) -> bool {
     !enough && !item.quiet && item.url.is_some()
 }
 
+/// An item of a first document that is only a link, and whose page is not to be read: the link stands for its
+/// words, so that it is known and no news at the next poll.
+pub(super) fn stand_in(item: &mut RawItem, mode: FullText) {
+    if mode != FullText::Off && item.quiet && is_only_link(item) {
+        item.title = item.url.as_deref().map(RawText::plain);
+    }
+}
+
+/// Neither title nor text: without its page nothing can be said of it.
+fn is_only_link(item: &RawItem) -> bool {
+    item.title.is_none() && own_bytes(item) == 0
+}
+
 /// Bytes of text that the feed itself carries, markup left out, roughly.
 fn own_bytes(item: &RawItem) -> usize {
     let visible = |text: &RawText| {
@@ -159,7 +196,7 @@ pub(super) fn skip(target: &Target, visit: &mut Visit) {
 /// Fetches the pages of the new items of a poll.
 pub(super) async fn fill(tools: &Tools, target: &Target, visit: &mut Visit, known: &KnownItems) {
     let Some(document) = &mut visit.document else { return };
-    let new = new_items(&target.config.id, &document.items, target.config.full_text, known).await;
+    let new = new_items(tools, target, &document.items, known).await;
     let mut faults: BTreeMap<RejectReason, Rejection> = BTreeMap::new();
     let mut note = |Fault { reason, detail }: Fault| {
         faults.entry(reason).or_insert(Rejection { reason, detail, count: 0 }).count += 1;
@@ -182,7 +219,15 @@ pub(super) async fn fill(tools: &Tools, target: &Target, visit: &mut Visit, know
     while let Some((at, page)) = fetched.next().await {
         match page {
             Ok(text) => document.items[at].page = Some(RawText::plain(text)),
-            Err(fault) => note(fault),
+            Err(fault) => {
+                // Where the page may come back with the next poll, it is asked for again then.
+                let passing = [RejectReason::PageUnreachable, RejectReason::PageError, RejectReason::PageOverBudget];
+                if is_only_link(&document.items[at]) && !passing.contains(&fault.reason) {
+                    let id = ItemId::of(&target.config.id, &document.items[at].key);
+                    tools.pages.give_up(id, tools.clock.now());
+                }
+                note(fault);
+            }
         }
     }
     document.rejected.extend(faults.into_values());
@@ -196,12 +241,14 @@ fn is_own(items: &[RawItem], at: usize) -> bool {
 }
 
 /// Places of the items whose pages are wanted and that the store does not know.
-async fn new_items(source: &SourceId, items: &[RawItem], mode: FullText, known: &KnownItems) -> Vec<usize> {
+async fn new_items(tools: &Tools, target: &Target, items: &[RawItem], known: &KnownItems) -> Vec<usize> {
+    let (source, mode, now) = (&target.config.id, target.config.full_text, tools.clock.now());
     let wanted: Vec<(usize, ItemId)> = items
         .iter()
         .enumerate()
         .filter(|(_, item)| is_wanted(item, mode))
         .map(|(at, item)| (at, ItemId::of(source, &item.key)))
+        .filter(|(_, id)| !tools.pages.gave_up(*id, now))
         .collect();
     let ids: Vec<ItemId> = wanted.iter().map(|(_, id)| *id).collect();
     let known = known.clone();

@@ -16,6 +16,9 @@ use crate::source::{Limits, PollHints};
 /// Longest text noted (a link, a language, an hour).
 const NOTE_BYTES_MAX: usize = 8 << 10;
 
+/// Bytes looked at together.
+const BLOCK_BYTES: usize = 64;
+
 /// Digits in a row that overflow feed-rs's durations.
 const DIGITS_MAX: usize = 15;
 
@@ -115,14 +118,30 @@ pub(super) fn scan(text: &str, root: Root, limits: &Limits) -> Result<Survey, Re
         seen_root: false,
         fields: Fields::default(),
     };
-    // C1 controls take two bytes, C2 80 to C2 9F.
-    let bytes = text.as_bytes();
-    let c1 = |at: usize| bytes[at] == 0xc2 && bytes.get(at + 1).is_some_and(|b| *b < 0xa0);
-    if (0..bytes.len()).any(|at| c1(at) || (bytes[at] < 0x20 && !matches!(bytes[at], b'\t' | b'\n' | b'\r'))) {
+    if has_controls(text.as_bytes()) {
         scanner.found(Quirk::ControlCharacter);
     }
     scanner.walk()?;
     Ok(scanner.survey)
+}
+
+/// Whether there are control characters, C1 included. Blocks without anything like one are told in a few
+/// steps each.
+fn has_controls(bytes: &[u8]) -> bool {
+    let control = |b: u8| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r');
+    bytes.chunks(BLOCK_BYTES).enumerate().any(|(block, chunk)| {
+        // Without branches: the compiler looks at many bytes in one step.
+        let odd = |b: u8| {
+            let low = u8::from(b < 0x20);
+            low & u8::from(b != b'\t') & u8::from(b != b'\n') & u8::from(b != b'\r') | u8::from(b == 0xc2)
+        };
+        if chunk.iter().fold(0, |any, b| any | odd(*b)) == 0 {
+            return false;
+        }
+        // C1 controls take two bytes, C2 80 to C2 9F; the second may begin the next block.
+        let c1 = |at: usize| bytes[at] == 0xc2 && bytes.get(at + 1).is_some_and(|b| *b < 0xa0);
+        (0..chunk.len()).any(|at| control(chunk[at]) || c1(block * BLOCK_BYTES + at))
+    })
 }
 
 /// A reader that goes on where XML would end.
@@ -550,4 +569,22 @@ fn risky(text: &str) -> bool {
         run = if c.is_ascii_digit() { run + 1 } else { 0 };
         run > DIGITS_MAX || (c.is_numeric() && !c.is_ascii())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_are_found_at_every_place_and_space_is_none() {
+        let calm = "Deich\u{a0}hält ½, sagte man.\t\r\n".repeat(9);
+        assert!(!has_controls(calm.as_bytes()));
+        for at in (0..200).filter(|at| calm.is_char_boundary(*at)) {
+            for control in ["\u{1}", "\u{1f}", "\u{80}", "\u{9f}"] {
+                let mut text = calm.clone();
+                text.insert_str(at, control);
+                assert!(has_controls(text.as_bytes()), "{at} {control:?}");
+            }
+        }
+    }
 }

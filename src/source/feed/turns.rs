@@ -47,7 +47,9 @@ pub(super) enum Lane {
     /// It answered well last time, or was never asked.
     #[default]
     Quick,
-    /// It failed last time, or takes long now.
+    /// It answered well last time, and takes long now: before those that fail, in turn with them.
+    Late,
+    /// It failed last time.
     Slow,
 }
 
@@ -86,7 +88,10 @@ pub(super) struct Turns {
     hosts_by_name: HashMap<String, usize>,
     places: Vec<Place>,
     quick: VecDeque<usize>,
+    late: VecDeque<usize>,
     slow: VecDeque<usize>,
+    /// The slot before went to one of `late`.
+    late_had_its_turn: bool,
     running: usize,
     running_slow: usize,
     /// Fetches by their start, oldest first, until they ended or were found to be slow.
@@ -130,7 +135,7 @@ impl Turns {
 
     /// Nobody waits, neither for a time nor for a slot.
     pub fn is_idle(&self) -> bool {
-        self.heap.is_empty() && self.quick.is_empty() && self.slow.is_empty()
+        self.heap.is_empty() && self.quick.is_empty() && self.late.is_empty() && self.slow.is_empty()
     }
 
     /// The next feed to ask, if any may be asked now. It holds its slot until [`Turns::ended`].
@@ -169,8 +174,17 @@ impl Turns {
     fn line(&mut self, feed: usize) -> &mut VecDeque<usize> {
         match self.places[feed].lane {
             Lane::Quick => &mut self.quick,
+            Lane::Late => &mut self.late,
             Lane::Slow => &mut self.slow,
         }
+    }
+
+    /// The next of those that share the slow slots: one that was good so far, then one that fails.
+    fn next_slow(&mut self) -> Option<usize> {
+        let first = if self.late_had_its_turn { self.slow.pop_front() } else { None };
+        let late = first.is_none() && !self.late.is_empty();
+        self.late_had_its_turn = late;
+        first.or_else(|| self.late.pop_front()).or_else(|| self.slow.pop_front())
     }
 
     fn front(&mut self, pacing: &Pacing) -> Option<usize> {
@@ -178,12 +192,12 @@ impl Turns {
             return None;
         }
         if self.running_slow < pacing.slow_min()
-            && let Some(feed) = self.slow.pop_front()
+            && let Some(feed) = self.next_slow()
         {
             return Some(feed);
         }
         let slow = self.running_slow < pacing.slow_max();
-        self.quick.pop_front().or_else(|| if slow { self.slow.pop_front() } else { None })
+        self.quick.pop_front().or_else(|| if slow { self.next_slow() } else { None })
     }
 
     /// Whether its host may be asked now; where not, the feed waits for it.
@@ -215,7 +229,7 @@ impl Turns {
         place.running = Some((place.lane, now));
         self.running += 1;
         match place.lane {
-            Lane::Slow => self.running_slow += 1,
+            Lane::Late | Lane::Slow => self.running_slow += 1,
             Lane::Quick => self.young.push_back((now, feed)),
         }
         let (index, lag) = (place.host, now.since(place.due_at));
@@ -229,14 +243,14 @@ impl Turns {
     pub fn ended(&mut self, feed: usize, now: Timestamp, pacing: &Pacing) {
         let Some((lane, _)) = self.places[feed].running.take() else { return };
         self.running -= 1;
-        self.running_slow -= usize::from(lane == Lane::Slow);
+        self.running_slow -= usize::from(lane != Lane::Quick);
         let host = self.places[feed].host;
         self.hosts[host].running -= 1;
         self.wake_host(host, now, pacing);
     }
 
     /// Fetches that take long go on in the slow line's slots; where these are taken, and others wait, they
-    /// are to be broken off: they stand at the end of that line from now on.
+    /// are to be broken off, and wait for such a slot with those that were good so far.
     pub fn break_off(&mut self, now: Timestamp, pacing: &Pacing) -> Vec<usize> {
         let mut broken = Vec::new();
         while let Some(&(started_at, feed)) = self.young.front().filter(|(at, _)| now.since(*at) >= SLOW_AFTER) {
@@ -253,8 +267,8 @@ impl Turns {
                 self.places[feed].running = Some((Lane::Quick, now));
             } else {
                 self.ended(feed, now, pacing);
-                self.places[feed].lane = Lane::Slow;
-                self.slow.push_back(feed);
+                self.places[feed].lane = Lane::Late;
+                self.late.push_back(feed);
                 broken.push(feed);
             }
         }
@@ -267,7 +281,7 @@ impl Turns {
             self.places[*feed].armed = false;
         }
         let waiting = self.hosts.iter_mut().map(|host| &mut host.waiting);
-        for line in waiting.chain([&mut self.quick, &mut self.slow]) {
+        for line in waiting.chain([&mut self.quick, &mut self.late, &mut self.slow]) {
             line.retain(|feed| !gone.contains(feed));
         }
     }

@@ -86,6 +86,36 @@ fn break_off_long_fetches_yield_to_those_who_wait() {
 }
 
 #[test]
+fn break_off_one_that_was_good_so_far_waits_behind_no_line_of_dead_ones() {
+    let hosts: Vec<String> = (0..140).map(|n| format!("h{n}")).collect();
+    let mut turns = Turns::default();
+    for (feed, host) in hosts.iter().enumerate() {
+        turns.place(feed, host);
+        turns.wake(feed, at(0), if feed < 100 { Lane::Slow } else { Lane::Quick });
+    }
+    // Four dead ones hold slots; of the twelve others half a dozen answer, and dead ones fill up their half.
+    let first = started(&mut turns, 0, &PACING);
+    let good: Vec<usize> = first.iter().copied().filter(|feed| *feed >= 100).collect();
+    assert_eq!(good.len(), 12);
+    turns.break_off(at(2000), &PACING).into_iter().for_each(|feed| assert!(feed >= 104, "{feed}"));
+    assert_eq!((turns.running_slow, turns.late.len()), (8, 8));
+    // As slots of the slow come free they go to one that was good, one that is dead, and so on.
+    let mut order = Vec::new();
+    let mut now = 2000;
+    for dead in first.iter().copied().filter(|feed| *feed < 100) {
+        now += 100;
+        turns.ended(dead, at(now), &PACING);
+        let begun = started(&mut turns, now, &PACING);
+        order.extend(begun.iter().copied().filter(|feed| turns.places[*feed].lane != Lane::Quick));
+        for quick in begun.into_iter().filter(|feed| *feed >= 112) {
+            turns.ended(quick, at(now), &PACING);
+        }
+    }
+    let kinds: Vec<bool> = order.iter().map(|feed| *feed >= 100).collect();
+    assert_eq!(kinds[..4], [true, false, true, false], "{order:?}");
+}
+
+#[test]
 fn move_to_and_forget_leave_no_second_turn() {
     let mut turns = due(&["a", "b", "c"]);
     turns.move_to(0, at(5000));

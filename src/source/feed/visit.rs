@@ -21,7 +21,7 @@ use crate::source::parser::Parser;
 use crate::source::{Document, Limits};
 
 /// Documents in memory at once, by what they may grow to; the rest wait for the disk.
-const IN_HAND_BYTES_MAX: usize = 64 << 20;
+const IN_HAND_BYTES_MAX: usize = 16 << 20;
 
 /// Unit of that budget.
 const BUDGET_UNIT_BYTES: usize = 1 << 10;
@@ -333,6 +333,7 @@ fn prepare(items: &mut [RawItem], config: &FeedConfig, baselined: bool) {
     order.sort_by_key(|&at| std::cmp::Reverse(items[at].published.or(items[at].updated).map(|dated| dated.at)));
     for at in order.into_iter().skip(loud) {
         items[at].quiet = true;
+        pages::stand_in(&mut items[at], config.full_text);
     }
 }
 

@@ -6,7 +6,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::Repaired;
-use crate::source::feed::names::{Field, RSS1, USUAL, attribute, local_name};
+use crate::source::feed::names::{Field, RSS1, USUAL, attribute, is_item, local_name};
 use crate::source::feed::scan::lenient_reader;
 use crate::source::feed::sniff::Root;
 
@@ -105,13 +105,22 @@ impl<'a> Balancer<'a> {
         }
     }
 
+    /// Whether an element is one item of the document, in whatever case and with whatever prefix.
+    fn is_item(&self, name: &str) -> bool {
+        is_item(self.root, "", local_name(name))
+    }
+
     /// An item ends where the next begins, and so does whatever its channel left open before it.
     fn before_start(&mut self, name: &str) {
-        if !matches!(local_name(name), "item" | "entry") {
+        if !self.is_item(name) {
             return;
         }
         let Some((_, depth)) = self.item_at else {
-            let frame = |open: &&str| matches!(local_name(open), "channel" | "feed" | "rss" | "RDF");
+            let frame = |open: &&str| {
+                ["channel", "feed", "rss", "rdf", "urlset"]
+                    .iter()
+                    .any(|known| local_name(open).eq_ignore_ascii_case(known))
+            };
             let frame = self.open.iter().rposition(frame).filter(|_| name == local_name(name));
             return frame.map_or((), |frame| self.close_to(frame + 1));
         };
@@ -133,7 +142,7 @@ impl<'a> Balancer<'a> {
             self.open.push(name);
             return;
         }
-        if self.item_at.is_none() && matches!(local_name(name).to_ascii_lowercase().as_str(), "item" | "entry") {
+        if self.item_at.is_none() && self.is_item(name) {
             self.item_at = Some((self.out.len(), self.open.len()));
         }
         self.out.push_str(verbatim);
@@ -227,7 +236,7 @@ impl<'a> Balancer<'a> {
                 Ok(Event::Start(tag) | Event::Empty(tag)) => {
                     let inner_name = tag.name();
                     let local = local_name(inner_name.as_ref());
-                    if matches!(local, "item" | "entry") {
+                    if self.is_item(local) {
                         return self.unended(start, at, next_field, has_markup);
                     }
                     if next_field.is_none() && is_feed_field(inner_name.as_ref()) {
@@ -235,7 +244,9 @@ impl<'a> Balancer<'a> {
                     }
                     has_markup = true;
                 }
-                Ok(Event::End(tag)) if item == Some(tag.name().as_ref()) || tag.name().as_ref() == "channel" => {
+                Ok(Event::End(tag))
+                    if item == Some(tag.name().as_ref()) || tag.name().as_ref().eq_ignore_ascii_case("channel") =>
+                {
                     return self.unended(start, at, next_field, has_markup);
                 }
                 Ok(Event::End(_)) => has_markup = true,
@@ -247,11 +258,11 @@ impl<'a> Balancer<'a> {
 
     /// A field without an end tag stops before the next field, as long as reading again is cheap.
     fn unended(&mut self, start: usize, end: usize, next_field: Option<(usize, bool)>, has_markup: bool) -> Inner {
-        let (stop, has_markup) = next_field.unwrap_or((end, has_markup));
+        let (stop, markup_before) = next_field.unwrap_or((end, has_markup));
         let again = end - stop;
-        if again <= self.reread_left && stop > start {
+        if again <= self.reread_left && (stop > start || next_field.is_some()) {
             self.reread_left -= again;
-            return Inner { end: stop, next: stop, has_markup };
+            return Inner { end: stop, next: stop, has_markup: markup_before };
         }
         Inner { end, next: end, has_markup }
     }

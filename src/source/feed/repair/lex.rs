@@ -90,7 +90,10 @@ fn declaration(text: &str, out: &mut String, ends: &mut Ends) -> usize {
         // A section that never ends: the document is cut off inside it.
         let body_len = end.unwrap_or(body.len());
         out.push_str("<![CDATA[");
-        push_clean(&body[..body_len], out);
+        let mut clean = String::with_capacity(body_len);
+        push_clean(&body[..body_len], &mut clean);
+        // A character that had to go may have stood between the brackets of an end that is none.
+        out.push_str(&clean.replace("]]>", "]]]]><![CDATA[>"));
         out.push_str("]]>");
         return text.len().min(9 + body_len + 3);
     }
@@ -135,7 +138,9 @@ fn tag(text: &str, out: &mut String) -> usize {
     }
     out.push('<');
     out.push_str(name);
-    if quoted_right {
+    // What follows a name without a blank would be read as part of it.
+    let stands_apart = attributes.trim_end() == "/" || !attributes.starts_with(|c: char| !c.is_whitespace());
+    if quoted_right && stands_apart {
         push_clean(attributes.trim_end(), out);
     } else if attributes.trim_end().ends_with('/') {
         out.push('/');
