@@ -182,7 +182,7 @@ fn dearest(items: i64) -> Vec<u64> {
                 let more = store.prune_step(&mut pruning, &ages(age, 400, 400), after(day)).expect("pruned");
                 most = most.max(counted.load(Ordering::Relaxed) + count.load(Ordering::Relaxed));
                 if !more {
-                    return most * STEPS.unsigned_abs() as u64;
+                    return most * u64::from(STEPS.unsigned_abs());
                 }
             }
         })
