@@ -7,8 +7,8 @@ use super::classify::{TermConfig, TopicConfig, TopicSet};
 use super::memory::MemoryConfig;
 use super::*;
 use crate::model::{
-    AlertKind, AlertReason, EndpointId, ItemKey, Origin, RawItem, RawText, Severity, SourceId, SourceKind, Timestamp,
-    TopicId,
+    AlertKind, AlertReason, EndpointId, ItemKey, Origin, RawItem, RawText, Severity, SourceId, SourceKind, StoryId,
+    Timestamp, TopicId,
 };
 
 const BRIDGE: &str = "The old swing bridge over the harbour of Ostmouth was closed on Monday after divers found cracks in two \
