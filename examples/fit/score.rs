@@ -37,9 +37,9 @@ impl Scores {
         Self { ecb: b_cubed(&labelled(0)), may: b_cubed(&may), may_pairs: pairwise(&may), energy: counts.quality() }
     }
 
-    /// B-cubed on the set that has dates.
-    pub fn dated(&self) -> f64 {
-        self.may.f1
+    /// The most that B-cubed differs on any set.
+    pub fn change(&self, other: &Self) -> f64 {
+        (self.may.f1 - other.may.f1).abs().max((self.ecb.f1 - other.ecb.f1).abs())
     }
 
     pub fn head() -> String {
