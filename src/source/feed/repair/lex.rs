@@ -7,6 +7,9 @@ use crate::source::feed::sniff::{doctype_end, head};
 /// A tag longer than this is text with a `<` in it.
 const TAG_BYTES_MAX: usize = 256 << 10;
 
+/// All that is white to XML; of the rest some is removed.
+const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+
 /// Every `<` in the result begins a whole tag or CDATA section, every `&` a reference XML knows.
 pub(super) fn lex(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 16);
@@ -138,8 +141,8 @@ fn tag(text: &str, out: &mut String) -> usize {
     }
     out.push('<');
     out.push_str(name);
-    // What follows a name without a blank would be read as part of it.
-    let stands_apart = attributes.trim_end() == "/" || !attributes.starts_with(|c: char| !c.is_whitespace());
+    // What follows a name without a blank of XML would be read as part of it.
+    let stands_apart = attributes.trim_end() == "/" || attributes.is_empty() || attributes.starts_with(BLANKS);
     if quoted_right && stands_apart {
         push_clean(attributes.trim_end(), out);
     } else if attributes.trim_end().ends_with('/') {

@@ -80,6 +80,7 @@ fn repair_missing_end_tags_cost_at_most_their_item() {
         rss("<item><guid><![CDATA[a]]\u{1}>b&c]]></guid></item>"),
         "<item><guid><![CDATA[a]]]]><![CDATA[>b&c]]></guid></item>"
     );
+    assert_eq!(rss("<item><a\u{b}b=\"c\">d</a></item>"), "<item><a>d</a></item>");
     assert_eq!(rss("<item><a/b\" c=\"d>e</a></item>"), "<item><a>e</a></item>");
     assert_eq!(rss("<item><guid>1</guid></wrong></item>"), "<item><guid>1</guid></item>");
     assert_eq!(
