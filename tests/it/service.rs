@@ -102,8 +102,22 @@ fn service_stuck_loop_stops_the_watchdog_and_is_named() {
 async fn secret_appears_in_no_output() {
     let receiver = Receiver::start().await;
     let more = "[[feeds]]\nid = \"closed\"\nurl = \"http://canaryuser:canarypass@127.0.0.1:9/f?key=canaryquery\"\n\
-                interval = \"1s\"\nallow_private = [\"127.0.0.0/8\"]\n";
+                interval = \"1s\"\nallow_private = [\"127.0.0.0/8\"]\n\
+                [[feeds]]\nid = \"bearer\"\nurl = \"http://127.0.0.1:9/b\"\nbearer_file = \"bearer\"\n\
+                interval = \"1s\"\nallow_private = [\"127.0.0.0/8\"]\n\
+                [[feeds]]\nid = \"basic\"\nurl = \"http://127.0.0.1:9/c\"\nbasic_file = \"basic\"\n\
+                interval = \"1s\"\nallow_private = [\"127.0.0.0/8\"]\n\
+                [[endpoints]]\nid = \"chat\"\nformat = \"slack\"\nurl = \"http://127.0.0.1:9/services/canarypath\"\n\
+                allow_private = [\"127.0.0.0/8\"]\n\
+                [[endpoints]]\nid = \"turning\"\nurl = \"http://canaryhook:canaryhook@127.0.0.1:9/\"\n\
+                secret_file = \"secret\"\nsecret_file_old = \"old\"\nsecret_old_until = 2999-01-01T00:00:00Z\n\
+                allow_private = [\"127.0.0.0/8\"]\n";
     let room = Newsroom::new(&receiver, more);
+    let old = "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5";
+    for (name, text) in [("bearer", "canarybearer\n"), ("basic", "desk:canarybasic\n"), ("old", old)] {
+        fs::write(room.path(name), text).expect("written");
+        fs::set_permissions(room.path(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("private");
+    }
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"\ntoken_file = \"token\"");
     room.reconfigure("[daemon]", "[daemon]\nlog = \"trace\"");
     let token = room.path("token");
@@ -132,6 +146,13 @@ async fn secret_appears_in_no_output() {
         &["top", "--json"],
         &["endpoints", "show", "desk", "--json"],
         &["endpoints", "test", "desk"],
+        &["endpoints"],
+        &["endpoints", "show", "chat", "--json"],
+        &["endpoints", "test", "chat"],
+        &["endpoints", "show", "turning"],
+        &["endpoints", "test", "turning", "--json"],
+        &["feeds", "show", "bearer", "--json"],
+        &["feeds", "show", "basic"],
         &["feeds", "check", "http://canaryuser:canarypass@127.0.0.1:9/f?key=canaryquery"],
         &["backup", "/proc/canary"],
     ] {
@@ -172,9 +193,19 @@ async fn secret_appears_in_no_output() {
     assert!(service.child.wait().expect("it ends").success());
     outputs.push(("log", fs::read_to_string(room.path("log")).expect("read")));
     assert!(outputs.iter().any(|(_, text)| text.contains("closed")), "the feed itself is named");
-    let secret = SECRET.trim_start_matches("whsec_");
+    let secrets = [SECRET, old].map(|secret| secret.trim_start_matches("whsec_"));
+    let canaries = [
+        "canaryuser",
+        "canarypass",
+        "canarytoken",
+        "canaryquery",
+        "canarybearer",
+        "canarybasic",
+        "canarypath",
+        "canaryhook",
+    ];
     for (name, text) in &outputs {
-        for canary in ["canaryuser", "canarypass", "canarytoken", "canaryquery", secret] {
+        for canary in canaries.into_iter().chain(secrets) {
             assert!(!text.contains(canary), "{canary} in {name}:\n{text}");
         }
     }
