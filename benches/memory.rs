@@ -148,35 +148,45 @@ impl Bed {
     }
 }
 
-/// Near-duplicates alone: words, sketch, query, insert; then edited copies of known texts.
+/// Near-duplicates alone: words, sketch, headline, query, insert; then edited copies of known texts. A copy is told
+/// by its text and its headline: without one the text has to prove more, which the second figure of each shows.
 fn copies() {
     let mut writer = Writer::new(7);
     let articles: Vec<(String, String)> = (0..COPIES).map(|_| writer.article()).collect();
-    let edited: Vec<String> = articles.iter().map(|(_, text)| writer.edit(text)).collect();
+    let edited: Vec<(String, String)> =
+        articles.iter().map(|(title, text)| (writer.edit(title), writer.edit(text))).collect();
+    for with_headline in [true, false] {
+        copies_of(&articles, &edited, with_headline);
+    }
+}
+
+fn copies_of(articles: &[(String, String)], edited: &[(String, String)], with_headline: bool) {
     let mut memory = Memory::new(MemoryConfig { bytes_max: 1 << 30, ..MemoryConfig::default() });
     let fixed = memory.bytes();
     let at = Timestamp::from_seconds(1_700_000_000);
     let source = SourceId::new("bench").expect("a name");
-    let features = |text: &str| {
-        let sketch = Sketch::of(text, &Tokens::of(text));
-        Features { sketch, profile: Profile::default(), published_h: None }
+    let features = |(title, text): &(String, String)| {
+        let title = if with_headline { title.as_str() } else { "" };
+        let profile = Profile::of(title, &Tokens::of(title), "", &Tokens::default());
+        Features { sketch: Sketch::of(text, &Tokens::of(text)), profile, published_h: None }
     };
     let start = Instant::now();
     let mut strangers = 0;
-    for (number, (_, text)) in articles.iter().enumerate() {
-        let features = features(text);
+    for (number, article) in articles.iter().enumerate() {
+        let features = features(article);
         strangers += usize::from(memory.nearest(&features).is_some());
         let id = ItemId::of(&source, &ItemKey::new(&number.to_string()));
         memory.insert(id, StoryId::opened_by(id), &features, at);
     }
     let spent = start.elapsed();
-    let found = edited.iter().filter(|text| memory.nearest(&features(text)).is_some()).count();
+    let found = edited.iter().filter(|article| memory.nearest(&features(article)).is_some()).count();
     println!(
-        "near-duplicates alone: {:.0} docs/s (words, sketch, query, insert); {:.4} of copies with 1 to 5 % of the words \
-         changed found; {strangers} strangers taken for copies; {:.0} B per text",
-        COPIES as f64 / spent.as_secs_f64(),
-        found as f64 / COPIES as f64,
-        (memory.bytes() - fixed) as f64 / COPIES as f64,
+        "near-duplicates alone, {}: {:.0} docs/s (words, sketch, query, insert); {:.4} of copies with 1 to 5 % of \
+         the words changed found; {strangers} strangers taken for copies; {:.0} B per text",
+        if with_headline { "with headlines" } else { "without headlines" },
+        articles.len() as f64 / spent.as_secs_f64(),
+        found as f64 / articles.len() as f64,
+        (memory.bytes() - fixed) as f64 / articles.len() as f64,
     );
 }
 

@@ -1,7 +1,8 @@
-//! Search, lists and backup over a store of a given size: `cargo run --release --example search_at_size --
-//! FOLDER [ITEMS]`. Makes the store the first time (a million items take a quarter of an hour), then
-//! prints the median and the 95th percentile of every kind of query, and the time of a backup beside a
-//! writer. Words are drawn as words of a language are: few very often, most hardly ever.
+//! Search, lists, backup and retention over a store of a given size: `cargo run --release --example
+//! search_at_size -- FOLDER [ITEMS] [prune]`. Makes the store the first time (a million items take a quarter
+//! of an hour), then prints the median and the 95th percentile of every kind of query, and the time of a
+//! backup beside a writer; with `prune` it removes all items beside a writer instead. Words are drawn as
+//! words of a language are: few very often, most hardly ever.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -9,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wirewatch::model::Timestamp;
-use wirewatch::store::{Access, ItemFilter, SearchQuery, Store};
+use wirewatch::model::{StoryId, Timestamp};
+use wirewatch::store::{Access, Ages, ItemFilter, Pruning, SearchQuery, Store};
 
 /// Words of a text.
 const TEXT_WORDS: u64 = 120;
@@ -34,6 +35,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     fill(&store, items)?;
     let total = store.totals()?.items;
     println!("{total} items, database {} MiB", store.database_bytes() >> 20);
+    if arguments.next().is_some_and(|text| text == "prune") {
+        prune(&store, total)?;
+        return Ok(store.checkpoint()?);
+    }
     measure(&store, total)?;
     backup(&store, Path::new(&folder), total)?;
     store.checkpoint()?;
@@ -97,8 +102,8 @@ fn insert(tx: &rusqlite::Transaction<'_>, seq: u64) -> Result<(), rusqlite::Erro
     let at = (START + seq.cast_signed() * SPACING) * 1000;
     tx.prepare_cached(
         "INSERT INTO items (seq, id, source, key, revision, title, headline, url, first_seen, lang, summary,
-             text_source, text_hash, text_bytes, quiet, story, features)
-         VALUES (?1, ?2, ?3, ?4, 0, ?5, ?5, ?6, ?7, 'en', '', 'content', x'0011223344556677', 800, 0, ?8, zeroblob(600))",
+             text_source, text_hash, text_bytes, quiet, story, outlet, features)
+         VALUES (?1, ?2, ?3, ?4, 0, ?5, ?5, ?6, ?7, 'en', '', 'content', x'0011223344556677', 800, 0, ?8, ?3, zeroblob(600))",
     )?
     .execute(rusqlite::params![
         seq.cast_signed(),
@@ -118,6 +123,42 @@ fn insert(tx: &rusqlite::Transaction<'_>, seq: u64) -> Result<(), rusqlite::Erro
             tx.prepare_cached("INSERT INTO matches VALUES (?1, ?2, 500, 500, 'low', '[]')")?
                 .execute(rusqlite::params![id, topic])?;
         }
+    }
+    beside(tx, seq.cast_signed(), id, at)
+}
+
+/// What belongs to items: stories of four, a copy of every fifth, a delivered alert of every fortieth.
+fn beside(tx: &rusqlite::Transaction<'_>, seq: i64, id: i64, at: i64) -> Result<(), rusqlite::Error> {
+    tx.prepare_cached(
+        "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
+         VALUES (?1, 'a story', ?2, ?2, 1, 0, 0) ON CONFLICT DO UPDATE SET last_seen = ?2, items = items + 1",
+    )?
+    .execute([seq / 4, at])?;
+    tx.prepare_cached("INSERT INTO story_sources VALUES (?1, ?2, ?3, ?4)")?.execute(rusqlite::params![
+        seq / 4,
+        format!("outlet-{}", seq % 4),
+        seq % 4,
+        at
+    ])?;
+    if seq % 5 == 0 {
+        tx.prepare_cached(
+            "INSERT INTO sightings (seq, id, item, source, outlet, key, title, level, overlap, text_hash, seen_at)
+             VALUES (?1, ?2, ?3, 'copier', 'copier', ?4, 'a copy', 'exact', 1000, x'00', ?5)",
+        )?
+        .execute(rusqlite::params![(1_i64 << 40) + seq, id ^ 1, id, format!("copy-{seq}"), at])?;
+    }
+    if seq % 40 == 0 {
+        tx.prepare_cached(
+            "INSERT INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at, payload)
+             VALUES (?1, ?2, 'story.new', 'usual', ?3, ?4, 'new', 'low', 500, 1, ?5, zeroblob(1500))",
+        )?
+        .execute(rusqlite::params![seq, format!("alr_{seq}"), seq / 4, id, at])?;
+        tx.prepare_cached(
+            "INSERT INTO deliveries (id, alert, webhook_id, endpoint, content_type, state, attempts, created_at, due_at,
+                 settled_at) VALUES (?1, ?1, ?2, 'desk', 'application/json', 'delivered', 1, ?3, ?3, ?3)",
+        )?
+        .execute(rusqlite::params![seq, format!("alr_{seq}"), at])?;
+        tx.prepare_cached("INSERT INTO attempts VALUES (?1, 1, ?2, 'delivered', 200, 12, 'ok')")?.execute([seq, at])?;
     }
     Ok(())
 }
@@ -148,6 +189,22 @@ fn measure(store: &Store, items: u64) -> Result<(), Box<dyn std::error::Error>> 
             }),
         ),
         ("the last week", Box::new(|d| SearchQuery { since: week, ..query(word(500 + d.below(2000))) })),
+        (
+            "one story",
+            Box::new(|d| SearchQuery {
+                story: Some(StoryId::from_i64(d.below(items / 4).cast_signed())),
+                ..query(word(d.below(20)))
+            }),
+        ),
+        (
+            "usual topic, one source, the last week",
+            Box::new(|d| SearchQuery {
+                topic: named("usual"),
+                source: Some(format!("outlet-{}", d.below(20))),
+                since: week,
+                ..query(word(d.below(20)))
+            }),
+        ),
         ("nothing found", Box::new(|d| query(format!("{} zzzz", word(d.below(20)))))),
     ];
     let mut all = Vec::new();
@@ -162,6 +219,10 @@ fn measure(store: &Store, items: u64) -> Result<(), Box<dyn std::error::Error>> 
         report(what, &mut spans);
     }
     report("search, all kinds", &mut all);
+    lists(store, end, week)
+}
+
+fn lists(store: &Store, end: i64, week: Option<Timestamp>) -> Result<(), Box<dyn std::error::Error>> {
     let filter = |source: Option<&str>, topic: Option<&str>, since| ItemFilter {
         source: source.map(str::to_owned),
         topic: topic.map(str::to_owned),
@@ -235,4 +296,72 @@ fn backup(store: &Store, folder: &Path, items: u64) -> Result<(), Box<dyn std::e
     println!("backup: {} MiB in {seconds:.1} s, checked; {written} items were stored meanwhile", made.bytes >> 20);
     std::fs::remove_file(file)?;
     Ok(())
+}
+
+/// Retention of everything that is stored, as the daemon does it, while an item is written every 5 ms: how
+/// long the writer waits, and what memory is taken.
+fn prune(store: &Store, items: u64) -> Result<(), Box<dyn std::error::Error>> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let age = Some(Duration::from_secs(86_400));
+    let ages = Ages { texts: age, items: age, keys: None, deliveries: age };
+    let now = Timestamp::from_seconds(START + items.cast_signed() * SPACING + 10 * 86_400);
+    let (memory, done) = (memory_kib(), AtomicBool::new(false));
+    let (mut steps, mut waits, mut memory_most, mut log_most) = (Vec::new(), Vec::new(), memory, 0);
+    let begun = Instant::now();
+    let pruned = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let (mut waits, mut seq) = (Vec::new(), items + (1 << 32));
+            while !done.load(Ordering::Relaxed) {
+                seq += 1;
+                // Beyond every age, so that these stay.
+                waits.extend(timed(|| store.write("write beside retention", |tx| insert(tx, seq)).map(|()| 1)));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            waits
+        });
+        let mut pruning = Pruning::default();
+        let pruned = loop {
+            let mut more = Ok(false);
+            steps.extend(timed(|| {
+                more = store.prune_step(&mut pruning, &ages, now);
+                Ok::<_, std::convert::Infallible>(0)
+            }));
+            if steps.len().is_multiple_of(500) {
+                print!("\r{} removed", pruning.pruned.items);
+                let _ = std::io::stdout().flush();
+                (memory_most, log_most) = (memory_most.max(memory_kib()), log_most.max(store.log_bytes()));
+                // As the keeper of the store does every two seconds.
+                let _ = store.checkpoint_passive();
+            }
+            match more {
+                Ok(true) => std::thread::sleep(PAUSE),
+                Ok(false) => break Ok(pruning.pruned),
+                Err(error) => break Err(error),
+            }
+        };
+        done.store(true, Ordering::Relaxed);
+        waits = writer.join().unwrap_or_default();
+        pruned
+    })?;
+    println!("\r{pruned:?} in {:.0} s, {} steps", begun.elapsed().as_secs_f64(), steps.len());
+    report("a step of retention", &mut steps);
+    report("a write beside it", &mut waits);
+    let longest = waits.iter().map(|cost| cost.0).max().unwrap_or_default();
+    println!(
+        "longest write {:.0} ms of {}; memory {} MiB before, {} MiB at most; log {} MiB at most; database {} MiB after",
+        longest.as_secs_f64() * 1000.0,
+        waits.len(),
+        memory >> 10,
+        memory_most >> 10,
+        log_most >> 20,
+        store.database_bytes() >> 20
+    );
+    Ok(())
+}
+
+/// Memory of this process that is its own.
+fn memory_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

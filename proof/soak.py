@@ -1,7 +1,7 @@
 """The program under load for a long time: `soak.py reload PROGRAM [SECONDS]` asks it to reload every 50 ms with
 valid, broken and half-written configs in turn; `soak.py day PROGRAM [SECONDS]` polls a thousand feeds with
-1 % faults, a simulated day in 480 seconds (every feed is polled 96 times, as at 15 minutes in 24 hours); a number after
-SECONDS: so many feeds.
+1 % faults for a simulated day in so many seconds (480: every feed is polled 96 times, as at 15 minutes in 24 hours); a
+number after SECONDS: so many feeds.
 Everything is counted at both ends: nothing may be lost, doubled or leaked. Standard library only."""
 
 import atexit
@@ -21,7 +21,7 @@ import time
 import urllib.request
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-POLLS_A_DAY = 96
+POLLS_A_DAY, ITEMS_A_DAY = 96, 8
 
 
 def words(seed, count):
@@ -255,8 +255,11 @@ def reload(program, seconds):
     time.sleep(10)
     usual = (sum(world.polls.values()) - usual) / 10
     before, polls = daemon.standing(), sum(world.polls.values())
-    begun, files, signals, n = time.monotonic(), 0, 0, 0
+    begun, files, signals, n, warm = time.monotonic(), 0, 0, 0, None
     while time.monotonic() - begun < seconds:
+        if warm is None and time.monotonic() - begun > seconds / 3:
+            # The threads for what blocks stay as long as there is work for each: by now all are there.
+            warm = daemon.standing()
         if n % 4 == 0:
             folder.write(texts[n // 4 % len(texts)])
         daemon.process.send_signal(signal.SIGHUP)
@@ -276,21 +279,21 @@ def reload(program, seconds):
     print(f"{signals} SIGHUPs in {seconds} s: {items} items and alerts, {world.repeats} repeats; {rate:.1f} polls a second, "
           f"{usual:.1f} before")
     print("before:", before)
+    print("warm:  ", warm)
     print("after: ", after)
     assert world.repeats == 0
-    # Each reload costs a compilation of all rules: on a crowded machine the polls feel it.
-    assert rate >= usual / 4, "reloads hold up the polls"
+    assert rate >= usual * 0.8, "reloads hold up the polls"
     # Idle connections and pooled threads come and go.
     assert after["descriptors"] <= before["descriptors"] + 12, "descriptors leak"
-    assert after["threads"] <= before["threads"] + 6, "threads leak"
+    assert after["threads"] <= warm["threads"] + 4, "threads leak"
     assert after["watches"] <= before["watches"], "watches leak"
     close(folder, daemon, items)
 
 
 def day(program, seconds, count=1000):
-    hours = 24 * seconds / 480
-    interval = 480 / POLLS_A_DAY
-    world, folder = World(grows_every=60.0, fault_share=0.01), Folder()
+    hours = 24
+    interval = seconds / POLLS_A_DAY
+    world, folder = World(grows_every=seconds / ITEMS_A_DAY, fault_share=0.01), Folder()
     threading.Thread(target=world.serve_forever, daemon=True).start()
     feeds = [f"feed-{n}" for n in range(count)]
     folder.write(config(folder, world, feeds, f"{interval * 1000:.0f}ms"))
@@ -310,7 +313,7 @@ def day(program, seconds, count=1000):
     descriptors = [look["descriptors"] for _, look in looks]
     third = len(looks) // 3
     polls = sum(world.polls.values())
-    print(f"{hours:.1f} simulated hours: {polls} polls of {len(feeds)} feeds, {world.faults} faults, {items} items and alerts, "
+    print(f"{hours} simulated hours in {seconds:.0f} s: {polls} polls of {len(feeds)} feeds, {world.faults} faults, {items} items and alerts, "
           f"{world.repeats} repeats")
     print(f"memory {rss[0]:.1f} to {rss[-1]:.1f} MiB (most {max(rss):.1f}), slope {slope:.3f} MiB/h; "
           f"descriptors {min(descriptors)} to {max(descriptors)}; threads {looks[0][1]['threads']} to {looks[-1][1]['threads']}")

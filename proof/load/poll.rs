@@ -67,7 +67,7 @@ pub fn poll(args: &PollArgs, figures: &Figures) -> Result<(), Failure> {
     let floor_args =
         FloorArgs { port: bed.port, feeds: args.feeds, hosts: args.hosts, database: place.dir.path().join("floor.db") };
     // Long enough for the server to render everything anew and for the index to catch up.
-    let interval = Duration::from_secs(20 + args.feeds as u64 * args.items / 10_000);
+    let interval = Duration::from_secs(20 + args.feeds as u64 * args.items / 4_000);
     let mut served = args.feeds as u64 * args.items;
     let mut floors = Vec::new();
     if !args.alone {

@@ -146,6 +146,7 @@ pub(super) fn sentence(config: &Config, health: &Health, stuck: &[&str], now: Ti
     };
     let owed = match (standing.owed, standing.oldest_owed_at) {
         (0, _) | (_, None) => "nothing owed".to_owned(),
+        (1, Some(at)) => format!("1 delivery owed for {}", words(now.since(at))),
         (owed, Some(at)) => format!("{owed} deliveries owed, the oldest for {}", words(now.since(at))),
     };
     let disk = if health.holding {
@@ -153,12 +154,16 @@ pub(super) fn sentence(config: &Config, health: &Health, stuck: &[&str], now: Ti
     } else {
         String::new()
     };
-    let topics = config.topics.len();
-    format!("Watching {} feeds{failing}{seeds} for {topics} topics; {last}; {owed}{disk}", feeds(config))
+    let (feeds, topics) = (counted(feeds(config), "feed"), counted(config.topics.len(), "topic"));
+    format!("Watching {feeds}{failing}{seeds} for {topics}; {last}; {owed}{disk}")
 }
 
 fn feeds(config: &Config) -> usize {
     config.feeds.iter().filter(|feed| feed.enabled).count()
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn words(span: Duration) -> String {

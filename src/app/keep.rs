@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::http::Readiness;
 use crate::model::{Cursor, EndpointId, Origin, SourceId, SourceKind};
 use crate::source::{Batch, BatchSender};
-use crate::store::{Ages, Pruned, Store, StoreError};
+use crate::store::{Ages, Pruned, Pruning, Store, StoreError};
 use crate::text::clean;
 
 /// How often disk, log and backlog are looked at.
@@ -23,8 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often retention runs; the first time soon after the start, but not in its way.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 const PRUNE_FIRST_AFTER: Duration = Duration::from_secs(120);
-/// Between two batches of retention, so that ingest has its turns.
-const BATCH_PAUSE: Duration = Duration::from_millis(50);
+/// Between two steps of retention, so that ingest has its turns.
+const STEP_PAUSE: Duration = Duration::from_millis(20);
 /// The same between the small batches of the index.
 const INDEX_PAUSE: Duration = Duration::from_millis(10);
 /// So many items stored between two looks are a burst. The index would take the writer and a core from it,
@@ -57,6 +57,14 @@ pub(super) struct Keeper {
     /// What the store had taken when the index was last held back by it, and how often in a row that was.
     arrivals: u64,
     gave_way: u32,
+    retention: Retention,
+}
+
+/// Retention goes on between looks at the disk, step by step, however long it takes.
+enum Retention {
+    /// Until its time comes.
+    Idle(Pruning),
+    Under(Pruning),
 }
 
 impl Keeper {
@@ -80,6 +88,7 @@ impl Keeper {
             log_warned,
             arrivals,
             gave_way,
+            retention: Retention::Idle(Pruning::default()),
         };
         (keeper, told)
     }
@@ -96,8 +105,14 @@ impl Keeper {
             let turned = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Ok(()),
-                _ = prune.tick() => self.prune(&cancel).await,
                 _ = look.tick() => self.look(&cancel).await,
+                _ = prune.tick() => {
+                    self.begin_retention();
+                    Ok(())
+                }
+                () = tokio::time::sleep(STEP_PAUSE), if matches!(self.retention, Retention::Under(_)) => {
+                    self.retention_step().await
+                }
             };
             match turned {
                 Ok(()) => self.troubled = false,
@@ -223,28 +238,31 @@ impl Keeper {
         true
     }
 
-    async fn prune(&self, cancel: &CancellationToken) -> Result<(), StoreError> {
-        let ages = ages(&self.config.borrow());
-        let mut total = Pruned::default();
-        loop {
-            let now = self.clock.now();
-            let pruned = self.blocking(move |store| store.prune_batch(&ages, now)).await?;
-            total.texts += pruned.texts;
-            total.items += pruned.items;
-            total.keys += pruned.keys;
-            total.deliveries += pruned.deliveries;
-            if !pruned.more || cancel.is_cancelled() {
-                break;
-            }
-            tokio::time::sleep(BATCH_PAUSE).await;
+    /// Its time has come; a pass that is still under way goes on instead.
+    fn begin_retention(&mut self) {
+        if let Retention::Idle(last) = &mut self.retention {
+            self.retention = Retention::Under(std::mem::take(last).again());
         }
-        let Pruned { texts, items, keys, deliveries, .. } = total;
-        if texts + items + keys + deliveries > 0 {
-            info!(texts, items, keys, deliveries, "removed what was older than its retention");
-        } else {
+    }
+
+    async fn retention_step(&mut self) -> Result<(), StoreError> {
+        let Retention::Under(pruning) = &self.retention else { return Ok(()) };
+        let (mut pruning, ages, now) = (pruning.clone(), ages(&self.config.borrow()), self.clock.now());
+        let step = move |store: &Store| (store.prune_step(&mut pruning, &ages, now), pruning);
+        let (more, pruning) = self.blocking(step).await;
+        if more.as_ref().is_ok_and(|more| *more) {
+            self.retention = Retention::Under(pruning);
+            return Ok(());
+        }
+        // What a failure cut short goes on in an hour.
+        let Pruned { texts, items, keys, deliveries } = pruning.pruned;
+        if pruning.pruned.is_empty() {
             debug!("nothing is older than its retention");
+        } else {
+            info!(texts, items, keys, deliveries, "removed what was older than its retention");
         }
-        Ok(())
+        self.retention = Retention::Idle(pruning);
+        more.map(|_| ())
     }
 
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> T + Send + 'static) -> T {

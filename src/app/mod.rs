@@ -14,6 +14,8 @@ pub mod models;
 mod poll;
 mod push;
 mod reload;
+#[cfg(test)]
+mod reload_model;
 mod signals;
 mod start;
 mod stop;

@@ -60,9 +60,9 @@ pub struct Refusal {
 pub struct Candidate {
     /// What looks wrong though it works, one line each.
     warnings: Vec<String>,
-    config: Config,
-    diff: ConfigDiff,
-    rules: Rules,
+    pub(super) config: Config,
+    pub(super) diff: ConfigDiff,
+    pub(super) rules: Arc<Rules>,
     client: Client,
     states: Vec<FeedState>,
 }
@@ -72,6 +72,7 @@ pub(super) struct Base {
     pub(super) place: ConfigPlace,
     pub(super) environment: Environment,
     pub(super) config: Arc<Config>,
+    pub(super) rules: Arc<Rules>,
     pub(super) client: Client,
     pub(super) store: Store,
 }
@@ -81,20 +82,32 @@ pub(super) struct Base {
 /// # Errors
 /// [`Refusal`]; nothing has changed then.
 pub(super) fn prepare(base: &Base) -> Result<Candidate, Refusal> {
-    let mut loaded = settled(|| read(&base.place, &base.environment), || std::thread::sleep(SETTLE))?;
-    let rules = match compile::rules(&loaded.config) {
-        Ok(rules) => rules,
-        Err(problems) => {
-            loaded.add_query_problems(&problems);
-            return Err(refused(&loaded.report));
+    prepare_after(base, || std::thread::sleep(SETTLE))
+}
+
+/// The same with a pause of its own between two readings.
+pub(super) fn prepare_after(base: &Base, pause: impl FnMut()) -> Result<Candidate, Refusal> {
+    let mut loaded = settled(|| read(&base.place, &base.environment), pause)?;
+    let diff = config::diff(&base.config, &loaded.config);
+    // Compiling and looking for what is odd is most of a reload's work, and polls wait for a processor meanwhile.
+    let rules = if keeps_rules(&diff, &loaded.config) {
+        base.rules.clone()
+    } else {
+        match compile::rules(&loaded.config) {
+            Ok(rules) => {
+                loaded.add_query_problems(&compile::warnings(&rules, &loaded.config));
+                Arc::new(rules)
+            }
+            Err(problems) => {
+                loaded.add_query_problems(&problems);
+                return Err(refused(&loaded.report));
+            }
         }
     };
-    loaded.add_query_problems(&compile::warnings(&rules, &loaded.config));
     loaded.run_tests(|test| compile::matched(&rules, test));
     if !loaded.report.is_ok() {
         return Err(refused(&loaded.report));
     }
-    let diff = config::diff(&base.config, &loaded.config);
     if !diff.restart_only.is_empty() {
         let names = diff.restart_only.iter().map(|name| format!("`{name}` changed")).collect();
         return Err(refuse(format!("only a restart can change {}", diff.restart_only.join(", ")), names));
@@ -108,13 +121,21 @@ pub(super) fn prepare(base: &Base) -> Result<Candidate, Refusal> {
     Ok(Candidate { warnings: loaded.report.lines(), config: loaded.config, diff, rules, client, states })
 }
 
+/// Whether the rules that run are those of this config. Learned scores lie outside of it, and may be new.
+fn keeps_rules(diff: &ConfigDiff, config: &Config) -> bool {
+    let lists = diff.topics.is_empty() && diff.aliases.is_empty();
+    let routes = diff.endpoints.is_empty() && diff.silences.is_empty();
+    let sections = diff.sections.iter().any(|section| ["limits", "alerts", "delivery"].contains(section));
+    lists && routes && !sections && config.topics.iter().all(|topic| topic.model_weight.is_none())
+}
+
 fn read(place: &ConfigPlace, environment: &Environment) -> Result<Loaded, Refusal> {
     Config::load(place, environment).map_err(|report| refused(&report))
 }
 
 /// Reads until two readings in a row mean the same: a half-written file is not taken even where its
 /// half happens to be valid.
-fn settled(read: impl Fn() -> Result<Loaded, Refusal>, pause: impl Fn()) -> Result<Loaded, Refusal> {
+fn settled(read: impl Fn() -> Result<Loaded, Refusal>, mut pause: impl FnMut()) -> Result<Loaded, Refusal> {
     let mut last = read()?;
     for _ in 0..READINGS_MAX {
         pause();
@@ -146,6 +167,7 @@ impl App {
             place: place.clone(),
             environment: environment.clone(),
             config: self.live.config.clone(),
+            rules: self.live.rules.borrow().clone(),
             client: self.live.client.clone(),
             store: self.store.clone(),
         };
@@ -185,12 +207,15 @@ impl App {
     fn adopt(&mut self, candidate: Candidate) {
         let Candidate { config, rules, client, states, .. } = candidate;
         let live = &mut self.live;
-        live.rules.send_replace(Arc::new(rules));
+        if !Arc::ptr_eq(&live.rules.borrow(), &rules) {
+            live.rules.send_replace(rules);
+        }
         let delivery = DeliveryRules { config: config.delivery.clone(), endpoints: config.endpoints.clone() };
         if **live.delivery_rules.borrow() != delivery {
             live.delivery_rules.send_replace(Arc::new(delivery));
         }
-        // Always: an operator may have enabled a feed, or want it polled now, and says so in the store.
+        // Always: an operator may have enabled a feed, or want it polled now, and says so in the store. Feeds
+        // that stay as they were notice nothing else of it.
         live.polling.send_replace(Arc::new(PollRules {
             feeds: config.feeds.clone(),
             polling: config.polling.clone(),
@@ -249,4 +274,49 @@ fn write_record(path: &Path, record: &ReloadRecord) -> std::io::Result<()> {
 #[must_use]
 pub fn last_reload(state_dir: &Path) -> Option<ReloadRecord> {
     serde_json::from_slice(&std::fs::read(state_dir.join(RELOAD_FILE)).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Access;
+
+    const CONFIG: &str = "[daemon]\nstate_dir = \"state\"\n[[feeds]]\nid = \"a\"\nurl = \"https://a.example/\"\n\
+                          [[topics]]\nid = \"t\"\nterms = [{ match = \"@port\" }]\n\
+                          [[aliases]]\nname = \"port\"\nforms = [\"harbour\"]\n";
+
+    #[test]
+    fn reload_compiles_rules_anew_only_where_they_changed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("wirewatch.toml");
+        let (place, environment) = (ConfigPlace::File(file.clone()), Environment::default());
+        std::fs::write(&file, CONFIG).expect("written");
+        let config = Config::load(&place, &environment).expect("valid").config;
+        let base = Base {
+            rules: Arc::new(compile::rules(&config).expect("compiles")),
+            client: poll::client(&config.polling).expect("a client"),
+            store: Store::open(&dir.path().join("state"), Access::Own).expect("opens"),
+            config: Arc::new(config),
+            place,
+            environment,
+        };
+        for (from, to, kept) in [
+            ("", "", true),
+            ("[daemon]", "# a remark\n[daemon]\nlog = \"debug\"", true),
+            ("https://a.example/", "https://b.example/", true),
+            ("harbour", "quay", false),
+            ("match = ", "weight = 2.0, match = ", false),
+            ("[daemon]", "[limits]\ntext_max = \"32KiB\"\n[daemon]", false),
+            ("[daemon]", "[alerts]\ngrowth = [5]\n[daemon]", false),
+            ("[[topics]]", "[[silences]]\nid = \"quiet\"\ntext = \"drill\"\n[[topics]]", false),
+            ("[[topics]]", "[[endpoints]]\nid = \"more\"\nformat = \"console\"\n[[topics]]", false),
+        ] {
+            std::fs::write(&file, CONFIG.replacen(from, to, 1)).expect("written");
+            let candidate = prepare(&base).map_err(|refusal| refusal.problems).expect("taken");
+            assert_eq!(Arc::ptr_eq(&candidate.rules, &base.rules), kept, "{to}");
+        }
+        // Tests of the config are run against rules that stay as well.
+        std::fs::write(&file, format!("{CONFIG}[[tests]]\ntitle = \"quiet\"\ntopics = [\"t\"]\n")).expect("written");
+        assert!(prepare(&base).is_err_and(|refusal| refusal.summary.contains("1 error")));
+    }
 }

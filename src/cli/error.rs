@@ -100,6 +100,11 @@ impl From<StoreError> for CliError {
                 Some("one instance per state directory; `wirewatch status` shows the one that runs")
             }
             StoreError::Busy { .. } => Some("close other programs that have the database open"),
+            StoreError::Directory { source, .. } | StoreError::File { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Some("use the account the service runs under, or root; what lies there must belong to it")
+            }
             _ => None,
         };
         Self { hint: hint.map(str::to_owned), ..Self::new(code, error.to_string()) }

@@ -5,7 +5,10 @@ use clap::Args;
 use super::output::{self, Output};
 use super::{CliError, Context};
 use crate::app::ages;
-use crate::store::{Access, Pruned};
+use crate::store::{Access, Pruned, Pruning, lock_holder};
+
+/// Between two steps, where a daemon wants its turns.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(25);
 
 /// Removes what is older than [retention] says, now.
 #[derive(Debug, Args)]
@@ -23,17 +26,14 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<(), CliError> {
     let config = context.load()?.config;
     let store = context.open_store(Access::Share)?;
     let (ages, before) = (ages(&config), store.database_bytes());
-    let mut total = Pruned::default();
-    loop {
-        let pruned = store.prune_batch(&ages, context.clock.now())?;
-        total.texts += pruned.texts;
-        total.items += pruned.items;
-        total.keys += pruned.keys;
-        total.deliveries += pruned.deliveries;
-        if !pruned.more {
-            break;
+    let beside_daemon = lock_holder(&config.daemon.state_dir).is_some();
+    let mut pruning = Pruning::default();
+    while store.prune_step(&mut pruning, &ages, context.clock.now())? {
+        if beside_daemon {
+            std::thread::sleep(PAUSE);
         }
     }
+    let total = pruning.pruned;
     if Output::of(args.json) == Output::Json {
         return Ok(output::document(&total)?);
     }

@@ -16,6 +16,10 @@ use crate::store::StoreError;
 use crate::telemetry::{self, LogControl};
 use crate::text::clean;
 
+/// Threads for what blocks (files, the store, look-ups of names, at most 32 per client at once): the rest waits in
+/// line. With all other threads they stay below the unit's `TasksMax`, beyond which none could be started.
+const BLOCKING_THREADS_MAX: usize = 128;
+
 /// Runs the daemon in the foreground.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -64,6 +68,7 @@ pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, CliErr
     if let Some(threads) = config.daemon.threads {
         builder.worker_threads(threads);
     }
+    builder.max_blocking_threads(BLOCKING_THREADS_MAX);
     builder.enable_all().build().map_err(|error| CliError::new(IO, format!("start the runtime: {error}")))
 }
 

@@ -302,21 +302,24 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
     (config, tests)
 }
 
-/// A credential can only be looked for inside the service.
+/// A credential can only be looked for inside the service, and there by its main process alone: a reload's own
+/// command has the variable, but may not read the folder.
 fn check_credentials(reader: &Reader<'_>, endpoints: &[EndpointConfig], environment: &Environment) {
     for endpoint in endpoints {
         let Some(name) = &endpoint.secret_credential else { continue };
-        let problem = match &environment.credentials_directory {
-            Some(folder) if folder.join(name).is_file() => continue,
-            Some(_) => Problem::new(
+        let found = environment.credentials_directory.as_ref().map(|folder| std::fs::metadata(folder.join(name)));
+        let missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+        let problem = match found {
+            Some(Ok(found)) if found.is_file() => continue,
+            Some(Err(error)) if missing(&error) => Problem::new(
                 ProblemKind::Secret,
                 format!("endpoint `{}`: the service was given no credential `{name}`", endpoint.id),
             )
             .hint(format!("add LoadCredential={name}:/etc/wirewatch/secrets/{name} to the unit")),
-            None => Problem::new(
+            _ => Problem::new(
                 ProblemKind::Secret,
                 format!(
-                    "endpoint `{}`: credential `{name}` was not checked, it exists only inside the service",
+                    "endpoint `{}`: credential `{name}` was not checked, only the service itself can read it",
                     endpoint.id
                 ),
             )

@@ -275,6 +275,11 @@ fn credential_is_looked_for_inside_the_service_only() {
     assert_eq!(report.problems()[0].kind, ProblemKind::Secret);
     std::fs::write(folder.path().join("credentials/desk"), "x").expect("written");
     assert!(Config::load(&place, &environment).is_ok());
+    // The command of a reload has the variable, but systemd lets it not into the folder.
+    let closed =
+        Environment { credentials_directory: Some(folder.path().join("wirewatch.toml")), ..Environment::default() };
+    let report = Config::load(&place, &closed).expect("valid").report;
+    assert!(report.lines().iter().any(|line| line.contains("was not checked")), "{:?}", report.lines());
 }
 
 #[test]

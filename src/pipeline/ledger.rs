@@ -239,9 +239,14 @@ impl Ledger {
         self.exact.get(&link_key(url)).copied()
     }
 
-    /// Recalls a story's state at start.
-    pub fn recall_story(&mut self, id: StoryId, state: StoryState) {
-        self.stories.insert(id, state);
+    /// Recalls the states of stories. At start, when there are none, they are taken over as they are: a second
+    /// table of a hundred thousand would be the most that the process ever holds.
+    pub fn recall_stories(&mut self, stories: HashMap<StoryId, StoryState>) {
+        if self.stories.is_empty() {
+            self.stories = stories;
+        } else {
+            self.stories.extend(stories);
+        }
     }
 
     /// Recalls that a story went up in another.
@@ -321,6 +326,10 @@ impl StoryState {
     /// Counts an outlet once.
     pub fn add_source(&mut self, source: &SourceId) {
         if !self.sources.contains(source) {
+            if self.sources.is_empty() {
+                // Most stories have one outlet, and there are many: no room for four.
+                self.sources.reserve_exact(1);
+            }
             self.sources.push(source.clone());
         }
     }

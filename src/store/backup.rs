@@ -2,7 +2,7 @@
 //! a restore checks first, moves the old database aside, and never touches one that is in use.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use rusqlite::backup::{Backup, StepResult};
@@ -122,11 +122,27 @@ pub fn restore(from: &Path, state_dir: &Path, now: Timestamp) -> Result<Restored
     let (items, owed) = verify(&partial).inspect_err(|_| {
         let _ = fs::remove_file(&partial);
     })?;
+    keep_owner(state_dir, &partial)?;
     sync(&partial)?;
     let replaced = move_aside(&path, now)?;
     fs::rename(&partial, &path).map_err(|source| io(&path, source))?;
     sync(state_dir)?;
     Ok(Restored { path, replaced, items, owed })
+}
+
+/// Restored by root, the database still belongs to whoever the directory belongs to: systemd mends the owner
+/// of a StateDirectory only where that of the directory itself is wrong, and the service could not open it.
+fn keep_owner(state_dir: &Path, file: &Path) -> Result<(), StoreError> {
+    let (theirs, ours) = (state_dir.metadata(), file.metadata());
+    let (theirs, ours) = (theirs.map_err(|e| io(state_dir, e))?, ours.map_err(|e| io(file, e))?);
+    if (theirs.uid(), theirs.gid()) == (ours.uid(), ours.gid()) {
+        return Ok(());
+    }
+    let lock = state_dir.join(LOCK_FILE);
+    for path in [file, &lock] {
+        chown(path, Some(theirs.uid()), Some(theirs.gid())).map_err(|source| io(path, source))?;
+    }
+    Ok(())
 }
 
 /// The old database goes aside with its log, which belongs to it and would ruin the restored one.

@@ -16,6 +16,8 @@ mod labels;
 mod open;
 pub mod outbox;
 mod prune;
+#[cfg(test)]
+mod prune_tests;
 mod recall;
 mod search;
 #[cfg(test)]
@@ -41,7 +43,7 @@ pub use feeds::FailureTotal;
 pub use history::{PAGE_ITEMS, PastItem};
 pub use labels::{LabelledItem, Relevance};
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
-pub use prune::{Ages, Pruned};
+pub use prune::{Ages, Pruned, Pruning};
 pub use search::{Hit, SearchQuery};
 pub use silences::SilenceRecord;
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord, Why};

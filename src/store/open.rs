@@ -174,7 +174,14 @@ fn read_holder(file: &mut File) -> Option<String> {
 
 /// SQLite would take an empty file for a new database and report others late; say it at once.
 pub(super) fn refuse_foreign_file(path: &Path) -> Result<(), StoreError> {
-    let Ok(mut file) = File::open(path) else { return Ok(()) };
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        // SQLite would call it an error of the disk.
+        Err(source) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Err(StoreError::File { path: path.to_owned(), source });
+        }
+        Err(_) => return Ok(()),
+    };
     let mut head = [0; 16];
     let corrupt = |detail: &str| StoreError::Corrupt { path: path.to_owned(), detail: detail.to_owned() };
     match file.read_exact(&mut head) {

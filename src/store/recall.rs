@@ -295,9 +295,7 @@ pub(super) fn recall_stories(
             recall_topic(row, state, Some(steps))
         },
     )?;
-    for (id, state) in states {
-        ledger.recall_story(id, state);
-    }
+    ledger.recall_stories(states);
     Ok(())
 }
 

@@ -137,6 +137,8 @@ CREATE TABLE revisions (
     PRIMARY KEY (item, revision)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX revisions_at ON revisions (at);
+
 CREATE TABLE matches (
     item      INTEGER NOT NULL,
     topic     TEXT NOT NULL,

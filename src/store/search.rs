@@ -17,6 +17,9 @@ const BATCH_ITEMS: i64 = 12;
 const BATCH_ITEMS_BEHIND: i64 = 200;
 /// From this lag on.
 const BEHIND: u64 = 2000;
+/// A lag is not counted further than this: with a million items to index, as after an import, each count would
+/// read all of them.
+const LAG_COUNTED_MAX: u64 = 10_000;
 /// Characters of a snippet before and after its first hit.
 const SNIPPET_CHARS: usize = 90;
 /// Words of a query that are looked at.
@@ -55,7 +58,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing of the batch is indexed then.
     pub fn index_batch(&self) -> Result<bool, StoreError> {
-        let lag = self.search_lag()?;
+        let lag = self.lag(BEHIND + 1)?;
         if lag == 0 {
             return Ok(false);
         }
@@ -85,16 +88,22 @@ impl Store {
         })
     }
 
-    /// Items that search does not know yet, or knows an older text of.
+    /// Items that search does not know yet, or knows an older text of; 10,000 stands for more as well.
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
     pub fn search_lag(&self) -> Result<u64, StoreError> {
+        self.lag(LAG_COUNTED_MAX)
+    }
+
+    fn lag(&self, counted_max: u64) -> Result<u64, StoreError> {
         self.read("read the state of search", |c| {
-            c.prepare_cached(
-                "SELECT (SELECT count(*) FROM items WHERE seq > ?1) + (SELECT count(*) FROM search_stale)",
-            )?
-            .query_row([indexed(c)?], |row| row.get::<_, i64>(0).map(i64::unsigned_abs))
+            let lag: i64 = c
+                .prepare_cached(
+                    "SELECT count(*) FROM (SELECT 1 FROM items WHERE seq > ?1 UNION ALL SELECT 1 FROM search_stale LIMIT ?2)",
+                )?
+                .query_row([indexed(c)?, counted_max.cast_signed()], |row| row.get(0))?;
+            Ok(lag.unsigned_abs())
         })
     }
 

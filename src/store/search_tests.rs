@@ -13,6 +13,12 @@ const STEPS: i32 = 50;
 
 /// So many items: every tenth hits `common`, every 400th `rare`; ten sources, stories of five.
 fn stored(items: i64) -> (tempfile::TempDir, Store) {
+    let (dir, store) = unindexed(items);
+    while store.index_batch().expect("indexed") {}
+    (dir, store)
+}
+
+fn unindexed(items: i64) -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().expect("a directory");
     let store = Store::open(dir.path(), Access::Own).expect("opens");
     store
@@ -35,7 +41,6 @@ fn stored(items: i64) -> (tempfile::TempDir, Store) {
             Ok(())
         })
         .expect("filled");
-    while store.index_batch().expect("indexed") {}
     (dir, store)
 }
 
@@ -122,4 +127,21 @@ fn lists_and_searches_cost_the_same_however_much_is_stored() {
         // A scan would cost four times as much, 24,000 rows and more.
         assert!(many <= few * 2 + 2_000, "{what}: {few} steps for 6,000 items, {many} for 24,000");
     }
+}
+
+#[test]
+fn batch_of_the_index_costs_the_same_however_many_wait() {
+    let cost = |items: i64| {
+        let (_dir, store) = unindexed(items);
+        let counted = Arc::new(AtomicU64::new(0));
+        let count = counted.clone();
+        let mut reader = super::open::reader(store.path()).expect("opens");
+        let told = move || count.fetch_add(1, Ordering::Relaxed) == u64::MAX;
+        reader.progress_handler(STEPS, Some(told)).expect("counting");
+        *store.0.readers.lock().expect("no panic") = vec![reader];
+        assert!(store.index_batch().expect("indexed"));
+        counted.load(Ordering::Relaxed) * STEPS as u64
+    };
+    let (few, many) = (cost(6_000), cost(60_000));
+    assert!(many <= few * 2, "{few} steps with 6,000 waiting, {many} with 60,000");
 }

@@ -74,7 +74,12 @@ const TABLE: &[(Metric, &str, Kind, &str)] = &[
     (Metric::StoreLogBytes, "wirewatch_store_log_bytes", Gauge, "Size of its write-ahead log."),
     (Metric::StoreFreeBytes, "wirewatch_store_free_bytes", Gauge, "Free bytes on its disk."),
     (Metric::StoreHolding, "wirewatch_store_holding", Gauge, "1 while nothing new is taken: the disk is nearly full."),
-    (Metric::StoreSearchLag, "wirewatch_store_search_lag_items", Gauge, "Items that search does not know yet."),
+    (
+        Metric::StoreSearchLag,
+        "wirewatch_store_search_lag_items",
+        Gauge,
+        "Items that search does not know yet, counted up to 10,000.",
+    ),
     (
         Metric::ConfigReloadOk,
         "wirewatch_config_last_reload_successful",

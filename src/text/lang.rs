@@ -92,11 +92,9 @@ pub fn detect(title: &str, text: &str, declared: Option<&str>) -> Option<Lang> {
 
 /// The beginning of the text, filled up with the headline.
 fn sample<'t>(title: &str, text: &'t str) -> Cow<'t, str> {
-    // A character has four bytes at most.
-    if text.len() >= SAMPLE_CHARS_MAX
-        && let Some((end, _)) = text.char_indices().nth(SAMPLE_CHARS_MAX)
-    {
-        return Cow::Borrowed(&text[..end]);
+    let mut chars = text.chars();
+    if chars.nth(SAMPLE_CHARS_MAX - 1).is_some() {
+        return Cow::Borrowed(&text[..text.len() - chars.as_str().len()]);
     }
     Cow::Owned(text.chars().chain([' ']).chain(title.chars()).take(SAMPLE_CHARS_MAX).collect())
 }
@@ -255,8 +253,7 @@ struct Letters {
 
 impl Letters {
     fn count(sample: &str) -> Self {
-        let mut letters = Self::default();
-        letters.latin = sample.bytes().filter(u8::is_ascii_alphabetic).count();
+        let mut letters = Self { latin: sample.bytes().filter(u8::is_ascii_alphabetic).count(), ..Self::default() };
         for c in beyond_ascii(sample).filter(|c| c.is_alphabetic()) {
             let script = match c {
                 '\u{aa}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => &mut letters.latin,
@@ -436,6 +433,36 @@ mod tests {
         assert_eq!(lang("Порт закрито", Some("ua")).as_deref(), Some("uk"));
         let german = "Der Hafen ist am Montag nach drei Tagen Sturm wieder geöffnet worden, und die Fähren legten um neun Uhr mit vielen Menschen ab.";
         assert_eq!(lang(german, Some("en-US")).as_deref(), Some("de"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn stop_words_are_those_among_the_lower_case_words(
+            words in proptest::collection::vec("the|Der|UND|für|FÜR|più|È|não|się|että|Σας|[a-zA-ZéİK0-9'’]{1,12}", 0..30)
+        ) {
+            let text = words.join(" ");
+            let lower = text.to_lowercase();
+            let found: Vec<&str> = lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).collect();
+            let counted = StopWords::count(&text);
+            proptest::prop_assert_eq!(counted.words, found.len());
+            for (hits, (_, stop_words)) in counted.hits.iter().zip(STOP_WORDS) {
+                proptest::prop_assert_eq!(*hits, found.iter().filter(|word| stop_words.contains(word)).count());
+            }
+        }
+
+        #[test]
+        fn sample_is_the_beginning_of_the_text_and_then_the_headline(title in "[a-zé]{0,9}", length in 1_190usize..1_210) {
+            let text = "aé".repeat(length).chars().take(length).collect::<String>();
+            let whole = format!("{text} {title}");
+            proptest::prop_assert_eq!(sample(&title, &text), whole.chars().take(SAMPLE_CHARS_MAX).collect::<String>());
+        }
+    }
+
+    #[test]
+    fn stop_words_fit_the_number_they_are_looked_up_by() {
+        for word in STOP_WORDS.iter().flat_map(|(_, words)| *words) {
+            assert!(word.len() <= STOP_WORD_BYTES_MAX as usize, "{word}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! config, a full disk, a backup and its restore, retention, search, metrics.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,7 +14,7 @@ use wirewatch::config::{ConfigPlace, Environment};
 use wirewatch::model::Timestamp;
 use wirewatch::store::{Access, Ages, SearchQuery, Store, restore};
 
-use super::feed_server::{FeedServer, rss};
+use super::feed_server::{FeedServer, Reply, rss};
 use super::newsroom::{Newsroom, article, body, firsts, integrity, number, pending, stop, title, told, until};
 use super::receiver::Receiver;
 
@@ -113,6 +114,34 @@ async fn reloads_valid_broken_and_half_written_in_turn_lose_nothing() {
     let told = told(&receiver.received(), None);
     assert_eq!(told.alerts(), firsts((0..20).chain(100..103)));
     assert_eq!(told.repeats, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reload_that_changes_nothing_moves_no_poll_and_cuts_none_off() {
+    let receiver = Receiver::start().await;
+    let feeds = FeedServer::start().await;
+    feeds.feed("/done", "\"a\"", &rss(&[("https://desk.example/1", title(1).as_str())]));
+    feeds.on("/slow", |_| Reply::Silent);
+    let feed = |id: &str, interval: &str| {
+        let url = feeds.url(&format!("/{id}"));
+        format!(
+            "[[feeds]]\nid = \"{id}\"\nurl = \"{url}\"\ninterval = \"{interval}\"\nbackfill = \"all\"\nallow_private = [\"127.0.0.0/8\"]\n"
+        )
+    };
+    let room = Newsroom::new(&receiver, &format!("{}{}", feed("done", "1h"), feed("slow", "1h")));
+    let good = fs::read_to_string(room.config_file()).expect("read");
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    receiver.wait_for(1).await;
+    until("the slow one is asked", || feeds.asked("/slow").len() == 1).await;
+    for text in [good.clone(), format!("# a remark\n{good}"), format!("{good}{}", feed("more", "1h"))] {
+        feeds.feed("/more", "\"a\"", &rss(&[("https://desk.example/2", title(2).as_str())]));
+        fs::write(room.config_file(), &text).expect("written");
+        assert!(running.reload(&room).await);
+    }
+    receiver.wait_for(2).await;
+    // The new feed was polled, so the new rules are in force; nobody else was asked again.
+    assert_eq!([feeds.asked("/done").len(), feeds.asked("/slow").len(), feeds.asked("/more").len()], [1, 1, 1]);
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -252,7 +281,13 @@ async fn backup_of_a_running_store_restores_whole_and_sends_the_same_ids() {
     receiver.wait_for(8).await;
     assert!(restore(&file, &room.path("state"), Timestamp::default()).is_err(), "the daemon still runs");
     stop(app).await;
+    // Root restores for whoever the directory belongs to.
+    let root = fs::metadata(room.path("state")).expect("there").uid() == 0;
+    if root {
+        chown(room.path("state"), Some(4711), Some(4711)).expect("given away");
+    }
     let restored = restore(&file, &room.path("state"), Timestamp::from_seconds(1)).expect("restored");
+    assert!(!root || fs::metadata(&restored.path).expect("there").uid() == 4711);
     assert_eq!((restored.items, restored.owed), (made.items, made.owed));
     assert_eq!(integrity(&room.path("state")), "ok");
     let app = room.start(&Clock::system()).await;
@@ -294,15 +329,14 @@ async fn retention_leaves_keys_and_what_is_owed() {
         store.write("test", |tx| tx.execute(&sql, [])).expect("written");
     };
     owed("parked");
-    assert_eq!(store.prune_batch(&ages, later).expect("pruned").items, 0, "it is still owed");
+    assert_eq!(store.prune(&ages, later).expect("pruned").items, 0, "it is still owed");
     owed("delivered");
     let all = Ages { deliveries: Some(DAY), ..ages };
-    assert_eq!(store.prune_batch(&all, later).expect("pruned").deliveries, 1);
-    assert_eq!(
-        store.prune_batch(&all, later).expect("pruned").items + number(&store, "SELECT count(*) FROM items") as u64,
-        0
-    );
-    for table in ["texts", "matches", "stories", "story_sources", "alerts", "sightings"] {
+    let pruned = store.prune(&all, later).expect("pruned");
+    assert_eq!((pruned.deliveries, pruned.items), (1, 1));
+    for table in
+        ["items", "texts", "matches", "stories", "story_sources", "story_topics", "alerts", "sightings", "attempts"]
+    {
         let count: i64 = store
             .read("count", |c| c.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)))
             .expect("read");

@@ -106,6 +106,33 @@ impl Chains {
         })
     }
 
+    /// [`Chains::find`] for several keys at once: the place of the key and a slot, in the order of the keys. In a
+    /// large memory nearly every step waits for the next entry; the chains are walked side by side, so that the
+    /// waits are, too.
+    pub fn find_each(&self, keys: &[u32], out: &mut Vec<(usize, Slot)>) {
+        let from = out.len();
+        let mut open: Vec<(usize, u32)> =
+            keys.iter().enumerate().map(|(at, key)| (at, self.heads[self.bucket(*key)])).collect();
+        for _ in 0..STEPS_MAX {
+            open.retain_mut(|(at, number)| {
+                if *number == NONE || *number / self.keys < self.live {
+                    return false;
+                }
+                let here = self.entry(*number);
+                if here[4] == (keys[*at] >> 16) as u8 {
+                    out.push((*at, *number / self.keys));
+                }
+                *number = next_of(here);
+                true
+            });
+            if open.is_empty() {
+                break;
+            }
+        }
+        // Stable: within a key, the newest stay first.
+        out[from..].sort_by_key(|(at, _)| *at);
+    }
+
     /// Forgets all slots before `live`.
     pub fn forget_before(&mut self, live: Slot) {
         self.live = self.live.max(live.min(self.end));
@@ -261,6 +288,12 @@ mod tests {
         for slot in start..200_000u32 {
             fresh.push([key(slot), key(slot / 3), key(slot / 7)]);
         }
+        let keys: Vec<u32> = (0..64).map(|n| key(n * 71)).collect();
+        let mut together = Vec::new();
+        grown.find_each(&keys, &mut together);
+        let apart: Vec<(usize, Slot)> =
+            keys.iter().enumerate().flat_map(|(at, key)| grown.find(*key).map(move |slot| (at, slot))).collect();
+        assert_eq!(together, apart);
         grown.renumber(grown.base());
         let offset = grown.live;
         for slot in 0..5_000 {

@@ -145,13 +145,12 @@ impl Memory {
     /// The known text that an item repeats, if any: the one with the greatest overlap, the older of equals.
     #[must_use]
     pub fn nearest(&self, features: &Features) -> Option<NearDuplicate> {
-        let mut slots: Vec<Slot> = Vec::new();
-        for key in &features.sketch.keys {
-            slots.extend(self.by_shingle.find(*key));
-        }
-        if slots.is_empty() {
+        let mut found = Vec::new();
+        self.by_shingle.find_each(&features.sketch.keys, &mut found);
+        if found.is_empty() {
             return None;
         }
+        let mut slots: Vec<Slot> = found.into_iter().map(|(_, slot)| slot).collect();
         slots.sort_unstable();
         slots.dedup();
         let mut query = None;

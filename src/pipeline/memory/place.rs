@@ -13,6 +13,8 @@ use crate::pipeline::story::signals::{Query, SIGNALS};
 const POSTINGS_MAX: usize = 96;
 /// Terms looked up: an item is filed under its four most telling ones, and finds others by more.
 const PROBES_MAX: usize = 32;
+/// So many at a time; what is read beyond [`POSTINGS_MAX`] is left.
+const PROBES_AT_ONCE: usize = 8;
 /// Items taken from those, by the weight of what they share.
 const CANDIDATES_MAX: usize = 24;
 /// Stories compared in full.
@@ -178,8 +180,17 @@ impl Memory {
     /// Items that share the item's telling terms, those that share the weightiest first.
     fn gather(&self, query: &Query) -> Vec<Slot> {
         let mut found: Vec<(Slot, f32)> = Vec::with_capacity(POSTINGS_MAX + PER_KEY_MAX);
-        for (term, idf) in telling(query).into_iter().take(PROBES_MAX) {
-            found.extend(self.by_term.find(term_key(term)).map(|slot| (slot, idf)));
+        let mut postings = Vec::with_capacity(PROBES_AT_ONCE * PER_KEY_MAX);
+        let probes = telling(query);
+        for probes in probes[..probes.len().min(PROBES_MAX)].chunks(PROBES_AT_ONCE) {
+            let keys: Vec<u32> = probes.iter().map(|(term, _)| term_key(*term)).collect();
+            postings.clear();
+            self.by_term.find_each(&keys, &mut postings);
+            for postings in postings.chunk_by(|a, b| a.0 == b.0) {
+                if found.len() < POSTINGS_MAX {
+                    found.extend(postings.iter().map(|(probe, slot)| (*slot, probes[*probe].1)));
+                }
+            }
             if found.len() >= POSTINGS_MAX {
                 break;
             }

@@ -169,54 +169,55 @@ pub fn text_hash(title: &str, text: &str) -> ContentHash {
     ContentHash::of(&[&folded_words(title), &folded_words(text)])
 }
 
-/// The words, each followed by a blank. What is ASCII goes byte by byte; a word with another letter in it is begun
-/// anew and read as a whole.
+/// The words, each followed by a blank. What is ASCII goes byte by byte without a choice on the way; a word with an
+/// apostrophe or another letter is taken back and read as a whole.
 fn folded_words(text: &str) -> Vec<u8> {
-    let (bytes, mut out) = (text.as_bytes(), Vec::with_capacity(text.len() + 1));
-    // Where the word that is being read begins, in the text and in what is written.
-    let (mut start, mut out_start) = (0, 0);
-    let mut at = 0;
+    let bytes = text.as_bytes();
+    let mut out = vec![0; bytes.len() + 1];
+    let (mut at, mut end, mut last) = (0, 0, b' ');
     while at < bytes.len() {
-        match bytes[at] {
-            byte if byte.is_ascii_alphanumeric() => out.push(byte.to_ascii_lowercase()),
-            b'\'' => {
-                if out.len() > out_start {
-                    out.push(b'\'');
-                }
-            }
-            byte => {
-                let mut end = at;
-                if byte.is_ascii() {
-                    end_word(&mut out, out_start);
-                } else {
-                    end = text[start..].find(parts_words).map_or(bytes.len(), |len| start + len);
-                    out.truncate(out_start);
-                    push_foreign(&text[start..end], &mut out);
-                }
-                out_start = out.len();
-                at = end + text[end..].chars().next().map_or(0, char::len_utf8);
-                start = at;
-                continue;
-            }
+        let folded = FOLDED[usize::from(bytes[at])];
+        if folded != 0 {
+            out[end] = folded;
+            end += usize::from(folded != b' ' || last != b' ');
+            last = folded;
+            at += 1;
+            continue;
         }
-        at += 1;
+        let begun = out[..end].iter().rev().take_while(|byte| **byte != b' ').count();
+        let start = at - begun;
+        let stop = text[start..].find(parts_words).map_or(bytes.len(), |len| start + len);
+        out.truncate(end - begun);
+        push_whole(&text[start..stop], &mut out);
+        at = stop + text[stop..].chars().next().map_or(0, char::len_utf8);
+        (end, last) = (out.len(), b' ');
+        out.resize(end + bytes.len() - at + 1, 0);
     }
-    end_word(&mut out, out_start);
+    if last != b' ' {
+        out[end] = b' ';
+        end += 1;
+    }
+    out.truncate(end);
     out
 }
 
-/// A word of ASCII letters was written: no apostrophe ends it.
-fn end_word(out: &mut Vec<u8>, out_start: usize) {
-    while out.len() > out_start && out.ends_with(b"'") {
-        out.pop();
+/// What becomes of an ASCII character: itself in small, a blank, or 0 for what takes a look at the whole word.
+const FOLDED: [u8; 256] = {
+    let mut folded = [0; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        folded[byte as usize] = match byte {
+            b'\'' => 0,
+            _ if byte.is_ascii_alphanumeric() => byte.to_ascii_lowercase(),
+            _ => b' ',
+        };
+        byte += 1;
     }
-    if out.len() > out_start {
-        out.push(b' ');
-    }
-}
+    folded
+};
 
-/// A word with letters beyond ASCII, without the apostrophes around it.
-fn push_foreign(word: &str, out: &mut Vec<u8>) {
+/// Any word, without the apostrophes around it.
+fn push_whole(word: &str, out: &mut Vec<u8>) {
     let word = word.trim_matches(['\'', '’']);
     if !word.is_empty() {
         out.extend_from_slice(tokens::fold(word).as_bytes());

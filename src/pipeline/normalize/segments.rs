@@ -85,13 +85,14 @@ fn sentences(paragraph: &str) -> Vec<Range<usize>> {
 fn next_stop(paragraph: &str, mut from: usize) -> Option<(usize, usize)> {
     const ELLIPSIS: &[u8] = "…".as_bytes();
     const STEP: usize = 32;
-    let is_stop = |byte: &u8| (*byte == b'.') | (*byte == b'!') | (*byte == b'?') | (*byte == ELLIPSIS[0]);
+    // Without a branch, and over steps of one size: the compiler makes wide instructions of that.
+    let is = |byte: u8, stop: u8| u8::from(byte == stop);
+    let stops = |byte: &u8| is(*byte, b'.') | is(*byte, b'!') | is(*byte, b'?') | is(*byte, ELLIPSIS[0]);
+    let without = |step: &&[u8]| step.iter().fold(0, |found, byte| found | stops(byte)) == 0;
     let bytes = paragraph.as_bytes();
     loop {
-        // In steps without branches within, which the compiler makes wide instructions of.
-        let without = |step: &&[u8]| !step.iter().fold(false, |any, byte| any | is_stop(byte));
         from += bytes[from..].chunks_exact(STEP).take_while(without).count() * STEP;
-        let at = from + bytes[from..].iter().position(is_stop)?;
+        let at = from + bytes[from..].iter().position(|byte| stops(byte) != 0)?;
         if bytes[at].is_ascii() {
             return Some((at, at + 1));
         }
@@ -105,20 +106,20 @@ fn next_stop(paragraph: &str, mut from: usize) -> Option<(usize, usize)> {
 /// As many as `split_whitespace` gives.
 fn word_count(text: &str) -> usize {
     if text.is_ascii() {
-        // In steps whose sum a byte holds, which the compiler makes wide instructions of.
+        // Likewise, over steps whose sum a byte holds.
         const STEP: usize = 128;
-        let white = |byte: u8| (byte == b' ') | (byte.wrapping_sub(b'\t') < 5);
+        let white = |byte: u8| u8::from(byte == b' ') | u8::from(byte.wrapping_sub(b'\t') < 5);
         let begin = |before: &[u8], here: &[u8]| -> u8 {
-            before.iter().zip(here).map(|(before, here)| u8::from(white(*before) & !white(*here))).sum()
+            before.iter().zip(here).map(|(before, here)| white(*before) & (white(*here) ^ 1)).sum()
         };
         let Some((first, rest)) = text.as_bytes().split_first() else { return 0 };
         let steps = text.as_bytes().chunks(STEP).zip(rest.chunks(STEP));
-        return usize::from(!white(*first)) + steps.map(|(a, b)| usize::from(begin(a, b))).sum::<usize>();
+        return usize::from(white(*first) ^ 1) + steps.map(|(a, b)| usize::from(begin(a, b))).sum::<usize>();
     }
     let (mut words, mut white_before) = (0, true);
     for c in text.chars() {
         let white = if c.is_ascii() { matches!(c, ' ' | '\t'..='\r') } else { c.is_whitespace() };
-        words += usize::from(white_before & !white);
+        words += usize::from(white_before && !white);
         white_before = white;
     }
     words
@@ -168,6 +169,14 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn next_stop_is_the_first_one(text in "[a-z “”—é]{0,70}([.!?…]|[a-z“]{0,40}){0,3}", from in 0usize..3) {
+            let from = text.char_indices().nth(from).map_or(0, |(at, _)| at);
+            let stop = text[from..].find(['.', '!', '?', '…']).map(|at| from + at);
+            let end = stop.and_then(|at| Some(at + text[at..].chars().next()?.len_utf8()));
+            proptest::prop_assert_eq!(next_stop(&text, from), stop.zip(end));
+        }
+
         #[test]
         fn word_count_is_that_of_split_whitespace(text in "([a-z.,é漢]|[ \t\n\r\u{b}\u{1c}\u{85}\u{a0}\u{3000}]){0,30}") {
             proptest::prop_assert_eq!(word_count(&text), text.split_whitespace().count());

@@ -144,7 +144,18 @@ fn pieces() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..12).prop_map(|parts| parts.concat())
 }
 
+/// What the hash is of, word by word.
+fn words_folded_one_by_one(text: &str) -> String {
+    let words = text.split(parts_words).map(|word| word.trim_matches(['\'', '’'])).filter(|word| !word.is_empty());
+    words.map(|word| tokens::fold(word) + " ").collect()
+}
+
 proptest! {
+    #[test]
+    fn folded_words_are_the_words_folded(text in "([a-zA-Z0-9 .,\n\t_-]|['’é“…Ж漢\u{301}\u{2bc}ﷺİſ]){0,40}") {
+        prop_assert_eq!(String::from_utf8(folded_words(&text)), Ok(words_folded_one_by_one(&text)));
+    }
+
     #[test]
     fn normalize_of_normalized_changes_nothing(title in pieces(), content in pieces()) {
         if let Ok(once) = normalize(&raw(&title, &content), &origin(), &NormalizeRules::default()) {

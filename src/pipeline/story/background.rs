@@ -36,6 +36,15 @@ pub fn idf(term: u32) -> f32 {
     IDF_UNKNOWN
 }
 
+/// The share of texts that hold a word of such an idf, which is one that [`idf`] gave.
+#[must_use]
+pub(super) fn share(idf: f32) -> f32 {
+    static SHARES: OnceLock<[f32; 64]> = OnceLock::new();
+    let shares = SHARES.get_or_init(|| std::array::from_fn(|step| (-(step as f32 * IDF_STEP)).exp()));
+    let step = (idf / IDF_STEP).round() as usize;
+    shares[step.min(shares.len() - 1)]
+}
+
 /// Builds the table from `(term, idf)`; later entries for one term are ignored. For the generator.
 #[must_use]
 pub fn build(entries: impl IntoIterator<Item = (u32, f32)>) -> Vec<u8> {
@@ -68,6 +77,15 @@ mod tests {
         assert!(idf(term_hash("government")) < 4.0);
         assert!(idf(term_hash("embankment")) > 5.0);
         assert!((idf(term_hash("qzxvkjw")) - IDF_UNKNOWN).abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn share_is_what_the_idf_says() {
+        for step in 0..64 {
+            let idf = step as f32 * IDF_STEP;
+            assert!((share(idf) - (-idf).exp()).abs() < f32::EPSILON, "{idf}");
+        }
+        assert!((share(IDF_UNKNOWN) - (-IDF_UNKNOWN).exp()).abs() < f32::EPSILON);
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Rarity {
         let background = background::idf(hash);
         let [a, b] = slots(hash);
         let count = self.rows[0][a].min(self.rows[1][b]) as f32;
-        let share = (count + BACKGROUND_TEXTS * (-background).exp()) / (self.items as f32 + BACKGROUND_TEXTS);
+        let share = (count + BACKGROUND_TEXTS * background::share(background)) / (self.items as f32 + BACKGROUND_TEXTS);
         background.min(-share.ln()).max(0.0)
     }
 

@@ -107,15 +107,18 @@ pub(crate) fn mended(text: &str, limits: &crate::source::Limits) -> Option<Mende
     let mended = repair::repair(text, root).text;
     let broken = [Quirk::Mismatched, Quirk::Truncated, Quirk::StrayCharacter, Quirk::Unlexable, Quirk::BadReference];
     // What mending adds may go beyond the limits; then it is refused, not read.
-    let sound = scan(&mended, root, limits).map_or(true, |survey| broken.iter().all(|q| !survey.quirks.contains(q)));
-    Some(Mended { text: mended, sound })
+    let left = scan(&mended, root, limits).map_or_else(
+        |_| Vec::new(),
+        |survey| broken.iter().filter(|quirk| survey.quirks.contains(quirk)).map(|quirk| quirk.as_str()).collect(),
+    );
+    Some(Mended { text: mended, left })
 }
 
-/// A mended text and whether the scan has nothing more to say against it.
+/// A mended text and what the scan still has to say against it, which is nothing unless there is a mistake.
 #[cfg(any(test, fuzzing))]
 pub(crate) struct Mended {
     pub text: String,
-    pub sound: bool,
+    pub left: Vec<&'static str>,
 }
 
 #[cfg(test)]

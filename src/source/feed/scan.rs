@@ -130,10 +130,12 @@ pub(super) fn scan(text: &str, root: Root, limits: &Limits) -> Result<Survey, Re
 fn has_controls(bytes: &[u8]) -> bool {
     let control = |b: u8| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r');
     bytes.chunks(BLOCK_BYTES).enumerate().any(|(block, chunk)| {
-        if !chunk
-            .iter()
-            .fold(false, |any, &b| any | (b < 0x20) & (b != b'\t') & (b != b'\n') & (b != b'\r') | (b == 0xc2))
-        {
+        // Without branches: the compiler looks at many bytes in one step.
+        let odd = |b: u8| {
+            let low = u8::from(b < 0x20);
+            low & u8::from(b != b'\t') & u8::from(b != b'\n') & u8::from(b != b'\r') | u8::from(b == 0xc2)
+        };
+        if chunk.iter().fold(0, |any, b| any | odd(*b)) == 0 {
             return false;
         }
         // C1 controls take two bytes, C2 80 to C2 9F; the second may begin the next block.

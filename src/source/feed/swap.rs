@@ -67,7 +67,9 @@ impl Poller {
         for config in new.feeds.iter().filter(|feed| feed.enabled && wanted.contains_key(&feed.id)) {
             self.add(config, states.get(&config.id).copied(), now);
         }
-        info!(feeds = self.feeds_active(), added, removed, changed, "polling rules reloaded");
+        if added + removed + changed > 0 || self.tools.polling != old_polling {
+            info!(feeds = self.feeds_active(), added, removed, changed, "polling rules reloaded");
+        }
     }
 
     /// Feeds that are polled.

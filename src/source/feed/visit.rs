@@ -21,7 +21,7 @@ use crate::source::parser::Parser;
 use crate::source::{Document, Limits};
 
 /// Documents in memory at once, by what they may grow to; the rest wait for the disk.
-const IN_HAND_BYTES_MAX: usize = 24 << 20;
+const IN_HAND_BYTES_MAX: usize = 16 << 20;
 
 /// Unit of that budget.
 const BUDGET_UNIT_BYTES: usize = 1 << 10;

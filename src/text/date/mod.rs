@@ -85,7 +85,11 @@ fn has_offset(bytes: &[u8]) -> bool {
 
 /// Unix times, `20250225101112`, a bare year, a year and month.
 fn numbers_only(lexemes: &[Lexeme<'_>]) -> Option<Dated> {
-    let whole = |at: i64| Some(Dated { at: Timestamp::from_millis(at), certainty: DateCertainty::Exact });
+    // Like every other form, to the second.
+    let whole = |millis: i64| {
+        let at = Timestamp::from_seconds(millis.div_euclid(1000));
+        Some(Dated { at, certainty: DateCertainty::Exact })
+    };
     let day = |year: u64, month: i8| {
         let at = civil::Civil { year: i16::try_from(year).ok()?, month, day: 1, time: (0, 0, 0) }.at(None)?;
         Some(Dated { at, certainty: DateCertainty::Day })

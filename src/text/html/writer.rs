@@ -98,3 +98,32 @@ impl Writer {
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}' | '\u{ad}' | '\u{2060}'..='\u{2064}' | '\u{180e}' | '\u{fffc}')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn text_is_written_as_character_by_character(
+            parts in proptest::collection::vec("([ab.é “]|[ \\n\\t\u{a0}\u{ad}\u{200b}\u{2028}\u{7f}\u{202e}\u{1b}]){0,12}", 0..4),
+            lines in proptest::bool::ANY,
+        ) {
+            let (mut whole, mut single) = (Writer::new(0), Writer::new(0));
+            for part in parts {
+                whole.write(&part, lines);
+                for c in part.chars() {
+                    match c {
+                        '\n' if lines => single.line_break(),
+                        c if c.is_whitespace() || c.is_control() => single.space(),
+                        c if is_harmful(c) || is_invisible(c) => {}
+                        c => single.run(c.encode_utf8(&mut [0; 4])),
+                    }
+                }
+                whole.cell();
+                single.cell();
+            }
+            proptest::prop_assert_eq!(whole.finish(), single.finish());
+        }
+    }
+}

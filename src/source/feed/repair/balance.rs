@@ -6,7 +6,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::Repaired;
-use crate::source::feed::names::{Field, RSS1, USUAL, attribute, local_name};
+use crate::source::feed::names::{Field, RSS1, USUAL, attribute, is_item, local_name};
 use crate::source::feed::scan::lenient_reader;
 use crate::source::feed::sniff::Root;
 
@@ -105,14 +105,21 @@ impl<'a> Balancer<'a> {
         }
     }
 
+    /// Whether an element is one item of the document, in whatever case and with whatever prefix.
+    fn is_item(&self, name: &str) -> bool {
+        is_item(self.root, "", local_name(name))
+    }
+
     /// An item ends where the next begins, and so does whatever its channel left open before it.
     fn before_start(&mut self, name: &str) {
-        if !is_item(name) {
+        if !self.is_item(name) {
             return;
         }
         let Some((_, depth)) = self.item_at else {
             let frame = |open: &&str| {
-                ["channel", "feed", "rss", "rdf"].iter().any(|known| local_name(open).eq_ignore_ascii_case(known))
+                ["channel", "feed", "rss", "rdf", "urlset"]
+                    .iter()
+                    .any(|known| local_name(open).eq_ignore_ascii_case(known))
             };
             let frame = self.open.iter().rposition(frame).filter(|_| name == local_name(name));
             return frame.map_or((), |frame| self.close_to(frame + 1));
@@ -135,7 +142,7 @@ impl<'a> Balancer<'a> {
             self.open.push(name);
             return;
         }
-        if self.item_at.is_none() && is_item(name) {
+        if self.item_at.is_none() && self.is_item(name) {
             self.item_at = Some((self.out.len(), self.open.len()));
         }
         self.out.push_str(verbatim);
@@ -229,7 +236,7 @@ impl<'a> Balancer<'a> {
                 Ok(Event::Start(tag) | Event::Empty(tag)) => {
                     let inner_name = tag.name();
                     let local = local_name(inner_name.as_ref());
-                    if is_item(local) {
+                    if self.is_item(local) {
                         return self.unended(start, at, next_field, has_markup);
                     }
                     if next_field.is_none() && is_feed_field(inner_name.as_ref()) {
@@ -315,11 +322,6 @@ impl<'a> Balancer<'a> {
         self.close_to(0);
         Repaired { text: self.out, lost: self.lost }
     }
-}
-
-/// Whether an element is one item of a feed, in whatever case it is written.
-fn is_item(name: &str) -> bool {
-    ["item", "entry"].iter().any(|known| local_name(name).eq_ignore_ascii_case(known))
 }
 
 /// Fields whose start tag ends a text field that was not closed. HTML has `title` and `link` too, but

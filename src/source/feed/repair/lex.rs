@@ -7,6 +7,9 @@ use crate::source::feed::sniff::{doctype_end, head};
 /// A tag longer than this is text with a `<` in it.
 const TAG_BYTES_MAX: usize = 256 << 10;
 
+/// All that is white to XML; of the rest some is removed.
+const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+
 /// Every `<` in the result begins a whole tag or CDATA section, every `&` a reference XML knows.
 pub(super) fn lex(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 16);
@@ -90,7 +93,10 @@ fn declaration(text: &str, out: &mut String, ends: &mut Ends) -> usize {
         // A section that never ends: the document is cut off inside it.
         let body_len = end.unwrap_or(body.len());
         out.push_str("<![CDATA[");
-        push_clean(&body[..body_len], out);
+        let mut clean = String::with_capacity(body_len);
+        push_clean(&body[..body_len], &mut clean);
+        // A character that had to go may have stood between the brackets of an end that is none.
+        out.push_str(&clean.replace("]]>", "]]]]><![CDATA[>"));
         out.push_str("]]>");
         return text.len().min(9 + body_len + 3);
     }
@@ -135,7 +141,9 @@ fn tag(text: &str, out: &mut String) -> usize {
     }
     out.push('<');
     out.push_str(name);
-    if quoted_right {
+    // What follows a name without a blank of XML would be read as part of it.
+    let stands_apart = attributes.trim_end() == "/" || attributes.is_empty() || attributes.starts_with(BLANKS);
+    if quoted_right && stands_apart {
         push_clean(attributes.trim_end(), out);
     } else if attributes.trim_end().ends_with('/') {
         out.push('/');

@@ -74,6 +74,14 @@ fn repair_missing_end_tags_cost_at_most_their_item() {
         rss("<item><link><title>R</title></wrong><guid>1</guid></item>"),
         "<item><link></link><title>R</title><guid>1</guid></item>"
     );
+    let urls = mended("<urlset><url><loc>a</loc><url><loc>b</loc></url></urlset>", Root::Urlset).text;
+    assert!(urls.ends_with("<url><loc>a</loc></url><url><loc>b</loc></url></urlset>"), "{urls}");
+    assert_eq!(
+        rss("<item><guid><![CDATA[a]]\u{1}>b&c]]></guid></item>"),
+        "<item><guid><![CDATA[a]]]]><![CDATA[>b&c]]></guid></item>"
+    );
+    assert_eq!(rss("<item><a\u{b}b=\"c\">d</a></item>"), "<item><a>d</a></item>");
+    assert_eq!(rss("<item><a/b\" c=\"d>e</a></item>"), "<item><a>e</a></item>");
     assert_eq!(rss("<item><guid>1</guid></wrong></item>"), "<item><guid>1</guid></item>");
     assert_eq!(
         rss("<item><title>a</title><enclosure url='x></item><item><guid>2</guid></item>"),

@@ -1,0 +1,199 @@
+//! Retention over a store with a past: what goes, what stays, and that no step costs more in a large store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::{Access, Ages, Pruned, Pruning, Store};
+use crate::model::Timestamp;
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// One item each minute from here on.
+const START: i64 = 1_742_000_000;
+/// A progress callback comes after so many steps of SQLite's machine.
+const STEPS: i32 = 50;
+
+fn opened() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(dir.path(), Access::Own).expect("opens");
+    (dir, store)
+}
+
+fn run(store: &Store, sql: &str) {
+    store.write("test", |tx| tx.execute_batch(sql)).expect("written");
+}
+
+fn number(store: &Store, sql: &str) -> i64 {
+    store.read("test", |c| c.query_row(sql, [], |row| row.get(0))).expect("read")
+}
+
+/// Items with texts, stories of five, an alert that was delivered for every tenth, an edit of every twentieth.
+fn fill(store: &Store, items: i64) {
+    run(
+        store,
+        &format!(
+            "CREATE TEMP TABLE n AS WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {items})
+                 SELECT n, n * 7919 AS id, ({START} + n * 60) * 1000 AS at FROM n;
+             INSERT INTO items (seq, id, source, key, revision, title, headline, first_seen, summary, text_source,
+                                text_hash, text_bytes, quiet, story, outlet, features)
+                 SELECT n, id, 'outlet', 'k' || n, 0, 'harbour', 'harbour', at, '', 'summary', x'00', 20, 0, n / 5,
+                        'outlet', x'' FROM n;
+             INSERT INTO texts SELECT n, 'the port closed' FROM n;
+             INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
+                 SELECT n / 5, 'harbour', min(at), max(at), count(*), 0, 0 FROM n GROUP BY n / 5;
+             INSERT INTO story_topics SELECT n / 5, 'ports', 5, 5, 'low', NULL FROM n GROUP BY n / 5;
+             INSERT INTO story_sources SELECT n / 5, 'outlet', 1, min(at) FROM n GROUP BY n / 5;
+             INSERT INTO revisions SELECT id, 1, at, 'harbour', 'open' FROM n WHERE n % 20 = 0;
+             INSERT INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at, payload)
+                 SELECT n, 'alr_' || n, 'item', 'ports', n / 5, id, 'new', 'low', 5, 1, at, x'00' FROM n WHERE n % 10 = 0;
+             INSERT INTO deliveries (id, alert, webhook_id, endpoint, content_type, state, attempts, created_at, due_at,
+                                     settled_at)
+                 SELECT n, n, 'alr_' || n, 'desk', 'json', 'delivered', 1, at, at, at FROM n WHERE n % 10 = 0;
+             INSERT INTO attempts SELECT n, 1, at, 'delivered', 200, 1, NULL FROM n WHERE n % 10 = 0;
+             DROP TABLE n;"
+        ),
+    );
+}
+
+fn ages(texts: u32, items: u32, deliveries: u32) -> Ages {
+    let days = |days: u32| Some(DAY * days);
+    Ages { texts: days(texts), items: days(items), keys: days(730), deliveries: days(deliveries) }
+}
+
+/// So many days after the first item.
+fn after(days: u32) -> Timestamp {
+    Timestamp::from_seconds(START).plus(DAY * days)
+}
+
+fn rows(store: &Store) -> Vec<(&'static str, i64)> {
+    [
+        "items",
+        "texts",
+        "stories",
+        "story_topics",
+        "story_sources",
+        "revisions",
+        "alerts",
+        "deliveries",
+        "attempts",
+        "tombstones",
+    ]
+    .into_iter()
+    .map(|table| (table, number(store, &format!("SELECT count(*) FROM {table}"))))
+    .collect()
+}
+
+#[test]
+fn pass_removes_what_is_too_old_and_nothing_else() {
+    let (_dir, store) = opened();
+    fill(&store, 3000);
+    // 3,000 minutes are two days and two hours: texts of the first day go, then items, then all of it.
+    let pruned = store.prune(&ages(10, 400, 400), after(11)).expect("pruned");
+    assert_eq!(pruned, Pruned { texts: 1439 + 71, ..Pruned::default() });
+    assert_eq!(number(&store, "SELECT min(seq) FROM texts"), 1440);
+    let pruned = store.prune(&ages(10, 20, 400), after(21)).expect("pruned");
+    assert_eq!((pruned.items, pruned.texts), (1439, 1561 + 79));
+    // Stories 0 to 287 have no items any more; of these every other is still what an alert was about.
+    assert_eq!(number(&store, "SELECT count(*) FROM stories"), 601 - 145);
+    let pruned = store.prune(&ages(10, 20, 30), after(40)).expect("pruned");
+    assert_eq!((pruned.items, pruned.deliveries), (1561, 300));
+    let left: Vec<_> = rows(&store).into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(left, [("tombstones", 3000)], "keys only");
+    let pruned = store.prune(&ages(10, 20, 30), after(740)).expect("pruned");
+    assert_eq!(pruned, Pruned { keys: 3000, ..Pruned::default() });
+}
+
+#[test]
+fn pass_leaves_what_is_owed_and_the_next_takes_it_once_it_is_not() {
+    let (_dir, store) = opened();
+    fill(&store, 300);
+    run(&store, "UPDATE deliveries SET state = 'parked' WHERE id = 100");
+    let mut pruning = Pruning::default();
+    while store.prune_step(&mut pruning, &ages(1, 1, 1), after(9)).expect("pruned") {}
+    assert_eq!((pruning.pruned.items, pruning.pruned.deliveries), (299, 29));
+    let left = "SELECT (SELECT count(*) FROM items WHERE seq = 100) + (SELECT count(*) FROM stories WHERE id = 20)";
+    assert_eq!(number(&store, left), 2, "what is owed, and its story");
+    run(&store, "UPDATE deliveries SET state = 'delivered' WHERE id = 100");
+    let mut pruning = pruning.again();
+    while store.prune_step(&mut pruning, &ages(1, 1, 1), after(9)).expect("pruned") {}
+    assert_eq!((pruning.pruned.items, pruning.pruned.deliveries), (1, 1));
+    assert_eq!(number(&store, "SELECT count(*) FROM stories"), 0);
+}
+
+#[test]
+fn what_nothing_points_to_any_more_goes_too() {
+    let (_dir, store) = opened();
+    fill(&store, 10);
+    let at = after(0).millis();
+    run(
+        &store,
+        &format!(
+            // A story that a copy kept alive longer than its items; one merged into a living one, one into a dead one.
+            "UPDATE stories SET last_seen = {at} + 86400000 * 5 WHERE id = 0;
+             INSERT INTO stories VALUES (77, 'm', {at}, {at}, 1, 0, 0, 0), (78, 'm', {at}, {at}, 1, 0, 0, 999);
+             INSERT INTO alerts (sequence, id, kind, source, reason, severity, score, sources, at, payload)
+                 VALUES (50, 'alr_s', 'source.failing', 'outlet', 'failing', 'low', 0, 0, {at}, x'00');
+             INSERT INTO deliveries (id, alert, webhook_id, endpoint, content_type, state, attempts, created_at, due_at,
+                                     settled_at, folded_into)
+                 VALUES (50, 50, 'alr_s', 'desk', 'json', 'folded', 0, {at}, {at}, {at}, 10);"
+        ),
+    );
+    store.prune(&ages(2, 2, 400), after(4)).expect("pruned");
+    let ids = "SELECT group_concat(id, ' ') FROM (SELECT id FROM stories ORDER BY id)";
+    let ids = |store: &Store| store.read("test", |c| c.query_row(ids, [], |row| row.get::<_, Option<String>>(0)));
+    assert_eq!(ids(&store).expect("read").as_deref(), Some("0 2 77"), "2 by its alert, 77 by the story it leads to");
+    store.prune(&ages(2, 2, 3), after(9)).expect("pruned");
+    assert_eq!(ids(&store).expect("read"), None);
+    assert_eq!(number(&store, "SELECT count(*) FROM alerts"), 0, "that about the source too");
+    assert_eq!(number(&store, "SELECT count(*) FROM deliveries"), 0, "folded ones too");
+}
+
+#[test]
+fn items_of_a_clock_that_was_wrong_hold_nobody_up() {
+    let (_dir, store) = opened();
+    fill(&store, 300);
+    // The first of all is stamped with a year that is far away.
+    run(&store, "UPDATE items SET first_seen = first_seen + 400000000000 WHERE seq = 1");
+    let mut pruning = Pruning::default();
+    while store.prune_step(&mut pruning, &ages(1, 400, 400), after(3)).expect("pruned") {}
+    assert_eq!(number(&store, "SELECT count(*) FROM texts"), 1);
+}
+
+/// The most steps of SQLite's machine in one step of a pass, by what the pass has to do.
+fn dearest(items: i64) -> Vec<u64> {
+    let (_dir, store) = opened();
+    fill(&store, items);
+    let (counted, count) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let told = |counter: Arc<AtomicU64>| Some(move || counter.fetch_add(1, Ordering::Relaxed) == u64::MAX);
+    let mut reader = super::open::reader(store.path()).expect("opens");
+    reader.progress_handler(STEPS, told(counted.clone())).expect("set");
+    *store.0.readers.lock().expect("no panic") = vec![reader];
+    store.writer().progress_handler(STEPS, told(count.clone())).expect("set");
+    let mut pruning = Pruning::default();
+    // Nothing is old; some texts are; all texts are; everything is; nothing is left.
+    [(400, 0), (1, 3), (1, 400), (400, 900), (400, 900)]
+        .into_iter()
+        .map(|(age, day)| {
+            let mut most = 0;
+            pruning = std::mem::take(&mut pruning).again();
+            loop {
+                counted.store(0, Ordering::Relaxed);
+                count.store(0, Ordering::Relaxed);
+                let more = store.prune_step(&mut pruning, &ages(age, 400, 400), after(day)).expect("pruned");
+                most = most.max(counted.load(Ordering::Relaxed) + count.load(Ordering::Relaxed));
+                if !more {
+                    return most * u64::from(STEPS.unsigned_abs());
+                }
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn step_costs_the_same_however_much_is_stored() {
+    let (small, large) = (dearest(6_000), dearest(24_000));
+    for (pass, (few, many)) in small.into_iter().zip(large).enumerate() {
+        // A scan would cost four times as much.
+        assert!(many <= few * 2 + 2_000, "pass {pass}: {few} steps with 6,000 items, {many} with 24,000");
+    }
+}
