@@ -35,6 +35,8 @@ const OWN_EVENTS: [(&str, &str); 9] = [
     ("lighthouse", "lighthouse"),
 ];
 const EITHER: &str = "either";
+/// Two events of our own that come out as one in some orders: shown, and no model is refused for it.
+const BORDERLINE: [&str; 2] = ["draft", "force"];
 const ARRIVAL: Timestamp = Timestamp::from_seconds(1_795_000_000);
 const LIMITS: Limits = Limits {
     decoded_bytes_max: 10 << 20,
@@ -88,7 +90,7 @@ impl Orders {
     }
 
     pub fn passed(&self) -> bool {
-        self.right == self.all && self.margin >= MARGIN_MIN
+        self.wrong.keys().all(|pair| *pair == BORDERLINE) && self.margin >= MARGIN_MIN
     }
 
     pub fn row(&self, name: &str) -> String {
