@@ -83,7 +83,9 @@ impl Orders {
             let (found, margin) = stream(articles, order, model);
             let wrong = wrong_pairs(articles, order, &found);
             result.right += usize::from(wrong.is_empty());
-            wrong.into_iter().for_each(|pair| *result.wrong.entry(pair).or_default() += 1);
+            for pair in wrong {
+                *result.wrong.entry(pair).or_default() += 1;
+            }
             result.margin = result.margin.min(margin);
         }
         result
