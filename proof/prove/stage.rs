@@ -89,8 +89,7 @@ impl Stage {
             if status.and_then(|s| s.code()) != Some(0) {
                 findings.add("start", format!("pass {pass}: {}: {}", ended_as(status), program.log()));
             }
-            let arrived = self.receiver.requests().iter().filter(|r| r.accepted).count() >= expected.len();
-            if arrived && self.room.files()?.0 == 0 {
+            if self.is_settled(published.total(), expected.len()) {
                 break;
             }
             // The feeds' interval.
@@ -103,13 +102,15 @@ impl Stage {
     pub async fn arrived(&self, most: Duration) -> bool {
         let total = self.published().total();
         let expected = self.published().expected(self.seed).len();
-        let state = self.room.state();
-        until(most, || {
-            check::peek(&state).is_some_and(|(pending, items)| pending == 0 && items >= total)
-                && self.receiver.requests().iter().filter(|r| r.accepted).count() >= expected
-                && self.room.files().is_ok_and(|(waiting, _)| waiting == 0)
-        })
-        .await
+        until(most, || self.is_settled(total, expected)).await
+    }
+
+    /// So many items are stored, so many requests accepted, and nothing waits. Requests that came again count as
+    /// accepted too, so they alone say nothing.
+    fn is_settled(&self, items: u64, requests: usize) -> bool {
+        check::peek(&self.room.state()).is_some_and(|(pending, stored)| pending == 0 && stored >= items)
+            && self.receiver.requests().iter().filter(|r| r.accepted).count() >= requests
+            && self.room.files().is_ok_and(|(waiting, _)| waiting == 0)
     }
 
     /// Everything is stored, told and moved, once; so many requests may have come again. Nothing runs.
