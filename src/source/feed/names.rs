@@ -185,6 +185,11 @@ impl Field {
     }
 }
 
+/// Whether a character may stand in a name, as generously as no lexer would misread it.
+pub(super) fn is_name_character(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, ':' | '_' | '-' | '.')
+}
+
 /// Whether elements with this prefix may hold fields of an item; a stranger's `title` is not ours.
 pub(super) fn field_is_known(prefix: &str) -> bool {
     is_own(prefix) || matches!(prefix, "dc" | "dcterms" | "feedburner" | "itunes" | "media" | "n" | "news" | "pheedo")

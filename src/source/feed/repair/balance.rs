@@ -6,7 +6,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::Repaired;
-use crate::source::feed::names::{Field, RSS1, USUAL, attribute, is_item, local_name};
+use crate::source::feed::names::{Field, RSS1, USUAL, attribute, is_item, is_name_character, local_name};
 use crate::source::feed::scan::lenient_reader;
 use crate::source::feed::sniff::Root;
 
@@ -64,6 +64,10 @@ impl<'a> Balancer<'a> {
             match event {
                 Event::Start(tag) => {
                     let name = &text[at + 1..at + 1 + tag.name().as_ref().len()];
+                    if self.is_second_entry(name) {
+                        self.lost += 1;
+                        return None;
+                    }
                     self.before_start(name);
                     if self.is_text_field(&tag, name) {
                         let inner = self.inner(&mut reader, from, next, name);
@@ -79,6 +83,10 @@ impl<'a> Balancer<'a> {
                 }
                 Event::Empty(tag) => {
                     let name = &text[at + 1..at + 1 + tag.name().as_ref().len()];
+                    if self.is_second_entry(name) {
+                        self.lost += 1;
+                        return None;
+                    }
                     self.before_start(name);
                     if self.open.is_empty() {
                         self.start_tag(&tag, name, "");
@@ -108,6 +116,12 @@ impl<'a> Balancer<'a> {
     /// Whether an element is one item of the document, in whatever case and with whatever prefix.
     fn is_item(&self, name: &str) -> bool {
         is_item(self.root, "", local_name(name))
+    }
+
+    /// Whether another entry begins inside the one that is the whole document, which ends with it.
+    fn is_second_entry(&self, name: &str) -> bool {
+        self.root == Root::Entry
+            && matches!(self.open[..], [root] if local_name(root) == local_name(name) && self.is_item(name))
     }
 
     /// An item ends where the next begins, and so does whatever its channel left open before it.
@@ -168,8 +182,7 @@ impl<'a> Balancer<'a> {
                 continue;
             }
             // What quotes gone astray make of a tag is no name.
-            let is_name = key.chars().all(|c| c.is_alphanumeric() || matches!(c, ':' | '-' | '_' | '.'));
-            if !is_name || declared.iter().any(|known: &String| known == key) {
+            if !key.chars().all(is_name_character) || declared.iter().any(|known: &String| known == key) {
                 continue;
             }
             declared.push(key.to_owned());
@@ -317,7 +330,7 @@ impl<'a> Balancer<'a> {
             // Cut off inside an item: its key may be in the missing half.
             self.out.truncate(at);
             self.open.truncate(depth);
-            self.lost = 1;
+            self.lost += 1;
         }
         self.close_to(0);
         Repaired { text: self.out, lost: self.lost }

@@ -1,7 +1,7 @@
 //! Mends what keeps an XML lexer from seeing tags: references that stand for nothing, `&` and `<` that
 //! are text, control characters, tags and sections that never end. Drops declarations and DOCTYPE.
 
-use crate::source::feed::names::{character, reference_at};
+use crate::source::feed::names::{character, is_name_character, reference_at};
 use crate::source::feed::sniff::{doctype_end, head};
 
 /// A tag longer than this is text with a `<` in it.
@@ -122,9 +122,7 @@ fn declaration(text: &str, out: &mut String, ends: &mut Ends) -> usize {
 fn tag(text: &str, out: &mut String) -> usize {
     let closing = text.starts_with("</");
     let name_at = 1 + usize::from(closing);
-    let name_len = text[name_at..]
-        .find(|c: char| !(c.is_alphanumeric() || matches!(c, ':' | '_' | '-' | '.')))
-        .unwrap_or(text.len() - name_at);
+    let name_len = text[name_at..].find(|c| !is_name_character(c)).unwrap_or(text.len() - name_at);
     let name = &text[name_at..name_at + name_len];
     if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
         return 0;

@@ -90,6 +90,16 @@ fn repair_missing_end_tags_cost_at_most_their_item() {
 }
 
 #[test]
+fn repair_entry_that_is_the_whole_document_ends_where_another_begins() {
+    for second in ["<entry><id>2</id>", "<entry/>", "<title>b<entry>"] {
+        let repaired = mended(&format!("<entry><id>1</id><title>a</title>{second}</entry>"), Root::Entry);
+        assert!(repaired.text.contains("<id>1</id><title>a</title>"), "{}", repaired.text);
+        assert_eq!(repaired.text.matches("<entry").count(), 1, "{}", repaired.text);
+        assert_eq!(repaired.lost, 1);
+    }
+}
+
+#[test]
 fn repair_cut_off_document_ends_with_its_last_whole_item() {
     let whole = "<rss version=\"2.0\"><channel><title>T</title><item><guid>1</guid></item><item><guid>2</guid><description><![CDATA[text <b>";
     let first_item_end = whole.find("</item>").expect("an item") + 7;
