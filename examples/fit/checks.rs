@@ -16,6 +16,7 @@ use wirewatch::source::seed::{FileContext, parse};
 
 use super::Failure;
 use super::data::{SEED_STORIES, Sets};
+use super::random::Random;
 
 /// Orders of our own seeds that are tried.
 const OWN_ORDERS: usize = 400;
@@ -38,15 +39,6 @@ const EITHER: &str = "either";
 /// Two events of our own that come out as one in some orders: shown, and no model is refused for it.
 const BORDERLINE: [&str; 2] = ["draft", "force"];
 const ARRIVAL: Timestamp = Timestamp::from_seconds(1_795_000_000);
-const LIMITS: Limits = Limits {
-    decoded_bytes_max: 10 << 20,
-    items_max: 2000,
-    depth_max: 128,
-    attributes_max: 1000,
-    item_text_bytes_max: 1 << 20,
-    parse_time_max: Duration::from_secs(5),
-};
-
 /// One set of articles with the event of each.
 type Articles = Vec<(String, Features)>;
 
@@ -72,8 +64,8 @@ impl Orders {
     /// Our own in many.
     pub fn of_own(model: &'static Model) -> Result<Self, Failure> {
         let articles = own()?;
-        let mut state = 5u64;
-        let orders = (0..OWN_ORDERS).map(|_| shuffled(articles.len(), &mut state)).collect::<Vec<_>>();
+        let mut random = Random(5);
+        let orders = (0..OWN_ORDERS).map(|_| shuffled(articles.len(), &mut random)).collect::<Vec<_>>();
         Ok(Self::of(&articles, &orders, model))
     }
 
@@ -112,7 +104,7 @@ fn own() -> Result<Articles, Failure> {
     let mut articles = Vec::new();
     for path in paths {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        let file = FileContext { name, modified: ARRIVAL, received: ARRIVAL, limits: &LIMITS };
+        let file = FileContext { name, modified: ARRIVAL, received: ARRIVAL, limits: &Limits::SHIPPED };
         let document = parse(&std::fs::read(&path)?, &file).map_err(|rejection| rejection.detail)?;
         for raw in &document.items {
             let origin = Origin { source: SourceId::new("own")?, kind: SourceKind::Seed, received: ARRIVAL };
@@ -177,11 +169,10 @@ fn permute(order: &mut Vec<usize>, from: usize, all: &mut Vec<Vec<usize>>) {
     }
 }
 
-fn shuffled(len: usize, state: &mut u64) -> Vec<usize> {
+fn shuffled(len: usize, random: &mut Random) -> Vec<usize> {
     let mut order: Vec<usize> = (0..len).collect();
     for at in (1..len).rev() {
-        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        order.swap(at, (*state >> 33) as usize % (at + 1));
+        order.swap(at, random.below(at as u64 + 1) as usize);
     }
     order
 }

@@ -15,6 +15,7 @@ use wirewatch::text::date;
 use wirewatch::text::tokens::Tokens;
 
 use super::Failure;
+use super::random::Random;
 
 /// Parts of the cross-validation.
 pub const FOLDS: usize = 5;
@@ -104,11 +105,10 @@ impl Sets {
 
     /// The dated set with each document up to six hours late.
     pub fn shuffled(&self) -> Self {
-        let mut state = 7u64;
+        let mut random = Random(7);
         let documents = self.documents.clone().map(|mut documents| {
             for document in &mut documents {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                document.at = document.at.plus(Duration::from_secs((state >> 33) % 21_600));
+                document.at = document.at.plus(Duration::from_secs(random.below(21_600)));
             }
             documents.sort_by_key(|document| document.at);
             documents

@@ -7,6 +7,7 @@
 
 mod checks;
 mod data;
+mod random;
 mod score;
 mod train;
 

@@ -7,6 +7,7 @@ use wirewatch::pipeline::story::decision::{Model, UNITS};
 use wirewatch::pipeline::story::signals::SIGNALS;
 
 use super::data::{Pair, SEEDS};
+use super::random::Random;
 
 /// Networks that are averaged.
 const NETWORKS: usize = 4;
@@ -215,20 +216,6 @@ impl Network {
                 slope[unit * SIGNALS + signal] += back * x;
             }
         }
-    }
-}
-
-struct Random(u64);
-
-impl Random {
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn normal(&mut self) -> f32 {
-        let sum: f64 = (0..12).map(|_| self.unit()).sum();
-        (sum - 6.0) as f32
     }
 }
 

@@ -11,16 +11,6 @@ use wirewatch::source::{Document, Limits};
 use crate::documents::{self, Feed};
 use crate::words::Language;
 
-/// The shipped caps.
-pub const LIMITS: Limits = Limits {
-    decoded_bytes_max: 10 << 20,
-    items_max: 2000,
-    depth_max: 128,
-    attributes_max: 1000,
-    item_text_bytes_max: 256 << 10,
-    parse_time_max: std::time::Duration::from_secs(5),
-};
-
 /// When all of it happened.
 pub fn now() -> Timestamp {
     Timestamp::from_seconds(1_750_000_000)
@@ -34,8 +24,13 @@ pub fn document(language: &Language, number: usize) -> String {
 
 /// Reads a document as `visit` does.
 pub fn read(text: &str) -> Document {
-    let context =
-        FeedContext { base_url: None, content_type: None, trust: Trust::Guid, limits: &LIMITS, received: now() };
+    let context = FeedContext {
+        base_url: None,
+        content_type: None,
+        trust: Trust::Guid,
+        limits: &Limits::SHIPPED,
+        received: now(),
+    };
     parse::parse(text.as_bytes(), &context).expect("a sound document")
 }
 

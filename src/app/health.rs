@@ -17,6 +17,7 @@ use crate::source::feed::counters::PollCounters;
 use crate::source::seed::{DirState, SeedStatus};
 use crate::store::Standing;
 use crate::telemetry::Pulse;
+use crate::text::counted;
 
 /// A loop that did not turn for so long hangs; each turns at least every ten seconds.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
@@ -154,16 +155,12 @@ pub(super) fn sentence(config: &Config, health: &Health, stuck: &[&str], now: Ti
     } else {
         String::new()
     };
-    let (feeds, topics) = (counted(feeds(config), "feed"), counted(config.topics.len(), "topic"));
+    let (feeds, topics) = (counted(feeds(config) as u64, "feed"), counted(config.topics.len() as u64, "topic"));
     format!("Watching {feeds}{failing}{seeds} for {topics}; {last}; {owed}{disk}")
 }
 
 fn feeds(config: &Config) -> usize {
     config.feeds.iter().filter(|feed| feed.enabled).count()
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn words(span: Duration) -> String {

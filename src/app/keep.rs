@@ -57,14 +57,10 @@ pub(super) struct Keeper {
     /// What the store had taken when the index was last held back by it, and how often in a row that was.
     arrivals: u64,
     gave_way: u32,
-    retention: Retention,
-}
-
-/// Retention goes on between looks at the disk, step by step, however long it takes.
-enum Retention {
-    /// Until its time comes.
-    Idle(Pruning),
-    Under(Pruning),
+    /// The last pass of retention, or the one under way: it goes on between looks at the disk, step by step,
+    /// however long it takes.
+    pruning: Pruning,
+    prunes: bool,
 }
 
 impl Keeper {
@@ -74,7 +70,7 @@ impl Keeper {
         readiness: Arc<watch::Sender<Readiness>>,
     ) -> (Self, watch::Receiver<Health>) {
         let (health, told) = watch::channel(Health::default());
-        let (troubled, log_warned, arrivals, gave_way) = (false, false, 0, 0);
+        let (troubled, log_warned, arrivals, gave_way, prunes) = (false, false, 0, 0, false);
         let keeper = Self {
             store,
             clock,
@@ -88,7 +84,8 @@ impl Keeper {
             log_warned,
             arrivals,
             gave_way,
-            retention: Retention::Idle(Pruning::default()),
+            pruning: Pruning::default(),
+            prunes,
         };
         (keeper, told)
     }
@@ -110,7 +107,7 @@ impl Keeper {
                     self.begin_retention();
                     Ok(())
                 }
-                () = tokio::time::sleep(STEP_PAUSE), if matches!(self.retention, Retention::Under(_)) => {
+                () = tokio::time::sleep(STEP_PAUSE), if self.prunes => {
                     self.retention_step().await
                 }
             };
@@ -240,28 +237,28 @@ impl Keeper {
 
     /// Its time has come; a pass that is still under way goes on instead.
     fn begin_retention(&mut self) {
-        if let Retention::Idle(last) = &mut self.retention {
-            self.retention = Retention::Under(std::mem::take(last).again());
+        if !std::mem::replace(&mut self.prunes, true) {
+            self.pruning = std::mem::take(&mut self.pruning).again();
         }
     }
 
     async fn retention_step(&mut self) -> Result<(), StoreError> {
-        let Retention::Under(pruning) = &self.retention else { return Ok(()) };
-        let (mut pruning, ages, now) = (pruning.clone(), ages(&self.config.borrow()), self.clock.now());
+        let (mut pruning, ages, now) =
+            (std::mem::take(&mut self.pruning), ages(&self.config.borrow()), self.clock.now());
         let step = move |store: &Store| (store.prune_step(&mut pruning, &ages, now), pruning);
         let (more, pruning) = self.blocking(step).await;
+        let pruned @ Pruned { texts, items, keys, deliveries } = pruning.pruned;
+        self.pruning = pruning;
         if more.as_ref().is_ok_and(|more| *more) {
-            self.retention = Retention::Under(pruning);
             return Ok(());
         }
         // What a failure cut short goes on in an hour.
-        let Pruned { texts, items, keys, deliveries } = pruning.pruned;
-        if pruning.pruned.is_empty() {
+        self.prunes = false;
+        if pruned.is_empty() {
             debug!("nothing is older than its retention");
         } else {
             info!(texts, items, keys, deliveries, "removed what was older than its retention");
         }
-        self.retention = Retention::Idle(pruning);
         more.map(|_| ())
     }
 

@@ -123,10 +123,7 @@ pub(super) fn prepare_after(base: &Base, pause: impl FnMut()) -> Result<Candidat
 
 /// Whether the rules that run are those of this config. Learned scores lie outside of it, and may be new.
 fn keeps_rules(diff: &ConfigDiff, config: &Config) -> bool {
-    let lists = diff.topics.is_empty() && diff.aliases.is_empty();
-    let routes = diff.endpoints.is_empty() && diff.silences.is_empty();
-    let sections = diff.sections.iter().any(|section| ["limits", "alerts", "delivery"].contains(section));
-    lists && routes && !sections && config.topics.iter().all(|topic| topic.model_weight.is_none())
+    !diff.rules_changed() && config.topics.iter().all(|topic| topic.model_weight.is_none())
 }
 
 fn read(place: &ConfigPlace, environment: &Environment) -> Result<Loaded, Refusal> {

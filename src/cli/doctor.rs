@@ -13,7 +13,7 @@ use crate::app::{compile, last_reload};
 use crate::config::{self, Config};
 use crate::model::{EndpointId, Timestamp};
 use crate::store::{Access, Store, lock_holder, outbox};
-use crate::text::clean;
+use crate::text::{clean, counted};
 
 /// A clock that is behind the newest item by more was set back.
 const CLOCK_SLACK_SECONDS: u64 = 3600;
@@ -121,8 +121,8 @@ fn print(findings: &[Finding]) {
         }
     }
     let count = |grade| findings.iter().filter(|finding| finding.grade == grade).count();
-    let counted = |grade, what| output::counted(count(grade) as u64, what);
-    println!("\n{}, {}", counted(Grade::Problem, "problem"), counted(Grade::Warning, "warning"));
+    let graded = |grade, what| counted(count(grade) as u64, what);
+    println!("\n{}, {}", graded(Grade::Problem, "problem"), graded(Grade::Warning, "warning"));
 }
 
 fn examine_config(findings: &mut Findings, context: &Context) -> Option<Config> {
@@ -132,11 +132,11 @@ fn examine_config(findings: &mut Findings, context: &Context) -> Option<Config> 
     match (report.errors(), report.warnings()) {
         (0, 0) => findings.ok("config", format!("{name} is good")),
         (0, warnings) => {
-            let what = format!("{name}: {}", output::counted(warnings as u64, "warning"));
+            let what = format!("{name}: {}", counted(warnings as u64, "warning"));
             findings.add(Grade::Warning, "config", what, remedy);
         }
         (errors, _) => {
-            let what = format!("{name}: {}", output::counted(errors as u64, "error"));
+            let what = format!("{name}: {}", counted(errors as u64, "error"));
             findings.add(Grade::Problem, "config", what, remedy);
         }
     }

@@ -170,16 +170,6 @@ pub fn minute(at: Timestamp) -> String {
     at.to_string().get(..16).unwrap_or_default().replace('T', " ")
 }
 
-/// A number and what it counts: `1 story`, `2 stories`.
-#[must_use]
-pub fn counted(count: u64, what: &str) -> String {
-    match (count, what.strip_suffix('y')) {
-        (1, _) => format!("1 {what}"),
-        (count, Some(stem)) => format!("{count} {stem}ies"),
-        (count, None) => format!("{count} {what}s"),
-    }
-}
-
 /// How long ago, in the largest fitting unit.
 #[must_use]
 pub fn ago(at: Timestamp, now: Timestamp) -> String {
@@ -208,12 +198,6 @@ mod tests {
         table.row(["日本".to_owned(), "a title that is far too long for this".to_owned()]);
         table.row(["abc".to_owned(), "line\nbreak\u{1b}[2J".to_owned()]);
         assert_eq!(table.render(10), "SOURCE  TITLE\n日本    a title that is far…\nabc     line break [2J\n");
-    }
-
-    #[test]
-    fn counted_agrees_with_its_number() {
-        let all = [(1, "story"), (2, "story"), (0, "item"), (1, "item")].map(|(count, what)| counted(count, what));
-        assert_eq!(all, ["1 story", "2 stories", "0 items", "1 item"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::page::Page;
 use super::{CliError, Context};
 use crate::model::StoryId;
 use crate::store::{Access, SearchQuery, Store, lock_holder};
-use crate::text::clean;
+use crate::text::{clean, counted};
 
 /// Finds items by their text, newest first.
 #[derive(Debug, Args)]
@@ -89,5 +89,5 @@ fn catch_up(state_dir: &Path) {
 }
 
 fn are(items: u64) -> String {
-    format!("{} {}", output::counted(items, "item"), if items == 1 { "is" } else { "are" })
+    format!("{} {}", counted(items, "item"), if items == 1 { "is" } else { "are" })
 }

@@ -8,7 +8,7 @@ use super::output::{self, Output};
 use super::{CliError, Context};
 use crate::model::{EndpointId, Timestamp};
 use crate::store::{RejectionTotal, Totals, lock_holder, outbox};
-use crate::text::clean;
+use crate::text::{clean, counted};
 
 /// Shows how things stand.
 #[derive(Debug, Args)]
@@ -139,16 +139,16 @@ fn print(status: &Status, now: Timestamp) {
     let t = &status.totals;
     println!(
         "  stored     {} in {}, {}, {}; last item {}",
-        output::counted(t.items, "item"),
-        output::counted(t.stories, "story"),
-        output::counted(t.sightings, "copy"),
-        output::counted(t.alerts, "alert"),
+        counted(t.items, "item"),
+        counted(t.stories, "story"),
+        counted(t.sightings, "copy"),
+        counted(t.alerts, "alert"),
         ago(t.last_item_at)
     );
     let dir = status.seed_dir.as_deref().unwrap_or("off");
     println!(
         "  seeds      {} taken, {} refused; {}",
-        output::counted(t.seed_files, "file"),
+        counted(t.seed_files, "file"),
         t.seed_files_refused,
         clean::one_line(dir)
     );

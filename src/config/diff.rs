@@ -58,10 +58,12 @@ impl ConfigDiff {
             && self.restart_only.is_empty()
     }
 
-    /// Whether the rules have to be compiled anew.
+    /// Whether what is compiled from the config (topics, routes, limits) has to be compiled anew.
     #[must_use]
     pub fn rules_changed(&self) -> bool {
-        !self.topics.is_empty() || !self.aliases.is_empty()
+        let lists = !self.topics.is_empty() || !self.aliases.is_empty();
+        let routes = !self.endpoints.is_empty() || !self.silences.is_empty();
+        lists || routes || self.sections.iter().any(|section| ["limits", "alerts", "delivery"].contains(section))
     }
 }
 

@@ -123,7 +123,7 @@ fn shipped_config_is_valid_and_prints_alerts() {
 #[test]
 fn defaults_are_those_the_stages_are_tested_with() {
     let config = load("# all defaults").expect("valid").config;
-    assert_eq!(config.limits, Limits::TEST);
+    assert_eq!(config.limits, Limits::SHIPPED);
     assert_eq!(config.delivery.schedule.len(), 10);
     assert_eq!(config.delivery.schedule.iter().sum::<Duration>().as_secs() / 3600, 75);
     assert_eq!(config.seeds.dir, None, "paths have no default");
@@ -250,6 +250,13 @@ fn diff_names_what_a_reload_does_and_cannot_do() {
     assert_eq!(changes.restart_only, ["http.listen"]);
     assert!(changes.rules_changed() && !changes.is_empty());
     assert!(diff(&old, &old).is_empty());
+
+    // What is compiled follows topics, routes and caps; polling does not touch it.
+    let none = load("# none").expect("valid").config;
+    let changed = |new: &str| diff(&none, &load(new).expect("valid").config).rules_changed();
+    assert!(changed("[limits]\ntext_max = '1KiB'"));
+    assert!(changed("[[endpoints]]\nid = 'e'\nurl = 'https://e.example/'\nunsigned = true"));
+    assert!(!changed("[polling]\nfetches_max = 3\n[[feeds]]\nid = 'a'\nurl = 'https://a.example/'"));
 }
 
 #[test]

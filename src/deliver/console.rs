@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::text::clean;
+use crate::text::{clean, counted};
 
 /// Columns where nothing better is known.
 const COLUMNS: usize = 100;
@@ -173,8 +173,8 @@ fn coverage(value: &Value) -> String {
     let named = sources.iter().take(SOURCES_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
     let beyond = total.saturating_sub(SOURCES_MAX as u64);
     let more = if beyond > 0 { format!(" +{beyond}") } else { String::new() };
-    let mut parts = vec![format!("{}: {named}{more}", plural(total, "outlet"))];
-    parts.push(plural(count(value, "/data/story/items"), "item"));
+    let mut parts = vec![format!("{}: {named}{more}", counted(total, "outlet"))];
+    parts.push(counted(count(value, "/data/story/items"), "item"));
     let copies = count(value, "/data/sightings/exact").saturating_add(count(value, "/data/sightings/near"));
     if copies > 0 {
         parts.push(if copies == 1 { "1 copy".to_owned() } else { format!("{copies} copies") });
@@ -216,10 +216,6 @@ fn number(value: &Value, pointer: &str) -> String {
 
 fn or_unknown(text: &str) -> &str {
     if text.is_empty() { "unknown" } else { text }
-}
-
-fn plural(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// `2025-03-17T08:02:11Z` as `2025-03-17 08:02 UTC`; anything else as it is.

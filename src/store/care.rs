@@ -122,9 +122,10 @@ impl Store {
                 .prepare_cached(TROUBLED)?
                 .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<Result<_, _>>()?;
-            let feeds = feeds.take_while(|_| !troubled.is_empty());
-            for gone in feeds.filter_map(|feed| troubled.get(feed.as_str())) {
-                if *gone { standing.feeds_gone += 1 } else { standing.feeds_failing += 1 }
+            if !troubled.is_empty() {
+                for gone in feeds.filter_map(|feed| troubled.get(feed.as_str())) {
+                    if *gone { standing.feeds_gone += 1 } else { standing.feeds_failing += 1 }
+                }
             }
             for endpoint in endpoints {
                 let health = outbox::health(connection, endpoint)?;

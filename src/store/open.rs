@@ -263,7 +263,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     ] {
         set(&connection, name, value).map_err(fail)?;
     }
-    // A switch that fails on the disk is no error to SQLite: it stays with the old mode.
+    // Where a file system has no shared memory for the log, SQLite stays with the old mode and calls that no error.
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(fail)?;
     if mode != "wal" {
         let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);

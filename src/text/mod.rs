@@ -7,7 +7,10 @@ pub mod article;
 pub mod changes;
 pub mod charset;
 pub mod clean;
+mod counted;
 pub mod date;
 pub mod html;
 pub mod lang;
 pub mod tokens;
+
+pub use counted::counted;

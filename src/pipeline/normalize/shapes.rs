@@ -85,8 +85,8 @@ fn bare(written: &str) -> String {
     fold(written.trim_matches(|c: char| !c.is_alphanumeric()))
 }
 
-fn word_count(written: &str) -> usize {
-    written.split_whitespace().take(LINE_WORDS_MAX + 1).count()
+fn has_at_most(written: &str, words: usize) -> bool {
+    written.split_whitespace().nth(words).is_none()
 }
 
 /// Furniture by its look; `words` is how many it has.
@@ -159,13 +159,13 @@ fn is_credit(written: &str) -> bool {
     if let Some((label, name)) = lead.split_once(',')
         && label.contains(' ')
         && CREDITS.contains(&bare(label).as_str())
-        && word_count(name) <= 6
+        && has_at_most(name, 6)
     {
         return true;
     }
     if let Some((label, rest)) = lead.split_once([':', '/', '©', '|']) {
         let label = bare(label);
-        let short = word_count(rest) <= 12;
+        let short = has_at_most(rest, 12);
         if short && CREDITS.contains(&label.as_str()) && !rest.trim_end().ends_with(['?', '!', '"', '”']) {
             return true;
         }
@@ -173,7 +173,7 @@ fn is_credit(written: &str) -> bool {
         if let Some((_, inner)) = line.rsplit_once(['(', '[', '|'])
             && let Some((label, name)) = inner.split_once([':', '/', '©'])
             && CREDITS.contains(&bare(label).as_str())
-            && word_count(name) <= 10
+            && has_at_most(name, 10)
         {
             return true;
         }
@@ -321,7 +321,7 @@ mod tests {
     use super::*;
 
     fn label(line: &str) -> bool {
-        is_label(line, word_count(line))
+        is_label(line, line.split_whitespace().count())
     }
 
     fn pointer(line: &str) -> bool {
@@ -329,7 +329,7 @@ mod tests {
     }
 
     fn stamp(line: &str) -> bool {
-        starts_as_known(line) && is_stamp(line, word_count(line))
+        starts_as_known(line) && is_stamp(line, line.split_whitespace().count())
     }
 
     #[test]

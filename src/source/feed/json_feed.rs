@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Parts, Rejection> {
-        read(text, &Limits::TEST, &mut Vec::new())
+        read(text, &Limits::SHIPPED, &mut Vec::new())
     }
 
     #[test]

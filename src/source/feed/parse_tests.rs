@@ -12,7 +12,7 @@ const CTX: FeedContext<'_> = FeedContext {
     base_url: Some("https://harbour.example/feeds/all.xml"),
     content_type: None,
     trust: Trust::Guid,
-    limits: &Limits::TEST,
+    limits: &Limits::SHIPPED,
     received: Timestamp::MIN,
 };
 
@@ -198,7 +198,7 @@ fn parse_cut_document_keeps_whole_items_and_counts_the_other() {
 
 #[test]
 fn parse_same_guid_twice_and_item_cap_are_counted() {
-    let limits = Limits { items_max: 3, ..Limits::TEST };
+    let limits = Limits { items_max: 3, ..Limits::SHIPPED };
     let text = rss(&"<item><guid>1</guid></item>".repeat(10));
     let document = parse(text.as_bytes(), &FeedContext { limits: &limits, ..CTX }).expect("a feed");
     let counted: Vec<_> = document.rejected.iter().map(|r| (r.reason, r.count)).collect();
@@ -220,7 +220,7 @@ fn parse_what_is_no_feed_is_refused_by_name() {
     ] {
         assert_eq!(refused(text), reason, "{text}");
     }
-    let small = Limits { decoded_bytes_max: 10, ..Limits::TEST };
+    let small = Limits { decoded_bytes_max: 10, ..Limits::SHIPPED };
     let large = parse(rss("").as_bytes(), &FeedContext { limits: &small, ..CTX });
     assert_eq!(large.expect_err("too large").reason, RejectReason::TooLarge);
     assert!(read(&rss("")).items.is_empty(), "an empty feed is a feed");
@@ -298,7 +298,7 @@ fn parse_long_texts_are_cut_on_a_character_with_a_warning() {
     let document =
         read(&rss(&format!("<item><guid>1</guid><description>{}</description></item>", "ї".repeat(200_000))));
     let cut = document.items[0].summary.as_ref().map_or(0, |text| text.text.len());
-    assert!((Limits::TEST.item_text_bytes_max - 4..=Limits::TEST.item_text_bytes_max).contains(&cut));
+    assert!((Limits::SHIPPED.item_text_bytes_max - 4..=Limits::SHIPPED.item_text_bytes_max).contains(&cut));
     assert_eq!(document.warnings.len(), 1);
 }
 

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     async fn read(path: &Path) -> Result<(Document, SeedFile), Rejection> {
-        parse_file(path, Timestamp::from_seconds(0), &Limits::TEST, &Parser::new(1)).await
+        parse_file(path, Timestamp::from_seconds(0), &Limits::SHIPPED, &Parser::new(1)).await
     }
 
     #[tokio::test]

@@ -65,7 +65,7 @@ impl Desk {
     fn watcher(&mut self) -> SeedWatcher {
         let (sender, batches) = mpsc::channel(8);
         self.batches = batches;
-        let (config, limits) = (self.config.clone(), Limits::TEST);
+        let (config, limits) = (self.config.clone(), Limits::SHIPPED);
         let inputs = SeedInputs { config, limits, clock: Clock::system(), parser: Parser::new(1), batches: sender };
         SeedWatcher::new(inputs, self.seen.clone())
     }

@@ -6,7 +6,7 @@ use crate::source::feed::scan::{Quirk, scan};
 
 fn mended(text: &str, root: Root) -> Repaired {
     let repaired = repair(text, root);
-    let survey = scan(&repaired.text, root, &Limits { depth_max: 4096, ..Limits::TEST }).expect("within limits");
+    let survey = scan(&repaired.text, root, &Limits { depth_max: 4096, ..Limits::SHIPPED }).expect("within limits");
     let structural =
         [Quirk::Mismatched, Quirk::Truncated, Quirk::StrayCharacter, Quirk::Unlexable, Quirk::BadReference];
     for quirk in structural {

@@ -11,7 +11,7 @@ fn at(text: &str) -> Timestamp {
 
 fn file(name: &str) -> FileContext<'_> {
     let (modified, received) = (at("2031-06-01T10:00:00Z"), at("2031-06-01T12:00:00Z"));
-    FileContext { name, modified, received, limits: &Limits::TEST }
+    FileContext { name, modified, received, limits: &Limits::SHIPPED }
 }
 
 fn read(text: &str) -> Document {
@@ -236,7 +236,7 @@ fn json_lines_bad_lines_are_told_by_number() {
 
 #[test]
 fn json_caps_are_counted() {
-    let limits = Limits { items_max: 2, ..Limits::TEST };
+    let limits = Limits { items_max: 2, ..Limits::SHIPPED };
     let context = FileContext { limits: &limits, ..file("a") };
     let lines: String = ["a", "b", "c", "d", "e"].map(|n| format!("{{\"id\":\"{n}\",\"title\":\"{n}\"}}\n")).concat();
     let document = parse(lines.as_bytes(), &context).expect("a document");
@@ -266,7 +266,7 @@ fn numbers_as_ids_count_within_their_outlet() {
 
 #[test]
 fn text_too_long_is_cut_on_a_character_with_a_warning() {
-    let limits = Limits { item_text_bytes_max: 101, ..Limits::TEST };
+    let limits = Limits { item_text_bytes_max: 101, ..Limits::SHIPPED };
     let context = FileContext { limits: &limits, ..file("a") };
     let document = parse("é".repeat(500).as_bytes(), &context).expect("a document");
     assert_eq!(content(&document.items[0]).len(), 100);
@@ -352,7 +352,7 @@ fn real_articles_are_dated_and_titled_as_a_person_would() {
         let Some((_, date, titled)) = expected.iter().find(|(start, ..)| name.starts_with(start)) else { continue };
         let bytes = std::fs::read(entry.path()).expect("read");
         let now = at("2026-11-21T12:00:00Z");
-        let context = FileContext { name: &name, modified: now, received: now, limits: &Limits::TEST };
+        let context = FileContext { name: &name, modified: now, received: now, limits: &Limits::SHIPPED };
         let item = parse(&bytes, &context).expect("a document").items.remove(0);
         println!("{name}: {:?} {:?} {:?} {:?}", item.published, title(&item), item.publisher, item.author);
         let found = item

@@ -1,0 +1,22 @@
+//! A number and its noun, for sentences.
+
+/// A number and what it counts: `1 story`, `2 stories`.
+#[must_use]
+pub fn counted(count: u64, what: &str) -> String {
+    match (count, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (count, Some(stem)) => format!("{count} {stem}ies"),
+        (count, None) => format!("{count} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counted_agrees_with_its_number() {
+        let all = [(1, "story"), (2, "story"), (0, "item"), (1, "item")].map(|(count, what)| counted(count, what));
+        assert_eq!(all, ["1 story", "2 stories", "0 items", "1 item"]);
+    }
+}
