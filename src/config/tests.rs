@@ -255,7 +255,7 @@ fn diff_names_what_a_reload_does_and_cannot_do() {
     let none = load("# none").expect("valid").config;
     let changed = |new: &str| diff(&none, &load(new).expect("valid").config).rules_changed();
     assert!(changed("[limits]\ntext_max = '1KiB'"));
-    assert!(changed("[[endpoints]]\nid = 'e'\nurl = 'https://e.example/'\nunsigned = true"));
+    assert!(changed("[[endpoints]]\nid = 'e'\nformat = 'console'"));
     assert!(!changed("[polling]\nfetches_max = 3\n[[feeds]]\nid = 'a'\nurl = 'https://a.example/'"));
 }
 
