@@ -111,7 +111,7 @@ fn stored(id: ItemId, rules: &Rules, config: &Config, context: &Context) -> Resu
     let matched = topics.iter().any(|t| t.matched);
     let endpoints = hearings(&item, &topics, rules);
     let verdict = match (matched, alerts.is_empty(), quiet) {
-        (_, false, _) => format!("alerted: {}", alerts.join(", ")),
+        (_, false, _) => alerted(&alerts),
         (false, ..) => "no alert: no topic reaches its threshold".to_owned(),
         (true, true, true) => {
             "no alert: part of its feed's first-poll baseline (set `backfill` to change that)".to_owned()
@@ -120,9 +120,18 @@ fn stored(id: ItemId, rules: &Rules, config: &Config, context: &Context) -> Resu
             "no alert of its own: its story was alerted on these topics before, or the rules changed since".to_owned()
         }
     };
-    let stored = Some(Stored { story, quiet, alerts });
+    let stored = Some(Stored { story, quiet, alerts: alerts.into_iter().map(|(id, _)| id).collect() });
     let near = story::of_stored(id, &store, config)?;
     Ok(Explained { id, title: item.headline().into_owned(), topics, endpoints, stored, story: near, verdict, item })
+}
+
+/// Alerts by whether anybody was to hear of them.
+fn alerted(alerts: &[(String, Option<String>)]) -> String {
+    let one = |(id, silenced_by): &(String, Option<String>)| match silenced_by {
+        Some(silence) => format!("{id} (told nobody: silenced by {silence})"),
+        None => id.clone(),
+    };
+    format!("alerted: {}", alerts.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
 /// The stored text, read as it was when it came.

@@ -17,6 +17,15 @@ use crate::text::clean;
 pub struct ItemsArgs {
     #[command(subcommand)]
     verb: Option<Verb>,
+    #[command(flatten)]
+    list: ListArgs,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
     /// Only of this source.
     #[arg(long)]
     source: Option<String>,
@@ -28,9 +37,6 @@ pub struct ItemsArgs {
     /// For other programs: cells of CSV are never formulas.
     #[arg(long, conflicts_with = "json")]
     format: Option<Format>,
-    /// Print JSON.
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,6 +49,8 @@ enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Lists items, newest first; so does no verb at all.
+    List(ListArgs),
     /// Shows one item with its text, matches, further appearances, and what was edited, word by word.
     Show {
         /// Its id (`itm_…`).
@@ -78,21 +86,25 @@ enum Verb {
 /// [`CliError`] when there is no store, no such item, or it cannot be read.
 pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
     match &args.verb {
-        Some(Verb::Label { id, labels: given }) => return labels::label(id, given, context),
-        Some(Verb::Unlabel { id, topics }) => return labels::unlabel(id, topics, context),
-        Some(Verb::Labels { jsonl }) => return labels::list(*jsonl || args.json, context),
-        Some(Verb::Show { .. }) | None => {}
+        Some(Verb::Label { id, labels: given }) => labels::label(id, given, context),
+        Some(Verb::Unlabel { id, topics }) => labels::unlabel(id, topics, context),
+        Some(Verb::Labels { jsonl }) => labels::list(*jsonl || args.json, context),
+        Some(Verb::Show { id }) => {
+            let store = context.read_store()?;
+            let id = ItemId::parse(id).map_err(|e| CliError::usage(e.to_string()))?;
+            let item = store.item(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such item")))?;
+            match Output::of(args.json) {
+                Output::Json => Ok(output::document(&item)?),
+                Output::Text => Ok(show(&item)?),
+            }
+        }
+        Some(Verb::List(list)) => run_list(list, Output::of(args.json), context),
+        None => run_list(&args.list, Output::of(args.json), context),
     }
+}
+
+fn run_list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliError> {
     let store = context.read_store()?;
-    let out = Output::of(args.json);
-    if let Some(Verb::Show { id }) = &args.verb {
-        let id = ItemId::parse(id).map_err(|e| CliError::usage(e.to_string()))?;
-        let item = store.item(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such item")))?;
-        return match out {
-            Output::Json => Ok(output::document(&item)?),
-            Output::Text => Ok(show(&item)?),
-        };
-    }
     let filter = ItemFilter {
         source: args.source.clone(),
         topic: args.topic.clone(),

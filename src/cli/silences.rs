@@ -78,8 +78,17 @@ pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
         None => list(&config, false, Output::of(args.json), context),
         Some(Verb::List { all }) => list(&config, *all, Output::of(args.json), context),
         Some(Verb::Add(add)) => {
-            let record = record(add, &config, now)?;
-            let id = context.open_store(Access::Share)?.add_silence(&record)?;
+            let mut record = record(add, &config, now)?;
+            let store = context.open_store(Access::Share)?;
+            if let Some(named) = record.story {
+                // As it stands today: the silence is for what is read under that id now.
+                record.story = store.standing_story(named)?;
+                if record.story.is_none() {
+                    let hint = "`wirewatch stories` lists them";
+                    return Err(CliError::data(format!("silence story {named}: no such story")).hint(hint));
+                }
+            }
+            let id = store.add_silence(&record)?;
             if args.json {
                 return Ok(output::document(&SilenceRecord { id, ..record })?);
             }

@@ -7,9 +7,11 @@ use clap::{Args, Subcommand};
 use super::output::{self, Output, Table};
 use super::page::Page;
 use super::{CliError, Context};
-use crate::model::{ItemId, StoryId};
-use crate::store::{Access, Correction, CorrectionRecord, StoryFilter, StoryRecord, Why};
-use crate::text::clean;
+use crate::model::{ItemId, StoryId, Timestamp};
+use crate::store::{
+    Access, Correction, CorrectionRecord, SilenceRecord, Store, StoryEvent, StoryFilter, StoryRecord, Why,
+};
+use crate::text::{clean, counted};
 
 /// How long a running daemon is waited for: it looks every two seconds.
 const LOOKS_MAX: u32 = 40;
@@ -20,6 +22,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub struct StoriesArgs {
     #[command(subcommand)]
     verb: Option<Verb>,
+    #[command(flatten)]
+    list: ListArgs,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
     /// Only with an item on this topic.
     #[arg(long)]
     topic: Option<String>,
@@ -28,13 +39,12 @@ pub struct StoriesArgs {
     /// Only carried by so many outlets or more.
     #[arg(long, default_value_t = 1, value_name = "N")]
     outlets: usize,
-    /// Print JSON.
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Lists stories, latest first; so does no verb at all.
+    List(ListArgs),
     /// Shows one story: first report, copies, growth, alerts.
     Show {
         /// Its id (`sty_…`).
@@ -93,21 +103,25 @@ pub fn run(args: &StoriesArgs, context: &Context) -> Result<(), CliError> {
             if out == Output::Json {
                 return Ok(output::document(&story)?);
             }
-            show(&story);
-            return Ok(());
+            show(&story, &store.silences_of(id, context.clock.now())?);
+            Ok(())
         }
         Some(Verb::Split(split)) => {
             let items: Result<_, _> = split.items.iter().map(|id| ItemId::parse(id)).collect();
             let items = items.map_err(|e| CliError::usage(e.to_string()))?;
             let asked = Correction::Split { story: story_id(&split.story)?, items };
-            return correct(&asked, &split.word, out, context);
+            correct(&asked, &split.word, out, context)
         }
         Some(Verb::Merge(merge)) => {
             let asked = Correction::Merge { story: story_id(&merge.story)?, other: story_id(&merge.other)? };
-            return correct(&asked, &merge.word, out, context);
+            correct(&asked, &merge.word, out, context)
         }
-        None => {}
+        Some(Verb::List(args)) => list(args, out, context),
+        None => list(&args.list, out, context),
     }
+}
+
+fn list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliError> {
     let store = context.read_store()?;
     let filter = StoryFilter {
         topic: args.topic.clone(),
@@ -167,7 +181,24 @@ fn correct(asked: &Correction, word: &Word, out: Output, context: &Context) -> R
         return Ok(output::document(&done)?);
     }
     println!("{}", said(&done));
+    for line in silenced(&store, &done, now)? {
+        println!("{line}");
+    }
     Ok(())
+}
+
+/// Which silences hold for what came of a correction: one of two halves may be loud now, or a whole silent.
+fn silenced(store: &Store, done: &CorrectionRecord, now: Timestamp) -> Result<Vec<String>, CliError> {
+    let (Some(_), Some(into)) = (done.done_at, done.into) else { return Ok(Vec::new()) };
+    let halves = if done.verb == "split" { vec![done.story, into] } else { vec![into] };
+    let mut lines = Vec::new();
+    for half in halves {
+        lines.extend(store.silences_of(half, now)?.iter().map(|silence| format!("{} silences {half}", silence.id)));
+    }
+    if done.verb == "split" && !lines.is_empty() {
+        lines.push("`wirewatch silences add --story ID` silences the other one as well".to_owned());
+    }
+    Ok(lines)
 }
 
 fn said(done: &CorrectionRecord) -> String {
@@ -175,14 +206,14 @@ fn said(done: &CorrectionRecord) -> String {
     match (done.done_at, done.verb.as_str()) {
         (None, _) => format!("correction {} waits: the daemon carries it out with its next batch", done.number),
         (Some(_), "split") => {
-            let items = if done.items.len() == 1 { "1 item".to_owned() } else { format!("{} items", done.items.len()) };
+            let items = counted(done.items.len() as u64, "item");
             format!("{items} left {story} for {into}; the two stay two")
         }
         (Some(_), _) => format!("{story} went up in {into}"),
     }
 }
 
-fn show(story: &StoryRecord) {
+fn show(story: &StoryRecord, silences: &[SilenceRecord]) {
     let line = &story.line;
     println!("{}", clean::one_line(&line.title));
     println!("  id         {}", line.id);
@@ -191,26 +222,49 @@ fn show(story: &StoryRecord) {
     }
     println!("  seen       {} to {}", line.first_seen, line.last_seen);
     println!(
-        "  counts     {} items, {} exact copies, {} near copies",
-        line.items, line.sightings_exact, line.sightings_near
+        "  counts     {}, {}, {}",
+        counted(line.items, "item"),
+        counted(line.sightings_exact, "exact copy"),
+        counted(line.sightings_near, "near copy")
     );
     println!("  outlets    {}: {}", line.sources.len(), clean::one_line(&line.sources.join(", ")));
     for correction in &story.corrections {
         println!("  by hand    {}", by_hand(correction));
+    }
+    for silence in silences {
+        println!("  silenced   {}", silenced_by(silence));
     }
     println!();
     println!("  {:<16}  {:<10}  {:>7}  {:<20}  TITLE", "SEEN (UTC)", "WHAT", "OUTLETS", "BY");
     for event in &story.timeline {
         let (by, title) = (clean::one_line(&event.by), clean::excerpt(&event.title, 100));
         println!("  {}  {:<10}  {:>7}  {by:<20}  {title}", output::minute(event.at), event.what, event.outlets);
-        if let Some(why) = &event.why {
-            println!("  {:<16}  {}", "", clean::excerpt(&reason(why, event.what == "opened"), 160));
+        if let Some(reason) = reason(event, story) {
+            println!("  {:<16}  {}", "", clean::excerpt(&reason, 160));
         }
     }
 }
 
-/// Why an item is where it is.
-fn reason(why: &Why, opened: bool) -> String {
+/// Why an item is where it is; what people said comes before what was found when it came.
+fn reason(event: &StoryEvent, story: &StoryRecord) -> Option<String> {
+    let here = story.line.id;
+    let moved = |c: &&CorrectionRecord| {
+        c.verb == "split" && c.story != here && c.refused.is_none() && c.items.contains(&event.item)
+    };
+    let is_item = matches!(event.what.as_str(), "opened" | "joined");
+    if let Some(split) = story.corrections.iter().rfind(moved).filter(|_| is_item)
+        && split.done_at.is_some()
+    {
+        return Some(format!("put here by hand: it left {}", split.story));
+    }
+    if let Some(from) = event.came_with {
+        return Some(format!("came with {from}, which went up in this story"));
+    }
+    event.why.as_ref().map(|why| found(why, event.what == "opened"))
+}
+
+/// What an item was nearest to when it came.
+fn found(why: &Why, opened: bool) -> String {
     let Why { nearest, score, shared } = why;
     let words = if shared.is_empty() { String::new() } else { format!(": {}", shared.join(", ")) };
     match (score, opened) {
@@ -220,11 +274,17 @@ fn reason(why: &Why, opened: bool) -> String {
     }
 }
 
+fn silenced_by(silence: &SilenceRecord) -> String {
+    let until = silence.ends.map_or_else(|| "for good".to_owned(), |ends| format!("until {}", output::minute(ends)));
+    let why = if silence.comment.is_empty() { String::new() } else { format!(": {}", silence.comment) };
+    clean::one_line(&format!("{until} by {} ({}){why}", silence.author, silence.id)).into_owned()
+}
+
 fn by_hand(correction: &CorrectionRecord) -> String {
     let CorrectionRecord { verb, story, into, items, author, comment, asked_at, done_at, refused, .. } = correction;
     let what = match (verb.as_str(), into) {
         ("split", Some(into)) => format!("{} of its items left {story} for {into}", items.len()),
-        ("split", None) => format!("{} items are to leave {story}", items.len()),
+        ("split", None) => format!("{} of its items are to leave {story}", items.len()),
         (_, into) => format!("{story} went up in {}", into.map(|into| into.to_string()).unwrap_or_default()),
     };
     let state = match (refused, done_at) {

@@ -301,14 +301,14 @@ impl Store {
         })
     }
 
-    /// Ids of the alerts an item raised.
+    /// Ids of the alerts an item raised, each with the silence it fell under.
     ///
     /// # Errors
     /// [`StoreError`] when the table cannot be read.
-    pub fn alerts_of_item(&self, item: ItemId) -> Result<Vec<String>, StoreError> {
+    pub fn alerts_of_item(&self, item: ItemId) -> Result<Vec<(String, Option<String>)>, StoreError> {
         self.read("read the alerts of an item", |c| {
-            c.prepare_cached("SELECT id FROM alerts WHERE item = ?1 ORDER BY sequence LIMIT 100")?
-                .query_map([item.to_i64()], |row| row.get(0))?
+            c.prepare_cached("SELECT id, silenced_by FROM alerts WHERE item = ?1 ORDER BY sequence LIMIT 100")?
+                .query_map([item.to_i64()], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
         })
     }

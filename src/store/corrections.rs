@@ -60,6 +60,18 @@ pub struct CorrectionRecord {
 }
 
 impl Store {
+    /// The story that an id stands for now; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn standing_story(&self, id: StoryId) -> Result<Option<StoryId>, StoreError> {
+        self.read("look up a story", |c| {
+            let now = resolve(c, id.to_i64())?;
+            let known = c.prepare_cached("SELECT 1 FROM stories WHERE id = ?1")?.exists([now])?;
+            Ok(known.then(|| StoryId::from_i64(now)))
+        })
+    }
+
     /// Asks for a correction; gives its number.
     ///
     /// # Errors
@@ -274,6 +286,7 @@ fn split(tx: &Transaction<'_>, asked: &CorrectionRecord) -> Outcome {
         return Ok(Err("a split takes some of a story's items, not none and not all".to_owned()));
     }
     let into = StoryId::from_i64(story).split_off(asked.number);
+    super::silences::follow_split(tx, StoryId::from_i64(story), into, &asked.items)?;
     write_split(tx, story, into.to_i64(), &moving)?;
     Ok(Ok((StoryId::from_i64(story), into)))
 }

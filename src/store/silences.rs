@@ -1,11 +1,13 @@
 //! Silences given by hand: added, listed, ended. Those of the config are not here. Nothing is deleted,
-//! so that it can be told later who silenced what.
+//! so that it can be told later who silenced what. One of a story goes along with the report that the story
+//! was known by: with the older one in a merge, with that item in a split.
 
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
+use super::corrections::resolve;
 use super::{Store, StoreError};
-use crate::model::{SourceId, StoryId, Timestamp, TopicId};
+use crate::model::{ItemId, SourceId, StoryId, Timestamp, TopicId};
 use crate::pipeline::alert::Silence;
 
 /// A silence with who gave it, when and why.
@@ -94,6 +96,25 @@ impl Store {
         self.silences(now, false).map(|silences| Some((count, silences)))
     }
 
+    /// The silences given by hand that hold for a story now or will, under whatever id they named it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub fn silences_of(&self, story: StoryId, now: Timestamp) -> Result<Vec<SilenceRecord>, StoreError> {
+        let silences = self.silences(now, false)?;
+        self.read("look up the stories of silences", |c| {
+            let here = resolve(c, story.to_i64())?;
+            let mut found = Vec::new();
+            for silence in silences {
+                let Some(named) = silence.story else { continue };
+                if resolve(c, named.to_i64())? == here {
+                    found.push(silence);
+                }
+            }
+            Ok(found)
+        })
+    }
+
     /// Ends a silence now. Says whether one held or was to hold.
     ///
     /// # Errors
@@ -125,6 +146,37 @@ impl SilenceRecord {
             ends: self.ends,
         })
     }
+}
+
+/// Before items leave a story for another: its silences that were meant for them leave as well. A silence is
+/// meant for the report that opened the story it names; where that report is gone, for the first that is left.
+pub(super) fn follow_split(tx: &Connection, story: StoryId, into: StoryId, moving: &[ItemId]) -> rusqlite::Result<()> {
+    let mut silences: Vec<(i64, StoryId)> = Vec::new();
+    let mut statement = tx.prepare_cached("SELECT id, story FROM silences WHERE story IS NOT NULL")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let named: i64 = row.get(1)?;
+        if resolve(tx, named)? == story.to_i64() {
+            silences.push((row.get(0)?, StoryId::from_i64(named)));
+        }
+    }
+    if silences.is_empty() {
+        return Ok(());
+    }
+    let items: Vec<ItemId> = tx
+        .prepare_cached("SELECT id FROM items WHERE story = ?1 ORDER BY seq")?
+        .query_map([story.to_i64()], |row| row.get(0).map(ItemId::from_i64))?
+        .collect::<Result<_, _>>()?;
+    for (silence, named) in silences {
+        let opened_it = items.iter().find(|item| StoryId::opened_by(**item) == named);
+        let meant = opened_it.or_else(|| items.first().filter(|_| named == story));
+        if meant.is_some_and(|item| moving.contains(item)) {
+            tx.prepare_cached("UPDATE silences SET story = ?2 WHERE id = ?1")?
+                .execute(params![silence, into.to_i64()])?;
+            count_change(tx)?;
+        }
+    }
+    Ok(())
 }
 
 fn count_change(connection: &Connection) -> rusqlite::Result<()> {

@@ -88,6 +88,9 @@ pub struct StoryEvent {
     pub url: Option<String>,
     /// Outlets that carried the story by then.
     pub outlets: usize,
+    /// The story that the item opened, where that went up in this one since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub came_with: Option<StoryId>,
     /// Why an item is in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
@@ -206,9 +209,12 @@ fn timeline(c: &Connection, story: i64) -> rusqlite::Result<Vec<StoryEvent>> {
                 Some(Why { nearest, score, shared: shared(c, item, nearest)? })
             }
         };
+        let what: String = row.get(1)?;
+        let came_with = if what == "joined" { merged_with(c, item)? } else { None };
         events.push(StoryEvent {
             at: Timestamp::from_millis(row.get(0)?),
-            what: row.get(1)?,
+            what,
+            came_with,
             item,
             by: row.get(3)?,
             title: row.get(4)?,
@@ -218,6 +224,15 @@ fn timeline(c: &Connection, story: i64) -> rusqlite::Result<Vec<StoryEvent>> {
         });
     }
     Ok(events)
+}
+
+/// The story that an item opened, where it is no story of its own any more.
+fn merged_with(c: &Connection, item: ItemId) -> rusqlite::Result<Option<StoryId>> {
+    let opened = StoryId::opened_by(item);
+    let gone = c
+        .prepare_cached("SELECT 1 FROM stories WHERE id = ?1 AND merged_into IS NOT NULL")?
+        .exists([opened.to_i64()])?;
+    Ok(gone.then_some(opened))
 }
 
 /// The telling words that two items share; none where one of them is gone.

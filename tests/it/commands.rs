@@ -138,6 +138,10 @@ async fn alerts_and_silences_are_read_and_changed_without_a_daemon() {
     assert!(shown.contains("to desk: delivered, 1 attempts") && shown.contains(&alert), "{shown}");
     assert_eq!(read(&room, &["alerts", "show", &alert]).await[0]["id"], alert.as_str());
     assert!(read(&room, &["alerts", "list", "--topic", "ferry"]).await.is_empty());
+    for list in ["stories", "items"] {
+        assert_eq!(read(&room, &[list, "list", "--topic", "levee"]).await, read(&room, &[list]).await);
+        assert!(read(&room, &[list, "list", "--topic", "ferry"]).await.is_empty());
+    }
     assert_eq!(read(&room, &["alerts", "list", "--since", "1h"]).await.len(), 1);
     assert!(read(&room, &["alerts", "--since", "2090-01-01T00:00:00Z"]).await.is_empty());
 
@@ -155,6 +159,8 @@ async fn alerts_and_silences_are_read_and_changed_without_a_daemon() {
     assert_eq!(receiver.count(), 1);
     let quiet = read(&room, &["alerts"]).await.remove(0);
     assert_eq!(quiet["silenced_by"], silence.as_str());
+    let explained = said(&room, &["explain", quiet["item"].as_str().expect("an item")]).await;
+    assert!(explained.contains(&format!("told nobody: silenced by {silence}")), "{explained}");
     let shown = said(&room, &["alerts", "show", &id(&quiet)]).await;
     assert!(shown.contains(&format!("silenced by {silence}")) && shown.contains("no endpoint was told"), "{shown}");
     assert_eq!(read(&room, &["silences", "expire", &silence]).await[0]["id"], silence.as_str());

@@ -86,6 +86,58 @@ async fn corrections_without_a_daemon_are_made_at_once_and_nonsense_is_refused()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_of_a_story_goes_with_the_report_it_was_meant_for() {
+    let room = Newsroom::silent("");
+    let ingest = async |name: &str, text: &str| {
+        std::fs::write(room.path(name), text).expect("written");
+        assert_eq!(run(&room, &["ingest", name]).await.status.code(), Some(0));
+    };
+    for n in 1..=2 {
+        ingest(&format!("{n}.txt"), &article(n)).await;
+    }
+    let [(first, kept), (second, gone)] = &items(&room)[..] else { panic!("two items") };
+    let unknown = run(&room, &["silences", "add", "--story", "sty_0000000000000"]).await;
+    assert!(unknown.status.code() == Some(65) && text(&unknown.stderr).contains("no such story"));
+    let silence = one(&room, &["silences", "add", "--story", gone, "--comment", "drill", "--json"]).await;
+    let silence = silence["id"].as_str().expect("an id").to_owned();
+
+    // It follows its story into the one that stays, ...
+    let output = run(&room, &["stories", "merge", gone, kept]).await;
+    assert!(text(&output.stdout).contains(&format!("{silence} silences {kept}")), "{}", text(&output.stdout));
+    let shown = run(&room, &["stories", "show", kept]).await;
+    for word in ["silenced   for good", "drill", &format!("came with {gone}")] {
+        assert!(text(&shown.stdout).contains(word), "{word}: {}", text(&shown.stdout));
+    }
+    // ... and the report that it was given for out of it again. The rest is loud.
+    let output = run(&room, &["stories", "split", kept, second]).await;
+    let half = items(&room)[1].1.clone();
+    assert!(text(&output.stdout).contains(&format!("{silence} silences {half}")), "{}", text(&output.stdout));
+    let shown = run(&room, &["stories", "show", &half]).await;
+    assert!(text(&shown.stdout).contains("put here by hand"), "{}", text(&shown.stdout));
+    for n in 1..=2 {
+        ingest(&format!("{n}-ferry.txt"), &format!("{}\n\n{} The mayor thanked the ferry crews.\n", title(n), body(n)))
+            .await;
+    }
+    let ferry = "SELECT count(*) FROM alerts WHERE topic = 'ferry' AND (silenced_by IS NOT NULL) = (item IN
+        (SELECT id FROM items WHERE story = (SELECT story FROM silences)))";
+    assert_eq!(number(&room.store(), ferry), 2, "each half heard of a further topic, one in silence");
+
+    // A silence of the whole stays with its opening, not with its id, when that is what leaves.
+    let joined = items(&room).into_iter().find(|(id, story)| id != first && story == kept).expect("a second item").0;
+    let whole = one(&room, &["silences", "add", "--story", kept, "--json"]).await;
+    one(&room, &["stories", "split", kept, &joined, "--json"]).await;
+    let named = async || {
+        let output = run(&room, &["silences", "list", "--json"]).await;
+        json(&output).into_iter().find(|s| s["id"] == whole["id"]).expect("it holds")["story"].clone()
+    };
+    assert_eq!(named().await, kept.as_str());
+    let again = items(&room).into_iter().find(|(id, _)| *id == joined).expect("it").1;
+    one(&room, &["stories", "merge", kept, &again, "--json"]).await;
+    one(&room, &["stories", "split", kept, first, "--json"]).await;
+    assert_eq!(named().await, items(&room)[0].1.as_str());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn explain_shows_the_stories_an_item_was_held_against() {
     let room = Newsroom::silent("");
     let told =
