@@ -15,7 +15,10 @@ use crate::model::{
     ContentHash, Item, ItemId, Lang, Markup, Origin, RawItem, RawText, RejectReason, Rejection, SourceId, SourceKind,
     TextSource,
 };
-use crate::text::{html, lang, tokens};
+use crate::text::{clean, html, lang, tokens};
+
+/// Characters of an unreadable text that its refusal quotes.
+const REMNANT_CHARS_MAX: usize = 40;
 
 /// What normalising needs to know from the config.
 #[derive(Debug, Clone)]
@@ -68,7 +71,7 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
     if ![&headline.title, &body.text].into_iter().any(|text| text.chars().any(char::is_alphanumeric)) {
         return Err(Rejection {
             reason: RejectReason::Empty,
-            detail: format!("item `{}` has neither title nor text", raw.key.as_str()),
+            detail: format!("item {} has no words{}", raw.key.as_str(), remnant(&headline.title, &body.text)),
             count: 1,
         });
     }
@@ -99,6 +102,12 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
         quiet: raw.quiet,
     };
     Ok(Normalized { item, cut_bytes: body.cut_bytes, furniture_bytes: body.furniture_bytes })
+}
+
+/// What stands where words should, so that whoever wrote it finds it again.
+fn remnant(title: &str, text: &str) -> String {
+    let left = clean::excerpt(if title.is_empty() { text } else { title }, REMNANT_CHARS_MAX);
+    if left.is_empty() { String::new() } else { format!(": “{left}”") }
 }
 
 /// The text of the page where there is one; else what the source carries.

@@ -91,6 +91,15 @@ fn normalize_nothing_readable_is_rejected() {
 }
 
 #[test]
+fn normalize_refusal_quotes_what_stands_where_words_should() {
+    let details = [("🎉🔥", ""), ("", "?! …"), ("", "")].map(|(title, content)| {
+        normalize(&raw(title, content), &origin(), &NormalizeRules::default()).expect_err("no words").detail
+    });
+    let [emoji, marks, nothing] = details.each_ref().map(|detail| detail.split_once(" has no words").expect("why").1);
+    assert_eq!((emoji, marks, nothing), (": “🎉🔥”", ": “?! …”", ""));
+}
+
+#[test]
 fn normalize_long_text_is_cut_on_a_character_and_counted() {
     let rules = NormalizeRules { text_bytes_max: 101, ..NormalizeRules::default() };
     let read = normalize(&raw("Порт", &"ж".repeat(100)), &origin(), &rules).expect("readable");
