@@ -1,7 +1,7 @@
 //! File closed → webhook received, FULL sync, loopback: 1,000 drops at 200 a second into a running
-//! wirewatch, beside the bare floor (write a row, sync, POST) in the same run. Then the program itself:
-//! start to ready with an empty store, and resident memory with 100 feeds. Figures, not checks:
-//! `cargo bench --bench latency`.
+//! wirewatch, beside the bare floor (write a row, sync, POST) in the same run. Then feed served → webhook
+//! received, for feeds with a new item in every answer. Then the program itself: start to ready with an
+//! empty store, and resident memory with 100 feeds. Figures, not checks: `cargo bench --bench latency`.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,6 +11,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,6 +23,10 @@ use wirewatch::deliver::console::{Console, Style};
 const DROPS: usize = 1000;
 const EVERY: Duration = Duration::from_millis(5);
 const FEEDS: usize = 100;
+/// Feeds that publish, each asked every second.
+const FEEDS_PUBLISHING: usize = 50;
+const PUBLISHED: usize = 1000;
+const FEED_ITEMS: usize = 20;
 const HANGS: Duration = Duration::from_secs(60);
 
 /// What a receiver saw: a part of the body that names it, and when.
@@ -35,6 +40,7 @@ fn main() {
     for (name, how) in [("renamed in", HandOver::Rename), ("closed in place", HandOver::InPlace)] {
         show(&format!("file {name} → webhook"), &drops(how), Some(&floor));
     }
+    show("feed served → webhook", &published(), Some(&floor));
     show("floor again", &floor_again(&floor), None);
     program();
 }
@@ -74,20 +80,67 @@ fn at_pace(mut each: impl FnMut(usize)) {
     }
 }
 
-fn drops(how: HandOver) -> Vec<Duration> {
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let (address, seen) = receiver();
-    let seeds = dir.path().join("seeds");
-    std::fs::create_dir(&seeds).expect("made");
-    let path = dir.path().join("wirewatch.toml");
-    write_secret(dir.path());
-    std::fs::write(&path, config(address, "")).expect("written");
-    let loaded = Config::load(&ConfigPlace::File(path), &Environment::default()).expect("a sound config");
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let console = Console::to(Box::new(std::io::sink()), Style { columns: 80, colour: false });
-    let parts = Parts { config: loaded.config, clock: Clock::system(), console };
-    let app = runtime.block_on(App::start(parts)).expect("it starts");
+/// A running wirewatch in a directory of its own.
+struct Running {
+    dir: tempfile::TempDir,
+    runtime: tokio::runtime::Runtime,
+    app: App,
+}
 
+impl Running {
+    fn start(receiver: SocketAddr, more: &str) -> Self {
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        std::fs::create_dir(dir.path().join("seeds")).expect("made");
+        let path = dir.path().join("wirewatch.toml");
+        write_secret(dir.path());
+        std::fs::write(&path, config(receiver, more)).expect("written");
+        let loaded = Config::load(&ConfigPlace::File(path), &Environment::default()).expect("a sound config");
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let console = Console::to(Box::new(std::io::sink()), Style { columns: 80, colour: false });
+        let parts = Parts { config: loaded.config, clock: Clock::system(), console };
+        let app = runtime.block_on(App::start(parts)).expect("it starts");
+        Self { dir, runtime, app }
+    }
+
+    fn stop(self) {
+        self.runtime.block_on(self.app.stop()).expect("it stops");
+    }
+}
+
+/// From the last byte of a feed's answer to the webhook about the item that was new in it.
+fn published() -> Vec<Duration> {
+    let (address, seen) = receiver();
+    let (tell, served) = sync_channel(PUBLISHED * 4);
+    let running = Running::start(address, &entries(feed_server(Some(tell)), FEEDS_PUBLISHING, "1s"));
+    let mut at = HashMap::new();
+    let mut waits = Vec::with_capacity(PUBLISHED);
+    while waits.len() < PUBLISHED {
+        let (name, received): Seen = seen.recv_timeout(HANGS).expect("a webhook for every new item");
+        while !at.contains_key(&name) {
+            let (name, served): Seen = served.recv_timeout(HANGS).expect("nothing else is told of");
+            at.insert(name, served);
+        }
+        waits.push(received.saturating_duration_since(at[&name]));
+    }
+    running.stop();
+    waits.sort_unstable();
+    waits
+}
+
+fn entries(server: SocketAddr, feeds: usize, interval: &str) -> String {
+    let entry = |n| {
+        format!(
+            "[[feeds]]\nid = \"f{n}\"\nurl = \"http://{server}/{n}\"\ninterval = \"{interval}\"\n\
+             allow_private = [\"127.0.0.0/8\"]\n"
+        )
+    };
+    (0..feeds).map(entry).collect()
+}
+
+fn drops(how: HandOver) -> Vec<Duration> {
+    let (address, seen) = receiver();
+    let running = Running::start(address, "");
+    let seeds = running.dir.path().join("seeds");
     hand_over(&seeds, "first", how);
     seen.recv_timeout(HANGS).expect("the first webhook");
     let mut closed = HashMap::new();
@@ -100,7 +153,7 @@ fn drops(how: HandOver) -> Vec<Duration> {
         let (name, at) = seen.recv_timeout(HANGS).expect("a webhook for every file");
         waits.push(at.saturating_duration_since(closed[&name]));
     }
-    runtime.block_on(app.stop()).expect("it stops");
+    running.stop();
     waits.sort_unstable();
     waits
 }
@@ -245,15 +298,7 @@ fn program() {
     let ms = |took: Duration| took.as_secs_f64() * 1e3;
     println!("start to ready, empty store: median {:.0} ms, worst of 5 {:.0} ms", ms(starts[2]), ms(starts[4]));
 
-    let feeds = feed_server();
-    let entries = (0..FEEDS)
-        .map(|n| {
-            format!(
-                "[[feeds]]\nid = \"f{n}\"\nurl = \"http://{feeds}/{n}\"\ninterval = \"5s\"\nallow_private = [\"127.0.0.0/8\"]\n"
-            )
-        })
-        .collect::<Vec<_>>()
-        .concat();
+    let entries = entries(feed_server(None), FEEDS, "5s");
     let (mut child, _) = start(dir.path(), &config(address, &entries));
     let began = Instant::now();
     while polled(&dir.path().join("state")) < 2 * FEEDS {
@@ -262,7 +307,11 @@ fn program() {
     }
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("running");
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?").trim().to_owned();
-    println!("{FEEDS} feeds of 20 items, each polled twice: resident {}, peak {}", field("VmRSS:"), field("VmHWM:"));
+    println!(
+        "{FEEDS} feeds of {FEED_ITEMS} items, each polled twice: resident {}, peak {}",
+        field("VmRSS:"),
+        field("VmHWM:")
+    );
     let _ = child.kill();
     let _ = child.wait();
 }
@@ -297,41 +346,46 @@ fn polled(state: &Path) -> usize {
     count().unwrap_or(0) as usize
 }
 
-/// Gives every path a feed of its own.
-fn feed_server() -> SocketAddr {
+/// Gives every path a feed of its own; with `tell` each answer has one new item, which is named there.
+fn feed_server(tell: Option<SyncSender<Seen>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut reader = BufReader::new(stream.try_clone().ok()?);
-                let mut line = String::new();
-                loop {
-                    line.clear();
-                    reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
-                    let Some(path) = line.strip_prefix("GET /").and_then(|rest| rest.split(' ').next()) else {
-                        continue;
-                    };
-                    let item = |n: usize| {
-                        let text = article(&format!("{path}-{n}"));
-                        let (title, body) = text.split_once("\n\n").unwrap_or_default();
-                        format!(
-                            "<item><guid>{path}-{n}</guid><title>{title}</title><description>{body}</description></item>"
-                        )
-                    };
-                    let items: String = (0..20).map(item).collect();
-                    let body =
-                        format!("<rss version=\"2.0\"><channel><title>Feed {path}</title>{items}</channel></rss>");
-                    let head = format!(
-                        "HTTP/1.1 200 OK\r\nContent-Type: application/rss+xml\r\nContent-Length: {}\r\n\r\n",
-                        body.len()
-                    );
-                    stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
-                }
-                #[expect(unreachable_code, reason = "names the type of the closure")]
-                Some(())
-            });
+        let polls: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
+        for stream in listener.incoming().flatten() {
+            let (tell, polls) = (tell.clone(), Arc::clone(&polls));
+            std::thread::spawn(move || serve(stream, tell.as_ref(), &polls));
         }
     });
     address
+}
+
+fn serve(mut stream: TcpStream, tell: Option<&SyncSender<Seen>>, polls: &Mutex<HashMap<String, usize>>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
+        let Some(path) = line.strip_prefix("GET /").and_then(|rest| rest.split(' ').next()) else { continue };
+        let newest = tell.map_or(0, |_| {
+            let mut polls = polls.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = polls.entry(path.to_owned()).or_default();
+            *count += 1;
+            *count
+        });
+        let name = |n: usize| format!("{path}-{n}");
+        let item = |n: usize| {
+            let text = article(&name(n));
+            let (title, body) = text.split_once("\n\n").unwrap_or_default();
+            format!("<item><guid>{}</guid><title>{title}</title><description>{body}</description></item>", name(n))
+        };
+        let items: String = (newest..newest + FEED_ITEMS).map(item).collect();
+        let body = format!("<rss version=\"2.0\"><channel><title>Feed {path}</title>{items}</channel></rss>");
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: application/rss+xml\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
+        if let Some(tell) = tell {
+            tell.send((name(newest + FEED_ITEMS - 1), Instant::now())).ok()?;
+        }
+    }
 }

@@ -66,6 +66,18 @@ const AIMS: &[Aim] = &[
     at_most("crates", ("weight", 0, "crates"), 250.0, ""),
 ];
 
+/// What other programs were found to need for the same documents (50 items a feed, 42 KB gzipped) on another
+/// machine of two cores where the lower bound needed 0.99 s: seconds cold, all 304, one new item each, and memory.
+/// Each at the concurrency that suits it best.
+const PEERS: [(&str, f64, f64, f64, &str); 5] = [
+    ("newsboat 2.21", 34.0, 48.0, 105.0, "78 MB"),
+    ("yarr 2.8 (4 % of the items lost)", 37.0, 0.41, 11.0, "53 MB"),
+    ("Miniflux 2.3 with PostgreSQL", 59.0, 1.6, 79.0, "620 MB"),
+    ("reader 3.26", 71.0, 1.8, 61.0, "46 MB"),
+    ("eilmeldung 1.4", 224.0, 100.0, 106.0, "377 MB"),
+];
+const PEERS_FLOOR_S: f64 = 0.99;
+
 /// The latest value of each figure.
 struct Found(BTreeMap<(String, u64, String), f64>);
 
@@ -102,7 +114,7 @@ pub fn report(args: &ReportArgs, _figures: &Figures) -> Result<(), Failure> {
     std::fs::write(&args.curves, svg::draw(&charts))?;
     let mut page = String::from(
         "# Performance\n\nWritten by `proof/performance`: it runs the load bed (`proof/load`) and the benches, and \
-         replaces this page. Ratios come first, because they carry over to other machines: each is taken in one run, \
+         replaces this page; what was found on the way is in [speed.md](speed.md). Ratios come first, because they carry over to other machines: each is taken in one run, \
          beside a lower bound that only fetches, unpacks, parses with feed-rs and inserts one row an item with \
          synchronous=NORMAL. wirewatch does the same with near-duplicates, stories, 100 topics, an outbox and FULL. \
          Every polling round asserts items stored = items served.\n\n",
@@ -110,6 +122,7 @@ pub fn report(args: &ReportArgs, _figures: &Figures) -> Result<(), Failure> {
     let machine = std::fs::read_to_string(args.from.join("machine.txt")).unwrap_or_default();
     let _ = writeln!(page, "Machine: {}\n", machine.trim().replace('\n', ", "));
     ratios(&mut page, &found);
+    peers(&mut page, &found);
     aims(&mut page, &found);
     growth(&mut page, &charts, &args.curves);
     rounds(&mut page, &found);
@@ -151,6 +164,27 @@ fn ratios(page: &mut String, found: &Found) {
          last feed's state is in the store. The lower bound has no incremental mode: beside \"one new item\" stands its \
          cold round.\n\n",
     );
+}
+
+/// Ours beside the others, all in multiples of the lower bound's cold round of the same machine.
+fn peers(page: &mut String, found: &Found) {
+    let Some(floor) = found.get(("poll.cold", 1000, "floor_wall_s")) else { return };
+    page.push_str(
+        "## Beside other programs\n\n1,000 feeds of 50 items, in multiples of the time the lower bound needs to read all of \
+         them once on the same machine. The others were measured elsewhere, at their best; none of them tells copies \
+         or stories apart, and only the multiples can be compared.\n\n\
+         | | cold | all 304 | one new item each | memory |\n|---|---|---|---|---|\n",
+    );
+    let times = |seconds: Option<f64>, floor: f64| seconds.map_or_else(|| "–".to_owned(), |s| short(s / floor));
+    let ours = |run| times(found.get((run, 1000, "wall_s")), floor);
+    let memory = found.get(("poll.cold", 1000, "peak_mib")).map_or_else(|| "–".to_owned(), short);
+    let (cold, unchanged, new) = (ours("poll.cold"), ours("poll.unchanged"), ours("poll.new"));
+    let _ = writeln!(page, "| **wirewatch**, everything on | {cold} | {unchanged} | {new} | {memory} MiB |");
+    for (name, cold, unchanged, new, memory) in PEERS {
+        let [cold, unchanged, new] = [cold, unchanged, new].map(|seconds| times(Some(seconds), PEERS_FLOOR_S));
+        let _ = writeln!(page, "| {name} | {cold} | {unchanged} | {new} | {memory} |");
+    }
+    page.push('\n');
 }
 
 fn aims(page: &mut String, found: &Found) {
@@ -297,6 +331,15 @@ mod tests {
         assert!(page.contains("| 1,000 feeds, all 304 | ≤ 0.100 s | 0.080 s | met |"), "{page}");
         assert!(page.contains("| 1,000 feeds, one new item each | ≤ 1.20 s | 1.50 s | **missed** |"), "{page}");
         assert!(page.contains("not measured"), "{page}");
+    }
+
+    #[test]
+    fn peers_are_in_multiples_of_the_bound_of_their_own_machine() {
+        let found = found(&[("poll.cold", 1000, "floor_wall_s", 2.0), ("poll.cold", 1000, "wall_s", 10.0)]);
+        let mut page = String::new();
+        peers(&mut page, &found);
+        assert!(page.contains("| **wirewatch**, everything on | 5.00 | – | – | – MiB |"), "{page}");
+        assert!(page.contains("| newsboat 2.21 | 34.3 | 48.5 | 106 | 78 MB |"), "{page}");
     }
 
     #[test]

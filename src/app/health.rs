@@ -11,7 +11,7 @@ use super::reload::ReloadRecord;
 use crate::config::Config;
 use crate::deliver::DeliveryCounters;
 use crate::http::Readiness;
-use crate::ingest::{IngestCounters, IngestLinks};
+use crate::ingest::{IngestCounters, IngestLinks, Outage};
 use crate::model::Timestamp;
 use crate::source::feed::counters::PollCounters;
 use crate::source::seed::{DirState, SeedStatus};
@@ -29,6 +29,7 @@ const OWED_LONG: Duration = Duration::from_secs(3600);
 #[derive(Clone)]
 pub(super) struct Gauges {
     pub(super) ingest: IngestCounters,
+    pub(super) outage: Outage,
     pub(super) polls: Arc<PollCounters>,
     pub(super) delivery: DeliveryCounters,
     pub(super) pulses: Pulses,
@@ -59,7 +60,7 @@ pub struct Health {
     pub log_bytes: u64,
     /// Nothing new is taken: the disk is nearly full.
     pub holding: bool,
-    /// Why the store could not be asked or kept, if it could not.
+    /// Why the store could not be asked, kept or written, if it could not.
     pub store_error: Option<String>,
 }
 
@@ -72,7 +73,16 @@ impl Gauges {
     ) -> Self {
         let pulses =
             Pulses { ingest: ingest.pulse.clone(), seeds: Pulse::default(), delivery: delivery.pulse().clone() };
-        Self { ingest: ingest.counters.clone(), polls, delivery, pulses, seeds, reload, started_at }
+        Self {
+            ingest: ingest.counters.clone(),
+            outage: ingest.outage.clone(),
+            polls,
+            delivery,
+            pulses,
+            seeds,
+            reload,
+            started_at,
+        }
     }
 
     /// The loops that hang, by name.
@@ -150,10 +160,12 @@ pub(super) fn sentence(config: &Config, health: &Health, stuck: &[&str], now: Ti
         (1, Some(at)) => format!("1 delivery owed for {}", words(now.since(at))),
         (owed, Some(at)) => format!("{owed} deliveries owed, the oldest for {}", words(now.since(at))),
     };
-    let disk = if health.holding {
-        format!("; disk nearly full ({} MiB free), nothing new is taken", health.free_bytes >> 20)
-    } else {
-        String::new()
+    let disk = match &health.store_error {
+        _ if health.holding => {
+            format!("; disk nearly full ({} MiB free), nothing new is taken", health.free_bytes >> 20)
+        }
+        Some(error) => format!("; the store cannot be used: {error}"),
+        None => String::new(),
     };
     let (feeds, topics) = (counted(feeds(config) as u64, "feed"), counted(config.topics.len() as u64, "topic"));
     format!("Watching {feeds}{failing}{seeds} for {topics}; {last}; {owed}{disk}")

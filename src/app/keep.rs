@@ -144,7 +144,9 @@ impl Keeper {
             database_bytes,
             log_bytes,
             holding: *self.hold.borrow(),
-            store_error: error.map(|error| clean::excerpt(&error.to_string(), 200)),
+            store_error: error
+                .map(|error| clean::excerpt(&error.to_string(), 200))
+                .or_else(|| self.gauges.outage.reason()),
         };
         if let Ok(free) = &free {
             health.free_bytes = *free;

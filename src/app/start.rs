@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::deliver::console::Console;
 use crate::deliver::{Delivery, DeliveryCounters, DeliveryError, DeliveryRules, DeliveryWaker, QueueSummary};
 use crate::http::{self, Readiness};
-use crate::ingest::{Ingest, IngestCounters, IngestError, IngestLinks, LastDocuments};
+use crate::ingest::{Ingest, IngestError, IngestLinks, LastDocuments};
 use crate::model::Timestamp;
 use crate::net::{Client, NetError};
 use crate::pipeline::Rules;
@@ -30,7 +30,6 @@ use crate::source::parser::Parser;
 use crate::source::seed::{ScanSummary, SeedInputs, SeedStatus, SeedWatcher};
 use crate::source::{BATCHES_WAITING_MAX, Batch, BatchSender};
 use crate::store::{Access, Store, StoreError};
-use crate::telemetry::Pulse;
 use crate::text::clean;
 
 /// Why wirewatch cannot start, or had to stop.
@@ -384,7 +383,7 @@ impl Spine {
         let ingest_cancel = CancellationToken::new();
         let (rules_told, rules) = watch::channel::<Arc<Rules>>(Arc::new(rules));
         let (hold, held) = watch::channel(false);
-        let links = IngestLinks { hold: held, pulse: Pulse::default(), counters: IngestCounters::default() };
+        let links = IngestLinks { hold: held, ..IngestLinks::default() };
         let wake = waker.clone();
         let ingest = Ingest {
             store: store.clone(),

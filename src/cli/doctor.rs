@@ -15,6 +15,8 @@ use crate::model::{EndpointId, Timestamp};
 use crate::store::{Access, Store, lock_holder, outbox};
 use crate::text::{clean, counted};
 
+/// Less than this is no room at all: a transaction and its log do not fit.
+pub(super) const DISK_FULL_BYTES: u64 = 512 << 10;
 /// A clock that is behind the newest item by more was set back.
 const CLOCK_SLACK_SECONDS: u64 = 3600;
 /// Failing feeds named.
@@ -140,7 +142,7 @@ fn examine_config(findings: &mut Findings, context: &Context) -> Option<Config> 
             findings.add(Grade::Problem, "config", what, remedy);
         }
     }
-    Config::load(&context.place(), &context.environment).ok().map(|loaded| loaded.config)
+    Config::readable(&context.place(), &context.environment)
 }
 
 fn examine_daemon(findings: &mut Findings, config: &Config) {
@@ -207,6 +209,12 @@ fn examine_memory(findings: &mut Findings, config: &Config) {
 fn examine_disk(findings: &mut Findings, config: &Config, store: &Store) {
     let reserve = config.daemon.free_space_bytes_min;
     match store.free_bytes() {
+        Ok(free) if free < DISK_FULL_BYTES => findings.add(
+            Grade::Problem,
+            "disk",
+            format!("full ({} KiB free): nothing can be stored, ingest waits", free >> 10),
+            "free some space; it goes on by itself, nothing is lost",
+        ),
         Ok(free) if free < reserve => findings.add(
             Grade::Problem,
             "disk",

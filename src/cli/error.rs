@@ -105,6 +105,11 @@ impl From<StoreError> for CliError {
             {
                 Some("use the account the service runs under, or root; what lies there must belong to it")
             }
+            StoreError::Directory { source, .. }
+                if matches!(source.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory) =>
+            {
+                Some("a file has that name: set another `state_dir` in [daemon], or move the file away")
+            }
             _ => None,
         };
         Self { hint: hint.map(str::to_owned), ..Self::new(code, error.to_string()) }

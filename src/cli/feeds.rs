@@ -70,7 +70,8 @@ enum Verb {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Writes the feeds of the config as an OPML list to standard output.
+    /// Writes the feeds of the config as an OPML list to standard output: logins are left out, the rest of an
+    /// address is kept, a token in its query as well.
     Export,
 }
 

@@ -48,10 +48,11 @@ pub use error::CliError;
 
 use crate::app::compile;
 use crate::clock::Clock;
-use crate::config::{self, Config, ConfigPlace, Environment, Loaded};
+use crate::config::{self, Config, ConfigPlace, Environment, Loaded, Report};
 use crate::model::Timestamp;
 use crate::pipeline::Rules;
 use crate::store::{Access, Store};
+use crate::text::counted;
 
 /// Where things are and what exit codes mean: the end of the long help and of the manual page.
 const AFTER_HELP: &str = "\
@@ -186,11 +187,23 @@ impl Context {
 
     /// The same for another config.
     fn load_from(&self, place: &ConfigPlace, name: &str) -> Result<Loaded, CliError> {
-        Config::load(place, &self.environment).map_err(|report| {
-            eprint!("{}", report.render(output::look()));
-            CliError::new(error::CONFIG, format!("use the config {name}"))
-                .hint("`wirewatch check` shows all of its problems")
-        })
+        Config::load(place, &self.environment).map_err(|report| refused(&report, name))
+    }
+
+    /// The config for looking only, and its errors: one that cannot be used is taken as far as it can be read, for a
+    /// daemon may run on with what it took before.
+    fn load_to_look(&self) -> Result<(Config, Option<String>), CliError> {
+        let place = self.place();
+        let report = match Config::load(&place, &self.environment) {
+            Ok(loaded) => return Ok((loaded.config, None)),
+            Err(report) => report,
+        };
+        match Config::readable(&place, &self.environment) {
+            Some(config) if Store::open(&config.daemon.state_dir, Access::Read).is_ok() => {
+                Ok((config, Some(counted(report.errors() as u64, "error"))))
+            }
+            _ => Err(refused(&report, &self.place_name())),
+        }
     }
 
     /// The store of the config's state directory.
@@ -202,6 +215,11 @@ impl Context {
     fn read_store(&self) -> Result<Store, CliError> {
         self.open_store(Access::Read)
     }
+}
+
+fn refused(report: &Report, name: &str) -> CliError {
+    eprint!("{}", report.render(output::look()));
+    CliError::new(error::CONFIG, format!("use the config {name}")).hint("`wirewatch check` shows all of its problems")
 }
 
 /// Compiles the rules of a config; every problem is printed at its place when they cannot be used.

@@ -4,10 +4,13 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::doctor::DISK_FULL_BYTES;
 use super::output::{self, Output};
 use super::{CliError, Context};
+use crate::app::last_reload;
+use crate::config::Config;
 use crate::model::{EndpointId, Timestamp};
-use crate::store::{RejectionTotal, Totals, lock_holder, outbox};
+use crate::store::{Access, RejectionTotal, Store, Totals, lock_holder, outbox};
 use crate::text::{clean, counted};
 
 /// Shows how things stand.
@@ -23,6 +26,8 @@ struct Status {
     running: bool,
     pid: Option<String>,
     config: String,
+    /// What an operator should look at first.
+    attention: Vec<String>,
     state_dir: String,
     seed_dir: Option<String>,
     totals: Totals,
@@ -79,8 +84,9 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<(), CliError> {
 }
 
 fn gather(context: &Context) -> Result<Status, CliError> {
-    let config = context.load()?.config;
-    let store = context.read_store()?;
+    let (config, errors) = context.load_to_look()?;
+    let store = Store::open(&config.daemon.state_dir, Access::Read)?;
+    let attention = attention(&config, &store, errors.as_deref());
     let pid = lock_holder(&config.daemon.state_dir);
     let mut feeds = Feeds { configured: config.feeds.iter().filter(|f| f.enabled).count(), ..Feeds::default() };
     for feed in config.feeds.iter().filter(|f| f.enabled) {
@@ -119,6 +125,7 @@ fn gather(context: &Context) -> Result<Status, CliError> {
         running: pid.is_some(),
         pid,
         config: context.place_name(),
+        attention,
         state_dir: config.daemon.state_dir.display().to_string(),
         seed_dir: config.seeds.dir.map(|dir| dir.display().to_string()),
         totals: store.totals()?,
@@ -128,11 +135,43 @@ fn gather(context: &Context) -> Result<Status, CliError> {
     })
 }
 
+/// What stands in the way of the whole service, with the way out of it.
+fn attention(config: &Config, store: &Store, errors: Option<&str>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(errors) = errors {
+        lines.push(format!(
+            "the config has {errors} (`wirewatch check` shows them): a daemon keeps to what it took before, a start fails"
+        ));
+    } else if let Some(record) = last_reload(&config.daemon.state_dir).filter(|record| !record.taken) {
+        lines.push(format!("the last reload was refused ({}): mend it, then `wirewatch reload`", record.summary));
+    }
+    let reserve = config.daemon.free_space_bytes_min;
+    match store.free_bytes() {
+        Ok(free) if free < DISK_FULL_BYTES => {
+            lines.push(format!("the disk of the database is full ({} KiB free): nothing can be stored", free >> 10));
+        }
+        Ok(free) if free < reserve => lines.push(format!(
+            "disk nearly full: {} MiB free, {} MiB are kept in reserve; nothing new is taken, deliveries go on",
+            free >> 20,
+            reserve >> 20
+        )),
+        Ok(_) => {}
+        Err(error) => lines.push(error.to_string()),
+    }
+    if let Some(Err(error)) = config.seeds.dir.as_ref().map(std::fs::read_dir) {
+        lines.push(format!("the seed directory cannot be read: {error}"));
+    }
+    lines
+}
+
 fn print(status: &Status, now: Timestamp) {
     let ago = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| output::ago(at, now));
     match &status.pid {
         Some(pid) => println!("wirewatch is running (process {pid})"),
         None => println!("wirewatch is not running"),
+    }
+    for line in &status.attention {
+        println!("  attention  {}", clean::one_line(line));
     }
     println!("  config     {}", status.config);
     println!("  state      {}", status.state_dir);

@@ -173,6 +173,20 @@ impl Config {
         read(files, environment).0
     }
 
+    /// What can be read of a config that may have errors, wrong entries left out: fit for looking at what a
+    /// daemon that keeps to its old rules does, never for running. Nothing where its file cannot be read.
+    #[must_use]
+    pub fn readable(place: &ConfigPlace, environment: &Environment) -> Option<Config> {
+        let Files { read: files, .. } = Files::read(place);
+        if files.len() < 2 {
+            return None;
+        }
+        let roots: Vec<_> = files.iter().map(SourceFile::table).collect();
+        let reader = Reader::new(&files, &roots);
+        let (config, _) = read_all(&reader, environment, &mut QueryPlaces::new());
+        Some(config)
+    }
+
     /// The shipped config, as if it stood in the local state folder.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! together. Owns the memory; nobody else decides.
 
 mod count;
+mod outage;
 mod rekey;
 mod unchanged;
 
@@ -29,8 +30,10 @@ use crate::telemetry::Pulse;
 use crate::text::clean;
 
 pub use count::{IngestCounters, IngestCounts};
+pub use outage::Outage;
 pub use unchanged::LastDocuments;
 
+use outage::patiently;
 use rekey::Faces;
 use unchanged::Seen;
 
@@ -39,9 +42,6 @@ const GROUP_ITEMS_MAX: usize = 256;
 
 /// Below this many items threads cost more than they save.
 const PARALLEL_ITEMS_MIN: usize = 16;
-
-/// Pause before a transaction that failed for a passing reason is tried again.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often what has left the window is forgotten.
 const EXPIRE_EVERY: Duration = Duration::from_secs(600);
@@ -87,6 +87,8 @@ pub struct IngestLinks {
     pub pulse: Pulse,
     /// What it counts.
     pub counters: IngestCounters,
+    /// Why it waits for the store, if it does.
+    pub outage: Outage,
 }
 
 impl Ingest {
@@ -170,8 +172,7 @@ impl Ingest {
     /// An operator's `silences add` in another process counts from the next batch on.
     fn heed_silences(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let known = self.ledger.silences_count;
-        let changed =
-            patiently(&self.links.pulse, &self.clock, &self.cancel, || self.store.silences_since(known, now))?;
+        let changed = patiently(&self.links, &self.clock, &self.cancel, || self.store.silences_since(known, now))?;
         if let Some((count, silences)) = changed {
             self.ledger.silences = silences.iter().filter_map(SilenceRecord::matcher).collect();
             self.ledger.silences_count = Some(count);
@@ -210,7 +211,7 @@ impl Ingest {
         let (mut noted, mut rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|r| r.reason.is_note());
         let received = (items.len() + same.len()) as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
         let ids: Vec<ItemId> = read.iter().map(|read| read.id).collect();
-        let removed = patiently(&self.links.pulse, &self.clock, &self.cancel, || {
+        let removed = patiently(&self.links, &self.clock, &self.cancel, || {
             self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)
         })?;
         let mut known_removed = 0;
@@ -294,7 +295,7 @@ impl Ingest {
         if origin.kind != SourceKind::Feed || !rekey::is_suspect(unknown, all) {
             return Ok(());
         }
-        let faces = patiently(&self.links.pulse, &self.clock, &self.cancel, || {
+        let faces = patiently(&self.links, &self.clock, &self.cancel, || {
             self.store.recent_faces(&origin.source, rekey::FACES_MAX)
         })?;
         let faces = Faces::of(faces);
@@ -356,35 +357,7 @@ impl Ingest {
                 applied.iter().map(|batch| Applied { decisions: &[], rejected: &[], ..*batch }).collect();
             self.store.apply(&cursors, now)?;
         }
-        patiently(&self.links.pulse, &self.clock, &self.cancel, || self.store.apply(&applied, now))
-    }
-}
-
-/// Tries for as long as the reason of a failure may pass: another program that holds the database, a full
-/// disk. Waiting is not hanging, so the pulse beats on.
-fn patiently<T>(
-    pulse: &Pulse,
-    clock: &Clock,
-    cancel: &tokio_util::sync::CancellationToken,
-    mut work: impl FnMut() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let mut warned = false;
-    loop {
-        match work() {
-            Err(error) if error.is_passing() && !cancel.is_cancelled() => {
-                if !std::mem::replace(&mut warned, true) {
-                    warn!(%error, "store cannot be used for now, ingest waits");
-                }
-                pulse.beat(clock.now());
-                std::thread::sleep(RETRY_PAUSE);
-            }
-            done => {
-                if warned && done.is_ok() {
-                    info!("store can be used again");
-                }
-                return done;
-            }
-        }
+        patiently(&self.links, &self.clock, &self.cancel, || self.store.apply(&applied, now))
     }
 }
 
@@ -392,7 +365,7 @@ impl Default for IngestLinks {
     /// Never held, seen by nobody.
     fn default() -> Self {
         let (pulse, counters) = (Pulse::default(), IngestCounters::default());
-        Self { hold: watch::channel(false).1, pulse, counters }
+        Self { hold: watch::channel(false).1, pulse, counters, outage: Outage::default() }
     }
 }
 

@@ -66,10 +66,12 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
             Some(take_lock(&state_dir.join(LOCK_FILE))?)
         }
         Access::Share | Access::Read => {
-            if !path.exists() {
-                return Err(StoreError::Missing { path });
+            // That nothing can be seen there does not mean that nothing is there.
+            match path.try_exists() {
+                Ok(true) => None,
+                Ok(false) => return Err(StoreError::Missing { path }),
+                Err(source) => return Err(StoreError::Directory { path: state_dir.to_owned(), source }),
             }
-            None
         }
     };
     refuse_foreign_file(&path)?;
@@ -397,6 +399,10 @@ mod tests {
     fn store_reads_without_a_store_are_told_so() {
         let dir = dir();
         assert!(matches!(Store::open(dir.path(), Access::Read).map(|_| ()), Err(StoreError::Missing { .. })));
+        let file = dir.path().join("file");
+        fs::write(&file, "").expect("written");
+        let refused = Store::open(&file, Access::Read).map(|_| ());
+        assert!(matches!(refused, Err(StoreError::Directory { .. })), "what cannot be looked into is not empty");
     }
 
     #[test]

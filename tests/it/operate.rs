@@ -16,6 +16,7 @@ use wirewatch::store::{Access, Ages, SearchQuery, Store, restore};
 
 use super::feed_server::{FeedServer, Reply, rss};
 use super::newsroom::{Newsroom, article, body, firsts, integrity, number, pending, stop, title, told, until};
+use super::program::{run, text};
 use super::receiver::Receiver;
 
 /// A day.
@@ -169,6 +170,32 @@ async fn reload_refused_says_why_and_keeps_the_rules() {
     room.drop_file("2.txt", &article(2));
     until("stored under the new rules", || number(&running.store, "SELECT count(*) FROM items") == 2).await;
     assert_eq!(number(&running.store, "SELECT count(*) FROM alerts"), 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_and_doctor_beside_a_broken_config_show_the_running_daemon() {
+    let receiver = Receiver::start().await;
+    let room = Newsroom::new(&receiver, "");
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    room.reconfigure("match = \"levee\"", "macht = \"levee\"");
+    let status = run(&room, &["status"]).await;
+    let shown = [text(&status.stdout), text(&status.stderr)].concat();
+    assert_eq!(status.status.code(), Some(0), "{shown}");
+    assert!(shown.contains("wirewatch is running") && shown.contains("attention  the config has 2 errors"), "{shown}");
+    let doctor = run(&room, &["doctor"]).await;
+    assert_eq!(doctor.status.code(), Some(69));
+    let shown = text(&doctor.stdout);
+    assert!(shown.contains("2 errors") && shown.contains("the database is whole"), "{shown}");
+
+    assert!(!running.reload(&room).await);
+    room.reconfigure("macht = \"levee\"", "match = \"levee\"");
+    let status = run(&room, &["status"]).await;
+    assert!(text(&status.stdout).contains("attention  the last reload was refused (it has 2 errors)"));
+    assert!(running.reload(&room).await);
+    assert!(!text(&run(&room, &["status"]).await.stdout).contains("attention"));
+    fs::remove_dir_all(room.path("seeds")).expect("removed");
+    assert!(text(&run(&room, &["status"]).await.stdout).contains("attention  the seed directory cannot be read"));
     running.stop().await;
 }
 

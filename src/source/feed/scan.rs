@@ -328,7 +328,7 @@ impl Scanner<'_> {
             }
             // An unclosed item before this one.
             Some(Place::Item)
-                if self.is_item(name, local) && local_name(self.open.last().map_or("", |o| o.name)) == local =>
+                if self.is_item(name, local) && self.open.last().is_some_and(|open| open.name == name) =>
             {
                 self.found(Quirk::Mismatched);
                 self.open.pop();

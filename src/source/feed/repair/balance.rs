@@ -120,8 +120,7 @@ impl<'a> Balancer<'a> {
 
     /// Whether another entry begins inside the one that is the whole document, which ends with it.
     fn is_second_entry(&self, name: &str) -> bool {
-        self.root == Root::Entry
-            && matches!(self.open[..], [root] if local_name(root) == local_name(name) && self.is_item(name))
+        self.root == Root::Entry && self.open == [name] && self.is_item(name)
     }
 
     /// An item ends where the next begins, and so does whatever its channel left open before it.

@@ -74,6 +74,9 @@ fn repair_missing_end_tags_cost_at_most_their_item() {
         rss("<item><link><title>R</title></wrong><guid>1</guid></item>"),
         "<item><link></link><title>R</title><guid>1</guid></item>"
     );
+    // An item of another name is a field that nobody knows.
+    let other = "<item><guid>1</guid></wrong><atom:item>2</atom:item></item>";
+    assert_eq!(rss(other), other.replace("</wrong>", ""));
     let urls = mended("<urlset><url><loc>a</loc><url><loc>b</loc></url></urlset>", Root::Urlset).text;
     assert!(urls.ends_with("<url><loc>a</loc></url><url><loc>b</loc></url></urlset>"), "{urls}");
     assert_eq!(
