@@ -205,7 +205,8 @@ fn print(status: &Status, now: Timestamp) {
             "    {} {} for {}: {}",
             feed.id,
             feed.class,
-            ago(feed.since).trim_end_matches(" ago"),
+            // A clock that was set back leaves it in the future.
+            ago(feed.since.map(|since| since.min(now))).trim_end_matches(" ago"),
             clean::one_line(&feed.error)
         );
     }

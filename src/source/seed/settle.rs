@@ -82,7 +82,12 @@ pub fn write_sidecar(moved: &Path, rejection: &Rejection, at: Timestamp) -> io::
     }
     name.push(suffix);
     let path = moved.with_file_name(name);
-    fs::write(&path, text).map(|()| path)
+    if let Err(error) = fs::write(&path, text) {
+        // On a full disk the file is made and stays empty: a note that says nothing.
+        let _ = fs::remove_file(&path);
+        return Err(error);
+    }
+    Ok(path)
 }
 
 /// What to do about a refusal, for people.
