@@ -239,8 +239,10 @@ fn show(story: &StoryRecord, silences: &[SilenceRecord]) {
     for event in &story.timeline {
         let (by, title) = (clean::one_line(&event.by), clean::excerpt(&event.title, 100));
         println!("  {}  {:<10}  {:>7}  {by:<20}  {title}", output::minute(event.at), event.what, event.outlets);
-        if let Some(reason) = reason(event, story) {
-            println!("  {:<16}  {}", "", clean::excerpt(&reason, 160));
+        // With its id: that is what `split` and `explain` take.
+        if is_item(event) {
+            let why = reason(event, story).map(|why| format!("  {}", clean::excerpt(&why, 160))).unwrap_or_default();
+            println!("  {:<16}  {}{why}", "", event.item);
         }
     }
 }
@@ -251,8 +253,7 @@ fn reason(event: &StoryEvent, story: &StoryRecord) -> Option<String> {
     let moved = |c: &&CorrectionRecord| {
         c.verb == "split" && c.story != here && c.refused.is_none() && c.items.contains(&event.item)
     };
-    let is_item = matches!(event.what.as_str(), "opened" | "joined");
-    if let Some(split) = story.corrections.iter().rfind(moved).filter(|_| is_item)
+    if let Some(split) = story.corrections.iter().rfind(moved).filter(|_| is_item(event))
         && split.done_at.is_some()
     {
         return Some(format!("put here by hand: it left {}", split.story));
@@ -261,6 +262,11 @@ fn reason(event: &StoryEvent, story: &StoryRecord) -> Option<String> {
         return Some(format!("came with {from}, which went up in this story"));
     }
     event.why.as_ref().map(|why| found(why, event.what == "opened"))
+}
+
+/// Copies and alerts are none.
+fn is_item(event: &StoryEvent) -> bool {
+    matches!(event.what.as_str(), "opened" | "joined")
 }
 
 /// What an item was nearest to when it came.

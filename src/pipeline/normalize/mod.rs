@@ -15,7 +15,7 @@ use crate::model::{
     ContentHash, Item, ItemId, Lang, Markup, Origin, RawItem, RawText, RejectReason, Rejection, SourceId, SourceKind,
     TextSource,
 };
-use crate::text::{clean, html, lang, tokens};
+use crate::text::{html, lang, tokens};
 
 /// Characters of an unreadable text that its refusal quotes.
 const REMNANT_CHARS_MAX: usize = 40;
@@ -71,7 +71,7 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
     if ![&headline.title, &body.text].into_iter().any(|text| text.chars().any(char::is_alphanumeric)) {
         return Err(Rejection {
             reason: RejectReason::Empty,
-            detail: format!("item {} has no words{}", raw.key.as_str(), remnant(&headline.title, &body.text)),
+            detail: format!("item {} has no words{}", raw.key.as_str(), remnant(raw)),
             count: 1,
         });
     }
@@ -105,9 +105,10 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
 }
 
 /// What stands where words should, so that whoever wrote it finds it again.
-fn remnant(title: &str, text: &str) -> String {
-    let left = clean::excerpt(if title.is_empty() { text } else { title }, REMNANT_CHARS_MAX);
-    if left.is_empty() { String::new() } else { format!(": “{left}”") }
+fn remnant(raw: &RawItem) -> String {
+    let given = [&raw.title, &raw.content, &raw.summary].into_iter().flatten();
+    let mut lines = given.map(|text| fields::line(text, REMNANT_CHARS_MAX));
+    lines.find(|line| !line.is_empty()).map_or_else(String::new, |line| format!(": “{line}”"))
 }
 
 /// The text of the page where there is one; else what the source carries.
