@@ -246,7 +246,7 @@ fn converse(mut stream: &TcpStream, seen: &SyncSender<Seen>) -> Option<()> {
 fn config(receiver: SocketAddr, more: &str) -> String {
     format!(
         "include = [\"{}/config/topics/*.toml\"]\n[daemon]\nstate_dir = \"state\"\nlog = \"warn\"\n[seeds]\n\
-         dir = \"seeds\"\n[http]\nlisten = \"off\"\n[polling]\nstart_spread = \"0s\"\nhost_spacing = \"0s\"\n\
+         dir = \"seeds\"\n[http]\nlisten = \"off\"\n[polling]\nstart_spread = \"1s\"\nhost_spacing = \"0s\"\n\
          fetches_per_host_max = 16\n[[topics]]\nid = \"levee\"\nlabel = \"Levees\"\n\
          terms = [ {{ id = \"levee\", match = \"levee\", weight = 5.0 }} ]\n[[endpoints]]\nid = \"desk\"\n\
          url = \"http://{receiver}/hook\"\nsecret_file = \"secret\"\nallow_private = [\"127.0.0.0/8\"]\n{more}",

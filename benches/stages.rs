@@ -61,7 +61,11 @@ fn documents_read(criterion: &mut Criterion, language: &Language) {
 fn items_read(criterion: &mut Criterion, language: &Language) {
     let items = inputs::items(language, 4);
     let rules = inputs::rules(language, 100);
-    let bodies: Vec<&str> = items.iter().filter_map(|(_, raw)| Some(raw.content.as_ref()?.text.as_str())).collect();
+    let bodies: Vec<&str> = items
+        .iter()
+        .filter_map(|(_, raw)| raw.content.as_ref().or(raw.summary.as_ref()))
+        .map(|body| body.text.as_str())
+        .collect();
     let mut group = criterion.benchmark_group("item");
     group.throughput(Throughput::Elements(1));
     let mut next = 0;

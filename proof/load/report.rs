@@ -49,7 +49,12 @@ const fn at_least(what: &'static str, figure: (&'static str, u64, &'static str),
 /// Everything that is promised in numbers and measured by a driver.
 const AIMS: &[Aim] = &[
     at_most("1,000 feeds cold, wall against the lower bound", ("poll.cold", 1000, "wall_ratio"), 3.0, "×"),
-    at_most("database against the lower bound's", ("poll.cold", 1000, "database_ratio"), 1.1, "×"),
+    at_most(
+        "database, search index in it, against the lower bound's",
+        ("poll.unchanged", 1000, "database_ratio"),
+        1.1,
+        "×",
+    ),
     at_most("1,000 feeds, all 304", ("poll.unchanged", 1000, "wall_s"), 0.10, " s"),
     at_most("1,000 feeds, one new item each", ("poll.new", 1000, "wall_s"), 1.2, " s"),
     at_most("10,000 feeds (of 10 items), all 304", ("poll.unchanged.10items", 10_000, "wall_s"), 1.0, " s"),

@@ -159,6 +159,52 @@ fn document_mostly_as_before_counts_the_same_with_and_without_a_restart() {
     assert_eq!(number(&desks[0].store, "SELECT count(*) FROM items"), 23);
 }
 
+/// What is stored, in the order of decisions.
+fn decided(store: &Store) -> Vec<String> {
+    let rows = "SELECT 'item', seq, key, source, story FROM items
+        UNION ALL SELECT 'copy', seq, key, source, item FROM sightings
+        UNION ALL SELECT 'alert', sequence, topic, reason, story FROM alerts ORDER BY 1, 2";
+    let read = |c: &rusqlite::Connection| {
+        let row = |row: &rusqlite::Row<'_>| {
+            let (kind, key): (String, String) = (row.get(0)?, row.get(2)?);
+            let (of, at): (String, i64) = (row.get(3)?, row.get(4)?);
+            Ok(format!("{kind} {} {key} {of} {at}", row.get::<_, i64>(1)?))
+        };
+        c.prepare(rows)?.query_map([], row)?.collect()
+    };
+    store.read("read what was decided", read).expect("read")
+}
+
+#[test]
+fn feeds_that_wait_in_a_queue_are_decided_as_if_one_came_after_the_other() {
+    // Each feed carries half of what the one before does: copies are found across groups and within them.
+    let documents = || (0..40).map(|f| (format!("f{f:02}"), items(&format!("f{f}-"), f * 10..f * 10 + 20)));
+    let mut one_by_one = Desk::new();
+    let now = one_by_one.clock.now();
+    let expected: Vec<Receipt> = documents().map(|(name, items)| one_by_one.poll(state(&name, now), items)).collect();
+
+    let desk = Desk::new();
+    let mut queued = desk.ingest;
+    queued.threads = 2;
+    let (sender, batches) = tokio::sync::mpsc::channel(64);
+    let mut receipts = Vec::new();
+    for (name, items) in documents() {
+        let (reply, receipt) = tokio::sync::oneshot::channel();
+        let source = SourceId::new(&name).expect("a name");
+        let origin = Origin { source, kind: SourceKind::Feed, received: now };
+        let cursor = Cursor::Feed(Box::new(state(&name, now)));
+        let batch = Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(reply) };
+        sender.try_send(batch).expect("room for all");
+        receipts.push(receipt);
+    }
+    drop(sender);
+    queued.run(batches).expect("to the end");
+    let found: Vec<Receipt> = receipts.iter_mut().map(|receipt| receipt.try_recv().expect("a receipt")).collect();
+    assert_eq!(found, expected);
+    assert!(expected.iter().map(|receipt| receipt.sightings).sum::<u64>() >= 390, "copies are found at all");
+    assert_eq!(decided(&desk.store), decided(&one_by_one.store));
+}
+
 #[test]
 fn items_that_come_back_after_months_are_known() {
     let mut desk = Desk::new();
