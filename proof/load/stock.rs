@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wirewatch::model::{Cursor, Origin, RawItem};
+use wirewatch::clock::Clock;
+use wirewatch::model::{Cursor, Origin, RawItem, Timestamp};
 use wirewatch::pipeline::classify::Document;
 use wirewatch::pipeline::memory::MemoryConfig;
 use wirewatch::pipeline::{Decision, Ledger, Prepared, Rules, decide, prepare};
@@ -38,7 +39,9 @@ pub fn stock(args: &StockArgs, figures: &Figures) -> Result<(), Failure> {
     let state = place.database().parent().ok_or("no folder")?.to_owned();
     let language = Language::new();
     let rules = inputs::rules(&language, 100);
-    let mut filler = Filler { language: &language, rules, feed: 0, items: 0, ledger: None };
+    // As of today, so that a start finds all of it in the window.
+    let now = Clock::system().now();
+    let mut filler = Filler { language: &language, rules, now, feed: 0, items: 0, ledger: None };
     let mut size = 10_000;
     while size <= args.items {
         let began = Instant::now();
@@ -75,6 +78,7 @@ pub fn stock(args: &StockArgs, figures: &Figures) -> Result<(), Failure> {
 struct Filler<'a> {
     language: &'a Language,
     rules: Rules,
+    now: Timestamp,
     feed: usize,
     items: u64,
     ledger: Option<Ledger>,
@@ -103,10 +107,10 @@ impl Filler<'_> {
             let prepared = self.prepare(first);
             let began = Instant::now();
             let decisions: Vec<Decision> =
-                prepared.into_iter().map(|p| decide(p, &mut ledger, &self.rules, inputs::now())).collect();
+                prepared.into_iter().map(|p| decide(p, &mut ledger, &self.rules, self.now)).collect();
             rates.decide += began.elapsed();
             self.items += decisions.len() as u64;
-            let (began, origin) = (Instant::now(), inputs::origin(first));
+            let (began, origin) = (Instant::now(), self.origin(first));
             for decisions in decisions.chunks(100) {
                 let applied = Applied {
                     origin: &origin,
@@ -116,7 +120,7 @@ impl Filler<'_> {
                     health: None,
                     source_alert: None,
                 };
-                store.apply(&[applied], inputs::now())?;
+                store.apply(&[applied], self.now)?;
             }
             rates.apply += began.elapsed();
         }
@@ -128,12 +132,16 @@ impl Filler<'_> {
         Ok((self.items - before, rates))
     }
 
+    fn origin(&self, feed: usize) -> Origin {
+        Origin { received: self.now, ..inputs::origin(feed) }
+    }
+
     /// Items of the next feeds, prepared on two threads.
     fn prepare(&self, first: usize) -> Vec<Prepared> {
         let part = |feeds: std::ops::Range<usize>| -> Vec<Prepared> {
             let items = |feed: usize| inputs::read(&inputs::document(self.language, feed)).items;
             let all: Vec<(Origin, RawItem)> =
-                feeds.flat_map(|feed| items(feed).into_iter().map(move |raw| (inputs::origin(feed), raw))).collect();
+                feeds.flat_map(|feed| items(feed).into_iter().map(move |raw| (self.origin(feed), raw))).collect();
             all.iter().filter_map(|(origin, raw)| prepare(raw, origin, &self.rules).ok()).collect()
         };
         let half = first + FEEDS_EACH / 2;
