@@ -21,7 +21,7 @@ use super::record::{Recorder, RecorderStopped, Recording};
 use super::retry::{Attempted, Outcome, RetryRules};
 use super::run::DeliveryWaker;
 use super::send::{Answer, Channel};
-use super::{DeliveryConfig, EndpointConfig};
+use super::{DeliveryConfig, EndpointConfig, PayloadFormat};
 use crate::clock::Clock;
 use crate::failpoint::{Failpoint, Planted};
 use crate::model::{EndpointId, Timestamp};
@@ -233,7 +233,9 @@ impl Queue {
     fn has_room(&self) -> bool {
         let since = |since: Timestamp| self.shared.clock.now().since(since) >= THROTTLE_AFTER;
         let throttled = self.throttled || self.failing_since.is_some_and(since);
-        let slots_max = if throttled { 1 } else { self.endpoint.concurrency.max(1) };
+        // Lines for people stand in the order of their alerts: no story grows before it is told.
+        let in_order = self.endpoint.format == PayloadFormat::Console;
+        let slots_max = if throttled || in_order { 1 } else { self.endpoint.concurrency.max(1) };
         let unrecorded_max = if self.backlog { UNRECORDED_BACKLOG_MAX.max(slots_max) } else { slots_max };
         self.closing == 0 && self.slots.len() < slots_max && self.slots.len() + self.recording.len() < unrecorded_max
     }

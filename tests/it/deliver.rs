@@ -557,3 +557,19 @@ async fn console_endpoint_prints_each_alert_once_across_restarts() {
         assert_eq!(text.matches(&format!("Harbour wall number {n}\n")).count(), 1, "{text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn console_endpoint_prints_alerts_in_their_order() {
+    let console = EndpointConfig {
+        url: None,
+        format: PayloadFormat::Console,
+        ..endpoint("here", url::Url::parse("http://unused.invalid/").expect("a url"))
+    };
+    let mut bed = Bed::start(vec![console]);
+    bed.owe(1..=300, &["here"]);
+    bed.until("printed", |bed| bed.count("here", DeliveryState::Delivered) == 300).await;
+    bed.stop().await;
+    let text = String::from_utf8(bed.printed.lock().expect("sound").clone()).expect("text");
+    let number = |line: &str| line.trim().strip_prefix("Harbour wall number ")?.parse::<u32>().ok();
+    assert!(text.lines().filter_map(number).eq(1..=300), "{text}");
+}
