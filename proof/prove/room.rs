@@ -213,7 +213,8 @@ pub async fn until(most: Duration, mut holds: impl FnMut() -> bool) -> bool {
 
 /// The config; `version` changes a label and adds a topic that nothing hits.
 pub fn config(around: &Around, version: u64) -> String {
-    let retries = vec!["\"1s\""; 40].join(", ");
+    // Quick at first, and for longer than any trouble of `faults`: nobody is here to replay what was parked.
+    let retries = [["\"1s\""; 40].join(", "), ["\"10s\""; 57].join(", ")].join(", ");
     let mut text = format!(
         r#"[daemon]
 state_dir = "state"
