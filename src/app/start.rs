@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::health::{self, Gauges, Health};
 use super::keep::Keeper;
-use super::reload::ReloadRecord;
+use super::reload::{RELOAD_FILE, ReloadRecord};
 use super::{compile, measure};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -368,6 +368,8 @@ impl Spine {
             warn!(problem = %clean::one_line(&problem.what), "config warning");
         }
         let store = Store::open(&config.daemon.state_dir, Access::Own)?;
+        // A start takes the config whole: what a reload said before says nothing any more.
+        let _ = std::fs::remove_file(config.daemon.state_dir.join(RELOAD_FILE));
         let window = config.memory.copies_window.max(config.memory.story_window);
         let corrected = store.carry_out_corrections(clock.now())?.len();
         if corrected > 0 {

@@ -39,6 +39,12 @@ struct ListArgs {
     format: Option<Format>,
 }
 
+impl ListArgs {
+    fn is_given(&self) -> bool {
+        self.source.is_some() || self.topic.is_some() || self.format.is_some() || self.page.is_given()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     Csv,
@@ -85,6 +91,7 @@ enum Verb {
 /// # Errors
 /// [`CliError`] when there is no store, no such item, or it cannot be read.
 pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
+    Page::refuse_before_verb(args.verb.is_some() && args.list.is_given())?;
     match &args.verb {
         Some(Verb::Label { id, labels: given }) => labels::label(id, given, context),
         Some(Verb::Unlabel { id, topics }) => labels::unlabel(id, topics, context),

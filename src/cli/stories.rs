@@ -41,6 +41,12 @@ struct ListArgs {
     outlets: usize,
 }
 
+impl ListArgs {
+    fn is_given(&self) -> bool {
+        self.topic.is_some() || self.outlets != 1 || self.page.is_given()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Lists stories, latest first; so does no verb at all.
@@ -94,6 +100,7 @@ struct Word {
 /// # Errors
 /// [`CliError`] when there is no store, no such story, or it cannot be read.
 pub fn run(args: &StoriesArgs, context: &Context) -> Result<(), CliError> {
+    Page::refuse_before_verb(args.verb.is_some() && args.list.is_given())?;
     let out = Output::of(args.json);
     match &args.verb {
         Some(Verb::Show { id }) => {

@@ -177,7 +177,7 @@ fn coverage(value: &Value) -> String {
     parts.push(counted(count(value, "/data/story/items"), "item"));
     let copies = count(value, "/data/sightings/exact").saturating_add(count(value, "/data/sightings/near"));
     if copies > 0 {
-        parts.push(if copies == 1 { "1 copy".to_owned() } else { format!("{copies} copies") });
+        parts.push(counted(copies, "copy"));
     }
     let phase = text(value, "/data/story/phase");
     if !phase.is_empty() {

@@ -194,6 +194,19 @@ async fn status_and_doctor_beside_a_broken_config_show_the_running_daemon() {
     assert!(text(&status.stdout).contains("attention  the last reload was refused (it has 2 errors)"));
     assert!(running.reload(&room).await);
     assert!(!text(&run(&room, &["status"]).await.stdout).contains("attention"));
+    // A start takes the config as it is now; what a reload found wrong before is over.
+    room.reconfigure("match = \"levee\"", "macht = \"levee\"");
+    assert!(!running.reload(&room).await);
+    room.reconfigure("macht = \"levee\"", "match = \"levee\"");
+    running.stop().await;
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    let status = run(&room, &["status"]).await;
+    assert!(!text(&status.stdout).contains("attention"), "{}", text(&status.stdout));
+    for early in [["stories", "--outlets", "3", "list"], ["items", "--source", "seeds", "list"]] {
+        let refused = run(&room, &early).await;
+        assert_eq!(refused.status.code(), Some(64));
+        assert!(text(&refused.stderr).contains("they stand after `list`"), "{}", text(&refused.stderr));
+    }
     fs::remove_dir_all(room.path("seeds")).expect("removed");
     assert!(text(&run(&room, &["status"]).await.stdout).contains("attention  the seed directory cannot be read"));
     running.stop().await;
