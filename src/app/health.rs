@@ -41,6 +41,7 @@ pub(super) struct Gauges {
 /// The heartbeats that no counter has.
 #[derive(Clone)]
 pub(super) struct Pulses {
+    pub(super) preparing: Pulse,
     pub(super) ingest: Pulse,
     pub(super) seeds: Pulse,
     pub(super) delivery: Pulse,
@@ -71,8 +72,12 @@ impl Gauges {
         (seeds, reload): (watch::Receiver<SeedStatus>, watch::Receiver<Option<ReloadRecord>>),
         started_at: Timestamp,
     ) -> Self {
-        let pulses =
-            Pulses { ingest: ingest.pulse.clone(), seeds: Pulse::default(), delivery: delivery.pulse().clone() };
+        let pulses = Pulses {
+            preparing: ingest.preparing.clone(),
+            ingest: ingest.pulse.clone(),
+            seeds: Pulse::default(),
+            delivery: delivery.pulse().clone(),
+        };
         Self {
             ingest: ingest.counters.clone(),
             outage: ingest.outage.clone(),
@@ -92,6 +97,7 @@ impl Gauges {
         let ages = [
             ("poller", poller),
             ("seed watcher", self.pulses.seeds.age(now)),
+            ("preparing of items", self.pulses.preparing.age(now)),
             ("decision loop", self.pulses.ingest.age(now)),
             ("delivery", self.pulses.delivery.age(now)),
         ];

@@ -14,7 +14,7 @@ use crate::source::seed::DirState;
 use crate::telemetry::{Metric, Sample};
 
 /// Loops that are watched over.
-const LOOPS: [&str; 4] = ["poller", "seed watcher", "decision loop", "delivery"];
+const LOOPS: [&str; 5] = ["poller", "seed watcher", "preparing of items", "decision loop", "delivery"];
 
 /// Everything the listener needs.
 pub(super) fn served(

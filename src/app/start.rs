@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::deliver::console::Console;
 use crate::deliver::{Delivery, DeliveryCounters, DeliveryError, DeliveryRules, DeliveryWaker, QueueSummary};
 use crate::http::{self, Readiness};
-use crate::ingest::{Ingest, IngestError, IngestLinks, LastDocuments};
+use crate::ingest::{Ingest, IngestError, IngestLinks};
 use crate::model::Timestamp;
 use crate::net::{Client, NetError};
 use crate::pipeline::Rules;
@@ -397,7 +397,7 @@ impl Spine {
             threads: threads(config),
             cancel: ingest_cancel.clone(),
             links: links.clone(),
-            unchanged: LastDocuments::default(),
+            unchanged: Arc::default(),
         };
         let (ended, ingest_end) = oneshot::channel();
         std::thread::Builder::new()

@@ -1,15 +1,16 @@
-//! [3] The one loop between the sources and the store: receive → prepare (in parallel) → decide →
-//! `store.apply` (one transaction) → receipts and a wake for delivery. Batches that are ready commit
-//! together. Owns the memory; nobody else decides.
+//! [3] Between the sources and the store: receive → prepare (a thread of its own, in parallel) → decide →
+//! `store.apply` (one transaction) → receipts and a wake for delivery. While batches are decided and stored
+//! the next are prepared, and what is ready by then commits together. Owns the memory; nobody else decides.
 
 mod count;
 mod outage;
+mod preparing;
+mod ready;
 mod rekey;
 mod unchanged;
 
-use std::collections::{HashSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -22,7 +23,7 @@ use crate::model::{
     SourceKind, Timestamp,
 };
 use crate::pipeline::alert::source::{self, SourceAlert};
-use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide, prepare};
+use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide};
 use crate::source::feed::schedule;
 use crate::source::{Batch, Receipt};
 use crate::store::{Applied, SilenceRecord, Store, StoreError};
@@ -34,14 +35,9 @@ pub use outage::Outage;
 pub use unchanged::LastDocuments;
 
 use outage::patiently;
+use preparing::{Preparing, Read, prepare_one};
+use ready::{End, Ready};
 use rekey::Faces;
-use unchanged::Seen;
-
-/// Items that may share one transaction: larger ones hold the writer too long.
-const GROUP_ITEMS_MAX: usize = 256;
-
-/// Below this many items threads cost more than they save.
-const PARALLEL_ITEMS_MIN: usize = 16;
 
 /// How often what has left the window is forgotten.
 const EXPIRE_EVERY: Duration = Duration::from_secs(600);
@@ -52,6 +48,9 @@ pub enum IngestError {
     /// The store failed for good: the process must stop and not acknowledge anything more.
     #[error("failed to {0}")]
     Store(#[from] StoreError),
+    /// The system has no thread for it.
+    #[error("failed to start the thread that prepares items: {0}")]
+    Thread(#[source] std::io::Error),
 }
 
 /// Everything the loop needs.
@@ -75,7 +74,7 @@ pub struct Ingest {
     /// How it is seen from outside.
     pub links: IngestLinks,
     /// What need not be read again.
-    pub unchanged: LastDocuments,
+    pub unchanged: Arc<Mutex<LastDocuments>>,
 }
 
 /// How the loop is seen, and held, from outside.
@@ -85,6 +84,8 @@ pub struct IngestLinks {
     pub hold: watch::Receiver<bool>,
     /// Whether it turns.
     pub pulse: Pulse,
+    /// Whether the thread before it does.
+    pub preparing: Pulse,
     /// What it counts.
     pub counters: IngestCounters,
     /// Why it waits for the store, if it does.
@@ -95,19 +96,18 @@ impl Ingest {
     /// Runs until every sender is gone, or the store fails for good. Blocks: give it its own thread.
     ///
     /// # Errors
-    /// [`IngestError`] when the store can no longer be trusted.
-    pub fn run(mut self, mut batches: mpsc::Receiver<Batch>) -> Result<(), IngestError> {
+    /// [`IngestError`] when the store can no longer be trusted, or there is no thread to prepare on.
+    pub fn run(mut self, batches: mpsc::Receiver<Batch>) -> Result<(), IngestError> {
+        let ready = Arc::new(Ready::default());
+        let _end = End(&ready);
+        let (preparing, theirs) = (self.preparing(), Arc::clone(&ready));
+        let thread = std::thread::Builder::new()
+            .name("prepare".to_owned())
+            .spawn(move || preparing.run(batches, &theirs))
+            .map_err(IngestError::Thread)?;
         let mut expired_at = self.clock.now();
-        while let Some(first) = batches.blocking_recv() {
-            let group = gather(first, &mut batches);
-            self.links.pulse.beat(self.clock.now());
-            if *self.links.hold.borrow() {
-                // The receipts go with the batches: their sources keep the old cursors.
-                self.links.counters.held(group.len());
-                self.links.pulse.rest();
-                continue;
-            }
-            self.take(group)?;
+        while let Some(group) = ready.take() {
+            self.settle(group)?;
             self.links.pulse.rest();
             let now = self.clock.now();
             if now.since(expired_at) >= EXPIRE_EVERY {
@@ -115,24 +115,40 @@ impl Ingest {
                 expired_at = now;
             }
         }
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok(())
     }
 
-    /// Takes a group of batches: one transaction for all of them.
+    /// Takes a group of batches at once: one transaction for all of them.
     ///
     /// # Errors
     /// [`IngestError`] when the store can no longer be trusted; no receipt was given then.
     pub fn take(&mut self, group: Vec<Batch>) -> Result<(), IngestError> {
+        let read = self.preparing().read(group);
+        self.settle(read)
+    }
+
+    fn preparing(&self) -> Preparing {
+        Preparing {
+            rules: self.rules.clone(),
+            unchanged: Arc::clone(&self.unchanged),
+            links: self.links.clone(),
+            clock: self.clock.clone(),
+            threads: self.threads,
+        }
+    }
+
+    /// Decides on batches that are prepared, stores them, and says so.
+    fn settle(&mut self, group: Vec<Read>) -> Result<(), IngestError> {
         let rules = Arc::clone(&self.rules.borrow());
         let now = self.clock.now();
+        self.links.pulse.beat(now);
         self.heed_silences(now)?;
         self.heed_corrections(&rules, now)?;
-        let group: Vec<Sifted> = group.into_iter().map(|batch| self.sift(batch)).collect();
-        let prepared = prepare_all(&group, &rules, self.threads);
         let mut decided = Vec::with_capacity(group.len());
-        for (batch, prepared) in group.into_iter().zip(prepared) {
+        for read in group {
             self.links.pulse.beat(self.clock.now());
-            decided.push(self.decide_batch(batch, prepared, &rules, now)?);
+            decided.push(self.decide_batch(read, now)?);
         }
         self.apply(&decided, now)?;
         Failpoint::AfterCommit.pass();
@@ -180,32 +196,9 @@ impl Ingest {
         Ok(())
     }
 
-    /// Sets aside the items that stand in their feed's document as they did last time.
-    fn sift(&self, mut batch: Batch) -> Sifted {
-        let (mut same, mut ids) = (Vec::new(), HashSet::new());
-        let (mut read, mut seen) = (Vec::new(), Vec::new());
-        for raw in std::mem::take(&mut batch.items) {
-            let this = Seen::of(&raw, &batch.origin);
-            // A text that was fetched for it counts even where the feed says what it did before.
-            if raw.page.is_none() && self.unchanged.have(&batch.origin, this) && ids.insert(this.id) {
-                same.push(this);
-            } else {
-                seen.push(this);
-                read.push(raw);
-            }
-        }
-        batch.items = read;
-        Sifted { batch, seen, same }
-    }
-
-    fn decide_batch(
-        &mut self,
-        sifted: Sifted,
-        mut prepared: Vec<Result<Prepared, Rejection>>,
-        rules: &Arc<Rules>,
-        now: Timestamp,
-    ) -> Result<Decided, StoreError> {
-        let Sifted { batch, seen: read, same } = sifted;
+    fn decide_batch(&mut self, read: Read, now: Timestamp) -> Result<Decided, StoreError> {
+        let Read { batch, seen: read, mut prepared, same, rules } = read;
+        let rules = rules.as_ref();
         let Batch { origin, items, rejected, cursor, receipt: reply } = batch;
         // Notes are told beside what was not taken, but these items are.
         let (mut noted, mut rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|r| r.reason.is_note());
@@ -242,7 +235,7 @@ impl Ingest {
             // The first of its key counts; what was rejected is tried again next time.
             let taken = read.into_iter().filter(|this| seen.remove(&this.id));
             let last = same.iter().copied().chain(taken).collect();
-            self.unchanged.replace(&origin, last);
+            self.unchanged.lock().unwrap_or_else(PoisonError::into_inner).replace(&origin, last);
         }
         rejected.extend(noted);
         rejected.extend(decisions.iter().filter(|d| d.prepared.cut_bytes > 0).map(cut));
@@ -364,18 +357,14 @@ impl Ingest {
 impl Default for IngestLinks {
     /// Never held, seen by nobody.
     fn default() -> Self {
-        let (pulse, counters) = (Pulse::default(), IngestCounters::default());
-        Self { hold: watch::channel(false).1, pulse, counters, outage: Outage::default() }
+        Self {
+            hold: watch::channel(false).1,
+            pulse: Pulse::default(),
+            preparing: Pulse::default(),
+            counters: IngestCounters::default(),
+            outage: Outage::default(),
+        }
     }
-}
-
-/// A batch without the items that need not be read.
-struct Sifted {
-    batch: Batch,
-    /// For each item that is left.
-    seen: Vec<Seen>,
-    /// The others.
-    same: Vec<Seen>,
 }
 
 /// A batch with its decisions.
@@ -410,53 +399,6 @@ fn cut(decision: &Decision) -> Rejection {
         detail: format!("{cut_bytes} bytes of item {} ({})", item.id, item.title),
         count: 1,
     }
-}
-
-/// The first batch and whatever else is ready, up to a size.
-fn gather(first: Batch, batches: &mut mpsc::Receiver<Batch>) -> Vec<Batch> {
-    let mut items = first.items.len();
-    let mut group = vec![first];
-    while items < GROUP_ITEMS_MAX
-        && let Ok(batch) = batches.try_recv()
-    {
-        items += batch.items.len();
-        group.push(batch);
-    }
-    group
-}
-
-/// Prepares every item of every batch, on several threads where it pays.
-fn prepare_all(group: &[Sifted], rules: &Rules, threads: usize) -> Vec<Vec<Result<Prepared, Rejection>>> {
-    let items: Vec<(&RawItem, &Origin)> =
-        group.iter().flat_map(|sifted| sifted.batch.items.iter().map(|raw| (raw, &sifted.batch.origin))).collect();
-    let one = |(raw, origin): &(&RawItem, &Origin)| prepare_one(raw, origin, rules);
-    let mut prepared: VecDeque<_> = if items.len() < PARALLEL_ITEMS_MIN || threads < 2 {
-        items.iter().map(one).collect()
-    } else {
-        let mut shares = items.chunks(items.len().div_ceil(threads));
-        let first = shares.next().unwrap_or_default();
-        std::thread::scope(|scope| {
-            let workers: Vec<_> =
-                shares.map(|share| scope.spawn(move || share.iter().map(one).collect::<Vec<_>>())).collect();
-            let mut prepared: VecDeque<_> = first.iter().map(one).collect();
-            for worker in workers {
-                prepared.extend(worker.join().expect("invariant: panics are caught per item"));
-            }
-            prepared
-        })
-    };
-    group.iter().map(|sifted| prepared.drain(..sifted.batch.items.len()).collect()).collect()
-}
-
-/// A panic on one item, in a library below, costs that item and nothing else.
-fn prepare_one(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared, Rejection> {
-    catch_unwind(AssertUnwindSafe(|| prepare(raw, origin, rules))).unwrap_or_else(|_| {
-        Err(Rejection {
-            reason: RejectReason::ParserPanic,
-            detail: format!("item {} could not be read", raw.key.as_str()),
-            count: 1,
-        })
-    })
 }
 
 fn count(decisions: &[Decision], rejected: &[Rejection]) -> Receipt {

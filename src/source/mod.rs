@@ -50,7 +50,7 @@ pub struct Receipt {
 pub type BatchSender = mpsc::Sender<Batch>;
 
 /// Batches that may wait between the sources and `ingest`.
-pub const BATCHES_WAITING_MAX: usize = 64;
+pub const BATCHES_WAITING_MAX: usize = 256;
 
 /// A document as read, before anything is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use wirewatch::app::compile;
 use wirewatch::clock::Clock;
-use wirewatch::ingest::{Ingest, IngestLinks, LastDocuments};
+use wirewatch::ingest::{Ingest, IngestLinks};
 use wirewatch::model::{
     Cursor, FeedFailure, FeedState, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Timestamp,
 };
@@ -82,7 +82,7 @@ fn ingest(store: &Store, rules: &Arc<Rules>, clock: &Clock, memory: MemoryConfig
         threads: 1,
         cancel: tokio_util::sync::CancellationToken::new(),
         links: IngestLinks::default(),
-        unchanged: LastDocuments::default(),
+        unchanged: Arc::default(),
     }
 }
 

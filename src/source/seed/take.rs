@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::files::{self, Contents, Links, ReadError, Stamp};
 use super::known::Known;
@@ -26,6 +26,8 @@ const SMALL_BYTES_MAX: u64 = 256 << 10;
 pub(super) const LARGE_AT_ONCE_MAX: usize = 2;
 /// Small files read at once: more would only queue at the disk.
 pub(super) const READS_AT_ONCE_MAX: usize = 4;
+/// KiB of files that are read and wait for their receipt.
+pub(super) const WAITING_KIB_MAX: u32 = 16 << 10;
 
 /// What every file in flight shares.
 pub(super) struct Taker {
@@ -34,6 +36,7 @@ pub(super) struct Taker {
     pub known: Known,
     pub large: Semaphore,
     pub reads: Semaphore,
+    pub waiting: Semaphore,
 }
 
 /// What became of one file.
@@ -63,6 +66,9 @@ pub(super) enum News {
     Closed,
 }
 
+/// Room in memory that a file has.
+type Room<'a> = SemaphorePermit<'a>;
+
 /// A file as read, with what reading cost no more to find out.
 struct Opened {
     stamp: Stamp,
@@ -89,7 +95,7 @@ impl Taker {
     /// Takes one file. `calm` says that it stood still, rather than being told closed.
     pub(super) async fn take(self: Arc<Self>, name: OsString, calm: bool) -> Landed {
         let (done, news) = match self.open(&name).await {
-            Ok(opened) => self.commit(&name, opened, calm).await,
+            Ok((opened, _room)) => self.commit(&name, opened, calm).await,
             Err((ReadError::Gone, _)) => (Done::Gone, News::None),
             Err((ReadError::Changed, _)) => (Done::Unsettled, News::None),
             Err((ReadError::Refused(rejection), stamp)) => self.refuse_unread(&name, stamp, rejection).await,
@@ -97,15 +103,16 @@ impl Taker {
         Landed { name, done, news }
     }
 
-    async fn open(self: &Arc<Self>, name: &OsStr) -> Result<Opened, (ReadError, Option<Stamp>)> {
+    /// Reads a file when it is its turn, and gives it the room it takes until it is done.
+    async fn open(self: &Arc<Self>, name: &OsStr) -> Result<(Opened, Room<'_>), (ReadError, Option<Stamp>)> {
         let small = {
             let _turn = self.reads.acquire().await;
-            self.open_blocking(name, SMALL_BYTES_MAX).await
+            self.open_into_room(name, SMALL_BYTES_MAX).await
         };
         let opened = match small {
             Err(Closed::Large) => {
                 let _turn = self.large.acquire().await;
-                self.open_blocking(name, u64::MAX).await
+                self.open_into_room(name, u64::MAX).await
             }
             other => other,
         };
@@ -113,6 +120,14 @@ impl Taker {
             Closed::Failed(error, stamp) => (error, stamp),
             Closed::Large => (ReadError::Changed, None),
         })
+    }
+
+    /// What has no room yet keeps its turn meanwhile, so that no more is read than fits.
+    async fn open_into_room(self: &Arc<Self>, name: &OsStr, bytes_max: u64) -> Result<(Opened, Room<'_>), Closed> {
+        let opened = self.open_blocking(name, bytes_max).await?;
+        let kib = (opened.stamp.size_bytes >> 10).clamp(1, WAITING_KIB_MAX.into());
+        let room = self.waiting.acquire_many(u32::try_from(kib).expect("invariant: capped")).await;
+        Ok((opened, room.expect("invariant: nobody closes it")))
     }
 
     async fn open_blocking(self: &Arc<Self>, name: &OsStr, size_bytes_max: u64) -> Result<Opened, Closed> {

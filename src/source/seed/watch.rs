@@ -23,13 +23,13 @@ use super::hints::{Hint, Hints};
 use super::known::Known;
 use super::ledger::Ledger;
 use super::names::NameRules;
-use super::take::{LARGE_AT_ONCE_MAX, Landed, News, READS_AT_ONCE_MAX, Taker};
+use super::take::{LARGE_AT_ONCE_MAX, Landed, News, READS_AT_ONCE_MAX, Taker, WAITING_KIB_MAX};
 use crate::model::{SeedFile, Timestamp};
 use crate::telemetry::Pulse;
 use crate::text::clean;
 
-/// Files between reading and receipt: enough to fill a group commit several times over.
-const IN_FLIGHT_MAX: usize = 256;
+/// Files between reading and receipt: enough that a group of them is read and prepared while another is stored.
+const IN_FLIGHT_MAX: usize = 1024;
 /// Without a watch, or without a directory, a scan must do more often.
 const SCAN_UNWATCHED_EVERY: Duration = Duration::from_secs(5);
 /// The loop turns at least this often, to be seen alive.
@@ -121,8 +121,14 @@ impl SeedWatcher {
         let names = NameRules::new(&inputs.config.include, &inputs.config.ignore);
         let ledger = Ledger::new(inputs.config.settle, inputs.config.rescan);
         let dir = inputs.config.dir.clone().unwrap_or_default();
-        let (large, reads) = (Semaphore::new(LARGE_AT_ONCE_MAX), Semaphore::new(READS_AT_ONCE_MAX));
-        let taker = Arc::new(Taker { dir, inputs, known: Known::new(known), large, reads });
+        let taker = Arc::new(Taker {
+            dir,
+            inputs,
+            known: Known::new(known),
+            large: Semaphore::new(LARGE_AT_ONCE_MAX),
+            reads: Semaphore::new(READS_AT_ONCE_MAX),
+            waiting: Semaphore::new(WAITING_KIB_MAX as usize),
+        });
         Self {
             taker,
             names,

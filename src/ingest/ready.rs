@@ -1,0 +1,129 @@
+//! The way from preparing to deciding: what is prepared collects here while the group before it is decided and
+//! stored, so that one transaction, with its one sync, takes all of it.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::preparing::Read;
+
+/// Waiting for more is not worth it from here on: one sync among so many items is little.
+const ENOUGH: usize = 256;
+
+/// More than this may not wait: it is memory, and a transaction of more holds the writer too long.
+const GROUP_MAX: usize = 512;
+
+/// Shared by the two threads; what ends one ends the other.
+#[derive(Default)]
+pub(super) struct Ready {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    batches: Vec<Read>,
+    /// Their items to decide, and one for each batch: its cursor is a row, too.
+    weight: usize,
+    /// More is being prepared and will be here soon.
+    more: bool,
+    ended: bool,
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        !self.ended && self.weight >= GROUP_MAX
+    }
+
+    /// Whether whoever takes is better off waiting.
+    fn is_too_little(&self) -> bool {
+        !self.ended && (self.weight == 0 || self.more && self.weight < ENOUGH)
+    }
+}
+
+impl Ready {
+    /// More is on its way: whoever takes may wait for it.
+    pub(super) fn expect_more(&self) {
+        self.state().more = true;
+    }
+
+    /// Adds what is ready, once there is room; `more` follows at once. False: nobody will take it.
+    pub(super) fn add(&self, mut batches: Vec<Read>, more: bool) -> bool {
+        let state = self.state();
+        let mut state = self.changed.wait_while(state, |state| state.is_full()).unwrap_or_else(PoisonError::into_inner);
+        state.weight += batches.iter().map(Read::weight).sum::<usize>();
+        state.batches.append(&mut batches);
+        state.more = more;
+        self.changed.notify_all();
+        !state.ended
+    }
+
+    /// Waits for something and takes all of it; `None`: nothing will ever come.
+    pub(super) fn take(&self) -> Option<Vec<Read>> {
+        let state = self.state();
+        let mut state =
+            self.changed.wait_while(state, |state| state.is_too_little()).unwrap_or_else(PoisonError::into_inner);
+        state.weight = 0;
+        self.changed.notify_all();
+        Some(std::mem::take(&mut state.batches)).filter(|batches| !batches.is_empty())
+    }
+
+    fn end(&self) {
+        self.state().ended = true;
+        self.changed.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Held by each of the two: however one ends, a panic included, the other does not wait for it.
+pub(super) struct End<'a>(pub(super) &'a Ready);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(weight: usize, more: bool) -> State {
+        State { weight, more, ..State::default() }
+    }
+
+    #[test]
+    fn take_waits_for_more_until_it_is_enough_and_add_for_room() {
+        for (state, too_little, full) in [
+            (state(0, false), true, false),
+            (state(0, true), true, false),
+            (state(1, false), false, false),
+            (state(ENOUGH - 1, true), true, false),
+            (state(ENOUGH, true), false, false),
+            (state(GROUP_MAX, true), false, true),
+            (State { ended: true, ..state(0, true) }, false, false),
+            (State { ended: true, ..state(GROUP_MAX, false) }, false, false),
+        ] {
+            let shown = (state.weight, state.more, state.ended);
+            assert_eq!((state.is_too_little(), state.is_full()), (too_little, full), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn end_of_one_side_ends_the_wait_of_the_other() {
+        let ready = Ready::default();
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| ready.take().is_none());
+            drop(End(&ready));
+            assert!(taker.join().expect("no panic"));
+        });
+        let ready = Ready::default();
+        ready.state().weight = GROUP_MAX;
+        std::thread::scope(|scope| {
+            let adder = scope.spawn(|| ready.add(Vec::new(), false));
+            drop(End(&ready));
+            assert!(!adder.join().expect("no panic"), "it is told that nobody takes it");
+        });
+    }
+}
