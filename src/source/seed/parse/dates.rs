@@ -12,6 +12,8 @@ pub(super) const TOP_LINES: usize = 25;
 const TAIL_LINES: usize = 6;
 /// Longer lines are sentences.
 const LINE_CHARS_MAX: usize = 120;
+/// Nor is a dateline's place longer than this.
+const PLACE_CHARS_MAX: usize = 60;
 /// Lines searched for evidence of the year.
 const EVIDENCE_LINES_MAX: usize = 400;
 /// Longer ones are not.
@@ -139,11 +141,13 @@ fn is_bare(line: &str, found: &date::Partial) -> bool {
 
 /// The part before the dash of "BRUSSELS, 14 May (Agency) — The council…", if there is such a part.
 pub(super) fn dateline_of(line: &str) -> Option<&str> {
-    let cut = [" — ", " – ", " - ", "— ", "- "].iter().filter_map(|dash| line.find(dash)).min()?;
+    // A dash further on is not looked for.
+    let head = line.char_indices().nth(PLACE_CHARS_MAX + 3).map_or(line, |(end, _)| &line[..end]);
+    let cut = [" — ", " – ", " - ", "— ", "- "].iter().filter_map(|dash| head.find(dash)).min()?;
     let place = &line[..cut];
     let first = place.split_whitespace().next()?;
     let shout = first.chars().filter(|c| c.is_alphabetic()).all(char::is_uppercase) && first.chars().count() > 2;
-    (place.chars().count() <= 60 && (shout || place.ends_with(')'))).then_some(place)
+    (place.chars().count() <= PLACE_CHARS_MAX && (shout || place.ends_with(')'))).then_some(place)
 }
 
 /// Moments that tell the year: the middle of each copyright year, else full dates in the text.

@@ -2,6 +2,10 @@
 //! before the title, and many texts have none: a wrong title is worse than no title, because it
 //! weighs more than the body in every later stage.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use super::dates;
 use crate::text::tokens::Tokens;
 
@@ -41,6 +45,8 @@ const FURNITURE_STARTS: [&str; 26] = [
     "newsletter",
     "you are visiting",
 ];
+/// So does whatever begins like this.
+const VISITING: &str = "you are visiting";
 /// Paragraphs with these words ask for something.
 const FURNITURE_WORDS: [&str; 10] = [
     "cookies",
@@ -54,6 +60,12 @@ const FURNITURE_WORDS: [&str; 10] = [
     "readers like you",
     "ad blocker",
 ];
+
+/// Finds any of these in whatever case.
+static FURNITURE_SEARCH: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let search = AhoCorasick::builder().ascii_case_insensitive(true).build(FURNITURE_WORDS);
+    search.expect("invariant: a few constant words")
+});
 
 /// What was found around the body.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -121,10 +133,9 @@ fn title_from_top(kinds: &[Line]) -> Option<usize> {
 }
 
 fn kind_of(line: &str) -> Line {
-    let lower = line.to_lowercase();
     if byline_of(line).is_some() || dates::is_date_line(line) || is_dateline(line) {
         Line::Anchor
-    } else if is_furniture(line, &lower) {
+    } else if is_furniture(line) {
         Line::Furniture
     } else if is_title_like(line) {
         Line::TitleLike
@@ -133,34 +144,43 @@ fn kind_of(line: &str) -> Line {
     }
 }
 
-fn is_furniture(line: &str, lower: &str) -> bool {
-    let short = line.chars().count() <= 60;
-    let label = |start: &&str| {
-        lower.strip_prefix(*start).is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
-            && short
-            && !line.ends_with('.')
-    };
+fn is_furniture(line: &str) -> bool {
     // A label is a word or three ("Share this"); a title may start with the same word.
-    let few_words = line.split_whitespace().count() <= 6;
-    (few_words && FURNITURE_STARTS.iter().any(label))
-        || FURNITURE_WORDS.iter().any(|words| lower.contains(words)) && !is_title_like(line)
-        || lower.starts_with("you are visiting")
+    if has_words_at_most(line, 6) {
+        let lower = line.to_lowercase();
+        let short = line.chars().count() <= 60;
+        let label = |start: &&str| {
+            lower.strip_prefix(*start).is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
+                && short
+                && !line.ends_with('.')
+        };
+        if FURNITURE_STARTS.iter().any(label) {
+            return true;
+        }
+    }
+    (!is_title_like(line) && FURNITURE_SEARCH.is_match(line))
+        || line.get(..VISITING.len()).is_some_and(|start| start.eq_ignore_ascii_case(VISITING))
         || is_caption(line)
+}
+
+/// Without a look at the rest of a long line.
+fn has_words_at_most(line: &str, words: usize) -> bool {
+    line.split_whitespace().nth(words).is_none()
 }
 
 /// "The harbour at dawn today. Agency": a sentence and a credit.
 fn is_caption(line: &str) -> bool {
-    let credit = line.rsplit_once(". ").map(|(_, credit)| credit);
+    let credit = line.as_bytes().windows(2).rposition(|pair| pair == b". ").map(|at| &line[at + 2..]);
     credit.is_some_and(|credit| {
-        credit.split_whitespace().count() <= 3 && credit.starts_with(char::is_uppercase) && !ends_sentence(credit)
+        has_words_at_most(credit, 3) && credit.starts_with(char::is_uppercase) && !ends_sentence(credit)
     })
 }
 
 /// Short, no sentence, with at least two words.
 pub(super) fn is_title_like(line: &str) -> bool {
-    let words = line.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count();
-    words >= 2
-        && line.chars().nth(TITLE_CHARS_MAX).is_none()
+    let mut words = line.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric));
+    line.chars().nth(TITLE_CHARS_MAX).is_none()
+        && words.nth(1).is_some()
         && !ends_sentence(line)
         && !line.ends_with([':', ',', ';'])
         && !line.contains("://")
@@ -219,7 +239,7 @@ fn byline_of(line: &str) -> Option<String> {
 
 /// A line that is nothing but a place and an outlet: "Kyiv • UNN".
 fn is_dateline(line: &str) -> bool {
-    line.split_whitespace().count() <= 6 && bullet_outlet(line).is_some()
+    has_words_at_most(line, 6) && bullet_outlet(line).is_some()
 }
 
 fn bullet_outlet(line: &str) -> Option<&str> {
@@ -231,7 +251,7 @@ fn bullet_outlet(line: &str) -> Option<&str> {
 
 /// The outlet in "Kyiv • UNN", "BRUSSELS (Agency) — The…" or "AGENCY- The…".
 fn outlet_of(line: &str) -> Option<String> {
-    if line.split_whitespace().count() <= 6
+    if has_words_at_most(line, 6)
         && let Some(outlet) = bullet_outlet(line)
     {
         return Some(outlet.to_owned());
