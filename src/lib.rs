@@ -3,7 +3,7 @@
 //! config, keeps all of it in SQLite, and calls webhooks once per story and topic.
 //!
 //! ```text
-//! source: fetch → scan → parse ──Batch──▶ ingest: prepare ∥ → decide → store.apply (ONE transaction) ──wake──▶ deliver: claim → sign → POST → record
+//! source: fetch → scan → parse ──Batch──▶ ingest: prepare ∥ ──Ready──▶ decide → store.apply (ONE transaction) ──wake──▶ deliver: claim → sign → POST → record
 //! ```
 //!
 //! Modules stand in the order of the flow; arrows go one way only (`tests/tidy.rs` holds them to it).

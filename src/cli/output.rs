@@ -179,6 +179,11 @@ pub fn ago(at: Timestamp, now: Timestamp) -> String {
     format!("{} ago", span(now.since(at)))
 }
 
+/// For how long something has lasted; a clock that was set back may leave its beginning ahead.
+pub fn lasted(since: Timestamp, now: Timestamp) -> String {
+    span(now.since(since))
+}
+
 fn span(span: std::time::Duration) -> String {
     match span.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
@@ -206,5 +211,7 @@ mod tests {
         assert_eq!(ago(Timestamp::from_seconds(999_950), now), "50 s ago");
         assert_eq!(ago(Timestamp::from_seconds(990_000), now), "2 h ago");
         assert_eq!(ago(Timestamp::from_seconds(1_000_120), now), "in 2 min");
+        assert_eq!(lasted(Timestamp::from_seconds(990_000), now), "2 h");
+        assert_eq!(lasted(Timestamp::from_seconds(1_000_120), now), "0 s");
     }
 }

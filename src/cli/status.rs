@@ -205,8 +205,7 @@ fn print(status: &Status, now: Timestamp) {
             "    {} {} for {}: {}",
             feed.id,
             feed.class,
-            // A clock that was set back leaves it in the future.
-            ago(feed.since.map(|since| since.min(now))).trim_end_matches(" ago"),
+            feed.since.map_or_else(|| "a while".to_owned(), |since| output::lasted(since, now)),
             clean::one_line(&feed.error)
         );
     }

@@ -145,10 +145,14 @@ impl Ingest {
         self.links.pulse.beat(now);
         self.heed_silences(now)?;
         self.heed_corrections(&rules, now)?;
+        let ids: Vec<ItemId> = group.iter().flat_map(|read| read.seen.iter().map(|seen| seen.id)).collect();
+        let removed = patiently(&self.links, &self.clock, &self.cancel, || {
+            self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)
+        })?;
         let mut decided = Vec::with_capacity(group.len());
         for read in group {
             self.links.pulse.beat(self.clock.now());
-            decided.push(self.decide_batch(read, now)?);
+            decided.push(self.decide_batch(read, &removed, now)?);
         }
         self.apply(&decided, now)?;
         Failpoint::AfterCommit.pass();
@@ -196,7 +200,8 @@ impl Ingest {
         Ok(())
     }
 
-    fn decide_batch(&mut self, read: Read, now: Timestamp) -> Result<Decided, StoreError> {
+    /// `removed`: of its items, those that retention took away.
+    fn decide_batch(&mut self, read: Read, removed: &HashSet<ItemId>, now: Timestamp) -> Result<Decided, StoreError> {
         let Read { batch, seen: read, mut prepared, same, rules } = read;
         let rules = rules.as_ref();
         let Batch { origin, items, rejected, cursor, receipt: reply } = batch;
@@ -204,9 +209,6 @@ impl Ingest {
         let (mut noted, mut rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|r| r.reason.is_note());
         let received = (items.len() + same.len()) as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
         let ids: Vec<ItemId> = read.iter().map(|read| read.id).collect();
-        let removed = patiently(&self.links, &self.clock, &self.cancel, || {
-            self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)
-        })?;
         let mut known_removed = 0;
         self.keep_pages(&origin, &items, &mut prepared, rules)?;
         self.quiet_rekeyed(&origin, (&mut prepared, same.len()), &mut noted)?;
@@ -223,7 +225,7 @@ impl Ingest {
                 Ok(prepared) if removed.contains(&prepared.item.id) => known_removed += 1,
                 Ok(prepared) => decisions.push(decide(prepared, &mut self.ledger, rules, now)),
                 // Nothing but a link, and known by the page behind it: its feed never carries more.
-                Err(rejection) if is_bare(&rejection) && self.is_known(id, &removed) && seen.insert(id) => {
+                Err(rejection) if is_bare(&rejection) && self.is_known(id, removed) && seen.insert(id) => {
                     known_removed += 1;
                 }
                 Err(rejection) => rejected.push(rejection),

@@ -84,13 +84,15 @@ impl Store {
             return Ok(removed);
         }
         self.read("look up known items", |connection| {
+            // One transaction: else each question takes the locks of the file anew.
+            let snapshot = connection.unchecked_transaction()?;
             for id in missing {
                 // Most are news: one question instead of three.
-                if !is_anywhere(connection, id)? {
+                if !is_anywhere(&snapshot, id)? {
                     continue;
                 }
-                let Some(known) = lookup(connection, id)? else {
-                    if was_removed(connection, id)? {
+                let Some(known) = lookup(&snapshot, id)? else {
+                    if was_removed(&snapshot, id)? {
                         removed.insert(id);
                     }
                     continue;
@@ -99,7 +101,7 @@ impl Store {
                     ledger.recall_known(id, known, now);
                 }
                 if ledger.story(known.story).is_none() {
-                    recall_stories(connection, ledger, "s.id = ?1", known.story.to_i64(), rules)?;
+                    recall_stories(&snapshot, ledger, "s.id = ?1", known.story.to_i64(), rules)?;
                 }
             }
             Ok(removed)

@@ -195,6 +195,17 @@ mod tests {
     }
 
     #[test]
+    fn sidecar_that_a_full_disk_leaves_empty_is_taken_away() {
+        let (_dir, file, _) = setup();
+        let note = file.with_file_name("a.txt.error.txt");
+        std::os::unix::fs::symlink("/dev/full", &note).expect("linked");
+        let rejection = Rejection { reason: RejectReason::Empty, detail: "no words".to_owned(), count: 1 };
+        let error = write_sidecar(&file, &rejection, Timestamp::from_seconds(0)).expect_err("no space");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(fs::symlink_metadata(&note).is_err());
+    }
+
+    #[test]
     fn move_makes_the_folder_and_never_replaces() {
         let (_dir, file, done) = setup();
         let first = move_to(&done, &file, Some(&stamp(&file))).expect("moved");
