@@ -302,6 +302,8 @@ fn backup(store: &Store, folder: &Path, items: u64) -> Result<(), Box<dyn std::e
 /// long the writer waits, and what memory is taken.
 fn prune(store: &Store, items: u64) -> Result<(), Box<dyn std::error::Error>> {
     const PAUSE: Duration = Duration::from_millis(20);
+    // As the keeper of the store does. Less often, and it falls to some write to move all of a long log.
+    const LOOK_EVERY: Duration = Duration::from_secs(2);
     let age = Some(Duration::from_secs(86_400));
     let ages = Ages { texts: age, items: age, keys: None, deliveries: age };
     let now = Timestamp::from_seconds(START + items.cast_signed() * SPACING + 10 * 86_400);
@@ -319,18 +321,18 @@ fn prune(store: &Store, items: u64) -> Result<(), Box<dyn std::error::Error>> {
             }
             waits
         });
-        let mut pruning = Pruning::default();
+        let (mut pruning, mut looked) = (Pruning::default(), Instant::now());
         let pruned = loop {
             let mut more = Ok(false);
             steps.extend(timed(|| {
                 more = store.prune_step(&mut pruning, &ages, now);
                 Ok::<_, std::convert::Infallible>(0)
             }));
-            if steps.len().is_multiple_of(500) {
+            if looked.elapsed() >= LOOK_EVERY {
+                looked = Instant::now();
                 print!("\r{} removed", pruning.pruned.items);
                 let _ = std::io::stdout().flush();
                 (memory_most, log_most) = (memory_most.max(memory_kib()), log_most.max(store.log_bytes()));
-                // As the keeper of the store does every two seconds.
                 let _ = store.checkpoint_passive();
             }
             match more {
