@@ -16,7 +16,7 @@ use crate::pipeline::{Prepared, Rules, prepare};
 use crate::source::Batch;
 
 /// Items that are prepared in one go.
-const ITEMS_AT_ONCE_MAX: usize = 256;
+const ITEMS_AT_ONCE_MAX: usize = 128;
 
 /// Below this many items threads cost more than they save.
 const PARALLEL_ITEMS_MIN: usize = 16;

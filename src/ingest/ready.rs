@@ -5,11 +5,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::preparing::Read;
 
-/// Waiting for more is not worth it from here on: one sync among so many items is little.
+/// No more is waited for from here on, nor is more added: one sync among so many items is little, and more would be
+/// memory and a writer that is held for long.
 const ENOUGH: usize = 256;
-
-/// More than this may not wait: it is memory, and a transaction of more holds the writer too long.
-const GROUP_MAX: usize = 512;
 
 /// Shared by the two threads; what ends one ends the other.
 #[derive(Default)]
@@ -30,7 +28,7 @@ struct State {
 
 impl State {
     fn is_full(&self) -> bool {
-        !self.ended && self.weight >= GROUP_MAX
+        !self.ended && self.weight >= ENOUGH
     }
 
     /// Whether whoever takes is better off waiting.
@@ -100,10 +98,9 @@ mod tests {
             (state(0, true), true, false),
             (state(1, false), false, false),
             (state(ENOUGH - 1, true), true, false),
-            (state(ENOUGH, true), false, false),
-            (state(GROUP_MAX, true), false, true),
+            (state(ENOUGH, true), false, true),
             (State { ended: true, ..state(0, true) }, false, false),
-            (State { ended: true, ..state(GROUP_MAX, false) }, false, false),
+            (State { ended: true, ..state(ENOUGH, false) }, false, false),
         ] {
             let shown = (state.weight, state.more, state.ended);
             assert_eq!((state.is_too_little(), state.is_full()), (too_little, full), "{shown:?}");
@@ -119,7 +116,7 @@ mod tests {
             assert!(taker.join().expect("no panic"));
         });
         let ready = Ready::default();
-        ready.state().weight = GROUP_MAX;
+        ready.state().weight = ENOUGH;
         std::thread::scope(|scope| {
             let adder = scope.spawn(|| ready.add(Vec::new(), false));
             drop(End(&ready));
