@@ -14,6 +14,7 @@ use crate::text::clean;
 
 /// Lists items, newest first, shows one, or notes what one is about.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ItemsArgs {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -37,12 +38,6 @@ struct ListArgs {
     /// For other programs: cells of CSV are never formulas.
     #[arg(long, conflicts_with = "json")]
     format: Option<Format>,
-}
-
-impl ListArgs {
-    fn is_given(&self) -> bool {
-        self.source.is_some() || self.topic.is_some() || self.format.is_some() || self.page.is_given()
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -91,7 +86,6 @@ enum Verb {
 /// # Errors
 /// [`CliError`] when there is no store, no such item, or it cannot be read.
 pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
-    Page::refuse_before_verb(args.verb.is_some() && args.list.is_given())?;
     match &args.verb {
         Some(Verb::Label { id, labels: given }) => labels::label(id, given, context),
         Some(Verb::Unlabel { id, topics }) => labels::unlabel(id, topics, context),

@@ -19,6 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Lists stories, latest first; shows the timeline of one; splits or merges them by hand.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct StoriesArgs {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -39,12 +40,6 @@ struct ListArgs {
     /// Only carried by so many outlets or more.
     #[arg(long, default_value_t = 1, value_name = "N")]
     outlets: usize,
-}
-
-impl ListArgs {
-    fn is_given(&self) -> bool {
-        self.topic.is_some() || self.outlets != 1 || self.page.is_given()
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -100,7 +95,6 @@ struct Word {
 /// # Errors
 /// [`CliError`] when there is no store, no such story, or it cannot be read.
 pub fn run(args: &StoriesArgs, context: &Context) -> Result<(), CliError> {
-    Page::refuse_before_verb(args.verb.is_some() && args.list.is_given())?;
     let out = Output::of(args.json);
     match &args.verb {
         Some(Verb::Show { id }) => {

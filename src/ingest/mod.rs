@@ -208,13 +208,12 @@ impl Ingest {
         // Notes are told beside what was not taken, but these items are.
         let (mut noted, mut rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|r| r.reason.is_note());
         let received = (items.len() + same.len()) as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
-        let ids: Vec<ItemId> = read.iter().map(|read| read.id).collect();
         let mut known_removed = 0;
         self.keep_pages(&origin, &items, &mut prepared, rules)?;
         self.quiet_rekeyed(&origin, (&mut prepared, same.len()), &mut noted)?;
         let mut decisions = Vec::with_capacity(prepared.len());
         let mut seen: HashSet<ItemId> = same.iter().map(|same| same.id).collect();
-        for (outcome, id) in prepared.into_iter().zip(ids) {
+        for (outcome, id) in prepared.into_iter().zip(read.iter().map(|read| read.id)) {
             match outcome {
                 Ok(prepared) if !seen.insert(prepared.item.id) => rejected.push(Rejection {
                     reason: RejectReason::DuplicateKey,

@@ -205,7 +205,7 @@ async fn status_and_doctor_beside_a_broken_config_show_the_running_daemon() {
     for early in [["stories", "--outlets", "3", "list"], ["items", "--source", "seeds", "list"]] {
         let refused = run(&room, &early).await;
         assert_eq!(refused.status.code(), Some(64));
-        assert!(text(&refused.stderr).contains("they stand after `list`"), "{}", text(&refused.stderr));
+        assert!(text(&refused.stderr).contains("cannot be used with"), "{}", text(&refused.stderr));
     }
     fs::remove_dir_all(room.path("seeds")).expect("removed");
     assert!(text(&run(&room, &["status"]).await.stdout).contains("attention  the seed directory cannot be read"));
