@@ -11,7 +11,7 @@ use html5ever::data::NAMED_ENTITIES;
 use regex::Regex;
 use serde_json::{Value, json};
 use wirewatch::model::{Dated, Markup, RawItem, RawText, Rejection, Timestamp};
-use wirewatch::source::feed::parse::parse;
+use wirewatch::source::feed::reading::parse::parse;
 use wirewatch::source::feed::{FeedContext, Trust};
 use wirewatch::source::{Document, Limits};
 

@@ -4,7 +4,7 @@
 use wirewatch::model::{Origin, RawItem, Severity, SourceId, SourceKind, Timestamp, TopicId};
 use wirewatch::pipeline::classify::{TermConfig, TopicConfig, TopicSet};
 use wirewatch::pipeline::{Prepared, Rules, prepare};
-use wirewatch::source::feed::parse;
+use wirewatch::source::feed::reading::parse;
 use wirewatch::source::feed::{FeedContext, Trust};
 use wirewatch::source::{Document, Limits};
 

@@ -13,7 +13,7 @@ use crate::deliver::DeliveryCounters;
 use crate::http::Readiness;
 use crate::ingest::{IngestCounters, IngestLinks, Outage};
 use crate::model::Timestamp;
-use crate::source::feed::counters::PollCounters;
+use crate::source::feed::polling::counters::PollCounters;
 use crate::source::seed::{DirState, SeedStatus};
 use crate::store::Standing;
 use crate::telemetry::Pulse;

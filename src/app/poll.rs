@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::start::{App, AppError, Parts, Spine, poller, threads};
+use super::start::{App, AppError, Parts, Spine, new_poller, threads};
 use crate::deliver::{Delivery, DeliveryCounters};
 use crate::model::SourceId;
-use crate::source::feed;
-use crate::source::feed::poll::{PollReport, Which};
+use crate::source::feed::polling::poller;
+use crate::source::feed::polling::poller::{PollReport, Which};
 use crate::source::parser::Parser;
 
 impl App {
@@ -21,9 +21,9 @@ impl App {
     pub async fn poll_feeds(parts: Parts, feeds: HashSet<SourceId>) -> Result<Vec<PollReport>, AppError> {
         let Parts { config, clock, console } = parts;
         let spine = Spine::open(&config, &clock)?;
-        let client = feed::poll::client(&config.polling)?;
+        let client = poller::client(&config.polling)?;
         let parser = Parser::new(threads(&config));
-        let poller = poller(&config, &clock, &spine, &parser, (client, Arc::default()))?;
+        let poller = new_poller(&config, &clock, &spine, &parser, (client, Arc::default()))?;
         let cancel = CancellationToken::new();
         let reports = poller.poll_once(&Which::Named(feeds), &cancel).await;
         let Spine { store, delivery, waker, batches, ingest, .. } = spine;

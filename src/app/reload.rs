@@ -15,8 +15,8 @@ use crate::deliver::DeliveryRules;
 use crate::model::{FeedState, Timestamp};
 use crate::net::Client;
 use crate::pipeline::Rules;
-use crate::source::feed::poll;
-use crate::source::feed::swap::PollRules;
+use crate::source::feed::polling::poller;
+use crate::source::feed::polling::rules::PollRules;
 use crate::store::Store;
 use crate::text::clean;
 
@@ -115,7 +115,7 @@ pub(super) fn prepare_after(base: &Base, pause: impl FnMut()) -> Result<Candidat
     let client = if base.config.polling == loaded.config.polling {
         base.client.clone()
     } else {
-        poll::client(&loaded.config.polling).map_err(|error| refuse(error.to_string(), Vec::new()))?
+        poller::client(&loaded.config.polling).map_err(|error| refuse(error.to_string(), Vec::new()))?
     };
     let states = base.store.feed_states().map_err(|error| refuse(error.to_string(), Vec::new()))?;
     Ok(Candidate { warnings: loaded.report.lines(), config: loaded.config, diff, rules, client, states })
@@ -291,7 +291,7 @@ mod tests {
         let config = Config::load(&place, &environment).expect("valid").config;
         let base = Base {
             rules: Arc::new(compile::rules(&config).expect("compiles")),
-            client: poll::client(&config.polling).expect("a client"),
+            client: poller::client(&config.polling).expect("a client"),
             store: Store::open(&dir.path().join("state"), Access::Own).expect("opens"),
             config: Arc::new(config),
             place,

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::compile;
 use super::reload::{Base, prepare_after};
 use crate::config::{Config, ConfigPlace, Environment, ListDiff};
-use crate::source::feed::poll;
+use crate::source::feed::polling::poller;
 use crate::store::{Access, Store};
 
 /// What a config says, by the names of its entries.
@@ -161,7 +161,7 @@ proptest! {
         let config = load(&first);
         let mut base = Base {
             rules: Arc::new(compile::rules(&config).expect("compiles")),
-            client: poll::client(&config.polling).expect("a client"),
+            client: poller::client(&config.polling).expect("a client"),
             store: Store::open(&config.daemon.state_dir, Access::Own).expect("a store"),
             config: Arc::new(config),
             place: place.clone(),

@@ -22,10 +22,10 @@ use crate::ingest::{Ingest, IngestError, IngestLinks};
 use crate::model::Timestamp;
 use crate::net::{Client, NetError};
 use crate::pipeline::Rules;
-use crate::source::feed::counters::PollCounters;
-use crate::source::feed::pages::KnownItems;
-use crate::source::feed::poll::{self, PollReport, Poller, PollerConfig, PollerLinks, Which};
-use crate::source::feed::swap::PollRules;
+use crate::source::feed::polling::counters::PollCounters;
+use crate::source::feed::polling::pages::KnownItems;
+use crate::source::feed::polling::poller::{self, PollReport, Poller, PollerConfig, PollerLinks, Which};
+use crate::source::feed::polling::rules::PollRules;
 use crate::source::parser::Parser;
 use crate::source::seed::{ScanSummary, SeedInputs, SeedStatus, SeedWatcher};
 use crate::source::{BATCHES_WAITING_MAX, Batch, BatchSender};
@@ -174,9 +174,9 @@ impl App {
         let spine = Spine::open(&config, &clock)?;
         let listener = listen(&config).await?;
         let parser = Parser::new(threads(&config));
-        let client = poll::client(&config.polling)?;
+        let client = poller::client(&config.polling)?;
         let counters = Arc::new(PollCounters::default());
-        let poller = poller(&config, &clock, &spine, &parser, (client.clone(), counters.clone()))?;
+        let poller = new_poller(&config, &clock, &spine, &parser, (client.clone(), counters.clone()))?;
         let (polling, poll_rules) = watch::channel(Arc::new(poll_rules(&config, client.clone())));
         let (config_told, config_heard) = watch::channel(config.clone());
         let (reload, reloaded) = watch::channel(None);
@@ -247,8 +247,8 @@ impl App {
         let Parts { config, clock, console } = parts;
         let spine = Spine::open(&config, &clock)?;
         let parser = Parser::new(threads(&config));
-        let client = poll::client(&config.polling)?;
-        let poller = poller(&config, &clock, &spine, &parser, (client, Arc::default()))?;
+        let client = poller::client(&config.polling)?;
+        let poller = new_poller(&config, &clock, &spine, &parser, (client, Arc::default()))?;
         let watcher = watcher(&config, &clock, &spine, &parser)?;
         let cancel = CancellationToken::new();
         let seeds = match watcher {
@@ -431,7 +431,7 @@ fn poll_rules(config: &Config, client: Client) -> PollRules {
     PollRules { feeds: Vec::new(), polling: config.polling.clone(), limits: config.limits, client, states: Vec::new() }
 }
 
-pub(super) fn poller(
+pub(super) fn new_poller(
     config: &Config,
     clock: &Clock,
     spine: &Spine,

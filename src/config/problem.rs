@@ -361,23 +361,19 @@ impl Quoted {
     ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
         const LINES_MAX: usize = 3;
         let text = self.text.as_str();
-        let start = floor_char(text, place.span.start);
-        let mut end = floor_char(text, place.span.end.max(start));
+        let start = text.floor_char_boundary(place.span.start);
+        let mut end = text.floor_char_boundary(place.span.end.max(start));
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         if let Some((cut, _)) = text[start..end].match_indices('\n').nth(LINES_MAX - 1) {
             end = start + cut;
         }
         let line_end = text[end..].find('\n').map_or(text.len(), |newline| end + newline);
         // A line of a megabyte is quoted around the place only.
-        let from = floor_char(text, line_start.max(start.saturating_sub(QUOTED_BYTES_MAX)));
-        let to = floor_char(text, line_end.min(end + QUOTED_BYTES_MAX));
+        let from = text.floor_char_boundary(line_start.max(start.saturating_sub(QUOTED_BYTES_MAX)));
+        let to = text.floor_char_boundary(line_end.min(end + QUOTED_BYTES_MAX));
         let (line, _) = self.position(start);
         let annotation = kind.span(start - from..end.min(to) - from);
         let annotation = if label.is_empty() { annotation } else { annotation.label(one_line(label).into_owned()) };
         Snippet::source(&text[from..to]).path(self.name.as_str()).line_start(line).fold(false).annotation(annotation)
     }
-}
-
-fn floor_char(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }

@@ -24,7 +24,7 @@ use crate::model::{
 };
 use crate::pipeline::alert::source::{self, SourceAlert};
 use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide};
-use crate::source::feed::schedule;
+use crate::source::feed::polling::schedule;
 use crate::source::{Batch, Receipt};
 use crate::store::{Applied, SilenceRecord, Store, StoreError};
 use crate::telemetry::Pulse;

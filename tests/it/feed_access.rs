@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use wirewatch::model::FeedFailure;
-use wirewatch::source::feed::poll::{self, Poller, PollerConfig, PollerLinks};
+use wirewatch::source::feed::polling::poller::{self, Poller, PollerConfig, PollerLinks};
 use wirewatch::source::feed::{Credentials, FeedConfig, FetchConfig, PollingConfig};
 use wirewatch::source::parser::Parser;
 use wirewatch::source::{Batch, Receipt};
@@ -86,7 +86,7 @@ async fn poll_own_timeout_is_shorter_than_the_sections() {
 async fn poll_through_a_proxy_asks_it_for_the_whole_address() {
     let mut bench = Bench::new().await;
     let proxied = PollingConfig { proxy: bench.url("/").parse().ok(), ..polling() };
-    bench.client = poll::client(&proxied).expect("a client");
+    bench.client = poller::client(&proxied).expect("a client");
     bench.server.script("http://news.example/feed", [Reply::ok(rss(TWO))]);
     let feed = FeedConfig { allow_private: Vec::new(), ..feed("wire", "http://news.example/feed") };
     let polled = bench.poll(&feed).await;

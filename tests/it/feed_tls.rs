@@ -10,7 +10,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use wirewatch::model::FeedFailure;
-use wirewatch::source::feed::{PollingConfig, poll};
+use wirewatch::source::feed::PollingConfig;
+use wirewatch::source::feed::polling::poller;
 
 use crate::feed_server::{Reply, rss};
 use crate::polling::{Bench, TWO, feed, polling};
@@ -67,7 +68,7 @@ async fn bench(authority: &Issuer) -> (Bench, tempfile::TempDir) {
     std::fs::write(&ca_file, authority.pem()).expect("written");
     let mut bench = Bench::new().await;
     let trusting = PollingConfig { ca_file: Some(ca_file), ..polling() };
-    bench.client = poll::client(&trusting).expect("a client");
+    bench.client = poller::client(&trusting).expect("a client");
     (bench, dir)
 }
 

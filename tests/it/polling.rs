@@ -12,9 +12,9 @@ use url::Url;
 use wirewatch::clock::Clock;
 use wirewatch::model::{Cursor, FeedFailure, FeedState, SourceId, Timestamp};
 use wirewatch::net::{Cidr, Client};
-use wirewatch::source::feed::counters::PollCounters;
-use wirewatch::source::feed::discover::Looker;
-use wirewatch::source::feed::poll::{self, PollReport, Poller, PollerConfig, PollerLinks, Which};
+use wirewatch::source::feed::polling::counters::PollCounters;
+use wirewatch::source::feed::polling::look::Looker;
+use wirewatch::source::feed::polling::poller::{self, PollReport, Poller, PollerConfig, PollerLinks, Which};
 use wirewatch::source::feed::{Backfill, FeedConfig, PollingConfig, SpacingScope};
 use wirewatch::source::parser::Parser;
 use wirewatch::source::{Batch, Limits, Receipt};
@@ -115,7 +115,7 @@ impl Bench {
     pub async fn with(polling: PollingConfig) -> Self {
         Self {
             server: FeedServer::start().await,
-            client: poll::client(&polling).expect("a client"),
+            client: poller::client(&polling).expect("a client"),
             polling,
             clock: Clock::manual(Timestamp::parse("2025-03-17T08:00:00Z").expect("a time")),
             limits: limits(),

@@ -15,8 +15,9 @@ use super::check::{self, Probe};
 use crate::config::{Config, EditError, FeedEdit, NewFeed, edit_feeds};
 use crate::model::{FeedFailure, SourceId};
 use crate::source::feed::FeedConfig;
-use crate::source::feed::discover::{Declared, Looked, of_comments};
-use crate::source::feed::opml::{self, Outline};
+use crate::source::feed::polling::look::Looked;
+use crate::source::feed::reading::discover::{Declared, of_comments};
+use crate::source::feed::reading::opml::{self, Outline};
 use crate::store::Access;
 use crate::text::clean;
 

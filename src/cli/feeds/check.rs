@@ -20,8 +20,9 @@ use crate::deliver::console::Console;
 use crate::model::{FeedFailure, Markup, SourceId, Timestamp};
 use crate::net::Cidr;
 use crate::source::feed::FeedConfig;
-use crate::source::feed::discover::{Declared, Looked, Looker};
-use crate::source::feed::poll::{self, PollReport, PollerConfig};
+use crate::source::feed::polling::look::{Looked, Looker};
+use crate::source::feed::polling::poller::{self, PollReport, PollerConfig};
+use crate::source::feed::reading::discover::Declared;
 use crate::source::parser::Parser;
 use crate::source::{Document, Format};
 use crate::store::Access;
@@ -53,7 +54,7 @@ pub(super) struct Probe {
 
 impl Probe {
     pub fn new(config: &Config, context: &Context) -> Result<Self, CliError> {
-        let client = poll::client(&config.polling).map_err(|error| CliError::new(UNAVAILABLE, error.to_string()))?;
+        let client = poller::client(&config.polling).map_err(|error| CliError::new(UNAVAILABLE, error.to_string()))?;
         let poller = PollerConfig {
             feeds: Vec::new(),
             polling: config.polling.clone(),

@@ -1,30 +1,8 @@
-//! Feeds: `schedule` says when, `fetch` brings bytes, `scan` refuses what would hurt a parser,
-//! `parse` makes raw items with keys of our own, `poll` is the one task that drives them.
+//! Feeds: `polling` says who is asked when and asks, `reading` makes raw items of the bytes that come.
+//! Here is what a config says of a feed, which both go by.
 
-pub mod counters;
-pub mod discover;
-mod entry;
-pub mod fetch;
-mod finish;
-pub mod freshness;
-mod hints;
-mod json_feed;
-mod key;
-mod lenient;
-mod names;
-pub mod opml;
-pub mod pages;
-pub mod parse;
-pub mod poll;
-mod repair;
-mod request;
-mod scan;
-pub mod schedule;
-mod sniff;
-pub mod swap;
-mod turns;
-mod upstream;
-mod visit;
+pub mod polling;
+pub mod reading;
 
 use std::path::PathBuf;
 use std::time::Duration;

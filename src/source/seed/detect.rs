@@ -4,7 +4,7 @@
 
 use crate::model::{RejectReason, Rejection};
 use crate::source::Format;
-use crate::source::feed::parse::sniff;
+use crate::source::feed::reading::parse::sniff;
 
 /// Bytes looked at to tell text from binary.
 const SNIFF_BYTES: usize = 8 << 10;

@@ -29,11 +29,8 @@ pub(super) struct Meta {
 
 /// Reads the head of a page.
 pub(super) fn read(page: &str) -> Meta {
-    let mut end = HEAD_BYTES_MAX.min(page.len());
-    while !page.is_char_boundary(end) {
-        end -= 1;
-    }
-    html::run_tokenizer(&page[..end], Sink(RefCell::new(State::default()))).0.into_inner().finish()
+    let head = &page[..page.floor_char_boundary(HEAD_BYTES_MAX)];
+    html::run_tokenizer(head, Sink(RefCell::new(State::default()))).0.into_inner().finish()
 }
 
 struct Sink(RefCell<State>);

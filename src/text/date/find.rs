@@ -50,11 +50,7 @@ pub fn find(line: &str) -> Option<Partial> {
 
 /// The part of a line that is looked at.
 fn head(line: &str) -> &str {
-    let mut end = LINE_BYTES_MAX.min(line.len());
-    while !line.is_char_boundary(end) {
-        end -= 1;
-    }
-    &line[..end]
+    &line[..line.floor_char_boundary(LINE_BYTES_MAX)]
 }
 
 /// The date whose day starts at a lexeme, with the time around it; and the lexemes it takes up.

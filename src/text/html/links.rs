@@ -1,5 +1,5 @@
 //! The `<link>` elements of a page and its `<base>`: what the page says belongs to it. Nothing is
-//! resolved or fetched; `source::feed::discover` chooses among them.
+//! resolved or fetched; `source::feed::reading::discover` chooses among them.
 
 use std::cell::RefCell;
 
@@ -38,11 +38,7 @@ pub struct Links {
 /// Reads them.
 #[must_use]
 pub fn links(html: &str) -> Links {
-    let mut end = html.len().min(PAGE_BYTES_MAX);
-    while !html.is_char_boundary(end) {
-        end -= 1;
-    }
-    run_tokenizer(&html[..end], Sink::default()).0.into_inner()
+    run_tokenizer(&html[..html.floor_char_boundary(PAGE_BYTES_MAX)], Sink::default()).0.into_inner()
 }
 
 #[derive(Default)]

@@ -204,10 +204,7 @@ pub(super) fn run_tokenizer<S: TokenSink<Handle = ()>>(html: &str, sink: S) -> S
     let mut tokenizer = Tokenizer::new(Counted { sink, tokens: Cell::new(0) }, TokenizerOpts::default());
     let (mut at, mut separators) = (0, 0);
     while at < html.len() {
-        let mut end = (at + CHUNK_BYTES).min(html.len());
-        while !html.is_char_boundary(end) {
-            end += 1;
-        }
+        let end = html.ceil_char_boundary(at + CHUNK_BYTES);
         let chunk = &html[at..end];
         let tokens_before = tokenizer.sink.tokens.get();
         let queue = BufferQueue::default();

@@ -79,7 +79,7 @@ pub fn parse_as(format: Format, bytes: &[u8], file: &FileContext) -> Result<Docu
     if !matches!(format, Format::Html) && is_heavy(format) {
         let (trust, limits) = (Trust::Guid, file.limits);
         let context = FeedContext { base_url: None, content_type: None, trust, limits, received: file.received };
-        return crate::source::feed::parse::parse(bytes, &context);
+        return crate::source::feed::reading::parse::parse(bytes, &context);
     }
     let decoded = charset::decode(bytes, None);
     let body = decoded.text.trim_start_matches('\u{feff}');
@@ -208,7 +208,7 @@ impl DraftItem {
         item.summary = self.summary;
         item.tags = self.tags;
         item.content = self.content.map(|mut content| {
-            let keep = floor_char_boundary(&content.text, file.limits.item_text_bytes_max);
+            let keep = content.text.floor_char_boundary(file.limits.item_text_bytes_max);
             if keep < content.text.len() {
                 warnings.push(format!("a text of {} bytes was cut to {keep}", content.text.len()));
                 content.text.truncate(keep);
@@ -217,10 +217,6 @@ impl DraftItem {
         });
         item
     }
-}
-
-fn floor_char_boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
 /// Text of a file as part of a message.

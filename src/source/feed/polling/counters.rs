@@ -1,4 +1,4 @@
-//! What the poller counts, for metrics, `top` and the watchdog. Written by `poll`, read by anyone.
+//! What the poller counts, for metrics, `top` and the watchdog. Written by `poller`, read by anyone.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::source::Limits;
-use crate::source::feed::scan::{Quirk, scan};
+use crate::source::feed::reading::scan::{Quirk, scan};
 
 fn mended(text: &str, root: Root) -> Repaired {
     let repaired = repair(text, root);

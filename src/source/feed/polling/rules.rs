@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use super::poll::{Feed, Poller, spared};
+use super::poller::{Feed, Poller, spared};
 use super::schedule::{self, Pace};
 use super::visit::Target;
-use super::{FeedConfig, PollingConfig};
 use crate::model::{FeedState, SourceId, Timestamp};
 use crate::net::Client;
 use crate::source::Limits;
+use crate::source::feed::{FeedConfig, PollingConfig};
 
 /// What a reload swaps: everything the poller works by, checked and ready.
 pub struct PollRules {
@@ -87,7 +87,7 @@ impl Poller {
         let Some(last) = feed.state.last_poll_at else { return };
         let waits_for_interval = feed.state.failure.is_none() && feed.state.next_poll_at <= last.plus(before.interval);
         if !feed.busy && !feed.state.gone && waits_for_interval && after.interval < before.interval {
-            self.turns.move_to(index, last.plus(after.interval).max(now));
+            self.queue.move_to(index, last.plus(after.interval).max(now));
         }
     }
 
@@ -99,23 +99,23 @@ impl Poller {
         let revived = feed.state.gone && !stored.gone;
         if revived {
             feed.state = Arc::new(stored.clone());
-            self.turns.wake(index, stored.next_poll_at.max(now), feed.lane());
+            self.queue.wake(index, stored.next_poll_at.max(now), feed.lane());
         } else if stored.next_poll_at < feed.state.next_poll_at && !stored.gone {
-            self.turns.move_to(index, stored.next_poll_at.max(now));
+            self.queue.move_to(index, stored.next_poll_at.max(now));
         }
     }
 
     /// Nothing waits any more for a feed that was removed; its slot is free once its poll is over.
     fn sweep(&mut self) {
         let removed: HashSet<usize> = (0..self.feeds.len()).filter(|&index| self.feeds[index].removed).collect();
-        self.turns.forget(&removed);
+        self.queue.forget(&removed);
         self.free = removed.into_iter().filter(|&index| !self.feeds[index].busy).collect();
     }
 
     /// The hosts mean something else now.
     fn respace(&mut self) {
         let scope = self.tools.polling.spacing_scope;
-        self.turns.rehost(self.feeds.iter().map(|feed| spared(&feed.target.config, scope)));
+        self.queue.rehost(self.feeds.iter().map(|feed| spared(&feed.target.config, scope)));
     }
 
     fn add(&mut self, config: &FeedConfig, stored: Option<&FeedState>, now: Timestamp) {
@@ -133,9 +133,9 @@ impl Poller {
             self.feeds.push(feed);
             self.feeds.len() - 1
         };
-        self.turns.place(index, &spared(config, self.tools.polling.spacing_scope));
+        self.queue.place(index, &spared(config, self.tools.polling.spacing_scope));
         if !gone {
-            self.turns.wake(index, due, lane);
+            self.queue.wake(index, due, lane);
         }
     }
 

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::freshness::Freshness;
-use super::{FeedConfig, PollingConfig};
 use crate::model::{ContentHash, FeedFailure, FeedState, MovedFeed, SourceId, Timestamp};
+use crate::source::feed::{FeedConfig, PollingConfig};
 use crate::source::{PollHints, Receipt};
 use crate::text::clean::excerpt;
 

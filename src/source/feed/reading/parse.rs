@@ -1,6 +1,6 @@
 //! A document's bytes become a [`Document`]: decode, tell what it is, scan, mend where needed, then
 //! feed-rs, then our own reader where feed-rs does not do. Pure; to be run on a `source::Parser` thread.
-//! Every document either gives items or is refused with a reason; `poll` and the seed directory call it.
+//! Every document either gives items or is refused with a reason; `poller` and the seed directory call it.
 
 use url::Url;
 
@@ -8,8 +8,9 @@ use super::entry::Parts;
 use super::finish::{Known, finish};
 use super::scan::{Quirk, Survey, scan};
 use super::sniff::{Kind, Root, kind};
-use super::{FeedContext, json_feed, lenient, repair, upstream};
+use super::{json_feed, lenient, repair, upstream};
 use crate::model::{RejectReason, Rejection};
+use crate::source::feed::FeedContext;
 use crate::source::{Document, Format, PollHints};
 use crate::text::charset;
 

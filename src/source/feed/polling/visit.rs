@@ -1,6 +1,6 @@
 //! One poll of one feed from end to end: which address and validators, fetch, decode, the same bytes
 //! again or a parse, and the state that follows. Everything CPU-heavy happens on a parser thread. What
-//! comes out is data; `poll` sends it on and adopts the state once it is durable.
+//! comes out is data; `poller` sends it on and adopts the state once it is durable.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use url::Url;
 use super::fetch::{self, Accept, Content, Fetch, Fetched};
 use super::freshness::Freshness;
 use super::pages;
-use super::parse;
 use super::request::{self, Carried};
 use super::schedule::{self, Answer, Outcome, Pace, PollFailure, Validators, Via};
-use super::{Backfill, FeedConfig, FeedContext, PollingConfig};
 use crate::clock::Clock;
 use crate::model::{ContentHash, FeedFailure, FeedState, RawItem, RejectReason, Rejection, Timestamp};
 use crate::net::{self, Cidr, Client, body};
+use crate::source::feed::reading::parse;
+use crate::source::feed::{Backfill, FeedConfig, FeedContext, PollingConfig};
 use crate::source::parser::Parser;
 use crate::source::{Document, Limits};
 

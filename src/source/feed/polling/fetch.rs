@@ -1,6 +1,6 @@
 //! One feed over HTTP: a conditional GET, its redirects followed hop by hop through the guard, and the
 //! answer sorted into "here is a body", "not modified" and named failures. It neither decodes nor
-//! parses the body (`read` does, on a parser thread) and remembers nothing: `schedule` does.
+//! parses the body (`visit` does, on a parser thread) and remembers nothing: `schedule` does.
 
 use std::sync::Arc;
 use std::time::Duration;

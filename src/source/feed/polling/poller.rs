@@ -13,15 +13,15 @@ use tracing::{debug, error, info, warn};
 
 use super::counters::PollCounters;
 use super::pages::{self, KnownItems};
+use super::queue::{Lane, Pacing, PollQueue};
+use super::rules::PollRules;
 use super::schedule::{self, Pace};
-use super::swap::PollRules;
-use super::turns::{Lane, Pacing, Turns};
 use super::visit::{Target, Tools, Visit, visit};
-use super::{FeedConfig, PollingConfig, SpacingScope};
 use crate::clock::Clock;
 use crate::failpoint::Failpoint;
 use crate::model::{Cursor, FeedFailure, FeedState, Origin, SourceId, SourceKind, Timestamp};
 use crate::net::{Client, ClientConfig, NetError};
+use crate::source::feed::{FeedConfig, PollingConfig, SpacingScope};
 use crate::source::parser::Parser;
 use crate::source::{Batch, BatchSender, Limits, Receipt};
 
@@ -105,7 +105,7 @@ pub struct Poller {
     counters: Arc<PollCounters>,
     known: KnownItems,
     pub(super) feeds: Vec<Feed>,
-    pub(super) turns: Turns,
+    pub(super) queue: PollQueue,
     /// What a reload swaps in; `None`: these feeds for good.
     pub(super) rules: Option<watch::Receiver<Arc<PollRules>>>,
     /// Slots of `feeds` whose feed was removed and that nothing points to any more.
@@ -163,10 +163,10 @@ impl Poller {
         let now = links.clock.now();
         let tools = Tools::new(client, config.polling, config.limits, links.parser, links.clock);
         let mut states: HashMap<_, _> = config.states.into_iter().map(|s| (s.source.clone(), s)).collect();
-        let mut turns = Turns::default();
+        let mut queue = PollQueue::default();
         let mut feeds = Vec::with_capacity(config.feeds.len());
         for feed in config.feeds.into_iter().filter(|feed| feed.enabled) {
-            turns.place(feeds.len(), &spared(&feed, tools.polling.spacing_scope));
+            queue.place(feeds.len(), &spared(&feed, tools.polling.spacing_scope));
             let target = Target::new(feed);
             let url = target.stored_url();
             let state = states
@@ -182,7 +182,7 @@ impl Poller {
             counters: links.counters,
             known: links.known,
             feeds,
-            turns,
+            queue,
             rules: None,
             free: Vec::new(),
             fetching: JoinSet::new(),
@@ -210,7 +210,7 @@ impl Poller {
         let spread = schedule::start_spread(self.tools.polling.start_spread, due);
         for (index, feed) in self.feeds.iter().enumerate().filter(|(_, feed)| !feed.state.gone) {
             let pace = Pace::of(&feed.target.config, &self.tools.polling);
-            self.turns.wake(index, schedule::start_at(&feed.state, now, spread, pace), feed.lane());
+            self.queue.wake(index, schedule::start_at(&feed.state, now, spread, pace), feed.lane());
         }
         info!(feeds = self.feeds.len(), due, spread_s = spread.as_secs(), "polling started");
         self.turn(&cancel).await;
@@ -226,7 +226,7 @@ impl Poller {
                 Which::Named(names) => names.contains(&feed.state.source),
             };
             if wanted {
-                self.turns.wake(index, now, feed.lane());
+                self.queue.wake(index, now, feed.lane());
                 asked += 1;
             }
         }
@@ -243,7 +243,7 @@ impl Poller {
             self.keep_pace(now);
             self.start_due(now);
             let idle = self.fetching.is_empty() && self.paging.is_empty() && self.settling.is_empty();
-            if self.reports.is_some() && idle && (self.turns.is_idle() || *self.hold.borrow()) {
+            if self.reports.is_some() && idle && (self.queue.is_idle() || *self.hold.borrow()) {
                 return;
             }
             let wake = self.next_wake(now);
@@ -283,7 +283,7 @@ impl Poller {
             return;
         }
         warn!(seconds = back.as_secs(), "clock set back, polling goes on at its pace");
-        self.turns.set_back(back);
+        self.queue.set_back(back);
     }
 
     fn has_room(&self) -> bool {
@@ -297,23 +297,23 @@ impl Poller {
 
     fn next_wake(&self, now: Timestamp) -> Timestamp {
         let turn = now.plus(TURN_MAX);
-        let next = if self.has_room() { self.turns.next_at(&self.pacing()) } else { None };
+        let next = if self.has_room() { self.queue.next_at(&self.pacing()) } else { None };
         next.map_or(turn, |at| turn.min(at))
     }
 
     fn start_due(&mut self, now: Timestamp) {
         let pacing = self.pacing();
-        for feed in self.turns.break_off(now, &pacing) {
+        for feed in self.queue.break_off(now, &pacing) {
             debug!(source = %self.feeds[feed].state.source, "slow feed broken off, asked again later");
             self.feeds[feed].busy = false;
             self.feeds[feed].fetch.take().inspect(AbortHandle::abort);
             if self.feeds[feed].removed {
-                self.turns.forget(&HashSet::from([feed]));
+                self.queue.forget(&HashSet::from([feed]));
                 self.free.push(feed);
             }
         }
         while self.has_room()
-            && let Some(start) = self.turns.start(now, &pacing)
+            && let Some(start) = self.queue.start(now, &pacing)
         {
             self.counters.started(start.lag);
             let feed = &mut self.feeds[start.feed];
@@ -326,7 +326,7 @@ impl Poller {
 
     fn fetched(&mut self, feed: usize, mut visit: Visit) {
         self.feeds[feed].fetch = None;
-        self.turns.ended(feed, self.tools.clock.now(), &self.pacing());
+        self.queue.ended(feed, self.tools.clock.now(), &self.pacing());
         self.counters.polled(&visit);
         let target = self.feeds[feed].target.clone();
         if !pages::wanted(&target, &visit) {
@@ -409,7 +409,7 @@ impl Poller {
                 next_poll_at: next.next_poll_at,
             });
         } else if !self.feeds[index].state.gone {
-            self.turns.wake(index, again_at, self.feeds[index].lane());
+            self.queue.wake(index, again_at, self.feeds[index].lane());
         }
     }
 }

@@ -4,9 +4,9 @@
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::schedule::PollFailure;
-use super::{Credentials, FeedConfig};
 use crate::model::FeedFailure;
 use crate::net;
+use crate::source::feed::{Credentials, FeedConfig};
 
 /// Bytes of a file with credentials; more is not a secret but the wrong file.
 const SECRET_BYTES_MAX: usize = 4096;

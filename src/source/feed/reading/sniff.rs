@@ -186,11 +186,7 @@ pub(super) fn doctype_end(text: &str) -> Option<usize> {
 
 /// The beginning of a text, cut on a character.
 pub(super) fn head(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 fn name_at(text: &str) -> &str {

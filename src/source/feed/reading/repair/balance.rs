@@ -6,9 +6,9 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::Repaired;
-use crate::source::feed::names::{Field, RSS1, USUAL, attribute, is_item, is_name_character, local_name};
-use crate::source::feed::scan::lenient_reader;
-use crate::source::feed::sniff::Root;
+use crate::source::feed::reading::names::{Field, RSS1, USUAL, attribute, is_item, is_name_character, local_name};
+use crate::source::feed::reading::scan::lenient_reader;
+use crate::source::feed::reading::sniff::Root;
 
 /// Bytes that may be read again after a text field without an end, as a multiple of the document.
 const REREAD_FACTOR: usize = 4;

@@ -3,11 +3,11 @@
 
 use url::Url;
 
-use super::FeedContext;
 use super::entry::{Entry, LinkRole, Parts, web_link};
 use super::key::{self, Candidate};
 use super::sniff::head;
 use crate::model::{ItemKey, RawItem, RawText, RejectReason, Rejection};
+use crate::source::feed::FeedContext;
 use crate::source::{Document, Format, PollHints};
 
 /// Longer links are no links to coverage.
@@ -110,7 +110,7 @@ fn text(mut raw: RawText, bytes_max: usize, cut: &mut u64) -> Option<RawText> {
         return None;
     }
     if raw.text.len() > bytes_max {
-        raw.text.truncate(head(&raw.text, bytes_max).len());
+        raw.text.truncate(raw.text.floor_char_boundary(bytes_max));
         raw.text.shrink_to_fit();
         *cut += 1;
     }

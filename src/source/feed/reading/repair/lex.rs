@@ -1,8 +1,8 @@
 //! Mends what keeps an XML lexer from seeing tags: references that stand for nothing, `&` and `<` that
 //! are text, control characters, tags and sections that never end. Drops declarations and DOCTYPE.
 
-use crate::source::feed::names::{character, is_name_character, reference_at};
-use crate::source::feed::sniff::{doctype_end, head};
+use crate::source::feed::reading::names::{character, is_name_character, reference_at};
+use crate::source::feed::reading::sniff::{doctype_end, head};
 
 /// A tag longer than this is text with a `<` in it.
 const TAG_BYTES_MAX: usize = 256 << 10;

@@ -1,6 +1,6 @@
 //! Who is polled next: due times in a heap, feeds whose host may not be asked yet, and two lines for the
 //! slots there are, so that slow and failing feeds never take those of good ones. Work per turn is that of
-//! the feeds whose time has come, however many there are. Knows indexes and times only; `poll` fetches.
+//! the feeds whose time has come, however many there are. Knows indexes and times only; `poller` fetches.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -82,7 +82,7 @@ pub(super) struct Start {
 
 /// The order of polls.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct PollQueue {
     heap: BinaryHeap<Reverse<(Timestamp, Wake)>>,
     hosts: Vec<Host>,
     hosts_by_name: HashMap<String, usize>,
@@ -98,7 +98,7 @@ pub(super) struct Turns {
     young: VecDeque<(Timestamp, usize)>,
 }
 
-impl Turns {
+impl PollQueue {
     /// Gives a feed its slot and host; a host is whoever shares the name.
     pub fn place(&mut self, feed: usize, host: &str) {
         let host = *self.hosts_by_name.entry(host.to_owned()).or_insert_with(|| {
@@ -138,7 +138,7 @@ impl Turns {
         self.heap.is_empty() && self.quick.is_empty() && self.late.is_empty() && self.slow.is_empty()
     }
 
-    /// The next feed to ask, if any may be asked now. It holds its slot until [`Turns::ended`].
+    /// The next feed to ask, if any may be asked now. It holds its slot until [`PollQueue::ended`].
     pub fn start(&mut self, now: Timestamp, pacing: &Pacing) -> Option<Start> {
         loop {
             self.line_up(now);
@@ -323,5 +323,5 @@ impl Turns {
 }
 
 #[cfg(test)]
-#[path = "turns_tests.rs"]
+#[path = "queue_tests.rs"]
 mod tests;

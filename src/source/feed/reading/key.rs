@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use url::Url;
 
-use super::Trust;
 use crate::model::{ItemKey, RawItem, RejectReason, Rejection};
+use crate::source::feed::Trust;
 
 /// An item and what may name it.
 #[derive(Debug)]

@@ -12,7 +12,6 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore, SemaphorePerm
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::FullText;
 use super::fetch::{self, Accept, Content, Fetch};
 use super::freshness::Freshness;
 use super::request::Carried;
@@ -20,6 +19,7 @@ use super::schedule::Validators;
 use super::visit::{Target, Tools, Visit};
 use crate::model::{FeedFailure, ItemId, Markup, RawItem, RawText, RejectReason, Rejection, Timestamp};
 use crate::net::{body, display_url};
+use crate::source::feed::FullText;
 use crate::text::{article, charset};
 
 /// Which of these items are known to the store; `None` when it cannot be asked.
@@ -308,20 +308,17 @@ async fn page(tools: &Tools, target: &Target, url: &str, own: usize, deadline: I
     let read = tools.parser.run(tools.limits.parse_time_max, job).await.unwrap_or(Ok(None));
     let text = read.map_err(|class| fault(class, &shown))?;
     let most = tools.limits.item_text_bytes_max;
-    text.filter(|text| text.len() > own).map(|text| head(text, most)).ok_or_else(|| Fault {
-        reason: RejectReason::PageWithoutText,
-        detail: format!("{shown}: it holds no more text than the feed"),
-    })
+    let Some(mut text) = text.filter(|text| text.len() > own) else {
+        let detail = format!("{shown}: it holds no more text than the feed");
+        return Err(Fault { reason: RejectReason::PageWithoutText, detail });
+    };
+    text.truncate(text.floor_char_boundary(most));
+    Ok(text)
 }
 
 fn is_page(media_type: &str) -> bool {
     let kind = media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     matches!(kind.as_str(), "" | "text/html" | "application/xhtml+xml")
-}
-
-fn head(mut text: String, bytes_max: usize) -> String {
-    text.truncate(super::sniff::head(&text, bytes_max).len());
-    text
 }
 
 fn fault(class: FeedFailure, shown: &str) -> Fault {

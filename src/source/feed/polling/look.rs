@@ -1,0 +1,105 @@
+//! One look at an address without remembering anything: the feed that is there, or the feeds that the page
+//! there declares. For `feeds add` and `feeds check`; the poller never comes here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::fetch::{self, Accept, Content, Fetch};
+use super::poller::PollerConfig;
+use super::request::Carried;
+use super::schedule::Validators;
+use super::visit::{Target, Tools, Visit, visit};
+use crate::clock::Clock;
+use crate::model::{FeedFailure, FeedState};
+use crate::net::{Client, body};
+use crate::source::Document;
+use crate::source::feed::FeedConfig;
+use crate::source::feed::reading::discover::{Declared, feeds_of_page};
+use crate::source::parser::Parser;
+use crate::text::charset;
+
+/// What a look needs.
+#[derive(Clone)]
+pub struct Looker {
+    /// How to fetch and what to take.
+    pub config: Arc<PollerConfig>,
+    /// Fetches.
+    pub client: Client,
+    /// Parses.
+    pub parser: Parser,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// What one look at a feed shows.
+#[derive(Debug)]
+pub struct Looked {
+    /// The address that answered, without userinfo and query.
+    pub url: String,
+    /// Redirects followed.
+    pub hops: usize,
+    /// Body bytes on the wire.
+    pub wire_bytes: usize,
+    /// From the first byte asked to the last item read.
+    pub took: Duration,
+    /// The feed as it was read, or why there is none.
+    pub document: Result<Document, (FeedFailure, String)>,
+}
+
+impl Looker {
+    fn tools(&self) -> Tools {
+        let PollerConfig { polling, limits, .. } = &*self.config;
+        Tools::new(self.client.clone(), polling.clone(), *limits, self.parser.clone(), self.clock.clone())
+    }
+
+    /// Fetches and reads a feed.
+    pub async fn look(&self, feed: FeedConfig) -> Looked {
+        let begun = Instant::now();
+        let target = Arc::new(Target::new(feed));
+        let fresh = FeedState::new(target.config.id.clone(), target.stored_url(), self.clock.now());
+        let Visit { url, hops, wire_bytes, document, next, .. } = visit(&self.tools(), &target, &fresh).await;
+        let failure = || (next.failure.unwrap_or(FeedFailure::ClientError), next.error.clone().unwrap_or_default());
+        Looked { url, hops, wire_bytes, took: begun.elapsed(), document: document.ok_or_else(failure) }
+    }
+
+    /// The feeds that the page at this address declares.
+    ///
+    /// # Errors
+    /// Why there is no page to read.
+    pub async fn declared(&self, feed: FeedConfig) -> Result<Vec<Declared>, (FeedFailure, String)> {
+        let target = Target::new(feed);
+        let polling = &self.config.polling;
+        let fetched = fetch::fetch(
+            &self.client,
+            &Fetch {
+                url: &target.config.url,
+                accept: Accept::Page,
+                validators: &Validators::default(),
+                allow_private: &target.allow_private,
+                wire_bytes_max: polling.wire_bytes_max,
+                redirects_max: polling.redirects_max,
+                total_timeout: polling.total_timeout,
+                carried: &Carried::default(),
+            },
+        )
+        .await;
+        let (encoding, transport) = (fetched.content_encoding(), fetched.content_type().map(str::to_owned));
+        let wire = match fetched.content {
+            Ok(Content::Body(wire)) => wire,
+            Ok(Content::NotModified) => return Ok(Vec::new()),
+            Err(failure) => return Err((failure.class, failure.words)),
+        };
+        let (page_url, bytes_max) = (fetched.url, self.config.limits.decoded_bytes_max);
+        let job = move || {
+            let bytes = body::decode(&wire, encoding.as_deref(), bytes_max)
+                .map_err(|error| (error.failure(), error.to_string()))?;
+            let declared = transport.as_deref().and_then(charset::of_content_type);
+            Ok(feeds_of_page(&charset::decode(&bytes, declared).text, &page_url))
+        };
+        let late =
+            |reason: crate::model::RejectReason| (FeedFailure::Parse, format!("the page cannot be read ({reason})"));
+        self.parser.run(self.config.limits.parse_time_max, job).await.map_err(late)?
+    }
+}
