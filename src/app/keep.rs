@@ -181,11 +181,7 @@ impl Keeper {
     /// Holds or releases the sources; says so once.
     fn hold(&self, free_bytes: u64, reserve_bytes: u64) -> bool {
         let holding = *self.hold.borrow();
-        let hold = if holding {
-            free_bytes < reserve_bytes.saturating_mul(HOLD_ENDS_AT_PERCENT) / 100
-        } else {
-            free_bytes < reserve_bytes
-        };
+        let hold = is_short(holding, free_bytes, reserve_bytes);
         if hold != holding {
             let (free_mib, reserve_mib) = (free_bytes >> 20, reserve_bytes >> 20);
             if hold {
@@ -270,9 +266,32 @@ impl Keeper {
     }
 }
 
+/// Whether the disk has too little room to take anything new; where that was so, a little more is wanted.
+fn is_short(holding: bool, free_bytes: u64, reserve_bytes: u64) -> bool {
+    let wanted = if holding { reserve_bytes.saturating_mul(HOLD_ENDS_AT_PERCENT) / 100 } else { reserve_bytes };
+    free_bytes < wanted
+}
+
 /// The config's ages, as the store knows them.
 #[must_use]
 pub fn ages(config: &Config) -> Ages {
     let kept = &config.retention;
     Ages { texts: kept.texts, items: kept.items, keys: kept.keys, deliveries: kept.deliveries }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hold_begins_below_the_reserve_and_ends_a_tenth_above_it() {
+        let mut holding = false;
+        for (free, expected) in
+            [(1000, false), (999, true), (1000, true), (1099, true), (1100, false), (1000, false), (999, true)]
+        {
+            holding = is_short(holding, free, 1000);
+            assert_eq!(holding, expected, "{free} bytes free of a reserve of 1000");
+        }
+        assert!(!is_short(false, 0, 0) && !is_short(true, 0, 0), "no reserve, no hold");
+    }
 }

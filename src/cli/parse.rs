@@ -86,6 +86,10 @@ fn read(document: Document, config: &crate::config::Config, now: Timestamp) -> P
                 if normalized.cut_bytes > 0 {
                     warnings.push(format!("item {}: {} bytes of text cut", raw.key.as_str(), normalized.cut_bytes));
                 }
+                if normalized.dropped_link_bytes > 0 {
+                    let bytes = normalized.dropped_link_bytes;
+                    warnings.push(format!("item {}: its link of {bytes} bytes is too long", raw.key.as_str()));
+                }
                 items.push(view(normalized.item));
             }
             Err(rejection) => warnings.push(format!("item {}: {}", raw.key.as_str(), rejection.detail)),

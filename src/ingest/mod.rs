@@ -240,6 +240,7 @@ impl Ingest {
         }
         rejected.extend(noted);
         rejected.extend(decisions.iter().filter(|d| d.prepared.cut_bytes > 0).map(cut));
+        rejected.extend(decisions.iter().filter(|d| d.prepared.dropped_link_bytes > 0).map(without_link));
         let mut cursor = cursor;
         let (mut health, mut source_alert) = (None, None);
         if let Cursor::Feed(state) = &mut cursor {
@@ -398,6 +399,16 @@ fn cut(decision: &Decision) -> Rejection {
     Rejection {
         reason: RejectReason::TextCut,
         detail: format!("{cut_bytes} bytes of item {} ({})", item.id, item.title),
+        count: 1,
+    }
+}
+
+/// An item that was taken without its link.
+fn without_link(decision: &Decision) -> Rejection {
+    let Prepared { item, dropped_link_bytes, .. } = &decision.prepared;
+    Rejection {
+        reason: RejectReason::LinkDropped,
+        detail: format!("{dropped_link_bytes} bytes of the link of item {} ({})", item.id, item.title),
         count: 1,
     }
 }

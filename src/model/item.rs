@@ -7,6 +7,10 @@ use serde::{Serialize, Serializer};
 
 use super::{ContentHash, ItemId, ItemKey, SourceId, Timestamp};
 
+/// Longer links are no links to coverage: the item is taken without, and that is counted. Everything that keeps or
+/// compares links goes by this.
+pub const LINK_BYTES_MAX: usize = 8 << 10;
+
 /// Whether a text still carries markup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Markup {
@@ -322,6 +326,8 @@ pub enum RejectReason {
     DuplicateKey,
     /// The item was taken, but its text went beyond the cap and was cut there.
     TextCut,
+    /// The item was taken without its link, which is longer than links are.
+    LinkDropped,
     /// The item was stored without alerting: its feed gave all its items new ids at once.
     Rekeyed,
     /// The item was taken with its feed's text: its page could not be reached.
@@ -340,7 +346,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason, for tables that start at zero.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Empty,
         Self::TooLarge,
         Self::TooManyItems,
@@ -357,6 +363,7 @@ impl RejectReason {
         Self::ParserPanic,
         Self::DuplicateKey,
         Self::TextCut,
+        Self::LinkDropped,
         Self::Rekeyed,
         Self::PageUnreachable,
         Self::PageRefused,
@@ -372,6 +379,7 @@ impl RejectReason {
         matches!(
             self,
             Self::TextCut
+                | Self::LinkDropped
                 | Self::Rekeyed
                 | Self::PageUnreachable
                 | Self::PageRefused
@@ -402,6 +410,7 @@ impl RejectReason {
             Self::ParserPanic => "parser-panic",
             Self::DuplicateKey => "duplicate-key",
             Self::TextCut => "text-cut",
+            Self::LinkDropped => "link-dropped",
             Self::Rekeyed => "rekeyed",
             Self::PageUnreachable => "page-unreachable",
             Self::PageRefused => "page-refused",

@@ -14,7 +14,9 @@ mod topic;
 pub use alert::{AlertDraft, AlertKind, AlertReason};
 pub use health::{Health, SourceHealth};
 pub use id::{AlertId, ContentHash, EndpointId, IdError, ItemId, ItemKey, SourceId, StoryId, TopicId};
-pub use item::{DateCertainty, Dated, Item, Lang, Markup, RawItem, RawText, RejectReason, Rejection, TextSource};
+pub use item::{
+    DateCertainty, Dated, Item, LINK_BYTES_MAX, Lang, Markup, RawItem, RawText, RejectReason, Rejection, TextSource,
+};
 pub use source::{Cursor, FeedFailure, FeedState, MovedFeed, Origin, SeedFile, SeedOutcome, SourceKind};
 pub use story::{Phase, StorySummary};
 pub use time::{TimeError, Timestamp};

@@ -20,6 +20,8 @@ pub struct Prepared {
     pub matches: Vec<Match>,
     /// Bytes of text beyond the cap, which nothing saw.
     pub cut_bytes: usize,
+    /// Bytes of a link that was too long to be kept, 0 where there was none.
+    pub dropped_link_bytes: usize,
 }
 
 /// Reads one raw item.
@@ -27,10 +29,10 @@ pub struct Prepared {
 /// # Errors
 /// A [`Rejection`] when nothing readable is left of it.
 pub fn prepare(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared, Rejection> {
-    let Normalized { item, cut_bytes, .. } = normalize(raw, origin, &rules.normalize)?;
+    let Normalized { item, cut_bytes, dropped_link_bytes, .. } = normalize(raw, origin, &rules.normalize)?;
     let title = Tokens::of(&item.title);
     let text = Tokens::of(&item.text);
     let features = Features::of(&item, &title, &text);
     let matches = rules.topics.classify(&Document::of(&item, &title, &text));
-    Ok(Prepared { item, features, matches, cut_bytes })
+    Ok(Prepared { item, features, matches, cut_bytes, dropped_link_bytes })
 }

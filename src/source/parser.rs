@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -21,7 +21,10 @@ const STACK_BYTES: usize = 64 << 20;
 /// Jobs given up on that may still be running; beyond it, a slot stays taken until its job ends.
 const ABANDONED_MAX: usize = 4;
 
-type Job = Box<dyn FnOnce() + Send>;
+/// Does the work and gives what is left to do: telling the result, once the thread can be found idle.
+type Job = Box<dyn FnOnce() -> Telling + Send>;
+
+type Telling = Box<dyn FnOnce() + Send>;
 
 /// A handle to the parser threads; clones share them. They end when the last handle is gone.
 #[derive(Clone)]
@@ -71,9 +74,11 @@ impl Parser {
         let held = Arc::clone(&slot);
         self.start(Box::new(move || {
             let outcome = quietly(job);
-            drop(held.lock().unwrap_or_else(PoisonError::into_inner).take());
-            // Nobody waits for a job that was given up on.
-            drop(answer.send(outcome));
+            Box::new(move || {
+                drop(held.lock().unwrap_or_else(PoisonError::into_inner).take());
+                // Nobody waits for a job that was given up on.
+                drop(answer.send(outcome));
+            })
         }))?;
         match tokio::time::timeout(budget, &mut answered).await {
             Ok(outcome) => outcome.unwrap_or(Err(RejectReason::ParserPanic)),
@@ -118,23 +123,30 @@ impl Parser {
 }
 
 /// The life of one thread: its first job, then whatever comes, until there is one idle thread per
-/// slot already or the last handle is gone.
+/// slot already or the last handle is gone. It counts as idle before it tells a result, so that whoever
+/// heard that finds it, and no second thread is started for the next job.
 fn work(first: Job, shared: &Weak<Shared>) {
-    first();
+    let mut job = first;
     loop {
-        let (sender, jobs) = sync_channel::<Job>(1);
-        let Some(shared) = shared.upgrade() else { return };
-        {
-            let mut idle = shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() >= shared.threads {
-                return;
-            }
-            idle.push(sender);
-        }
-        drop(shared);
-        let Ok(job) = jobs.recv() else { return };
-        job();
+        let tell = job();
+        let next = stand_by(shared);
+        tell();
+        let Some(Ok(following)) = next.map(|jobs| jobs.recv()) else { return };
+        job = following;
     }
+}
+
+/// Where the next job comes from; `None` where no further thread is needed.
+fn stand_by(shared: &Weak<Shared>) -> Option<Receiver<Job>> {
+    let shared = shared.upgrade()?;
+    let mut idle = shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+    if idle.len() >= shared.threads {
+        return None;
+    }
+    // One place, so that a job can be left there before the result before it was told.
+    let (sender, jobs) = sync_channel::<Job>(1);
+    idle.push(sender);
+    Some(jobs)
 }
 
 thread_local! {
@@ -173,11 +185,10 @@ mod tests {
     async fn run_returns_what_the_job_returns_and_reuses_the_thread() {
         let parser = Parser::new(1);
         let first = parser.run(LONG, || thread::current().id()).await;
-        let mut same = false;
+        assert!(first.is_ok());
         for _ in 0..100 {
-            same |= parser.run(LONG, || thread::current().id()).await == first;
+            assert_eq!(parser.run(LONG, || thread::current().id()).await, first);
         }
-        assert!(first.is_ok() && same);
     }
 
     #[tokio::test]

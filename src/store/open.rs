@@ -469,6 +469,25 @@ mod tests {
     }
 
     #[test]
+    fn store_commit_that_fails_is_an_error_and_leaves_nothing_behind() {
+        let dir = dir();
+        let store = Store::open(dir.path(), Access::Own).expect("opens");
+        let made = "CREATE TABLE broken (row TEXT REFERENCES meta (key) DEFERRABLE INITIALLY DEFERRED)";
+        store.write("test", |tx| tx.execute_batch(made)).expect("written");
+        // Every statement goes well; what they leave is found at the end.
+        let failed = store.write("test", |tx| {
+            tx.execute("INSERT INTO meta VALUES ('a', 'b')", [])?;
+            tx.execute("INSERT INTO broken VALUES ('nowhere')", [])
+        });
+        assert!(matches!(failed, Err(StoreError::Sql { .. })), "{failed:?}");
+        let rows: i64 = store
+            .read("test", |c| c.query_row("SELECT count(*) FROM meta WHERE key = 'a'", [], |r| r.get(0)))
+            .expect("reads");
+        assert_eq!(rows, 0);
+        store.write("test", |tx| tx.execute("INSERT INTO meta VALUES ('a', 'b')", [])).expect("the next one goes well");
+    }
+
+    #[test]
     fn store_is_opened_and_read_while_another_program_writes() {
         let dir = dir();
         let store = Store::open(dir.path(), Access::Own).expect("opens");

@@ -71,7 +71,12 @@ impl Bed {
     }
 
     pub fn reload(&self, endpoints: Vec<EndpointConfig>) {
-        self.rules.send_replace(Arc::new(DeliveryRules { config: config(), endpoints }));
+        self.reload_with(config(), endpoints);
+    }
+
+    /// The same with another `[delivery]` section.
+    pub fn reload_with(&self, config: DeliveryConfig, endpoints: Vec<EndpointConfig>) {
+        self.rules.send_replace(Arc::new(DeliveryRules { config, endpoints }));
     }
 
     pub fn run(&mut self) {
@@ -306,6 +311,60 @@ async fn delivery_429_without_retry_after_waits_a_minute() {
 }
 
 #[tokio::test]
+async fn delivery_to_a_failing_endpoint_is_one_request_at_a_time() {
+    let slow = |answer| Answer::After(Duration::from_millis(30), Box::new(answer));
+    // A limit that is over, and failing for a minute: either way nobody knows yet whether it works again.
+    for (first, wait) in [(Answer::with(429, "Retry-After: 10"), 10), (Answer::status(500), 60)] {
+        let receiver = Receiver::start().await;
+        receiver.script([first.clone()]);
+        receiver.otherwise(slow(Answer::status(500)));
+        let mut bed = Bed::start(vec![EndpointConfig { concurrency: 4, ..endpoint("desk", receiver.url()) }]);
+        let failed = bed.owe(1..=1, &["desk"])[0];
+        bed.attempts(failed, 1).await;
+        bed.clock.advance(Duration::from_secs(wait));
+        bed.owe(2..=9, &["desk"]);
+        receiver.wait_for(9).await;
+        assert_eq!(receiver.busy_max(), 1, "{first:?}");
+        bed.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delivery_410_that_is_not_recorded_yet_lets_nothing_more_out() {
+    let receiver = Receiver::start().await;
+    receiver.script([Answer::After(Duration::from_millis(100), Box::new(Answer::status(410)))]);
+    let mut bed = Bed::new(vec![EndpointConfig { concurrency: 1, ..endpoint("desk", receiver.url()) }]);
+    // More than one claim holds: then many attempts may wait for the disk at once.
+    bed.owe(1..=600, &["desk"]);
+    bed.run();
+    receiver.wait_for(1).await;
+    let other = rusqlite::Connection::open(bed.store.path()).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("nobody can write now");
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(receiver.count(), 1, "nothing follows an answer that disables");
+    other.execute_batch("ROLLBACK").expect("the outage ends");
+    let disabled =
+        |bed: &Bed| bed.store.read("h", |c| outbox::health(c, &name("desk"))).expect("read").state.disabled.is_some();
+    bed.until("disabled", disabled).await;
+    assert_eq!((receiver.count(), bed.count("desk", DeliveryState::Pending)), (1, 600));
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delivery_attempt_that_cannot_be_recorded_ends_delivery_and_stays_owed() {
+    let receiver = Receiver::start().await;
+    let mut bed = Bed::start(vec![EndpointConfig { concurrency: 1, ..endpoint("desk", receiver.url()) }]);
+    // The commit itself fails, after all its statements went well.
+    bed.store.write("break", super::broken_commit("attempts")).expect("written");
+    let id = bed.owe(1..=1, &["desk"])[0];
+    let (_, task) = bed.running.take().expect("running");
+    let ended = tokio::time::timeout(Duration::from_secs(30), task).await.expect("it ends by itself");
+    assert!(matches!(ended.expect("no panic"), Err(DeliveryError::Store(_))), "and says what failed");
+    let row = bed.show(id).row;
+    assert_eq!((row.state, row.attempts, receiver.count()), (DeliveryState::Pending, 0, 1));
+}
+
+#[tokio::test]
 async fn delivery_410_disables_the_endpoint_and_keeps_every_row() {
     let receiver = Receiver::start().await;
     receiver.script([Answer::status(410)]);
@@ -512,6 +571,26 @@ async fn reload_removed_endpoint_parks_its_rows_and_others_go_on() {
     assert_eq!(bed.store.write("replay", replay).expect("written"), 2);
     bed.waker.wake();
     bed.until("delivered", |bed| bed.count("removed", DeliveryState::Delivered) == 2).await;
+    bed.stop().await;
+}
+
+#[tokio::test]
+async fn reload_of_the_section_alone_counts_for_every_queue() {
+    let receiver = Receiver::start().await;
+    let endpoints = vec![endpoint("desk", receiver.url())];
+    let mut bed = Bed::start(endpoints.clone());
+    bed.owe(1..=1, &["desk"]);
+    receiver.wait_for(1).await;
+    bed.reload_with(DeliveryConfig { user_agent: "wirewatch-test/2".to_owned(), ..config() }, endpoints);
+    let mut owed = 1;
+    bed.until("requests by the new section", |bed| {
+        owed += 1;
+        bed.owe(owed..=owed, &["desk"]);
+        receiver.received().iter().any(|request| request.header("user-agent") == Some("wirewatch-test/2"))
+    })
+    .await;
+    bed.until("all delivered", |bed| bed.count("desk", DeliveryState::Delivered) == owed as usize).await;
+    assert_eq!(receiver.count(), owed as usize, "no old queue sends beside the new one");
     bed.stop().await;
 }
 

@@ -14,7 +14,7 @@ use wirewatch::source::feed::{Credentials, FeedConfig, FetchConfig, PollingConfi
 use wirewatch::source::parser::Parser;
 use wirewatch::source::{Batch, Receipt};
 
-use crate::feed_server::{FeedServer, Reply, rss};
+use crate::feed_server::{Asked, FeedServer, Reply, rss};
 use crate::polling::{Bench, HANGS, INTERVAL, TWO, feed, limits, polling};
 
 fn secret(dir: &tempfile::TempDir, text: &str) -> PathBuf {
@@ -49,6 +49,37 @@ async fn poll_own_headers_and_credentials_go_to_the_feeds_host_only() {
     let leaked = there.headers.iter().any(|(_, value)| String::from_utf8_lossy(value).contains("canary"));
     assert!(!leaked, "{there:?}");
     assert_eq!(there.header_text("user-agent").as_deref(), Some("desk/1"));
+}
+
+#[tokio::test]
+async fn poll_address_adopted_elsewhere_gets_nothing_that_is_for_the_feeds_host() {
+    let other = FeedServer::start().await;
+    other.feed("/new", "\"a\"", &rss(TWO));
+    let dir = tempfile::tempdir().expect("a directory");
+    for credentials in [Some(Credentials::Bearer(secret(&dir, "canary-token\n"))), None] {
+        let mut bench = Bench::new().await;
+        bench.server.script("/old", [Reply::redirect(301, &other.url("/new"))]);
+        let fetch = FetchConfig {
+            headers: vec![("x-client".to_owned(), "canary-desk".to_owned())],
+            credentials,
+            user_agent: Some("desk/1".to_owned()),
+            timeout: None,
+        };
+        // Without a file, its userinfo is what it says who it is with.
+        let own = format!("http://user:canary@127.0.0.1:{}/old", bench.server.port());
+        let feed = FeedConfig { fetch, ..feed("wire", &own) };
+        for _ in 0..3 {
+            assert_eq!(bench.poll(&feed).await.failure(), None);
+            bench.clock.advance(Duration::from_secs(13 * 3600));
+        }
+        let before = other.asked("/new").len();
+        assert_eq!(bench.poll(&feed).await.failure(), None);
+        assert_eq!((bench.server.asked("/old").len(), other.asked("/new").len()), (3, before + 1), "adopted");
+        let asked = other.asked("/new");
+        let leaked = |asked: &Asked| asked.headers.iter().any(|(_, v)| String::from_utf8_lossy(v).contains("canary"));
+        assert!(!asked.iter().any(|asked| leaked(asked) || asked.header("authorization").is_some()), "{asked:?}");
+        assert_eq!(asked[before].header_text("user-agent").as_deref(), Some("desk/1"));
+    }
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ mod receive;
 mod receiver;
 mod refused;
 mod replay;
+mod repoll;
 mod service;
 mod sources;
 mod strained;
@@ -34,3 +35,13 @@ mod top;
 mod topics;
 mod waiting;
 mod webhooks_doc;
+
+/// A statement that makes every commit fail that adds a row to a table, as a disk does which fails at the end.
+fn broken_commit(table: &'static str) -> impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<()> {
+    move |tx| {
+        tx.execute_batch(&format!(
+            "CREATE TABLE broken (row TEXT REFERENCES meta (key) DEFERRABLE INITIALLY DEFERRED);
+             CREATE TRIGGER breaks AFTER INSERT ON {table} BEGIN INSERT INTO broken VALUES ('nowhere'); END;"
+        ))
+    }
+}

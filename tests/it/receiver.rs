@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -71,6 +72,9 @@ struct Shared {
     script: Mutex<VecDeque<Answer>>,
     otherwise: Mutex<Answer>,
     count: watch::Sender<usize>,
+    /// Requests read and not answered yet, now and at most.
+    busy: AtomicUsize,
+    busy_max: AtomicUsize,
 }
 
 impl Receiver {
@@ -83,6 +87,8 @@ impl Receiver {
             script: Mutex::default(),
             otherwise: Mutex::new(Answer::status(200)),
             count: watch::Sender::new(0),
+            busy: AtomicUsize::new(0),
+            busy_max: AtomicUsize::new(0),
         });
         let stop = CancellationToken::new();
         tokio::spawn({
@@ -130,6 +136,11 @@ impl Receiver {
         *self.shared.count.borrow()
     }
 
+    /// Requests that waited for their answer at the same time, at most.
+    pub fn busy_max(&self) -> usize {
+        self.shared.busy_max.load(Ordering::Relaxed)
+    }
+
     /// Waits until so many requests have arrived in total.
     pub async fn wait_for(&self, count: usize) {
         let mut counted = self.shared.count.subscribe();
@@ -150,7 +161,11 @@ async fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream).await? {
         let answer = record(shared, request);
-        if !reply(stream.get_mut(), answer).await? {
+        let busy = shared.busy.fetch_add(1, Ordering::Relaxed) + 1;
+        shared.busy_max.fetch_max(busy, Ordering::Relaxed);
+        let replied = reply(stream.get_mut(), answer).await;
+        shared.busy.fetch_sub(1, Ordering::Relaxed);
+        if !replied? {
             return Ok(());
         }
     }

@@ -14,7 +14,7 @@ use wirewatch::model::{
 use wirewatch::pipeline::Rules;
 use wirewatch::pipeline::memory::MemoryConfig;
 use wirewatch::source::{Batch, Receipt};
-use wirewatch::store::{Access, AlertFilter, AlertRecord, Store};
+use wirewatch::store::{Access, AlertFilter, AlertRecord, SearchQuery, Store};
 
 use super::newsroom::{Newsroom, body, number, title};
 
@@ -203,6 +203,77 @@ fn feeds_that_wait_in_a_queue_are_decided_as_if_one_came_after_the_other() {
     assert_eq!(found, expected);
     assert!(expected.iter().map(|receipt| receipt.sightings).sum::<u64>() >= 390, "copies are found at all");
     assert_eq!(decided(&desk.store), decided(&one_by_one.store));
+}
+
+#[test]
+fn item_that_was_edited_is_found_by_its_new_words_only() {
+    let mut desk = Desk::new();
+    let now = desk.clock.now();
+    let worded = |text: &str| {
+        let mut raw = item(1, "a1");
+        raw.content = Some(RawText::plain(format!("{} {text}", body(1))));
+        vec![raw]
+    };
+    let found = |desk: &Desk, word: &str| {
+        while desk.store.index_batch().expect("indexed") {}
+        assert_eq!(desk.store.search_lag().expect("read"), 0);
+        let query = SearchQuery { text: word.to_owned(), limit: 5, ..SearchQuery::default() };
+        desk.store.search(&query).expect("searched").len()
+    };
+    assert_eq!(desk.poll(state("ferry", now), worded("A narwhal was seen.")).new, 1);
+    assert_eq!((found(&desk, "narwhal"), found(&desk, "porpoise")), (1, 0));
+    assert_eq!(desk.poll(state("ferry", now), worded("A porpoise was seen.")).revisions, 1);
+    assert_eq!((found(&desk, "narwhal"), found(&desk, "porpoise")), (0, 1));
+    // Edited before it was indexed at all, and again at once.
+    let later = |n: u64, text: &str| {
+        let mut raw = item(n, &format!("a{n}"));
+        raw.content = Some(RawText::plain(format!("{} {text}", body(n))));
+        vec![raw]
+    };
+    for text in ["An osprey was seen.", "A heron was seen.", "A bittern was seen."] {
+        desk.poll(state("ferry", now), later(2, text));
+    }
+    assert_eq!((found(&desk, "osprey"), found(&desk, "heron"), found(&desk, "bittern")), (0, 0, 1));
+    desk.store.check_search().expect("the index is sound");
+}
+
+#[test]
+fn batch_whose_commit_fails_is_not_receipted_and_leaves_nothing() {
+    let mut desk = Desk::new();
+    desk.store.write("break", super::broken_commit("items")).expect("written");
+    let (sender, mut receipt) = tokio::sync::oneshot::channel();
+    let now = desk.clock.now();
+    let origin = Origin { source: state("ferry", now).source, kind: SourceKind::Feed, received: now };
+    let cursor = Cursor::Feed(Box::new(state("ferry", now)));
+    let batch = Batch { origin, items: items("a", 0..3), rejected: Vec::new(), cursor, receipt: Some(sender) };
+    assert!(desk.ingest.take(vec![batch]).is_err(), "a store that fails so is not gone on with");
+    assert!(receipt.try_recv().is_err(), "its source was told of success");
+    for table in ["items", "alerts", "deliveries", "feeds"] {
+        let rows = format!("SELECT count(*) FROM {table}");
+        let rows: i64 = desk.store.read("count", |c| c.query_row(&rows, [], |row| row.get(0))).expect("read");
+        assert_eq!(rows, 0, "{table}");
+    }
+}
+
+#[test]
+fn link_up_to_8_kib_is_kept_and_a_longer_one_is_counted() {
+    let mut desk = Desk::new();
+    let now = desk.clock.now();
+    let linked = |n: u64, bytes: usize| {
+        let mut raw = item(n, &format!("a{n}"));
+        let start = format!("https://example.org/{n}?story=");
+        raw.url = Some(format!("{start}{}", "x".repeat(bytes - start.len())));
+        raw
+    };
+    let taken =
+        desk.poll(state("ferry", now), vec![linked(1, 4_000), linked(2, 6_000), linked(3, 8_192), linked(4, 8_193)]);
+    assert_eq!((taken.new, taken.rejected), (4, 0), "the items are taken: {taken:?}");
+    assert_eq!(number(&desk.store, "SELECT count(*) FROM items WHERE length(url) BETWEEN 4000 AND 8192"), 3);
+    assert_eq!(number(&desk.store, "SELECT count(*) FROM items WHERE url IS NULL AND url_original IS NULL"), 1);
+    let shown = desk.store.rejections(Some("ferry"), 10).expect("read");
+    let counted: Vec<_> = shown.iter().map(|r| (r.reason.as_str(), r.count)).collect();
+    assert_eq!(counted, [("link-dropped", 1)]);
+    assert!(shown[0].detail.contains("8193 bytes"), "{shown:?}");
 }
 
 #[test]

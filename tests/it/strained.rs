@@ -188,6 +188,47 @@ async fn dates_of_1901_and_9999_are_stored_told_and_listed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn database_that_is_damaged_or_newer_ends_with_65_and_is_left_as_it_is() {
+    let room = Newsroom::silent("");
+    let path = room.path("state").join(DATABASE_FILE);
+    let store = Store::open(&room.path("state"), Access::Own).expect("a store");
+    store.checkpoint().expect("one file");
+    let sound = std::fs::read(&path).expect("read");
+    store.write("a later program", |tx| tx.pragma_update(None, "user_version", 99)).expect("written");
+    store.checkpoint().expect("one file");
+    drop(store);
+    let newer = std::fs::read(&path).expect("read");
+    std::fs::write(room.path("newer.db"), &newer).expect("written");
+    let mut flipped = sound.clone();
+    flipped[4096..4096 + 512].iter_mut().for_each(|byte| *byte ^= 0xff);
+    let foreign = b"this is certainly not a database".to_vec();
+    let cut = sound[..sound.len() / 2].to_vec();
+    for (what, bad, word) in [
+        ("flipped", &flipped, "damaged"),
+        ("foreign", &foreign, "not an SQLite file"),
+        ("cut short", &cut, "damaged"),
+        ("newer", &newer, "upgrade wirewatch"),
+    ] {
+        std::fs::write(&path, bad).expect("written");
+        // Not 74: another try would find the same, so the unit must not start it again and again.
+        let run = command(&room).args(["run", "--once"]).stdin(Stdio::null()).output().expect("it runs");
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert_eq!(run.status.code(), Some(65), "{what}: {said}");
+        assert!(said.contains(word), "{what}: no `{word}` in {said}");
+        assert!(&std::fs::read(&path).expect("read") == bad, "{what}: it was changed");
+    }
+    // A backup that a later program made is not put in the place of a store that works.
+    std::fs::write(&path, &sound).expect("written");
+    let run = command(&room).args(["restore", "newer.db"]).stdin(Stdio::null()).output().expect("it runs");
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(run.status.code() == Some(65) && said.contains("upgrade wirewatch"), "{said}");
+    assert!(std::fs::read(&path).expect("read") == sound, "the store is where it was");
+    let left = std::fs::read_dir(room.path("state")).expect("listed").flatten().map(|e| e.file_name());
+    let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains("partial")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn backup_prune_and_restore_by_hand_beside_a_daemon() {
     let receiver = Receiver::start().await;
     let room = Newsroom::new(&receiver, "");

@@ -45,6 +45,8 @@ pub struct Normalized {
     pub cut_bytes: usize,
     /// Bytes of page furniture taken out of the text.
     pub furniture_bytes: usize,
+    /// Bytes of a link that was too long to be kept: to be counted and shown; 0 where there was none.
+    pub dropped_link_bytes: usize,
 }
 
 /// The body, chosen and cleaned.
@@ -63,8 +65,12 @@ struct Body {
 /// # Errors
 /// A [`Rejection`] with [`RejectReason::Empty`] when nothing readable is left of it.
 pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Result<Normalized, Rejection> {
-    let url_original = raw.url.as_deref().map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned);
-    let url = url_original.as_deref().and_then(url::canonical);
+    let given = raw.url.as_deref().map(str::trim).filter(|url| !url.is_empty());
+    let (url, url_original, dropped_link_bytes) = match given.map(url::canonical) {
+        Some(Err(url::TooLong { bytes })) => (None, None, bytes),
+        Some(Ok(canonical)) => (canonical, given.map(str::to_owned), 0),
+        None => (None, None, 0),
+    };
     let headline = raw.title.as_ref().map(|title| fields::line(title, fields::TITLE_CHARS_MAX)).unwrap_or_default();
     let headline = title::split(&headline, url.as_deref(), &origin.source);
     let body = body(raw, &headline.title, rules.text_bytes_max);
@@ -101,7 +107,8 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
         tags: fields::tags(&raw.tags),
         quiet: raw.quiet,
     };
-    Ok(Normalized { item, cut_bytes: body.cut_bytes, furniture_bytes: body.furniture_bytes })
+    let Body { cut_bytes, furniture_bytes, .. } = body;
+    Ok(Normalized { item, cut_bytes, furniture_bytes, dropped_link_bytes })
 }
 
 /// What stands where words should, so that whoever wrote it finds it again.

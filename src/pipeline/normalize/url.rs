@@ -6,8 +6,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// Links longer than this are no links.
-const URL_BYTES_MAX: usize = 4096;
+use crate::model::LINK_BYTES_MAX;
 
 /// Query keys that only say how somebody got there (Miniflux's and Media Cloud's lists, and seen since).
 #[rustfmt::skip]
@@ -30,12 +29,28 @@ const TRACKING_PREFIXES: &[&str] = &[
 ];
 
 /// The canonical form; `None` for anything that is no http(s) link to a host.
-#[must_use]
-pub(crate) fn canonical(text: &str) -> Option<String> {
+///
+/// # Errors
+/// [`TooLong`] for what may be a link and is longer than [`LINK_BYTES_MAX`], as it came or in its canonical form.
+pub(crate) fn canonical(text: &str) -> Result<Option<String>, TooLong> {
     let text = text.trim();
-    if text.is_empty() || text.len() > URL_BYTES_MAX {
-        return None;
+    if text.len() > LINK_BYTES_MAX {
+        return Err(TooLong { bytes: text.len() });
     }
+    match canonical_form(text) {
+        Some(done) if done.len() > LINK_BYTES_MAX => Err(TooLong { bytes: done.len() }),
+        done => Ok(done),
+    }
+}
+
+/// A link that is too long to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooLong {
+    /// Its length.
+    pub bytes: usize,
+}
+
+fn canonical_form(text: &str) -> Option<String> {
     let mut url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     url.set_fragment(None);
     url.set_username("").ok()?;
@@ -43,8 +58,7 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     canonical_host(&mut url)?;
     canonical_path(&mut url);
     canonical_query(&mut url);
-    let done = String::from(url);
-    (done.len() <= URL_BYTES_MAX).then_some(done)
+    Some(url.into())
 }
 
 /// The host without `www.`, for comparing a link with a name.
@@ -190,7 +204,7 @@ mod tests {
             ("https://[2001:db8::1]/a", "https://[2001:db8::1]/a"),
             ("https://m.example/a", "https://m.example/a"),
         ] {
-            assert_eq!(canonical(link).as_deref(), Some(expected), "{link:?}");
+            assert_eq!(canonical(link), Ok(Some(expected.to_owned())), "{link:?}");
         }
     }
 
@@ -206,9 +220,23 @@ mod tests {
             "http://",
             "https://./",
         ] {
-            assert_eq!(canonical(link), None, "{link:?}");
+            assert_eq!(canonical(link), Ok(None), "{link:?}");
         }
-        assert_eq!(canonical(&format!("https://a.example/{}", "x".repeat(URL_BYTES_MAX))), None);
+    }
+
+    #[test]
+    fn canonical_link_is_kept_up_to_the_longest_and_said_to_be_too_long_beyond() {
+        let link = |letter: &str, bytes: usize| {
+            let start = "https://a.example/";
+            format!("{start}{}", letter.repeat((bytes - start.len()) / letter.len()))
+        };
+        for bytes in [4_096, 4_097, LINK_BYTES_MAX] {
+            assert_eq!(canonical(&link("x", bytes)), Ok(Some(link("x", bytes))));
+        }
+        assert_eq!(canonical(&link("x", LINK_BYTES_MAX + 1)), Err(TooLong { bytes: LINK_BYTES_MAX + 1 }));
+        // Short enough as it came, too long once it is written as links are.
+        let escaped = canonical(&link("é", 4_000));
+        assert!(matches!(escaped, Err(TooLong { bytes }) if bytes > LINK_BYTES_MAX), "{escaped:?}");
     }
 
     proptest! {
@@ -218,15 +246,15 @@ mod tests {
             path in "(/[a-z%~2e.7E;=]{0,8}){0,4}(/amp/|/amp|\\.amp\\.html)?(/amp)?",
             query in "(\\?([a-z_]{1,4}|utm_x|sid|amp|%7e)(=[a-z0-9%&]{0,8})?)?",
         ) {
-            if let Some(once) = canonical(&format!("https://{host}{path}{query}")) {
-                prop_assert_eq!(canonical(&once), Some(once));
+            if let Ok(Some(once)) = canonical(&format!("https://{host}{path}{query}")) {
+                prop_assert_eq!(canonical(&once), Ok(Some(once)));
             }
         }
 
         #[test]
         fn canonical_never_panics(link in "(https?://)?\\PC{0,40}") {
-            if let Some(once) = canonical(&link) {
-                prop_assert_eq!(canonical(&once), Some(once));
+            if let Ok(Some(once)) = canonical(&link) {
+                prop_assert_eq!(canonical(&once), Ok(Some(once)));
             }
         }
     }

@@ -97,6 +97,7 @@ pub fn hint(reason: RejectReason) -> &'static str {
         RejectReason::Empty => "write the text into the file and drop it again",
         RejectReason::TooLarge => "split the file, or raise `file_max` in [seeds]",
         RejectReason::TextCut => "the item was taken; raise `text_max` in [limits] to keep more of its text",
+        RejectReason::LinkDropped => "the item was taken; give it a shorter link",
         RejectReason::TooManyItems => "split the file into smaller ones",
         RejectReason::TooDeep | RejectReason::TooManyAttributes => {
             "the document is nested or built unusually; simplify it"

@@ -258,7 +258,8 @@ fn word(text: &str, span: Range<usize>) -> Result<Kind, QueryProblem> {
     }
     let (stem, form) = form_of(text);
     if let Some(at) = stem.find(['*', '~']) {
-        let sign = span.start + (text.len() - text.trim_start_matches('=').len()) + at;
+        // Of the signs before it only the first `=` is none of the word's.
+        let sign = span.start + usize::from(text.starts_with('=')) + at;
         return Err(QueryProblem::new(sign..sign + 1, "`*` and `~` stand only at the end of a word")
             .hint("for other patterns write an expression: `/pattern/`"));
     }

@@ -57,6 +57,8 @@ fn parse_mistakes_point_at_their_place_with_a_hint() {
         ("-x1", 0..1, "NOT x1"),
         ("+x1", 0..1, "`x1`"),
         ("a*b", 1..2, "expression"),
+        ("=a*b", 2..3, "expression"),
+        ("==~𑌻", 2..3, "expression"),
         ("(a1", 0..1, "`)`"),
         ("a1)", 2..3, "`(`"),
         ("a1 AND", 6..6, ""),

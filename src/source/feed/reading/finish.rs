@@ -10,9 +10,6 @@ use crate::model::{ItemKey, RawItem, RawText, RejectReason, Rejection};
 use crate::source::feed::FeedContext;
 use crate::source::{Document, Format, PollHints};
 
-/// Longer links are no links to coverage.
-pub(super) const URL_BYTES_MAX: usize = 8 << 10;
-
 /// Headlines are cut here.
 const TITLE_BYTES_MAX: usize = 4 << 10;
 
