@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wirewatch::model::{Cursor, FeedState, Timestamp};
 use wirewatch::source::feed::FeedConfig;
-use wirewatch::source::feed::swap::PollRules;
+use wirewatch::source::feed::polling::rules::PollRules;
 use wirewatch::source::{Batch, Receipt};
 
 use crate::feed_server::{Reply, rss};
