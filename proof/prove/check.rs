@@ -298,7 +298,7 @@ pub fn alert_of(request: &Request) -> Option<Expected> {
     if text("/data/alert/id")? != request.id || text("/data/alert/reason")? != "first" {
         return None;
     }
-    Some((text("/data/topic/id")?, text("/data/item/title")?))
+    Some((text("/data/topics/0/id")?, text("/data/item/title")?))
 }
 
 /// As docs/webhooks.md tells receivers to verify.

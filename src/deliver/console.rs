@@ -148,14 +148,14 @@ fn headline(value: &Value, style: Style) -> String {
     };
     let name = or_unknown(&severity).to_uppercase();
     let badge = format!("{mark} {name}");
-    let label = text(value, "/data/topic/label");
-    let label = if label.is_empty() { text(value, "/data/topic/id") } else { label };
+    let label = text(value, "/data/topics/0/label");
+    let label = if label.is_empty() { text(value, "/data/topics/0/id") } else { label };
     let rest = format!(
         "  {}  {}  {} of {}  {}",
         clock_time(&text(value, "/timestamp")),
         or_unknown(&label),
-        number(value, "/data/topic/score"),
-        number(value, "/data/topic/threshold"),
+        number(value, "/data/topics/0/score"),
+        number(value, "/data/topics/0/threshold"),
         text(value, "/data/alert/reason"),
     );
     let rest = cut(&rest, style.columns.saturating_sub(badge.width()));
@@ -165,11 +165,11 @@ fn headline(value: &Value, style: Style) -> String {
 /// `3 outlets: a, b, c · 4 items · 2 copies · developing`
 fn coverage(value: &Value) -> String {
     let sources: Vec<String> = value
-        .pointer("/data/story/sources")
+        .pointer("/data/story/outlets")
         .and_then(Value::as_array)
         .map(|list| list.iter().filter_map(Value::as_str).map(|s| clean::one_line(s).into_owned()).collect())
         .unwrap_or_default();
-    let total = count(value, "/data/story/sources_total").max(sources.len() as u64);
+    let total = count(value, "/data/story/outlets_total").max(sources.len() as u64);
     let named = sources.iter().take(SOURCES_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
     let beyond = total.saturating_sub(SOURCES_MAX as u64);
     let more = if beyond > 0 { format!(" +{beyond}") } else { String::new() };
@@ -283,9 +283,9 @@ mod tests {
             "type": "alert.matched", "timestamp": "2025-03-17T08:02:11Z",
             "data": {
                 "alert": {"id": "alr_1", "sequence": 812, "reason": "first", "severity": "high"},
-                "topic": {"id": "harbour", "label": "Harbour works", "score": 8.5, "threshold": 5},
+                "topics": [{"id": "harbour", "label": "Harbour works", "score": 8.5, "threshold": 5}],
                 "story": {"id": "sty_1", "title": "Town council approves new harbour wall", "items": 3,
-                          "sources": ["gazette", "herald"], "sources_total": 2, "phase": "developing"},
+                          "outlets": ["gazette", "herald"], "outlets_total": 2, "phase": "developing"},
                 "item": {"id": "itm_1", "title": "x", "url": "https://example.org/harbour"},
                 "evidence": [{"text": "harbour wall", "weight": 5}, {"text": "harbour wall", "weight": 1}, {"text": "council", "weight": 2}],
                 "sightings": {"exact": 1, "near": 2}
@@ -319,7 +319,7 @@ mod tests {
     fn block_hostile_text_cannot_move_the_cursor_or_forge_lines() {
         let mut value = payload();
         value["data"]["story"]["title"] = "a\u{1b}[2J\r\n▲ CRITICAL forged\u{202e}b".into();
-        value["data"]["topic"]["label"] = "x\ny".into();
+        value["data"]["topics"][0]["label"] = "x\ny".into();
         value["data"]["item"]["url"] = "https://example.org/\n\u{7}".into();
         let shown = show(&value, PLAIN);
         assert!(!shown.chars().any(|c| c != '\n' && clean::is_harmful(c)), "{shown:?}");

@@ -437,7 +437,7 @@ fn report(batch: &Decided) {
     for alert in batch.decisions.iter().flat_map(|d| &d.alerts) {
         info!(
             alert = %alert.draft.id,
-            topic = %alert.draft.matched.topic,
+            topics = alert.draft.topics.iter().map(|t| t.matched.topic.as_str()).collect::<Vec<_>>().join(","),
             story = %alert.draft.story.id,
             reason = %alert.draft.reason,
             endpoints = alert.endpoints.len(),

@@ -4,20 +4,28 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{AlertId, ItemId, Match, StorySummary, Timestamp};
+use super::{AlertId, ItemId, Match, Severity, StorySummary, Timestamp};
 
 /// Why an alert was raised. A closed set: payload field, log field, metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertReason {
-    /// The first item of its story on this topic.
+    /// The first that its receivers hear of the story.
     First,
+    /// The story hits a further topic.
+    Topic,
+    /// The story became more severe.
+    Severity,
     /// The story reached another count of outlets.
     Growth,
-    /// A story already alerted hit a further topic.
-    NewTopic,
-    /// An item changed and now hits.
+    /// Something new happened in the story.
+    Development,
+    /// An item of the story changed and now says more, or something else.
     Revision,
+    /// What was told is corrected.
+    Correction,
+    /// What was told is taken back.
+    Withdrawal,
     /// A source cannot be read.
     SourceFailing,
     /// A source works again, or has news again.
@@ -32,9 +40,13 @@ impl AlertReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::First => "first",
+            Self::Topic => "topic",
+            Self::Severity => "severity",
             Self::Growth => "growth",
-            Self::NewTopic => "new_topic",
+            Self::Development => "development",
             Self::Revision => "revision",
+            Self::Correction => "correction",
+            Self::Withdrawal => "withdrawal",
             Self::SourceFailing => "source_failing",
             Self::SourceRecovered => "source_recovered",
             Self::SourceSilent => "source_silent",
@@ -51,12 +63,18 @@ impl fmt::Display for AlertReason {
 /// The `type` of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum AlertKind {
-    /// A story hit a topic for the first time.
+    /// The first that its receivers hear of a story.
     #[serde(rename = "alert.matched")]
     Matched,
-    /// A story already alerted grew or changed.
+    /// A story they were told of grew or changed.
     #[serde(rename = "story.updated")]
     StoryUpdated,
+    /// A report they were told of was corrected.
+    #[serde(rename = "item.corrected")]
+    ItemCorrected,
+    /// A report they were told of was taken back.
+    #[serde(rename = "item.withdrawn")]
+    ItemWithdrawn,
     /// A source cannot be read.
     #[serde(rename = "source.failing")]
     SourceFailing,
@@ -88,9 +106,11 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Matched,
         Self::StoryUpdated,
+        Self::ItemCorrected,
+        Self::ItemWithdrawn,
         Self::SourceFailing,
         Self::SourceRecovered,
         Self::SourceSilent,
@@ -114,6 +134,8 @@ impl AlertKind {
         match self {
             Self::Matched => "alert.matched",
             Self::StoryUpdated => "story.updated",
+            Self::ItemCorrected => "item.corrected",
+            Self::ItemWithdrawn => "item.withdrawn",
             Self::SourceFailing => "source.failing",
             Self::SourceRecovered => "source.recovered",
             Self::SourceSilent => "source.silent",
@@ -127,22 +149,88 @@ impl AlertKind {
     }
 }
 
-/// An alert as decided: everything a payload needs but its sequence number, which the store's
-/// transaction gives.
+/// A topic as an alert names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertTopic {
+    /// The topic with the best score of its story; the evidence is that of the item that raised the alert.
+    pub matched: Match,
+    /// Its receivers were not told of it before.
+    pub new: bool,
+}
+
+/// What kind of thing is new in a story. A closed set: payload field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NewsKind {
+    /// Somebody who acts: a state, a body, a company.
+    Actor,
+    /// A place.
+    Place,
+    /// A person.
+    Person,
+    /// Another one of a row: the 21st package.
+    Nth,
+    /// A number with its unit.
+    Quantity,
+    /// The opposite: rejected where it said agreed.
+    Polarity,
+    /// A headline, where it was edited.
+    Headline,
+}
+
+impl NewsKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] =
+        [Self::Actor, Self::Place, Self::Person, Self::Nth, Self::Quantity, Self::Polarity, Self::Headline];
+
+    /// The stored and printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Actor => "actor",
+            Self::Place => "place",
+            Self::Person => "person",
+            Self::Nth => "nth",
+            Self::Quantity => "quantity",
+            Self::Polarity => "polarity",
+            Self::Headline => "headline",
+        }
+    }
+}
+
+/// One thing that is new in a story.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertNews {
+    /// What kind of thing.
+    pub kind: NewsKind,
+    /// In words, as the item writes it.
+    pub text: String,
+    /// What was told before, where it takes the place of something.
+    pub was: Option<String>,
+}
+
+/// An alert as decided: everything a payload needs but sequence numbers, which the store's transaction gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertDraft {
-    /// Derived from (instance, topic, item, revision, reason): the same after a crash or restore.
+    /// Derived from the instance, the item and what is told: the same after a crash or restore.
     pub id: AlertId,
     /// What the payload is.
     pub kind: AlertKind,
     /// Why.
     pub reason: AlertReason,
+    /// How loud: the loudest of its topics.
+    pub severity: Severity,
     /// When it was decided.
     pub at: Timestamp,
-    /// The topic with its score and evidence.
-    pub matched: Match,
-    /// The item that triggered it.
+    /// The topics that the story hits and the receivers take, the best first.
+    pub topics: Vec<AlertTopic>,
+    /// The item that raised it.
     pub item: ItemId,
     /// The story at this moment.
     pub story: StorySummary,
+    /// The alert of this story that the receivers had before.
+    pub previous: Option<AlertId>,
+    /// What is new since.
+    pub news: Vec<AlertNews>,
+    /// The outlets that took the story up since, where they are why it was raised.
+    pub grown_by: Vec<String>,
 }

@@ -11,13 +11,13 @@ mod story;
 mod time;
 mod topic;
 
-pub use alert::{AlertDraft, AlertKind, AlertReason};
+pub use alert::{AlertDraft, AlertKind, AlertNews, AlertReason, AlertTopic, NewsKind};
 pub use health::{Health, SourceHealth};
 pub use id::{AlertId, ContentHash, EndpointId, IdError, ItemId, ItemKey, SourceId, StoryId, TopicId};
 pub use item::{
     DateCertainty, Dated, Item, LINK_BYTES_MAX, Lang, Markup, RawItem, RawText, RejectReason, Rejection, TextSource,
 };
 pub use source::{Cursor, FeedFailure, FeedState, MovedFeed, Origin, SeedFile, SeedOutcome, SourceKind};
-pub use story::{Phase, StorySummary};
+pub use story::{Phase, RelatedStory, StorySummary};
 pub use time::{TimeError, Timestamp};
 pub use topic::{Evidence, Field, Match, Score, Severity};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{StoryId, Timestamp};
+use super::{Lang, StoryId, Timestamp};
 
 /// How a story stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -19,11 +19,21 @@ pub enum Phase {
 impl Phase {
     /// The phase of a story carried by so many outlets.
     #[must_use]
-    pub fn of_sources(sources: usize) -> Self {
-        match sources {
+    pub fn of_outlets(outlets: usize) -> Self {
+        match outlets {
             0 | 1 => Self::New,
             2..=9 => Self::Developing,
             _ => Self::Broad,
+        }
+    }
+
+    /// The printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Developing => "developing",
+            Self::Broad => "broad",
         }
     }
 }
@@ -40,9 +50,24 @@ pub struct StorySummary {
     /// Items, the current one included.
     pub items: u64,
     /// Outlets in order of appearance, sightings included.
-    pub sources: Vec<String>,
+    pub outlets: Vec<String>,
+    /// Languages of its items, in order of appearance.
+    pub languages: Vec<Lang>,
     /// Further appearances with the same URL or text.
     pub sightings_exact: u64,
     /// Further appearances with nearly the same text.
     pub sightings_near: u64,
+    /// Stories of the same saga.
+    pub related: Vec<RelatedStory>,
+    /// Stories that turned out to be this one.
+    pub merged_from: Vec<StoryId>,
+}
+
+/// Another story of the same saga.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelatedStory {
+    /// Which.
+    pub id: StoryId,
+    /// Its headline.
+    pub title: String,
 }

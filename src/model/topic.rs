@@ -118,6 +118,21 @@ pub enum Field {
     Lang,
 }
 
+impl Field {
+    /// The stored and printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Body => "body",
+            Self::Url => "url",
+            Self::Tag => "tag",
+            Self::Source => "source",
+            Self::Lang => "lang",
+        }
+    }
+}
+
 /// One rule that hit, where, and what it is worth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {

@@ -2,10 +2,12 @@
 //! somebody hear of it. Deterministic: the same items in the same order with the same times give the
 //! same decisions, today or in a replay. Returns data; `store.apply` makes it durable.
 
-use crate::model::{AlertDraft, AlertId, AlertKind, AlertReason, ItemId, Match, StoryId, Timestamp};
+use crate::model::{
+    AlertDraft, AlertId, AlertKind, AlertReason, AlertTopic, ItemId, Match, Severity, StoryId, Timestamp, TopicId,
+};
 
 use super::Rules;
-use super::alert::{Loud, Offer, Outgoing, PayloadInput, render};
+use super::alert::{AlertPayload, EndpointAlert, Loud, Offer, PayloadInput, Route, Silence};
 use super::ledger::{Known, Ledger, Remembered, StoryState, TopicState};
 use super::memory::{Outcome, Placement};
 use super::prepare::Prepared;
@@ -66,17 +68,15 @@ pub enum Verdict {
 
 /// One alert, ready for the outbox.
 #[derive(Debug, Clone, PartialEq)]
-pub struct OutboxAlert {
+pub struct RaisedAlert {
     /// The decision.
     pub draft: AlertDraft,
-    /// Strictly rising.
-    pub sequence: u64,
-    /// The standard payload, as it will be sent.
-    pub payload: Vec<u8>,
+    /// The standard payload; the store gives it its numbers.
+    pub payload: AlertPayload,
     /// The silence it falls under; nobody gets it then.
     pub silenced_by: Option<String>,
     /// Who gets it, and how.
-    pub endpoints: Vec<Outgoing>,
+    pub endpoints: Vec<EndpointAlert>,
 }
 
 /// What is to be written for one item.
@@ -87,7 +87,7 @@ pub struct Decision {
     /// What it turned out to be.
     pub verdict: Verdict,
     /// Who is told what.
-    pub alerts: Vec<OutboxAlert>,
+    pub alerts: Vec<RaisedAlert>,
     /// Stories that turned out to be one: `(from, into)`.
     pub merges: Vec<(StoryId, StoryId)>,
     /// What spoke for the place of a new item; `None` where nothing was near.
@@ -106,7 +106,7 @@ pub struct Grounds {
 }
 
 impl Decision {
-    fn of(prepared: Prepared, verdict: Verdict, alerts: Vec<OutboxAlert>) -> Self {
+    fn of(prepared: Prepared, verdict: Verdict, alerts: Vec<RaisedAlert>) -> Self {
         Self { prepared, verdict, alerts, merges: Vec::new(), grounds: None, promoted: None }
     }
 }
@@ -128,7 +128,7 @@ fn revise(prepared: Prepared, known: Known, ledger: &mut Ledger, rules: &Rules, 
     let revision = known.revision + 1;
     ledger.revise(prepared.item.id, prepared.item.version, revision);
     let cause = Cause { prepared: &prepared, story, revision: Some(revision), now };
-    let alerts = tell(&cause, ledger, rules);
+    let alerts = raise_alerts(&cause, ledger, rules);
     Decision::of(prepared, Verdict::Revision { story, revision }, alerts)
 }
 
@@ -172,19 +172,19 @@ struct Joined {
 
 /// A known item that a new one is a copy of.
 #[derive(Debug, Clone, Copy)]
-struct Copy {
+struct DuplicateOf {
     of: ItemId,
     story: StoryId,
     level: SightingLevel,
     overlap: f32,
 }
 
-fn find_copy(prepared: &Prepared, placement: &Placement, ledger: &Ledger) -> Option<Copy> {
+fn find_copy(prepared: &Prepared, placement: &Placement, ledger: &Ledger) -> Option<DuplicateOf> {
     let near = ledger.memory.nearest(&prepared.features);
     let share = near.as_ref().map_or(0.0, |near| near.overlap.containment);
     let copy = |of: ItemId, level, overlap| {
         let known = ledger.known(of)?;
-        Some(Copy { of, story: ledger.resolve(known.story), level, overlap })
+        Some(DuplicateOf { of, story: ledger.resolve(known.story), level, overlap })
     };
     if let Some(of) = ledger.same_text(prepared.item.text_hash, text_bytes(prepared), &prepared.features) {
         return copy(of, SightingLevel::Exact, 1.0);
@@ -213,13 +213,13 @@ fn brings_topic(prepared: &Prepared, story: StoryId, ledger: &Ledger) -> bool {
 
 fn sight(
     prepared: Prepared,
-    copy: Copy,
+    copy: DuplicateOf,
     before: Option<Known>,
     ledger: &mut Ledger,
     rules: &Rules,
     now: Timestamp,
 ) -> Decision {
-    let Copy { of, story, level, overlap } = copy;
+    let DuplicateOf { of, story, level, overlap } = copy;
     let (item, again) = (&prepared.item, before.is_some());
     let text = item.version.short();
     // A copy that was edited stays the copy it was counted as: only its text is another now.
@@ -234,9 +234,9 @@ fn sight(
             SightingLevel::Near => state.sightings_near += 1,
         }
         state.last_seen = state.last_seen.max(now);
-        state.add_source(&item.outlet);
+        state.add_outlet(&item.outlet);
     }
-    let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
+    let alerts = raise_alerts(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
     Decision::of(prepared, Verdict::Sighting { of, story, level, overlap, again }, alerts)
 }
 
@@ -256,7 +256,8 @@ fn add(prepared: Prepared, to: &Joined, ledger: &mut Ledger, rules: &Rules, now:
         ledger.stories.entry(story).or_insert_with(|| StoryState::opened(prepared.item.headline().into_owned(), now));
     state.items += 1;
     state.last_seen = state.last_seen.max(now);
-    state.add_source(&prepared.item.outlet);
+    state.add_outlet(&prepared.item.outlet);
+    state.add_language(prepared.item.lang);
     ledger.remember(&Remembered {
         id: prepared.item.id,
         story,
@@ -267,7 +268,7 @@ fn add(prepared: Prepared, to: &Joined, ledger: &mut Ledger, rules: &Rules, now:
         features: &prepared.features,
     });
     ledger.revise(prepared.item.id, prepared.item.version, 0);
-    let alerts = tell(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
+    let alerts = raise_alerts(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
     Decision { prepared, verdict: Verdict::New { story, opened }, alerts, merges, grounds, promoted }
 }
 
@@ -292,88 +293,96 @@ struct Cause<'a> {
     now: Timestamp,
 }
 
-/// Raises what the story has to say after this item: topics nobody was told of, and growth.
-fn tell(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules) -> Vec<OutboxAlert> {
+/// Raises what the story has to say after this item: topics nobody was told of, or growth.
+fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules) -> Vec<RaisedAlert> {
     let Some(state) = ledger.stories.get_mut(&cause.story) else { return Vec::new() };
-    let steps = rules.alert.steps_passed(state.sources.len());
-    let quiet = cause.prepared.item.quiet;
+    let item = &cause.prepared.item;
+    let steps = rules.alert.steps_passed(state.outlets.len());
     let told_before = state.topics.iter().any(|t| t.told);
-    let mut due: Vec<(AlertKind, AlertReason, Match)> = Vec::new();
+    let mut new: Vec<TopicId> = Vec::new();
     for matched in &cause.prepared.matches {
         let topic = state.topic_entry(matched);
-        if topic.told || quiet {
-            continue;
-        }
-        topic.told = true;
-        topic.steps = steps;
-        let (kind, reason) = match (cause.revision, told_before) {
-            (Some(_), _) => (AlertKind::StoryUpdated, AlertReason::Revision),
-            (None, true) => (AlertKind::StoryUpdated, AlertReason::NewTopic),
-            (None, false) => (AlertKind::Matched, AlertReason::First),
-        };
-        due.push((kind, reason, matched.clone()));
-    }
-    if !quiet {
-        for topic in state.topics.iter_mut().filter(|t| t.told && t.steps < steps) {
-            topic.steps = steps;
-            let matched = cause.prepared.matches.iter().find(|m| m.topic == topic.topic).cloned();
-            due.push((AlertKind::StoryUpdated, AlertReason::Growth, matched.unwrap_or_else(|| topic.as_match())));
+        if !topic.told && !item.quiet {
+            (topic.told, topic.steps) = (true, steps);
+            new.push(matched.topic.clone());
         }
     }
-    let summary = state.summary(cause.story);
-    due.into_iter()
-        .map(|(kind, reason, matched)| {
-            let id = alert_id(cause, &ledger.instance, &matched, reason, steps);
-            let item = cause.prepared.item.id;
-            let draft = AlertDraft { id, kind, reason, at: cause.now, matched, item, story: summary.clone() };
-            ledger.sequence += 1;
-            let silenced_by = silence(&draft, cause, ledger, rules);
-            outbox(draft, ledger.sequence, silenced_by, cause, rules)
-        })
-        .collect()
+    let grown = told_before && state.topics.iter().any(|t| t.told && t.steps < steps);
+    let (kind, reason) = match (cause.revision, told_before) {
+        _ if item.quiet => return Vec::new(),
+        _ if new.is_empty() && !grown => return Vec::new(),
+        _ if new.is_empty() => (AlertKind::StoryUpdated, AlertReason::Growth),
+        (Some(_), _) => (AlertKind::StoryUpdated, AlertReason::Revision),
+        (None, true) => (AlertKind::StoryUpdated, AlertReason::Topic),
+        (None, false) => (AlertKind::Matched, AlertReason::First),
+    };
+    state.topics.iter_mut().filter(|t| t.told).for_each(|t| t.steps = steps);
+    let mut topics: Vec<AlertTopic> = state
+        .topics
+        .iter()
+        .filter(|t| t.told)
+        .map(|t| AlertTopic { matched: t.as_match(&cause.prepared.matches), new: new.contains(&t.topic) })
+        .collect();
+    topics.sort_by(|a, b| b.matched.score.cmp(&a.matched.score).then_with(|| a.matched.topic.cmp(&b.matched.topic)));
+    let draft = AlertDraft {
+        id: alert_id(cause, &ledger.instance, &topics, reason, steps),
+        kind,
+        reason,
+        severity: topics.iter().map(|t| t.matched.severity).max().unwrap_or(Severity::Medium),
+        at: cause.now,
+        topics,
+        item: item.id,
+        story: state.summary(cause.story),
+        previous: None,
+        news: Vec::new(),
+        grown_by: Vec::new(),
+    };
+    let silenced_by = silence(&draft, cause, ledger, rules);
+    vec![routed(draft, silenced_by, cause, rules)]
 }
 
-fn alert_id(cause: &Cause<'_>, instance: &str, matched: &Match, reason: AlertReason, steps: usize) -> AlertId {
+fn alert_id(cause: &Cause<'_>, instance: &str, topics: &[AlertTopic], reason: AlertReason, steps: usize) -> AlertId {
     let item = &cause.prepared.item;
-    AlertId::derive(&[
+    let revision = cause.revision.unwrap_or(0).to_le_bytes();
+    let steps = (if reason == AlertReason::Growth { steps as u64 } else { 0 }).to_le_bytes();
+    let mut parts = vec![
         instance.as_bytes(),
-        matched.topic.as_str().as_bytes(),
         item.source.as_str().as_bytes(),
         item.key.as_str().as_bytes(),
-        &cause.revision.unwrap_or(0).to_le_bytes(),
+        &revision,
         reason.as_str().as_bytes(),
-        &(if reason == AlertReason::Growth { steps as u64 } else { 0 }).to_le_bytes(),
-    ])
+        &steps,
+    ];
+    parts.extend(topics.iter().filter(|t| t.new).map(|t| t.matched.topic.as_str().as_bytes()));
+    AlertId::derive(&parts)
 }
 
 /// The name of a silence that an alert falls under.
 fn silence(draft: &AlertDraft, cause: &Cause<'_>, ledger: &Ledger, rules: &Rules) -> Option<String> {
     let item = &cause.prepared.item;
     let title = item.headline();
-    let loud = Loud { topic: &draft.matched.topic, source: &item.source, story: cause.story, title: &title };
     let resolve = |story| ledger.resolve(story);
-    let mut silences = rules.alert.silences.iter().chain(&ledger.silences);
-    silences.find(|silence| silence.covers(&loud, resolve, cause.now)).map(|silence| silence.id.clone())
+    let covers = |silence: &&Silence| {
+        draft.topics.iter().all(|topic| {
+            let topic = &topic.matched.topic;
+            silence.covers(&Loud { topic, source: &item.source, story: cause.story, title: &title }, resolve, cause.now)
+        })
+    };
+    rules.alert.silences.iter().chain(&ledger.silences).find(covers).map(|silence| silence.id.clone())
 }
 
-fn outbox(
-    draft: AlertDraft,
-    sequence: u64,
-    silenced_by: Option<String>,
-    cause: &Cause<'_>,
-    rules: &Rules,
-) -> OutboxAlert {
+fn routed(draft: AlertDraft, silenced_by: Option<String>, cause: &Cause<'_>, rules: &Rules) -> RaisedAlert {
     let item = &cause.prepared.item;
-    let topic_label = rules.alert.label(&draft.matched.topic);
-    let payload = render(&PayloadInput { alert: &draft, item, topic_label, sequence });
+    let labels: Vec<&str> = draft.topics.iter().map(|topic| rules.alert.label(&topic.matched.topic)).collect();
+    let payload = AlertPayload::of(&PayloadInput { alert: &draft, item, labels: &labels });
     let as_first = || {
         let first = AlertDraft { kind: AlertKind::Matched, reason: AlertReason::First, ..draft.clone() };
-        render(&PayloadInput { alert: &first, item, topic_label, sequence })
+        AlertPayload::of(&PayloadInput { alert: &first, item, labels: &labels })
     };
-    let offer = Offer::of(&draft.matched, item);
-    let taking = rules.alert.routes.iter().filter(|route| silenced_by.is_none() && route.refusal(&offer).is_none());
+    let takes = |route: &&Route| draft.topics.iter().any(|t| route.refusal(&Offer::of(&t.matched, item)).is_none());
+    let taking = rules.alert.routes.iter().filter(|_| silenced_by.is_none()).filter(takes);
     let endpoints = taking.map(|route| route.outgoing(&draft, as_first)).collect();
-    OutboxAlert { draft, sequence, payload, silenced_by, endpoints }
+    RaisedAlert { draft, payload, silenced_by, endpoints }
 }
 
 impl StoryState {
@@ -390,14 +399,15 @@ impl StoryState {
 }
 
 impl TopicState {
-    /// What a growth alert says of a topic when the item that made it grow did not hit it.
-    fn as_match(&self) -> Match {
+    /// What an alert says of a topic: the story's best, with the evidence of the item that raised the alert.
+    fn as_match(&self, matches: &[Match]) -> Match {
+        let own = matches.iter().find(|matched| matched.topic == self.topic);
         Match {
             topic: self.topic.clone(),
             score: self.score,
             threshold: self.threshold,
             severity: self.severity,
-            evidence: Vec::new(),
+            evidence: own.map(|matched| matched.evidence.clone()).unwrap_or_default(),
         }
     }
 }

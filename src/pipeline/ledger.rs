@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::model::{
-    ContentHash, ItemId, Score, Severity, SourceHealth, SourceId, StoryId, StorySummary, Timestamp, TopicId,
+    ContentHash, ItemId, Lang, Score, Severity, SourceHealth, SourceId, StoryId, StorySummary, Timestamp, TopicId,
 };
 
 use super::alert::Silence;
@@ -40,7 +40,11 @@ pub struct StoryState {
     /// Items in it.
     pub items: u64,
     /// Outlets in order of appearance, copies included.
-    pub sources: Vec<SourceId>,
+    pub outlets: Vec<SourceId>,
+    /// Languages of its items, in order of appearance.
+    pub languages: Vec<Lang>,
+    /// Stories that went up in it, by their ids.
+    pub merged_from: Vec<StoryId>,
     /// Exact copies.
     pub sightings_exact: u64,
     /// Near copies.
@@ -176,6 +180,7 @@ impl Ledger {
     pub(super) fn merge(&mut self, gone: StoryId, keep: StoryId) {
         if let (Some(state), Some(kept)) = (self.stories.remove(&gone), self.stories.get_mut(&keep)) {
             kept.absorb(state);
+            kept.add_merged(gone);
         }
         self.redirects.insert(gone, keep);
         self.memory.merge(keep, gone);
@@ -316,7 +321,9 @@ impl StoryState {
             first_seen: at,
             last_seen: at,
             items: 0,
-            sources: Vec::new(),
+            outlets: Vec::new(),
+            languages: Vec::new(),
+            merged_from: Vec::new(),
             sightings_exact: 0,
             sightings_near: 0,
             topics: Vec::new(),
@@ -324,13 +331,30 @@ impl StoryState {
     }
 
     /// Counts an outlet once.
-    pub fn add_source(&mut self, source: &SourceId) {
-        if !self.sources.contains(source) {
-            if self.sources.is_empty() {
+    pub fn add_outlet(&mut self, outlet: &SourceId) {
+        if !self.outlets.contains(outlet) {
+            if self.outlets.is_empty() {
                 // Most stories have one outlet, and there are many: no room for four.
-                self.sources.reserve_exact(1);
+                self.outlets.reserve_exact(1);
             }
-            self.sources.push(source.clone());
+            self.outlets.push(outlet.clone());
+        }
+    }
+
+    /// Notes the language of an item, where it is known.
+    pub fn add_language(&mut self, lang: Option<Lang>) {
+        if let Some(lang) = lang.filter(|lang| !self.languages.contains(lang)) {
+            if self.languages.is_empty() {
+                self.languages.reserve_exact(1);
+            }
+            self.languages.push(lang);
+        }
+    }
+
+    /// Notes a story that went up in this one.
+    pub fn add_merged(&mut self, from: StoryId) {
+        if let Err(at) = self.merged_from.binary_search(&from) {
+            self.merged_from.insert(at, from);
         }
     }
 
@@ -360,9 +384,12 @@ impl StoryState {
             title: self.title.clone(),
             first_seen: self.first_seen,
             items: self.items,
-            sources: self.sources.iter().map(|s| s.as_str().to_owned()).collect(),
+            outlets: self.outlets.iter().map(|s| s.as_str().to_owned()).collect(),
+            languages: self.languages.clone(),
             sightings_exact: self.sightings_exact,
             sightings_near: self.sightings_near,
+            related: Vec::new(),
+            merged_from: self.merged_from.clone(),
         }
     }
 
@@ -372,8 +399,14 @@ impl StoryState {
         self.sightings_exact += other.sightings_exact;
         self.sightings_near += other.sightings_near;
         self.last_seen = self.last_seen.max(other.last_seen);
-        for source in &other.sources {
-            self.add_source(source);
+        for outlet in &other.outlets {
+            self.add_outlet(outlet);
+        }
+        for lang in other.languages {
+            self.add_language(Some(lang));
+        }
+        for from in other.merged_from {
+            self.add_merged(from);
         }
         for topic in other.topics {
             let mine = self.topic_mut(&topic.topic, topic.threshold, topic.severity);

@@ -16,7 +16,7 @@ pub mod normalize;
 mod prepare;
 pub mod story;
 
-pub use decide::{Decision, Grounds, OutboxAlert, SightingLevel, Verdict, decide};
+pub use decide::{Decision, Grounds, RaisedAlert, SightingLevel, Verdict, decide};
 pub use ledger::{Known, Ledger, Remembered, StoryState, TopicState};
 pub use prepare::{Prepared, prepare};
 

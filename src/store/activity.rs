@@ -109,8 +109,8 @@ fn topics(c: &Connection, since: i64) -> rusqlite::Result<Vec<TopicActivity>> {
         topics.push(TopicActivity { topic: row.get(0)?, matches: row.get::<_, i64>(1)?.unsigned_abs(), alerts: 0 });
     }
     let mut statement = c.prepare_cached(
-        "SELECT topic, count(*) FROM (SELECT topic, at FROM alerts ORDER BY sequence DESC LIMIT ?2)
-         WHERE at >= ?1 AND topic IS NOT NULL GROUP BY topic",
+        "SELECT t.topic, count(*) FROM (SELECT sequence, at FROM alerts ORDER BY sequence DESC LIMIT ?2) a
+         JOIN alert_topics t ON t.alert = a.sequence WHERE a.at >= ?1 GROUP BY t.topic",
     )?;
     let mut rows = statement.query(params![since, COUNTED_MAX])?;
     while let Some(row) = rows.next()? {

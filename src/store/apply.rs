@@ -179,10 +179,15 @@ fn write_story(
 ) -> rusqlite::Result<()> {
     if opened {
         tx.prepare_cached(
-            "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
-             VALUES (?1, ?2, ?3, ?3, 1, 0, 0)",
+            "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages)
+             VALUES (?1, ?2, ?3, ?3, 1, 0, 0, ?4)",
         )?
-        .execute(params![story.to_i64(), prepared.item.headline(), now.millis()])?;
+        .execute(params![
+            story.to_i64(),
+            prepared.item.headline(),
+            now.millis(),
+            prepared.item.lang.map(|lang| lang.to_string()).unwrap_or_default(),
+        ])?;
         return tx
             .prepare_cached("INSERT OR IGNORE INTO story_sources (story, source, position, at) VALUES (?1, ?2, 0, ?3)")?
             .execute(params![story.to_i64(), prepared.item.outlet.as_str(), now.millis()])
@@ -190,7 +195,32 @@ fn write_story(
     }
     tx.prepare_cached("UPDATE stories SET items = items + 1, last_seen = max(last_seen, ?2) WHERE id = ?1")?
         .execute(params![story.to_i64(), now.millis()])?;
+    if let Some(lang) = prepared.item.lang {
+        write_languages(tx, story.to_i64(), &lang.to_string())?;
+    }
     write_story_source(tx, story, prepared.item.outlet.as_str(), now)
+}
+
+/// Adds languages to those of a story; each stands there once, in order of appearance.
+pub(super) fn write_languages(tx: &Transaction<'_>, story: i64, more: &str) -> rusqlite::Result<()> {
+    let known: String = tx
+        .prepare_cached("SELECT languages FROM stories WHERE id = ?1")?
+        .query_row([story], |row| row.get(0))
+        .optional()?
+        .unwrap_or_default();
+    let mut all: Vec<&str> = known.split(',').filter(|lang| !lang.is_empty()).collect();
+    let before = all.len();
+    for lang in more.split(',').filter(|lang| !lang.is_empty()) {
+        if !all.contains(&lang) {
+            all.push(lang);
+        }
+    }
+    if all.len() == before {
+        return Ok(());
+    }
+    tx.prepare_cached("UPDATE stories SET languages = ?2 WHERE id = ?1")?
+        .execute(params![story, all.join(",")])
+        .map(|_| ())
 }
 
 fn write_story_source(tx: &Transaction<'_>, story: StoryId, source: &str, now: Timestamp) -> rusqlite::Result<()> {
@@ -252,6 +282,12 @@ pub(super) fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId) ->
     )?
     .execute(params![from, into])?;
     tx.prepare_cached("UPDATE stories SET merged_into = ?2 WHERE id = ?1")?.execute(params![from, into])?;
+    let languages: String = tx
+        .prepare_cached("SELECT languages FROM stories WHERE id = ?1")?
+        .query_row([from], |row| row.get(0))
+        .optional()?
+        .unwrap_or_default();
+    write_languages(tx, into, &languages)?;
     tx.prepare_cached(
         "INSERT OR IGNORE INTO story_sources (story, source, position, at)
          SELECT ?2, source, position + 1 + (SELECT coalesce(max(position), 0) FROM story_sources WHERE story = ?2), at

@@ -165,22 +165,22 @@ pub struct AlertRecord {
     pub id: String,
     /// Payload type.
     pub r#type: String,
-    /// Topic; `None` for an alert about a source.
-    pub topic: Option<String>,
+    /// Topics, the best first; none for an alert about a source.
+    pub topics: Vec<String>,
     /// The source it is about; `None` for an alert about an item.
     pub source: Option<String>,
     /// Why.
     pub reason: String,
     /// Severity.
     pub severity: String,
-    /// Score.
+    /// That of its best topic.
     pub score: Score,
     /// Story.
     pub story: Option<StoryId>,
     /// Item that raised it.
     pub item: Option<ItemId>,
     /// Outlets at that moment.
-    pub sources: u64,
+    pub outlets: u64,
     /// When.
     pub at: Timestamp,
     /// The silence it fell under: nobody was told.
@@ -283,10 +283,14 @@ impl Store {
     pub fn alerts(&self, filter: &AlertFilter) -> Result<Vec<AlertRecord>, StoreError> {
         self.read("list alerts", |c| {
             c.prepare_cached(
-                "SELECT * FROM alerts WHERE (?1 IS NULL OR topic = ?1) AND (?2 IS NULL OR at >= ?2)
+                "SELECT * FROM alerts
+                 WHERE (?1 IS NULL OR EXISTS (SELECT 1 FROM alert_topics t WHERE t.topic = ?1 AND t.alert = alerts.sequence))
+                   AND (?2 IS NULL OR at >= ?2)
                  ORDER BY sequence DESC LIMIT ?3",
             )?
-            .query_map(params![filter.topic, filter.since.map(Timestamp::millis), filter.limit as i64], alert_record)?
+            .query_map(params![filter.topic, filter.since.map(Timestamp::millis), filter.limit as i64], |row| {
+                alert_record(c, row)
+            })?
             .collect()
         })
     }
@@ -297,7 +301,9 @@ impl Store {
     /// [`StoreError`] when a table cannot be read.
     pub fn alert(&self, id: &str) -> Result<Option<AlertRecord>, StoreError> {
         self.read("read an alert", |c| {
-            c.prepare_cached("SELECT * FROM alerts WHERE id = ?1")?.query_row([id], alert_record).optional()
+            c.prepare_cached("SELECT * FROM alerts WHERE id = ?1")?
+                .query_row([id], |row| alert_record(c, row))
+                .optional()
         })
     }
 
@@ -481,20 +487,24 @@ fn revisions(c: &Connection, item: i64, now: (&str, &str)) -> rusqlite::Result<V
     Ok(edits.collect())
 }
 
-fn alert_record(row: &Row<'_>) -> rusqlite::Result<AlertRecord> {
+fn alert_record(c: &Connection, row: &Row<'_>) -> rusqlite::Result<AlertRecord> {
     let payload: Vec<u8> = row.get("payload")?;
+    let topics = c
+        .prepare_cached("SELECT topic FROM alert_topics WHERE alert = ?1 ORDER BY score DESC, topic")?
+        .query_map([row.get::<_, i64>("sequence")?], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
     Ok(AlertRecord {
         sequence: row.get::<_, i64>("sequence")?.cast_unsigned(),
         id: row.get("id")?,
         r#type: row.get("kind")?,
-        topic: row.get("topic")?,
+        topics,
         source: row.get("source")?,
         reason: row.get("reason")?,
         severity: row.get("severity")?,
         score: Score::from_hundredths(row.get("score")?),
         story: row.get::<_, Option<i64>>("story")?.map(StoryId::from_i64),
         item: row.get::<_, Option<i64>>("item")?.map(ItemId::from_i64),
-        sources: row.get::<_, i64>("sources")?.cast_unsigned(),
+        outlets: row.get::<_, i64>("outlets")?.cast_unsigned(),
         at: Timestamp::from_millis(row.get("at")?),
         silenced_by: row.get("silenced_by")?,
         payload: raw_json(String::from_utf8_lossy(&payload).into_owned()),

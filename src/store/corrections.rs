@@ -302,13 +302,14 @@ fn write_split(tx: &Transaction<'_>, story: i64, into: i64, moving: &str) -> rus
          SELECT ?2, topic, max(score), threshold, severity FROM (
              SELECT topic, score, threshold, severity FROM matches WHERE item IN (SELECT value FROM json_each(?3))
              UNION ALL
-             SELECT topic, score, score, severity FROM alerts WHERE story = ?1 AND topic IS NOT NULL AND item IN (
+             SELECT t.topic, t.score, t.score, t.severity FROM alerts a JOIN alert_topics t ON t.alert = a.sequence
+             WHERE a.story = ?1 AND t.is_new AND a.item IN (
                  SELECT value FROM json_each(?3) UNION
                  SELECT id FROM sightings WHERE item IN (SELECT value FROM json_each(?3)))
          ) GROUP BY topic")?;
     run("UPDATE story_topics SET told_outlets = f.told FROM (
              SELECT topic AS of_topic, max(outlets) AS told FROM (
-                 SELECT topic, sources AS outlets FROM alerts WHERE story = ?1 AND topic IS NOT NULL
+                 SELECT t.topic, a.outlets FROM alerts a JOIN alert_topics t ON t.alert = a.sequence WHERE a.story = ?1
                  UNION ALL
                  SELECT topic, told_outlets FROM story_topics WHERE story = ?1 AND told_outlets IS NOT NULL)
              GROUP BY topic) AS f
@@ -330,6 +331,8 @@ fn recount(tx: &Transaction<'_>, story: i64, other: i64) -> rusqlite::Result<()>
              last_seen = (SELECT max(at) FROM (
                  SELECT first_seen AS at FROM items WHERE story = ?1
                  UNION ALL SELECT s.seen_at FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1)),
+             languages = coalesce((SELECT group_concat(lang) FROM (
+                 SELECT lang, min(seq) AS seq FROM items WHERE story = ?1 AND lang IS NOT NULL GROUP BY lang ORDER BY seq)), ''),
              items = (SELECT count(*) FROM items WHERE story = ?1),
              sightings_exact = (SELECT count(*) FROM sightings s JOIN items i ON i.id = s.item
                                 WHERE i.story = ?1 AND s.level = 'exact'),

@@ -27,7 +27,7 @@ pub use manage::{
 pub(super) use raise::{NewDelivery, next_sequence};
 pub use raise::{raise, write_bodies};
 pub use record::{AttemptRecord, record};
-pub(super) use story::{Waiting, waiting_for_story};
+pub(super) use story::waiting_for_story;
 
 /// A row of the outbox; `dlv_12` outside.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

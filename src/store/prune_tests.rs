@@ -44,8 +44,8 @@ fn fill(store: &Store, items: i64) {
              INSERT INTO story_topics SELECT n / 5, 'ports', 5, 5, 'low', NULL FROM n GROUP BY n / 5;
              INSERT INTO story_sources SELECT n / 5, 'outlet', 1, min(at) FROM n GROUP BY n / 5;
              INSERT INTO revisions SELECT id, 1, at, 'harbour', 'open' FROM n WHERE n % 20 = 0;
-             INSERT INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at, payload)
-                 SELECT n, 'alr_' || n, 'item', 'ports', n / 5, id, 'new', 'low', 5, 1, at, x'00' FROM n WHERE n % 10 = 0;
+             INSERT INTO alerts (sequence, id, kind, story, item, reason, severity, score, outlets, at, payload)
+                 SELECT n, 'alr_' || n, 'item', n / 5, id, 'new', 'low', 5, 1, at, x'00' FROM n WHERE n % 10 = 0;
              INSERT INTO deliveries (id, alert, webhook_id, endpoint, content_type, state, attempts, created_at, due_at,
                                      settled_at)
                  SELECT n, n, 'alr_' || n, 'desk', 'json', 'delivered', 1, at, at, at FROM n WHERE n % 10 = 0;
@@ -130,8 +130,9 @@ fn what_nothing_points_to_any_more_goes_too() {
         &format!(
             // A story that a copy kept alive longer than its items; one merged into a living one, one into a dead one.
             "UPDATE stories SET last_seen = {at} + 86400000 * 5 WHERE id = 0;
-             INSERT INTO stories VALUES (77, 'm', {at}, {at}, 1, 0, 0, 0), (78, 'm', {at}, {at}, 1, 0, 0, 999);
-             INSERT INTO alerts (sequence, id, kind, source, reason, severity, score, sources, at, payload)
+             INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near, merged_into)
+                 VALUES (77, 'm', {at}, {at}, 1, 0, 0, 0), (78, 'm', {at}, {at}, 1, 0, 0, 999);
+             INSERT INTO alerts (sequence, id, kind, source, reason, severity, score, outlets, at, payload)
                  VALUES (50, 'alr_s', 'source.failing', 'outlet', 'failing', 'low', 0, 0, {at}, x'00');
              INSERT INTO deliveries (id, alert, webhook_id, endpoint, content_type, state, attempts, created_at, due_at,
                                      settled_at, folded_into)

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::model::{ContentHash, ItemId, Score, Severity, SourceId, StoryId, Timestamp, TopicId};
+use crate::model::{ContentHash, ItemId, Lang, Score, Severity, SourceId, StoryId, Timestamp, TopicId};
 use crate::pipeline::alert::AlertRules;
 use crate::pipeline::features::Features;
 use crate::pipeline::memory::MemoryConfig;
@@ -246,7 +246,7 @@ pub(super) fn recall_stories(
 ) -> rusqlite::Result<()> {
     let mut states: HashMap<StoryId, StoryState> = HashMap::new();
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT id, title, first_seen, last_seen, items, sightings_exact, sightings_near
+        "SELECT id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages
          FROM stories s WHERE {condition} AND merged_into IS NULL"
     ))?;
     let mut rows = statement.query([value])?;
@@ -256,6 +256,9 @@ pub(super) fn recall_stories(
         state.items = row.get::<_, i64>(4)?.cast_unsigned();
         state.sightings_exact = row.get::<_, i64>(5)?.cast_unsigned();
         state.sightings_near = row.get::<_, i64>(6)?.cast_unsigned();
+        for lang in row.get::<_, String>(7)?.split(',') {
+            state.add_language(Lang::from_tag(lang));
+        }
         states.insert(StoryId::from_i64(row.get(0)?), state);
     }
     // What went up in another story was written over to that one.
@@ -275,7 +278,7 @@ pub(super) fn recall_stories(
         "SELECT s.id, x.source FROM stories s JOIN story_sources x ON x.story = s.id WHERE {condition} ORDER BY s.id, x.position",
         &mut |row, state| {
             if let Ok(source) = SourceId::new(&row.get::<_, String>(1)?) {
-                state.add_source(&source);
+                state.add_outlet(&source);
             }
             Ok(())
         },
@@ -290,13 +293,27 @@ pub(super) fn recall_stories(
         },
     )?;
     each(
-        "SELECT s.id, a.topic, a.score, a.score, a.severity, a.sources FROM stories s JOIN alerts a ON a.story = s.id
-         WHERE {condition} ORDER BY a.sequence",
+        "SELECT s.id, t.topic, t.score, t.score, t.severity, a.outlets FROM stories s JOIN alerts a ON a.story = s.id
+            JOIN alert_topics t ON t.alert = a.sequence
+         WHERE {condition} ORDER BY a.sequence, t.topic",
         &mut |row, state| {
             let steps = rules.steps_passed(row.get::<_, i64>(5)? as usize);
             recall_topic(row, state, Some(steps))
         },
     )?;
+    // A chain of merges ends at the story that is left.
+    let mut merged = connection.prepare_cached(&format!(
+        "WITH RECURSIVE gone (id, into_story) AS (
+             SELECT m.id, s.id FROM stories s JOIN stories m ON m.merged_into = s.id WHERE {condition}
+             UNION SELECT m.id, gone.into_story FROM gone JOIN stories m ON m.merged_into = gone.id)
+         SELECT into_story, id FROM gone"
+    ))?;
+    let mut rows = merged.query(params![value])?;
+    while let Some(row) = rows.next()? {
+        if let Some(state) = states.get_mut(&StoryId::from_i64(row.get(0)?)) {
+            state.add_merged(StoryId::from_i64(row.get(1)?));
+        }
+    }
     ledger.recall_stories(states);
     Ok(())
 }

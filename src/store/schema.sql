@@ -158,7 +158,8 @@ CREATE TABLE stories (
     items      INTEGER NOT NULL,
     sightings_exact INTEGER NOT NULL,
     sightings_near  INTEGER NOT NULL,
-    merged_into INTEGER
+    merged_into INTEGER,
+    languages  TEXT NOT NULL DEFAULT ''  -- of its items, in order of appearance, with commas between
 ) STRICT;
 CREATE INDEX stories_last_seen ON stories (last_seen);
 CREATE INDEX stories_merged ON stories (merged_into) WHERE merged_into IS NOT NULL;
@@ -204,20 +205,30 @@ CREATE TABLE alerts (
     sequence INTEGER PRIMARY KEY,
     id       TEXT NOT NULL UNIQUE,
     kind     TEXT NOT NULL,
-    topic    TEXT,                   -- NULL, like story and item: an alert about a source
-    story    INTEGER,
+    story    INTEGER,                -- NULL, like item: an alert about a source or an endpoint
     item     INTEGER,
     source   TEXT,                   -- the one it is about; NULL for alerts about items
     reason   TEXT NOT NULL,
     severity TEXT NOT NULL,
-    score    INTEGER NOT NULL,
-    sources  INTEGER NOT NULL,
+    score    INTEGER NOT NULL,       -- that of its best topic
+    outlets  INTEGER NOT NULL,
     at       INTEGER NOT NULL,
     payload  BLOB NOT NULL,
     silenced_by TEXT                 -- the silence it fell under: stored, told nobody
 ) STRICT;
-CREATE INDEX alerts_story ON alerts (story, topic);
+CREATE INDEX alerts_story ON alerts (story);
 CREATE INDEX alerts_item ON alerts (item);
+
+-- The topics an alert names; `is_new`: its receivers were not told of them before.
+CREATE TABLE alert_topics (
+    alert    INTEGER NOT NULL REFERENCES alerts (sequence) ON DELETE CASCADE,
+    topic    TEXT NOT NULL,
+    score    INTEGER NOT NULL,
+    severity TEXT NOT NULL,
+    is_new   INTEGER NOT NULL,
+    PRIMARY KEY (alert, topic)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alert_topics_topic ON alert_topics (topic, alert);
 
 -- The outbox: one row per alert and endpoint, with the exact bytes that go out.
 -- state: pending, delivered, parked, cancelled, folded (it went up in another row).

@@ -161,7 +161,7 @@ fn line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<StoryLine> {
     };
     let sources = names("SELECT source FROM story_sources WHERE story = ?1 ORDER BY position")?;
     let alerted = names(
-        "SELECT topic FROM alerts WHERE story = ?1
+        "SELECT t.topic FROM alerts a JOIN alert_topics t ON t.alert = a.sequence WHERE a.story = ?1
          UNION SELECT topic FROM story_topics WHERE story = ?1 AND told_outlets IS NOT NULL ORDER BY topic",
     )?;
     let count = |name: &str| row.get::<_, i64>(name).map(i64::cast_unsigned);
@@ -173,7 +173,7 @@ fn line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<StoryLine> {
         items: count("items")?,
         sightings_exact: count("sightings_exact")?,
         sightings_near: count("sightings_near")?,
-        phase: Phase::of_sources(sources.len()),
+        phase: Phase::of_outlets(sources.len()),
         sources,
         alerted,
     })
@@ -189,7 +189,8 @@ fn timeline(c: &Connection, story: i64) -> rusqlite::Result<Vec<StoryEvent>> {
             SELECT s.seen_at, s.seq, s.level || ' copy', s.item, s.source, s.title, s.url, s.outlet, NULL, NULL
                 FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1 AND s.level <> 'item'
             UNION ALL
-            SELECT a.at, 9000000000000000000, 'alert', a.item, a.topic || ' ' || a.reason, a.id, NULL, NULL, NULL, NULL
+            SELECT a.at, 9000000000000000000, 'alert', a.item, coalesce((SELECT group_concat(topic, ', ') FROM
+                (SELECT topic FROM alert_topics t WHERE t.alert = a.sequence ORDER BY score DESC, topic)) || ' ', '') || a.reason, a.id, NULL, NULL, NULL, NULL
                 FROM alerts a WHERE a.story = ?1
          ) ORDER BY at, seq LIMIT ?2",
     )?;

@@ -108,8 +108,8 @@ impl Bed {
             for (n, id, payload) in alerts {
                 let payload = payload.into_bytes();
                 tx.prepare_cached(
-                    "INSERT INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at, payload)
-                     VALUES (?1, ?2, 'alert.matched', 't', 1, 1, 'first', 'high', 500, 1, ?3, ?4)",
+                    "INSERT INTO alerts (sequence, id, kind, story, item, reason, severity, score, outlets, at, payload)
+                     VALUES (?1, ?2, 'alert.matched', 1, 1, 'first', 'high', 500, 1, ?3, ?4)",
                 )?
                 .execute(params![n, id, now, payload])?;
                 for endpoint in endpoints {

@@ -69,7 +69,7 @@ async fn group_growth_within_the_wait_is_one_alert_across_restarts() {
     let told = received(&receiver);
     assert_eq!(told.len(), 1);
     assert_eq!((&told[0]["type"], &told[0]["data"]["alert"]["reason"]), (&"alert.matched".into(), &"first".into()));
-    assert!(told[0]["data"]["story"]["sources_total"].as_u64() >= Some(3), "{}", told[0]);
+    assert!(told[0]["data"]["story"]["outlets_total"].as_u64() >= Some(3), "{}", told[0]);
     // What comes later is an update of its own.
     room.drop_file("c.json", &carried(1, 12));
     once(&room, &clock).await;

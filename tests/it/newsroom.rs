@@ -184,7 +184,7 @@ pub fn told(received: &[Received], now: Option<Timestamp>) -> Told {
         let body: serde_json::Value = serde_json::from_slice(&request.body).expect("JSON");
         let text = |at: &str| body.pointer(at).and_then(|v| v.as_str()).unwrap_or_else(|| panic!("{at}")).to_owned();
         assert_eq!(text("/data/alert/id"), request.id);
-        let alert = (text("/data/topic/id"), text("/data/item/title"), text("/data/alert/reason"));
+        let alert = (text("/data/topics/0/id"), text("/data/item/title"), text("/data/alert/reason"));
         told.ids.entry(alert).or_default().insert(request.id.clone());
         told.bodies.entry(request.id.clone()).or_default().insert(request.body_hash());
         told.sequences.insert(request.id.clone(), body["data"]["alert"]["sequence"].as_u64().expect("a number"));

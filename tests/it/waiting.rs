@@ -64,7 +64,7 @@ async fn waiting_alerts_outlive_kill_restart_and_reload_and_come_once() {
     let stored = |alerts: i64| {
         let room = &room;
         until("the alerts are stored", move || {
-            number(&room.store(), "SELECT count(*) FROM alerts WHERE topic IS NOT NULL") == alerts
+            number(&room.store(), "SELECT count(*) FROM alerts WHERE item IS NOT NULL") == alerts
         })
     };
     let drop = |numbers: std::ops::Range<u64>| {

@@ -13,7 +13,7 @@ pub mod source;
 mod timing;
 
 pub use notice::{Content, ENTRIES_MAX, Entry, Notice, renumber};
-pub use payload::{PayloadInput, render};
-pub use route::{AlertRules, Offer, Outgoing, Refusal, Route};
+pub use payload::{AlertPayload, PayloadInput};
+pub use route::{AlertRules, EndpointAlert, Offer, Refusal, Route};
 pub use silence::{Loud, Silence};
 pub use timing::{DigestTimes, Held, Hold, QuietHours, Rate, Timing};

@@ -61,7 +61,7 @@ pub enum Content {
 pub struct Entry {
     r#type: Value,
     alert: Value,
-    topic: Value,
+    topics: Value,
     story: Value,
     item: Value,
 }
@@ -152,9 +152,9 @@ impl Entry {
         Self {
             r#type: payload["type"].clone(),
             alert: pick("alert", &["id", "sequence", "reason", "severity"]),
-            topic: pick("topic", &["id", "label", "score"]),
-            story: pick("story", &["id", "title", "items", "sources_total"]),
-            item: pick("item", &["id", "title", "url", "source", "published"]),
+            topics: payload["data"]["topics"].clone(),
+            story: pick("story", &["id", "title", "items", "outlets_total"]),
+            item: pick("item", &["id", "title", "url", "outlet", "published"]),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::format::Format;
+use super::payload::AlertPayload;
 use super::silence::Silence;
 use super::source::HealthRules;
 use super::timing::{Held, Rate, Timing};
@@ -40,8 +41,8 @@ impl AlertRules {
 }
 
 /// An alert on its way to one endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointAlert {
     /// The endpoint.
     pub endpoint: EndpointId,
     /// Its format.
@@ -50,9 +51,9 @@ pub struct Outgoing {
     pub held: Option<Held>,
     /// The rate it counts against; what is urgent counts against none.
     pub rate: Option<Rate>,
-    /// Where an earlier alert of the same story and topic may still wait for the story to grow: what to
-    /// say in its place, as the first alert this endpoint hears of.
-    pub as_first: Option<Vec<u8>>,
+    /// Where an earlier alert of the same story may still wait for the story to grow: what to say in its place,
+    /// as the first alert this endpoint hears of.
+    pub as_first: Option<AlertPayload>,
 }
 
 /// One endpoint and what it wants to hear.
@@ -81,12 +82,12 @@ pub struct Route {
 impl Route {
     /// What a route makes of an alert that it takes. `as_first` renders it as the first of its story.
     #[must_use]
-    pub fn outgoing(&self, alert: &AlertDraft, as_first: impl FnOnce() -> Vec<u8>) -> Outgoing {
-        let severity = alert.matched.severity;
+    pub fn outgoing(&self, alert: &AlertDraft, as_first: impl FnOnce() -> AlertPayload) -> EndpointAlert {
+        let severity = alert.severity;
         let (timing, first) = (&self.timing, alert.kind == AlertKind::Matched);
         let urgent = timing.is_urgent(severity);
         let grows = !first && !timing.group_wait.is_zero() && !urgent;
-        Outgoing {
+        EndpointAlert {
             endpoint: self.endpoint.clone(),
             format: self.format.clone(),
             held: timing.hold(severity, first, alert.at),
@@ -97,8 +98,8 @@ impl Route {
 
     /// The same for an alert that belongs to no story.
     #[must_use]
-    pub fn outgoing_alone(&self, severity: Severity, at: Timestamp) -> Outgoing {
-        Outgoing {
+    pub fn outgoing_alone(&self, severity: Severity, at: Timestamp) -> EndpointAlert {
+        EndpointAlert {
             endpoint: self.endpoint.clone(),
             format: self.format.clone(),
             held: self.timing.hold(severity, false, at),

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{
-    AlertDraft, AlertId, AlertKind, AlertReason, EndpointId, Evidence, FeedFailure, FeedState, Field, Health, Item,
-    ItemKey, Match, Origin, RawItem, RawText, Score, Severity, SourceHealth, SourceId, SourceKind, StoryId,
-    StorySummary, Timestamp, TopicId,
+    AlertDraft, AlertId, AlertKind, AlertNews, AlertReason, AlertTopic, EndpointId, Evidence, FeedFailure, FeedState,
+    Field, Health, Item, ItemKey, Lang, Match, NewsKind, Origin, RawItem, RawText, RelatedStory, Score, Severity,
+    SourceHealth, SourceId, SourceKind, StoryId, StorySummary, Timestamp, TopicId,
 };
 
 const NOW: Timestamp = Timestamp::from_seconds(1_742_198_531);
@@ -116,23 +116,33 @@ fn alert(item: &Item, evidence: Vec<Evidence>) -> AlertDraft {
         kind: AlertKind::Matched,
         reason: AlertReason::First,
         at: NOW,
-        matched: Match {
-            topic: TopicId::new("harbour-works").expect("a name"),
-            score: Score::from_f64(8.5),
-            threshold: Score::from_f64(5.0),
-            severity: Severity::High,
-            evidence,
-        },
+        severity: Severity::High,
+        topics: vec![AlertTopic {
+            matched: Match {
+                topic: TopicId::new("harbour-works").expect("a name"),
+                score: Score::from_f64(8.5),
+                threshold: Score::from_f64(5.0),
+                severity: Severity::High,
+                evidence,
+            },
+            new: true,
+        }],
         item: item.id,
         story: StorySummary {
             id: StoryId::from_i64(7),
             title: "Two harbours close".to_owned(),
             first_seen: NOW,
             items: 1,
-            sources: vec!["gazette".to_owned()],
+            outlets: vec!["gazette".to_owned()],
+            languages: vec![Lang::EN],
             sightings_exact: 0,
             sightings_near: 1,
+            related: vec![RelatedStory { id: StoryId::from_i64(6), title: "A harbour closes".to_owned() }],
+            merged_from: vec![StoryId::from_i64(8)],
         },
+        previous: None,
+        news: Vec::new(),
+        grown_by: Vec::new(),
     }
 }
 
@@ -158,8 +168,22 @@ fn schema_alert_is_current_and_holds_for_what_is_sent() {
         let item = item(&raw);
         for evidence in [Vec::new(), evidence.clone()] {
             let alert = alert(&item, evidence);
-            let input = PayloadInput { alert: &alert, item: &item, topic_label: "Harbour works", sequence: 1 };
-            check(&render(&input), &schema);
+            let full = AlertDraft {
+                previous: Some(AlertId::derive(&[b"y"])),
+                news: vec![AlertNews { kind: NewsKind::Nth, text: "second".to_owned(), was: Some("first".to_owned()) }],
+                grown_by: vec!["herald".to_owned()],
+                ..alert.clone()
+            };
+            for alert in [alert, full] {
+                let payload =
+                    AlertPayload::of(&PayloadInput { alert: &alert, item: &item, labels: &["Harbour works"] });
+                check(&payload.to_bytes(), &schema);
+                assert_eq!(
+                    AlertPayload::from_bytes(&payload.to_bytes()).expect("ours"),
+                    payload,
+                    "reads what it wrote"
+                );
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::envelope::{Envelope, Head};
-use super::route::{AlertRules, Outgoing};
+use super::route::{AlertRules, EndpointAlert};
 use crate::model::{
     AlertId, AlertKind, AlertReason, FeedFailure, FeedState, Health, Severity, SourceHealth, SourceId, Timestamp,
 };
@@ -45,7 +45,7 @@ impl Default for HealthRules {
 }
 
 /// An alert about a source, ready for the outbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SourceAlert {
     /// The same after a crash or restore.
     pub id: AlertId,
@@ -64,7 +64,7 @@ pub struct SourceAlert {
     /// The standard payload, as it will be sent.
     pub payload: Vec<u8>,
     /// Who gets it.
-    pub endpoints: Vec<Outgoing>,
+    pub endpoints: Vec<EndpointAlert>,
 }
 
 /// Notes a poll in a source's record; says whether anything changed that must be kept.

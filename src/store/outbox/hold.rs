@@ -82,7 +82,7 @@ fn wait_on(connection: &Connection, row: &Waiting, until: Timestamp) -> rusqlite
         .map(|_| ())
 }
 
-/// One alert for each story and topic, though two stories may have turned out to be one meanwhile: the newest
+/// One alert for each story, though two stories may have turned out to be one meanwhile: the newest
 /// goes out, unless the endpoint has heard of the story by then.
 fn let_stories_go(connection: &Connection, what: &Release<'_>, rows: &[&Waiting]) -> rusqlite::Result<()> {
     let mut settled: HashSet<DeliveryId> = HashSet::new();
@@ -94,15 +94,14 @@ fn let_stories_go(connection: &Connection, what: &Release<'_>, rows: &[&Waiting]
         if settled.contains(&row.id) {
             continue;
         }
-        let mut same = waiting_for_story(connection, what.endpoint, story)?;
-        same.retain(|waiting| waiting.topic == row.topic);
+        let same = waiting_for_story(connection, what.endpoint, story)?;
         settled.extend(same.iter().map(|waiting| waiting.id));
         // A hold of a name that this version does not know is none of those.
         let Some(newest) = same.last().map(|waiting| waiting.id).filter(|_| settled.contains(&row.id)) else {
             let_go(connection, row.id)?;
             continue;
         };
-        let told = told_of_story(connection, what.endpoint, &row.topic, story)?;
+        let told = told_of_story(connection, what.endpoint, story)?;
         let into = told.unwrap_or(newest);
         for waiting in same.iter().filter(|waiting| waiting.id != into) {
             fold_into(connection, waiting.id, into, what.now)?;
@@ -186,7 +185,9 @@ pub(in crate::store) fn over_rate(
 fn due(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<Vec<Waiting>> {
     connection
         .prepare_cached(
-            "SELECT d.id, d.hold, d.alert, coalesce(a.topic, a.kind), a.severity, a.story
+            "SELECT d.id, d.hold, d.alert,
+                coalesce((SELECT topic FROM alert_topics t WHERE t.alert = a.sequence ORDER BY score DESC, topic LIMIT 1), a.kind),
+                a.severity, a.story
              FROM deliveries d INDEXED BY deliveries_held JOIN alerts a ON a.sequence = d.alert
              WHERE d.endpoint = ?1 AND d.state = 'pending' AND d.hold IS NOT NULL AND d.due_at <= ?2
              ORDER BY d.due_at, d.id LIMIT ?3",

@@ -123,7 +123,7 @@ impl Bench {
         let now = self.now;
         let ids = self.write(|tx| {
             tx.execute(
-                "INSERT INTO alerts (sequence, id, kind, reason, severity, score, sources, at, payload)
+                "INSERT INTO alerts (sequence, id, kind, reason, severity, score, outlets, at, payload)
                  VALUES (?1, ?2, 'alert.matched', 'first', 'high', 500, 1, ?3, x'7b7d')",
                 params![sequence, format!("alr_{sequence}"), now],
             )?;

@@ -128,7 +128,7 @@ pub fn raise(
     let id = notice.id.to_string();
     let written = connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO alerts (sequence, id, kind, reason, severity, score, sources, at, payload)
+            "INSERT OR IGNORE INTO alerts (sequence, id, kind, reason, severity, score, outlets, at, payload)
              VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7)",
         )?
         .execute(params![

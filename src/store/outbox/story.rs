@@ -17,7 +17,6 @@ const SAME: &str = "WITH RECURSIVE same (id) AS
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Waiting {
     pub id: DeliveryId,
-    pub topic: String,
     pub until: Timestamp,
 }
 
@@ -30,22 +29,21 @@ pub(in crate::store) fn waiting_for_story(
     let story = resolve(connection, story)?;
     connection
         .prepare_cached(&format!(
-            "{SAME} SELECT d.id, a.topic, d.due_at
+            "{SAME} SELECT d.id, d.due_at
              FROM same CROSS JOIN alerts a ON a.story = same.id CROSS JOIN deliveries d ON d.alert = a.sequence
              WHERE d.endpoint = ?1 AND d.state = 'pending' AND d.hold = 'group' ORDER BY d.id"
         ))?
         .query_map(params![endpoint.as_str(), story], |row| {
-            let until = Timestamp::from_millis(row.get(2)?);
-            Ok(Waiting { id: DeliveryId(row.get(0)?), topic: row.get(1)?, until })
+            let until = Timestamp::from_millis(row.get(1)?);
+            Ok(Waiting { id: DeliveryId(row.get(0)?), until })
         })?
         .collect()
 }
 
-/// A delivery that told an endpoint of a story on a topic, or is on its way to; by itself or in a digest.
+/// A delivery that told an endpoint of a story, or is on its way to; by itself or in a digest.
 pub(super) fn told_of_story(
     connection: &Connection,
     endpoint: &EndpointId,
-    topic: &str,
     story: i64,
 ) -> rusqlite::Result<Option<DeliveryId>> {
     let story = resolve(connection, story)?;
@@ -54,11 +52,11 @@ pub(super) fn told_of_story(
             "{SAME} SELECT d.id
              FROM same CROSS JOIN alerts a ON a.story = same.id CROSS JOIN deliveries d ON d.alert = a.sequence
              LEFT JOIN deliveries t ON t.id = d.folded_into
-             WHERE d.endpoint = ?1 AND a.topic = ?3
+             WHERE d.endpoint = ?1
                AND (d.state = 'delivered' OR d.state = 'pending' AND d.hold IS NULL OR t.state = 'delivered')
              ORDER BY d.id DESC LIMIT 1"
         ))?
-        .query_row(params![endpoint.as_str(), story, topic], |row| row.get(0).map(DeliveryId))
+        .query_row(params![endpoint.as_str(), story], |row| row.get(0).map(DeliveryId))
         .optional()
 }
 

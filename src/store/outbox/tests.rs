@@ -33,8 +33,8 @@ fn owe(
     due: Timestamp,
 ) -> rusqlite::Result<Vec<DeliveryId>> {
     connection.execute(
-        "INSERT INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at, payload)
-         VALUES (?1, ?2, 'alert.matched', 't', 1, 1, 'first', 'high', 500, 1, ?3, ?4)",
+        "INSERT INTO alerts (sequence, id, kind, story, item, reason, severity, score, outlets, at, payload)
+         VALUES (?1, ?2, 'alert.matched', 1, 1, 'first', 'high', 500, 1, ?3, ?4)",
         params![sequence, format!("alr_{sequence}"), due.millis(), format!("{{\"n\":{sequence}}}").into_bytes()],
     )?;
     endpoints

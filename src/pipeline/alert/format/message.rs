@@ -60,7 +60,7 @@ impl Message {
         } else {
             first(payload, &["/data/summary", "/data/source/id", "/data/endpoint/id", "/type"])
         };
-        let label = first(payload, &["/data/topic/label", "/data/topic/id"]);
+        let label = first(payload, &["/data/topics/0/label", "/data/topics/0/id"]);
         let mut head = severity.as_str().to_uppercase();
         for part in [if label.is_empty() { kind.clone() } else { label }, score(payload)] {
             if !part.is_empty() {
@@ -89,9 +89,9 @@ impl Entry {
         Self {
             severity: severity(&text(entry, "/alert/severity")),
             title: first(entry, &["/story/title", "/item/title"]),
-            topic: first(entry, &["/topic/label", "/topic/id"]),
+            topic: first(entry, &["/topics/0/label", "/topics/0/id"]),
             url: link(&text(entry, "/item/url")),
-            outlets: count(entry, "/story/sources_total"),
+            outlets: count(entry, "/story/outlets_total"),
         }
     }
 
@@ -105,8 +105,8 @@ impl Entry {
 fn facts(payload: &Value) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     let sources: Vec<&str> =
-        list(payload, "/data/story/sources").iter().filter_map(Value::as_str).take(SOURCES_MAX).collect();
-    let total = count(payload, "/data/story/sources_total");
+        list(payload, "/data/story/outlets").iter().filter_map(Value::as_str).take(SOURCES_MAX).collect();
+    let total = count(payload, "/data/story/outlets_total");
     if total > 0 {
         let beyond = total.saturating_sub(sources.len() as u64);
         let more = if beyond > 0 { format!(" +{beyond}") } else { String::new() };
@@ -130,7 +130,7 @@ fn facts(payload: &Value) -> Vec<(&'static str, String)> {
 
 fn score(payload: &Value) -> String {
     let number = |pointer| payload.pointer(pointer).filter(|v| v.is_number()).map(ToString::to_string);
-    match (number("/data/topic/score"), number("/data/topic/threshold")) {
+    match (number("/data/topics/0/score"), number("/data/topics/0/threshold")) {
         (Some(score), Some(threshold)) => format!("{score} of {threshold}"),
         _ => String::new(),
     }

@@ -10,24 +10,25 @@ pub(super) fn matched() -> Value {
         "timestamp": "2025-03-17T08:02:11Z",
         "data": {
             "alert": {"id": "alr_00000000000000000000000000000001", "sequence": 812, "reason": "first", "severity": "high"},
-            "topic": {"id": "harbour-works", "label": "Harbour works", "score": 8.5, "threshold": 5},
+            "topics": [{"id": "harbour-works", "label": "Harbour works", "score": 8.5, "threshold": 5, "severity": "high", "new": true}],
             "story": {
                 "id": "sty_0000000000001", "title": "Town council approves new harbour wall",
-                "first_seen": "2025-03-17T08:02:11Z", "items": 4, "sources": ["gazette", "herald", "ledger"],
-                "sources_total": 3, "phase": "developing"
+                "first_seen": "2025-03-17T08:02:11Z", "items": 4, "outlets": ["gazette", "herald", "ledger"],
+                "outlets_total": 3, "languages": ["en"], "phase": "developing", "related": [], "merged_from": []
             },
             "item": {
                 "id": "itm_0000000000001", "title": "Town council approves new harbour wall",
-                "url": "https://gazette.example/2025/harbour-wall", "source": "gazette", "publisher": "Gazette",
+                "url": "https://gazette.example/2025/harbour-wall", "outlet": "gazette", "source": "gazette", "publisher": "Gazette",
                 "author": "A. Author", "published": "2025-03-17T07:58:00Z", "date_suspect": false,
                 "first_seen": "2025-03-17T08:02:11Z", "lang": "en",
                 "excerpt": "The council voted on Monday to build a new wall around the old harbour."
             },
             "evidence": [
-                {"rule": "wall", "field": "title", "text": "harbour wall", "start": 26, "end": 38, "weight": 5},
-                {"rule": "council", "field": "body", "text": "council", "start": 4, "end": 11, "weight": 3.5}
+                {"topic": "harbour-works", "rule": "wall", "field": "title", "text": "harbour wall", "start": 26, "end": 38, "points": 5},
+                {"topic": "harbour-works", "rule": "council", "field": "body", "text": "council", "start": 4, "end": 11, "points": 3.5}
             ],
-            "sightings": {"exact": 1, "near": 2}
+            "sightings": {"exact": 1, "near": 2},
+            "new": [], "growth": null, "previous": null
         }
     })
 }
@@ -38,9 +39,9 @@ pub(super) fn others() -> Vec<Value> {
     let of = |kind: &str, data: Value| json!({"type": kind, "timestamp": "2025-03-17T09:00:00Z", "data": data});
     let sample = matched();
     let entry = json!({
-        "type": "alert.matched", "alert": sample["data"]["alert"], "topic": {"id": "harbour-works", "label": "Harbour works"},
-        "story": {"id": "sty_0000000000001", "title": "Town council approves new harbour wall", "items": 4, "sources_total": 3},
-        "item": {"title": "Town council approves new harbour wall", "url": null, "source": "gazette"}
+        "type": "alert.matched", "alert": sample["data"]["alert"], "topics": [{"id": "harbour-works", "label": "Harbour works"}],
+        "story": {"id": "sty_0000000000001", "title": "Town council approves new harbour wall", "items": 4, "outlets_total": 3},
+        "item": {"title": "Town council approves new harbour wall", "url": null, "outlet": "gazette"}
     });
     let mut updated = sample.clone();
     updated["type"] = "story.updated".into();

@@ -28,11 +28,11 @@ fn rendered(format: &Format, payload: &Value) -> Value {
 fn hostile(words: &str) -> Value {
     let mut payload = sample::matched();
     for place in
-        ["/data/story/title", "/data/item/title", "/data/item/excerpt", "/data/topic/label", "/data/evidence/0/text"]
+        ["/data/story/title", "/data/item/title", "/data/item/excerpt", "/data/topics/0/label", "/data/evidence/0/text"]
     {
         *payload.pointer_mut(place).expect("there") = words.into();
     }
-    payload["data"]["story"]["sources"][0] = words.into();
+    payload["data"]["story"]["outlets"][0] = words.into();
     payload["data"]["item"]["url"] = format!("https://x.example/{words}").into();
     payload
 }
@@ -41,7 +41,7 @@ fn digest(words: &str, entries: usize) -> Value {
     let mut payload = sample::others().into_iter().find(|p| p["type"] == "alerts.digest").expect("a digest");
     let mut entry = payload["data"]["entries"][0].clone();
     entry["story"]["title"] = words.into();
-    entry["topic"]["label"] = words.into();
+    entry["topics"][0]["label"] = words.into();
     payload["data"]["entries"] = vec![entry; entries].into();
     payload["data"]["omitted"] = 3.into();
     payload
