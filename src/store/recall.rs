@@ -301,7 +301,18 @@ pub(super) fn recall_stories(
             recall_topic(row, state, Some(steps))
         },
     )?;
-    // A chain of merges ends at the story that is left.
+    recall_merged_from(connection, &condition, value, &mut states)?;
+    ledger.recall_stories(states);
+    Ok(())
+}
+
+/// The stories that went up in those: a chain of merges ends at the story that is left.
+fn recall_merged_from(
+    connection: &Connection,
+    condition: &str,
+    value: i64,
+    states: &mut HashMap<StoryId, StoryState>,
+) -> rusqlite::Result<()> {
     let mut merged = connection.prepare_cached(&format!(
         "WITH RECURSIVE gone (id, into_story) AS (
              SELECT m.id, s.id FROM stories s JOIN stories m ON m.merged_into = s.id WHERE {condition}
@@ -314,7 +325,6 @@ pub(super) fn recall_stories(
             state.add_merged(StoryId::from_i64(row.get(1)?));
         }
     }
-    ledger.recall_stories(states);
     Ok(())
 }
 
