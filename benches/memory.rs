@@ -8,7 +8,7 @@ mod text;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wirewatch::model::{Cursor, ItemId, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, StoryId, Timestamp};
+use wirewatch::model::{ItemId, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, StoryId, Timestamp};
 use wirewatch::pipeline::alert::AlertRules;
 use wirewatch::pipeline::classify::TopicSet;
 use wirewatch::pipeline::dedupe::sketch::Sketch;
@@ -16,7 +16,7 @@ use wirewatch::pipeline::features::Features;
 use wirewatch::pipeline::memory::{Memory, MemoryConfig};
 use wirewatch::pipeline::story::profile::Profile;
 use wirewatch::pipeline::{Decision, Ledger, Rules, Verdict, decide, prepare};
-use wirewatch::store::{Access, Applied, Store};
+use wirewatch::store::{Access, BatchWrite, Store};
 use wirewatch::text::tokens::Tokens;
 
 use text::Writer;
@@ -204,10 +204,7 @@ fn rebuild(items: usize) -> Result<(), Failure> {
             decisions.push(bed.take(&raw));
         }
         last = bed.origin();
-        let (rejected, cursor) = (&[][..], &Cursor::None);
-        let applied =
-            Applied { origin: &last, decisions: &decisions, rejected, cursor, health: None, source_alert: None };
-        store.apply(&[applied], last.received)?;
+        store.apply(&[BatchWrite::new(last.clone(), decisions)], last.received)?;
     }
     let config = MemoryConfig { bytes_max: 1 << 30, ..MemoryConfig::default() };
     let start = Instant::now();

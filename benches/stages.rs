@@ -16,12 +16,12 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use tokio::time::Instant;
 use wirewatch::deliver::secret::Secret;
 use wirewatch::deliver::sign::Signer;
-use wirewatch::model::{Cursor, ItemKey, Origin, RawItem};
+use wirewatch::model::{ItemKey, Origin, RawItem};
 use wirewatch::pipeline::classify::Document;
 use wirewatch::pipeline::memory::MemoryConfig;
 use wirewatch::pipeline::normalize::{NormalizeRules, normalize};
 use wirewatch::pipeline::{Decision, Ledger, Prepared, decide, prepare};
-use wirewatch::store::{Access, Applied, SearchQuery, Store};
+use wirewatch::store::{Access, BatchWrite, SearchQuery, Store};
 use wirewatch::text::html;
 use wirewatch::text::tokens::Tokens;
 
@@ -184,15 +184,8 @@ fn applied(criterion: &mut Criterion, language: &Language) {
             b.iter_batched(
                 || batch(size),
                 |decisions| {
-                    let applied = Applied {
-                        origin: &origin,
-                        decisions: &decisions,
-                        rejected: &[],
-                        cursor: &Cursor::None,
-                        health: None,
-                        source_alert: None,
-                    };
-                    store.apply(&[applied], inputs::now()).expect("stored");
+                    let write = BatchWrite::new(origin.clone(), decisions);
+                    store.apply(&[write], inputs::now()).expect("stored");
                 },
                 BatchSize::PerIteration,
             );

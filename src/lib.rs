@@ -25,6 +25,8 @@ pub mod store;
 
 pub mod deliver;
 
+pub mod receiver;
+
 pub mod http;
 
 pub mod eval;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wirewatch::clock::Clock;
-use wirewatch::model::{Cursor, Origin, RawItem, Timestamp};
+use wirewatch::model::{Origin, RawItem, Timestamp};
 use wirewatch::pipeline::classify::Document;
 use wirewatch::pipeline::memory::MemoryConfig;
 use wirewatch::pipeline::{Decision, Ledger, Prepared, Rules, decide, prepare};
-use wirewatch::store::{Access, Applied, SearchQuery, Store};
+use wirewatch::store::{Access, BatchWrite, SearchQuery, Store};
 use wirewatch::text::tokens::Tokens;
 
 use crate::Failure;
@@ -106,21 +106,14 @@ impl Filler<'_> {
             self.feed += FEEDS_EACH;
             let prepared = self.prepare(first);
             let began = Instant::now();
-            let decisions: Vec<Decision> =
+            let mut decisions: Vec<Decision> =
                 prepared.into_iter().map(|p| decide(p, &mut ledger, &self.rules, self.now)).collect();
             rates.decide += began.elapsed();
             self.items += decisions.len() as u64;
             let (began, origin) = (Instant::now(), self.origin(first));
-            for decisions in decisions.chunks(100) {
-                let applied = Applied {
-                    origin: &origin,
-                    decisions,
-                    rejected: &[],
-                    cursor: &Cursor::None,
-                    health: None,
-                    source_alert: None,
-                };
-                store.apply(&[applied], self.now)?;
+            while !decisions.is_empty() {
+                let hundred = decisions.drain(..decisions.len().min(100)).collect();
+                store.apply(&[BatchWrite::new(origin.clone(), hundred)], self.now)?;
             }
             rates.apply += began.elapsed();
         }

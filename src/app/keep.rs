@@ -13,8 +13,8 @@ use super::health::{Gauges, Health};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::Readiness;
-use crate::model::{Cursor, EndpointId, Origin, SourceId, SourceKind};
-use crate::source::{Batch, BatchSender};
+use crate::model::EndpointId;
+use crate::source::{IngestMessage, IngestSender};
 use crate::store::{Ages, Pruned, Pruning, Store, StoreError};
 use crate::text::clean;
 
@@ -48,7 +48,7 @@ pub(super) struct Keeper {
     gauges: Gauges,
     hold: watch::Sender<bool>,
     /// The way to the decision loop, to wake it for what people asked of it.
-    batches: BatchSender,
+    batches: IngestSender,
     readiness: Arc<watch::Sender<Readiness>>,
     health: watch::Sender<Health>,
     /// The store's last passing trouble: said once.
@@ -66,7 +66,7 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn new(
         (store, clock, config, gauges): (Store, Clock, watch::Receiver<Arc<Config>>, Gauges),
-        (hold, batches): (watch::Sender<bool>, BatchSender),
+        (hold, batches): (watch::Sender<bool>, IngestSender),
         readiness: Arc<watch::Sender<Readiness>>,
     ) -> (Self, watch::Receiver<Health>) {
         let (health, told) = watch::channel(Health::default());
@@ -167,14 +167,11 @@ impl Keeper {
         if lag > 0 { self.index(cancel).await } else { Ok(()) }
     }
 
-    /// The decision loop carries out corrections before each batch; one without items wakes it when no news comes.
+    /// The decision loop carries out corrections before each batch; it is woken for them when none comes.
     fn wake_for(&self, corrections: bool) {
         if corrections {
-            let source = SourceId::new("wirewatch").expect("invariant: a valid name");
-            let origin = Origin { source, kind: SourceKind::Seed, received: self.clock.now() };
-            let (items, rejected) = (Vec::new(), Vec::new());
-            // A queue that is full wakes it as well.
-            let _ = self.batches.try_send(Batch { origin, items, rejected, cursor: Cursor::None, receipt: None });
+            // A queue that is full brings it round as well.
+            let _ = self.batches.try_send(IngestMessage::Wake);
         }
     }
 

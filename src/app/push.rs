@@ -73,6 +73,6 @@ impl App {
 async fn send(spine: &Spine, batch: Batch, received: oneshot::Receiver<Receipt>) -> Result<Receipt, Rejection> {
     let lost =
         || Rejection { reason: RejectReason::Unreadable, detail: "the store did not accept it".to_owned(), count: 1 };
-    spine.batches.send(batch).await.map_err(|_| lost())?;
+    spine.batches.send(batch.into()).await.map_err(|_| lost())?;
     received.await.map_err(|_| lost())
 }

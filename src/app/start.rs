@@ -28,7 +28,7 @@ use crate::source::feed::polling::poller::{self, PollReport, Poller, PollerConfi
 use crate::source::feed::polling::rules::PollRules;
 use crate::source::parser::Parser;
 use crate::source::seed::{ScanSummary, SeedInputs, SeedStatus, SeedWatcher};
-use crate::source::{BATCHES_WAITING_MAX, Batch, BatchSender};
+use crate::source::{IngestMessage, IngestSender, MESSAGES_WAITING_MAX};
 use crate::store::{Access, Store, StoreError};
 use crate::text::clean;
 
@@ -121,7 +121,7 @@ pub(super) struct Live {
     pub(super) clock: Clock,
     pub(super) parser: Parser,
     /// For a new seed watcher; `None` once the stop has begun.
-    pub(super) batches: Option<BatchSender>,
+    pub(super) batches: Option<IngestSender>,
     pub(super) client: Client,
     pub(super) rules: watch::Sender<Arc<Rules>>,
     pub(super) delivery_rules: watch::Sender<Arc<DeliveryRules>>,
@@ -155,7 +155,7 @@ pub(super) struct Spine {
     pub(super) rules: watch::Sender<Arc<Rules>>,
     pub(super) delivery: Arc<DeliveryRules>,
     pub(super) waker: DeliveryWaker,
-    pub(super) batches: BatchSender,
+    pub(super) batches: IngestSender,
     pub(super) ingest: oneshot::Receiver<Result<(), IngestError>>,
     pub(super) ingest_cancel: CancellationToken,
     /// Raised while the disk is nearly full.
@@ -381,7 +381,7 @@ impl Spine {
         }
         info!(items = ledger.len(), state_dir = %config.daemon.state_dir.display(), "store opened");
         let waker = DeliveryWaker::new();
-        let (batches, receiver) = mpsc::channel::<Batch>(BATCHES_WAITING_MAX);
+        let (batches, receiver) = mpsc::channel::<IngestMessage>(MESSAGES_WAITING_MAX);
         let ingest_cancel = CancellationToken::new();
         let (rules_told, rules) = watch::channel::<Arc<Rules>>(Arc::new(rules));
         let (hold, held) = watch::channel(false);

@@ -11,9 +11,9 @@ use super::error::{IO, UNAVAILABLE};
 use super::{CliError, Context};
 use crate::app::{Request, Signals};
 use crate::deliver::console::{Console, Style};
-use crate::deliver::receive::{Receive, Show};
 use crate::deliver::secret::Secret;
 use crate::deliver::sign::Signer;
+use crate::receiver::{Receiver, ReceiverOutput};
 
 /// Receives webhooks on this machine, verifies their signatures and prints the alerts.
 #[derive(Debug, Args)]
@@ -51,8 +51,8 @@ pub fn run(args: &ReceiveArgs, context: &Context) -> Result<(), CliError> {
         let address = listener.local_addr().map_err(|error| CliError::new(IO, format!("listen: {error}")))?;
         let verified = if signer.is_some() { "signatures are verified" } else { "signatures are NOT verified" };
         eprintln!("receiving on http://{address}/, {verified}; stop with Ctrl-C");
-        let show = if args.json { Show::JsonLines } else { Show::People(Style::stdout()) };
-        let receive = Receive { listener, signer, clock: context.clock.clone(), console: Console::stdout(), show, answer };
+        let show = if args.json { ReceiverOutput::JsonLines } else { ReceiverOutput::People(Style::stdout()) };
+        let receive = Receiver { listener, signer, clock: context.clock.clone(), console: Console::stdout(), show, answer };
         let cancel = CancellationToken::new();
         let mut signals = Signals::new().map_err(|error| CliError::new(IO, format!("set signal handlers: {error}")))?;
         tokio::select! {

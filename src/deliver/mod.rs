@@ -5,7 +5,6 @@ pub mod console;
 mod count;
 mod notice;
 mod queue;
-pub mod receive;
 mod record;
 pub mod retry;
 mod run;

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
@@ -25,8 +25,8 @@ use crate::model::{
 use crate::pipeline::alert::source::{self, SourceAlert};
 use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide};
 use crate::source::feed::polling::schedule;
-use crate::source::{Batch, Receipt};
-use crate::store::{Applied, SilenceRecord, Store, StoreError};
+use crate::source::{Batch, IngestMessage, Receipt};
+use crate::store::{BatchWrite, SilenceRecord, Store, StoreError};
 use crate::telemetry::Pulse;
 use crate::text::clean;
 
@@ -35,7 +35,7 @@ pub use outage::Outage;
 pub use unchanged::LastDocuments;
 
 use outage::patiently;
-use preparing::{Preparing, Read, prepare_one};
+use preparing::{PreparedBatch, Preparing, prepare_one};
 use ready::{End, Ready};
 use rekey::Faces;
 
@@ -97,17 +97,17 @@ impl Ingest {
     ///
     /// # Errors
     /// [`IngestError`] when the store can no longer be trusted, or there is no thread to prepare on.
-    pub fn run(mut self, batches: mpsc::Receiver<Batch>) -> Result<(), IngestError> {
+    pub fn run(mut self, messages: mpsc::Receiver<IngestMessage>) -> Result<(), IngestError> {
         let ready = Arc::new(Ready::default());
         let _end = End(&ready);
         let (preparing, theirs) = (self.preparing(), Arc::clone(&ready));
         let thread = std::thread::Builder::new()
             .name("prepare".to_owned())
-            .spawn(move || preparing.run(batches, &theirs))
+            .spawn(move || preparing.run(messages, &theirs))
             .map_err(IngestError::Thread)?;
         let mut expired_at = self.clock.now();
         while let Some(group) = ready.take() {
-            self.settle(group)?;
+            self.decide_and_store(group)?;
             self.links.pulse.rest();
             let now = self.clock.now();
             if now.since(expired_at) >= EXPIRE_EVERY {
@@ -124,8 +124,8 @@ impl Ingest {
     /// # Errors
     /// [`IngestError`] when the store can no longer be trusted; no receipt was given then.
     pub fn take(&mut self, group: Vec<Batch>) -> Result<(), IngestError> {
-        let read = self.preparing().read(group);
-        self.settle(read)
+        let prepared = self.preparing().prepare(group);
+        self.decide_and_store(prepared)
     }
 
     fn preparing(&self) -> Preparing {
@@ -138,42 +138,50 @@ impl Ingest {
         }
     }
 
-    /// Decides on batches that are prepared, stores them, and says so.
-    fn settle(&mut self, group: Vec<Read>) -> Result<(), IngestError> {
+    /// Decides on batches that are prepared, stores them, and says so. Called with none, it still does what
+    /// people asked for meanwhile.
+    fn decide_and_store(&mut self, group: Vec<PreparedBatch>) -> Result<(), IngestError> {
         let rules = Arc::clone(&self.rules.borrow());
         let now = self.clock.now();
         self.links.pulse.beat(now);
-        self.heed_silences(now)?;
-        self.heed_corrections(&rules, now)?;
-        let ids: Vec<ItemId> = group.iter().flat_map(|read| read.seen.iter().map(|seen| seen.id)).collect();
+        self.reload_silences(now)?;
+        self.apply_corrections(&rules, now)?;
+        if group.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<ItemId> = group.iter().flat_map(|batch| batch.fingerprints.iter().map(|item| item.id)).collect();
         let removed = patiently(&self.links, &self.clock, &self.cancel, || {
             self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)
         })?;
-        let mut decided = Vec::with_capacity(group.len());
-        for read in group {
+        let (mut writes, mut receipts) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
+        for batch in group {
             self.links.pulse.beat(self.clock.now());
-            decided.push(self.decide_batch(read, &removed, now)?);
+            let (write, receipt) = self.decide_batch(batch, &removed, now)?;
+            writes.push(write);
+            receipts.push(receipt);
         }
-        self.apply(&decided, now)?;
+        self.apply(&writes, now)?;
         Failpoint::AfterCommit.pass();
-        let alerts: u64 = decided.iter().map(|d| d.receipt.alerts + u64::from(d.source_alert.is_some())).sum();
-        if alerts > 0 {
+        let raised = |write: &BatchWrite| {
+            write.source_alert.is_some() || write.decisions.iter().any(|decision| !decision.alerts.is_empty())
+        };
+        if writes.iter().any(raised) {
             (self.wake)();
         }
-        for batch in decided {
-            let matches = batch.decisions.iter().filter(|d| is_news(d)).map(|d| d.prepared.matches.len() as u64).sum();
-            self.links.counters.batch(batch.received, &batch.receipt, matches, &batch.rejected);
-            report(&batch);
-            if let Some(receipt) = batch.reply {
+        for (write, PendingReceipt { received, receipt, reply }) in writes.iter().zip(receipts) {
+            let matches = write.decisions.iter().filter(|d| is_news(d)).map(|d| d.prepared.matches.len() as u64).sum();
+            self.links.counters.batch(received, &receipt, matches, &write.rejected);
+            report(write, receipt);
+            if let Some(reply) = reply {
                 // A source that has gone in the meantime needs no receipt.
-                let _ = receipt.send(batch.receipt);
+                let _ = reply.send(receipt);
             }
         }
         Ok(())
     }
 
     /// Carries out what people said about stories since; what the disk has no room for waits on.
-    fn heed_corrections(&mut self, rules: &Rules, now: Timestamp) -> Result<(), StoreError> {
+    fn apply_corrections(&mut self, rules: &Rules, now: Timestamp) -> Result<(), StoreError> {
         let done = match self.store.carry_out_corrections(now) {
             Err(error) if error.is_passing() => return Ok(()),
             done => done?,
@@ -190,7 +198,7 @@ impl Ingest {
     }
 
     /// An operator's `silences add` in another process counts from the next batch on.
-    fn heed_silences(&mut self, now: Timestamp) -> Result<(), StoreError> {
+    fn reload_silences(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let known = self.ledger.silences_count;
         let changed = patiently(&self.links, &self.clock, &self.cancel, || self.store.silences_since(known, now))?;
         if let Some((count, silences)) = changed {
@@ -201,19 +209,24 @@ impl Ingest {
     }
 
     /// `removed`: of its items, those that retention took away.
-    fn decide_batch(&mut self, read: Read, removed: &HashSet<ItemId>, now: Timestamp) -> Result<Decided, StoreError> {
-        let Read { batch, seen: read, mut prepared, same, rules } = read;
+    fn decide_batch(
+        &mut self,
+        batch: PreparedBatch,
+        removed: &HashSet<ItemId>,
+        now: Timestamp,
+    ) -> Result<(BatchWrite, PendingReceipt), StoreError> {
+        let PreparedBatch { batch, fingerprints, mut prepared, unchanged, rules } = batch;
         let rules = rules.as_ref();
         let Batch { origin, items, rejected, cursor, receipt: reply } = batch;
         // Notes are told beside what was not taken, but these items are.
         let (mut noted, mut rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|r| r.reason.is_note());
-        let received = (items.len() + same.len()) as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
+        let received = (items.len() + unchanged.len()) as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
         let mut known_removed = 0;
         self.keep_pages(&origin, &items, &mut prepared, rules)?;
-        self.quiet_rekeyed(&origin, (&mut prepared, same.len()), &mut noted)?;
+        self.quiet_rekeyed(&origin, &mut prepared, unchanged.len(), &mut noted)?;
         let mut decisions = Vec::with_capacity(prepared.len());
-        let mut seen: HashSet<ItemId> = same.iter().map(|same| same.id).collect();
-        for (outcome, id) in prepared.into_iter().zip(read.iter().map(|read| read.id)) {
+        let mut seen: HashSet<ItemId> = unchanged.iter().map(|item| item.id).collect();
+        for (outcome, id) in prepared.into_iter().zip(fingerprints.iter().map(|item| item.id)) {
             match outcome {
                 Ok(prepared) if !seen.insert(prepared.item.id) => rejected.push(Rejection {
                     reason: RejectReason::DuplicateKey,
@@ -231,11 +244,11 @@ impl Ingest {
             }
         }
         let mut receipt = count(&decisions, &rejected);
-        receipt.known += known_removed + same.len() as u64;
+        receipt.known += known_removed + unchanged.len() as u64;
         if received > 0 {
             // The first of its key counts; what was rejected is tried again next time.
-            let taken = read.into_iter().filter(|this| seen.remove(&this.id));
-            let last = same.iter().copied().chain(taken).collect();
+            let taken = fingerprints.into_iter().filter(|item| seen.remove(&item.id));
+            let last = unchanged.into_iter().chain(taken).collect();
             self.unchanged.lock().unwrap_or_else(PoisonError::into_inner).replace(&origin, last);
         }
         rejected.extend(noted);
@@ -247,7 +260,10 @@ impl Ingest {
             schedule::note_receipt(state, &receipt);
             (health, source_alert) = self.judge_source(state, receipt.new + receipt.sightings, rules, now);
         }
-        Ok(Decided { origin, received, decisions, rejected, cursor, health, source_alert, receipt, reply })
+        Ok((
+            BatchWrite { origin, decisions, rejected, cursor, health, source_alert },
+            PendingReceipt { received, receipt, reply },
+        ))
     }
 
     fn is_known(&self, id: ItemId, removed: &HashSet<ItemId>) -> bool {
@@ -281,12 +297,13 @@ impl Ingest {
     fn quiet_rekeyed(
         &self,
         origin: &Origin,
-        (prepared, known): (&mut [Result<Prepared, Rejection>], usize),
+        prepared: &mut [Result<Prepared, Rejection>],
+        unchanged: usize,
         rejected: &mut Vec<Rejection>,
     ) -> Result<(), StoreError> {
         let items = || prepared.iter().flatten().map(|prepared| &prepared.item);
         let (unknown, all) =
-            (items().filter(|item| self.ledger.known(item.id).is_none()).count(), known + items().count());
+            (items().filter(|item| self.ledger.known(item.id).is_none()).count(), unchanged + items().count());
         if origin.kind != SourceKind::Feed || !rekey::is_suspect(unknown, all) {
             return Ok(());
         }
@@ -335,24 +352,15 @@ impl Ingest {
     }
 
     /// Writes, and tries again for as long as the reason may pass: what was decided is not decided twice.
-    fn apply(&self, decided: &[Decided], now: Timestamp) -> Result<(), StoreError> {
-        let applied: Vec<Applied<'_>> = decided
-            .iter()
-            .map(|d| Applied {
-                origin: &d.origin,
-                decisions: &d.decisions,
-                rejected: &d.rejected,
-                cursor: &d.cursor,
-                health: d.health.as_ref(),
-                source_alert: d.source_alert.as_ref(),
-            })
-            .collect();
+    fn apply(&self, writes: &[BatchWrite], now: Timestamp) -> Result<(), StoreError> {
         if Planted::EtagFirst.is_in() {
-            let cursors: Vec<Applied<'_>> =
-                applied.iter().map(|batch| Applied { decisions: &[], rejected: &[], ..*batch }).collect();
-            self.store.apply(&cursors, now)?;
+            let cursor = |write: &BatchWrite| BatchWrite {
+                cursor: write.cursor.clone(),
+                ..BatchWrite::new(write.origin.clone(), Vec::new())
+            };
+            self.store.apply(&writes.iter().map(cursor).collect::<Vec<_>>(), now)?;
         }
-        patiently(&self.links, &self.clock, &self.cancel, || self.store.apply(&applied, now))
+        patiently(&self.links, &self.clock, &self.cancel, || self.store.apply(writes, now))
     }
 }
 
@@ -369,18 +377,12 @@ impl Default for IngestLinks {
     }
 }
 
-/// A batch with its decisions.
-struct Decided {
-    origin: Origin,
+/// What is told of a batch once it is durable, and to whom.
+struct PendingReceipt {
     /// Items that came, with those that were not taken.
     received: u64,
-    decisions: Vec<Decision>,
-    rejected: Vec<Rejection>,
-    cursor: Cursor,
-    health: Option<SourceHealth>,
-    source_alert: Option<SourceAlert>,
     receipt: Receipt,
-    reply: Option<tokio::sync::oneshot::Sender<Receipt>>,
+    reply: Option<oneshot::Sender<Receipt>>,
 }
 
 /// Whether an item is new to the store, or new in its text.
@@ -428,8 +430,8 @@ fn count(decisions: &[Decision], rejected: &[Rejection]) -> Receipt {
 }
 
 /// One line per batch that brought something, one per alert, one per rejection class.
-fn report(batch: &Decided) {
-    let Receipt { new, known, sightings, revisions, rejected, alerts } = batch.receipt;
+fn report(batch: &BatchWrite, receipt: Receipt) {
+    let Receipt { new, known, sightings, revisions, rejected, alerts } = receipt;
     let source = &batch.origin.source;
     if new + sightings + revisions + rejected > 0 {
         debug!(%source, new, known, sightings, revisions, rejected, alerts, "batch stored");

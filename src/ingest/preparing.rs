@@ -9,11 +9,11 @@ use tokio::sync::{mpsc, watch};
 
 use super::IngestLinks;
 use super::ready::{End, Ready};
-use super::unchanged::{LastDocuments, Seen};
+use super::unchanged::{ItemFingerprint, LastDocuments};
 use crate::clock::Clock;
 use crate::model::{Origin, RawItem, RejectReason, Rejection};
 use crate::pipeline::{Prepared, Rules, prepare};
-use crate::source::Batch;
+use crate::source::{Batch, IngestMessage};
 
 /// Items that are prepared in one go.
 const ITEMS_AT_ONCE_MAX: usize = 128;
@@ -22,20 +22,20 @@ const ITEMS_AT_ONCE_MAX: usize = 128;
 const PARALLEL_ITEMS_MIN: usize = 16;
 
 /// A batch of which everything is known that can be known without a look at any other.
-pub(super) struct Read {
-    /// With the items that were read alone.
+pub(super) struct PreparedBatch {
+    /// With the items alone that had to be prepared.
     pub(super) batch: Batch,
-    /// For each of these.
-    pub(super) seen: Vec<Seen>,
+    /// One for each of these.
+    pub(super) fingerprints: Vec<ItemFingerprint>,
     /// What each of them became.
     pub(super) prepared: Vec<Result<Prepared, Rejection>>,
-    /// The items that need not be read.
-    pub(super) same: Vec<Seen>,
-    /// The rules they were read under, by which they are judged as well.
+    /// The items that stand in their feed's document as they did last time.
+    pub(super) unchanged: Vec<ItemFingerprint>,
+    /// The rules they were prepared under, by which they are judged as well.
     pub(super) rules: Arc<Rules>,
 }
 
-impl Read {
+impl PreparedBatch {
     /// What it adds to a transaction.
     pub(super) fn weight(&self) -> usize {
         self.prepared.len() + 1
@@ -54,103 +54,99 @@ pub(super) struct Preparing {
 
 impl Preparing {
     /// Runs until every sender is gone, or nobody takes what is ready any more.
-    pub(super) fn run(self, mut batches: mpsc::Receiver<Batch>, ready: &Ready) {
+    pub(super) fn run(self, mut messages: mpsc::Receiver<IngestMessage>, ready: &Ready) {
         let _end = End(ready);
         let pulse = self.links.preparing.clone();
-        while let Some(first) = batches.blocking_recv() {
+        while let Some(first) = messages.blocking_recv() {
             ready.expect_more();
             pulse.beat(self.clock.now());
-            let group = gather(first, &mut batches);
-            let read = if *self.links.hold.borrow() {
+            let (batches, woken) = gather(first, &mut messages);
+            let prepared = if *self.links.hold.borrow() {
                 // The receipts go with the batches: their sources keep the old cursors.
-                self.links.counters.held(group.len());
+                self.links.counters.held(batches.len());
                 Vec::new()
             } else {
-                self.read(group)
+                if woken {
+                    ready.wake();
+                }
+                self.prepare(batches)
             };
             // It may wait there for the store, which is no fault of this loop.
             pulse.rest();
-            if !ready.add(read, !batches.is_empty()) {
+            if !ready.add(prepared, !messages.is_empty()) {
                 return;
             }
         }
     }
 
     /// Prepares these batches together.
-    pub(super) fn read(&self, group: Vec<Batch>) -> Vec<Read> {
+    pub(super) fn prepare(&self, batches: Vec<Batch>) -> Vec<PreparedBatch> {
         let rules = Arc::clone(&self.rules.borrow());
-        let group: Vec<Sifted> = group.into_iter().map(|batch| self.sift(batch)).collect();
-        let prepared = prepare_all(&group, &rules, self.threads);
-        let read = |(sifted, prepared)| {
-            let Sifted { batch, seen, same } = sifted;
-            Read { batch, seen, prepared, same, rules: Arc::clone(&rules) }
-        };
-        group.into_iter().zip(prepared).map(read).collect()
+        let mut group: Vec<PreparedBatch> =
+            batches.into_iter().map(|batch| self.set_aside_unchanged(batch, &rules)).collect();
+        let mut prepared = prepare_all(&group, &rules, self.threads);
+        for batch in &mut group {
+            batch.prepared = prepared.drain(..batch.batch.items.len()).collect();
+        }
+        group
     }
 
-    /// Sets aside the items that stand in their feed's document as they did last time.
-    fn sift(&self, mut batch: Batch) -> Sifted {
-        let (mut same, mut ids) = (Vec::new(), HashSet::new());
-        let (mut read, mut seen) = (Vec::new(), Vec::new());
-        let unchanged = self.unchanged.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The batch before its items are prepared; those that are what they were last time need not be.
+    fn set_aside_unchanged(&self, mut batch: Batch, rules: &Arc<Rules>) -> PreparedBatch {
+        let (mut unchanged, mut ids) = (Vec::new(), HashSet::new());
+        let (mut items, mut fingerprints) = (Vec::new(), Vec::new());
+        let last = self.unchanged.lock().unwrap_or_else(PoisonError::into_inner);
         for raw in std::mem::take(&mut batch.items) {
-            let this = Seen::of(&raw, &batch.origin);
+            let fingerprint = ItemFingerprint::of(&raw, &batch.origin);
             // A text that was fetched for it counts even where the feed says what it did before.
-            if raw.page.is_none() && unchanged.have(&batch.origin, this) && ids.insert(this.id) {
-                same.push(this);
+            if raw.page.is_none() && last.contain(&batch.origin, fingerprint) && ids.insert(fingerprint.id) {
+                unchanged.push(fingerprint);
             } else {
-                seen.push(this);
-                read.push(raw);
+                fingerprints.push(fingerprint);
+                items.push(raw);
             }
         }
-        batch.items = read;
-        Sifted { batch, seen, same }
+        batch.items = items;
+        PreparedBatch { batch, fingerprints, prepared: Vec::new(), unchanged, rules: Arc::clone(rules) }
     }
 }
 
-/// A batch without the items that need not be read.
-struct Sifted {
-    batch: Batch,
-    /// For each item that is left.
-    seen: Vec<Seen>,
-    /// The others.
-    same: Vec<Seen>,
-}
-
-/// The first batch and whatever else is ready, up to a size.
-fn gather(first: Batch, batches: &mut mpsc::Receiver<Batch>) -> Vec<Batch> {
-    let mut items = first.items.len();
-    let mut group = vec![first];
-    while items < ITEMS_AT_ONCE_MAX
-        && let Ok(batch) = batches.try_recv()
-    {
-        items += batch.items.len();
-        group.push(batch);
-    }
-    group
-}
-
-/// Prepares every item of every batch, on several threads where it pays.
-fn prepare_all(group: &[Sifted], rules: &Rules, threads: usize) -> Vec<Vec<Result<Prepared, Rejection>>> {
-    let items: Vec<(&RawItem, &Origin)> =
-        group.iter().flat_map(|sifted| sifted.batch.items.iter().map(|raw| (raw, &sifted.batch.origin))).collect();
-    let one = |(raw, origin): &(&RawItem, &Origin)| prepare_one(raw, origin, rules);
-    let mut prepared: VecDeque<_> = if items.len() < PARALLEL_ITEMS_MIN || threads < 2 {
-        items.iter().map(one).collect()
-    } else {
-        let mut shares = items.chunks(items.len().div_ceil(threads));
-        let first = shares.next().unwrap_or_default();
-        std::thread::scope(|scope| {
-            let workers: Vec<_> =
-                shares.map(|share| scope.spawn(move || share.iter().map(one).collect::<Vec<_>>())).collect();
-            let mut prepared: VecDeque<_> = first.iter().map(one).collect();
-            for worker in workers {
-                prepared.extend(worker.join().expect("invariant: panics are caught per item"));
+/// The batches of the first message and of whatever else is ready, up to a size; and whether one of them is a wake.
+fn gather(first: IngestMessage, messages: &mut mpsc::Receiver<IngestMessage>) -> (Vec<Batch>, bool) {
+    let (mut batches, mut items, mut woken) = (Vec::new(), 0, false);
+    let mut next = Some(first);
+    while let Some(message) = next {
+        match message {
+            IngestMessage::Batch(batch) => {
+                items += batch.items.len();
+                batches.push(*batch);
             }
-            prepared
-        })
-    };
-    group.iter().map(|sifted| prepared.drain(..sifted.batch.items.len()).collect()).collect()
+            IngestMessage::Wake => woken = true,
+        }
+        next = if items < ITEMS_AT_ONCE_MAX { messages.try_recv().ok() } else { None };
+    }
+    (batches, woken)
+}
+
+/// Prepares every item of every batch, on several threads where it pays; in their order.
+fn prepare_all(group: &[PreparedBatch], rules: &Rules, threads: usize) -> VecDeque<Result<Prepared, Rejection>> {
+    let items: Vec<(&RawItem, &Origin)> =
+        group.iter().flat_map(|batch| batch.batch.items.iter().map(|raw| (raw, &batch.batch.origin))).collect();
+    let one = |(raw, origin): &(&RawItem, &Origin)| prepare_one(raw, origin, rules);
+    if items.len() < PARALLEL_ITEMS_MIN || threads < 2 {
+        return items.iter().map(one).collect();
+    }
+    let mut shares = items.chunks(items.len().div_ceil(threads));
+    let first = shares.next().unwrap_or_default();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            shares.map(|share| scope.spawn(move || share.iter().map(one).collect::<Vec<_>>())).collect();
+        let mut prepared: VecDeque<_> = first.iter().map(one).collect();
+        for worker in workers {
+            prepared.extend(worker.join().expect("invariant: panics are caught per item"));
+        }
+        prepared
+    })
 }
 
 /// A panic on one item, in a library below, costs that item and nothing else.

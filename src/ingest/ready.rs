@@ -3,7 +3,7 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::preparing::Read;
+use super::preparing::PreparedBatch;
 
 /// No more is waited for from here on, nor is more added: one sync among so many items is little, and more would be
 /// memory and a writer that is held for long.
@@ -18,11 +18,13 @@ pub(super) struct Ready {
 
 #[derive(Default)]
 struct State {
-    batches: Vec<Read>,
+    batches: Vec<PreparedBatch>,
     /// Their items to decide, and one for each batch: its cursor is a row, too.
     weight: usize,
     /// More is being prepared and will be here soon.
     more: bool,
+    /// Whoever takes is to come round although there may be nothing to take.
+    woken: bool,
     ended: bool,
 }
 
@@ -33,7 +35,7 @@ impl State {
 
     /// Whether whoever takes is better off waiting.
     fn is_too_little(&self) -> bool {
-        !self.ended && (self.weight == 0 || self.more && self.weight < ENOUGH)
+        !self.ended && !self.woken && (self.weight == 0 || self.more && self.weight < ENOUGH)
     }
 }
 
@@ -44,24 +46,31 @@ impl Ready {
     }
 
     /// Adds what is ready, once there is room; `more` follows at once. False: nobody will take it.
-    pub(super) fn add(&self, mut batches: Vec<Read>, more: bool) -> bool {
+    pub(super) fn add(&self, mut batches: Vec<PreparedBatch>, more: bool) -> bool {
         let state = self.state();
         let mut state = self.changed.wait_while(state, |state| state.is_full()).unwrap_or_else(PoisonError::into_inner);
-        state.weight += batches.iter().map(Read::weight).sum::<usize>();
+        state.weight += batches.iter().map(PreparedBatch::weight).sum::<usize>();
         state.batches.append(&mut batches);
         state.more = more;
         self.changed.notify_all();
         !state.ended
     }
 
-    /// Waits for something and takes all of it; `None`: nothing will ever come.
-    pub(super) fn take(&self) -> Option<Vec<Read>> {
+    /// Lets whoever takes come round at once, with whatever is there.
+    pub(super) fn wake(&self) {
+        self.state().woken = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for something, or to be woken, and takes all there is; `None`: nothing will ever come.
+    pub(super) fn take(&self) -> Option<Vec<PreparedBatch>> {
         let state = self.state();
         let mut state =
             self.changed.wait_while(state, |state| state.is_too_little()).unwrap_or_else(PoisonError::into_inner);
         state.weight = 0;
+        let woken = std::mem::take(&mut state.woken);
         self.changed.notify_all();
-        Some(std::mem::take(&mut state.batches)).filter(|batches| !batches.is_empty())
+        Some(std::mem::take(&mut state.batches)).filter(|batches| woken || !batches.is_empty())
     }
 
     fn end(&self) {
@@ -99,12 +108,23 @@ mod tests {
             (state(1, false), false, false),
             (state(ENOUGH - 1, true), true, false),
             (state(ENOUGH, true), false, true),
+            (State { woken: true, ..state(0, false) }, false, false),
+            (State { woken: true, ..state(ENOUGH, true) }, false, true),
             (State { ended: true, ..state(0, true) }, false, false),
             (State { ended: true, ..state(ENOUGH, false) }, false, false),
         ] {
             let shown = (state.weight, state.more, state.ended);
             assert_eq!((state.is_too_little(), state.is_full()), (too_little, full), "{shown:?}");
         }
+    }
+
+    #[test]
+    fn wake_brings_the_taker_round_once_with_nothing() {
+        let ready = Ready::default();
+        ready.wake();
+        assert!(ready.take().is_some_and(|batches| batches.is_empty()));
+        ready.end();
+        assert!(ready.take().is_none(), "woken once, it comes round once");
     }
 
     #[test]

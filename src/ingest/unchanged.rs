@@ -13,16 +13,16 @@ const ITEMS_MAX: usize = 400;
 
 /// The last documents of all feeds: 16 bytes an item.
 #[derive(Debug, Default)]
-pub struct LastDocuments(HashMap<SourceId, Box<[Seen]>>);
+pub struct LastDocuments(HashMap<SourceId, Box<[ItemFingerprint]>>);
 
 /// An item, and what its text is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct ItemFingerprint {
     pub(super) id: ItemId,
     hash: u64,
 }
 
-impl Seen {
+impl ItemFingerprint {
     /// What `normalize` makes title and text from; nothing else makes an item another one.
     pub fn of(raw: &RawItem, origin: &Origin) -> Self {
         let mut hash = Xxh3::new();
@@ -43,18 +43,18 @@ impl Seen {
 
 impl LastDocuments {
     /// Whether an item stood in its feed's last document just so.
-    pub(super) fn have(&self, origin: &Origin, seen: Seen) -> bool {
+    pub(super) fn contain(&self, origin: &Origin, item: ItemFingerprint) -> bool {
         let last = self.0.get(&origin.source);
-        last.is_some_and(|last| last.binary_search_by_key(&seen.id, |s| s.id).is_ok_and(|at| last[at] == seen))
+        last.is_some_and(|last| last.binary_search_by_key(&item.id, |known| known.id).is_ok_and(|at| last[at] == item))
     }
 
     /// A feed has a new last document. Only items that are stored, or were, may be among these.
-    pub(super) fn replace(&mut self, origin: &Origin, mut items: Vec<Seen>) {
+    pub(super) fn replace(&mut self, origin: &Origin, mut items: Vec<ItemFingerprint>) {
         if origin.kind != SourceKind::Feed {
             return;
         }
         items.truncate(ITEMS_MAX);
-        items.sort_by_key(|seen| seen.id);
+        items.sort_by_key(|item| item.id);
         self.0.insert(origin.source.clone(), items.into());
     }
 }
@@ -78,15 +78,15 @@ mod tests {
     }
 
     #[test]
-    fn have_is_true_only_for_the_same_words_under_the_same_key() {
+    fn contain_is_true_only_for_the_same_words_under_the_same_key() {
         let origin = origin(SourceKind::Feed);
         let mut last = LastDocuments::default();
-        let seen = |raw: &RawItem| Seen::of(raw, &origin);
+        let seen = |raw: &RawItem| ItemFingerprint::of(raw, &origin);
         let first = raw("1", "Dyke holds", "<p>Water fell.</p>");
-        assert!(!last.have(&origin, seen(&first)));
+        assert!(!last.contain(&origin, seen(&first)));
         last.replace(&origin, vec![seen(&raw("2", "b", "")), seen(&first)]);
-        assert!(last.have(&origin, seen(&first)));
-        assert!(last.have(&origin, seen(&RawItem { tags: vec!["x".to_owned()], quiet: true, ..first.clone() })));
+        assert!(last.contain(&origin, seen(&first)));
+        assert!(last.contain(&origin, seen(&RawItem { tags: vec!["x".to_owned()], quiet: true, ..first.clone() })));
         for other in [
             raw("3", "Dyke holds", "<p>Water fell.</p>"),
             raw("1", "Dyke held", "<p>Water fell.</p>"),
@@ -94,20 +94,20 @@ mod tests {
             raw("1", "Dyke holds<p>Water fell.</p>", ""),
             RawItem { url: Some("https://b.example/".to_owned()), ..first.clone() },
         ] {
-            assert!(!last.have(&origin, seen(&other)), "{other:?}");
+            assert!(!last.contain(&origin, seen(&other)), "{other:?}");
         }
         last.replace(&origin, vec![seen(&raw("2", "b", ""))]);
-        assert!(!last.have(&origin, seen(&first)), "only the last document counts");
+        assert!(!last.contain(&origin, seen(&first)), "only the last document counts");
     }
 
     #[test]
     fn replace_takes_so_many_and_only_of_feeds() {
         let mut last = LastDocuments::default();
-        let seen = |n: usize| Seen::of(&raw(&n.to_string(), "t", ""), &origin(SourceKind::Feed));
+        let seen = |n: usize| ItemFingerprint::of(&raw(&n.to_string(), "t", ""), &origin(SourceKind::Feed));
         last.replace(&origin(SourceKind::Seed), vec![seen(0)]);
-        assert!(!last.have(&origin(SourceKind::Feed), seen(0)));
+        assert!(!last.contain(&origin(SourceKind::Feed), seen(0)));
         last.replace(&origin(SourceKind::Feed), (0..=ITEMS_MAX).map(seen).collect());
-        assert!(last.have(&origin(SourceKind::Feed), seen(ITEMS_MAX - 1)));
-        assert!(!last.have(&origin(SourceKind::Feed), seen(ITEMS_MAX)));
+        assert!(last.contain(&origin(SourceKind::Feed), seen(ITEMS_MAX - 1)));
+        assert!(!last.contain(&origin(SourceKind::Feed), seen(ITEMS_MAX)));
     }
 }

@@ -46,11 +46,37 @@ pub struct Receipt {
     pub alerts: u64,
 }
 
-/// The way to `ingest`: bounded, so a slow disk slows the sources instead of filling memory.
-pub type BatchSender = mpsc::Sender<Batch>;
+/// What comes to `ingest`.
+#[derive(Debug)]
+pub enum IngestMessage {
+    /// Items to decide on.
+    Batch(Box<Batch>),
+    /// No items: people asked something of the decision loop, and no batch may come to bring it round.
+    Wake,
+}
 
-/// Batches that may wait between the sources and `ingest`.
-pub const BATCHES_WAITING_MAX: usize = 256;
+impl IngestMessage {
+    /// The batch, if it is one.
+    #[must_use]
+    pub fn into_batch(self) -> Option<Batch> {
+        match self {
+            Self::Batch(batch) => Some(*batch),
+            Self::Wake => None,
+        }
+    }
+}
+
+impl From<Batch> for IngestMessage {
+    fn from(batch: Batch) -> Self {
+        Self::Batch(Box::new(batch))
+    }
+}
+
+/// The way to `ingest`: bounded, so a slow disk slows the sources instead of filling memory.
+pub type IngestSender = mpsc::Sender<IngestMessage>;
+
+/// Messages that may wait between the sources and `ingest`.
+pub const MESSAGES_WAITING_MAX: usize = 256;
 
 /// A document as read, before anything is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,21 +18,29 @@ use super::{Store, StoreError};
 /// Characters of a rejection's detail that are kept.
 const DETAIL_CHARS_MAX: usize = 300;
 
-/// One batch as decided.
+/// A batch as it is written: everything that was decided about it.
 #[derive(Debug)]
-pub struct Applied<'a> {
+pub struct BatchWrite {
     /// Where it came from.
-    pub origin: &'a Origin,
+    pub origin: Origin,
     /// One decision per item taken.
-    pub decisions: &'a [Decision],
+    pub decisions: Vec<Decision>,
     /// What was not taken.
-    pub rejected: &'a [Rejection],
+    pub rejected: Vec<Rejection>,
     /// What the source must remember.
-    pub cursor: &'a Cursor,
+    pub cursor: Cursor,
     /// How the source stands, where that changed.
-    pub health: Option<&'a SourceHealth>,
+    pub health: Option<SourceHealth>,
     /// Who is told of that.
-    pub source_alert: Option<&'a SourceAlert>,
+    pub source_alert: Option<SourceAlert>,
+}
+
+impl BatchWrite {
+    /// Decisions alone.
+    #[must_use]
+    pub fn new(origin: Origin, decisions: Vec<Decision>) -> Self {
+        Self { origin, decisions, rejected: Vec::new(), cursor: Cursor::None, health: None, source_alert: None }
+    }
 }
 
 impl Store {
@@ -40,20 +48,20 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; nothing of any of them was written then, and the same call may be made again.
-    pub fn apply(&self, batches: &[Applied<'_>], now: Timestamp) -> Result<(), StoreError> {
+    pub fn apply(&self, batches: &[BatchWrite], now: Timestamp) -> Result<(), StoreError> {
         let arrived = self.write("store items", |tx| {
             let first = next_seq(tx)?;
             let mut seq = first;
             for batch in batches {
-                for decision in batch.decisions {
+                for decision in &batch.decisions {
                     write_decision(tx, decision, &mut seq, now)?;
                 }
-                for rejection in batch.rejected {
+                for rejection in &batch.rejected {
                     write_rejection(tx, batch.origin.source.as_str(), rejection, now)?;
                 }
-                batch.health.map_or(Ok(()), |health| write_health(tx, health))?;
-                batch.source_alert.map_or(Ok(()), |alert| write_source_alert(tx, alert, now))?;
-                match batch.cursor {
+                batch.health.as_ref().map_or(Ok(()), |health| write_health(tx, health))?;
+                batch.source_alert.as_ref().map_or(Ok(()), |alert| write_source_alert(tx, alert, now))?;
+                match &batch.cursor {
                     Cursor::Feed(state) => write_feed(tx, state)?,
                     Cursor::SeedFile(file) => write_seed_file(tx, file, now)?,
                     Cursor::None => {}
@@ -65,7 +73,8 @@ impl Store {
         self.count_arrivals(arrived.unsigned_abs());
         if Planted::OutboxApart.is_in() {
             self.write("store alerts", |tx| {
-                let mut alerts = batches.iter().flat_map(|batch| batch.decisions).flat_map(|decision| &decision.alerts);
+                let mut alerts =
+                    batches.iter().flat_map(|batch| &batch.decisions).flat_map(|decision| &decision.alerts);
                 alerts.try_for_each(|alert| write_alert(tx, alert, now))
             })?;
         }

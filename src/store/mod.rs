@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use activity::{Activity, TopicActivity};
-pub use apply::Applied;
+pub use apply::BatchWrite;
 pub use backup::{BackupMade, Restored, restore};
 pub use browse::{AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, RevisionRecord, Totals};
 pub use care::{Checkpointed, Standing};

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use wirewatch::clock::Clock;
 use wirewatch::model::{Cursor, Timestamp};
 use wirewatch::source::feed::{FeedConfig, PollingConfig, SpacingScope};
-use wirewatch::source::{Batch, Receipt};
+use wirewatch::source::{IngestMessage, Receipt};
 
 use crate::feed_server::{Reply, rss};
 use crate::polling::{Bench, HANGS, TWO, feed, polling};
@@ -52,7 +52,7 @@ async fn run_fifty_slow_and_fifty_dead_feeds_leave_a_hundred_good_ones_on_time()
     let mut bench = Bench::with(crowded()).await;
     bench.clock = Clock::system();
     let feeds = feeds(&bench);
-    let (sender, mut batches) = mpsc::channel::<Batch>(8);
+    let (sender, mut batches) = mpsc::channel::<IngestMessage>(8);
     let cancel = CancellationToken::new();
     let running = tokio::spawn(bench.poller(feeds, sender).run(cancel.clone()));
     let stall = Arc::new(AtomicU64::new(0));
@@ -67,7 +67,7 @@ async fn run_fifty_slow_and_fifty_dead_feeds_leave_a_hundred_good_ones_on_time()
             stall.store(0, Ordering::Relaxed);
         }
         let batch = tokio::time::timeout(HANGS, batches.recv()).await.expect("polls go on");
-        let mut batch = batch.expect("the poller lives");
+        let mut batch = batch.and_then(IngestMessage::into_batch).expect("the poller lives");
         batch.receipt.take().map(|receipt| receipt.send(Receipt::default()));
         let (name, Cursor::Feed(state)) = (batch.origin.source.to_string(), &batch.cursor) else { continue };
         dead += u32::from(name.starts_with("dead"));

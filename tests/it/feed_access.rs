@@ -12,7 +12,7 @@ use wirewatch::model::FeedFailure;
 use wirewatch::source::feed::polling::poller::{self, Poller, PollerConfig, PollerLinks};
 use wirewatch::source::feed::{Credentials, FeedConfig, FetchConfig, PollingConfig};
 use wirewatch::source::parser::Parser;
-use wirewatch::source::{Batch, Receipt};
+use wirewatch::source::{IngestMessage, Receipt};
 
 use crate::feed_server::{Asked, FeedServer, Reply, rss};
 use crate::polling::{Bench, HANGS, INTERVAL, TWO, feed, limits, polling};
@@ -135,7 +135,7 @@ struct Running {
 }
 
 fn run(bench: &Bench, feeds: Vec<FeedConfig>, held: bool) -> Running {
-    let (batches, mut taken) = mpsc::channel::<Batch>(8);
+    let (batches, mut taken) = mpsc::channel::<IngestMessage>(8);
     let (hold, holds) = watch::channel(held);
     let config = PollerConfig { feeds, polling: bench.polling.clone(), limits: limits(), states: bench.states.clone() };
     let links = PollerLinks {
@@ -151,7 +151,7 @@ fn run(bench: &Bench, feeds: Vec<FeedConfig>, held: bool) -> Running {
     #[expect(clippy::disallowed_methods, reason = "a test's own list, as long as the test")]
     let (sender, polls) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        while let Some(mut batch) = taken.recv().await {
+        while let Some(mut batch) = taken.recv().await.and_then(IngestMessage::into_batch) {
             batch.receipt.take().map(|receipt| receipt.send(Receipt::default()));
             if sender.send(batch.origin.source.to_string()).is_err() {
                 return;

@@ -17,7 +17,7 @@ use wirewatch::source::feed::polling::look::Looker;
 use wirewatch::source::feed::polling::poller::{self, PollReport, Poller, PollerConfig, PollerLinks, Which};
 use wirewatch::source::feed::{Backfill, FeedConfig, PollingConfig, SpacingScope};
 use wirewatch::source::parser::Parser;
-use wirewatch::source::{Batch, Limits, Receipt};
+use wirewatch::source::{Batch, IngestMessage, IngestSender, Limits, Receipt};
 
 use crate::feed_server::{Asked, FeedServer, Reply, rss};
 
@@ -124,7 +124,7 @@ impl Bench {
         }
     }
 
-    pub fn poller(&self, feeds: Vec<FeedConfig>, batches: mpsc::Sender<Batch>) -> Poller {
+    pub fn poller(&self, feeds: Vec<FeedConfig>, batches: IngestSender) -> Poller {
         let config =
             PollerConfig { feeds, polling: self.polling.clone(), limits: self.limits, states: self.states.clone() };
         let links = PollerLinks {
@@ -140,10 +140,10 @@ impl Bench {
 
     /// Polls once with a poller of its own, as after a restart; `accept` says whether the batch becomes durable.
     pub async fn poll_once(&mut self, feed: &FeedConfig, which: Which, accept: bool) -> Option<Polled> {
-        let (sender, mut batches) = mpsc::channel::<Batch>(8);
+        let (sender, mut batches) = mpsc::channel::<IngestMessage>(8);
         let poller = self.poller(vec![feed.clone()], sender);
         let ingest = tokio::spawn(async move {
-            let mut batch = batches.recv().await?;
+            let mut batch = batches.recv().await?.into_batch()?;
             let receipt = batch.receipt.take()?;
             if accept {
                 let _ = receipt.send(Receipt { new: batch.items.len() as u64, ..Receipt::default() });
@@ -374,10 +374,10 @@ async fn poll_slow_feeds_do_not_hold_up_good_ones() {
     bench.server.script("/slow", [Reply::Silent]);
     let mut feeds: Vec<_> = (0..8).map(|n| feed(&format!("slow-{n}"), &bench.url("/slow"))).collect();
     feeds.extend((0..8).map(|n| feed(&format!("good-{n}"), &bench.url("/good"))));
-    let (sender, mut batches) = mpsc::channel::<Batch>(8);
+    let (sender, mut batches) = mpsc::channel::<IngestMessage>(8);
     let poller = bench.poller(feeds, sender);
     let ingest = tokio::spawn(async move {
-        while let Some(mut batch) = batches.recv().await {
+        while let Some(mut batch) = batches.recv().await.and_then(IngestMessage::into_batch) {
             batch.receipt.take().map(|receipt| receipt.send(Receipt::default()));
         }
     });
@@ -552,7 +552,7 @@ async fn run_polls_when_the_clock_says_so_one_host_at_its_pace() {
     let bench = Bench::with(slow).await;
     bench.server.feed("/feed", "\"a\"", &rss(TWO));
     let feeds = (0..3).map(|n| feed(&format!("wire-{n}"), &bench.url("/feed"))).collect();
-    let (sender, mut batches) = mpsc::channel::<Batch>(8);
+    let (sender, mut batches) = mpsc::channel::<IngestMessage>(8);
     let cancel = CancellationToken::new();
     let running = tokio::spawn(bench.poller(feeds, sender).run(cancel.clone()));
     let start = bench.clock.now();
@@ -564,7 +564,7 @@ async fn run_polls_when_the_clock_says_so_one_host_at_its_pace() {
         }
         let mut batch = loop {
             match tokio::time::timeout(Duration::from_millis(50), batches.recv()).await {
-                Ok(batch) => break batch.expect("the poller lives"),
+                Ok(message) => break message.and_then(IngestMessage::into_batch).expect("the poller lives"),
                 Err(_) => bench.clock.advance(Duration::from_secs(1)),
             }
         };
@@ -584,13 +584,13 @@ async fn run_polls_when_the_clock_says_so_one_host_at_its_pace() {
 async fn run_unaccepted_batch_is_polled_again_with_the_old_validators() {
     let bench = Bench::new().await;
     bench.server.feed("/feed", "\"a\"", &rss(TWO));
-    let (sender, mut batches) = mpsc::channel::<Batch>(8);
+    let (sender, mut batches) = mpsc::channel::<IngestMessage>(8);
     let cancel = CancellationToken::new();
     let running = tokio::spawn(bench.poller(vec![feed("wire", &bench.url("/feed"))], sender).run(cancel.clone()));
     drop(batches.recv().await.expect("a first batch"));
     let again = loop {
         match tokio::time::timeout(Duration::from_millis(50), batches.recv()).await {
-            Ok(batch) => break batch.expect("the poller lives"),
+            Ok(message) => break message.and_then(IngestMessage::into_batch).expect("the poller lives"),
             Err(_) => bench.clock.advance(Duration::from_secs(5)),
         }
     };
@@ -644,11 +644,11 @@ async fn poll_ten_thousand_feeds_measured() {
     bench.server.feed("/feed", "\"a\"", &rss(TWO));
     let feeds: Vec<_> = (0..10_000).map(|n| feed(&format!("wire-{n}"), &bench.url("/feed"))).collect();
     for round in ["first documents", "not modified"] {
-        let (sender, mut batches) = mpsc::channel::<Batch>(64);
+        let (sender, mut batches) = mpsc::channel::<IngestMessage>(64);
         let poller = bench.poller(feeds.clone(), sender);
         let ingest = tokio::spawn(async move {
             let mut states = Vec::new();
-            while let Some(mut batch) = batches.recv().await {
+            while let Some(mut batch) = batches.recv().await.and_then(IngestMessage::into_batch) {
                 if let Cursor::Feed(state) = batch.cursor {
                     states.push(*state);
                 }

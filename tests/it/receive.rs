@@ -6,19 +6,19 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wirewatch::clock::Clock;
 use wirewatch::deliver::console::{Console, Style};
-use wirewatch::deliver::receive::{Receive, Show};
 use wirewatch::deliver::secret::Secret;
 use wirewatch::deliver::sign::Signer;
+use wirewatch::receiver::{Receiver, ReceiverOutput};
 use wirewatch::store::outbox::DeliveryState;
 
 use super::deliver::{Bed, SECRET, START, Sink, endpoint, write_secret};
 
 /// Starts a receiver; gives its address and what it prints.
-async fn start(answer: u16, show: Show) -> (url::Url, Arc<Mutex<Vec<u8>>>, CancellationToken) {
+async fn start(answer: u16, show: ReceiverOutput) -> (url::Url, Arc<Mutex<Vec<u8>>>, CancellationToken) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
     let printed: Arc<Mutex<Vec<u8>>> = Arc::default();
-    let receive = Receive {
+    let receive = Receiver {
         listener,
         signer: Some(Signer::new(&[Secret::parse(SECRET).expect("valid")]).expect("keys")),
         clock: Clock::manual(START),
@@ -37,7 +37,7 @@ fn text(printed: &Mutex<Vec<u8>>) -> String {
 
 #[tokio::test]
 async fn receive_believes_our_signature_and_prints_the_alert() {
-    let (url, printed, cancel) = start(204, Show::People(Style { columns: 80, colour: false })).await;
+    let (url, printed, cancel) = start(204, ReceiverOutput::People(Style { columns: 80, colour: false })).await;
     let mut bed = Bed::new(Vec::new());
     let mut desk = endpoint("desk", url);
     desk.secret_file = Some(write_secret(&bed, SECRET));
@@ -53,7 +53,7 @@ async fn receive_believes_our_signature_and_prints_the_alert() {
 
 #[tokio::test]
 async fn receive_told_to_fail_sees_the_retry_as_a_repeat() {
-    let (url, printed, cancel) = start(500, Show::JsonLines).await;
+    let (url, printed, cancel) = start(500, ReceiverOutput::JsonLines).await;
     let mut bed = Bed::new(Vec::new());
     let mut desk = endpoint("desk", url);
     desk.secret_file = Some(write_secret(&bed, SECRET));
@@ -73,7 +73,7 @@ async fn receive_told_to_fail_sees_the_retry_as_a_repeat() {
 
 #[tokio::test]
 async fn receive_unsigned_request_is_refused_with_the_reason() {
-    let (url, printed, cancel) = start(204, Show::JsonLines).await;
+    let (url, printed, cancel) = start(204, ReceiverOutput::JsonLines).await;
     let mut bed = Bed::start(vec![endpoint("desk", url)]);
     let id = bed.owe(1..=1, &["desk"])[0];
     let detail = bed.attempts(id, 1).await;

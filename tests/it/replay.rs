@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use wirewatch::app::compile;
-use wirewatch::model::{Cursor, ItemId, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, StoryId, Timestamp};
+use wirewatch::model::{ItemId, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, StoryId, Timestamp};
 use wirewatch::pipeline::memory::MemoryConfig;
 use wirewatch::pipeline::{Decision, Ledger, RaisedAlert, Rules, Verdict, decide, prepare};
-use wirewatch::store::{Access, AlertFilter, Applied, Correction, Store};
+use wirewatch::store::{Access, AlertFilter, BatchWrite, Correction, Store};
 
 use super::newsroom::{Newsroom, body, title};
 
@@ -178,17 +178,9 @@ fn run(
         let origin = appearance.origin(now);
         let prepared = prepare(&appearance.raw(), &origin, rules).expect("readable");
         store.recall_known(&[prepared.item.id], &mut ledger, &rules.alert, now).expect("looked up");
-        let decisions = [decide(prepared, &mut ledger, rules, now)];
-        outcomes.push(outcome(&decisions[0]));
-        let applied = Applied {
-            origin: &origin,
-            decisions: &decisions,
-            rejected: &[],
-            cursor: &Cursor::None,
-            health: None,
-            source_alert: None,
-        };
-        store.apply(&[applied], now).expect("applied");
+        let decision = decide(prepared, &mut ledger, rules, now);
+        outcomes.push(outcome(&decision));
+        store.apply(&[BatchWrite::new(origin, vec![decision])], now).expect("applied");
     }
     outcomes
 }

@@ -194,7 +194,7 @@ fn feeds_that_wait_in_a_queue_are_decided_as_if_one_came_after_the_other() {
         let origin = Origin { source, kind: SourceKind::Feed, received: now };
         let cursor = Cursor::Feed(Box::new(state(&name, now)));
         let batch = Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(reply) };
-        sender.try_send(batch).expect("room for all");
+        sender.try_send(batch.into()).expect("room for all");
         receipts.push(receipt);
     }
     drop(sender);

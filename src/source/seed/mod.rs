@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::parser::Parser;
-use super::{BatchSender, Limits};
+use super::{IngestSender, Limits};
 use crate::clock::Clock;
 use crate::model::SourceId;
 
@@ -40,7 +40,7 @@ pub struct SeedInputs {
     /// Threads for heavy formats.
     pub parser: Parser,
     /// The way to `ingest`.
-    pub batches: BatchSender,
+    pub batches: IngestSender,
 }
 
 /// What happens to a file once it is taken.

@@ -14,7 +14,7 @@ use super::{After, SeedConfig, SeedInputs, SeedStatus, SeedWatcher};
 use crate::clock::Clock;
 use crate::model::{Cursor, RejectReason, SeedFile, SeedOutcome, SourceId};
 use crate::source::parser::Parser;
-use crate::source::{Batch, Limits, Receipt};
+use crate::source::{Batch, IngestMessage, Limits, Receipt};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(30);
@@ -25,7 +25,7 @@ const LEAD: &str = "The harbour board said on Monday that the new pier would ope
 struct Desk {
     root: tempfile::TempDir,
     config: SeedConfig,
-    batches: mpsc::Receiver<Batch>,
+    batches: mpsc::Receiver<IngestMessage>,
     status: watch::Receiver<SeedStatus>,
     cancel: CancellationToken,
     task: Option<JoinHandle<()>>,
@@ -109,7 +109,11 @@ impl Desk {
     }
 
     async fn batch(&mut self) -> Batch {
-        tokio::time::timeout(PATIENCE, self.batches.recv()).await.expect("in time").expect("a batch")
+        tokio::time::timeout(PATIENCE, self.batches.recv())
+            .await
+            .expect("in time")
+            .and_then(IngestMessage::into_batch)
+            .expect("a batch")
     }
 
     /// The next batch, accepted: its file.

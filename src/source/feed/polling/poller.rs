@@ -23,7 +23,7 @@ use crate::model::{Cursor, FeedFailure, FeedState, Origin, SourceId, SourceKind,
 use crate::net::{Client, ClientConfig, NetError};
 use crate::source::feed::{FeedConfig, PollingConfig, SpacingScope};
 use crate::source::parser::Parser;
-use crate::source::{Batch, BatchSender, Limits, Receipt};
+use crate::source::{Batch, IngestSender, Limits, Receipt};
 
 /// Polls that wait for their batch to become durable: many, so that they are committed together.
 const SETTLING_MAX: usize = 256;
@@ -60,7 +60,7 @@ pub struct PollerConfig {
 /// What the poller is connected to.
 pub struct PollerLinks {
     /// To `ingest`.
-    pub batches: BatchSender,
+    pub batches: IngestSender,
     /// Where documents are parsed.
     pub parser: Parser,
     /// The time.
@@ -100,7 +100,7 @@ pub struct PollReport {
 /// The task.
 pub struct Poller {
     pub(super) tools: Arc<Tools>,
-    batches: BatchSender,
+    batches: IngestSender,
     hold: watch::Receiver<bool>,
     counters: Arc<PollCounters>,
     known: KnownItems,
@@ -363,7 +363,7 @@ impl Poller {
         };
         let batches = self.batches.clone();
         self.settling.spawn(async move {
-            let accepted = match batches.send(batch).await {
+            let accepted = match batches.send(batch.into()).await {
                 Ok(()) => received_back.await.map_err(|_| Refusal::Unaccepted),
                 Err(_) => Err(Refusal::Closed),
             };

@@ -15,21 +15,21 @@ use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::console::{Console, Style, block};
-use super::sign::{ID_HEADER, SIGNATURE_HEADER, SignedHeaders, Signer, TIMESTAMP_HEADER};
 use crate::clock::Clock;
+use crate::deliver::console::{Console, Style, block};
+use crate::deliver::sign::{ID_HEADER, SIGNATURE_HEADER, SignedHeaders, Signer, TIMESTAMP_HEADER};
 use crate::text::clean;
 
 /// Largest request; the alerts of this program have a few kilobytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// Ids remembered to recognise a repeat.
+/// RecentIds remembered to recognise a repeat.
 const IDS_MAX: usize = 10_000;
 /// Characters of an id or path that are shown.
 const SHOWN_CHARS_MAX: usize = 80;
 
 /// How requests are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Show {
+pub enum ReceiverOutput {
     /// One block each.
     People(Style),
     /// One JSON object each: `{"id","timestamp","verified","repeat","status","body"}`.
@@ -37,7 +37,7 @@ pub enum Show {
 }
 
 /// A receiver, ready to serve.
-pub struct Receive {
+pub struct Receiver {
     /// Where requests come in; the caller chose the port.
     pub listener: TcpListener,
     /// Keys to verify with; `None` believes everything and says so.
@@ -47,14 +47,14 @@ pub struct Receive {
     /// Where to print.
     pub console: Console,
     /// How to print.
-    pub show: Show,
+    pub show: ReceiverOutput,
     /// The status for what is verified; 204 unless something else is to be tried out.
     pub answer: StatusCode,
 }
 
 /// What a request turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seen {
+struct JudgedRequest {
     id: String,
     timestamp: String,
     /// `Ok(true)` verified, `Ok(false)` not checked for lack of a secret.
@@ -63,30 +63,30 @@ struct Seen {
     status: StatusCode,
 }
 
-struct Shared {
+struct ReceiverState {
     signer: Option<Signer>,
     clock: Clock,
     console: Console,
-    show: Show,
+    show: ReceiverOutput,
     answer: StatusCode,
-    ids: Mutex<Ids>,
+    ids: Mutex<RecentIds>,
 }
 
 /// The last ids, oldest first.
 #[derive(Default)]
-struct Ids {
+struct RecentIds {
     known: HashSet<String>,
     order: VecDeque<String>,
 }
 
-impl Receive {
+impl Receiver {
     /// Serves until cancelled.
     ///
     /// # Errors
     /// Those of the listener.
     pub async fn run(self, cancel: CancellationToken) -> io::Result<()> {
         let Self { listener, signer, clock, console, show, answer } = self;
-        let shared = Arc::new(Shared { signer, clock, console, show, answer, ids: Mutex::default() });
+        let shared = Arc::new(ReceiverState { signer, clock, console, show, answer, ids: Mutex::default() });
         let router =
             Router::new().fallback(any(receive)).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(shared);
         axum::serve(listener, router).with_graceful_shutdown(cancel.cancelled_owned()).await
@@ -94,7 +94,7 @@ impl Receive {
 }
 
 async fn receive(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ReceiverState>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -120,8 +120,8 @@ async fn receive(
     (seen.status, text)
 }
 
-impl Shared {
-    fn judge(&self, headers: &HeaderMap, body: &[u8]) -> Seen {
+impl ReceiverState {
+    fn judge(&self, headers: &HeaderMap, body: &[u8]) -> JudgedRequest {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let signed = SignedHeaders {
             id: header(ID_HEADER),
@@ -139,7 +139,13 @@ impl Shared {
         let repeat = verified.is_ok() && !id.is_empty() && self.remember(id);
         let status = if verified.is_ok() { self.answer } else { StatusCode::UNAUTHORIZED };
         let shown = |text: &str| clean::excerpt(text, SHOWN_CHARS_MAX);
-        Seen { id: shown(id), timestamp: shown(signed.timestamp.unwrap_or_default()), verified, repeat, status }
+        JudgedRequest {
+            id: shown(id),
+            timestamp: shown(signed.timestamp.unwrap_or_default()),
+            verified,
+            repeat,
+            status,
+        }
     }
 
     /// Says whether the id came before.
@@ -157,15 +163,15 @@ impl Shared {
         false
     }
 
-    fn render(&self, seen: &Seen, body: &[u8]) -> String {
+    fn render(&self, seen: &JudgedRequest, body: &[u8]) -> String {
         match self.show {
-            Show::JsonLines => json_line(seen, body),
-            Show::People(style) => people(seen, body, style),
+            ReceiverOutput::JsonLines => json_line(seen, body),
+            ReceiverOutput::People(style) => people(seen, body, style),
         }
     }
 }
 
-fn people(seen: &Seen, body: &[u8], style: Style) -> String {
+fn people(seen: &JudgedRequest, body: &[u8], style: Style) -> String {
     let id = if seen.id.is_empty() { "no webhook-id" } else { &seen.id };
     let status = seen.status.as_u16();
     match &seen.verified {
@@ -179,7 +185,7 @@ fn people(seen: &Seen, body: &[u8], style: Style) -> String {
     }
 }
 
-fn json_line(seen: &Seen, body: &[u8]) -> String {
+fn json_line(seen: &JudgedRequest, body: &[u8]) -> String {
     #[derive(serde::Serialize)]
     struct Line<'a> {
         id: &'a str,
@@ -207,17 +213,17 @@ fn json_line(seen: &Seen, body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::secret::Secret;
     use super::*;
+    use crate::deliver::secret::Secret;
     use crate::model::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_614_265_330);
     const BODY: &[u8] = b"{\"test\": 2432232314}";
     const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 
-    fn shared(signer: Option<&str>, show: Show) -> Shared {
+    fn shared(signer: Option<&str>, show: ReceiverOutput) -> ReceiverState {
         let signer = signer.map(|text| Signer::new(&[Secret::parse(text).expect("a secret")]).expect("keys"));
-        Shared {
+        ReceiverState {
             signer,
             clock: Clock::manual(NOW),
             console: Console::to(Box::new(io::sink()), Style { columns: 80, colour: false }),
@@ -241,7 +247,7 @@ mod tests {
 
     #[test]
     fn receive_official_vector_is_believed_once_and_named_a_repeat_after() {
-        let shared = shared(Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), Show::JsonLines);
+        let shared = shared(Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), ReceiverOutput::JsonLines);
         let first = shared.judge(&signed(), BODY);
         assert_eq!((first.verified.clone(), first.repeat, first.status), (Ok(true), false, StatusCode::NO_CONTENT));
         let again = shared.judge(&signed(), BODY);
@@ -253,7 +259,7 @@ mod tests {
 
     #[test]
     fn receive_forged_request_is_refused_and_does_not_spoil_the_id() {
-        let shared = shared(Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), Show::JsonLines);
+        let shared = shared(Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), ReceiverOutput::JsonLines);
         let forged = shared.judge(&signed(), b"{}");
         assert_eq!(forged.status, StatusCode::UNAUTHORIZED);
         assert!(forged.verified.is_err());
@@ -263,7 +269,7 @@ mod tests {
     #[test]
     fn receive_without_secret_says_that_nothing_was_checked() {
         let style = Style { columns: 80, colour: false };
-        let shared = shared(None, Show::People(style));
+        let shared = shared(None, ReceiverOutput::People(style));
         let seen = shared.judge(&HeaderMap::new(), BODY);
         let text = shared.render(&seen, BODY);
         assert!(text.contains("signature not checked") && text.contains("no webhook-id"), "{text}");
@@ -272,7 +278,7 @@ mod tests {
 
     #[test]
     fn receive_hostile_headers_are_cleaned_and_cut() {
-        let shared = shared(None, Show::People(Style { columns: 80, colour: false }));
+        let shared = shared(None, ReceiverOutput::People(Style { columns: 80, colour: false }));
         let mut headers = HeaderMap::new();
         headers.insert(ID_HEADER, format!("x\t{}", "y".repeat(500)).parse().expect("a value"));
         let seen = shared.judge(&headers, b"\x1b[2J");
@@ -283,7 +289,7 @@ mod tests {
 
     #[test]
     fn ids_memory_is_bounded() {
-        let shared = shared(None, Show::JsonLines);
+        let shared = shared(None, ReceiverOutput::JsonLines);
         for n in 0..IDS_MAX + 5 {
             assert!(!shared.remember(&n.to_string()));
         }
