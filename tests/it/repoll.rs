@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use wirewatch::model::{Cursor, FeedState, Timestamp};
 use wirewatch::source::feed::FeedConfig;
 use wirewatch::source::feed::polling::rules::PollRules;
-use wirewatch::source::{Batch, Receipt};
+use wirewatch::source::{Batch, IngestMessage, Receipt};
 
 use crate::feed_server::{Reply, rss};
 use crate::polling::{Bench, HANGS, INTERVAL, TWO, feed, limits};
@@ -18,7 +18,7 @@ use crate::polling::{Bench, HANGS, INTERVAL, TWO, feed, limits};
 /// A running poller whose batches the test takes one by one.
 struct Repolled {
     bench: Bench,
-    batches: mpsc::Receiver<Batch>,
+    batches: mpsc::Receiver<IngestMessage>,
     rules: watch::Sender<Arc<PollRules>>,
     cancel: CancellationToken,
     task: JoinHandle<()>,
@@ -44,7 +44,11 @@ impl Repolled {
 
     /// The next batch, the clock standing still.
     async fn at_once(&mut self) -> Batch {
-        tokio::time::timeout(HANGS, self.batches.recv()).await.expect("a poll").expect("the poller lives")
+        tokio::time::timeout(HANGS, self.batches.recv())
+            .await
+            .expect("a poll")
+            .and_then(IngestMessage::into_batch)
+            .expect("the poller lives")
     }
 
     /// The next batch, the clock being moved on until it comes.
@@ -52,7 +56,7 @@ impl Repolled {
         let waiting = async {
             loop {
                 match tokio::time::timeout(Duration::from_millis(20), self.batches.recv()).await {
-                    Ok(batch) => return batch.expect("the poller lives"),
+                    Ok(message) => return message.and_then(IngestMessage::into_batch).expect("the poller lives"),
                     Err(_) => self.bench.clock.advance(step),
                 }
             }
