@@ -7,7 +7,7 @@ use crate::store::ItemLine;
 use crate::text::clean;
 
 /// Columns of the CSV form.
-const COLUMNS: &str = "id,first_seen,published,source,lang,story,topics,copies,title,url";
+const COLUMNS: &str = "id,first_seen,published,outlet,source,lang,story,topics,copies,title,url";
 
 /// CSV as RFC 4180 has it.
 ///
@@ -21,6 +21,7 @@ pub fn csv(out: &mut impl Write, items: &[ItemLine]) -> io::Result<()> {
             item.id.to_string(),
             item.first_seen.to_string(),
             item.published.map_or_else(String::new, |at| at.to_string()),
+            item.outlet.clone().unwrap_or_default(),
             item.source.clone(),
             item.lang.clone().unwrap_or_default(),
             item.story.to_string(),
@@ -80,7 +81,7 @@ pub fn atom(out: &mut impl Write, items: &[ItemLine], now: Timestamp) -> io::Res
         for topic in &item.topics {
             write!(out, "<category term=\"{}\"/>", escape(&topic.topic))?;
         }
-        write!(out, "<author><name>{}</name></author>", escape(&item.source))?;
+        write!(out, "<author><name>{}</name></author>", escape(item.outlet.as_ref().unwrap_or(&item.source)))?;
         let published = item.published.unwrap_or(item.first_seen);
         writeln!(out, "<published>{published}</published><updated>{}</updated></entry>", item.first_seen)?;
     }
@@ -119,6 +120,7 @@ mod tests {
         ItemLine {
             id: ItemId::from_i64(7),
             source: "desk".to_owned(),
+            outlet: Some("gazette.example".to_owned()),
             title: title.to_owned(),
             url: Some(url.to_owned()),
             published: None,

@@ -123,13 +123,13 @@ fn run_list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliEr
     if out == Output::Json || args.format == Some(Format::Json) {
         return Ok(output::lines(&items)?);
     }
-    let mut table = Table::new(&["ID", "SEEN (UTC)", "SOURCE", "TOPICS", "COPIES", "TITLE"]);
+    let mut table = Table::new(&["ID", "SEEN (UTC)", "OUTLET", "TOPICS", "COPIES", "TITLE"]);
     for item in &items {
         let topics: Vec<String> = item.topics.iter().map(|t| format!("{} {}", t.topic, t.score)).collect();
         table.row([
             item.id.to_string(),
             output::minute(item.first_seen),
-            item.source.clone(),
+            carried(item.outlet.as_deref(), &item.source),
             topics.join(", "),
             if item.sightings == 0 { String::new() } else { item.sightings.to_string() },
             item.title.clone(),
@@ -146,7 +146,7 @@ fn show(item: &ItemRecord) -> io::Result<()> {
         if value.is_empty() { Ok(()) } else { writeln!(out, "  {name:<10} {}", clean::one_line(value)) }
     };
     field("id", &line.id.to_string())?;
-    field("source", &line.source)?;
+    field("outlet", &carried(line.outlet.as_deref(), &line.source))?;
     field("publisher", item.publisher.as_deref().unwrap_or_default())?;
     field("author", item.author.as_deref().unwrap_or_default())?;
     field("url", line.url.as_deref().unwrap_or_default())?;
@@ -169,7 +169,16 @@ fn show(item: &ItemRecord) -> io::Result<()> {
         }
     }
     for copy in &item.appearances {
-        field("also", &format!("{} {} {:.0} % {}", copy.source, copy.level, copy.overlap * 100.0, copy.title))?;
+        field(
+            "also",
+            &format!(
+                "{} {} {:.0} % {}",
+                carried(copy.outlet.as_deref(), &copy.source),
+                copy.level,
+                copy.overlap * 100.0,
+                copy.title
+            ),
+        )?;
     }
     for edit in &item.revisions {
         writeln!(out, "\nedit {}, {}", edit.revision, output::minute(edit.at))?;
@@ -184,6 +193,15 @@ fn show(item: &ItemRecord) -> io::Result<()> {
         writeln!(out, "{}", clean::one_line(paragraph))?;
     }
     Ok(())
+}
+
+/// The outlet, and the feed or folder it came through where that has another name.
+fn carried(outlet: Option<&str>, source: &str) -> String {
+    match outlet {
+        Some(outlet) if outlet == source => outlet.to_owned(),
+        Some(outlet) => format!("{outlet} ({source})"),
+        None => format!("({source})"),
+    }
 }
 
 fn dated(at: Option<Timestamp>, certainty: Option<&str>) -> String {

@@ -141,7 +141,7 @@ fn list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliError>
             output::minute(story.last_seen),
             story.items.to_string(),
             (story.sightings_exact + story.sightings_near).to_string(),
-            story.sources.len().to_string(),
+            story.outlets.len().to_string(),
             story.alerted.join(", "),
             story.title,
         ]);
@@ -228,7 +228,7 @@ fn show(story: &StoryRecord, silences: &[SilenceRecord]) {
         counted(line.sightings_exact, "exact copy"),
         counted(line.sightings_near, "near copy")
     );
-    println!("  outlets    {}: {}", line.sources.len(), clean::one_line(&line.sources.join(", ")));
+    println!("  outlets    {}: {}", line.outlets.len(), clean::one_line(&line.outlets.join(", ")));
     for correction in &story.corrections {
         println!("  by hand    {}", by_hand(correction));
     }

@@ -1,7 +1,7 @@
 //! The lists of the config: feeds, topics, aliases, endpoints, silences, tests. Each entry is read by
 //! itself, with the defaults of its list behind it. Names it refers to are looked up in [`Names`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use super::problem::{Place, Problem, ProblemKind};
 use super::reader::Reader;
 use super::section::Section;
 use super::value::{nearest, show_duration};
-use crate::model::{Lang, Severity, SourceId, StoryId, Timestamp, TopicId};
+use crate::model::{Lang, Outlet, Severity, SourceId, StoryId, Timestamp, TopicId};
+use crate::pipeline::normalize::outlet::{FeedOutlet, of_link};
 use crate::source::feed::{Backfill, FeedConfig, FetchConfig, FullText, PollingConfig, Trust};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -140,6 +141,7 @@ struct FeedSettings {
     ignore_http_cache: bool,
     full_text: FullText,
     lang: Option<Lang>,
+    outlet: Option<Outlet>,
     tags: Vec<String>,
     fetch: FetchConfig,
 }
@@ -168,6 +170,7 @@ fn feed_settings(s: &Section<'_>, polling: &PollingConfig) -> FeedSettings {
         ignore_http_cache: s.flag("ignore_http_cache"),
         full_text: s.choice("full_text", &FULL_TEXT),
         lang: s.get("lang", Found::lang),
+        outlet: s.get("outlet", outlet),
         tags: s.list("tags", |found| found.text().map(str::to_owned)),
         fetch: super::fetching::fetching(s),
     }
@@ -202,6 +205,23 @@ fn backfill(found: &Found<'_>) -> Result<Backfill, Fault> {
     })
 }
 
+fn outlet(found: &Found<'_>) -> Result<Outlet, Fault> {
+    Outlet::new(found.text()?).ok_or_else(|| {
+        let most = Outlet::CHARS_MAX;
+        Fault::new(
+            ProblemKind::Value,
+            "must be the name of a publisher",
+            format!("empty, or more than {most} characters"),
+        )
+    })
+}
+
+/// Whose feeds they are, as far as the config says.
+pub(super) fn outlets(feeds: &[FeedConfig]) -> BTreeMap<SourceId, FeedOutlet> {
+    let known = |feed: &FeedConfig| FeedOutlet { given: feed.outlet.clone(), site: of_link(feed.url.as_str()) };
+    feeds.iter().map(|feed| (feed.id.clone(), known(feed))).collect()
+}
+
 pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedConfig> {
     let defaults = reader.defaults("feed");
     let _ = feed_settings(&defaults, polling);
@@ -229,6 +249,7 @@ pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedCon
                 ignore_http_cache: settings.ignore_http_cache,
                 full_text: settings.full_text,
                 lang: settings.lang,
+                outlet: settings.outlet,
                 tags: settings.tags,
                 fetch: settings.fetch,
             });

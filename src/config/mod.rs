@@ -292,7 +292,7 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
     let config = Config {
         daemon: settings::daemon(&daemon, &limits, &environment.state_dir()),
         limits: settings::limits(&limits),
-        normalize: settings::normalize(&daemon, &limits),
+        normalize: NormalizeRules { outlets: entries::outlets(&feeds), ..settings::normalize(&daemon, &limits) },
         memory: settings::memory(&memory),
         retention: settings::retention(&retention),
         http: settings::http(&http),

@@ -1,6 +1,7 @@
 //! The sections of the config, each read into the struct its stage works with. A key is one line here
 //! and one in `config/wirewatch.toml`; a test holds the two together. Lists are read in `entries`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -208,6 +209,7 @@ pub(super) fn normalize(daemon: &Section<'_>, limits: &Section<'_>) -> Normalize
     NormalizeRules {
         lang_default: daemon.get("lang", Found::lang),
         text_bytes_max: limits.bytes("text_max", KIB..=16 * MIB) as usize,
+        outlets: BTreeMap::new(),
     }
 }
 

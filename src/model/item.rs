@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::{ContentHash, ItemId, ItemKey, SourceId, Timestamp};
+use super::{ContentHash, ItemId, ItemKey, Outlet, SourceId, Timestamp};
 
 /// Longer links are no links to coverage: the item is taken without, and that is counted. Everything that keeps or
 /// compares links goes by this.
@@ -225,7 +225,7 @@ const HEADLINE_CHARS_MAX: usize = 120;
 pub struct Item {
     /// Derived from source and key.
     pub id: ItemId,
-    /// Who published it.
+    /// Where it came from: a feed, or the seed directory.
     pub source: SourceId,
     /// Identity within the source.
     pub key: ItemKey,
@@ -233,8 +233,8 @@ pub struct Item {
     pub title: String,
     /// The publisher's name where the headline or feed carried one ("… - Reuters").
     pub publisher: Option<String>,
-    /// Who carries it, as stories count outlets: the feed, or the publisher a seed names.
-    pub outlet: SourceId,
+    /// Who carries it, as stories count outlets; `None` where nothing says so.
+    pub outlet: Option<Outlet>,
     /// Canonical link: no fragment, no tracking keys.
     pub url: Option<String>,
     /// The link as it came.

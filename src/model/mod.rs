@@ -6,6 +6,7 @@ mod alert;
 mod health;
 mod id;
 mod item;
+mod outlet;
 mod source;
 mod story;
 mod time;
@@ -17,6 +18,7 @@ pub use id::{AlertId, ContentHash, EndpointId, IdError, ItemId, ItemKey, SourceI
 pub use item::{
     DateCertainty, Dated, Item, LINK_BYTES_MAX, Lang, Markup, RawItem, RawText, RejectReason, Rejection, TextSource,
 };
+pub use outlet::Outlet;
 pub use source::{Cursor, FeedFailure, FeedState, MovedFeed, Origin, SeedFile, SeedOutcome, SourceKind};
 pub use story::{Phase, RelatedStory, StorySummary};
 pub use time::{TimeError, Timestamp};

@@ -234,7 +234,7 @@ fn sight(
             SightingLevel::Near => state.sightings_near += 1,
         }
         state.last_seen = state.last_seen.max(now);
-        state.add_outlet(&item.outlet);
+        item.outlet.iter().for_each(|outlet| state.add_outlet(outlet));
     }
     let alerts = raise_alerts(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
     Decision::of(prepared, Verdict::Sighting { of, story, level, overlap, again }, alerts)
@@ -256,7 +256,7 @@ fn add(prepared: Prepared, to: &Joined, ledger: &mut Ledger, rules: &Rules, now:
         ledger.stories.entry(story).or_insert_with(|| StoryState::opened(prepared.item.headline().into_owned(), now));
     state.items += 1;
     state.last_seen = state.last_seen.max(now);
-    state.add_outlet(&prepared.item.outlet);
+    prepared.item.outlet.iter().for_each(|outlet| state.add_outlet(outlet));
     state.add_language(prepared.item.lang);
     ledger.remember(&Remembered {
         id: prepared.item.id,

@@ -7,8 +7,8 @@ use super::classify::{TermConfig, TopicConfig, TopicSet};
 use super::memory::MemoryConfig;
 use super::*;
 use crate::model::{
-    AlertKind, AlertReason, EndpointId, ItemKey, Origin, RawItem, RawText, Severity, SourceId, SourceKind, StoryId,
-    Timestamp, TopicId,
+    AlertKind, AlertReason, EndpointId, ItemKey, Origin, Outlet, RawItem, RawText, Severity, SourceId, SourceKind,
+    StoryId, Timestamp, TopicId,
 };
 
 const BRIDGE: &str = "The old swing bridge over the harbour of Ostmouth was closed on Monday after divers found cracks in two \
@@ -278,4 +278,19 @@ fn decide_silence_on_a_story_holds_after_it_went_up_in_another() {
         let wanted = if merges.is_empty() { (None, 1) } else { (Some("sil_1"), 0) };
         assert_eq!(said, [wanted], "{merges:?}");
     }
+}
+
+#[test]
+fn decide_feeds_of_one_publisher_are_one_outlet() {
+    let mut desk = Desk::new();
+    let raw = |key: &str, host: &str| RawItem { url: Some(format!("https://{host}/{key}")), ..item(key, BRIDGE) };
+    desk.take_raw("gazette-top", &raw("1", "www.gazette.example"));
+    for feed in ["gazette-world", "gazette-local"] {
+        let (verdict, alerts) = desk.take_raw(feed, &raw("1", "news.gazette.example"));
+        assert!(matches!(verdict, Verdict::Sighting { again: false, .. }), "{verdict:?}");
+        assert_eq!(alerts, [], "three feeds, one outlet: nothing grew");
+    }
+    let story = desk.ledger.stories.values().next().expect("a story");
+    let outlets: Vec<&str> = story.outlets.iter().map(Outlet::as_str).collect();
+    assert_eq!((outlets, story.items, story.sightings_exact), (vec!["gazette.example"], 1, 2));
 }

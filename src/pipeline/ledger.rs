@@ -5,7 +5,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::model::{
-    ContentHash, ItemId, Lang, Score, Severity, SourceHealth, SourceId, StoryId, StorySummary, Timestamp, TopicId,
+    ContentHash, ItemId, Lang, Outlet, Score, Severity, SourceHealth, SourceId, StoryId, StorySummary, Timestamp,
+    TopicId,
 };
 
 use super::alert::Silence;
@@ -40,7 +41,7 @@ pub struct StoryState {
     /// Items in it.
     pub items: u64,
     /// Outlets in order of appearance, copies included.
-    pub outlets: Vec<SourceId>,
+    pub outlets: Vec<Outlet>,
     /// Languages of its items, in order of appearance.
     pub languages: Vec<Lang>,
     /// Stories that went up in it, by their ids.
@@ -331,7 +332,7 @@ impl StoryState {
     }
 
     /// Counts an outlet once.
-    pub fn add_outlet(&mut self, outlet: &SourceId) {
+    pub fn add_outlet(&mut self, outlet: &Outlet) {
         if !self.outlets.contains(outlet) {
             if self.outlets.is_empty() {
                 // Most stories have one outlet, and there are many: no room for four.

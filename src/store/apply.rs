@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
-    Cursor, Item, ItemId, Match, Origin, Rejection, SeedFile, SeedOutcome, SourceHealth, StoryId, Timestamp,
+    Cursor, Item, ItemId, Match, Origin, Outlet, Rejection, SeedFile, SeedOutcome, SourceHealth, StoryId, Timestamp,
 };
 use crate::pipeline::alert::source::SourceAlert;
 use crate::pipeline::{Decision, Prepared, SightingLevel, Verdict};
@@ -158,7 +158,7 @@ fn write_item(tx: &Transaction<'_>, decision: &Decision, story: StoryId, seq: i6
         tags_json(&item.tags),
         item.quiet,
         story.to_i64(),
-        item.outlet.as_str(),
+        item.outlet.as_ref().map(Outlet::as_str),
         grounds.map(|grounds| grounds.nearest.to_i64()),
         grounds.and_then(|grounds| grounds.score).map(|score| (score * 1000.0).round() as i64),
         prepared.features.to_bytes(),
@@ -197,17 +197,14 @@ fn write_story(
             now.millis(),
             prepared.item.lang.map(|lang| lang.to_string()).unwrap_or_default(),
         ])?;
-        return tx
-            .prepare_cached("INSERT OR IGNORE INTO story_sources (story, source, position, at) VALUES (?1, ?2, 0, ?3)")?
-            .execute(params![story.to_i64(), prepared.item.outlet.as_str(), now.millis()])
-            .map(|_| ());
+        return write_story_outlet(tx, story, prepared.item.outlet.as_ref(), now);
     }
     tx.prepare_cached("UPDATE stories SET items = items + 1, last_seen = max(last_seen, ?2) WHERE id = ?1")?
         .execute(params![story.to_i64(), now.millis()])?;
     if let Some(lang) = prepared.item.lang {
         write_languages(tx, story.to_i64(), &lang.to_string())?;
     }
-    write_story_source(tx, story, prepared.item.outlet.as_str(), now)
+    write_story_outlet(tx, story, prepared.item.outlet.as_ref(), now)
 }
 
 /// Adds languages to those of a story; each stands there once, in order of appearance.
@@ -232,12 +229,18 @@ pub(super) fn write_languages(tx: &Transaction<'_>, story: i64, more: &str) -> r
         .map(|_| ())
 }
 
-fn write_story_source(tx: &Transaction<'_>, story: StoryId, source: &str, now: Timestamp) -> rusqlite::Result<()> {
+fn write_story_outlet(
+    tx: &Transaction<'_>,
+    story: StoryId,
+    outlet: Option<&Outlet>,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let Some(outlet) = outlet else { return Ok(()) };
     tx.prepare_cached(
         "INSERT OR IGNORE INTO story_sources (story, source, position, at)
          VALUES (?1, ?2, (SELECT coalesce(max(position) + 1, 0) FROM story_sources WHERE story = ?1), ?3)",
     )?
-    .execute(params![story.to_i64(), source, now.millis()])
+    .execute(params![story.to_i64(), outlet.as_str(), now.millis()])
     .map(|_| ())
 }
 
@@ -377,7 +380,7 @@ fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Time
         (overlap * 1000.0).round() as i64,
         item.version.to_bytes(),
         now.millis(),
-        item.outlet.as_str(),
+        item.outlet.as_ref().map(Outlet::as_str),
     ])?;
     let column = match level {
         SightingLevel::Exact => {
@@ -388,7 +391,7 @@ fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Time
         }
     };
     tx.prepare_cached(column)?.execute(params![story.to_i64(), now.millis()])?;
-    write_story_source(tx, story, item.outlet.as_str(), now)
+    write_story_outlet(tx, story, item.outlet.as_ref(), now)
 }
 
 fn write_matches(tx: &Transaction<'_>, item: ItemId, matches: &[Match]) -> rusqlite::Result<()> {

@@ -33,6 +33,8 @@ pub struct ItemLine {
     pub id: ItemId,
     /// Its source.
     pub source: String,
+    /// Who carries it; `None` where nothing says so.
+    pub outlet: Option<String>,
     /// Headline.
     pub title: String,
     /// Canonical link.
@@ -133,6 +135,8 @@ pub struct MatchRecord {
 pub struct SightingRecord {
     /// Where.
     pub source: String,
+    /// Who carries it there.
+    pub outlet: Option<String>,
     /// Its headline there.
     pub title: String,
     /// Its link there.
@@ -405,6 +409,7 @@ pub(super) fn item_line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemL
     Ok(ItemLine {
         id: ItemId::from_i64(id),
         source: row.get("source")?,
+        outlet: row.get("outlet")?,
         title: row.get("headline")?,
         url: row.get("url")?,
         published: time(row, "published")?,
@@ -436,6 +441,7 @@ fn item_record(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemRecord> {
         .query_map([id], |row| {
             Ok(SightingRecord {
                 source: row.get("source")?,
+                outlet: row.get("outlet")?,
                 title: row.get("title")?,
                 url: row.get("url")?,
                 level: row.get("level")?,

@@ -342,12 +342,12 @@ fn recount(tx: &Transaction<'_>, story: i64, other: i64) -> rusqlite::Result<()>
     let carried = "SELECT outlet, seq, first_seen AS at FROM items WHERE story = ?1
          UNION ALL SELECT s.outlet, s.seq, s.seen_at FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1";
     run(&format!(
-        "DELETE FROM story_sources WHERE story = ?1 AND source NOT IN (SELECT outlet FROM ({carried}))
+        "DELETE FROM story_sources WHERE story = ?1 AND source NOT IN (SELECT outlet FROM ({carried}) WHERE outlet IS NOT NULL)
            AND source IN (SELECT source FROM story_sources WHERE story = ?2)"
     ))?;
     run(&format!(
         "INSERT OR IGNORE INTO story_sources (story, source, position, at)
          SELECT ?1, outlet, row_number() OVER (ORDER BY min(seq)) - 1, min(at) FROM ({carried})
-         WHERE ?1 <> ?2 GROUP BY outlet"
+         WHERE ?1 <> ?2 AND outlet IS NOT NULL GROUP BY outlet"
     ))
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::model::{ContentHash, ItemId, Lang, Score, Severity, SourceId, StoryId, Timestamp, TopicId};
+use crate::model::{ContentHash, ItemId, Lang, Outlet, Score, Severity, StoryId, Timestamp, TopicId};
 use crate::pipeline::alert::AlertRules;
 use crate::pipeline::features::Features;
 use crate::pipeline::memory::MemoryConfig;
@@ -277,9 +277,7 @@ pub(super) fn recall_stories(
     each(
         "SELECT s.id, x.source FROM stories s JOIN story_sources x ON x.story = s.id WHERE {condition} ORDER BY s.id, x.position",
         &mut |row, state| {
-            if let Ok(source) = SourceId::new(&row.get::<_, String>(1)?) {
-                state.add_outlet(&source);
-            }
+            state.add_outlet(&Outlet::from_stored(&row.get::<_, String>(1)?));
             Ok(())
         },
     )?;

@@ -95,7 +95,7 @@ CREATE TABLE items (
     tags         TEXT,
     quiet        INTEGER NOT NULL,
     story        INTEGER NOT NULL,
-    outlet       TEXT NOT NULL,      -- who carries it, as the story counts outlets
+    outlet       TEXT,               -- who carries it, as the story counts outlets; NULL: nothing says who
     nearest      INTEGER,            -- the item it was nearest to when it came
     nearest_milli INTEGER,           -- log-odds in thousandths of belonging to that one's story; NULL: same text
     features     BLOB NOT NULL
@@ -117,7 +117,7 @@ CREATE TABLE sightings (
     id      INTEGER NOT NULL UNIQUE,
     item    INTEGER NOT NULL,
     source  TEXT NOT NULL,
-    outlet  TEXT NOT NULL,
+    outlet  TEXT,
     key     TEXT NOT NULL,
     url     TEXT,
     title   TEXT NOT NULL,

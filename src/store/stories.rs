@@ -48,7 +48,7 @@ pub struct StoryLine {
     /// Copies with nearly the same text.
     pub sightings_near: u64,
     /// Outlets, first one first.
-    pub sources: Vec<String>,
+    pub outlets: Vec<String>,
     /// How it stands.
     pub phase: Phase,
     /// Topics somebody was told of.
@@ -159,7 +159,7 @@ fn line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<StoryLine> {
     let names = |sql: &str| -> rusqlite::Result<Vec<String>> {
         c.prepare_cached(sql)?.query_map([id], |row| row.get(0))?.collect()
     };
-    let sources = names("SELECT source FROM story_sources WHERE story = ?1 ORDER BY position")?;
+    let outlets = names("SELECT source FROM story_sources WHERE story = ?1 ORDER BY position")?;
     let alerted = names(
         "SELECT t.topic FROM alerts a JOIN alert_topics t ON t.alert = a.sequence WHERE a.story = ?1
          UNION SELECT topic FROM story_topics WHERE story = ?1 AND told_outlets IS NOT NULL ORDER BY topic",
@@ -173,8 +173,8 @@ fn line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<StoryLine> {
         items: count("items")?,
         sightings_exact: count("sightings_exact")?,
         sightings_near: count("sightings_near")?,
-        phase: Phase::of_outlets(sources.len()),
-        sources,
+        phase: Phase::of_outlets(outlets.len()),
+        outlets,
         alerted,
     })
 }

@@ -142,8 +142,8 @@ pub struct ItemView {
     pub title: String,
     /// Its link.
     pub url: Option<String>,
-    /// Who carries it.
-    pub outlet: String,
+    /// Who carries it: a publisher; null where nothing says who.
+    pub outlet: Option<String>,
     /// The feed or directory that brought it.
     pub source: String,
     /// The publisher it names.
@@ -327,7 +327,7 @@ fn item_view(item: &Item) -> ItemView {
         id: item.id.to_string(),
         title: item.headline().into_owned(),
         url: item.url.clone(),
-        outlet: item.outlet.as_str().to_owned(),
+        outlet: item.outlet.as_ref().map(ToString::to_string),
         source: item.source.as_str().to_owned(),
         publisher: item.publisher.clone(),
         author: item.author.clone(),

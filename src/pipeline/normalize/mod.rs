@@ -6,16 +6,20 @@ mod boilerplate;
 mod cues;
 mod dates;
 mod fields;
+pub mod outlet;
 mod segments;
 mod shapes;
 mod title;
 mod url;
 
+use std::collections::BTreeMap;
+
 use crate::model::{
-    ContentHash, Item, ItemId, Lang, Markup, Origin, RawItem, RawText, RejectReason, Rejection, SourceId, SourceKind,
-    TextSource,
+    ContentHash, Item, ItemId, Lang, Markup, Origin, RawItem, RawText, RejectReason, Rejection, SourceId, TextSource,
 };
 use crate::text::{html, lang, tokens};
+
+use outlet::FeedOutlet;
 
 /// Characters of an unreadable text that its refusal quotes.
 const REMNANT_CHARS_MAX: usize = 40;
@@ -27,12 +31,14 @@ pub struct NormalizeRules {
     pub lang_default: Option<Lang>,
     /// Bytes of text kept per item; more is cut and reported.
     pub text_bytes_max: usize,
+    /// Whose feeds they are.
+    pub outlets: BTreeMap<SourceId, FeedOutlet>,
 }
 
 impl Default for NormalizeRules {
     /// For tests and one-off use; the daemon takes its numbers from the config.
     fn default() -> Self {
-        Self { lang_default: None, text_bytes_max: 256 << 10 }
+        Self { lang_default: None, text_bytes_max: 256 << 10, outlets: BTreeMap::new() }
     }
 }
 
@@ -82,7 +88,7 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
         });
     }
     let publisher = raw.publisher.as_deref().and_then(fields::author).or(headline.publisher);
-    let named = publisher.as_deref().filter(|_| origin.kind == SourceKind::Seed).and_then(SourceId::slug);
+    let outlet = outlet::outlet(url.as_deref(), publisher.as_deref(), origin, rules);
     let lang = lang::detect(&headline.title, &body.text, raw.lang.as_deref()).or(rules.lang_default);
     let hash = text_hash(&headline.title, &body.text);
     let item = Item {
@@ -92,7 +98,7 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
         text_hash: hash,
         version: body.own.as_deref().map_or(hash, |own| text_hash(&headline.title, own)),
         title: headline.title,
-        outlet: named.unwrap_or_else(|| origin.source.clone()),
+        outlet,
         publisher,
         url,
         url_original,

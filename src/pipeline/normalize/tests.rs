@@ -185,7 +185,7 @@ proptest! {
         item.url = Some(title.clone());
         item.author = Some(title.clone());
         item.tags = vec![title];
-        let rules = NormalizeRules { text_bytes_max: cap, lang_default: None };
+        let rules = NormalizeRules { text_bytes_max: cap, ..NormalizeRules::default() };
         if let Ok(read) = normalize(&item, &origin(), &rules) {
             prop_assert!(read.item.text.len() <= cap);
         }

@@ -103,6 +103,8 @@ pub struct FeedConfig {
     pub full_text: FullText,
     /// Language to assume where neither feed nor text says.
     pub lang: Option<crate::model::Lang>,
+    /// Who publishes its items, whatever they link to.
+    pub outlet: Option<crate::model::Outlet>,
     /// Tags given to every item.
     pub tags: Vec<String>,
     /// What its requests carry.
@@ -125,6 +127,7 @@ impl FeedConfig {
             ignore_http_cache: false,
             full_text: FullText::Off,
             lang: None,
+            outlet: None,
             tags: Vec::new(),
             fetch: FetchConfig::default(),
         }
