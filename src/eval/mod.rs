@@ -1,5 +1,6 @@
 //! Quality on labelled data: pure counting, used by `eval …` and by the tests. Decides nothing.
 
+pub mod alerts;
 pub mod backtest;
 pub mod duplicates;
 pub mod stories;

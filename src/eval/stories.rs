@@ -34,6 +34,47 @@ pub fn pairwise<T: Hash + Eq + Copy, F: Hash + Eq + Copy>(items: &[(T, F)]) -> Q
     Quality::of_counts(both, found - both, truth - both)
 }
 
+/// How pure the found stories are, background included: B-cubed looks at labelled items only and does not
+/// see what else a story took in.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Purity {
+    /// Of the members of found stories with a labelled member and another one, the share that is of another
+    /// cluster than most, or of none.
+    pub foreign_share: f64,
+    /// Found stories of three or more members, one of them labelled.
+    pub stories: usize,
+    /// Those of them with a member of another cluster or of none.
+    pub mixed: usize,
+}
+
+/// Over `(truth, found)` per item, where the truth of background is `None`.
+#[must_use]
+pub fn purity<T: Hash + Eq + Copy, F: Hash + Eq + Copy>(items: &[(Option<T>, F)]) -> Purity {
+    let mut found: HashMap<F, (usize, HashMap<T, usize>)> = HashMap::new();
+    for (truth, story) in items {
+        let (members, clusters) = found.entry(*story).or_default();
+        *members += 1;
+        if let Some(truth) = truth {
+            *clusters.entry(*truth).or_default() += 1;
+        }
+    }
+    let (mut members, mut foreign) = (0, 0);
+    let mut purity = Purity { foreign_share: 0.0, stories: 0, mixed: 0 };
+    for (size, clusters) in found.into_values() {
+        let Some(most) = clusters.into_values().max().filter(|_| size > 1) else { continue };
+        members += size;
+        foreign += size - most;
+        if size >= 3 {
+            purity.stories += 1;
+            purity.mixed += usize::from(most < size);
+        }
+    }
+    if members > 0 {
+        purity.foreign_share = foreign as f64 / members as f64;
+    }
+    purity
+}
+
 /// Sizes of the true clusters, the found ones and their intersections.
 struct Cells<T, F> {
     both: HashMap<(T, F), u64>,
@@ -72,6 +113,25 @@ mod tests {
         let quality = pairwise(&items);
         assert!((quality.precision - 2.0 / 4.0).abs() < 1e-9);
         assert!((quality.recall - 2.0 / 4.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn purity_counts_background_and_other_clusters_as_foreign() {
+        // One story of a a b and one background item, one pure pair, one of background only, one alone.
+        let items = [
+            (Some('a'), 1),
+            (Some('a'), 1),
+            (Some('b'), 1),
+            (None, 1),
+            (Some('c'), 2),
+            (Some('c'), 2),
+            (None, 3),
+            (None, 3),
+            (Some('d'), 4),
+        ];
+        let purity = purity(&items);
+        assert!((purity.foreign_share - 2.0 / 6.0).abs() < 1e-9);
+        assert_eq!((purity.stories, purity.mixed), (1, 1));
     }
 
     #[test]
