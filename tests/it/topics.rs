@@ -194,3 +194,67 @@ async fn learned_score_is_trained_used_explained_and_refused_when_damaged() {
     assert_eq!(refused.status.code(), Some(78), "{}", said(&refused));
     assert!(said(&refused).contains("levee.json"), "{}", said(&refused));
 }
+
+/// Four reports on a stream: the baseline of a feed, a breach, the same breach copied, a fair.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eval_alerts_counts_what_one_endpoint_is_told_of_a_stream() {
+    let room = Newsroom::silent("");
+    let report = |id: &str, hour: u32, title: &str, text: &str, event: Value| {
+        serde_json::json!({
+            "id": id, "title": title, "text": text, "source": "gazette", "event": event, "wanted": event == "breach",
+            "published": format!("2026-03-02T{hour:02}:00:00Z"), "url": format!("https://gazette.example.org/{id}"),
+        })
+        .to_string()
+    };
+    let breach = "The levee at Oldmill gave way on Monday morning and two streets stand under water, the mayor said.";
+    let fair = "The stamp fair moves from the old levee to the town hall, and visitors are asked to bring change.";
+    let stream = [
+        report("a", 1, "Anglers meet at the levee", "Some thirty anglers cleaned up along the levee.", Value::Null),
+        report("b", 8, "Levee breaks at Oldmill", breach, "breach".into()),
+        report("c", 9, "Levee breaks at Oldmill", breach, "breach".into()),
+        report("d", 12, "Stamp fair moves to town hall", fair, Value::Null),
+        report("e", 15, "Ferry runs again", "The ferry across the estuary is in service again.", "ferry".into()),
+    ];
+    write(&room, "stream.jsonl", &stream.join("\n"));
+    let told = json(
+        &room,
+        &["eval", "alerts", "stream.jsonl", "--posts", &room.path("posts.jsonl").display().to_string(), "--json"],
+    )
+    .await;
+    let counts = ["events_wanted", "events_told", "posts"].map(|name| told[name].as_u64().expect("a count"));
+    assert_eq!(counts, [1, 1, 3], "{told}");
+    assert_eq!((told["alerts_per_told_event"].as_f64(), told["recall"].as_f64()), (Some(1.0), Some(1.0)), "{told}");
+    let posts = std::fs::read_to_string(room.path("posts.jsonl")).expect("written");
+    let verdicts: Vec<(String, String)> = posts
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .map(|post| (post["item"].as_str().expect("an id").into(), post["verdict"].as_str().expect("a word").into()))
+        .collect();
+    assert_eq!(
+        verdicts,
+        [("b".into(), "useful".into()), ("d".into(), "noise".into()), ("e".into(), "unwanted".into())]
+    );
+    let shown = said(&run(&room, &["eval", "alerts", "stream.jsonl", "--list"]).await);
+    for part in ["1 of 1 wanted events told", "3 alerts", "Noise: d (first)"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eval_pairs_counts_each_kind_of_pair() {
+    let room = Newsroom::silent("");
+    let text = "The levee at Oldmill gave way on Monday morning and two streets stand under water, the mayor said.";
+    let pair = |id: &str, same: bool, title: &str, text: &str| {
+        let a = serde_json::json!({"title": "Levee breaks at Oldmill", "text": "The levee at Oldmill gave way on Monday morning and two streets stand under water, the mayor said.", "source": "gazette", "lang": "en"});
+        let b = serde_json::json!({"title": title, "text": text, "source": "herald", "lang": "en"});
+        serde_json::json!({"id": id, "same": same, "kind": "plain", "hours": 2, "a": a, "b": b}).to_string()
+    };
+    let fair = "Visitors of the stamp fair are asked to bring change, said the treasurer of the club on Friday.";
+    let lines = [pair("p1", true, "Levee breaks at Oldmill", text), pair("p2", false, "Stamp fair in Hillford", fair)];
+    write(&room, "pairs.jsonl", &lines.join("\n"));
+    let counted = json(&room, &["eval", "pairs", "pairs.jsonl", "--json"]).await;
+    for what in ["different, kept apart", "same, joined, one language"] {
+        assert_eq!((counted[what]["right"].as_u64(), counted[what]["pairs"].as_u64()), (Some(1), Some(1)), "{counted}");
+    }
+    assert_eq!(counted["  different, kept apart: plain"]["pairs"], 1, "{counted}");
+}
