@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::error::IO;
-use super::super::labelled::{START, origin, published, raw};
+use super::super::labelled::{origin, raw};
 use super::super::output::{self, Table};
-use super::{CliError, take};
+use super::{CliError, arrivals, take};
 use crate::eval::alerts::{AlertJudge, AlertQuality, LabelledEvent, Post, PostVerdict};
 use crate::model::{EndpointId, SourceId, Timestamp};
 use crate::pipeline::alert::Route;
@@ -37,10 +37,8 @@ pub(super) fn run(items: &[Value], mut rules: Rules, memory: MemoryConfig) -> To
     let mut posts: Vec<Post> = Vec::new();
     let mut starts: HashMap<SourceId, Timestamp> = HashMap::new();
     let bar = output::progress(items.len() as u64, "items");
-    let mut now = START;
-    for (number, item) in items.iter().enumerate() {
+    for (number, (item, now)) in items.iter().zip(arrivals(items)).enumerate() {
         bar.inc(1);
-        now = published(item).unwrap_or_else(|| now.plus(Duration::from_secs(1))).max(now);
         let event = labelled_event(item);
         if let Some(event) = &event {
             judge.note(event, now);

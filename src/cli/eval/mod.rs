@@ -17,7 +17,7 @@ use super::labelled::{START, origin, published, raw, read};
 use super::output::{self, Table};
 use super::{CliError, Context};
 use crate::eval::Quality;
-use crate::model::{Origin, RawItem, StoryId, TopicId};
+use crate::model::{Origin, RawItem, StoryId, Timestamp, TopicId};
 use crate::pipeline::classify::quality::Borderline;
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::{Decision, Ledger, Rules, Verdict, decide, prepare};
@@ -169,14 +169,23 @@ fn in_order(mut items: Vec<Value>) -> Vec<Value> {
     items
 }
 
+/// When each item arrives: as it was published, never before the one ahead of it, and a second after that one where
+/// there is no date.
+fn arrivals(items: &[Value]) -> Vec<Timestamp> {
+    let mut last: Option<Timestamp> = None;
+    let mut arrive = |item| {
+        let next = published(item).or_else(|| Some(last?.plus(Duration::from_secs(1)))).unwrap_or(START);
+        *last.insert(last.map_or(next, |last| last.max(next)))
+    };
+    items.iter().map(&mut arrive).collect()
+}
+
 /// The story of each item, late merges applied; `None` for what has nothing to read.
 fn stream(items: &[Value], rules: &Rules, memory: MemoryConfig) -> Vec<Option<StoryId>> {
     let mut ledger = Ledger::new("eval", memory);
     let bar = output::progress(items.len() as u64, "items");
-    let mut now = START;
     let mut found = Vec::with_capacity(items.len());
-    for (number, item) in items.iter().enumerate() {
-        now = published(item).unwrap_or_else(|| now.plus(Duration::from_secs(1))).max(now);
+    for (number, (item, now)) in items.iter().zip(arrivals(items)).enumerate() {
         let story =
             take(&raw(item, number), &origin(item, now), rules, &mut ledger).and_then(|d| story_of(&d, &ledger));
         found.push(story);
@@ -201,4 +210,21 @@ fn story_of(decision: &Decision, ledger: &Ledger) -> Option<StoryId> {
 fn quality_row(table: &mut Table, name: &str, quality: Quality) {
     let numbers = [quality.precision, quality.recall, quality.f1].map(|n| format!("{n:.3}"));
     table.row([name.to_owned()].into_iter().chain(numbers));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn arrivals_follow_the_dates_however_old_and_never_go_back() {
+        let dates =
+            [json!("2019-05-01T10:00:00Z"), Value::Null, json!("2019-05-01T09:00:00Z"), json!("2019-05-02T00:00:00Z")];
+        let items: Vec<Value> = dates.into_iter().map(|published| json!({ "published": published })).collect();
+        let said: Vec<String> = arrivals(&items).iter().map(ToString::to_string).collect();
+        let second = "2019-05-01T10:00:01Z";
+        assert_eq!(said, ["2019-05-01T10:00:00Z", second, second, "2019-05-02T00:00:00Z"]);
+    }
 }
