@@ -100,7 +100,12 @@ fn compile(rules: &[Written]) -> TopicSet {
             terms: rules
                 .iter()
                 .enumerate()
-                .map(|(at, rule)| TermConfig { id: format!("rule-{at}"), query: rule.query.clone(), weight: 4.0 })
+                .map(|(at, rule)| TermConfig {
+                    id: format!("rule-{at}"),
+                    query: rule.query.clone(),
+                    weight: 4.0,
+                    severity: None,
+                })
                 .collect(),
             require: Vec::new(),
             exclude: Vec::new(),

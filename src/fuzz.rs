@@ -152,7 +152,7 @@ fn topic(query: &str) -> TopicConfig {
         title_boost: 1.5,
         lead_boost: 1.2,
         repeat_bonus: 0.25,
-        terms: vec![TermConfig { id: "r".to_owned(), query: query.to_owned(), weight: 1.0 }],
+        terms: vec![TermConfig { id: "r".to_owned(), query: query.to_owned(), weight: 1.0, severity: None }],
         require: Vec::new(),
         exclude: Vec::new(),
         languages: Vec::new(),

@@ -49,7 +49,7 @@ pub fn items(language: &Language, feeds: usize) -> Vec<(Origin, RawItem)> {
 /// Rules with so many topics of three queries each, of words of middling frequency.
 pub fn rules(language: &Language, topics: usize) -> Rules {
     let word = |topic: usize, nth: usize| language.word(300 + (topic * 7 + nth * 1009) % 4000);
-    let term = |id: &str, query: String, weight: f64| TermConfig { id: id.to_owned(), query, weight };
+    let term = |id: &str, query: String, weight: f64| TermConfig { id: id.to_owned(), query, weight, severity: None };
     let topic = |topic: usize| TopicConfig {
         id: TopicId::new(&format!("t{topic}")).expect("a valid name"),
         label: format!("Topic {topic}"),

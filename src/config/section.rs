@@ -15,6 +15,13 @@ use super::found::{Fault, Found, in_range, wrong_type};
 use super::problem::{FileId, Place, Problem, ProblemKind};
 use super::reader::{DEFAULT, Reader, unknown_key};
 
+/// Languages that words can be listed for, by ISO 639-1: those of Europe and the most read ones beyond it.
+const LANGUAGE_KEYS: [&str; 55] = [
+    "ar", "az", "be", "bg", "bn", "bs", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "ga",
+    "gl", "he", "hi", "hr", "hu", "hy", "id", "is", "it", "ja", "ka", "kk", "ko", "lt", "lv", "mk", "ms", "mt", "nl",
+    "no", "pl", "pt", "ro", "ru", "sk", "sl", "sq", "sr", "sv", "th", "tr", "uk", "ur", "uz", "vi", "zh",
+];
+
 /// One table, with what stands behind it.
 pub(super) struct Section<'a> {
     pub reader: &'a Reader<'a>,
@@ -24,12 +31,12 @@ pub(super) struct Section<'a> {
     pub inherited: Vec<(FileId, &'a Table<'a>)>,
     pub builtin: Option<&'a Table<'a>>,
     pub place: Place,
-    pub seen: RefCell<BTreeSet<&'static str>>,
+    pub seen: RefCell<BTreeSet<&'a str>>,
 }
 
 impl<'a> Section<'a> {
     /// Every place a key is written at, the one that counts first.
-    fn find(&self, key: &'static str) -> Vec<Found<'a>> {
+    fn find(&self, key: &'a str) -> Vec<Found<'a>> {
         self.seen.borrow_mut().insert(key);
         self.reader.asked.borrow_mut().insert(format!("{}.{key}", self.schema));
         let lookup = |(file, table): &(FileId, &'a Table<'a>)| {
@@ -63,7 +70,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a key with `read`; what cannot be read is a problem and the default stands in.
-    pub fn get<T>(&self, key: &'static str, read: impl Fn(&Found<'a>) -> Result<T, Fault>) -> Option<T> {
+    pub fn get<T>(&self, key: &'a str, read: impl Fn(&Found<'a>) -> Result<T, Fault>) -> Option<T> {
         for found in self.find(key) {
             match read(&found) {
                 Ok(value) => return Some(value),
@@ -147,7 +154,7 @@ impl<'a> Section<'a> {
     }
 
     /// Like [`Section::list`] for a list that has no default.
-    pub fn list_or_empty<T>(&self, key: &'static str, read: impl Fn(&Found<'a>) -> Result<T, Fault>) -> Vec<T> {
+    pub fn list_or_empty<T>(&self, key: &'a str, read: impl Fn(&Found<'a>) -> Result<T, Fault>) -> Vec<T> {
         self.get(key, |found| Ok(self.elements(key, found, &read))).unwrap_or_default()
     }
 
@@ -206,6 +213,13 @@ impl<'a> Section<'a> {
             });
         });
         out
+    }
+
+    /// Keys of this table itself that are codes of languages, as [`Section::list_or_empty`] then reads them.
+    pub fn language_keys(&self) -> Vec<&'a str> {
+        let keys = self.own.iter().flat_map(|(_, table)| table.keys());
+        let codes = keys.map(|key| key.get_ref().as_ref()).filter(|key| LANGUAGE_KEYS.contains(key));
+        codes.collect()
     }
 
     /// Ends the reading of this table: keys that nothing asked for are problems.

@@ -9,7 +9,7 @@ use super::problem::{Place, Problem, ProblemKind};
 use super::reader::Reader;
 use super::section::Section;
 use crate::model::{Lang, Severity, SourceId, TopicId};
-use crate::pipeline::classify::{AliasConfig, TermConfig, TopicConfig};
+use crate::pipeline::classify::{AliasConfig, AliasForm, TermConfig, TopicConfig};
 
 /// Which query of the config: the way from a compiler's complaint to its place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -120,12 +120,13 @@ fn terms(s: &Section<'_>, topic: &TopicId, weight_default: f64, places: &mut Que
         let query = term.required("match", query);
         let id = term.get("id", |found| found.text().map(str::to_owned));
         let weight = term.get("weight", |found| found.number(&(-1e6..=1e6))).unwrap_or(weight_default);
+        let severity = term.get("severity", |found| found.choice(&SEVERITIES));
         let unique = id.as_ref().is_none_or(|id| ids.take(&term, "id", id.clone()));
         if let Some((query, place)) = query.filter(|_| unique) {
             let id = id.unwrap_or_else(|| generated_id(&query, &used));
             used.insert(id.clone());
             places.insert(QueryKey::Term(topic.clone(), id.clone()), place);
-            out.push(TermConfig { id, query, weight });
+            out.push(TermConfig { id, query, weight, severity });
         }
         term.finish();
     }
@@ -198,18 +199,28 @@ pub(super) fn aliases(reader: &Reader<'_>, places: &mut QueryPlaces) -> Vec<Alia
         let name = s.required("name", |found| found.id(SourceId::new).map(|name| name.as_str().to_owned()));
         let named = name.clone().unwrap_or_default();
         let mut own_places = QueryPlaces::new();
-        let forms = queries(&s, "forms", |at| QueryKey::Alias(named.clone(), at), &mut own_places);
+        let mut forms = Vec::new();
+        let mut languages = Vec::new();
+        for key in std::iter::once("forms").chain(s.language_keys()) {
+            let lang = Lang::from_tag(key).filter(|_| key != "forms");
+            languages.extend(lang);
+            for (text, place) in s.list_or_empty(key, query) {
+                own_places.insert(QueryKey::Alias(named.clone(), forms.len()), place);
+                forms.push(AliasForm { text, lang });
+            }
+        }
         if forms.is_empty() {
             let problem = Problem::new(ProblemKind::Missing, "`forms` is missing or empty")
                 .at(s.place.clone(), "stands for nothing")
-                .key(format!("{}.forms", s.path));
+                .key(format!("{}.forms", s.path))
+                .hint("write `forms = [\"word\"]`, or a list per language: `en = [\"word\"]`");
             s.reader.problem(problem);
         }
         if let Some(name) = name
             && names.take(&s, "name", name.clone())
         {
             places.extend(own_places);
-            out.push(AliasConfig { name, forms });
+            out.push(AliasConfig { name, forms, languages });
         }
         s.finish();
     }

@@ -36,7 +36,7 @@ impl Desk {
             title_boost: 1.0,
             lead_boost: 1.0,
             repeat_bonus: 0.0,
-            terms: vec![TermConfig { id: id.to_owned(), query: query.to_owned(), weight: 6.0 }],
+            terms: vec![TermConfig { id: id.to_owned(), query: query.to_owned(), weight: 6.0, severity: None }],
             require: Vec::new(),
             exclude: Vec::new(),
             languages: Vec::new(),

@@ -4,10 +4,11 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::plan::{NodeId, Planner};
+use super::concepts::Concepts;
+use super::plan::{Form, NodeId, Planner};
 use super::query::{self, Query, QueryProblem};
 use super::score::Boosts;
-use super::{AliasConfig, Gate, Rule, Topic, TopicConfig, TopicSet};
+use super::{AliasConfig, Gate, LanguageGap, Rule, Topic, TopicConfig, TopicSet};
 use crate::model::{Score, TopicId};
 
 /// Which query of the config.
@@ -56,25 +57,27 @@ pub(super) fn compile(topics: &[TopicConfig], aliases: &[AliasConfig]) -> Result
         waiting: Vec::new(),
         always: Vec::new(),
         problems,
+        concepts: Concepts::of(aliases),
+        gaps: Vec::new(),
     };
     compiler.ask_aliases(aliases);
     let compiled: Vec<Topic> =
         topics.iter().enumerate().map(|(index, topic)| compiler.topic(index as u32, topic)).collect();
-    let Compiler { planner, rules, waiting, always, problems } = compiler;
+    let Compiler { planner, rules, waiting, always, problems, gaps, .. } = compiler;
     if !problems.is_empty() {
         return Err(problems);
     }
     let wakes = Wakes::of(planner.plan.lexicon.len(), &waiting);
-    Ok(TopicSet { topics: compiled, rules, wakes, always, plan: planner.plan, learned: Vec::new() })
+    Ok(TopicSet { topics: compiled, rules, wakes, always, plan: planner.plan, learned: Vec::new(), gaps })
 }
 
-fn read_aliases(aliases: &[AliasConfig], problems: &mut Vec<RuleProblem>) -> HashMap<String, Vec<Query>> {
-    let mut read: HashMap<String, Vec<Query>> = HashMap::new();
+fn read_aliases(aliases: &[AliasConfig], problems: &mut Vec<RuleProblem>) -> HashMap<String, Vec<Form>> {
+    let mut read: HashMap<String, Vec<Form>> = HashMap::new();
     for alias in aliases {
         let mut forms = Vec::with_capacity(alias.forms.len());
         for (index, form) in alias.forms.iter().enumerate() {
-            match query::parse_form(form) {
-                Ok(query) => forms.push(query),
+            match query::parse_form(&form.text) {
+                Ok(query) => forms.push(Form { query, lang: form.lang }),
                 Err(problem) => {
                     let place = RulePlace::Alias { name: alias.name.clone(), index };
                     problems.push(RuleProblem::of(place, None, problem));
@@ -101,6 +104,8 @@ struct Compiler<'a> {
     waiting: Vec<(u32, u32)>,
     always: Vec<u32>,
     problems: Vec<RuleProblem>,
+    concepts: Concepts<'a>,
+    gaps: Vec<LanguageGap>,
 }
 
 impl Compiler<'_> {
@@ -131,6 +136,7 @@ impl Compiler<'_> {
     fn topic(&mut self, number: u32, topic: &TopicConfig) -> Topic {
         let first = self.rules.len();
         let mut seen = HashSet::new();
+        let mut read = Vec::new();
         for (index, term) in topic.terms.iter().enumerate() {
             let place = RulePlace::Term { topic: topic.id.clone(), index };
             if !seen.insert(term.id.as_str()) {
@@ -155,9 +161,12 @@ impl Compiler<'_> {
                 id: term.id.clone(),
                 query: query.to_string(),
                 weight: term.weight,
+                severity: term.severity,
                 node,
             });
+            read.push(query);
         }
+        self.gaps.extend(self.concepts.gaps(topic, &read));
         let gates = |compiler: &mut Self, queries: &[String], require: bool| -> Vec<Gate> {
             let mut gates = Vec::with_capacity(queries.len());
             for (index, text) in queries.iter().enumerate() {

@@ -36,6 +36,9 @@ pub struct RuleExplanation {
     pub query: String,
     /// As in the config.
     pub weight: f64,
+    /// What a match is at least where it hits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
     /// Factor of its best place.
     pub place: f64,
     /// Passages it hits.
@@ -134,6 +137,7 @@ impl Explainer<'_, '_> {
                 rule: rule.id.clone(),
                 query: rule.query.clone(),
                 weight: rule.weight,
+                severity: rule.severity,
                 place: worth.place,
                 passages: worth.passages,
                 repeat: worth.repeat,
@@ -152,7 +156,7 @@ impl Explainer<'_, '_> {
             matched: score >= topic.threshold && gates.iter().all(|gate| gate.open),
             score,
             threshold: topic.threshold,
-            severity: topic.severity_at(score),
+            severity: topic.severity_at(score, rules.iter().filter_map(|rule| rule.severity)),
             rules,
             gates,
         }
@@ -171,6 +175,7 @@ impl Explainer<'_, '_> {
             rule: MODEL_RULE.to_owned(),
             query: format!("learned from {} labelled items, {} of them about it", model.items, model.about),
             weight,
+            severity: None,
             place: learned_share(model.probability(self.document)),
             passages: 1,
             repeat: 1.0,

@@ -7,6 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::query::{Bounds, Form, Word};
 use super::stem::{self, Language};
+use crate::model::Lang;
 use crate::text::tokens::{Token, fold};
 
 /// A word, prefix, stem or number range that some rule asks for.
@@ -20,6 +21,9 @@ const ELIDED: [&str; 22] = [
     "quest", "lorsqu", "puisqu", "jusqu", "quelqu",
 ];
 
+/// Shorter words have no parts; a piece of one is at least so long, too.
+const PIECE_BYTES_MIN: usize = 4;
+
 /// Numbers stand in every other sentence.
 const NUMBER_COMMONNESS: u32 = 200;
 
@@ -27,15 +31,70 @@ const NUMBER_COMMONNESS: u32 = 200;
 #[derive(Debug, Default)]
 pub(super) struct Lexicon {
     terms: Vec<TermInfo>,
+    /// Words of every language.
+    common: Words,
+    /// Words of one language only, sought in items of that language and of an unknown one.
+    tagged: Vec<(Lang, Words)>,
+    numbers: Vec<(Bounds, TermId)>,
+}
+
+/// Words by the way they are looked up.
+#[derive(Debug, Default)]
+struct Words {
     exact: FastMap<Box<str>, TermId>,
-    prefixes: FastMap<Box<str>, TermId>,
-    /// Bit n: some prefix that starts with these two bytes is n bytes long.
-    prefix_lengths: FastMap<u16, u128>,
+    prefixes: Starts,
+    /// `*part*` and `*end`: parts of longer words, German compounds for instance.
+    inside: Starts,
+    endings: Starts,
     stemmed: FastMap<Box<str>, TermId>,
     stems: [FastMap<Box<str>, Vec<TermId>>; stem::COUNT],
     stem_starts: HashSet<u16, BuildHasherDefault<WordHasher>>,
-    numbers: Vec<(Bounds, TermId)>,
     written: FastMap<Box<str>, TermId>,
+}
+
+/// Pieces of words by their first two bytes, so that most words cost one probe.
+#[derive(Debug, Default)]
+struct Starts {
+    pieces: FastMap<Box<str>, TermId>,
+    /// Bit n: some piece that starts with these two bytes is n bytes long.
+    lengths: FastMap<u16, u128>,
+}
+
+impl Starts {
+    fn insert(&mut self, key: &str, term: TermId) {
+        *self.lengths.entry(start_of(key)).or_default() |= 1 << key.len().min(127);
+        self.pieces.insert(key.into(), term);
+    }
+
+    /// Every piece that a word starts with.
+    fn of(&self, word: &str, found: &mut impl FnMut(TermId)) {
+        if word.len() < 2 || self.pieces.is_empty() {
+            return;
+        }
+        let mut lengths = self.lengths.get(&start_of(word)).copied().unwrap_or(0);
+        while lengths != 0 {
+            let length = lengths.trailing_zeros() as usize;
+            lengths &= lengths - 1;
+            if let Some(term) = word.get(..length).and_then(|start| self.pieces.get(start)) {
+                found(*term);
+            }
+        }
+    }
+
+    /// Every piece that a word has anywhere, once for each place.
+    fn within(&self, word: &str, found: &mut impl FnMut(TermId)) {
+        if !self.pieces.is_empty() && word.len() >= PIECE_BYTES_MIN {
+            word.char_indices().for_each(|(at, _)| self.of(&word[at..], found));
+        }
+    }
+
+    /// Every piece that a word ends in.
+    fn ending(&self, word: &str, found: &mut impl FnMut(TermId)) {
+        if !self.pieces.is_empty() && word.len() >= PIECE_BYTES_MIN {
+            let ends = word.char_indices().filter_map(|(at, _)| self.pieces.get(&word[at..]));
+            ends.for_each(|term| found(*term));
+        }
+    }
 }
 
 /// What a term stands for.
@@ -44,25 +103,25 @@ struct TermInfo {
     /// The folded word; empty for numbers.
     key: Box<str>,
     form: Form,
+    /// Only in this language.
+    lang: Option<Lang>,
     /// How often this is expected in a text, on no particular scale.
     commonness: u32,
 }
 
-impl Lexicon {
-    /// The term for a word, the same for the same word.
-    pub fn word(&mut self, word: &Word) -> TermId {
-        let folded = fold(&word.text);
-        let key = if word.form == Form::Written { word.text.clone() } else { number_key(&folded).unwrap_or(folded) };
-        let known = match word.form {
+impl Words {
+    fn of_form(&self, form: Form) -> &FastMap<Box<str>, TermId> {
+        match form {
             Form::Exact => &self.exact,
-            Form::Prefix => &self.prefixes,
+            Form::Prefix => &self.prefixes.pieces,
+            Form::Inside => &self.inside.pieces,
+            Form::Ending => &self.endings.pieces,
             Form::Stem => &self.stemmed,
             Form::Written => &self.written,
-        };
-        if let Some(term) = known.get(key.as_str()) {
-            return *term;
         }
-        let term = self.add(&key, word.form, commonness(&key, word.form));
+    }
+
+    fn insert(&mut self, word: &Word, key: &str, lang: Option<Lang>, term: TermId) {
         match word.form {
             Form::Exact => {
                 self.exact.insert(key.into(), term);
@@ -70,13 +129,13 @@ impl Lexicon {
             Form::Written => {
                 self.written.insert(key.into(), term);
             }
-            Form::Prefix => {
-                *self.prefix_lengths.entry(start_of(&key)).or_default() |= 1 << key.len().min(127);
-                self.prefixes.insert(key.into(), term);
-            }
+            Form::Prefix => self.prefixes.insert(key, term),
+            Form::Inside => self.inside.insert(key, term),
+            Form::Ending => self.endings.insert(key, term),
             Form::Stem => {
                 let lower = word.text.to_lowercase();
-                for language in Language::that_write(&lower) {
+                let own = lang.map(|lang| Language::of(Some(lang)));
+                for language in Language::that_write(&lower).filter(|one| own.is_none_or(|own| own == Some(*one))) {
                     let stem = language.stem(&lower);
                     self.stem_starts.insert(start_of(&stem));
                     self.stems[language.index()].entry(stem.into()).or_default().push(term);
@@ -84,96 +143,22 @@ impl Lexicon {
                 self.stemmed.insert(key.into(), term);
             }
         }
-        term
     }
 
-    /// The term for numbers within bounds.
-    pub fn number(&mut self, bounds: Bounds) -> TermId {
-        if let Some((_, term)) = self.numbers.iter().find(|(known, _)| *known == bounds) {
-            return *term;
-        }
-        let term = self.add("", Form::Exact, NUMBER_COMMONNESS);
-        self.numbers.push((bounds, term));
-        term
-    }
-
-    fn add(&mut self, key: &str, form: Form, commonness: u32) -> TermId {
-        self.terms.push(TermInfo { key: key.into(), form, commonness });
-        (self.terms.len() - 1) as TermId
-    }
-
-    /// How many terms there are.
-    pub fn len(&self) -> usize {
-        self.terms.len()
-    }
-
-    /// How often a term is expected in a text, on no particular scale.
-    pub fn commonness(&self, term: TermId) -> u32 {
-        self.terms[term as usize].commonness
-    }
-
-    /// Whether every word that is the one term is also the other, in any language.
-    pub fn implies(&self, narrow: TermId, wide: TermId) -> bool {
-        let (narrow, wide) = (&self.terms[narrow as usize], &self.terms[wide as usize]);
-        if narrow.key.is_empty() || wide.key.is_empty() {
-            return false;
-        }
-        match (narrow.form, wide.form) {
-            (Form::Exact | Form::Prefix, Form::Prefix) => narrow.key.starts_with(&*wide.key),
-            (Form::Written, Form::Exact) => fold(&narrow.key) == *wide.key,
-            (Form::Written, Form::Prefix) => fold(&narrow.key).starts_with(&*wide.key),
-            (Form::Exact, Form::Stem) => narrow.key == wide.key,
-            _ => false,
-        }
-    }
-
-    /// Other terms that every word of a term is, too: `sanction*` for `sanctions`.
-    pub fn wider(&self, term: TermId) -> Vec<TermId> {
-        let TermInfo { key, form, .. } = &self.terms[term as usize];
-        let mut wider = Vec::new();
-        if matches!(form, Form::Exact | Form::Prefix) {
-            self.look_up_form(key, &mut |found| wider.push(found));
-        }
-        wider.retain(|found| *found != term && self.implies(term, *found));
-        wider
-    }
-
-    /// A term as it would stand in a query.
-    pub fn shown(&self, term: TermId) -> String {
-        let TermInfo { key, form, .. } = &self.terms[term as usize];
-        match form {
-            _ if key.is_empty() => "#".to_owned(),
-            Form::Exact => key.to_string(),
-            Form::Prefix => format!("{key}*"),
-            Form::Stem => format!("{key}~"),
-            Form::Written => format!("={key}"),
-        }
-    }
-
-    /// The folded word of a term, empty for numbers.
-    pub fn key(&self, term: TermId) -> &str {
-        &self.terms[term as usize].key
-    }
-
-    /// Calls `found` with every term that a token is. `written` is the token as it stands in the text.
-    pub fn look_up(&self, token: &Token<'_>, written: &str, language: Option<Language>, mut found: impl FnMut(TermId)) {
-        let word = token.folded;
-        if !self.written.is_empty() {
-            self.look_up_written(written, &mut found);
-        }
-        if word.as_bytes().first().is_some_and(u8::is_ascii_digit) {
-            return self.look_up_number(word, found);
-        }
-        self.look_up_form(word, &mut found);
+    /// Calls `found` with every term that a token which is no number is.
+    fn look_up(&self, word: &str, written: &str, language: Option<Language>, found: &mut impl FnMut(TermId)) {
+        self.look_up_form(word, found);
         let inner = inner_form(word);
         if let Some(inner) = inner {
-            self.look_up_inner(word, inner, &mut found);
+            self.look_up_inner(word, inner, found);
         }
         let stem_of = inner.unwrap_or(word);
+        self.inside.within(stem_of, found);
+        self.endings.ending(stem_of, found);
         if let Some(language) = language
             && self.stem_starts.contains(&start_of(stem_of))
         {
-            self.look_up_stem(stem_of, written, language, &mut found);
+            self.look_up_stem(stem_of, written, language, found);
         }
     }
 
@@ -190,17 +175,7 @@ impl Lexicon {
         if let Some(term) = self.exact.get(word) {
             found(*term);
         }
-        if word.len() < 2 || self.prefixes.is_empty() {
-            return;
-        }
-        let mut lengths = self.prefix_lengths.get(&start_of(word)).copied().unwrap_or(0);
-        while lengths != 0 {
-            let length = lengths.trailing_zeros() as usize;
-            lengths &= lengths - 1;
-            if let Some(term) = word.get(..length).and_then(|start| self.prefixes.get(start)) {
-                found(*term);
-            }
-        }
+        self.prefixes.of(word, found);
     }
 
     /// `Ukraine's` is `Ukraine`; prefixes were found with the whole word unless the tail is meant.
@@ -230,14 +205,137 @@ impl Lexicon {
             found(*term);
         }
     }
+}
+
+impl Lexicon {
+    /// The term for a word, the same for the same word. With a language: only in that one.
+    pub fn word(&mut self, word: &Word, lang: Option<Lang>) -> TermId {
+        let folded = fold(&word.text);
+        let key = if word.form == Form::Written { word.text.clone() } else { number_key(&folded).unwrap_or(folded) };
+        if let Some(term) = self.words(lang).and_then(|words| words.of_form(word.form).get(key.as_str())) {
+            return *term;
+        }
+        let term = self.add(&key, word.form, lang, commonness(&key, word.form));
+        self.words_mut(lang).insert(word, &key, lang, term);
+        term
+    }
+
+    fn words(&self, lang: Option<Lang>) -> Option<&Words> {
+        match lang {
+            None => Some(&self.common),
+            Some(lang) => self.tagged.iter().find(|(known, _)| *known == lang).map(|(_, words)| words),
+        }
+    }
+
+    fn words_mut(&mut self, lang: Option<Lang>) -> &mut Words {
+        let Some(lang) = lang else { return &mut self.common };
+        let known = self.tagged.iter().position(|(known, _)| *known == lang);
+        let at = known.unwrap_or_else(|| {
+            self.tagged.push((lang, Words::default()));
+            self.tagged.len() - 1
+        });
+        &mut self.tagged[at].1
+    }
+
+    /// The term for numbers within bounds.
+    pub fn number(&mut self, bounds: Bounds) -> TermId {
+        if let Some((_, term)) = self.numbers.iter().find(|(known, _)| *known == bounds) {
+            return *term;
+        }
+        let term = self.add("", Form::Exact, None, NUMBER_COMMONNESS);
+        self.numbers.push((bounds, term));
+        term
+    }
+
+    fn add(&mut self, key: &str, form: Form, lang: Option<Lang>, commonness: u32) -> TermId {
+        self.terms.push(TermInfo { key: key.into(), form, lang, commonness });
+        (self.terms.len() - 1) as TermId
+    }
+
+    /// How many terms there are.
+    pub fn len(&self) -> usize {
+        self.terms.len()
+    }
+
+    /// How often a term is expected in a text, on no particular scale.
+    pub fn commonness(&self, term: TermId) -> u32 {
+        self.terms[term as usize].commonness
+    }
+
+    /// Whether every word that is the one term is also the other, in any language.
+    pub fn implies(&self, narrow: TermId, wide: TermId) -> bool {
+        let (narrow, wide) = (&self.terms[narrow as usize], &self.terms[wide as usize]);
+        if narrow.key.is_empty() || wide.key.is_empty() || wide.lang.is_some() && wide.lang != narrow.lang {
+            return false;
+        }
+        match (narrow.form, wide.form) {
+            (Form::Exact | Form::Prefix, Form::Prefix) => narrow.key.starts_with(&*wide.key),
+            (Form::Exact | Form::Prefix | Form::Inside | Form::Ending, Form::Inside) => narrow.key.contains(&*wide.key),
+            (Form::Exact | Form::Ending, Form::Ending) => narrow.key.ends_with(&*wide.key),
+            (Form::Written, Form::Exact) => fold(&narrow.key) == *wide.key,
+            (Form::Written, Form::Prefix) => fold(&narrow.key).starts_with(&*wide.key),
+            (Form::Exact, Form::Exact | Form::Stem) => narrow.key == wide.key,
+            _ => false,
+        }
+    }
+
+    /// Other terms that every word of a term is, too: `sanction*` for `sanctions`.
+    pub fn wider(&self, term: TermId) -> Vec<TermId> {
+        let TermInfo { key, form, .. } = &self.terms[term as usize];
+        let mut wider = Vec::new();
+        if matches!(form, Form::Exact | Form::Prefix) {
+            self.common.look_up_form(key, &mut |found| wider.push(found));
+        }
+        wider.retain(|found| *found != term && self.implies(term, *found));
+        wider
+    }
+
+    /// A term as it would stand in a query.
+    pub fn shown(&self, term: TermId) -> String {
+        let TermInfo { key, form, .. } = &self.terms[term as usize];
+        match form {
+            _ if key.is_empty() => "#".to_owned(),
+            Form::Exact => key.to_string(),
+            Form::Prefix => format!("{key}*"),
+            Form::Inside => format!("*{key}*"),
+            Form::Ending => format!("*{key}"),
+            Form::Stem => format!("{key}~"),
+            Form::Written => format!("={key}"),
+        }
+    }
+
+    /// The folded word of a term, empty for numbers.
+    pub fn key(&self, term: TermId) -> &str {
+        &self.terms[term as usize].key
+    }
+
+    /// Calls `found` with every term that a token is. `written` is the token as it stands in the text.
+    pub fn look_up(&self, token: &Token<'_>, written: &str, lang: Option<Lang>, mut found: impl FnMut(TermId)) {
+        let word = token.folded;
+        let language = Language::of(lang);
+        let is_number = word.as_bytes().first().is_some_and(u8::is_ascii_digit);
+        let tagged = self.tagged.iter().filter(|(known, _)| lang.is_none_or(|lang| lang == *known));
+        for words in std::iter::once(&self.common).chain(tagged.map(|(_, words)| words)) {
+            if !words.written.is_empty() {
+                words.look_up_written(written, &mut found);
+            }
+            if is_number {
+                words.look_up_form(number_key(word).as_deref().unwrap_or(word), &mut found);
+            } else {
+                words.look_up(word, written, language, &mut found);
+            }
+        }
+        if is_number {
+            self.look_up_number(word, found);
+        }
+    }
 
     fn look_up_number(&self, word: &str, mut found: impl FnMut(TermId)) {
-        let key = number_key(word);
-        let plain = key.as_deref().unwrap_or(word);
-        self.look_up_form(plain, &mut found);
         if self.numbers.is_empty() {
             return;
         }
+        let key = number_key(word);
+        let plain = key.as_deref().unwrap_or(word);
         if let Ok(number) = plain.parse::<f64>() {
             for (bounds, term) in &self.numbers {
                 if bounds.hold(number) {
@@ -287,6 +385,7 @@ fn commonness(word: &str, form: Form) -> u32 {
         Form::Exact | Form::Written => base + 1,
         Form::Stem => base * 2 + 2,
         Form::Prefix => base * 4 + 4,
+        Form::Inside | Form::Ending => base * 8 + 8,
     }
 }
 
@@ -345,7 +444,6 @@ pub(super) fn forms_of(folded: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Lang;
     use crate::text::tokens::Tokens;
 
     fn word(text: &str, form: Form) -> Word {
@@ -355,8 +453,7 @@ mod tests {
     fn found(lexicon: &Lexicon, text: &str, lang: &str) -> Vec<TermId> {
         let mut terms = Vec::new();
         for token in Tokens::of(text).iter() {
-            lexicon
-                .look_up(&token, &text[token.start..token.end], Language::of(Lang::from_tag(lang)), |t| terms.push(t));
+            lexicon.look_up(&token, &text[token.start..token.end], Lang::from_tag(lang), |t| terms.push(t));
         }
         terms.sort_unstable();
         terms
@@ -365,10 +462,10 @@ mod tests {
     #[test]
     fn look_up_finds_each_form_of_a_word() {
         let mut lexicon = Lexicon::default();
-        let exact = lexicon.word(&word("Ukraine", Form::Exact));
-        let prefix = lexicon.word(&word("sanction", Form::Prefix));
-        let stem = lexicon.word(&word("guarantee", Form::Stem));
-        assert_eq!(lexicon.word(&word("UKRAINE", Form::Exact)), exact);
+        let exact = lexicon.word(&word("Ukraine", Form::Exact), None);
+        let prefix = lexicon.word(&word("sanction", Form::Prefix), None);
+        let stem = lexicon.word(&word("guarantee", Form::Stem), None);
+        assert_eq!(lexicon.word(&word("UKRAINE", Form::Exact), None), exact);
         assert_eq!(found(&lexicon, "Ukraine’s sanctioned", "en"), [exact, prefix]);
         assert_eq!(found(&lexicon, "l'Ukraine garantit", "fr"), [exact]);
         assert_eq!(found(&lexicon, "guaranteed guarantees", "en"), [stem, stem]);
@@ -376,9 +473,33 @@ mod tests {
     }
 
     #[test]
+    fn look_up_words_of_a_language_only_in_items_of_it_or_of_an_unknown_one() {
+        let mut lexicon = Lexicon::default();
+        let (de, pl) = (Lang::from_tag("de"), Lang::from_tag("pl"));
+        let german = lexicon.word(&word("einsatz", Form::Inside), de);
+        let polish = lexicon.word(&word("do", Form::Exact), pl);
+        let stem = lexicon.word(&word("Truppe", Form::Stem), de);
+        assert_eq!(found(&lexicon, "Bundeswehreinsatz Einsätze Truppen do", "de"), [german, german, stem]);
+        assert!(found(&lexicon, "what to do with a Bundeswehreinsatz", "en").is_empty());
+        assert_eq!(found(&lexicon, "do Bundeswehreinsatz", "??"), [german, polish]);
+        assert_ne!(lexicon.word(&word("do", Form::Exact), None), polish);
+    }
+
+    #[test]
+    fn look_up_parts_and_ends_of_compounds() {
+        let mut lexicon = Lexicon::default();
+        let part = lexicon.word(&word("truppe", Form::Inside), None);
+        let end = lexicon.word(&word("paket", Form::Ending), None);
+        assert_eq!(found(&lexicon, "Friedenstruppen Truppenverlegung", "de"), [part, part]);
+        assert_eq!(found(&lexicon, "Sanktionspaket Paketbote", "de"), [end]);
+        let narrow = lexicon.word(&word("Friedenstruppe", Form::Prefix), None);
+        assert!(lexicon.implies(narrow, part) && !lexicon.implies(part, narrow));
+    }
+
+    #[test]
     fn look_up_numbers_whatever_the_thousands_mark() {
         let mut lexicon = Lexicon::default();
-        let exact = lexicon.word(&word("26000", Form::Exact));
+        let exact = lexicon.word(&word("26000", Form::Exact), None);
         let range = lexicon.number(Bounds { from: Some(20_000), to: Some(30_000) });
         for text in ["26,000", "26.000", "26'000", "26000"] {
             assert_eq!(found(&lexicon, text, "en"), [exact, range], "{text}");

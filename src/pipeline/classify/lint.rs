@@ -20,6 +20,8 @@ pub enum LintKind {
     AlwaysMatches,
     /// Something else already says this.
     Redundant,
+    /// Words of a language are missing.
+    LacksLanguage,
     /// Every item pays for this.
     Costly,
 }
@@ -32,6 +34,7 @@ impl LintKind {
             Self::NeverMatches => "never matches",
             Self::AlwaysMatches => "always matches",
             Self::Redundant => "says what another says",
+            Self::LacksLanguage => "lacks a language",
             Self::Costly => "costs too much",
         }
     }
@@ -91,7 +94,24 @@ impl TopicSet {
                 }
             }
         }
+        self.lint_languages(&mut lints);
         lints
+    }
+
+    /// Once per concept, however many topics use it.
+    fn lint_languages(&self, lints: &mut Vec<RuleLint>) {
+        let mut told = HashSet::new();
+        for gap in self.gaps.iter().filter(|gap| told.insert(&gap.alias)) {
+            let codes = gap.missing.iter().map(|lang| format!("`{lang}`")).collect::<Vec<_>>().join(", ");
+            let first = gap.missing.first().map(ToString::to_string).unwrap_or_default();
+            lints.push(RuleLint {
+                place: RulePlace::Alias { name: gap.alias.clone(), index: 0 },
+                rule: None,
+                kind: LintKind::LacksLanguage,
+                message: format!("`@{}` has no words in {codes}, which topic `{}` reads", gap.alias, gap.topic),
+                hint: Some(format!("add `{first} = [\"…\"]`, or `{first} = []` if none are needed")),
+            });
+        }
     }
 
     fn lint_reach(&self, topic: &Topic, lints: &mut Vec<RuleLint>) {

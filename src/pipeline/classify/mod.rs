@@ -4,6 +4,7 @@
 //! The matches go on to `alert`.
 
 mod compile;
+mod concepts;
 mod effort;
 mod explain;
 mod lexicon;
@@ -57,6 +58,8 @@ pub struct TermConfig {
     pub query: String,
     /// Points, negative ones too.
     pub weight: f64,
+    /// What a match is at least where this hits: the kind of evidence it is.
+    pub severity: Option<Severity>,
 }
 
 /// One `[[topics]]` entry, read but not compiled.
@@ -97,8 +100,19 @@ pub struct TopicConfig {
 pub struct AliasConfig {
     /// The name, without `@`.
     pub name: String,
-    /// Words, phrases without quotes, or `@name` of another alias.
-    pub forms: Vec<String>,
+    /// What it stands for.
+    pub forms: Vec<AliasForm>,
+    /// Languages it has a list for, an empty one too: then it is known to have no words there.
+    pub languages: Vec<Lang>,
+}
+
+/// One form of an alias.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AliasForm {
+    /// A word, a phrase without quotes, or `@name` of another alias.
+    pub text: String,
+    /// Sought only in items of this language, and of an unknown one.
+    pub lang: Option<Lang>,
 }
 
 /// What is classified: an item's texts with their words. The words must be those of the texts.
@@ -150,6 +164,16 @@ pub struct TopicSet {
     plan: Plan,
     /// Topics with a learned score, in order.
     learned: Vec<u32>,
+    /// Concepts without words in a language that a topic reads.
+    gaps: Vec<LanguageGap>,
+}
+
+/// An alias that has no list for some languages in which a topic that uses it matches otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LanguageGap {
+    alias: String,
+    topic: TopicId,
+    missing: Vec<Lang>,
 }
 
 #[derive(Debug)]
@@ -174,6 +198,7 @@ struct Rule {
     id: String,
     query: String,
     weight: f64,
+    severity: Option<Severity>,
     node: NodeId,
 }
 
@@ -307,6 +332,7 @@ impl TopicSet {
         if score < topic.threshold {
             return None;
         }
+        let severity = topic.severity_at(score, hits.iter().filter_map(|(rule, ..)| rule.severity));
         let evidence = hits.into_iter().filter_map(|(rule, points, hit)| {
             let hit = hit?;
             Some(Evidence {
@@ -322,7 +348,7 @@ impl TopicSet {
             topic: topic.id.clone(),
             score,
             threshold: topic.threshold,
-            severity: topic.severity_at(score),
+            severity,
             evidence: evidence.chain(topic.learned_evidence(learned, document)).collect(),
         })
     }
@@ -389,8 +415,10 @@ impl Topic {
         })
     }
 
-    fn severity_at(&self, score: Score) -> Severity {
-        self.bands.iter().rev().find(|(from, _)| score >= *from).map_or(self.severity, |(_, severity)| *severity)
+    /// The highest that the topic, one of the rules that hit, or the band of the score says.
+    fn severity_at(&self, score: Score, of_rules: impl Iterator<Item = Severity>) -> Severity {
+        let banded = self.bands.iter().filter(|(from, _)| score >= *from).map(|(_, severity)| *severity);
+        of_rules.chain(banded).fold(self.severity, Severity::max)
     }
 }
 

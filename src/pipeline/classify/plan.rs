@@ -44,15 +44,25 @@ pub(super) struct Plan {
     pub reads_tags: bool,
 }
 
+/// One form of an alias.
+#[derive(Debug, Clone)]
+pub(super) struct Form {
+    pub query: Query,
+    /// Sought only in items of this language, and of an unknown one.
+    pub lang: Option<Lang>,
+}
+
 /// Builds a [`Plan`].
 pub(super) struct Planner<'a> {
     pub plan: Plan,
     index: HashMap<Node, NodeId>,
     patterns: HashMap<String, u32>,
-    aliases: &'a HashMap<String, Vec<Query>>,
+    aliases: &'a HashMap<String, Vec<Form>>,
     /// `None` while an alias is being resolved: meeting it again is a circle.
     resolved: HashMap<(String, Fields), Option<NodeId>>,
     anchors: HashMap<NodeId, Option<Anchors>>,
+    /// The language of the form of an alias that is being read.
+    lang: Option<Lang>,
 }
 
 /// Terms of which at least one occurs wherever the query matches.
@@ -63,7 +73,7 @@ pub(super) struct Anchors {
 }
 
 impl<'a> Planner<'a> {
-    pub fn new(aliases: &'a HashMap<String, Vec<Query>>) -> Self {
+    pub fn new(aliases: &'a HashMap<String, Vec<Form>>) -> Self {
         Self {
             plan: Plan::default(),
             index: HashMap::new(),
@@ -71,6 +81,7 @@ impl<'a> Planner<'a> {
             aliases,
             resolved: HashMap::new(),
             anchors: HashMap::new(),
+            lang: None,
         }
     }
 
@@ -84,9 +95,9 @@ impl<'a> Planner<'a> {
 
     fn node(&mut self, query: &Query, fields: Fields) -> Result<NodeId, QueryProblem> {
         let node = match &query.clause {
-            Clause::Word(word) => Node::Term { term: self.plan.lexicon.word(word), fields },
+            Clause::Word(word) => Node::Term { term: self.plan.lexicon.word(word, self.lang), fields },
             Clause::Phrase(words) => {
-                Node::Row { terms: words.iter().map(|word| self.plan.lexicon.word(word)).collect(), fields }
+                Node::Row { terms: words.iter().map(|word| self.plan.lexicon.word(word, self.lang)).collect(), fields }
             }
             Clause::Number(bounds) => Node::Term { term: self.plan.lexicon.number(*bounds), fields },
             Clause::Alias(name) => return self.alias(name, query, fields),
@@ -150,7 +161,12 @@ impl<'a> Planner<'a> {
         self.resolved.insert(key.clone(), None);
         let ids = forms
             .iter()
-            .map(|form| self.node(form, fields).map_err(|inner| QueryProblem { span: query.span.clone(), ..inner }))
+            .map(|form| {
+                let outer = std::mem::replace(&mut self.lang, form.lang);
+                let node = self.node(&form.query, fields);
+                self.lang = outer;
+                node.map_err(|inner| QueryProblem { span: query.span.clone(), ..inner })
+            })
             .collect::<Result<Vec<_>, _>>();
         let ids = match ids {
             Ok(ids) => ids,

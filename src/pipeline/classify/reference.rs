@@ -142,6 +142,8 @@ fn is(word: &Word, token: &str, written: &str, lang: Option<Lang>) -> bool {
     forms_of(token).iter().any(|form| match word.form {
         Form::Exact => *form == wanted,
         Form::Prefix => form.starts_with(&wanted),
+        Form::Inside => form.contains(&wanted),
+        Form::Ending => form.ends_with(&wanted),
         Form::Written => false,
         Form::Stem => Language::of(lang).is_some_and(|language| language.stem(form) == language.stem(&wanted)),
     })

@@ -10,7 +10,6 @@ use super::lexicon::{TermId, WordHasher};
 use super::pattern;
 use super::plan::{Node, NodeId, Plan};
 use super::spans::{self, Fields, Span, WORDS_MAX};
-use super::stem::Language;
 use crate::model::Field;
 use crate::text::tokens::Tokens;
 
@@ -209,10 +208,9 @@ pub(super) struct Search<'a> {
 impl<'a> Search<'a> {
     pub fn new(plan: &'a Plan, document: &'a Document<'a>, extras: &'a Extras) -> Self {
         let mut search = Self { plan, document, extras, occurrences: Occurrences::default(), memo: HashMap::default() };
-        let language = Language::of(document.lang);
         let mut found = Vec::with_capacity(512);
         for field in [Field::Title, Field::Body, Field::Url, Field::Tag] {
-            search.read(field, language, &mut found);
+            search.read(field, &mut found);
         }
         search.occurrences.take(&found);
         search
@@ -229,7 +227,7 @@ impl<'a> Search<'a> {
         Some(Part { field, text, words })
     }
 
-    fn read(&self, field: Field, language: Option<Language>, found: &mut Vec<(TermId, u32)>) {
+    fn read(&self, field: Field, found: &mut Vec<(TermId, u32)>) {
         let Some(part) = self.part(field) else { return };
         let mut tag = 0;
         let mut last_end = 0;
@@ -241,7 +239,7 @@ impl<'a> Search<'a> {
             }
             let at = spans::position(field, index + tag * TAG_GAP_WORDS);
             let written = &part.text[token.start..token.end];
-            self.plan.lexicon.look_up(&token, written, language, |term| found.push((term, at)));
+            self.plan.lexicon.look_up(&token, written, self.document.lang, |term| found.push((term, at)));
         }
     }
 

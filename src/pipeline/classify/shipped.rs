@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::quality::{Borderline, Judged, judge, topic_of_borderline, topic_of_label};
 use super::tests::Sample;
-use super::{AliasConfig, TermConfig, TopicConfig, TopicSet};
+use super::{AliasConfig, AliasForm, TermConfig, TopicConfig, TopicSet};
 use crate::model::{Lang, Severity, TopicId};
 
 const FILES: [&str; 6] = [
@@ -51,7 +51,12 @@ fn read_topic(value: &toml::Value) -> TopicConfig {
         repeat_bonus: number(value, "repeat_bonus"),
         terms: terms
             .iter()
-            .map(|term| TermConfig { id: text(term, "id"), query: text(term, "match"), weight: number(term, "weight") })
+            .map(|term| TermConfig {
+                id: text(term, "id"),
+                query: text(term, "match"),
+                weight: number(term, "weight"),
+                severity: None,
+            })
             .collect(),
         require: texts(value, "require"),
         exclude: texts(value, "exclude"),
@@ -61,13 +66,24 @@ fn read_topic(value: &toml::Value) -> TopicConfig {
     }
 }
 
+fn read_alias(value: &toml::Value) -> AliasConfig {
+    let keys = value.as_table().expect("a table").keys();
+    let lists = keys.map(String::as_str).filter(|key| *key != "name").map(|key| (key, Lang::from_tag(key)));
+    let lists: Vec<_> = lists.map(|(key, lang)| (key, lang.filter(|_| key != "forms"))).collect();
+    AliasConfig {
+        name: text(value, "name"),
+        languages: lists.iter().filter_map(|(_, lang)| *lang).collect(),
+        forms: lists
+            .iter()
+            .flat_map(|(key, lang)| texts(value, key).into_iter().map(|text| AliasForm { text, lang: *lang }))
+            .collect(),
+    }
+}
+
 fn shipped() -> (TopicSet, Vec<TopicId>) {
     let tables = tables();
     let topics: Vec<TopicConfig> = entries(&tables, "topics").into_iter().map(read_topic).collect();
-    let aliases: Vec<AliasConfig> = entries(&tables, "aliases")
-        .into_iter()
-        .map(|alias| AliasConfig { name: text(alias, "name"), forms: texts(alias, "forms") })
-        .collect();
+    let aliases: Vec<AliasConfig> = entries(&tables, "aliases").into_iter().map(read_alias).collect();
     let ids = topics.iter().map(|topic| topic.id.clone()).collect();
     (TopicSet::compile(&topics, &aliases).expect("the shipped topics compile"), ids)
 }

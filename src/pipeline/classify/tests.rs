@@ -54,13 +54,32 @@ impl Sample {
 }
 
 fn alias(name: &str, forms: &[&str]) -> AliasConfig {
-    AliasConfig { name: name.to_owned(), forms: forms.iter().map(|form| (*form).to_owned()).collect() }
+    let forms = forms.iter().map(|form| AliasForm { text: (*form).to_owned(), lang: None }).collect();
+    AliasConfig { name: name.to_owned(), forms, languages: Vec::new() }
+}
+
+pub(super) fn concept(name: &str, lists: &[(&str, &[&str])]) -> AliasConfig {
+    let lists = lists.iter().map(|(code, forms)| (Lang::from_tag(code).expect("a code"), forms));
+    let form = |lang, text: &&str| AliasForm { text: (*text).to_owned(), lang: Some(lang) };
+    AliasConfig {
+        name: name.to_owned(),
+        languages: lists.clone().map(|(lang, _)| lang).collect(),
+        forms: lists.flat_map(|(lang, forms)| forms.iter().map(move |text| form(lang, text))).collect(),
+    }
 }
 
 fn page_aliases() -> Vec<AliasConfig> {
     vec![
         alias("bridge", &["bridge*", "flyover", "Long Causeway"]),
         alias("city", &["Harbourton", "Port of Harbourton"]),
+        concept(
+            "works",
+            &[
+                ("en", &["repair~", "building site*"]),
+                ("de", &["*baustelle*", "Reparatur~"]),
+                ("fr", &["travaux", "chantier~"]),
+            ],
+        ),
     ]
 }
 
@@ -81,6 +100,7 @@ pub(super) fn topic(name: &str, terms: &[(&str, f64)]) -> TopicConfig {
                 id: format!("rule-{index}"),
                 query: (*query).to_owned(),
                 weight: *weight,
+                severity: None,
             })
             .collect(),
         require: Vec::new(),

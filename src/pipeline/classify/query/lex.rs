@@ -258,8 +258,9 @@ fn word(text: &str, span: Range<usize>) -> Result<Kind, QueryProblem> {
     }
     let (stem, form) = form_of(text);
     if let Some(at) = stem.find(['*', '~']) {
-        // Of the signs before it only the first `=` is none of the word's.
-        let sign = span.start + usize::from(text.starts_with('=')) + at;
+        // Of the signs before it the first is none of the word\'s.
+        let lead = usize::from(matches!(form, Form::Written | Form::Inside | Form::Ending));
+        let sign = span.start + lead + at;
         return Err(QueryProblem::new(sign..sign + 1, "`*` and `~` stand only at the end of a word")
             .hint("for other patterns write an expression: `/pattern/`"));
     }
@@ -270,6 +271,8 @@ fn word(text: &str, span: Range<usize>) -> Result<Kind, QueryProblem> {
 pub(super) fn form_of(chunk: &str) -> (&str, Form) {
     match chunk.char_indices().next_back() {
         _ if chunk.starts_with('=') => (&chunk[1..], Form::Written),
+        Some((at, '*')) if at > 0 && chunk.starts_with('*') => (&chunk[1..at], Form::Inside),
+        Some((at, _)) if at > 0 && chunk.starts_with('*') => (&chunk[1..], Form::Ending),
         Some((at, '*')) => (&chunk[..at], Form::Prefix),
         Some((at, '~')) => (&chunk[..at], Form::Stem),
         _ => (chunk, Form::Exact),

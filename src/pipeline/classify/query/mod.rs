@@ -119,6 +119,10 @@ pub enum Form {
     Exact,
     /// `word*`: every word that starts like this.
     Prefix,
+    /// `*part*`: every word that has this in it, or starts or ends with it.
+    Inside,
+    /// `*end`: every word that ends like this.
+    Ending,
     /// `word~`: every word with the same stem in the item's language.
     Stem,
     /// `=Word`: this word in this very spelling, capitals and accents included.

@@ -16,6 +16,9 @@ use crate::text::tokens::Tokens;
 /// Shortest start of a word that `*` may follow, in letters, where words are written with spaces.
 const PREFIX_LETTERS_MIN: usize = 2;
 
+/// Shortest part of a word that may be sought inside others, in letters.
+const PART_LETTERS_MIN: usize = 4;
+
 /// Longest word.
 const WORD_BYTES_MAX: usize = 120;
 
@@ -312,6 +315,11 @@ fn words(chunks: &[(&str, Form)], span: Range<usize>) -> Result<Query, QueryProb
     if let Some(short) = words.iter().find(|word| word.form == Form::Prefix && is_short(&word.text)) {
         return Err(QueryProblem::new(span, format!("`{short}` would match far too many words"))
             .hint(format!("write at least {PREFIX_LETTERS_MIN} letters before `*`")));
+    }
+    let is_part = |word: &&Word| matches!(word.form, Form::Inside | Form::Ending);
+    if let Some(short) = words.iter().find(|word| is_part(word) && word.text.chars().count() < PART_LETTERS_MIN) {
+        return Err(QueryProblem::new(span, format!("`{short}` would be found inside far too many words"))
+            .hint(format!("write at least {PART_LETTERS_MIN} letters behind the first `*`")));
     }
     if words.iter().any(|word| word.text.len() > WORD_BYTES_MAX) {
         return Err(QueryProblem::new(span, format!("a word longer than {WORD_BYTES_MAX} bytes")));

@@ -91,13 +91,15 @@ impl Word {
 
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.form == Form::Written {
-            f.write_str("=")?;
+        match self.form {
+            Form::Written => f.write_str("=")?,
+            Form::Inside | Form::Ending => f.write_str("*")?,
+            _ => {}
         }
         f.write_str(&self.text)?;
         match self.form {
-            Form::Exact | Form::Written => Ok(()),
-            Form::Prefix => f.write_str("*"),
+            Form::Exact | Form::Written | Form::Ending => Ok(()),
+            Form::Prefix | Form::Inside => f.write_str("*"),
             Form::Stem => f.write_str("~"),
         }
     }

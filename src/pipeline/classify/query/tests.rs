@@ -119,6 +119,7 @@ pub fn any_query() -> impl Strategy<Value = String> {
         "[ab]1",
         "(alpha|beta|gamma|delta)",
         "(alp|be|ga)\\*",
+        "\\*(lpha|alph|gamm)\\*?",
         "(alpha|beta)~",
         "\"(alpha|beta) (gamma|delta\\*)\"",
         "制裁",
