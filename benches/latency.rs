@@ -96,7 +96,7 @@ impl Running {
         std::fs::write(&path, config(receiver, more)).expect("written");
         let loaded = Config::load(&ConfigPlace::File(path), &Environment::default()).expect("a sound config");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let console = Console::to(Box::new(std::io::sink()), Style { columns: 80, colour: false });
+        let console = Console::to(Box::new(std::io::sink()), Style::stdout());
         let parts = Parts { config: loaded.config, clock: Clock::system(), console };
         let app = runtime.block_on(App::start(parts)).expect("it starts");
         Self { dir, runtime, app }

@@ -28,7 +28,7 @@ const IDS_MAX: usize = 10_000;
 const SHOWN_CHARS_MAX: usize = 80;
 
 /// How requests are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiverOutput {
     /// One block each.
     People(Style),
@@ -164,14 +164,14 @@ impl ReceiverState {
     }
 
     fn render(&self, seen: &JudgedRequest, body: &[u8]) -> String {
-        match self.show {
+        match &self.show {
             ReceiverOutput::JsonLines => json_line(seen, body),
             ReceiverOutput::People(style) => people(seen, body, style),
         }
     }
 }
 
-fn people(seen: &JudgedRequest, body: &[u8], style: Style) -> String {
+fn people(seen: &JudgedRequest, body: &[u8], style: &Style) -> String {
     let id = if seen.id.is_empty() { "no webhook-id" } else { &seen.id };
     let status = seen.status.as_u16();
     match &seen.verified {
@@ -226,7 +226,10 @@ mod tests {
         ReceiverState {
             signer,
             clock: Clock::manual(NOW),
-            console: Console::to(Box::new(io::sink()), Style { columns: 80, colour: false }),
+            console: Console::to(
+                Box::new(io::sink()),
+                Style { columns: 80, colour: false, zone: jiff::tz::TimeZone::UTC },
+            ),
             show,
             answer: StatusCode::NO_CONTENT,
             ids: Mutex::default(),
@@ -268,7 +271,7 @@ mod tests {
 
     #[test]
     fn receive_without_secret_says_that_nothing_was_checked() {
-        let style = Style { columns: 80, colour: false };
+        let style = Style { columns: 80, colour: false, zone: jiff::tz::TimeZone::UTC };
         let shared = shared(None, ReceiverOutput::People(style));
         let seen = shared.judge(&HeaderMap::new(), BODY);
         let text = shared.render(&seen, BODY);
@@ -278,7 +281,8 @@ mod tests {
 
     #[test]
     fn receive_hostile_headers_are_cleaned_and_cut() {
-        let shared = shared(None, ReceiverOutput::People(Style { columns: 80, colour: false }));
+        let shared =
+            shared(None, ReceiverOutput::People(Style { columns: 80, colour: false, zone: jiff::tz::TimeZone::UTC }));
         let mut headers = HeaderMap::new();
         headers.insert(ID_HEADER, format!("x\t{}", "y".repeat(500)).parse().expect("a value"));
         let seen = shared.judge(&headers, b"\x1b[2J");

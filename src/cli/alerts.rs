@@ -100,7 +100,7 @@ fn show(id: &str, out: Output, context: &Context) -> Result<(), CliError> {
     if out == Output::Json {
         return Ok(output::document(&alert)?);
     }
-    print!("{}", console::block(alert.payload.get().as_bytes(), Style::stdout()));
+    print!("{}", console::block(alert.payload.get().as_bytes(), &Style::stdout()));
     println!("{}: {} of {}", alert.id, alert.r#type, output::minute(alert.at));
     if let Some(silence) = &alert.silenced_by {
         println!("  silenced by {silence}");

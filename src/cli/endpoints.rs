@@ -1,6 +1,7 @@
 //! `endpoints`: who hears of alerts and how they do; a test that goes the way of every alert; switch one
 //! off and on without touching the config.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::output::{self, Output, Table};
 use super::{CliError, Context};
 use crate::config::Config;
 use crate::deliver::console::Console;
-use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, EndpointConfig};
+use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, EndpointConfig, PayloadFormat};
 use crate::model::{AlertId, AlertKind, EndpointId, Lang, Severity, SourceId, Timestamp, TopicId};
 use crate::pipeline::alert::{Content, Notice};
 use crate::store::outbox::{self, DeliveryDetail, DeliveryId, DeliveryState, EndpointHealth};
@@ -49,6 +50,14 @@ enum Verb {
     Test {
         /// Its id.
         id: String,
+    },
+    /// Prints exactly what it would be sent of an alert, and sends nothing.
+    Preview {
+        /// Its id.
+        id: String,
+        /// The alert: its id (`alr_…`), or its number from the small print.
+        #[arg(long, value_name = "ID")]
+        alert: String,
     },
     /// Sends to it again, at once.
     Enable {
@@ -87,6 +96,7 @@ pub fn run(args: &EndpointsArgs, context: &Context) -> Result<(), CliError> {
         None | Some(Verb::List) => list(&config, out),
         Some(Verb::Show { id }) => show(find(&config, id)?, &config, out),
         Some(Verb::Test { id }) => test(find(&config, id)?, &config, out, context),
+        Some(Verb::Preview { id, alert }) => preview(find(&config, id)?, alert, &config),
         Some(Verb::Enable { id }) => enable(find(&config, id)?, &config, out),
         Some(Verb::Disable { id, reason }) => disable(find(&config, id)?, reason, &config, out, context),
     }
@@ -205,6 +215,29 @@ fn enable(endpoint: &EndpointConfig, config: &Config, out: Output) -> Result<(),
         (Output::Text, false) => println!("{id} was not disabled; a pause is lifted"),
     }
     Ok(())
+}
+
+fn preview(endpoint: &EndpointConfig, alert: &str, config: &Config) -> Result<(), CliError> {
+    let store = store(config, Access::Read)?;
+    let found = store
+        .alert(alert)?
+        .ok_or_else(|| CliError::data(format!("find {alert}: no such alert")).hint("`wirewatch alerts` lists them"))?;
+    let payload = found.payload.get().as_bytes();
+    let format = endpoint.wire_format();
+    let body = format.render(payload).map_err(|error| CliError::data(error.to_string()))?;
+    let (bytes, content_type) = match body {
+        Some(body) => (body.bytes, body.content_type),
+        None => (payload.to_vec(), "application/json".to_owned()),
+    };
+    if endpoint.format == PayloadFormat::Console {
+        let console = Console::stdout().in_zone(&endpoint.timing.zone);
+        return Ok(console.print(payload)?);
+    }
+    // Beside the body, which can be piped on as it is.
+    eprintln!("{} to {}, {} bytes of {content_type}:", found.r#type, endpoint.id, bytes.len());
+    let mut out = std::io::stdout().lock();
+    out.write_all(&bytes)?;
+    Ok(writeln!(out)?)
 }
 
 fn test(endpoint: &EndpointConfig, config: &Config, out: Output, context: &Context) -> Result<(), CliError> {

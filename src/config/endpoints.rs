@@ -14,6 +14,7 @@ use super::found::{Fault, Found};
 use super::problem::{Problem, ProblemKind};
 use super::reader::Reader;
 use super::section::Section;
+use super::services;
 use super::value::nearest;
 use crate::deliver::{EndpointConfig, PayloadFormat};
 use crate::model::{EndpointId, Score, Severity, Timestamp};
@@ -22,7 +23,7 @@ use crate::pipeline::alert::Timing;
 use crate::pipeline::alert::format::Template;
 
 /// What an endpoint's `format` may say.
-const FORMATS: [(&str, PayloadFormat); 9] = [
+const FORMATS: [(&str, PayloadFormat); 11] = [
     ("standard", PayloadFormat::Standard),
     ("console", PayloadFormat::Console),
     ("cloudevents", PayloadFormat::CloudEvents),
@@ -31,6 +32,8 @@ const FORMATS: [(&str, PayloadFormat); 9] = [
     ("teams", PayloadFormat::Teams),
     ("mattermost", PayloadFormat::Mattermost),
     ("ntfy", PayloadFormat::Ntfy),
+    ("telegram", PayloadFormat::Telegram),
+    ("email", PayloadFormat::Email),
     ("template", PayloadFormat::Template),
 ];
 
@@ -71,6 +74,8 @@ fn endpoint_settings(s: &Section<'_>, names: &Names, id: EndpointId) -> Endpoint
         ca_file: s.file("ca_file"),
         headers: Vec::new(),
         secret_old: None,
+        chat: None,
+        mail: None,
         template: None,
         timing: timing(s),
     }
@@ -86,7 +91,7 @@ pub(super) fn endpoints(reader: &Reader<'_>, names: &Names) -> Vec<EndpointConfi
         let id = s.required("id", |found| found.id(EndpointId::new));
         let mut endpoint = endpoint_settings(&s, names, id.clone().unwrap_or_else(unnamed));
         endpoint.secret_file = match endpoint.format {
-            PayloadFormat::Console => s.secret_file("secret_file"),
+            PayloadFormat::Console | PayloadFormat::Telegram | PayloadFormat::Email => s.secret_file("secret_file"),
             _ => s.signing_secret("secret_file"),
         };
         endpoint.secret_credential = s.get("secret_credential", |found| match found.text()? {
@@ -96,15 +101,7 @@ pub(super) fn endpoints(reader: &Reader<'_>, names: &Names) -> Vec<EndpointConfi
         endpoint.secret_old = secret_old(&s);
         endpoint.headers = headers(&s);
         endpoint.template = template(&s, endpoint.format);
-        if endpoint.format == PayloadFormat::Console {
-            endpoint.url = s.get("url", Found::url);
-            refuse_with_console(&s);
-        } else {
-            endpoint.url = s.required("url", Found::url);
-            refuse_topicless(&s, &endpoint);
-            refuse_unreachable(&s, &endpoint);
-            warn_unsigned(&s, &endpoint);
-        }
+        address(&s, &mut endpoint);
         if id.is_some_and(|id| ids.take(&s, "id", id)) {
             out.push(endpoint);
         }
@@ -112,6 +109,28 @@ pub(super) fn endpoints(reader: &Reader<'_>, names: &Names) -> Vec<EndpointConfi
     }
     defaults.finish();
     out
+}
+
+/// Where to, and what else each format needs for that.
+fn address(s: &Section<'_>, endpoint: &mut EndpointConfig) {
+    services::read(s, endpoint);
+    match endpoint.format {
+        PayloadFormat::Console => {
+            endpoint.url = s.get("url", Found::url);
+            refuse_with(s, &["url", "secret_file", "secret_credential", "secret_file_old", "headers"], "console");
+        }
+        PayloadFormat::Telegram => refuse_with(s, &["secret_file_old"], "telegram"),
+        PayloadFormat::Email => refuse_with(s, &["secret_file_old", "headers"], "email"),
+        _ => {
+            endpoint.url = s.required("url", Found::url);
+            refuse_topicless(s, endpoint);
+            warn_unsigned(s, endpoint);
+        }
+    }
+    if endpoint.format != PayloadFormat::Console {
+        refuse_unreachable(s, endpoint);
+        refuse_two_secrets(s);
+    }
 }
 
 /// `delivery.operations` names endpoints; one that is not there would hear nothing.
@@ -129,10 +148,11 @@ pub(super) fn check_operations(reader: &Reader<'_>, config: &Config) {
     }
 }
 
-fn refuse_with_console(s: &Section<'_>) {
-    for key in ["url", "secret_file", "secret_credential", "secret_file_old", "headers"] {
+fn refuse_with(s: &Section<'_>, keys: &[&'static str], format: &str) {
+    for key in keys {
         if let Some(place) = s.written(key) {
-            s.fault(key, &place, Fault::new(ProblemKind::Value, "has no meaning for format = \"console\"", "not used"));
+            let what = format!("has no meaning for format = \"{format}\"");
+            s.fault(key, &place, Fault::new(ProblemKind::Value, what, "not used"));
         }
     }
 }
@@ -142,7 +162,9 @@ fn refuse_unreachable(s: &Section<'_>, endpoint: &EndpointConfig) {
     let literal: Option<IpAddr> = match endpoint.url.as_ref().and_then(Url::host) {
         Some(Host::Ipv4(v4)) => Some(v4.into()),
         Some(Host::Ipv6(v6)) => Some(v6.into()),
-        Some(Host::Domain(_)) | None => None,
+        // In a mail server's URL an address is not told from a name.
+        Some(Host::Domain(name)) => name.trim_matches(['[', ']']).parse().ok(),
+        None => None,
     };
     if let Some(address) = literal.filter(|address| !guard::is_allowed(*address, &endpoint.allow_private))
         && let Some(place) = s.written("url")
@@ -162,12 +184,14 @@ fn refuse_unreachable(s: &Section<'_>, endpoint: &EndpointConfig) {
     }
 }
 
-fn warn_unsigned(s: &Section<'_>, endpoint: &EndpointConfig) {
-    let both = s.written("secret_file").zip(s.written("secret_credential"));
-    if let Some((_, place)) = both {
+fn refuse_two_secrets(s: &Section<'_>) {
+    if let Some((_, place)) = s.written("secret_file").zip(s.written("secret_credential")) {
         let fault = Fault::new(ProblemKind::Duplicate, "and `secret_file` are both set", "which one counts?");
         s.fault("secret_credential", &place, fault);
     }
+}
+
+fn warn_unsigned(s: &Section<'_>, endpoint: &EndpointConfig) {
     let chat = endpoint.format.is_chat();
     if !chat && s.written("secret_file").is_none() && endpoint.secret_credential.is_none() {
         let problem = Problem::new(ProblemKind::Secret, format!("endpoint `{}` has no secret", endpoint.id))

@@ -17,6 +17,7 @@ mod places;
 mod problem;
 mod reader;
 mod section;
+mod services;
 mod settings;
 mod span;
 mod topics;

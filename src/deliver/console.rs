@@ -5,10 +5,13 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::text::{clean, counted};
+use crate::model::Severity;
+use crate::pipeline::alert::format::Message;
+use crate::text::clean;
 
 /// Columns where nothing better is known.
 const COLUMNS: usize = 100;
@@ -16,12 +19,8 @@ const COLUMNS: usize = 100;
 const COLUMNS_MIN: usize = 40;
 /// Lines of a headline before it is cut.
 const TITLE_LINES_MAX: usize = 3;
-/// Outlets named before the rest is counted.
-const SOURCES_MAX: usize = 4;
-/// Evidence named before the rest is counted.
-const EVIDENCE_MAX: usize = 6;
-/// Evidence looked at; `receive` prints what anybody sends.
-const EVIDENCE_READ_MAX: usize = 200;
+/// Lines of any other paragraph before it is cut.
+const PARAGRAPH_LINES_MAX: usize = 8;
 /// Every line but the first starts so.
 const INDENT: &str = "  ";
 
@@ -33,12 +32,14 @@ pub struct Console {
 }
 
 /// How blocks look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Style {
     /// Columns of a line.
     pub columns: usize,
     /// ANSI colours or none.
     pub colour: bool,
+    /// The clocks that times are told by.
+    pub zone: TimeZone,
 }
 
 impl Style {
@@ -52,7 +53,7 @@ impl Style {
             .map(|size| usize::from(size.ws_col))
             .filter(|&columns| columns > 0)
             .unwrap_or(COLUMNS);
-        Self { columns, colour }
+        Self { columns, colour, zone: TimeZone::UTC }
     }
 }
 
@@ -61,6 +62,12 @@ impl Console {
     #[must_use]
     pub fn stdout() -> Self {
         Self::to(Box::new(io::stdout()), Style::stdout())
+    }
+
+    /// The same place, with other clocks.
+    #[must_use]
+    pub fn in_zone(&self, zone: &TimeZone) -> Self {
+        Self { out: self.out.clone(), style: Style { zone: zone.clone(), ..self.style.clone() } }
     }
 
     /// Any other place.
@@ -74,7 +81,7 @@ impl Console {
     /// # Errors
     /// Those of the place: a closed pipe, a full disk.
     pub fn print(&self, payload: &[u8]) -> io::Result<()> {
-        self.print_text(&block(payload, self.style))
+        self.print_text(&block(payload, &self.style))
     }
 
     /// Prints text that is clean already.
@@ -96,134 +103,57 @@ impl fmt::Debug for Console {
 
 /// Renders a payload; one that is not ours becomes a line that says so.
 #[must_use]
-pub fn block(payload: &[u8], style: Style) -> String {
-    let style = Style { columns: style.columns.max(COLUMNS_MIN), ..style };
+pub fn block(payload: &[u8], style: &Style) -> String {
+    let columns = style.columns.max(COLUMNS_MIN);
     let Ok(value) = serde_json::from_slice::<Value>(payload) else {
         return format!("· {} bytes that are not JSON\n", payload.len());
     };
-    let kind = text(&value, "/type");
-    let mut lines = if value.pointer("/data/source").is_some() {
-        // About a source: what is wrong with it, in one sentence.
-        let head = format!("· {}  {}", clock_time(&text(&value, "/timestamp")), or_unknown(&kind));
-        let summary = wrap(&text(&value, "/data/summary"), style.columns - INDENT.len(), TITLE_LINES_MAX);
-        std::iter::once(head).chain(summary.into_iter().map(|line| format!("{INDENT}{line}"))).collect()
-    } else if value.pointer("/data/alert").is_some() {
-        alert_lines(&value, style)
-    } else {
-        // Operational messages: no story, just what they say.
-        let data = value.pointer("/data").map(ToString::to_string).unwrap_or_default();
-        let head = format!("· {}  {}", clock_time(&text(&value, "/timestamp")), or_unknown(&kind));
-        vec![head, format!("{INDENT}{}", cut(&clean::one_line(&data), style.columns - INDENT.len()))]
+    let message = Message::of(&value, &style.zone);
+    let width = columns - INDENT.len();
+    let mut lines = headline(&message, style, width);
+    let mut add = |text: &str, lines_max: usize| {
+        lines.extend(wrap(&clean::one_line(text), width, lines_max).into_iter().map(|line| format!("{INDENT}{line}")));
     };
-    lines.retain(|line| !line.trim().is_empty());
+    add(&message.byline, 1);
+    for paragraph in message.paragraphs() {
+        add(&paragraph, PARAGRAPH_LINES_MAX);
+    }
+    // A link is never cut: a cut one is worth nothing.
+    let linked = message.url.iter().map(|url| format!("{INDENT}{url}"));
+    let headlines = message.headlines.iter().map(|other| (&other.title, &other.outlet, &other.url));
+    let entries = message.entries.iter().map(|entry| (&entry.title, &entry.note, &entry.url));
+    let mut listed = Vec::new();
+    for (title, note, url) in headlines.chain(entries) {
+        let line = clean::one_line(&format!("• {title} — {note}")).into_owned();
+        listed.extend(wrap(&line, width, TITLE_LINES_MAX).into_iter().map(|line| format!("{INDENT}{line}")));
+        listed.extend(url.iter().map(|url| format!("{INDENT}{INDENT}{url}")));
+    }
+    if message.omitted > 0 {
+        listed.push(format!("{INDENT}and {} more", message.omitted));
+    }
+    let foot = format!("{INDENT}{}", clean::one_line(&message.foot));
+    let foot = if style.colour { format!("\u{1b}[2m{foot}\u{1b}[0m") } else { foot };
+    lines.extend(linked.chain(listed).chain([foot]));
     lines.join("\n") + "\n\n"
 }
 
-fn alert_lines(value: &Value, style: Style) -> Vec<String> {
-    let width = style.columns - INDENT.len();
-    let story_title = text(value, "/data/story/title");
-    let title = if story_title.is_empty() { text(value, "/data/item/title") } else { story_title };
-    let mut lines = vec![headline(value, style)];
-    lines.extend(wrap(&title, width, TITLE_LINES_MAX).into_iter().map(|line| {
-        if style.colour { format!("{INDENT}\u{1b}[1m{line}\u{1b}[0m") } else { format!("{INDENT}{line}") }
-    }));
-    lines.push(format!("{INDENT}{}", cut(&coverage(value), width)));
-    // A link is never cut: a cut one is worth nothing.
-    lines.push(format!("{INDENT}{}", text(value, "/data/item/url")));
-    let words = evidence(value);
-    if !words.is_empty() {
-        lines.push(format!("{INDENT}{}", cut(&format!("words: {words}"), width)));
+/// `▲ Town council approves new harbour wall`
+fn headline(message: &Message, style: &Style, width: usize) -> Vec<String> {
+    let (mark, colour) = match message.severity {
+        Severity::Critical => ("‼", "1;31"),
+        Severity::High => ("▲", "31"),
+        Severity::Medium => ("●", "33"),
+        Severity::Low => ("·", "2"),
+    };
+    let mark = if style.colour { format!("\u{1b}[{colour}m{mark}\u{1b}[0m") } else { mark.to_owned() };
+    let title = clean::one_line(&message.headline).into_owned();
+    let title = if title.is_empty() { "—".to_owned() } else { title };
+    let mut lines = wrap(&title, width, TITLE_LINES_MAX);
+    for (at, line) in lines.iter_mut().enumerate() {
+        let shown = if style.colour { format!("\u{1b}[1m{line}\u{1b}[0m") } else { line.clone() };
+        *line = if at == 0 { format!("{mark} {shown}") } else { format!("{INDENT}{shown}") };
     }
     lines
-}
-
-/// `▲ HIGH  2025-03-17 08:02 UTC  Troop deployment  8.5 of 5  first`
-fn headline(value: &Value, style: Style) -> String {
-    let severity = text(value, "/data/alert/severity");
-    let (mark, colour) = match severity.as_str() {
-        "critical" => ("‼", "1;31"),
-        "high" => ("▲", "31"),
-        "medium" => ("●", "33"),
-        _ => ("·", "2"),
-    };
-    let name = or_unknown(&severity).to_uppercase();
-    let badge = format!("{mark} {name}");
-    let label = text(value, "/data/topics/0/label");
-    let label = if label.is_empty() { text(value, "/data/topics/0/id") } else { label };
-    let rest = format!(
-        "  {}  {}  {} of {}  {}",
-        clock_time(&text(value, "/timestamp")),
-        or_unknown(&label),
-        number(value, "/data/topics/0/score"),
-        number(value, "/data/topics/0/threshold"),
-        text(value, "/data/alert/reason"),
-    );
-    let rest = cut(&rest, style.columns.saturating_sub(badge.width()));
-    if style.colour { format!("\u{1b}[{colour}m{badge}\u{1b}[0m{rest}") } else { format!("{badge}{rest}") }
-}
-
-/// `3 outlets: a, b, c · 4 items · 2 copies · developing`
-fn coverage(value: &Value) -> String {
-    let sources: Vec<String> = value
-        .pointer("/data/story/outlets")
-        .and_then(Value::as_array)
-        .map(|list| list.iter().filter_map(Value::as_str).map(|s| clean::one_line(s).into_owned()).collect())
-        .unwrap_or_default();
-    let total = count(value, "/data/story/outlets_total").max(sources.len() as u64);
-    let named = sources.iter().take(SOURCES_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let beyond = total.saturating_sub(SOURCES_MAX as u64);
-    let more = if beyond > 0 { format!(" +{beyond}") } else { String::new() };
-    let mut parts = vec![format!("{}: {named}{more}", counted(total, "outlet"))];
-    parts.push(counted(count(value, "/data/story/items"), "item"));
-    let copies = count(value, "/data/sightings/exact").saturating_add(count(value, "/data/sightings/near"));
-    if copies > 0 {
-        parts.push(counted(copies, "copy"));
-    }
-    let phase = text(value, "/data/story/phase");
-    if !phase.is_empty() {
-        parts.push(phase);
-    }
-    parts.join(" · ")
-}
-
-/// `deployment of troops, soldiers +2`
-fn evidence(value: &Value) -> String {
-    let Some(list) = value.pointer("/data/evidence").and_then(Value::as_array) else { return String::new() };
-    let mut words: Vec<String> = Vec::new();
-    for word in list.iter().take(EVIDENCE_READ_MAX).map(|hit| text(hit, "/text")) {
-        if !word.is_empty() && !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    let beyond = words.len().saturating_sub(EVIDENCE_MAX);
-    words.truncate(EVIDENCE_MAX);
-    let more = if beyond > 0 { format!(" +{beyond}") } else { String::new() };
-    words.join(", ") + &more
-}
-
-/// A string of the payload, on one line and harmless.
-fn text(value: &Value, pointer: &str) -> String {
-    value.pointer(pointer).and_then(Value::as_str).map(|s| clean::one_line(s).into_owned()).unwrap_or_default()
-}
-
-fn count(value: &Value, pointer: &str) -> u64 {
-    value.pointer(pointer).and_then(Value::as_u64).unwrap_or(0)
-}
-
-fn number(value: &Value, pointer: &str) -> String {
-    value.pointer(pointer).filter(|v| v.is_number()).map_or_else(|| "?".to_owned(), ToString::to_string)
-}
-
-fn or_unknown(text: &str) -> &str {
-    if text.is_empty() { "unknown" } else { text }
-}
-
-/// `2025-03-17T08:02:11Z` as `2025-03-17 08:02 UTC`; anything else as it is.
-fn clock_time(rfc3339: &str) -> String {
-    match (rfc3339.get(..10), rfc3339.get(11..16), rfc3339.ends_with('Z')) {
-        (Some(day), Some(time), true) => format!("{day} {time} UTC"),
-        _ => or_unknown(rfc3339).to_owned(),
-    }
 }
 
 /// At most so many columns, with an ellipsis where something is missing.
@@ -276,52 +206,60 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: Style = Style { columns: 80, colour: false };
+    fn plain() -> Style {
+        Style { columns: 80, colour: false, zone: TimeZone::UTC }
+    }
 
     fn payload() -> Value {
         serde_json::json!({
             "type": "alert.matched", "timestamp": "2025-03-17T08:02:11Z",
             "data": {
                 "alert": {"id": "alr_1", "sequence": 812, "reason": "first", "severity": "high"},
-                "topics": [{"id": "harbour", "label": "Harbour works", "score": 8.5, "threshold": 5}],
+                "topics": [{"id": "harbour", "label": "Harbour works", "score": 8.5, "threshold": 5, "new": true}],
                 "story": {"id": "sty_1", "title": "Town council approves new harbour wall", "items": 3,
-                          "outlets": ["gazette", "herald"], "outlets_total": 2, "phase": "developing"},
-                "item": {"id": "itm_1", "title": "x", "url": "https://example.org/harbour"},
-                "evidence": [{"text": "harbour wall", "weight": 5}, {"text": "harbour wall", "weight": 1}, {"text": "council", "weight": 2}],
-                "sightings": {"exact": 1, "near": 2}
+                          "first_seen": "2025-03-17T07:10:00Z", "outlets": ["gazette", "herald"], "outlets_total": 2},
+                "item": {"id": "itm_1", "title": "Harbour wall approved", "url": "https://example.org/harbour",
+                         "outlet": "gazette", "source": "gazette", "published": "2025-03-17T08:00:00Z",
+                         "excerpt": "The council voted on Monday to build a new wall around the old harbour."},
+                "evidence": []
             }
         })
     }
 
-    fn show(value: &Value, style: Style) -> String {
+    fn show(value: &Value, style: &Style) -> String {
         block(value.to_string().as_bytes(), style)
     }
 
     #[test]
     fn block_alert_reads_like_this() {
         assert_eq!(
-            show(&payload(), PLAIN),
-            "▲ HIGH  2025-03-17 08:02 UTC  Harbour works  8.5 of 5  first\n\
-             \x20 Town council approves new harbour wall\n\
-             \x20 2 outlets: gazette, herald · 3 items · 3 copies · developing\n\
+            show(&payload(), &plain()),
+            "▲ Harbour wall approved\n\
+             \x20 gazette · today 08:00 UTC\n\
+             \x20 The council voted on Monday to build a new wall around the old harbour.\n\
+             \x20 Story: Town council approves new harbour wall · 2 outlets since today 07:10\n\
+             \x20 UTC\n\
+             \x20 High · Harbour works\n\
              \x20 https://example.org/harbour\n\
-             \x20 words: harbour wall, council\n\n"
+             \x20 wirewatch · alert 812\n\n"
         );
     }
 
     #[test]
     fn block_colour_only_when_asked() {
-        assert!(!show(&payload(), PLAIN).contains('\u{1b}'));
-        assert!(show(&payload(), Style { colour: true, ..PLAIN }).starts_with("\u{1b}[31m▲ HIGH\u{1b}[0m"));
+        assert!(!show(&payload(), &plain()).contains('\u{1b}'));
+        assert!(
+            show(&payload(), &Style { colour: true, ..plain() }).starts_with("\u{1b}[31m▲\u{1b}[0m \u{1b}[1mHarbour")
+        );
     }
 
     #[test]
     fn block_hostile_text_cannot_move_the_cursor_or_forge_lines() {
         let mut value = payload();
-        value["data"]["story"]["title"] = "a\u{1b}[2J\r\n▲ CRITICAL forged\u{202e}b".into();
-        value["data"]["topics"][0]["label"] = "x\ny".into();
+        value["data"]["item"]["title"] = "a\u{1b}[2J\r\n▲ CRITICAL forged\u{202e}b".into();
+        value["data"]["topics"][0]["label"] = "x\n▲ y".into();
         value["data"]["item"]["url"] = "https://example.org/\n\u{7}".into();
-        let shown = show(&value, PLAIN);
+        let shown = show(&value, &plain());
         assert!(!shown.chars().any(|c| c != '\n' && clean::is_harmful(c)), "{shown:?}");
         assert_eq!(shown.lines().filter(|line| line.starts_with('▲')).count(), 1);
     }
@@ -329,8 +267,8 @@ mod tests {
     #[test]
     fn block_wide_script_is_wrapped_by_columns() {
         let mut value = payload();
-        value["data"]["story"]["title"] = "港湾".repeat(60).into();
-        let shown = show(&value, Style { columns: 50, colour: false });
+        value["data"]["item"]["title"] = "港湾".repeat(80).into();
+        let shown = show(&value, &Style { columns: 50, ..plain() });
         for line in shown.lines() {
             assert!(line.width() <= 50, "{} {line}", line.width());
         }
@@ -339,11 +277,13 @@ mod tests {
 
     #[test]
     fn block_other_types_and_damage_still_print() {
-        let test =
-            serde_json::json!({"type": "endpoint.test", "timestamp": "2025-03-17T08:02:11Z", "data": {"note": "hi"}});
-        assert_eq!(show(&test, PLAIN), "· 2025-03-17 08:02 UTC  endpoint.test\n  {\"note\":\"hi\"}\n\n");
-        assert_eq!(block(b"\xff{", PLAIN), "· 2 bytes that are not JSON\n");
-        assert!(block(b"{\"data\":{\"alert\":{}}}", PLAIN).starts_with("· UNKNOWN"));
+        let test = serde_json::json!({"type": "endpoint.test", "timestamp": "2025-03-17T08:02:11Z",
+            "data": {"summary": "A test of endpoint desk", "alert": {"sequence": 3, "severity": "low"}}});
+        assert_eq!(show(&test, &plain()), "· A test of endpoint desk\n  A test\n  wirewatch · alert 3\n\n");
+        let unknown = serde_json::json!({"type": "something.new", "data": {}});
+        assert!(show(&unknown, &plain()).starts_with("● something.new\n"));
+        assert_eq!(block(b"\xff{", &plain()), "· 2 bytes that are not JSON\n");
+        assert!(block(b"{\"data\":{\"alert\":{}}}", &plain()).starts_with("● —"));
     }
 
     #[test]
@@ -358,9 +298,9 @@ mod tests {
         #[test]
         fn block_any_title_fits_and_terminates(title in "\\PC{0,300}", columns in 1usize..200, colour: bool) {
             let mut value = payload();
-            value["data"]["story"]["title"] = title.into();
-            let shown = show(&value, Style { columns, colour });
-            prop_assert!(shown.lines().count() <= 4 + TITLE_LINES_MAX + 1);
+            value["data"]["item"]["title"] = title.into();
+            let shown = show(&value, &Style { columns, colour, zone: TimeZone::UTC });
+            prop_assert!(shown.lines().count() <= 4 + TITLE_LINES_MAX + 2 * PARAGRAPH_LINES_MAX);
         }
     }
 }

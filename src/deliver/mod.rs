@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::model::{EndpointId, Lang, Score, Severity, SourceId, Timestamp, TopicId};
 use crate::net::Cidr;
 use crate::pipeline::alert::Timing;
-use crate::pipeline::alert::format::{Format, Template};
+use crate::pipeline::alert::format::{Format, MailRoute, Mailbox, Service, Template};
 
 pub use count::{DeliveryCounters, DeliveryCounts};
 pub use queue::QueueSummary;
@@ -43,6 +43,10 @@ pub enum PayloadFormat {
     Mattermost,
     /// ntfy; its topic is the last part of the URL.
     Ntfy,
+    /// Telegram's Bot API; the secret is the bot's token.
+    Telegram,
+    /// Mail over SMTP; the secret is the account's password.
+    Email,
     /// A template of the operator's.
     Template,
 }
@@ -60,16 +64,29 @@ impl PayloadFormat {
             Self::Teams => "teams",
             Self::Mattermost => "mattermost",
             Self::Ntfy => "ntfy",
+            Self::Telegram => "telegram",
+            Self::Email => "email",
             Self::Template => "template",
         }
     }
 
-    /// Whether the receiver is a chat service: it checks no signature, for the URL itself is the secret,
+    /// Whether the receiver is a chat service: it checks no signature, for the URL or a token is the secret,
     /// and it means it when it calls a payload invalid.
     #[must_use]
     pub fn is_chat(self) -> bool {
-        matches!(self, Self::Slack | Self::Discord | Self::Teams | Self::Mattermost | Self::Ntfy)
+        matches!(self, Self::Slack | Self::Discord | Self::Teams | Self::Mattermost | Self::Ntfy | Self::Telegram)
     }
+}
+
+/// What an endpoint for mail has beside its URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailConfig {
+    /// The account's name; without one, no password is needed either.
+    pub user: Option<String>,
+    /// The sender.
+    pub from: Mailbox,
+    /// The recipients.
+    pub to: Vec<Mailbox>,
 }
 
 /// One `[[endpoints]]` entry, checked. Secrets stay in files and are read when delivery starts.
@@ -111,6 +128,10 @@ pub struct EndpointConfig {
     pub headers: Vec<(String, String)>,
     /// A key that is on its way out: it signs beside the new one until then.
     pub secret_old: Option<(PathBuf, Timestamp)>,
+    /// For `format = "telegram"`: the chat's number, or `@name` of a public one.
+    pub chat: Option<String>,
+    /// For `format = "email"`.
+    pub mail: Option<MailConfig>,
     /// For `format = "template"`, compiled and tried out.
     pub template: Option<Template>,
     /// When it hears of an alert.
@@ -140,6 +161,8 @@ impl EndpointConfig {
             ca_file: None,
             headers: Vec::new(),
             secret_old: None,
+            chat: None,
+            mail: None,
             template: None,
             timing: Timing::default(),
         }
@@ -148,16 +171,25 @@ impl EndpointConfig {
     /// How its bodies are made.
     #[must_use]
     pub fn wire_format(&self) -> Format {
-        match (self.format, &self.template) {
-            (PayloadFormat::CloudEvents, _) => Format::CloudEvents,
-            (PayloadFormat::Slack, _) => Format::Slack,
-            (PayloadFormat::Discord, _) => Format::Discord,
-            (PayloadFormat::Teams, _) => Format::Teams,
-            (PayloadFormat::Mattermost, _) => Format::Mattermost,
-            (PayloadFormat::Ntfy, _) => Format::Ntfy { topic: self.ntfy_topic().unwrap_or_default() },
-            (PayloadFormat::Template, Some(template)) => Format::Template(template.clone()),
-            (PayloadFormat::Standard | PayloadFormat::Console | PayloadFormat::Template, _) => Format::Standard,
-        }
+        let service = match (self.format, &self.template) {
+            (PayloadFormat::CloudEvents, _) => return Format::CloudEvents,
+            (PayloadFormat::Template, Some(template)) => return Format::Template(template.clone()),
+            (PayloadFormat::Standard | PayloadFormat::Console | PayloadFormat::Template, _) => return Format::Standard,
+            (PayloadFormat::Slack, _) => Service::Slack,
+            (PayloadFormat::Discord, _) => Service::Discord,
+            (PayloadFormat::Teams, _) => Service::Teams,
+            (PayloadFormat::Mattermost, _) => Service::Mattermost,
+            (PayloadFormat::Ntfy, _) => Service::Ntfy { topic: self.ntfy_topic().unwrap_or_default() },
+            (PayloadFormat::Telegram, _) => Service::Telegram { chat: self.chat.clone().unwrap_or_default() },
+            (PayloadFormat::Email, _) => match &self.mail {
+                Some(mail) => {
+                    let (endpoint, from, to) = (self.id.clone(), mail.from.clone(), mail.to.clone());
+                    Service::Email(MailRoute { endpoint, from, to })
+                }
+                None => return Format::Standard,
+            },
+        };
+        Format::People(service, self.timing.zone.clone())
     }
 
     /// The last part of the URL's path.

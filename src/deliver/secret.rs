@@ -38,6 +38,10 @@ pub struct Secret {
     bytes: Vec<u8>,
 }
 
+/// A token or password as a service gave it: a bot's, a mail account's. Not shown by Debug, overwritten when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken(String);
+
 /// Why there is no usable secret. The text never holds any part of the secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -58,6 +62,9 @@ pub enum SecretError {
     /// The name would leave the credentials directory.
     #[error("`{name}` cannot be the name of a systemd credential")]
     CredentialName { name: String },
+    /// Nothing, or more than one line.
+    #[error("secret file {} does not hold one line", path.display())]
+    NotALine { path: PathBuf },
     /// The text is not a secret.
     #[error("{origin}: {problem}")]
     Malformed { origin: String, problem: SecretProblem },
@@ -125,16 +132,11 @@ impl Secret {
     /// # Errors
     /// [`SecretError`] when there is none of this name, or it is no secret.
     pub fn from_credential(name: &str) -> Result<Self, SecretError> {
-        let directory =
-            std::env::var_os(CREDENTIALS_VAR).ok_or_else(|| SecretError::NoCredentials { name: name.to_owned() })?;
-        Self::from_credential_in(Path::new(&directory), name)
+        Self::from_credential_in(&credentials_directory(name)?, name)
     }
 
     fn from_credential_in(directory: &Path, name: &str) -> Result<Self, SecretError> {
-        if name.is_empty() || name == "." || name == ".." || name.contains('/') {
-            return Err(SecretError::CredentialName { name: name.to_owned() });
-        }
-        read(&directory.join(name), Access::Unchecked)
+        read(&credential_path(directory, name)?, Access::Unchecked)
     }
 
     /// What it is for.
@@ -163,6 +165,69 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl AccessToken {
+    /// Reads a file that only its owner and group may read.
+    ///
+    /// # Errors
+    /// [`SecretError`] naming the path and what to do.
+    pub fn from_file(path: &Path) -> Result<Self, SecretError> {
+        Self::read(path, Access::Checked)
+    }
+
+    /// Reads a credential that systemd placed for this service.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is none of this name, or it holds no line.
+    pub fn from_credential(name: &str) -> Result<Self, SecretError> {
+        Self::read(&credential_path(&credentials_directory(name)?, name)?, Access::Unchecked)
+    }
+
+    fn read(path: &Path, access: Access) -> Result<Self, SecretError> {
+        let mut text = read_text(path, access)?;
+        text.truncate(text.trim_end_matches(['\n', '\r']).len());
+        if text.trim().is_empty() || text.chars().any(char::is_control) {
+            return Err(SecretError::NotALine { path: path.to_owned() });
+        }
+        Ok(Self(text))
+    }
+
+    /// The token itself, for requests only.
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for AccessToken {
+    fn drop(&mut self) {
+        overwrite(std::mem::take(&mut self.0));
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(redacted)")
+    }
+}
+
+fn credentials_directory(name: &str) -> Result<PathBuf, SecretError> {
+    let directory = std::env::var_os(CREDENTIALS_VAR);
+    directory.map(PathBuf::from).ok_or_else(|| SecretError::NoCredentials { name: name.to_owned() })
+}
+
+fn credential_path(directory: &Path, name: &str) -> Result<PathBuf, SecretError> {
+    if name.is_empty() || name == "." || name == ".." || name.contains('/') {
+        return Err(SecretError::CredentialName { name: name.to_owned() });
+    }
+    Ok(directory.join(name))
+}
+
+fn overwrite(text: String) {
+    let mut spent = text.into_bytes();
+    spent.fill(0);
+    // Keeps the compiler from leaving out a write to memory nobody reads again.
+    std::hint::black_box(&spent);
+}
+
 /// Whether the file's mode is looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
@@ -171,6 +236,16 @@ enum Access {
 }
 
 fn read(path: &Path, access: Access) -> Result<Secret, SecretError> {
+    let text = read_text(path, access)?;
+    // Exactly one newline, as editors and `echo` leave it; anything else is somebody's mistake.
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let parsed = Secret::parse(line)
+        .map_err(|problem| SecretError::Malformed { origin: format!("secret file {}", path.display()), problem });
+    overwrite(text);
+    parsed
+}
+
+fn read_text(path: &Path, access: Access) -> Result<String, SecretError> {
     let failed = |source| SecretError::Read { path: path.to_owned(), source };
     // Looked at before it is opened: opening a FIFO would wait for a writer.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
@@ -187,14 +262,7 @@ fn read(path: &Path, access: Access) -> Result<Secret, SecretError> {
     }
     let mut text = String::new();
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
-    // Exactly one newline, as editors and `echo` leave it; anything else is somebody's mistake.
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let parsed = Secret::parse(line)
-        .map_err(|problem| SecretError::Malformed { origin: format!("secret file {}", path.display()), problem });
-    let mut spent = text.into_bytes();
-    spent.fill(0);
-    std::hint::black_box(&spent);
-    parsed
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -274,6 +342,18 @@ mod tests {
                 matches!(Secret::from_credential_in(dir.path(), name), Err(SecretError::CredentialName { .. })),
                 "{name}"
             );
+        }
+    }
+
+    #[test]
+    fn token_is_one_line_and_never_shown() {
+        let (_dir, path) = file("123:canary\n", 0o600);
+        let token = AccessToken::from_file(&path).expect("a token");
+        assert_eq!((token.expose(), format!("{token:?}").as_str()), ("123:canary", "AccessToken(redacted)"));
+        for (text, mode) in [("", 0o600), ("\n", 0o600), ("a\nb", 0o600), ("123:canary", 0o644)] {
+            let (_dir, path) = file(text, mode);
+            let error = AccessToken::from_file(&path).expect_err("refused").to_string();
+            assert!(!error.contains("canary"), "{error}");
         }
     }
 

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::console::Console;
 use super::retry::{Failure, Outcome, RetryAfter};
-use super::secret::{Secret, SecretError, SecretProblem};
+use super::secret::{AccessToken, Secret, SecretError, SecretProblem};
 use super::sign::{ID_HEADER, SIGNATURE_HEADER, Signer, TIMESTAMP_HEADER};
 use super::{DeliveryConfig, EndpointConfig, PayloadFormat};
 use crate::model::Timestamp;
@@ -66,6 +66,9 @@ pub(super) enum ChannelError {
     /// Only `console` does without.
     #[error("the endpoint has no `url`")]
     NoUrl,
+    /// A bot is known by its token.
+    #[error("the endpoint has no token: set `secret_file` or `secret_credential`")]
+    NoToken,
 }
 
 /// What came of one attempt.
@@ -87,7 +90,10 @@ impl Channel {
         console: &Console,
     ) -> Result<Self, ChannelError> {
         if endpoint.format == PayloadFormat::Console {
-            return Ok(Self::Console(console.clone()));
+            return Ok(Self::Console(console.in_zone(&endpoint.timing.zone)));
+        }
+        if endpoint.format == PayloadFormat::Telegram {
+            return Self::telegram(endpoint, config);
         }
         let secret = match (&endpoint.secret_file, &endpoint.secret_credential) {
             (Some(path), _) => Some(Secret::from_file(path)?),
@@ -112,12 +118,39 @@ impl Channel {
         })))
     }
 
+    /// The bot's token is a part of the path, which no error or log shows.
+    fn telegram(endpoint: &EndpointConfig, config: &DeliveryConfig) -> Result<Self, ChannelError> {
+        let token = token(endpoint)?.ok_or(ChannelError::NoToken)?;
+        let mut url = endpoint.url.clone().ok_or(ChannelError::NoUrl)?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(&format!("bot{}", token.expose())).push("sendMessage");
+        }
+        Ok(Self::Webhook(Box::new(Webhook {
+            client: Client::new(client_config(config, endpoint.ca_file.clone(), endpoint.concurrency))?,
+            url,
+            signer: None,
+            rotating: None,
+            headers: own_headers(&endpoint.headers)?,
+            timeout: endpoint.timeout,
+            allow_private: endpoint.allow_private.clone().into(),
+        })))
+    }
+
     /// Makes one attempt.
     pub(super) async fn send(&self, row: &mut Claimed, now: Timestamp) -> Answer {
         match self {
             Self::Webhook(webhook) => webhook.post(row, now).await,
             Self::Console(console) => print(console.clone(), std::mem::take(&mut row.body)).await,
         }
+    }
+}
+
+/// What a service gave to be known by.
+fn token(endpoint: &EndpointConfig) -> Result<Option<AccessToken>, SecretError> {
+    match (&endpoint.secret_file, &endpoint.secret_credential) {
+        (Some(path), _) => AccessToken::from_file(path).map(Some),
+        (None, Some(name)) => AccessToken::from_credential(name).map(Some),
+        (None, None) => Ok(None),
     }
 }
 
@@ -190,7 +223,7 @@ impl ChannelError {
     /// As the answer of an attempt that was not made.
     pub(super) fn as_answer(&self) -> Answer {
         let failure = match self {
-            Self::Secret(_) | Self::Key(_) => Failure::Secret,
+            Self::Secret(_) | Self::Key(_) | Self::NoToken => Failure::Secret,
             Self::Net(_) | Self::NoUrl | Self::Header(_) => Failure::Endpoint,
         };
         failed(failure, self.to_string())
@@ -216,9 +249,10 @@ fn answered(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
     Answer { outcome: Outcome::Answered { status, retry_after }, excerpt, error: Some(error) }
 }
 
-/// Discord says it in the body, in seconds with a fraction.
+/// Discord and Telegram say it in the body, in seconds; Discord with a fraction.
 fn retry_after_in_body(body: &[u8]) -> Option<RetryAfter> {
-    let seconds = serde_json::from_slice::<serde_json::Value>(body).ok()?.get("retry_after")?.as_f64()?;
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let seconds = answer.get("retry_after").or_else(|| answer.pointer("/parameters/retry_after"))?.as_f64()?;
     Duration::try_from_secs_f64(seconds).ok().map(RetryAfter::Delay)
 }
 
@@ -283,6 +317,8 @@ mod tests {
         assert_eq!(delay(answered(500, &headers(&[]), body)), None, "only where it means something");
         assert_eq!(delay(answered(429, &headers(&[]), br#"{"retry_after":-1}"#)), None);
         assert_eq!(delay(answered(429, &headers(&[]), b"not json")), None);
+        let telegram = br#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 9","parameters":{"retry_after":9}}"#;
+        assert_eq!(delay(answered(429, &headers(&[]), telegram)), Some(Duration::from_secs(9)));
     }
 
     #[test]

@@ -305,8 +305,10 @@ impl Store {
     /// [`StoreError`] when a table cannot be read.
     pub fn alert(&self, id: &str) -> Result<Option<AlertRecord>, StoreError> {
         self.read("read an alert", |c| {
-            c.prepare_cached("SELECT * FROM alerts WHERE id = ?1")?
-                .query_row([id], |row| alert_record(c, row))
+            // What people read names an alert by its number.
+            let number = id.trim_start_matches('#').parse::<i64>().unwrap_or(-1);
+            c.prepare_cached("SELECT * FROM alerts WHERE id = ?1 OR sequence = ?2")?
+                .query_row(params![id, number], |row| alert_record(c, row))
                 .optional()
         })
     }

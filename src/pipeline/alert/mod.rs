@@ -4,6 +4,7 @@
 mod envelope;
 pub mod format;
 mod notice;
+mod passage;
 mod payload;
 mod route;
 #[cfg(test)]

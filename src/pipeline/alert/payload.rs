@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use crate::model::{AlertDraft, Item, Phase, Score};
+use super::passage;
+use crate::model::{AlertDraft, Field, Item, Phase, Score};
 use crate::text::clean;
 
 /// Characters of the item's text that travel with an alert.
@@ -183,6 +184,8 @@ pub struct EvidenceView {
     /// How many points.
     #[cfg_attr(test, schemars(with = "f64"))]
     pub points: Number,
+    /// The sentence around them, or the clauses near them where it is very long; null outside title and body.
+    pub passage: Option<String>,
 }
 
 /// Further appearances.
@@ -266,7 +269,7 @@ impl AlertPayload {
                 topics: alert.topics.iter().enumerate().map(topic).collect(),
                 story: story(alert),
                 item: item_view(item),
-                evidence: evidence(alert),
+                evidence: evidence(alert, item),
                 sightings: SightingsView { exact: alert.story.sightings_exact, near: alert.story.sightings_near },
                 new: alert
                     .news
@@ -335,12 +338,12 @@ fn item_view(item: &Item) -> ItemView {
         date_suspect: item.published.is_some_and(|d| d.certainty.is_suspect()),
         first_seen: item.first_seen.to_string(),
         lang: item.lang.map(|lang| lang.to_string()),
-        excerpt: clean::excerpt(body, EXCERPT_CHARS_MAX),
+        excerpt: clean::excerpt(passage::lead(body), EXCERPT_CHARS_MAX),
     }
 }
 
 /// The best first; of two that brought as much, the one that stands first.
-fn evidence(alert: &AlertDraft) -> Vec<EvidenceView> {
+fn evidence(alert: &AlertDraft, item: &Item) -> Vec<EvidenceView> {
     let mut found: Vec<_> = alert
         .topics
         .iter()
@@ -355,6 +358,11 @@ fn evidence(alert: &AlertDraft) -> Vec<EvidenceView> {
         start: evidence.start as u64,
         end: evidence.end as u64,
         points: number(evidence.weight),
+        passage: match evidence.field {
+            Field::Title => passage::around(&item.title, evidence.start, evidence.end),
+            Field::Body => passage::around(&item.text, evidence.start, evidence.end),
+            Field::Url | Field::Tag | Field::Source | Field::Lang => None,
+        },
     };
     found.into_iter().map(view).collect()
 }

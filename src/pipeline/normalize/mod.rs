@@ -21,6 +21,8 @@ use crate::text::{html, lang, tokens};
 
 use outlet::FeedOutlet;
 
+pub(crate) use segments::sentence_at;
+
 /// Characters of an unreadable text that its refusal quotes.
 const REMNANT_CHARS_MAX: usize = 40;
 

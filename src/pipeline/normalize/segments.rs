@@ -53,6 +53,14 @@ fn unit(span: Range<usize>, text: &str, paragraph: usize, alone: bool) -> Unit {
     Unit { span, words, score: 0, strongest: 0, paragraph, alone }
 }
 
+/// The sentence that holds a place of a text; its paragraph where that is no sentence.
+pub(crate) fn sentence_at(text: &str, at: usize) -> Range<usize> {
+    let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |line| line + 1);
+    let end = text.get(at..).and_then(|after| after.find('\n')).map_or(text.len(), |line| at + line);
+    let within = sentences(&text[start..end]).into_iter().map(|s| start + s.start..start + s.end);
+    within.rev().find(|sentence| sentence.start <= at).unwrap_or(start..end)
+}
+
 /// The sentences of a paragraph, blanks between them left out. Errs on the side of too few.
 fn sentences(paragraph: &str) -> Vec<Range<usize>> {
     let mut sentences = Vec::new();

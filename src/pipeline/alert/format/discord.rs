@@ -1,5 +1,5 @@
-//! Discord webhook: one embed. `allowed_mentions` calls nobody whatever the text says; markdown in it is
-//! escaped. Limits: <https://discord.com/developers/docs/resources/message#embed-object-embed-limits>
+//! Discord webhook: one embed. `allowed_mentions` calls nobody whatever the text says; markdown is escaped where
+//! it is read and only there. Limits: <https://discord.com/developers/docs/resources/message#embed-object-embed-limits>
 
 use std::fmt::Write as _;
 
@@ -11,33 +11,18 @@ use crate::model::Severity;
 
 /// An embed's title.
 const TITLE_MAX: usize = 256;
-/// An embed's description.
-const DESCRIPTION_MAX: usize = 4096;
-/// A field's value.
-const VALUE_MAX: usize = 1024;
-/// All text of an embed together.
-const TOTAL_MAX: usize = 6000;
-/// Words of the item that are shown; the limits leave room for more than anybody reads.
-const TEXT_MAX: usize = 1000;
-const ENTRY_MAX: usize = 160;
-const FACT_MAX: usize = 400;
+/// Characters of the description that are used: all texts of an embed together may have 6,000.
+const DESCRIPTION_MAX: usize = 3500;
+const LINE_MAX: usize = 600;
+const ENTRY_MAX: usize = 150;
 const FOOT_MAX: usize = 200;
 
 /// Renders the message.
 pub(super) fn render(message: &Message) -> Value {
-    let fields: Vec<Value> = message
-        .facts
-        .iter()
-        .map(|(name, value)| json!({"name": name, "value": fit(value, FACT_MAX.min(VALUE_MAX), Unit::Utf16, markdown), "inline": true}))
-        // Discord refuses an empty one.
-        .filter(|field| field["value"] != "")
-        .collect();
     let mut embed = json!({
-        "author": {"name": fit(&message.head, FOOT_MAX, Unit::Utf16, plain)},
-        "title": fit(&message.title, TITLE_MAX, Unit::Utf16, markdown),
+        "title": fit(&message.headline, TITLE_MAX, Unit::Utf16, markdown),
         "description": description(message),
         "color": colour(message.severity),
-        "fields": fields,
         "footer": {"text": fit(&message.foot, FOOT_MAX, Unit::Utf16, plain)},
     });
     if let Some(url) = &message.url {
@@ -50,23 +35,42 @@ pub(super) fn render(message: &Message) -> Value {
 }
 
 fn description(message: &Message) -> String {
-    let mut out = fit(&message.text, TEXT_MAX, Unit::Utf16, markdown);
-    let mut shown = 0;
-    for entry in &message.entries {
-        let line = fit(&format!("{} — {}", entry.title, entry.note()), ENTRY_MAX, Unit::Utf16, markdown);
-        // Leaves room for the other texts of the embed and for the last line.
-        if out.encode_utf16().count() + line.encode_utf16().count() + 40 > DESCRIPTION_MAX.min(TOTAL_MAX - 2500) {
-            break;
+    let line = |text: &str, max: usize| fit(text, max, Unit::Utf16, markdown);
+    let mut out = String::new();
+    let mut add = |words: String| {
+        let room = out.encode_utf16().count() + words.encode_utf16().count() + 40 <= DESCRIPTION_MAX;
+        if room && !words.trim().is_empty() {
+            out.push_str(if out.is_empty() { "" } else { "\n" });
+            out.push_str(&words);
         }
-        out.push_str(if out.is_empty() { "" } else { "\n" });
-        out.push_str(&line);
-        shown += 1;
+        room
+    };
+    let mut paragraphs = message.paragraphs();
+    paragraphs.insert(0, message.byline.clone());
+    for paragraph in &paragraphs {
+        add(line(paragraph, LINE_MAX));
     }
+    let entry = |title: &str, url: Option<&str>, note: &str| {
+        let (title, note) = (line(title, ENTRY_MAX), line(note, ENTRY_MAX));
+        format!("• {} — {note}", linked(&title, url))
+    };
+    for other in &message.headlines {
+        add(entry(&other.title, other.url.as_deref(), &other.outlet));
+    }
+    let shown = message.entries.iter().take_while(|e| add(entry(&e.title, e.url.as_deref(), &e.note))).count();
     let hidden = message.omitted + (message.entries.len() - shown) as u64;
     if hidden > 0 {
         let _ = write!(out, "\nand {hidden} more");
     }
     out
+}
+
+/// A link whose words are escaped already and whose address holds nothing that could end it.
+pub(super) fn linked(words: &str, url: Option<&str>) -> String {
+    match url {
+        Some(url) if !words.trim().is_empty() => format!("[{words}]({url})"),
+        _ => words.to_owned(),
+    }
 }
 
 /// The embed's bar.

@@ -62,10 +62,10 @@ pub(super) fn slack(c: char, out: &mut String) {
     }
 }
 
-/// Slack's `plain_text`, where nothing is markup: the start of a mention is broken up all the same.
-pub(super) fn slack_plain(c: char, out: &mut String) {
+/// Plain text for services that look for mentions in it: a mention needs a name right after the sign.
+pub(super) fn without_mentions(c: char, out: &mut String) {
     out.push(c);
-    if c == '<' {
+    if c == '@' {
         out.push('\u{200b}');
     }
 }
@@ -111,7 +111,7 @@ mod tests {
     proptest! {
         #[test]
         fn fit_never_exceeds_its_limit(text in "\\PC{0,60}", max in 0usize..40) {
-            for escape in [plain, slack, slack_plain, markdown, card] {
+            for escape in [plain, slack, without_mentions, markdown, card] {
                 prop_assert!(fit(&text, max, Unit::Utf16, escape).encode_utf16().count() <= max);
                 prop_assert!(fit(&text, max, Unit::Byte, escape).len() <= max);
             }

@@ -1,46 +1,53 @@
-//! Mattermost incoming webhook: one attachment, markdown escaped, signs of mentions broken up.
+//! Mattermost incoming webhook: one attachment. Its text is markdown and is escaped; its author, footer, fallback
+//! and linked title are plain text and are not. Signs of mentions are broken up everywhere.
 //! Limit: 16,383 characters a post. <https://developers.mattermost.com/integrate/reference/message-attachments/>
 
 use serde_json::{Value, json};
 
-use super::discord::colour;
-use super::fit::{Unit, fit, markdown};
+use super::discord::{colour, linked};
+use super::fit::{Unit, fit, markdown, without_mentions};
 use super::message::Message;
 
-/// Characters of a post, attachments included.
-#[cfg(test)]
-pub(super) const POST_MAX: usize = 16_383;
 const TITLE_MAX: usize = 300;
-const TEXT_MAX: usize = 1000;
-const LINE_MAX: usize = 200;
-/// Alerts of a digest shown.
-const ENTRIES_MAX: usize = 40;
+const LINE_MAX: usize = 600;
+const ENTRY_MAX: usize = 150;
+/// Characters of the text: what is written around it and escaped once more in JSON has room beside it.
+const TEXT_MAX: usize = 12_000;
 
 /// Renders the message.
 pub(super) fn render(message: &Message) -> Value {
-    let line = |text: &str, max: usize| fit(text, max, Unit::Utf16, markdown);
-    let mut words: Vec<String> = vec![line(&message.text, TEXT_MAX)];
-    words.extend(
-        message.entries.iter().take(ENTRIES_MAX).map(|e| line(&format!("{} — {}", e.title, e.note()), LINE_MAX)),
-    );
-    let hidden = message.omitted + message.entries.len().saturating_sub(ENTRIES_MAX) as u64;
-    if hidden > 0 {
-        words.push(format!("and {hidden} more"));
+    let plain = |text: &str, max: usize| fit(text, max, Unit::Utf16, without_mentions);
+    let marked = |text: &str, max: usize| fit(text, max, Unit::Utf16, markdown);
+    let entry = |title: &str, url: Option<&str>, note: &str| {
+        let (title, note) = (marked(title, ENTRY_MAX), marked(note, ENTRY_MAX));
+        format!("• {} — {note}", linked(&title, url))
+    };
+    let mut lines: Vec<String> = vec![marked(&message.byline, LINE_MAX)];
+    lines.extend(message.paragraphs().iter().map(|paragraph| marked(paragraph, LINE_MAX)));
+    lines.extend(message.headlines.iter().map(|other| entry(&other.title, other.url.as_deref(), &other.outlet)));
+    let mut used: usize = lines.iter().map(|line| line.encode_utf16().count() + 2).sum();
+    let mut shown = 0;
+    for line in message.entries.iter().map(|e| entry(&e.title, e.url.as_deref(), &e.note)) {
+        used += line.encode_utf16().count() + 2;
+        if used > TEXT_MAX {
+            break;
+        }
+        lines.push(line);
+        shown += 1;
     }
-    words.retain(|line| !line.is_empty());
-    let fields: Vec<Value> = message
-        .facts
-        .iter()
-        .map(|(name, value)| json!({"title": name, "value": line(value, LINE_MAX), "short": true}))
-        .collect();
+    let hidden = message.omitted + (message.entries.len() - shown) as u64;
+    if hidden > 0 {
+        lines.push(format!("and {hidden} more"));
+    }
+    lines.retain(|line| !line.trim().is_empty());
+    // A title without a link is read as markdown.
+    let title = if message.url.is_some() { plain } else { marked };
     let mut attachment = json!({
-        "fallback": line(&format!("{}: {}", message.head, message.title), TITLE_MAX),
+        "fallback": plain(&message.summary(), TITLE_MAX),
         "color": format!("#{:06x}", colour(message.severity)),
-        "pretext": line(&message.head, LINE_MAX),
-        "title": line(&message.title, TITLE_MAX),
-        "text": words.join("\n\n"),
-        "fields": fields,
-        "footer": line(&message.foot, LINE_MAX),
+        "title": title(&message.headline, TITLE_MAX),
+        "text": lines.join("\n\n"),
+        "footer": plain(&message.foot, TITLE_MAX),
     });
     if let Some(url) = &message.url {
         attachment["title_link"] = url.as_str().into();

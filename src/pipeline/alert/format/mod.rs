@@ -1,9 +1,10 @@
-//! Other wire formats: a standard payload becomes the body a chat service, an event bus or a template
-//! asks for. Every word of a payload is somebody else's: it is data here, never markup, never a mention,
-//! and cut to the published limits. Pure; the bytes are stored with the delivery.
+//! Other wire formats: a standard payload becomes the body a chat service, an event bus, a mail server or a
+//! template asks for. Every word of a payload is somebody else's: it is data here, never markup, never a
+//! mention, and cut to the published limits. Pure; the bytes are stored with the delivery.
 
 mod cloudevents;
 mod discord;
+mod email;
 mod fit;
 mod mattermost;
 mod message;
@@ -11,18 +12,23 @@ mod ntfy;
 mod sample;
 mod slack;
 mod teams;
+mod telegram;
 mod template;
+mod words;
 
+#[cfg(test)]
+mod email_tests;
 #[cfg(test)]
 mod limits_tests;
 #[cfg(test)]
 mod tests;
 
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
+pub use email::{MailRoute, Mailbox};
+pub use message::{LinkedHeadline, Message, StoryEntry};
 pub use template::{Template, TemplateProblem};
-
-use message::Message;
 
 /// How an endpoint wants its payloads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +37,15 @@ pub enum Format {
     Standard,
     /// CloudEvents 1.0, structured JSON.
     CloudEvents,
+    /// A template of the operator's.
+    Template(Template),
+    /// For people, through a service.
+    People(Service, TimeZone),
+}
+
+/// A service that shows alerts to people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Service {
     /// Slack incoming webhook, blocks.
     Slack,
     /// Discord webhook, an embed.
@@ -44,8 +59,13 @@ pub enum Format {
         /// ntfy's topic, from the last part of the endpoint's URL.
         topic: String,
     },
-    /// A template of the operator's.
-    Template(Template),
+    /// Telegram's Bot API.
+    Telegram {
+        /// The chat's number, or `@name` of a public one.
+        chat: String,
+    },
+    /// Mail.
+    Email(MailRoute),
 }
 
 /// What goes out.
@@ -78,19 +98,33 @@ impl Format {
             return Ok(None);
         }
         let value: Value = serde_json::from_slice(payload).map_err(|e| FormatError::Payload(e.to_string()))?;
-        if let Self::Template(template) = self {
-            return Ok(Some(template.render(&value)?));
-        }
-        let message = Message::of(&value);
-        let (body, content_type) = match self {
-            Self::CloudEvents => (cloudevents::render(&value), "application/cloudevents+json"),
-            Self::Slack => (slack::render(&message), "application/json"),
-            Self::Discord => (discord::render(&message), "application/json"),
-            Self::Teams => (teams::render(&message), "application/json"),
-            Self::Mattermost => (mattermost::render(&message), "application/json"),
-            Self::Ntfy { topic } => (ntfy::render(&message, topic), "application/json"),
-            Self::Standard | Self::Template(_) => unreachable!("invariant: returned above"),
+        let json = |body: &Value, content_type: &str| Body {
+            bytes: body.to_string().into_bytes(),
+            content_type: content_type.to_owned(),
         };
-        Ok(Some(Body { bytes: body.to_string().into_bytes(), content_type: content_type.to_owned() }))
+        Ok(Some(match self {
+            Self::Standard => unreachable!("invariant: returned above"),
+            Self::CloudEvents => json(&cloudevents::render(&value), "application/cloudevents+json"),
+            Self::Template(template) => template.render(&value)?,
+            Self::People(Service::Email(route), zone) => Body {
+                bytes: email::render(&Message::of(&value, zone), &value, route, zone),
+                content_type: "message/rfc822".to_owned(),
+            },
+            Self::People(service, zone) => json(&service.render(&Message::of(&value, zone)), "application/json"),
+        }))
+    }
+}
+
+impl Service {
+    fn render(&self, message: &Message) -> Value {
+        match self {
+            Self::Slack => slack::render(message),
+            Self::Discord => discord::render(message),
+            Self::Teams => teams::render(message),
+            Self::Mattermost => mattermost::render(message),
+            Self::Ntfy { topic } => ntfy::render(message, topic),
+            Self::Telegram { chat } => telegram::render(message, chat),
+            Self::Email(_) => unreachable!("invariant: mail is no JSON"),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! ntfy, published as JSON: plain text with a title, a priority and a link.
 //! Limit: 4,096 bytes a message, beyond which the server makes an attachment of it.
-//! <https://docs.ntfy.sh/publish/#publish-as-json>
+//! <https://docs.ntfy.sh/publish/#publish-as-json>, <https://docs.ntfy.sh/publish/#limitations>
 
 use std::fmt::Write as _;
 
@@ -14,48 +14,51 @@ use crate::model::Severity;
 pub(super) const MESSAGE_BYTES_MAX: usize = 4096;
 /// Bytes of the title.
 pub(super) const TITLE_BYTES_MAX: usize = 250;
-const LINE_BYTES_MAX: usize = 200;
-const TEXT_BYTES_MAX: usize = 1500;
+const LINE_BYTES_MAX: usize = 900;
+const ENTRY_BYTES_MAX: usize = 200;
+/// Room for the last lines.
+const TAIL_BYTES: usize = 120;
 
 /// Renders the message.
 pub(super) fn render(message: &Message, topic: &str) -> Value {
     let line = |text: &str, max: usize| fit(text, max, Unit::Byte, plain);
-    let mut out = line(&message.head, LINE_BYTES_MAX);
-    for text in [line(&message.text, TEXT_BYTES_MAX)]
-        .into_iter()
-        .chain(message.facts.iter().map(|(name, value)| line(&format!("{name}: {value}"), LINE_BYTES_MAX)))
-    {
-        if !text.is_empty() {
-            out.push('\n');
-            out.push_str(&text);
+    let mut out = String::new();
+    let mut add = |words: &str| {
+        let room = out.len() + words.len() + 1 + TAIL_BYTES <= MESSAGE_BYTES_MAX;
+        if room && !words.trim().is_empty() {
+            out.push_str(if out.is_empty() { "" } else { "\n" });
+            out.push_str(words);
         }
+        room
+    };
+    add(&line(&message.byline, ENTRY_BYTES_MAX));
+    for paragraph in message.paragraphs() {
+        add(&line(&paragraph, LINE_BYTES_MAX));
     }
-    let mut shown = 0;
-    for entry in &message.entries {
-        let text = line(&format!("{} — {}", entry.title, entry.note()), LINE_BYTES_MAX);
-        if out.len() + text.len() + 40 > MESSAGE_BYTES_MAX {
-            break;
-        }
-        out.push('\n');
-        out.push_str(&text);
-        shown += 1;
+    let entry =
+        |title: &str, note: &str| format!("• {} — {}", line(title, ENTRY_BYTES_MAX), line(note, ENTRY_BYTES_MAX));
+    for other in &message.headlines {
+        add(&entry(&other.title, &other.outlet));
     }
+    let shown = message.entries.iter().take_while(|e| add(&entry(&e.title, &e.note))).count();
     let hidden = message.omitted + (message.entries.len() - shown) as u64;
     if hidden > 0 {
         let _ = write!(out, "\nand {hidden} more");
     }
-    let priority = match message.severity {
-        Severity::Low => 2,
-        Severity::Medium => 3,
-        Severity::High => 4,
-        Severity::Critical => 5,
+    let _ = write!(out, "{}{}", if out.is_empty() { "" } else { "\n" }, line(&message.foot, 60));
+    // Names of emojis: the server shows any other word as it is.
+    let (priority, tags) = match message.severity {
+        Severity::Low => (2, json!([])),
+        Severity::Medium => (3, json!([])),
+        Severity::High => (4, json!(["warning"])),
+        Severity::Critical => (5, json!(["rotating_light"])),
     };
     let mut body = json!({
         "topic": topic,
-        "title": line(&message.title, TITLE_BYTES_MAX),
+        "title": line(&message.headline, TITLE_BYTES_MAX),
         "message": out,
         "priority": priority,
-        "tags": [message.severity.as_str(), message.kind],
+        "tags": tags,
     });
     if let Some(url) = &message.url {
         body["click"] = url.as_str().into();

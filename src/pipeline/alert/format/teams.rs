@@ -1,6 +1,7 @@
 //! Microsoft Teams workflow: an adaptive card of text runs, which know no markdown; a mention needs an
 //! entity that is never written here. Limit: 28 KB a message.
-//! <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using>
+//! <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook>,
+//! <https://learn.microsoft.com/adaptive-cards/schema-explorer/text-run>
 
 use serde_json::{Value, json};
 
@@ -8,47 +9,51 @@ use super::fit::{Unit, card, fit};
 use super::message::Message;
 use crate::model::Severity;
 
-/// Bytes of a message.
-#[cfg(test)]
-pub(super) const MESSAGE_BYTES_MAX: usize = 28 * 1024;
 const TITLE_MAX: usize = 300;
-const TEXT_MAX: usize = 800;
-const LINE_MAX: usize = 160;
-/// Alerts of a digest shown: with the longest texts in four-byte characters they still fit.
-const ENTRIES_MAX: usize = 15;
+const TEXT_MAX: usize = 500;
+const LINE_MAX: usize = 140;
+/// Stories of a digest shown: with the longest texts in four-byte characters and the longest links they still fit.
+const ENTRIES_MAX: usize = 8;
+/// A link of a digest's story longer than this is left out: eight of the longest would not fit.
+const ENTRY_URL_MAX: usize = 500;
 
 /// Renders the message.
 pub(super) fn render(message: &Message) -> Value {
     let line = |text: &str, max: usize| fit(text, max, Unit::Utf16, card);
-    let mut body = vec![
-        rich(
-            &json!({"type": "TextRun", "text": line(&message.head, LINE_MAX), "size": "Small", "color": colour(message.severity), "weight": "Bolder"}),
-        ),
-        rich(&json!({"type": "TextRun", "text": line(&message.title, TITLE_MAX), "size": "Large", "weight": "Bolder"})),
-    ];
-    if !message.text.trim().is_empty() {
-        body.push(rich(&json!({"type": "TextRun", "text": line(&message.text, TEXT_MAX)})));
+    let headline =
+        json!({"type": "TextRun", "text": line(&message.headline, TITLE_MAX), "size": "Large", "weight": "Bolder"});
+    let mut body = vec![rich(&[opening(headline, message.url.as_deref())])];
+    let mut add = |words: String, look: Value| {
+        if !words.trim().is_empty() {
+            let mut run = look;
+            run["type"] = "TextRun".into();
+            run["text"] = words.into();
+            body.push(rich(&[run]));
+        }
+    };
+    add(line(&message.byline, LINE_MAX), json!({"isSubtle": true, "size": "Small"}));
+    for paragraph in message.paragraphs() {
+        let look = if paragraph == message.subject { json!({"color": colour(message.severity)}) } else { json!({}) };
+        add(line(&paragraph, TEXT_MAX), look);
     }
-    for entry in message.entries.iter().take(ENTRIES_MAX) {
-        body.push(rich(
-            &json!({"type": "TextRun", "text": line(&format!("{} — {}", entry.title, entry.note()), LINE_MAX)}),
-        ));
-    }
+    let entry = |title: &str, url: Option<&str>, note: &str| {
+        let url = url.filter(|url| url.len() <= ENTRY_URL_MAX);
+        let title = opening(json!({"type": "TextRun", "text": line(title, LINE_MAX)}), url);
+        rich(&[title, json!({"type": "TextRun", "text": format!(" — {}", line(note, LINE_MAX)), "isSubtle": true})])
+    };
+    body.extend(message.headlines.iter().map(|other| entry(&other.title, other.url.as_deref(), &other.outlet)));
+    body.extend(message.entries.iter().take(ENTRIES_MAX).map(|e| entry(&e.title, e.url.as_deref(), &e.note)));
     let hidden = message.omitted + message.entries.len().saturating_sub(ENTRIES_MAX) as u64;
     if hidden > 0 {
-        body.push(rich(&json!({"type": "TextRun", "text": format!("and {hidden} more")})));
+        body.push(rich(&[json!({"type": "TextRun", "text": format!("and {hidden} more")})]));
     }
-    for (name, value) in &message.facts {
-        body.push(rich(&json!({"type": "TextRun", "text": line(&format!("{name}: {value}"), LINE_MAX), "isSubtle": true, "size": "Small"})));
-    }
-    body.push(rich(
-        &json!({"type": "TextRun", "text": line(&message.foot, LINE_MAX), "isSubtle": true, "size": "Small"}),
-    ));
+    let foot = json!({"type": "TextRun", "text": line(&message.foot, LINE_MAX), "isSubtle": true, "size": "Small"});
+    body.push(rich(&[foot]));
     let mut content = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "fallbackText": line(&format!("{}: {}", message.head, message.title), TITLE_MAX),
+        "fallbackText": line(&message.summary(), TITLE_MAX),
         "body": body,
     });
     if let Some(url) = &message.url {
@@ -59,8 +64,16 @@ pub(super) fn render(message: &Message) -> Value {
     ]})
 }
 
-fn rich(run: &Value) -> Value {
-    json!({"type": "RichTextBlock", "inlines": [run]})
+fn rich(runs: &[Value]) -> Value {
+    json!({"type": "RichTextBlock", "inlines": runs})
+}
+
+/// A run that opens a link.
+fn opening(mut run: Value, url: Option<&str>) -> Value {
+    if let Some(url) = url {
+        run["selectAction"] = json!({"type": "Action.OpenUrl", "url": url});
+    }
+    run
 }
 
 fn colour(severity: Severity) -> &'static str {

@@ -1,22 +1,42 @@
-//! Goldens of every format, and what must hold for any payload: JSON, limits, no live mention.
+//! Goldens of every format and type, and what must hold for any payload: readable order, limits, no live mention.
 
 use std::path::PathBuf;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::EndpointId;
+
+pub(super) fn mail_route() -> MailRoute {
+    MailRoute {
+        endpoint: EndpointId::new("desk").expect("a name"),
+        from: Mailbox::parse("Wirewatch <alerts@desk.example>").expect("an address"),
+        to: vec![
+            Mailbox::parse("analyst@desk.example").expect("an address"),
+            Mailbox::parse("Nachtdienst, Häfen <night@desk.example>").expect("an address"),
+        ],
+    }
+}
+
+fn services() -> Vec<(&'static str, Service)> {
+    vec![
+        ("slack", Service::Slack),
+        ("discord", Service::Discord),
+        ("teams", Service::Teams),
+        ("mattermost", Service::Mattermost),
+        ("ntfy", Service::Ntfy { topic: "desk".to_owned() }),
+        ("telegram", Service::Telegram { chat: "-1001234567890".to_owned() }),
+    ]
+}
 
 fn formats() -> Vec<(&'static str, Format)> {
-    let template = "{\"title\": {{ data.story.title }}, \"entries\": {{ data.entries|default([])|length }}}";
-    vec![
-        ("cloudevents", Format::CloudEvents),
-        ("slack", Format::Slack),
-        ("discord", Format::Discord),
-        ("teams", Format::Teams),
-        ("mattermost", Format::Mattermost),
-        ("ntfy", Format::Ntfy { topic: "desk".to_owned() }),
-        ("template", Format::Template(Template::compile(template, "application/json").expect("a template"))),
-    ]
+    let template =
+        "{\"title\": {{ data.item.title|default(data.summary) }}, \"entries\": {{ data.entries|default([])|length }}}";
+    let mut all: Vec<_> =
+        services().into_iter().map(|(name, service)| (name, Format::People(service, TimeZone::UTC))).collect();
+    all.push(("cloudevents", Format::CloudEvents));
+    all.push(("template", Format::Template(Template::compile(template, "application/json").expect("a template"))));
+    all
 }
 
 fn rendered(format: &Format, payload: &Value) -> Value {
@@ -25,24 +45,42 @@ fn rendered(format: &Format, payload: &Value) -> Value {
 }
 
 /// Hostile words in every place where somebody else's text stands.
-fn hostile(words: &str) -> Value {
-    let mut payload = sample::matched();
-    for place in
-        ["/data/story/title", "/data/item/title", "/data/item/excerpt", "/data/topics/0/label", "/data/evidence/0/text"]
-    {
+pub(super) fn hostile(words: &str) -> Value {
+    let mut payload =
+        sample::others().into_iter().find(|p| p["data"]["growth"].is_object()).expect("a story that grew");
+    for place in [
+        "/data/story/title",
+        "/data/story/related/0/title",
+        "/data/item/title",
+        "/data/item/excerpt",
+        "/data/item/outlet",
+        "/data/item/publisher",
+        "/data/item/source",
+        "/data/topics/0/label",
+        "/data/evidence/1/passage",
+        "/data/growth/outlets/0",
+        "/data/growth/headlines/0/title",
+        "/data/growth/headlines/0/outlet",
+    ] {
         *payload.pointer_mut(place).expect("there") = words.into();
     }
-    payload["data"]["story"]["outlets"][0] = words.into();
+    payload["data"]["new"] = serde_json::json!([{"kind": "quantity", "text": words, "was": words}]);
     payload["data"]["item"]["url"] = format!("https://x.example/{words}").into();
     payload
 }
 
 fn digest(words: &str, entries: usize) -> Value {
-    let mut payload = sample::others().into_iter().find(|p| p["type"] == "alerts.digest").expect("a digest");
-    let mut entry = payload["data"]["entries"][0].clone();
-    entry["story"]["title"] = words.into();
-    entry["topics"][0]["label"] = words.into();
-    payload["data"]["entries"] = vec![entry; entries].into();
+    let mut payload = sample::digest();
+    let entry = payload["data"]["entries"][1].clone();
+    let many = (0..entries).map(|number| {
+        let mut entry = entry.clone();
+        entry["story"]["id"] = format!("sty_{number:013}").into();
+        entry["item"]["title"] = words.into();
+        entry["item"]["url"] = format!("https://x.example/{number}/{}", "p".repeat(900)).into();
+        entry["topics"][0]["label"] = words.into();
+        entry
+    });
+    payload["data"]["entries"] = many.collect();
     payload["data"]["omitted"] = 3.into();
     payload
 }
@@ -57,25 +95,14 @@ fn texts(value: &Value, path: &str, out: &mut Vec<(String, String)>) {
     }
 }
 
-fn units(text: &str) -> usize {
-    text.encode_utf16().count()
-}
-
 fn check_limits(name: &str, value: &Value) {
-    let mut all = Vec::new();
-    texts(value, "", &mut all);
     match name {
         "slack" => limits_tests::check_slack(value),
         "discord" => limits_tests::check_discord(value),
-        "teams" => assert!(value.to_string().len() <= teams::MESSAGE_BYTES_MAX),
-        "mattermost" => {
-            let total: usize = all.iter().map(|(_, text)| units(text)).sum();
-            assert!(total <= mattermost::POST_MAX, "{total}");
-        }
-        "ntfy" => {
-            assert!(value["message"].as_str().expect("text").len() <= ntfy::MESSAGE_BYTES_MAX);
-            assert!(value["title"].as_str().expect("text").len() <= ntfy::TITLE_BYTES_MAX);
-        }
+        "teams" => limits_tests::check_teams(value),
+        "mattermost" => limits_tests::check_mattermost(value),
+        "ntfy" => limits_tests::check_ntfy(value),
+        "telegram" => limits_tests::check_telegram(value),
         _ => {}
     }
 }
@@ -84,21 +111,21 @@ fn check_limits(name: &str, value: &Value) {
 fn check_mentions(name: &str, value: &Value) {
     let mut all = Vec::new();
     texts(value, "", &mut all);
-    for (path, text) in all {
+    for (path, text) in all.iter().filter(|(path, _)| !path.ends_with("url") && !path.ends_with("title_link")) {
         match name {
-            "slack" if text.starts_with("<http") => {
-                assert_eq!(text.matches(['<', '>', '|']).count(), 3, "{path}: {text}");
-            }
-            "slack" if path != "/text" => assert!(!text.contains("<!") && !text.contains("<@"), "{path}: {text}"),
-            "slack" => assert!(!text.contains(['<', '>']), "{text}"),
-            "mattermost" if !path.ends_with("title_link") => {
+            "slack" if path == "/text" => assert!(!text.contains(['<', '>']), "{text}"),
+            "mattermost" | "telegram" => {
                 for mention in ["@all", "@channel", "@here", "@everyone"] {
                     assert!(!text.contains(mention), "{path}: {text}");
                 }
-                assert!(!text.contains("](") && !text.replace("\\`", "").contains('`'), "{path}: {text}");
             }
             "teams" => assert!(!text.contains("{{") && !text.contains("${"), "{path}: {text}"),
             _ => {}
+        }
+        if name == "mattermost" && path.ends_with("/text") {
+            // Our own links begin `[`, hold escaped words and end `](http`.
+            assert!(!text.replace("](http", "").contains("]("), "{path}: {text}");
+            assert!(!text.replace("\\`", "").contains('`'), "{path}: {text}");
         }
     }
     if name == "discord" {
@@ -106,48 +133,163 @@ fn check_mentions(name: &str, value: &Value) {
         assert!(value.get("content").is_none());
     }
     if name == "slack" {
-        let marked = value["blocks"].as_array().expect("blocks").iter().filter(|b| b["text"]["type"] == "mrkdwn");
-        assert!(marked.count() <= 1, "only the link is markup");
+        assert!(!value.to_string().contains("\"mrkdwn\":true") && !value.to_string().contains("\"type\":\"mrkdwn\""));
     }
     assert!(value.pointer("/attachments/0/content/msteams").is_none());
 }
 
+const HOSTILE: &str = "<!channel> @everyone *a* [b](http://c.example) {{ 7 * 7 }} & \u{202e}evil";
+
+fn all_samples() -> Vec<(String, Value)> {
+    let name = |payload: &Value| {
+        let (kind, reason) = (payload["type"].as_str(), payload["data"]["alert"]["reason"].as_str());
+        format!("{} ({})", kind.unwrap_or_default(), reason.unwrap_or_default())
+    };
+    let all = std::iter::once(sample::matched()).chain(sample::others());
+    all.map(|payload| (name(&payload), payload)).chain([("hostile".to_owned(), hostile(HOSTILE))]).collect()
+}
+
+fn golden(name: &str, shown: &str) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/formats");
+    let path = folder.join(name);
+    if std::env::var_os("WIREWATCH_BLESS").is_some() {
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(&path, shown).expect("written");
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(shown, golden, "{}: WIREWATCH_BLESS=1 writes it anew; look at the difference", path.display());
+}
+
 #[test]
 fn render_matches_goldens() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/formats");
-    let words = "<!channel> @everyone *a* [b](http://c.example) {{ 7 * 7 }} & \u{202e}evil";
-    let cases =
-        [("alert", sample::matched()), ("hostile", hostile(words)), ("digest", digest("Two harbours close", 3))];
     for (name, format) in formats() {
-        for (case, payload) in &cases {
-            let shown = serde_json::to_string_pretty(&rendered(&format, payload)).expect("JSON") + "\n";
-            let path = folder.join(format!("{name}.{case}.json"));
-            if std::env::var_os("WIREWATCH_BLESS").is_some() {
-                std::fs::create_dir_all(&folder).expect("a folder");
-                std::fs::write(&path, &shown).expect("written");
-            }
-            let golden = std::fs::read_to_string(&path).unwrap_or_default();
-            assert_eq!(shown, golden, "{}: WIREWATCH_BLESS=1 writes it anew; look at the difference", path.display());
-        }
+        let all: serde_json::Map<String, Value> =
+            all_samples().iter().map(|(kind, payload)| (kind.clone(), rendered(&format, payload))).collect();
+        golden(&format!("{name}.json"), &(serde_json::to_string_pretty(&all).expect("JSON") + "\n"));
     }
+}
+
+#[test]
+fn render_mail_matches_goldens() {
+    let format = Format::People(Service::Email(mail_route()), TimeZone::UTC);
+    let mut all = String::new();
+    for (name, payload) in all_samples() {
+        let body = format.render(payload.to_string().as_bytes()).expect("rendered").expect("a body of its own");
+        let mail = String::from_utf8(body.bytes).expect("ASCII");
+        let read = email_tests::read(&mail);
+        all.push_str(&format!("=== {name}\n{}\n\n{}\n{}\n", read.headers.replace("\r\n", "\n"), read.text, read.html));
+    }
+    golden("email.txt", &all);
+}
+
+#[test]
+fn message_reads_in_the_order_of_need() {
+    let of = |payload: &Value| Message::of(payload, &TimeZone::UTC);
+    let first = of(&sample::matched());
+    assert_eq!(first.headline, "Town council approves new harbour wall");
+    assert_eq!(first.byline, "The Gazette (gazette-local) · today 07:58 UTC");
+    assert_eq!(
+        first.paragraphs(),
+        [
+            "The council voted on Monday to build a new wall around the old harbour for 12 million crowns.",
+            "Story: Council to vote on harbour wall · 3 outlets since yesterday 18:30 UTC · follows: Storm breaks the old harbour wall",
+            "High · Harbour works, Town budgets",
+        ]
+    );
+    assert_eq!(first.foot, "wirewatch · alert 812");
+    let news = |reason: &str| {
+        let payload = sample::others().into_iter().find(|p| p["data"]["alert"]["reason"] == reason).expect(reason);
+        of(&payload)
+    };
+    assert_eq!(news("topic").news, ["Now also about Town budgets"]);
+    assert_eq!(news("severity").news, ["Now critical"]);
+    assert_eq!(
+        news("growth").news,
+        ["5 more outlets: courier.example, mirror.example, post.example, tide.example and 1 more"]
+    );
+    assert_eq!(news("growth").headlines.len(), 2);
+    assert_eq!(
+        news("development").news,
+        ["New: 14 million crowns (was: 12 million crowns)", "New: the fishers' union"]
+    );
+    let corrected = news("correction");
+    assert_eq!(corrected.headline, "Corrected: Town council rejects new harbour wall");
+    assert!(corrected.news[1].contains("Headline now: Town council rejects"), "{:?}", corrected.news);
+    for (name, payload) in all_samples() {
+        let message = of(&payload);
+        let everything = format!("{:?}", (&message.headline, &message.byline, message.paragraphs(), &message.foot));
+        for told in ["8.5", "alr_", "sty_", "itm_", "first"] {
+            assert!(!everything.contains(told), "{name} tells {told}: {everything}");
+        }
+        assert!(!message.headline.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn message_says_the_headline_once_and_the_best_sentence() {
+    let mut payload = sample::matched();
+    let hit = |rule: &str, passage: &str, points: f64| serde_json::json!({"topic": "harbour-works", "rule": rule, "field": "body", "text": "x", "start": 0, "end": 1, "points": points, "passage": passage});
+    payload["data"]["evidence"] = serde_json::json!([
+        hit("a", "One loud word.", 4.0),
+        hit("b", "Two words together.", 3.0),
+        hit("c", "Two words together.", 2.0)
+    ]);
+    let passage = |payload: &Value| Message::of(payload, &TimeZone::UTC).passage;
+    assert_eq!(passage(&payload), "Two words together.", "what a sentence brought is added up");
+    payload["data"]["evidence"] = serde_json::json!([]);
+    assert!(passage(&payload).starts_with("After a long evening"), "the text begins");
+    payload["data"]["item"]["excerpt"] = "TOWN COUNCIL approves new harbour wall!".into();
+    assert_eq!(passage(&payload), "", "the headline is not said twice");
+}
+
+#[test]
+fn message_of_a_digest_tells_each_story_once_with_its_newest_state() {
+    let mut payload = sample::digest();
+    let (newest, ferry) = (payload["data"]["entries"][0].clone(), payload["data"]["entries"][1].clone());
+    let mut older = newest.clone();
+    older["item"]["title"] = "An older headline".into();
+    payload["data"]["entries"] = serde_json::json!([older, newest, ferry]);
+    let message = Message::of(&payload, &TimeZone::UTC);
+    let told: Vec<_> =
+        message.entries.iter().map(|entry| (entry.title.as_str(), entry.note.as_str(), entry.url.is_some())).collect();
+    assert_eq!(
+        told,
+        [
+            (
+                "Ferry runs aground off the pier",
+                "The Gazette (gazette-local) · yesterday 07:58 UTC · Critical · Harbour works, Town budgets",
+                false
+            ),
+            (
+                "Town council approves new harbour wall",
+                "The Gazette (gazette-local) · yesterday 07:58 UTC · High · Harbour works, Town budgets · 3 outlets",
+                true
+            ),
+        ]
+    );
 }
 
 #[test]
 fn render_standard_has_no_body_of_its_own() {
     assert_eq!(Format::Standard.render(b"not even looked at"), Ok(None));
-    assert!(matches!(Format::Slack.render(b"not JSON"), Err(FormatError::Payload(_))));
+    let slack = Format::People(Service::Slack, TimeZone::UTC);
+    assert!(matches!(slack.render(b"not JSON"), Err(FormatError::Payload(_))));
 }
 
 #[test]
 fn render_every_type_of_payload_says_something() {
-    for payload in sample::others() {
+    for (kind, payload) in all_samples() {
+        let headline = Message::of(&payload, &TimeZone::UTC).headline;
         for (name, format) in formats() {
             let value = rendered(&format, &payload);
             check_limits(name, &value);
             check_mentions(name, &value);
+            if kind != "hostile" && !matches!(name, "cloudevents" | "template") {
+                let begins: String = headline.chars().take_while(|c| c.is_alphanumeric() || *c == ' ').collect();
+                assert!(value.to_string().contains(&begins), "{name} of {kind} does not say {headline}");
+            }
         }
     }
-    assert!(rendered(&Format::Slack, &sample::others()[1]).to_string().contains("A test of endpoint desk"));
 }
 
 #[test]
