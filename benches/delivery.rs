@@ -214,7 +214,7 @@ impl Bed {
             clock: clock.clone(),
             rules: rules.subscribe(),
             waker: waker.clone(),
-            console: Console::to(Box::new(std::io::sink()), Style { columns: 80, colour: false }),
+            console: Console::to(Box::new(std::io::sink()), Style::plain(80)),
             counters: DeliveryCounters::default(),
         };
         let task = runtime.spawn(delivery.run(cancel.clone()));

@@ -226,10 +226,7 @@ mod tests {
         ReceiverState {
             signer,
             clock: Clock::manual(NOW),
-            console: Console::to(
-                Box::new(io::sink()),
-                Style { columns: 80, colour: false, zone: jiff::tz::TimeZone::UTC },
-            ),
+            console: Console::to(Box::new(io::sink()), Style::plain(80)),
             show,
             answer: StatusCode::NO_CONTENT,
             ids: Mutex::default(),
@@ -271,7 +268,7 @@ mod tests {
 
     #[test]
     fn receive_without_secret_says_that_nothing_was_checked() {
-        let style = Style { columns: 80, colour: false, zone: jiff::tz::TimeZone::UTC };
+        let style = Style::plain(80);
         let shared = shared(None, ReceiverOutput::People(style));
         let seen = shared.judge(&HeaderMap::new(), BODY);
         let text = shared.render(&seen, BODY);
@@ -281,8 +278,7 @@ mod tests {
 
     #[test]
     fn receive_hostile_headers_are_cleaned_and_cut() {
-        let shared =
-            shared(None, ReceiverOutput::People(Style { columns: 80, colour: false, zone: jiff::tz::TimeZone::UTC }));
+        let shared = shared(None, ReceiverOutput::People(Style::plain(80)));
         let mut headers = HeaderMap::new();
         headers.insert(ID_HEADER, format!("x\t{}", "y".repeat(500)).parse().expect("a value"));
         let seen = shared.judge(&headers, b"\x1b[2J");

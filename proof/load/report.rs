@@ -69,7 +69,7 @@ const AIMS: &[Aim] = &[
     at_least("matching, 10,000 topics of three queries", ("rules", 10_000, "items_per_s"), 3000.0, " /s"),
     at_most("program, `cargo build --release`", ("weight", 0, "binary_mib"), 20.0, " MiB"),
     at_most("program, `packaging/build`", ("weight", 0, "packaged_mib"), 20.0, " MiB"),
-    at_most("crates", ("weight", 0, "crates"), 250.0, ""),
+    at_most("crates", ("weight", 0, "crates"), 260.0, ""),
 ];
 
 /// What other programs were found to need for the same documents (50 items a feed, 42 KB gzipped) on another

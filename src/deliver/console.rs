@@ -43,6 +43,12 @@ pub struct Style {
 }
 
 impl Style {
+    /// Lines of so many columns, without colours, in UTC.
+    #[must_use]
+    pub fn plain(columns: usize) -> Self {
+        Self { columns, colour: false, zone: TimeZone::UTC }
+    }
+
     /// That of the process's standard output: colours only on a terminal, and not where `NO_COLOR` is set.
     #[must_use]
     pub fn stdout() -> Self {
@@ -207,7 +213,7 @@ mod tests {
     use super::*;
 
     fn plain() -> Style {
-        Style { columns: 80, colour: false, zone: TimeZone::UTC }
+        Style::plain(80)
     }
 
     fn payload() -> Value {

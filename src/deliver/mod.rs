@@ -3,6 +3,8 @@
 
 pub mod console;
 mod count;
+#[cfg(feature = "email")]
+mod mail;
 mod notice;
 mod queue;
 mod record;

@@ -12,6 +12,9 @@ const OVERLOAD_PAUSE: Duration = Duration::from_secs(60);
 /// No answer makes us wait longer than the longest wait of the usual schedule.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 
+/// A mail server that says "later" is not asked again sooner.
+const MAIL_PAUSE: Duration = Duration::from_secs(300);
+
 /// When to try again, compiled from the config.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetryRules {
@@ -33,8 +36,24 @@ pub enum Outcome {
         /// What it asked for.
         retry_after: Option<RetryAfter>,
     },
+    /// A mail server replied.
+    Mail {
+        /// Its reply code.
+        code: u16,
+        /// What it was about.
+        about: MailStep,
+    },
     /// There was no answer.
     Failed(Failure),
+}
+
+/// What a mail server's reply was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MailStep {
+    /// Whether we may speak at all: its greeting, our name, the account.
+    Session,
+    /// This mail: sender, recipients, text.
+    Message,
 }
 
 /// What `Retry-After` said.
@@ -102,10 +121,27 @@ impl RetryRules {
                 Verdict { settle: Settle::Delivered, gate: Gate::Unchanged, hint: None }
             }
             Outcome::Answered { status, retry_after } => self.refused(*status, *retry_after, attempted),
+            Outcome::Mail { code, about } => self.mail(*code, *about, attempted),
             Outcome::Failed(failure) => {
                 Verdict { settle: self.again(attempted, attempted.now), gate: Gate::Unchanged, hint: failure.hint() }
             }
         }
+    }
+
+    /// "Later" is meant in minutes (greylisting); "no" to a mail is final, "no" to us is for the operator to mend.
+    fn mail(&self, code: u16, about: MailStep, attempted: Attempted) -> Verdict {
+        let settle = match (code, about) {
+            (200..=299, _) => Settle::Delivered,
+            (500.., MailStep::Message) => Settle::Park,
+            _ => self.again(attempted, attempted.now.plus(MAIL_PAUSE)),
+        };
+        let hint = match (code, about) {
+            (500.., MailStep::Session) => Some("does the server take this account? see `user` and the secret"),
+            (500.., MailStep::Message) => Some("the server does not take this mail: are sender and recipients right?"),
+            (400..=499, _) => Some("the server asks to wait"),
+            _ => None,
+        };
+        Verdict { settle, gate: Gate::Unchanged, hint }
     }
 
     fn refused(&self, status: u16, retry_after: Option<RetryAfter>, attempted: Attempted) -> Verdict {
@@ -162,8 +198,10 @@ impl RetryAfter {
 
 impl Outcome {
     /// Every stored name.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 16] = [
         "delivered",
+        "deferred",
+        "refused",
         "redirect",
         "client_error",
         "server_error",
@@ -189,6 +227,11 @@ impl Outcome {
                 400..=499 => "client_error",
                 _ => "server_error",
             },
+            Self::Mail { code, .. } => match code {
+                200..=299 => "delivered",
+                500.. => "refused",
+                _ => "deferred",
+            },
             Self::Failed(failure) => failure.name(),
         }
     }
@@ -198,6 +241,7 @@ impl Outcome {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Answered { status, .. } => Some(*status),
+            Self::Mail { code, .. } => Some(*code),
             Self::Failed(_) => None,
         }
     }
@@ -205,7 +249,8 @@ impl Outcome {
     /// Whether it fails here and not there: nothing but a change of the config mends it.
     #[must_use]
     pub fn needs_operator(&self) -> bool {
-        matches!(self, Self::Failed(Failure::Secret | Failure::Endpoint | Failure::ForbiddenAddress))
+        let mail = matches!(self, Self::Mail { code: 500.., about: MailStep::Session });
+        mail || matches!(self, Self::Failed(Failure::Secret | Failure::Endpoint | Failure::ForbiddenAddress))
     }
 
     /// Whether the receiver may have taken the alert although we do not know it.

@@ -10,6 +10,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AF
 use url::Url;
 
 use super::console::Console;
+#[cfg(feature = "email")]
+use super::mail::MailServer;
 use super::retry::{Failure, Outcome, RetryAfter};
 use super::secret::{AccessToken, Secret, SecretError, SecretProblem};
 use super::sign::{ID_HEADER, SIGNATURE_HEADER, Signer, TIMESTAMP_HEADER};
@@ -34,6 +36,9 @@ pub(super) enum Channel {
     Webhook(Box<Webhook>),
     /// On our own output.
     Console(Console),
+    /// By mail.
+    #[cfg(feature = "email")]
+    Mail(Box<MailServer>),
 }
 
 /// What HTTP delivery needs.
@@ -66,6 +71,9 @@ pub(super) enum ChannelError {
     /// Only `console` does without.
     #[error("the endpoint has no `url`")]
     NoUrl,
+    /// Mail cannot be sent as configured.
+    #[error("send mail: {0}")]
+    Mail(String),
     /// A bot is known by its token.
     #[error("the endpoint has no token: set `secret_file` or `secret_credential`")]
     NoToken,
@@ -94,6 +102,9 @@ impl Channel {
         }
         if endpoint.format == PayloadFormat::Telegram {
             return Self::telegram(endpoint, config);
+        }
+        if endpoint.format == PayloadFormat::Email {
+            return Self::mail(endpoint);
         }
         let secret = match (&endpoint.secret_file, &endpoint.secret_credential) {
             (Some(path), _) => Some(Secret::from_file(path)?),
@@ -136,11 +147,23 @@ impl Channel {
         })))
     }
 
+    #[cfg(feature = "email")]
+    fn mail(endpoint: &EndpointConfig) -> Result<Self, ChannelError> {
+        Ok(Self::Mail(Box::new(MailServer::open(endpoint, token(endpoint)?)?)))
+    }
+
+    #[cfg(not(feature = "email"))]
+    fn mail(_: &EndpointConfig) -> Result<Self, ChannelError> {
+        Err(ChannelError::Mail("this build leaves mail out".to_owned()))
+    }
+
     /// Makes one attempt.
     pub(super) async fn send(&self, row: &mut Claimed, now: Timestamp) -> Answer {
         match self {
             Self::Webhook(webhook) => webhook.post(row, now).await,
             Self::Console(console) => print(console.clone(), std::mem::take(&mut row.body)).await,
+            #[cfg(feature = "email")]
+            Self::Mail(server) => server.send(row).await,
         }
     }
 }
@@ -224,7 +247,7 @@ impl ChannelError {
     pub(super) fn as_answer(&self) -> Answer {
         let failure = match self {
             Self::Secret(_) | Self::Key(_) | Self::NoToken => Failure::Secret,
-            Self::Net(_) | Self::NoUrl | Self::Header(_) => Failure::Endpoint,
+            Self::Net(_) | Self::NoUrl | Self::Header(_) | Self::Mail(_) => Failure::Endpoint,
         };
         failed(failure, self.to_string())
     }
@@ -256,7 +279,7 @@ fn retry_after_in_body(body: &[u8]) -> Option<RetryAfter> {
     Duration::try_from_secs_f64(seconds).ok().map(RetryAfter::Delay)
 }
 
-fn failed(failure: Failure, error: String) -> Answer {
+pub(super) fn failed(failure: Failure, error: String) -> Answer {
     Answer { outcome: Outcome::Failed(failure), excerpt: None, error: Some(error) }
 }
 

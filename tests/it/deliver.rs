@@ -65,7 +65,7 @@ impl Bed {
             clock: self.clock.clone(),
             rules: self.rules.subscribe(),
             waker: self.waker.clone(),
-            console: Console::to(Box::new(Sink(self.printed.clone())), Style { columns: 80, colour: false }),
+            console: Console::to(Box::new(Sink(self.printed.clone())), Style::plain(80)),
             counters: self.counters.clone(),
         }
     }

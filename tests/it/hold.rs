@@ -18,7 +18,7 @@ const START: Timestamp = Timestamp::from_seconds(1_742_198_531);
 
 /// One run: what lies there is read, what is due is sent, and the process is gone.
 async fn once(room: &Newsroom, clock: &Clock) -> Once {
-    let console = Console::to(Box::new(std::io::sink()), Style { columns: 80, colour: false });
+    let console = Console::to(Box::new(std::io::sink()), Style::plain(80));
     App::run_once(Parts { config: room.config(), clock: clock.clone(), console }).await.expect("a round")
 }
 

@@ -107,7 +107,7 @@ impl Newsroom {
 
     pub async fn start(&self, clock: &Clock) -> App {
         let config = self.config();
-        let console = Console::to(Box::new(std::io::sink()), Style { columns: 80, colour: false });
+        let console = Console::to(Box::new(std::io::sink()), Style::plain(80));
         App::start(Parts { config, clock: clock.clone(), console }).await.expect("it starts")
     }
 

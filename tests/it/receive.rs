@@ -22,7 +22,7 @@ async fn start(answer: u16, show: ReceiverOutput) -> (url::Url, Arc<Mutex<Vec<u8
         listener,
         signer: Some(Signer::new(&[Secret::parse(SECRET).expect("valid")]).expect("keys")),
         clock: Clock::manual(START),
-        console: Console::to(Box::new(Sink(printed.clone())), Style { columns: 80, colour: false }),
+        console: Console::to(Box::new(Sink(printed.clone())), Style::plain(80)),
         show,
         answer: answer.try_into().expect("a status"),
     };
@@ -37,7 +37,7 @@ fn text(printed: &Mutex<Vec<u8>>) -> String {
 
 #[tokio::test]
 async fn receive_believes_our_signature_and_prints_the_alert() {
-    let (url, printed, cancel) = start(204, ReceiverOutput::People(Style { columns: 80, colour: false })).await;
+    let (url, printed, cancel) = start(204, ReceiverOutput::People(Style::plain(80))).await;
     let mut bed = Bed::new(Vec::new());
     let mut desk = endpoint("desk", url);
     desk.secret_file = Some(write_secret(&bed, SECRET));

@@ -85,11 +85,12 @@ impl Message {
     #[must_use]
     pub fn of(payload: &Value, zone: &TimeZone) -> Self {
         let clock = words::WallClock::of(payload, zone);
-        let mut message = if payload.pointer("/data/item").is_some_and(Value::is_object) {
-            Self::of_item(payload, &clock)
-        } else {
-            Self::of_notice(payload)
-        };
+        let mut message =
+            if ["/data/item", "/data/story"].iter().any(|part| payload.pointer(part).is_some_and(Value::is_object)) {
+                Self::of_item(payload, &clock)
+            } else {
+                Self::of_notice(payload)
+            };
         message.entries = entries(payload, &clock);
         message.omitted = words::count(payload, "/data/omitted");
         message
