@@ -168,7 +168,8 @@ fn copies_of(articles: &[(String, String)], edited: &[(String, String)], with_he
     let features = |(title, text): &(String, String)| {
         let title = if with_headline { title.as_str() } else { "" };
         let profile = Profile::of(title, &Tokens::of(title), "", &Tokens::default());
-        Features { sketch: Sketch::of(text, &Tokens::of(text)), profile, published_h: None }
+        Features { sketch: Sketch::of(text, &Tokens::of(text)), profile, ..Features::default() }
+            .with_facts("", text, None)
     };
     let start = Instant::now();
     let mut strangers = 0;

@@ -8,6 +8,7 @@ use crate::config::{Config, QueryKey, QueryProblem, Severity as ProblemSeverity,
 use crate::model::{ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Timestamp, TopicId};
 use crate::pipeline::alert::{AlertRules, Route, Silence};
 use crate::pipeline::classify::{RulePlace, RuleProblem, TopicConfig, TopicSet};
+use crate::pipeline::facts::KnownNames;
 use crate::pipeline::{Rules, prepare};
 
 /// Compiles everything the pipeline needs.
@@ -18,6 +19,7 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
     Ok(Rules {
         normalize: config.normalize.clone(),
         topics: topics(config)?,
+        names: KnownNames::of(&config.aliases),
         alert: AlertRules {
             health: config.alerts.health,
             growth_steps: config.alerts.growth.iter().map(|&step| step as u64).collect(),

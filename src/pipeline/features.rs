@@ -1,14 +1,15 @@
 //! What near-duplicates and stories need to know of one item: made in `prepare` from the text,
 //! persisted with the item, enough to rebuild the memory without the text.
 
-use crate::model::{DateCertainty, Item};
+use crate::model::{DateCertainty, Item, Lang};
 use crate::pipeline::dedupe::sketch::Sketch;
+use crate::pipeline::facts::{self, ItemFacts, KnownNames};
 use crate::pipeline::story::profile::{Profile, Term, Zone};
 use crate::pipeline::story::words::Kind;
 use crate::text::tokens::Tokens;
 
 /// First byte of the stored form; features of another version are made again from the text.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Shingle sketch and telling terms of one item.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,29 +18,41 @@ pub struct Features {
     pub sketch: Sketch,
     /// For stories.
     pub profile: Profile,
+    /// What it says, free of its language.
+    pub facts: ItemFacts,
     /// Hours since 1970 when it was published, if a date was given and can be trusted.
     pub published_h: Option<i32>,
 }
 
 impl Features {
-    /// Reads an item; `title` and `text` are the tokens of its title and body.
+    /// Reads an item; `title` and `text` are the tokens of its title and body, `names` the user's own names.
     #[must_use]
-    pub fn of(item: &Item, title: &Tokens, text: &Tokens) -> Self {
+    pub fn of(item: &Item, title: &Tokens, text: &Tokens, names: &KnownNames) -> Self {
         let trusted =
             item.published.filter(|d| !matches!(d.certainty, DateCertainty::FileTime | DateCertainty::Clamped));
         let published_h = trusted.and_then(|d| i32::try_from(d.at.seconds().div_euclid(3600)).ok());
-        Self::of_text(&item.title, title, &item.text, text, published_h)
+        let mut features = Self::of_text(&item.title, title, &item.text, text, published_h);
+        features.facts = facts::read(&item.title, title, &item.text, text, item.lang, names);
+        features
     }
 
-    /// Reads a title and a body.
+    /// Reads a title and a body; what they say is left out, see [`Features::with_facts`].
     #[must_use]
     pub fn of_text(title: &str, title_tokens: &Tokens, text: &str, tokens: &Tokens, published_h: Option<i32>) -> Self {
         // Without a body the headline is the text: two feeds that carry headlines only still find copies.
         let sketch = if tokens.is_empty() { Sketch::of(title, title_tokens) } else { Sketch::of(text, tokens) };
-        Self { sketch, profile: Profile::of(title, title_tokens, text, tokens), published_h }
+        let profile = Profile::of(title, title_tokens, text, tokens);
+        Self { sketch, profile, facts: ItemFacts::default(), published_h }
     }
 
-    /// The stored form: about 190 bytes.
+    /// With what a title and a body in a language say.
+    #[must_use]
+    pub fn with_facts(mut self, title: &str, text: &str, lang: Option<Lang>) -> Self {
+        self.facts = facts::read(title, &Tokens::of(title), text, &Tokens::of(text), lang, &KnownNames::default());
+        self
+    }
+
+    /// The stored form: about 240 bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let packed = self.sketch.pack();
@@ -60,6 +73,7 @@ impl Features {
             let bits = term.hash << 8 | (term.zone as u32) << 6 | (term.kind as u32) << 4 | u32::from(term.count);
             out.extend(bits.to_le_bytes());
         }
+        self.facts.write(&mut out);
         out
     }
 
@@ -76,7 +90,9 @@ impl Features {
         let (published, rest) = rest.split_first_chunk()?;
         let (keys, rest) = rest.split_at_checked(usize::from(keys) * 4)?;
         let (packed, rest) = rest.split_at_checked(usize::from(packed))?;
-        if rest.len() != usize::from(terms) * 4 {
+        let (terms, rest) = rest.split_at_checked(usize::from(terms) * 4)?;
+        let (facts, rest) = ItemFacts::read_from(rest)?;
+        if !rest.is_empty() {
             return None;
         }
         let quads = |b: &[u8]| -> Vec<u32> {
@@ -89,9 +105,10 @@ impl Features {
             shingles: u16::from_le_bytes(*shingles),
             opening: u16::from_le_bytes(*opening),
         };
-        let profile = Profile { terms: quads(rest).into_iter().map(term).collect(), words: u32::from_le_bytes(*words) };
+        let profile =
+            Profile { terms: quads(terms).into_iter().map(term).collect(), words: u32::from_le_bytes(*words) };
         let published_h = Some(i32::from_le_bytes(*published)).filter(|h| *h != i32::MIN);
-        Some(Self { sketch, profile, published_h })
+        Some(Self { sketch, profile, facts, published_h })
     }
 }
 

@@ -9,6 +9,7 @@ mod decide;
 #[cfg(test)]
 mod decide_tests;
 pub mod dedupe;
+pub mod facts;
 pub mod features;
 mod ledger;
 pub mod memory;
@@ -27,6 +28,8 @@ pub struct Rules {
     pub normalize: normalize::NormalizeRules,
     /// The topics.
     pub topics: classify::TopicSet,
+    /// The user's aliases as names that are one in every language.
+    pub names: facts::KnownNames,
     /// When a story speaks, and to whom.
     pub alert: alert::AlertRules,
 }
@@ -35,6 +38,11 @@ impl Rules {
     /// Rules that take everything and tell nobody: what replay and evaluation start from.
     #[must_use]
     pub fn of_topics(topics: classify::TopicSet) -> Self {
-        Self { normalize: normalize::NormalizeRules::default(), topics, alert: alert::AlertRules::default() }
+        Self {
+            normalize: normalize::NormalizeRules::default(),
+            topics,
+            names: facts::KnownNames::default(),
+            alert: alert::AlertRules::default(),
+        }
     }
 }

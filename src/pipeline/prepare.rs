@@ -32,7 +32,7 @@ pub fn prepare(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared
     let Normalized { item, cut_bytes, dropped_link_bytes, .. } = normalize(raw, origin, &rules.normalize)?;
     let title = Tokens::of(&item.title);
     let text = Tokens::of(&item.text);
-    let features = Features::of(&item, &title, &text);
+    let features = Features::of(&item, &title, &text, &rules.names);
     let matches = rules.topics.classify(&Document::of(&item, &title, &text));
     Ok(Prepared { item, features, matches, cut_bytes, dropped_link_bytes })
 }

@@ -22,6 +22,7 @@ use self::records::Records;
 use crate::model::{ItemId, StoryId, Timestamp};
 use crate::pipeline::dedupe::sketch::{KEYS as SKETCH_KEYS, Overlap};
 use crate::pipeline::dedupe::verdict::{self, Headlines};
+use crate::pipeline::facts::ItemFacts;
 use crate::pipeline::features::Features;
 use crate::pipeline::story::decision::Model;
 use crate::pipeline::story::rarity::{Rarity, Weighted};
@@ -39,7 +40,7 @@ const RENUMBER_AT: Slot = u32::MAX / 16;
 /// Group number of an item that is its story's only one.
 pub(crate) const ALONE: u32 = u32::MAX;
 /// Bytes a remembered item takes at most on average, for turning a byte limit into a count.
-const ITEM_BYTES: usize = 280;
+const ITEM_BYTES: usize = 320;
 
 /// How long and how much is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub struct MemoryConfig {
     /// than `copies_window`).
     pub story_window: Duration,
     /// Bytes for all of it; the oldest items are forgotten early when it is reached (default 256 MiB,
-    /// about a million items).
+    /// about 800,000 items).
     pub bytes_max: usize,
 }
 
@@ -228,6 +229,13 @@ impl Memory {
     /// Keeps two stories apart for good: no late merge joins them (they were split by hand).
     pub fn keep_apart(&mut self, a: StoryId, b: StoryId) {
         self.groups.keep_apart(a, b);
+    }
+
+    /// What a remembered item says, free of its language.
+    #[must_use]
+    pub fn said(&self, item: ItemId) -> Option<ItemFacts> {
+        let mut slots = self.by_story.find(groups::story_key(StoryId::opened_by(item)));
+        slots.find(|slot| self.records.get(*slot).item() == item).map(|slot| self.records.get(slot).said())
     }
 
     /// Items whose text is recognised.

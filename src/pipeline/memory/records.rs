@@ -1,4 +1,4 @@
-//! What is remembered of each item, packed: facts in 32 bytes, sample and terms beside them, in
+//! What is remembered of each item, packed: the head in 32 bytes, sample, terms and facts beside it, in
 //! blocks that are dropped whole. A slot is an item's number of arrival.
 
 use std::collections::VecDeque;
@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 use super::Slot;
 use crate::model::{ItemId, Timestamp};
 use crate::pipeline::dedupe::sketch::View;
+use crate::pipeline::facts::ItemFacts;
 use crate::pipeline::features::Features;
 use crate::pipeline::story::rarity::Weighted;
 use crate::pipeline::story::signals::Facts;
 
 /// Items per block: their packed parts stay below the 64 KiB that a 16-bit offset reaches.
-const BLOCK_ITEMS: usize = 256;
+const BLOCK_ITEMS: usize = 128;
 /// Hours value for "not known".
 const UNDATED: i32 = i32::MIN;
 
@@ -81,6 +82,7 @@ impl Records {
         for (term, _) in terms {
             block.packed.extend_from_slice(&term.to_bits().to_le_bytes());
         }
+        features.facts.write(&mut block.packed);
         block.heads.push(head);
         self.end += 1;
         self.end - 1
@@ -171,6 +173,13 @@ impl<'a> Record<'a> {
         let bytes = &self.packed[start..start + usize::from(self.head.terms) * 4];
         let read = |b: &[u8]| Weighted::from_bits(u32::from_le_bytes(b.try_into().expect("invariant: four bytes")));
         bytes.chunks_exact(4).map(read)
+    }
+
+    /// What it says, free of its language.
+    #[must_use]
+    pub fn said(&self) -> ItemFacts {
+        let start = usize::from(self.head.sample_bytes) + usize::from(self.head.terms) * 4;
+        ItemFacts::read_from(&self.packed[start..]).map(|(facts, _)| facts).unwrap_or_default()
     }
 
     /// What else is known.
