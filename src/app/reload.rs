@@ -104,7 +104,7 @@ pub(super) fn prepare_after(base: &Base, pause: impl FnMut()) -> Result<Candidat
             }
         }
     };
-    loaded.run_tests(|test| compile::matched(&rules, test));
+    loaded.run_tests(|test| compile::tried(&rules, test));
     if !loaded.report.is_ok() {
         return Err(refused(&loaded.report));
     }

@@ -15,8 +15,8 @@ use serde_json::Value;
 use super::output::{self, Output};
 use super::{CliError, Context, labelled};
 use crate::config::{Config, ConfigPlace, Loaded};
-use crate::eval::backtest::{Asked, Backtest, Example, TopicBacktest};
-use crate::model::{Match, StoryId, Timestamp, TopicId};
+use crate::eval::backtest::{Asked, Backtest, Example, NEAR_SHARE, TopicBacktest};
+use crate::model::{Match, Score, StoryId, Timestamp, TopicId};
 use crate::pipeline::classify::{Document, TopicSet};
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::{Ledger, Prepared, Rules, Verdict, decide, prepare};
@@ -66,6 +66,9 @@ struct Trial {
     compared: String,
     topics: Vec<TopicId>,
 }
+
+/// A topic, the points an item has, and those it needs.
+type Near = (TopicId, Score, Score);
 
 enum Before {
     /// What the store says was matched when the item came.
@@ -198,10 +201,10 @@ impl Past for Pages {
                 source: &item.source,
                 lang: item.lang,
             };
-            let now = ids(trial.rules.topics.classify(&document));
+            let (now, near) = split(trial.rules.topics.classify_from(&document, NEAR_SHARE));
             let before = trial.before(&document, &now, item.topics);
             let PastItem { id, headline: title, source, first_seen: at, story, quiet, .. } = item;
-            Asked { id, title, source, at, story, quiet, now, before }
+            Asked { id, title, source, at, story, quiet, now, before, near }
         };
         page.into_iter().map(ask).collect()
     }
@@ -219,7 +222,7 @@ struct Lines<L> {
 
 impl<L: Iterator<Item = Result<Value, CliError>>> Past for Lines<L> {
     type Page = (usize, Vec<Value>);
-    type Answer = (Prepared, Vec<TopicId>);
+    type Answer = (Prepared, Vec<TopicId>, Vec<Near>);
 
     fn next_page(&mut self) -> Result<Option<Self::Page>, CliError> {
         let first = self.number;
@@ -236,13 +239,15 @@ impl<L: Iterator<Item = Result<Value, CliError>>> Past for Lines<L> {
             let prepared = prepare(&raw, &labelled::origin(item, received), &trial.rules).ok()?;
             let (title, text) = (Tokens::of(&prepared.item.title), Tokens::of(&prepared.item.text));
             let now: Vec<TopicId> = prepared.matches.iter().map(|matched| matched.topic.clone()).collect();
-            let before = trial.before(&Document::of(&prepared.item, &title, &text), &now, Vec::new());
-            Some((prepared, before))
+            let document = Document::of(&prepared.item, &title, &text);
+            let before = trial.before(&document, &now, Vec::new());
+            let (_, near) = split(trial.rules.topics.classify_from(&document, NEAR_SHARE));
+            Some((prepared, before, near))
         };
         page.iter().enumerate().filter_map(ask).collect()
     }
 
-    fn settle((prepared, before): Self::Answer, ledger: &mut Ledger, trial: &Trial) -> Option<Asked> {
+    fn settle((prepared, before, near): Self::Answer, ledger: &mut Ledger, trial: &Trial) -> Option<Asked> {
         let at = prepared.item.first_seen;
         let now: Vec<TopicId> = prepared.matches.iter().map(|matched| matched.topic.clone()).collect();
         let (id, source) = (prepared.item.id, prepared.item.source.clone());
@@ -251,8 +256,14 @@ impl<L: Iterator<Item = Result<Value, CliError>>> Past for Lines<L> {
             Verdict::Unchanged => return None,
             Verdict::New { story, .. } | Verdict::Revision { story, .. } | Verdict::Sighting { story, .. } => story,
         };
-        Some(Asked { id, title, source, at, story, quiet, now, before })
+        Some(Asked { id, title, source, at, story, quiet, now, before, near })
     }
+}
+
+/// Topics that match, and those that nearly do.
+fn split(matches: Vec<Match>) -> (Vec<TopicId>, Vec<Near>) {
+    let (now, near): (Vec<Match>, Vec<Match>) = matches.into_iter().partition(|found| found.score >= found.threshold);
+    (ids(now), near.into_iter().map(|found| (found.topic, found.score, found.threshold)).collect())
 }
 
 fn ids(matches: Vec<Match>) -> Vec<TopicId> {
@@ -343,6 +354,7 @@ fn print(account: &Backtest, trial: &Trial, examples: usize) -> io::Result<()> {
         bars(&mut out, account, compares)?;
         list(&mut out, "+", "gained", account.gained_count, &account.gained, examples)?;
         list(&mut out, "−", "lost", account.lost_count, &account.lost, examples)?;
+        nearly(&mut out, account, examples)?;
     }
     Ok(())
 }
@@ -384,6 +396,18 @@ fn bars(out: &mut impl Write, account: &TopicBacktest, compares: bool) -> io::Re
             alerts => format!(", {alerts} alerts"),
         };
         writeln!(out, "  {name} {bar} {}{was}{alerts}", day.matched)?;
+    }
+    Ok(())
+}
+
+/// What came near the threshold, nearest first: what a lower one would bring, and what a rule may lack.
+fn nearly(out: &mut impl Write, account: &TopicBacktest, examples: usize) -> io::Result<()> {
+    if account.near_count > 0 {
+        writeln!(out, "  {} near misses, from {:.0} % of the threshold:", account.near_count, NEAR_SHARE * 100.0)?;
+    }
+    for near in account.near.iter().take(examples) {
+        let (title, at) = (clean::excerpt(&near.title, 90), output::minute(near.at));
+        writeln!(out, "  ~ {:>5} of {} {at} {} {}  {title}", near.score, near.threshold, near.id, near.source)?;
     }
     Ok(())
 }

@@ -12,22 +12,27 @@ use serde::Serialize;
 use self::story::StoryExplained;
 use super::output::{self, Output};
 use super::{CliError, Context};
-use crate::config::Config;
-use crate::model::{Field, Item, ItemId, Origin, RawItem, RawText, SourceId, SourceKind};
+use crate::app::compile;
+use crate::config::{Config, TestCase};
+use crate::model::{Field, Item, ItemId, Origin, RawItem, RawText, SourceId, SourceKind, TopicId};
 use crate::pipeline::alert::{Offer, Refusal, Route};
 use crate::pipeline::classify::{Document, GateKind, RuleExplanation, TopicExplanation};
 use crate::pipeline::{Rules, prepare};
 use crate::source::parser::Parser;
 use crate::source::seed::parse_file;
 use crate::store::ItemRecord;
-use crate::text::clean;
 use crate::text::tokens::Tokens;
+use crate::text::{clean, counted};
 
 /// Explains the decision for an item of the store, a file, or standard input.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// An item's id (`itm_…`), a file, or `-`.
-    what: String,
+    #[arg(required_unless_present = "test")]
+    what: Option<String>,
+    /// One of the config's [[tests]], by the start of its title or a part of it.
+    #[arg(long, value_name = "TITLE", conflicts_with = "what")]
+    test: Option<String>,
     /// Only this topic.
     #[arg(long)]
     topic: Option<String>,
@@ -77,9 +82,11 @@ pub fn run(args: &ExplainArgs, context: &Context) -> Result<(), CliError> {
     let mut loaded = context.load()?;
     let rules = super::compiled(&mut loaded, &context.place_name())?;
     let config = loaded.config;
-    let explained = match ItemId::parse(&args.what) {
-        Ok(id) => vec![stored(id, &rules, &config, context)?],
-        Err(_) => file(Path::new(&args.what), &rules, &config, context)?,
+    let what = args.what.as_deref().unwrap_or_default();
+    let explained = match (&args.test, ItemId::parse(what)) {
+        (Some(title), _) => vec![of_test(title, &loaded.tests, &rules)?],
+        (None, Ok(id)) => vec![stored(id, &rules, &config, context)?],
+        (None, Err(_)) => file(Path::new(what), &rules, &config, context)?,
     };
     let keep = |topic: &TopicExplanation| args.topic.as_deref().is_none_or(|only| topic.topic.as_str() == only);
     let explained: Vec<Explained> = explained
@@ -123,6 +130,36 @@ fn stored(id: ItemId, rules: &Rules, config: &Config, context: &Context) -> Resu
     let stored = Some(Stored { story, quiet, alerts: alerts.into_iter().map(|(id, _)| id).collect() });
     let near = story::of_stored(id, &store, config)?;
     Ok(Explained { id, title: item.headline().into_owned(), topics, endpoints, stored, story: near, verdict, item })
+}
+
+/// One of the config's `[[tests]]`.
+fn of_test(title: &str, tests: &[TestCase], rules: &Rules) -> Result<Explained, CliError> {
+    let wanted = title.to_lowercase();
+    let name = |test: &TestCase| if test.title.trim().is_empty() { test.text.clone() } else { test.title.clone() };
+    let starts = tests.iter().find(|test| name(test).to_lowercase().starts_with(&wanted));
+    let test = starts.or_else(|| tests.iter().find(|test| name(test).to_lowercase().contains(&wanted)));
+    let test = test.ok_or_else(|| {
+        CliError::usage(format!(
+            "explain test \"{}\": no [[tests]] entry has this in its title",
+            clean::one_line(title)
+        ))
+        .hint(format!("the config has {}; name the start of one's title", counted(tests.len() as u64, "test")))
+    })?;
+    let prepared = compile::item_of(rules, test)
+        .ok_or_else(|| CliError::data(format!("read test \"{}\": it has nothing to match", clean::one_line(title))))?;
+    let topics = explain(&prepared.item, rules);
+    let matched = topics.iter().filter(|topic| topic.matched).map(|topic| topic.topic.clone()).collect();
+    let (missing, surplus) = test.wrong(&matched);
+    let list = |topics: &[TopicId]| topics.iter().map(TopicId::as_str).collect::<Vec<_>>().join(", ");
+    let verdict = match (missing.is_empty(), surplus.is_empty()) {
+        (true, true) => "the test holds".to_owned(),
+        (false, true) => format!("the test fails: it does not match {}", list(&missing)),
+        (true, false) => format!("the test fails: it also matches {}", list(&surplus)),
+        (false, false) => format!("the test fails: it does not match {}, but {}", list(&missing), list(&surplus)),
+    };
+    let item = prepared.item;
+    let title = item.headline().into_owned();
+    Ok(Explained { id: item.id, title, topics, endpoints: Vec::new(), stored: None, story: None, verdict, item })
 }
 
 /// Alerts by whether anybody was to hear of them.

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::eval::Quality;
 use crate::eval::train::{EXAMPLES_MIN, train};
 use crate::eval::tune::{
-    Example, MissingTerm, Setting, Suggestion, SweepPoint, f1_interval, missing_terms, suggest, sweep,
+    Example, MissingTerm, Setting, Suggestion, SweepPoint, contradicted, f1_interval, missing_terms, suggest, sweep,
 };
 use crate::model::{Score, Timestamp, TopicId};
 use crate::pipeline::classify::model::{Training, words_of};
@@ -203,6 +203,9 @@ fn account(topic: &TopicConfig, judged: &[Judged], examples: &[Example], folds: 
     };
     let suggestion = suggest(examples, &setting, folds);
     let terms = missing_terms(examples, &setting);
+    let boost = topic.title_boost.max(topic.lead_boost).max(1.0);
+    // One item is an anecdote, not a rule; and labels that speak against it are worth more than those that miss it.
+    let fits = |term: &MissingTerm| term.weak > 1 && !contradicted(term, examples, &setting, boost);
     Account {
         topic: topic.id.clone(),
         items: examples.len(),
@@ -213,7 +216,7 @@ fn account(topic: &TopicConfig, judged: &[Judged], examples: &[Example], folds: 
         sweep: sweep(examples, &setting),
         false_alarms: mistakes(false),
         misses: mistakes(true),
-        diff: diff(topic, &suggestion, &terms),
+        diff: diff(topic, &suggestion, terms.iter().find(|term| fits(term))),
         suggestion,
         terms,
         trained: None,
@@ -240,7 +243,7 @@ fn mistake(judged: &[Judged], id: &str, topic: &TopicId) -> Option<Mistake> {
 }
 
 /// What to change, as people paste it: only what holds for items it was not fitted on, and the likeliest term.
-fn diff(topic: &TopicConfig, suggestion: &Suggestion, terms: &[MissingTerm]) -> String {
+fn diff(topic: &TopicConfig, suggestion: &Suggestion, term: Option<&MissingTerm>) -> String {
     let mut lines = Vec::new();
     if suggestion.holds {
         if let Some(threshold) = suggestion.threshold {
@@ -251,8 +254,7 @@ fn diff(topic: &TopicConfig, suggestion: &Suggestion, terms: &[MissingTerm]) -> 
             lines.push(format!(" [[topics.terms]]\n id = {id:?}\n-weight = {}\n+weight = {}", change.from, change.to));
         }
     }
-    // One item is an anecdote, not a rule.
-    if let Some(term) = terms.first().filter(|term| term.weak > 1) {
+    if let Some(term) = term {
         let id = term.term.replace(' ', "-");
         let query = if term.term.contains(' ') { format!("\"{}\"", term.term) } else { term.term.clone() };
         lines.push(format!("+[[topics.terms]]\n+id = {id:?}\n+match = '{query}'\n+weight = {}", term.weight));
@@ -294,6 +296,11 @@ fn print(accounts: &[Account], items: usize, folds: u16) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{items} labelled items")?;
     for account in accounts {
+        // Nothing is said from no labels: every figure would be 1 or 0 and mean neither.
+        if account.about == 0 {
+            unlabelled(&mut out, account)?;
+            continue;
+        }
         let Account { topic, quality: q, f1_interval: (low, high), .. } = account;
         writeln!(out, "\n{topic}: {} items judged, {} about it", account.items, account.about)?;
         writeln!(
@@ -313,6 +320,15 @@ fn print(accounts: &[Account], items: usize, folds: u16) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A topic that no label is about: only what alarmed without being meant.
+fn unlabelled(out: &mut impl Write, account: &Account) -> io::Result<()> {
+    if account.false_alarms.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}: no item is labelled as about it; of {} that are not", account.topic, account.items)?;
+    mistakes(out, "false alarms", &account.false_alarms)
 }
 
 fn mistakes(out: &mut impl Write, name: &str, mistakes: &[Mistake]) -> io::Result<()> {

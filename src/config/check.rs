@@ -42,21 +42,43 @@ impl QueryProblem {
     }
 }
 
+/// What rules made of a test.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TestRun {
+    /// Topics that match.
+    pub matched: BTreeSet<TopicId>,
+    /// Of a test that fails: for each topic that is wrong, its points and what nearly hit, one line each.
+    pub account: Vec<String>,
+}
+
+impl TestCase {
+    /// Topics that should have matched, and those that should not have.
+    #[must_use]
+    pub fn wrong(&self, matched: &BTreeSet<TopicId>) -> (Vec<TopicId>, Vec<TopicId>) {
+        let missing = self.topics.difference(matched).cloned().collect();
+        let surplus = matched.iter().filter(|topic| self.judged.contains(topic) && !self.topics.contains(topic));
+        (missing, surplus.cloned().collect())
+    }
+}
+
 /// Checks a config wholly. `compile` turns the rules into a function from a test to the topics that
 /// match it and what looks wrong though it works, or says what is wrong with them.
 pub fn check<Compile, Classify>(place: &ConfigPlace, environment: &Environment, compile: Compile) -> Report
 where
     Compile: FnOnce(&Config) -> Result<(Classify, Vec<QueryProblem>), Vec<QueryProblem>>,
-    Classify: Fn(&TestCase) -> BTreeSet<TopicId>,
+    Classify: Fn(&TestCase) -> TestRun,
 {
-    let mut loaded = match Config::load(place, environment) {
-        Ok(loaded) => loaded,
-        Err(report) => return report,
+    let Some(mut loaded) = Config::load_with_problems(place, environment) else {
+        return Config::load(place, environment).err().unwrap_or_default();
     };
+    // What is wrong elsewhere hides no mistake of a query; but tests would fail of it.
+    let sound = loaded.report.is_ok();
     match compile(&loaded.config) {
         Ok((classify, warnings)) => {
             loaded.add_query_problems(&warnings);
-            loaded.run_tests(classify);
+            if sound {
+                loaded.run_tests(classify);
+            }
         }
         Err(problems) => loaded.add_query_problems(&problems),
     }
@@ -65,7 +87,7 @@ where
 
 impl Loaded {
     /// Runs the `[[tests]]`; those that fail join the report.
-    pub fn run_tests(&mut self, classify: impl Fn(&TestCase) -> BTreeSet<TopicId>) {
+    pub fn run_tests(&mut self, classify: impl Fn(&TestCase) -> TestRun) {
         let problems: Vec<Problem> = self.tests.iter().filter_map(|test| failed(test, &classify(test))).collect();
         self.report.extend(problems);
     }
@@ -77,19 +99,19 @@ impl Loaded {
     }
 }
 /// A test whose text matches other topics than it says.
-fn failed(test: &TestCase, matched: &BTreeSet<TopicId>) -> Option<Problem> {
-    if *matched == test.topics {
-        return None;
-    }
-    let list = |topics: Vec<&TopicId>| topics.iter().map(|topic| format!("`{topic}`")).collect::<Vec<_>>().join(", ");
-    let missing: Vec<_> = test.topics.difference(matched).collect();
-    let surplus: Vec<_> = matched.difference(&test.topics).collect();
+fn failed(test: &TestCase, run: &TestRun) -> Option<Problem> {
+    let (missing, surplus) = test.wrong(&run.matched);
+    let list = |topics: &[TopicId]| topics.iter().map(|topic| format!("`{topic}`")).collect::<Vec<_>>().join(", ");
     let why = match (missing.is_empty(), surplus.is_empty()) {
-        (false, true) => format!("did not match {}", list(missing)),
-        (true, _) => format!("also matched {}", list(surplus)),
-        (false, false) => format!("did not match {}, but {}", list(missing), list(surplus)),
+        (true, true) => return None,
+        (false, true) => format!("did not match {}", list(&missing)),
+        (true, false) => format!("also matched {}", list(&surplus)),
+        (false, false) => format!("did not match {}, but {}", list(&missing), list(&surplus)),
     };
-    let name = if test.title.trim().is_empty() { &test.text } else { &test.title };
-    let problem = Problem::new(ProblemKind::Test, format!("test \"{}\" fails", excerpt(name, 60)));
-    Some(problem.at(test.place.clone(), why).key("tests").hint("`wirewatch explain` shows which rules hit and why"))
+    let name = excerpt(if test.title.trim().is_empty() { &test.text } else { &test.title }, 60);
+    let problem = Problem::new(ProblemKind::Test, format!("test \"{name}\" fails"));
+    let start: String = name.chars().take(24).filter(|c| !matches!(c, '"' | '\'' | '`' | '…')).collect();
+    let all = format!("`wirewatch explain --test \"{}\"` shows every rule that hit", start.trim());
+    let hint = run.account.iter().cloned().chain([all]).collect::<Vec<_>>().join("; ");
+    Some(problem.at(test.place.clone(), why).key("tests").hint(hint))
 }

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use super::found::{Fault, Found};
-use super::problem::{Place, Problem, ProblemKind};
+use super::problem::{FileId, Place, Problem, ProblemKind};
 use super::reader::Reader;
 use super::section::Section;
 use super::value::{nearest, show_duration};
@@ -46,7 +46,7 @@ pub struct SilenceConfig {
     pub comment: Option<String>,
 }
 
-/// One `[[tests]]` entry: a text and exactly the topics it must match.
+/// One `[[tests]]` entry: a text and what it must match of the topics it judges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestCase {
     /// Title of the item.
@@ -57,8 +57,10 @@ pub struct TestCase {
     pub lang: Option<Lang>,
     /// Its source, if that matters.
     pub source: Option<SourceId>,
-    /// What must match, no more and no less.
+    /// What must match, of this file's topics and of others.
     pub topics: BTreeSet<TopicId>,
+    /// Topics that it says something of: those of its own file and those it names. All others are their own tests' business.
+    pub judged: BTreeSet<TopicId>,
     /// Where it stands.
     pub place: Place,
 }
@@ -66,6 +68,8 @@ pub struct TestCase {
 /// What entries may refer to.
 pub(super) struct Names {
     pub topics: BTreeSet<TopicId>,
+    /// Topics that are on, and the file each stands in.
+    pub enabled: BTreeMap<TopicId, FileId>,
     pub sources: BTreeSet<SourceId>,
 }
 
@@ -309,7 +313,7 @@ pub(super) fn silences(reader: &Reader<'_>, names: &Names) -> Vec<SilenceConfig>
 }
 
 pub(super) fn tests(reader: &Reader<'_>, names: &Names) -> Vec<TestCase> {
-    let mut out = Vec::new();
+    let mut out: Vec<TestCase> = Vec::new();
     for s in reader.entries("tests", None) {
         let text = |key| s.get(key, |found| found.text().map(str::to_owned)).unwrap_or_default();
         let test = TestCase {
@@ -319,8 +323,10 @@ pub(super) fn tests(reader: &Reader<'_>, names: &Names) -> Vec<TestCase> {
             source: s.get("source", |found| names.source(&s, found)),
             topics: {
                 let _ = s.required("topics", |_| Ok(()));
-                s.list_or_empty("topics", |found| names.topic(found)).into_iter().collect()
+                let own = s.list_or_empty("topics", |found| names.topic(found));
+                own.into_iter().chain(s.list_or_empty("also", |found| names.topic(found))).collect()
             },
+            judged: s.list_or_empty("not", |found| names.topic(found)).into_iter().collect(),
             place: s.place.clone(),
         };
         if test.title.trim().is_empty() && test.text.trim().is_empty() {
@@ -332,5 +338,26 @@ pub(super) fn tests(reader: &Reader<'_>, names: &Names) -> Vec<TestCase> {
         out.push(test);
         s.finish();
     }
+    judge(&mut out, names);
     out
+}
+
+/// Each test judges the topics of its file; in a file without any, those that its tests name. A topic that is off is
+/// judged by none.
+fn judge(tests: &mut [TestCase], names: &Names) {
+    let mut own: BTreeMap<FileId, BTreeSet<TopicId>> = BTreeMap::new();
+    for (topic, file) in &names.enabled {
+        own.entry(*file).or_default().insert(topic.clone());
+    }
+    let mut named: BTreeMap<FileId, BTreeSet<TopicId>> = BTreeMap::new();
+    for test in tests.iter() {
+        named.entry(test.place.file).or_default().extend(test.topics.iter().cloned());
+    }
+    for test in tests {
+        let file = test.place.file;
+        let of_file = own.get(&file).or_else(|| named.get(&file)).cloned().unwrap_or_default();
+        test.judged.extend(of_file.into_iter().chain(test.topics.iter().cloned()));
+        test.judged.retain(|topic| names.enabled.contains_key(topic));
+        test.topics.retain(|topic| names.enabled.contains_key(topic));
+    }
 }

@@ -15,6 +15,9 @@ const SECRET_BYTES: usize = 32;
 /// The secret's file, as the commented endpoint in the main file names it.
 const SECRET_NAME: &str = "secrets/desk";
 
+/// The names that topics share: useful to any topic, and never a topic itself.
+const NAMES_NAME: &str = "topics/names.toml";
+
 /// Why nothing, or not everything, was written.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
@@ -43,14 +46,16 @@ pub struct Initialised {
     pub next_steps: Vec<String>,
 }
 
-/// Writes a config to start from into `folder`.
+/// Writes a config to start from into `folder`; an empty one has the shared names but no topics.
 ///
 /// # Errors
 /// [`InitError`]; with [`InitError::Exists`] nothing has been touched.
-pub fn init(folder: &Path) -> Result<Initialised, InitError> {
+pub fn init(folder: &Path, empty: bool) -> Result<Initialised, InitError> {
     let installed = folder.starts_with("/etc");
     let mut contents = vec![(embedded::MAIN_NAME, starter(installed))];
-    contents.extend(embedded::INCLUDED.iter().map(|(path, text)| (*path, (*text).to_owned())));
+    let kept = |path: &str| !empty || !path.starts_with("topics/") || path == NAMES_NAME;
+    let included = embedded::INCLUDED.iter().filter(|(path, _)| kept(path));
+    contents.extend(included.map(|(path, text)| (*path, (*text).to_owned())));
     contents.push((SECRET_NAME, format!("{}\n", generated_secret()?)));
     for (name, _) in &contents {
         let path = folder.join(name);
@@ -69,7 +74,11 @@ pub fn init(folder: &Path) -> Result<Initialised, InitError> {
         let seeds = folder.join("seeds");
         std::fs::create_dir_all(&seeds).map_err(|source| InitError::Write { path: seeds, source })?;
     }
-    Ok(Initialised { files, next_steps: next_steps(folder, installed) })
+    let mut next_steps = next_steps(folder, installed);
+    if empty {
+        next_steps.insert(0, format!("wirewatch init --topic \"harbour closures\" {}", folder.display()));
+    }
+    Ok(Initialised { files, next_steps })
 }
 
 /// The main file, its folders moved to where they belong.
@@ -88,7 +97,7 @@ fn generated_secret() -> Result<String, InitError> {
     Ok(format!("whsec_{}", STANDARD.encode(bytes)))
 }
 
-fn write_new(path: &Path, content: &str, secret: bool) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, content: &str, secret: bool) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(if secret { 0o700 } else { 0o755 }).create(parent)?;
     }
@@ -134,7 +143,7 @@ mod tests {
         let target = folder.path().join("watch");
         std::fs::create_dir_all(target.join("topics")).expect("made");
         std::fs::write(target.join("topics/own.toml"), "# mine, and not in the way").expect("written");
-        let done = init(&target).expect("written");
+        let done = init(&target, false).expect("written");
         let loaded = Config::load(&ConfigPlace::File(done.files[0].clone()), &Environment::default())
             .unwrap_or_else(|report| panic!("{report}"));
         let real = target.canonicalize().expect("there");
@@ -151,7 +160,7 @@ mod tests {
     fn init_over_anything_there_writes_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("feeds.toml"), "# mine").expect("written");
-        assert!(matches!(init(folder.path()), Err(InitError::Exists(path)) if path.ends_with("feeds.toml")));
+        assert!(matches!(init(folder.path(), false), Err(InitError::Exists(path)) if path.ends_with("feeds.toml")));
         assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 1);
     }
 

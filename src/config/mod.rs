@@ -16,6 +16,7 @@ mod init;
 mod places;
 mod problem;
 mod reader;
+mod scaffold;
 mod section;
 mod services;
 mod settings;
@@ -30,16 +31,18 @@ mod report_tests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-pub use check::{QueryProblem, check};
+pub use check::{QueryProblem, TestRun, check};
 pub use diff::{ConfigDiff, ListDiff, diff};
 pub use edit::{EditError, FeedEdit, NewFeed, edit_feeds};
 pub use entries::{SilenceConfig, TestCase};
 pub use files::ConfigPlace;
 pub use init::{InitError, Initialised, init};
 pub use problem::{FileId, Look, Place, Problem, ProblemKind, Report, Severity};
+pub use scaffold::{ScaffoldError, Scaffolded, scaffold};
+pub use section::is_language;
 pub use settings::{AlertConfig, DaemonConfig, HttpConfig, LogFormat, OnRevision, RetentionConfig};
 pub use topics::QueryKey;
 pub use value::{duration, show_duration, show_size, size_bytes};
@@ -171,7 +174,14 @@ impl Config {
     /// The report, when it has errors: all of them at once.
     pub fn load(place: &ConfigPlace, environment: &Environment) -> Result<Loaded, Report> {
         let files = Files::read(place);
-        read(files, environment).0
+        let loaded = read(files, environment).0?;
+        if loaded.report.is_ok() { Ok(loaded) } else { Err(loaded.report) }
+    }
+
+    /// The same with its errors in the report and wrong entries left out, for `check`; `None` where not even the
+    /// main file can be read.
+    pub(super) fn load_with_problems(place: &ConfigPlace, environment: &Environment) -> Option<Loaded> {
+        read(Files::read(place), environment).0.ok()
     }
 
     /// What can be read of a config that may have errors, wrong entries left out: fit for looking at what a
@@ -268,9 +278,6 @@ fn read(files: Files, environment: &Environment) -> (Result<Loaded, Report>, BTr
     };
     problems.extend(found.into_iter().filter(sound));
     let report = Report::new(quoted(), problems);
-    if !report.is_ok() {
-        return (Err(report), keys);
-    }
     let texts = files.into_iter().map(|file| file.text).collect();
     (Ok(Loaded { config, tests, report, texts, queries }), keys)
 }
@@ -283,7 +290,11 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
     let seeded = settings::seeds(&seeds);
     settings::warn_missing_dir(&seeds, &seeded);
     let feeds = entries::feeds(reader, &polled);
-    let mut names = Names { topics: BTreeSet::new(), sources: feeds.iter().map(|feed| feed.id.clone()).collect() };
+    let mut names = Names {
+        topics: BTreeSet::new(),
+        enabled: BTreeMap::new(),
+        sources: feeds.iter().map(|feed| feed.id.clone()).collect(),
+    };
     if let Some(feed) = feeds.iter().find(|feed| feed.id == seeded.id) {
         let what = format!("feed `{}` has the name of the seed directory", feed.id);
         reader.problem(Problem::new(ProblemKind::Duplicate, what).key("seeds.id").hint("give either another id"));

@@ -1,7 +1,5 @@
 //! Every problem is found at once and shown as people will read it, and nothing secret is shown.
 
-use std::collections::BTreeSet;
-
 use super::tests::{load, load_with, private, refused, whats};
 use super::*;
 
@@ -333,7 +331,7 @@ fn query_problem_is_shown_inside_the_string() {
             why: "opened here".into(),
             hint: None,
         };
-        Err::<(fn(&TestCase) -> BTreeSet<crate::model::TopicId>, Vec<QueryProblem>), _>(vec![problem])
+        Err::<(fn(&TestCase) -> TestRun, Vec<QueryProblem>), _>(vec![problem])
     });
     let shown = report.render(Look::Plain).replace(&format!("{}/", folder.path().display()), "");
     let expected = "\
@@ -371,7 +369,8 @@ fn check_runs_the_tests_of_the_config() {
         let topics = config.topics.clone();
         let classify = move |test: &TestCase| {
             let hit = |topic: &&TopicConfig| format!("{} {}", test.title, test.text).contains(&topic.terms[0].query);
-            topics.iter().filter(hit).map(|topic| topic.id.clone()).collect()
+            let matched = topics.iter().filter(hit).map(|topic| topic.id.clone()).collect();
+            TestRun { matched, account: Vec::new() }
         };
         Ok((classify, Vec::new()))
     });
@@ -382,4 +381,39 @@ fn check_runs_the_tests_of_the_config() {
         ("test \"just x\" fails", "did not match `b`, but `a`")
     );
     assert!(report.location(failed[0]).expect("a place").ends_with(":10:1"));
+}
+
+/// Which topics' wrong answers a test complains of.
+#[test]
+fn test_judges_the_topics_of_its_own_file_and_those_it_names() {
+    let topic = |id: &str| format!("[[topics]]\nid = '{id}'\nterms = [{{ match = '{id}' }}]\n");
+    let off = format!("{}enabled = false\n", "[[topics]]\nid = 'off'\nterms = [{ match = 'off' }]\n");
+    let main = format!("include = ['more/*.toml']\n{}", topic("own"));
+    let test = |rest: &str| format!("[[tests]]\ntitle = 'x'\n{rest}\n");
+    let matched = |ids: &[&str]| ids.iter().map(|id| crate::model::TopicId::new(id).expect("a name")).collect();
+    for (rest, of_tests_alone, matches, wrong) in [
+        ("topics = ['own']", false, &["own"][..], (0, 0)),
+        // Somebody else's topic beside it is its own tests' business.
+        ("topics = ['own']", false, &["own", "other"], (0, 0)),
+        ("topics = ['own']\nnot = ['other']", false, &["own", "other"], (0, 1)),
+        ("topics = []\nalso = ['other']", false, &[], (1, 0)),
+        ("topics = []", false, &["own"], (0, 1)),
+        // A topic that is off can neither match nor fail.
+        ("topics = ['off']", false, &[], (0, 0)),
+        // A file of tests alone judges what its tests name.
+        ("topics = ['other']", true, &["own"], (1, 0)),
+        ("topics = []\n[[tests]]\ntitle = 'y'\ntopics = ['other']", true, &["own", "other"], (0, 1)),
+    ] {
+        let (mut first, mut second) = (format!("{main}{off}"), "[[aliases]]\nname = 'x'\nforms = ['x']\n".to_owned());
+        if of_tests_alone {
+            second.push_str(&test(rest))
+        } else {
+            first.push_str(&test(rest))
+        }
+        let (_folder, loaded) =
+            load_with(&first, &[("more/other.toml", &topic("other")), ("more/tests.toml", &second)]);
+        let loaded = loaded.unwrap_or_else(|report| panic!("{rest}: {report}"));
+        let (missing, surplus) = loaded.tests[0].wrong(&matched(matches));
+        assert_eq!((missing.len(), surplus.len()), wrong, "{rest}, matched {matches:?}");
+    }
 }

@@ -22,6 +22,12 @@ const LANGUAGE_KEYS: [&str; 55] = [
     "no", "pl", "pt", "ro", "ru", "sk", "sl", "sq", "sr", "sv", "th", "tr", "uk", "ur", "uz", "vi", "zh",
 ];
 
+/// Whether words can be listed for a language, and items be told to be in it.
+#[must_use]
+pub fn is_language(code: &str) -> bool {
+    LANGUAGE_KEYS.contains(&code)
+}
+
 /// One table, with what stands behind it.
 pub(super) struct Section<'a> {
     pub reader: &'a Reader<'a>,

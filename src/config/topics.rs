@@ -66,6 +66,7 @@ pub(super) fn topics(reader: &Reader<'_>, names: &mut Names, places: &mut QueryP
         {
             places.extend(own_places);
             places.insert(QueryKey::Topic(topic.id.clone()), s.place.clone());
+            names.enabled.insert(topic.id.clone(), s.place.file);
             out.push(topic);
         }
         s.finish();

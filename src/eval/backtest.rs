@@ -6,10 +6,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
-use crate::model::{ItemId, SourceId, StoryId, Timestamp, TopicId};
+use crate::model::{ItemId, Score, SourceId, StoryId, Timestamp, TopicId};
 
 /// Examples kept per list; the rest is counted.
 const EXAMPLES_MAX: usize = 1000;
+/// Near misses kept.
+const NEAR_MAX: usize = 100;
+/// Below this share of the threshold an item is not near it.
+pub const NEAR_SHARE: f64 = 0.6;
 
 /// One item of the past, with what each set of rules says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +34,25 @@ pub struct Asked {
     pub now: Vec<TopicId>,
     /// Topics under the rules they are compared with.
     pub before: Vec<TopicId>,
+    /// Topics that the rules that are tried nearly match, with their points and the points they need.
+    pub near: Vec<(TopicId, Score, Score)>,
+}
+
+/// An item that came near a topic's threshold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NearMiss {
+    /// Its id.
+    pub id: ItemId,
+    /// Its headline.
+    pub title: String,
+    /// Its source.
+    pub source: SourceId,
+    /// When it was seen.
+    pub at: Timestamp,
+    /// What it got.
+    pub score: Score,
+    /// What it would have needed.
+    pub threshold: Score,
 }
 
 /// An item that one set of rules matched and the other did not.
@@ -79,6 +102,10 @@ pub struct TopicBacktest {
     pub gained: Vec<Example>,
     /// Those lost; the first thousand.
     pub lost: Vec<Example>,
+    /// How many nearly match: from [`NEAR_SHARE`] of the threshold on.
+    pub near_count: u64,
+    /// Those nearest to the threshold, nearest first.
+    pub near: Vec<NearMiss>,
     /// By day (`2025-03-17`).
     pub days: BTreeMap<String, Day>,
 }
@@ -126,6 +153,11 @@ impl Backtest {
                 keep(&mut account.gained, item, alert);
             }
         }
+        for (topic, score, threshold) in &item.near {
+            let account = self.topics.entry(topic.clone()).or_default();
+            account.near_count += 1;
+            account.keep_near(item, *score, *threshold);
+        }
         for topic in &item.before {
             let alert = !item.quiet && self.told_before.insert((item.story, topic.clone()));
             let account = self.topics.entry(topic.clone()).or_default();
@@ -138,6 +170,18 @@ impl Backtest {
                 account.lost_count += 1;
                 keep(&mut account.lost, item, alert);
             }
+        }
+    }
+}
+
+impl TopicBacktest {
+    /// The nearest ones, of equal ones those that came first.
+    fn keep_near(&mut self, item: &Asked, score: Score, threshold: Score) {
+        let at = self.near.partition_point(|known| known.score >= score);
+        if at < NEAR_MAX {
+            let Asked { id, title, source, at: seen, .. } = item.clone();
+            self.near.insert(at, NearMiss { id, title, source, at: seen, score, threshold });
+            self.near.truncate(NEAR_MAX);
         }
     }
 }
@@ -169,6 +213,7 @@ mod tests {
             quiet: false,
             now: now.iter().map(|name| topic(name)).collect(),
             before: before.iter().map(|name| topic(name)).collect(),
+            near: Vec::new(),
             source,
         }
     }
@@ -194,6 +239,19 @@ mod tests {
         assert_eq!(storm.days["1970-01-02"], Day { matched: 1, matched_before: 0, alerts: 1, alerts_before: 0 });
         assert_eq!(account.topics[&topic("calm")], TopicBacktest::default());
         assert_eq!(account.items, 5);
+    }
+
+    #[test]
+    fn backtest_near_misses_stand_nearest_first() {
+        let mut account = Backtest::default();
+        for (number, points) in [(1, 3.2), (2, 4.9), (3, 4.9), (4, 3.5)] {
+            let near = vec![(topic("storm"), Score::from_f64(points), Score::from_f64(5.0))];
+            account.add(&Asked { near, ..asked(number, number, &[], &[]) });
+        }
+        let storm = &account.topics[&topic("storm")];
+        let titles: Vec<&str> = storm.near.iter().map(|near| near.title.as_str()).collect();
+        assert_eq!((storm.near_count, storm.matched), (4, 0));
+        assert_eq!(titles, ["item 2", "item 3", "item 4", "item 1"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::model::Score;
 use crate::pipeline::classify::TopicExplanation;
 
 pub use suggest::{Suggestion, WeightChange, suggest};
-pub use terms::{MissingTerm, missing_terms};
+pub use terms::{MissingTerm, contradicted, missing_terms};
 
 /// Resamples behind an interval.
 const RESAMPLES: usize = 1000;

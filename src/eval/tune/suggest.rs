@@ -7,7 +7,7 @@ use super::{Example, Setting, cross_validate};
 use crate::eval::Quality;
 
 /// What a weight may become, as a share of what it is.
-const SHARES: [f64; 7] = [0.0, 0.5, 0.75, 1.25, 1.5, 2.0, 3.0];
+const SHARES: [f64; 7] = [0.25, 0.5, 0.75, 1.25, 1.5, 2.0, 3.0];
 /// What a threshold may become.
 const THRESHOLD_SHARES: [f64; 6] = [0.8, 0.9, 0.95, 1.05, 1.1, 1.25];
 /// F1 that a change must bring, lest noise be fitted.

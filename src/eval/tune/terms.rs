@@ -77,6 +77,23 @@ pub fn missing_terms(examples: &[Example], setting: &Setting) -> Vec<MissingTerm
     terms
 }
 
+/// Whether a rule of this term would make the labels that it comes from worse: an item of another subject would
+/// match, or nothing that is missed would. `boost` is the most that a place multiplies points by.
+#[must_use]
+pub fn contradicted(term: &MissingTerm, examples: &[Example], setting: &Setting, boost: f64) -> bool {
+    let words: Vec<&str> = term.term.split(' ').collect();
+    let has = |e: &&Example| e.words.windows(words.len()).any(|row| row.iter().zip(&words).all(|(a, b)| a == b));
+    let with = |e: &Example, factor: f64| setting.score(e).to_f64() + term.weight * factor >= setting.threshold;
+    let mut lifts = false;
+    for example in examples.iter().filter(has).filter(|example| example.open && !setting.matches(example)) {
+        if !example.about && with(example, boost) {
+            return true;
+        }
+        lifts |= example.about && with(example, 1.0);
+    }
+    !lifts
+}
+
 /// In how many items each word and pair of neighbours stands.
 fn frequencies(examples: &[&Example]) -> HashMap<String, usize> {
     let mut count = HashMap::new();
@@ -137,6 +154,25 @@ mod tests {
         assert_eq!((terms[0].weak, terms[0].found, terms[0].others), (3, 1, 0));
         assert!((terms[0].weight - 4.0).abs() < 1e-9, "one hit in passing is never enough: {}", terms[0].weight);
         assert!(terms.iter().all(|t| t.term != "harbour" && t.term != "mayor"));
+    }
+
+    #[test]
+    fn contradicted_is_a_term_that_would_alarm_on_an_item_judged_otherwise() {
+        let term = |weight: f64| MissingTerm {
+            term: "tidal surge".to_owned(),
+            weak: 2,
+            found: 0,
+            others: 1,
+            log_odds: 1.0,
+            weight,
+        };
+        let setting = Setting { weights: vec![1.0], threshold: 5.0 };
+        let missed = reading(1, true, 2.0, "tidal surge reaches harbour");
+        let other = reading(2, false, 3.0, "film called tidal surge opens");
+        assert!(!contradicted(&term(3.0), &[missed.clone()], &setting, 2.0));
+        assert!(contradicted(&term(3.0), &[missed.clone(), other.clone()], &setting, 2.0));
+        assert!(contradicted(&term(1.0), &[missed], &setting, 2.0), "lifts nothing");
+        assert!(contradicted(&term(3.0), &[other], &setting, 2.0));
     }
 
     #[test]

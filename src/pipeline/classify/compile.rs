@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::concepts::Concepts;
+use super::lint::{LintKind, RuleLint};
 use super::plan::{Form, NodeId, Planner};
 use super::query::{self, Query, QueryProblem};
 use super::score::Boosts;
@@ -59,16 +60,17 @@ pub(super) fn compile(topics: &[TopicConfig], aliases: &[AliasConfig]) -> Result
         problems,
         concepts: Concepts::of(aliases),
         gaps: Vec::new(),
+        doubts: form_doubts(aliases),
     };
     compiler.ask_aliases(aliases);
     let compiled: Vec<Topic> =
         topics.iter().enumerate().map(|(index, topic)| compiler.topic(index as u32, topic)).collect();
-    let Compiler { planner, rules, waiting, always, problems, gaps, .. } = compiler;
+    let Compiler { planner, rules, waiting, always, problems, gaps, doubts, .. } = compiler;
     if !problems.is_empty() {
         return Err(problems);
     }
     let wakes = Wakes::of(planner.plan.lexicon.len(), &waiting);
-    Ok(TopicSet { topics: compiled, rules, wakes, always, plan: planner.plan, learned: Vec::new(), gaps })
+    Ok(TopicSet { topics: compiled, rules, wakes, always, plan: planner.plan, learned: Vec::new(), gaps, doubts })
 }
 
 fn read_aliases(aliases: &[AliasConfig], problems: &mut Vec<RuleProblem>) -> HashMap<String, Vec<Form>> {
@@ -97,6 +99,22 @@ fn read_aliases(aliases: &[AliasConfig], problems: &mut Vec<RuleProblem>) -> Has
     read
 }
 
+fn form_doubts(aliases: &[AliasConfig]) -> Vec<RuleLint> {
+    let mut doubts = Vec::new();
+    for alias in aliases {
+        for (index, form) in alias.forms.iter().enumerate() {
+            let place = || RulePlace::Alias { name: alias.name.clone(), index };
+            doubts.extend(query::form_doubts(&form.text).into_iter().map(|doubt| doubted(place(), None, doubt)));
+        }
+    }
+    doubts
+}
+
+fn doubted(place: RulePlace, rule: Option<&str>, doubt: QueryProblem) -> RuleLint {
+    let QueryProblem { span, message, hint } = doubt;
+    RuleLint { place, rule: rule.map(str::to_owned), span: Some(span), kind: LintKind::Misread, message, hint }
+}
+
 struct Compiler<'a> {
     planner: Planner<'a>,
     rules: Vec<Rule>,
@@ -106,6 +124,7 @@ struct Compiler<'a> {
     problems: Vec<RuleProblem>,
     concepts: Concepts<'a>,
     gaps: Vec<LanguageGap>,
+    doubts: Vec<RuleLint>,
 }
 
 impl Compiler<'_> {
@@ -129,6 +148,7 @@ impl Compiler<'_> {
     }
 
     fn query(&mut self, text: &str, place: RulePlace, rule: Option<&str>) -> Option<(NodeId, Query)> {
+        self.doubts.extend(query::doubts(text).into_iter().map(|doubt| doubted(place.clone(), rule, doubt)));
         let read = query::parse(text).and_then(|query| Ok((self.planner.add(&query)?, query)));
         read.map_err(|problem| self.problems.push(RuleProblem::of(place, rule.map(str::to_owned), problem))).ok()
     }

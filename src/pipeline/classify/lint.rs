@@ -3,6 +3,7 @@
 //! refused by the parser. Reads the compiled set, so aliases and folding are already what the matcher sees.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use super::compile::RulePlace;
 use super::lexicon::TermId;
@@ -10,6 +11,7 @@ use super::plan::{Node, NodeId, Plan};
 use super::query;
 use super::spans::Fields;
 use super::{Gate, Rule, Topic, TopicSet};
+use crate::model::Score;
 
 /// What looks wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +24,8 @@ pub enum LintKind {
     Redundant,
     /// Words of a language are missing.
     LacksLanguage,
+    /// It is read otherwise than it is meant.
+    Misread,
     /// Every item pays for this.
     Costly,
 }
@@ -35,6 +39,7 @@ impl LintKind {
             Self::AlwaysMatches => "always matches",
             Self::Redundant => "says what another says",
             Self::LacksLanguage => "lacks a language",
+            Self::Misread => "hardly means this",
             Self::Costly => "costs too much",
         }
     }
@@ -47,6 +52,8 @@ pub struct RuleLint {
     pub place: RulePlace,
     /// The rule's id, for terms.
     pub rule: Option<String>,
+    /// Bytes of the query, where it is a part of it.
+    pub span: Option<Range<usize>>,
     /// What looks wrong.
     pub kind: LintKind,
     /// A lowercase fragment.
@@ -70,6 +77,7 @@ impl TopicSet {
         let mut told = HashSet::new();
         for topic in &self.topics {
             self.lint_reach(topic, &mut lints);
+            lints.extend(topic.lint_bands());
             let rules = &self.rules[topic.rules.clone()];
             let first = First::of(rules, &self.plan);
             for (index, rule) in rules.iter().enumerate() {
@@ -78,6 +86,7 @@ impl TopicSet {
                     lints.push(RuleLint {
                         place: place.clone(),
                         rule: Some(rule.id.clone()),
+                        span: None,
                         kind,
                         message,
                         hint: Some(hint.to_owned()),
@@ -95,6 +104,7 @@ impl TopicSet {
             }
         }
         self.lint_languages(&mut lints);
+        lints.extend(self.doubts.iter().cloned());
         lints
     }
 
@@ -107,6 +117,7 @@ impl TopicSet {
             lints.push(RuleLint {
                 place: RulePlace::Alias { name: gap.alias.clone(), index: 0 },
                 rule: None,
+                span: None,
                 kind: LintKind::LacksLanguage,
                 message: format!("`@{}` has no words in {codes}, which topic `{}` reads", gap.alias, gap.topic),
                 hint: Some(format!("add `{first} = [\"…\"]`, or `{first} = []` if none are needed")),
@@ -123,6 +134,7 @@ impl TopicSet {
             lints.push(RuleLint {
                 place: RulePlace::Topic { topic: topic.id.clone() },
                 rule: None,
+                span: None,
                 kind: LintKind::NeverMatches,
                 message: format!(
                     "all rules together bring at most {best} points, fewer than the threshold {}",
@@ -201,7 +213,32 @@ impl TopicSet {
             _ => return None,
         };
         let place = if require { RulePlace::Require { topic, index } } else { RulePlace::Exclude { topic, index } };
-        Some(RuleLint { place, rule: None, kind, message: message.to_owned(), hint: None })
+        Some(RuleLint { place, rule: None, span: None, kind, message: message.to_owned(), hint: None })
+    }
+}
+
+impl Topic {
+    /// Bands that say less than what counts anyway.
+    fn lint_bands(&self) -> Option<RuleLint> {
+        let mut below = (Score::ZERO, self.severity);
+        for (score, severity) in &self.bands {
+            if *severity <= below.1 {
+                let message = format!(
+                    "`severity_bands` says {severity} from {score} points on, but it is {} from {} points on: the highest counts",
+                    below.1, below.0
+                );
+                return Some(RuleLint {
+                    place: RulePlace::Topic { topic: self.id.clone() },
+                    rule: None,
+                    span: None,
+                    kind: LintKind::Misread,
+                    message,
+                    hint: Some("let the severity rise with the score, or leave the band out".to_owned()),
+                });
+            }
+            below = (*score, *severity);
+        }
+        None
     }
 }
 
@@ -342,7 +379,7 @@ impl Plan {
         }
     }
 
-    fn describe(&self, id: NodeId) -> String {
+    pub(super) fn describe(&self, id: NodeId) -> String {
         let key = |term: &u32| self.lexicon.shown(*term);
         match &self.nodes[id as usize] {
             Node::Term { term, .. } => format!("`{}`", key(term)),

@@ -10,6 +10,7 @@ mod explain;
 mod lexicon;
 mod lint;
 pub mod model;
+mod nearly;
 mod pattern;
 mod plan;
 pub mod quality;
@@ -34,6 +35,7 @@ use serde::Serialize;
 pub use compile::{RulePlace, RuleProblem};
 pub use explain::{GateExplanation, GateKind, HitExplanation, RuleExplanation, TellingWord, TopicExplanation};
 pub use lint::{LintKind, RuleLint};
+pub use nearly::NearMiss;
 pub use score::{HALF_WORTH_WORDS, LEAD_WORDS, PASSAGE_WORDS};
 
 use crate::model::{Evidence, Field, Item, Lang, Match, Score, Severity, SourceId, TopicId};
@@ -166,6 +168,8 @@ pub struct TopicSet {
     learned: Vec<u32>,
     /// Concepts without words in a language that a topic reads.
     gaps: Vec<LanguageGap>,
+    /// Queries that hardly mean what they say.
+    doubts: Vec<RuleLint>,
 }
 
 /// An alias that has no list for some languages in which a topic that uses it matches otherwise.
@@ -264,6 +268,12 @@ impl TopicSet {
     /// The topics an item hits, in config order.
     #[must_use]
     pub fn classify(&self, document: &Document<'_>) -> Vec<Match> {
+        self.classify_from(document, 1.0)
+    }
+
+    /// The same from a share of each threshold on: what is below 1 came near and does not match.
+    #[must_use]
+    pub fn classify_from(&self, document: &Document<'_>, share: f64) -> Vec<Match> {
         let extras = Extras::of(&self.plan, document);
         let mut search = Search::new(&self.plan, document, &extras);
         let hit = self.rules_that_hit(&mut search);
@@ -274,13 +284,13 @@ impl TopicSet {
         for rules in hit.chunk_by(|a, b| topic_of(a) == topic_of(b)) {
             let number = topic_of(&rules[0]);
             while let Some(alone) = learned.next_if(|alone| *alone < number) {
-                matches.extend(self.topic_match(alone, &[], &mut search, document, &extras));
+                matches.extend(self.topic_match(alone, &[], share, &mut search, document, &extras));
             }
             learned.next_if_eq(&number);
-            matches.extend(self.topic_match(number, rules, &mut search, document, &extras));
+            matches.extend(self.topic_match(number, rules, share, &mut search, document, &extras));
         }
         for alone in learned {
-            matches.extend(self.topic_match(alone, &[], &mut search, document, &extras));
+            matches.extend(self.topic_match(alone, &[], share, &mut search, document, &extras));
         }
         matches
     }
@@ -307,6 +317,7 @@ impl TopicSet {
         &self,
         number: u32,
         rules: &[u32],
+        share: f64,
         search: &mut Search<'_>,
         document: &Document<'_>,
         extras: &Extras,
@@ -315,7 +326,8 @@ impl TopicSet {
         if !topic.takes(document) || !topic.is_open(search) {
             return None;
         }
-        if self.hoped_for(topic, rules, search) < topic.threshold {
+        let least = Score::from_f64(topic.threshold.to_f64() * share);
+        if self.hoped_for(topic, rules, search) < least {
             return None;
         }
         let mut score = Score::ZERO;
@@ -329,7 +341,7 @@ impl TopicSet {
         }
         let learned = topic.learned(document);
         score = score.plus(learned);
-        if score < topic.threshold {
+        if score < least {
             return None;
         }
         let severity = topic.severity_at(score, hits.iter().filter_map(|(rule, ..)| rule.severity));

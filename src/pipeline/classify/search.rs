@@ -281,7 +281,7 @@ impl<'a> Search<'a> {
     }
 
     /// Whether the words of a node occur at all: a cheap check before positions are compared.
-    fn could(&self, id: NodeId) -> bool {
+    pub fn could(&self, id: NodeId) -> bool {
         match &self.plan.nodes[id as usize] {
             Node::Term { term, .. } => self.is_present(*term),
             Node::Row { terms, .. } => terms.iter().all(|term| self.is_present(*term)),

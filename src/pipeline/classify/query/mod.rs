@@ -2,6 +2,7 @@
 //! it knows nothing of topics, weights or documents. Errors point at bytes of the query. The next
 //! step is `plan`, which resolves aliases and words. `docs/topics.md` is the page for people.
 
+mod doubts;
 mod lex;
 mod parse;
 mod print;
@@ -11,6 +12,7 @@ mod tests;
 
 use std::ops::Range;
 
+pub use doubts::{doubts, form_doubts};
 pub use parse::{parse, parse_form};
 #[cfg(test)]
 pub(super) use tests::any_query;
@@ -198,6 +200,20 @@ impl QueryProblem {
 }
 
 impl Query {
+    /// Every `source:` and `lang:` of it.
+    #[must_use]
+    pub fn name_filters(&self) -> Vec<&Self> {
+        match &self.clause {
+            Clause::Source(_) | Clause::Lang(_) => vec![self],
+            Clause::In(_, inner) | Clause::Not(inner) => inner.name_filters(),
+            Clause::Near { left, right, .. } | Clause::Apart { left, right, .. } => {
+                [left.name_filters(), right.name_filters()].concat()
+            }
+            Clause::And(parts) | Clause::Or(parts) => parts.iter().flat_map(Self::name_filters).collect(),
+            Clause::Word(_) | Clause::Phrase(_) | Clause::Number(_) | Clause::Alias(_) | Clause::Regex(_) => Vec::new(),
+        }
+    }
+
     /// Whether this has a place in the text, so that `NEAR` can measure from it.
     #[must_use]
     pub fn has_place(&self) -> bool {
@@ -216,7 +232,8 @@ impl Query {
 }
 
 /// The candidate closest to what was written, if any is close enough to be a slip of the keyboard.
-pub(super) fn closest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn closest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (written.chars().count() / 2).clamp(1, 3);
     candidates
         .into_iter()
