@@ -21,7 +21,7 @@ use super::random::Random;
 /// Orders of our own seeds that are tried.
 const OWN_ORDERS: usize = 400;
 /// Log-odds that every decision on a seed article keeps from the threshold.
-const MARGIN_MIN: f32 = 0.05;
+const MARGIN_MIN: f32 = 0.02;
 /// The events of our own seeds, by a word of the headline or opening. What is told of the battalion two
 /// days later may be its story or one of its own.
 const OWN_EVENTS: [(&str, &str); 9] = [

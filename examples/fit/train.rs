@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use wirewatch::pipeline::story::decision::{Model, UNITS};
 use wirewatch::pipeline::story::signals::SIGNALS;
 
-use super::data::{Pair, SEEDS};
+use super::data::Pair;
 use super::random::Random;
 
 /// Networks that are averaged.
@@ -28,25 +28,25 @@ pub struct Recipe {
     /// Signals that are left out.
     pub without: Vec<usize>,
     pub linear: bool,
-    /// Weight of the seed articles' classes against those of a set.
-    pub seeds: f32,
+    /// What each class weighs.
+    pub weights: Vec<f32>,
     /// Where the random start begins: the spread over starts is what chance alone moves.
     pub start: u64,
 }
 
 impl Recipe {
     /// The recipe of the shipped model; environment variables (`FIT_DECAY=0.01`) change it for a trial.
-    pub fn from_environment() -> Self {
+    pub fn from_environment(weights: &[f32]) -> Self {
         let number =
             |name: &str, default: f32| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
         Self {
             rounds: number("FIT_ROUNDS", 25.0) as usize,
-            decay: number("FIT_DECAY", 0.5),
+            decay: number("FIT_DECAY", 0.1),
             rate: number("FIT_RATE", 0.004),
-            join: number("FIT_JOIN", 0.15),
-            merge: number("FIT_MERGE", 0.1),
+            join: number("FIT_JOIN", 0.2),
+            merge: number("FIT_MERGE", 0.4),
             without: Vec::new(),
-            seeds: number("FIT_SEEDS", 0.25),
+            weights: weights.to_vec(),
             start: number("FIT_START", 0.0) as u64,
             linear: std::env::var_os("FIT_LINEAR").is_some(),
         }
@@ -108,15 +108,15 @@ struct Example {
     weight: f32,
 }
 
-/// Every set and class counts the same, the seed articles as [`Recipe::seeds`] of that.
+/// Every class and truth counts as its class weighs, however many pairs it has.
 fn balance(pairs: &[&Pair], recipe: &Recipe) -> Vec<f32> {
-    let class = |pair: &Pair| pair.set * 2 + usize::from(pair.same);
-    let mut counts = [0.0f32; 2 * SEEDS + 2];
+    let truth = |pair: &Pair| pair.class * 2 + usize::from(pair.same);
+    let mut sums = vec![0.0f32; 2 * recipe.weights.len()];
     for pair in pairs {
-        counts[class(pair)] += 1.0;
+        sums[truth(pair)] += pair.weight;
     }
-    let share = |pair: &Pair| if pair.set == SEEDS { recipe.seeds } else { 1.0 };
-    pairs.iter().map(|pair| share(pair) * pairs.len() as f32 / counts[class(pair)]).collect()
+    let share = |pair: &Pair| recipe.weights[pair.class] * pair.weight / sums[truth(pair)];
+    pairs.iter().map(|pair| share(pair) * pairs.len() as f32).collect()
 }
 
 fn standardize(pairs: &[&Pair], weights: &[f32], without: &[usize]) -> ([f32; SIGNALS], [f32; SIGNALS]) {

@@ -217,6 +217,7 @@ pub(super) fn memory(s: &Section<'_>) -> MemoryConfig {
     MemoryConfig {
         copies_window: s.duration("copies_window", MINUTE..=366 * DAY),
         story_window: s.duration("story_window", MINUTE..=366 * DAY),
+        story_span: s.duration("story_span", HOUR..=366 * DAY),
         bytes_max: s.bytes("bytes_max", MIB..=64 * GIB) as usize,
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::features::Features;
 use super::ledger::Ledger;
-use super::memory::{Candidate, Outcome, Placement, SHARED_MIN};
+use super::memory::{Bar, Candidate, Outcome, Placement, SHARED_MIN};
 use super::story::decision::{self, Model};
 use super::story::words::spell;
 use crate::model::{ItemId, StoryId, Timestamp};
@@ -28,6 +28,8 @@ pub enum Standing {
     BelowThreshold,
     /// Near enough, but too few terms are shared to trust that.
     TooFewShared,
+    /// Near enough, but the story opened too long before: what follows an event is another.
+    TooLate,
     /// Near enough, but the item repeats a known text and goes where that is.
     CopyElsewhere,
 }
@@ -141,6 +143,7 @@ fn standing(candidate: &Candidate, placement: &Placement, copy_story: Option<Sto
         None if joined => Standing::Joined,
         _ if placement.merged == Some(candidate.story) => Standing::Merged,
         _ if candidate.score < join => Standing::BelowThreshold,
+        _ if candidate.bar == Some(Bar::Span) => Standing::TooLate,
         _ if candidate.shared.len() < SHARED_MIN => Standing::TooFewShared,
         _ => Standing::Outscored,
     }

@@ -1,11 +1,15 @@
 //! What near-duplicates and stories need to know of one item: made in `prepare` from the text,
 //! persisted with the item, enough to rebuild the memory without the text.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::model::{DateCertainty, Item, Lang};
 use crate::pipeline::dedupe::sketch::Sketch;
 use crate::pipeline::facts::{self, ItemFacts, KnownNames};
 use crate::pipeline::story::profile::{Profile, Term, Zone};
+use crate::pipeline::story::signals::Facts;
 use crate::pipeline::story::words::Kind;
+use crate::pipeline::story::{roundup, weekday};
 use crate::text::tokens::Tokens;
 
 /// First byte of the stored form; features of another version are made again from the text.
@@ -22,6 +26,12 @@ pub struct Features {
     pub facts: ItemFacts,
     /// Hours since 1970 when it was published, if a date was given and can be trusted.
     pub published_h: Option<i32>,
+    /// Who published it, as a hash; 0: not known.
+    pub source: u32,
+    /// Weekdays that its opening names, a bit each.
+    pub weekdays: u8,
+    /// It announces many events: others do not join it, and it joins none.
+    pub roundup: bool,
 }
 
 impl Features {
@@ -33,6 +43,8 @@ impl Features {
         let published_h = trusted.and_then(|d| i32::try_from(d.at.seconds().div_euclid(3600)).ok());
         let mut features = Self::of_text(&item.title, title, &item.text, text, published_h);
         features.facts = facts::read(&item.title, title, &item.text, text, item.lang, names);
+        features.source =
+            source_hash(item.outlet.as_ref().map_or_else(|| item.source.as_str(), |outlet| outlet.as_str()));
         features
     }
 
@@ -41,8 +53,27 @@ impl Features {
     pub fn of_text(title: &str, title_tokens: &Tokens, text: &str, tokens: &Tokens, published_h: Option<i32>) -> Self {
         // Without a body the headline is the text: two feeds that carry headlines only still find copies.
         let sketch = if tokens.is_empty() { Sketch::of(title, title_tokens) } else { Sketch::of(text, tokens) };
-        let profile = Profile::of(title, title_tokens, text, tokens);
-        Self { sketch, profile, facts: ItemFacts::default(), published_h }
+        Self {
+            sketch,
+            profile: Profile::of(title, title_tokens, text, tokens),
+            facts: ItemFacts::default(),
+            published_h,
+            source: 0,
+            weekdays: weekday::named(title_tokens, tokens),
+            roundup: roundup::is_roundup(title),
+        }
+    }
+
+    /// What comparisons need beside the terms, for an item that came at this hour.
+    #[must_use]
+    pub fn circumstances(&self, arrived_h: i32) -> Facts {
+        Facts {
+            words: self.profile.words,
+            published_h: self.published_h,
+            arrived_h,
+            source: self.source,
+            weekdays: self.weekdays,
+        }
     }
 
     /// With what a title and a body in a language say.
@@ -62,7 +93,10 @@ impl Features {
             packed.len() as u8,
             self.profile.terms.len() as u8,
             self.sketch.halvings,
+            self.weekdays,
+            u8::from(self.roundup),
         ];
+        out.extend(self.source.to_le_bytes());
         out.extend(self.sketch.shingles.to_le_bytes());
         out.extend(self.sketch.opening.to_le_bytes());
         out.extend(self.profile.words.to_le_bytes());
@@ -80,10 +114,11 @@ impl Features {
     /// Reads the stored form; `None` if it is of another version or damaged.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (&[version, keys, packed, terms, halvings], rest) = bytes.split_first_chunk::<5>()?;
+        let (&[version, keys, packed, terms, halvings, weekdays, roundup], rest) = bytes.split_first_chunk::<7>()?;
         if version != VERSION || halvings > 16 {
             return None;
         }
+        let (source, rest) = rest.split_first_chunk()?;
         let (shingles, rest) = rest.split_first_chunk()?;
         let (opening, rest) = rest.split_first_chunk()?;
         let (words, rest) = rest.split_first_chunk()?;
@@ -108,8 +143,15 @@ impl Features {
         let profile =
             Profile { terms: quads(terms).into_iter().map(term).collect(), words: u32::from_le_bytes(*words) };
         let published_h = Some(i32::from_le_bytes(*published)).filter(|h| *h != i32::MIN);
-        Some(Self { sketch, profile, facts, published_h })
+        let source = u32::from_le_bytes(*source);
+        Some(Self { sketch, profile, facts, published_h, source, weekdays, roundup: roundup != 0 })
     }
+}
+
+/// Who published an item, as features keep it; never 0.
+#[must_use]
+pub fn source_hash(outlet: &str) -> u32 {
+    (xxh3_64(outlet.as_bytes()) as u32).max(1)
 }
 
 fn term(bits: u32) -> Term {

@@ -167,7 +167,7 @@ impl Contender for Wirewatch {
     fn sign(&self, (title, text): &Article) -> Features {
         let title = if self.headlines { title } else { "" };
         let profile = Profile::of(title, &Tokens::of(title), "", &Tokens::default());
-        Features { sketch: Sketch::of(text, &Tokens::of(text)), profile, published_h: None }
+        Features { sketch: Sketch::of(text, &Tokens::of(text)), profile, ..Features::default() }
     }
 
     /// It names one: the nearest that passes its verdict.

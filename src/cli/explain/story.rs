@@ -115,6 +115,7 @@ fn print_one(out: &mut impl Write, near: &Named<Considered>, threshold: f32) -> 
         Standing::Merged => "joined as well: the two are one story",
         Standing::Outscored => "near enough, but another one is nearer",
         Standing::BelowThreshold => "not near enough",
+        Standing::TooLate => "the story opened too long before ([memory] story_span): what follows an event is another",
         Standing::TooFewShared => "too few words in common to tell",
         Standing::CopyElsewhere => "near enough, but the text it repeats is in another",
     };

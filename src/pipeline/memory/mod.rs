@@ -14,7 +14,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use place::{Candidate, Outcome, Placement, SHARED_MIN};
+pub use place::{Bar, Candidate, Outcome, Placement, SHARED_MIN};
 
 use self::chains::Chains;
 use self::groups::Groups;
@@ -26,7 +26,7 @@ use crate::pipeline::facts::ItemFacts;
 use crate::pipeline::features::Features;
 use crate::pipeline::story::decision::Model;
 use crate::pipeline::story::rarity::{Rarity, Weighted};
-use crate::pipeline::story::signals::{Facts, Query};
+use crate::pipeline::story::signals::Query;
 
 /// Number of an item in order of arrival.
 pub type Slot = u32;
@@ -50,6 +50,9 @@ pub struct MemoryConfig {
     /// An item can join a story whose last items came within this time (default 7 days; never longer
     /// than `copies_window`).
     pub story_window: Duration,
+    /// A story is one event: what came or was published longer after the report that opened it is another
+    /// (default 3 days).
+    pub story_span: Duration,
     /// Bytes for all of it; the oldest items are forgotten early when it is reached (default 256 MiB,
     /// about 800,000 items).
     pub bytes_max: usize,
@@ -58,7 +61,7 @@ pub struct MemoryConfig {
 impl Default for MemoryConfig {
     fn default() -> Self {
         let days = |n: u64| Duration::from_secs(n * 24 * 3600);
-        Self { copies_window: days(14), story_window: days(7), bytes_max: 256 << 20 }
+        Self { copies_window: days(14), story_window: days(7), story_span: days(3), bytes_max: 256 << 20 }
     }
 }
 
@@ -267,11 +270,7 @@ impl Memory {
     }
 
     fn query(&self, features: &Features) -> Query {
-        let facts = Facts {
-            words: features.profile.words,
-            published_h: features.published_h,
-            arrived_h: (self.now.seconds() / 3600) as i32,
-        };
+        let facts = features.circumstances((self.now.seconds() / 3600) as i32);
         Query::new(self.rarity.weigh(&features.profile), facts)
     }
 

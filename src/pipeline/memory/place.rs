@@ -7,7 +7,7 @@ use crate::model::{ItemId, StoryId};
 use crate::pipeline::features::Features;
 use crate::pipeline::story::decision;
 use crate::pipeline::story::rarity::Weighted;
-use crate::pipeline::story::signals::{Query, SIGNALS};
+use crate::pipeline::story::signals::{Facts, Query, SIGNALS};
 
 /// Remembered items looked at while gathering candidates.
 const POSTINGS_MAX: usize = 96;
@@ -29,7 +29,7 @@ const MERGE_SLACK: f32 = 1.0;
 /// Terms an item needs to join anything: one-word items join by accident.
 const TERMS_MIN: usize = 3;
 /// Terms it must share with the nearest member.
-pub const SHARED_MIN: usize = 3;
+pub const SHARED_MIN: usize = 2;
 
 /// One story that was considered.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +46,15 @@ pub struct Candidate {
     pub signals: [f32; SIGNALS],
     /// Terms shared with the nearest member, weightiest first.
     pub shared: Vec<u32>,
+    /// What keeps the item out of it, however near it is.
+    pub bar: Option<Bar>,
+}
+
+/// What keeps an item out of a story that resembles it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bar {
+    /// The story opened too long before: an event is over by then, and what follows is another.
+    Span,
 }
 
 /// What happens to the item.
@@ -83,14 +92,15 @@ impl Memory {
     #[must_use]
     pub fn place(&self, item: ItemId, features: &Features) -> Placement {
         let mut judged = Vec::new();
-        if features.profile.terms.len() >= TERMS_MIN {
+        // A live blog or a list of the week tells many events: it reports none that others could join.
+        if features.profile.terms.len() >= TERMS_MIN && !features.roundup {
             let query = self.query(features);
             judged = self.judge(&query);
             judged.sort_by(|a, b| b.0.score.total_cmp(&a.0.score).then(a.1.cmp(&b.1)));
         }
-        let joins = |c: &Candidate| c.score >= self.model.join && c.shared.len() >= SHARED_MIN;
-        let (outcome, merged) = match judged.split_first().filter(|(best, _)| joins(&best.0)) {
-            Some((best, others)) => self.join_and_merge(best, others),
+        let joins = |c: &Candidate| c.bar.is_none() && c.score >= self.model.join && c.shared.len() >= SHARED_MIN;
+        let (outcome, merged) = match judged.iter().position(|(candidate, _)| joins(candidate)) {
+            Some(best) => self.join_and_merge(&judged[best], &judged[best + 1..]),
             None => (Outcome::Open(StoryId::opened_by(item)), None),
         };
         let candidates = judged.into_iter().map(|(candidate, _)| candidate).take(1 + RUNNERS_UP).collect();
@@ -100,7 +110,10 @@ impl Memory {
     /// Joins the best story; the next best becomes one with it if all members agree. The older id stays.
     fn join_and_merge(&self, best: &(Candidate, Slot), others: &[(Candidate, Slot)]) -> (Outcome, Option<StoryId>) {
         for (other, other_first) in others.iter().take(RUNNERS_UP) {
-            if other.score < self.model.merge - MERGE_SLACK || self.groups.are_apart(best.0.story, other.story) {
+            let apart = other.bar.is_some()
+                || self.groups.are_apart(best.0.story, other.story)
+                || self.beyond_span(self.records.get(best.1).facts(), self.records.get(*other_first).facts());
+            if apart || other.score < self.model.merge - MERGE_SLACK {
                 continue;
             }
             if self.likeness(best.1, *other_first) >= self.model.merge {
@@ -115,7 +128,9 @@ impl Memory {
     /// Mean log-odds over pairs of members of two stories, each given by its first member.
     fn likeness(&self, a: Slot, b: Slot) -> f32 {
         let (a_record, b_record) = (self.records.get(a), self.records.get(b));
-        let (a, b) = (sampled(self.groups.members(&a, &a_record)), sampled(self.groups.members(&b, &b_record)));
+        let (a, b) = (self.groups.members(&a, &a_record), self.groups.members(&b, &b_record));
+        let sizes = a.len() + b.len();
+        let (a, b) = (sampled(a), sampled(b));
         let mut sum = 0.0;
         let mut pairs = 0.0;
         for slot in a {
@@ -128,7 +143,7 @@ impl Memory {
                 pairs += 1.0;
             }
         }
-        sum / pairs
+        sum / pairs - decision::mass(sizes)
     }
 
     /// Scores the stories that share telling terms with the item, each with its first member.
@@ -137,6 +152,9 @@ impl Memory {
         let mut judged = Vec::new();
         for slot in self.gather(query) {
             let record = self.records.get(slot);
+            if record.is_roundup() {
+                continue;
+            }
             let group = record.group();
             let known = |(g, s): &(u32, Slot)| if group == ALONE { *s == slot } else { *g == group };
             if stories.iter().any(known) {
@@ -166,15 +184,28 @@ impl Memory {
             scores.push(score);
         }
         let near = self.records.get(nearest.1);
+        let first = members.first().copied().unwrap_or(slot);
+        let bar = self.beyond_span(query.facts(), self.records.get(first).facts()).then_some(Bar::Span);
         let candidate = Candidate {
             story: self.groups.story_of(&record),
             nearest: near.item(),
-            score: decision::story(&scores),
+            score: decision::story(&scores, members.len()),
             compared: scores.len(),
             signals: nearest.2,
             shared: near.terms().map(Weighted::hash).filter(|t| query.find(*t).is_some()).collect(),
+            bar,
         };
-        (candidate, members.first().copied().unwrap_or(slot))
+        (candidate, first)
+    }
+
+    /// Whether two items are too far apart in time to report one event.
+    fn beyond_span(&self, a: Facts, b: Facts) -> bool {
+        let hours = match (a.published_h, b.published_h) {
+            (Some(a), Some(b)) => a.abs_diff(b),
+            // A date and an arrival say nothing about each other: an old article can arrive today.
+            _ => a.arrived_h.abs_diff(b.arrived_h),
+        };
+        u64::from(hours) * 3600 > self.config.story_span.as_secs()
     }
 
     /// Items that share the item's telling terms, those that share the weightiest first.

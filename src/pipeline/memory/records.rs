@@ -1,4 +1,4 @@
-//! What is remembered of each item, packed: the head in 32 bytes, sample, terms and facts beside it, in
+//! What is remembered of each item, packed: the head in 40 bytes, sample, terms and facts beside it, in
 //! blocks that are dropped whole. A slot is an item's number of arrival.
 
 use std::collections::VecDeque;
@@ -42,9 +42,13 @@ struct Head {
     shingles: u16,
     opening: u16,
     offset: u16,
+    /// Who published it; 0: not known.
+    source: u32,
     halvings: u8,
     sample_bytes: u8,
     terms: u8,
+    weekdays: u8,
+    roundup: bool,
 }
 
 /// One remembered item.
@@ -77,6 +81,9 @@ impl Records {
             halvings: features.sketch.halvings,
             sample_bytes: sample.len() as u8,
             terms: terms.len() as u8,
+            source: features.source,
+            weekdays: features.weekdays,
+            roundup: features.roundup,
         };
         block.packed.extend_from_slice(&sample);
         for (term, _) in terms {
@@ -189,6 +196,14 @@ impl<'a> Record<'a> {
             words: u32::from(self.head.words),
             published_h: (self.head.published_h != UNDATED).then_some(self.head.published_h),
             arrived_h: (self.head.arrived_s / 3600).cast_signed(),
+            source: self.head.source,
+            weekdays: self.head.weekdays,
         }
+    }
+
+    /// Whether it announces many events.
+    #[must_use]
+    pub fn is_roundup(&self) -> bool {
+        self.head.roundup
     }
 }

@@ -9,7 +9,10 @@ use super::signals::{SIGNALS, VIEWS};
 pub const UNITS: usize = 32;
 /// Part of the nearest member in a story's score; the rest is the mean over its members, so that
 /// one bridge between two stories does not make them one.
-const NEAREST_SHARE: f32 = 0.15;
+const NEAREST_SHARE: f32 = 0.3;
+/// Log-odds that a story asks for beyond the threshold with every e-fold of items over so many.
+const MASS: f32 = 0.4;
+const MEMBERS_FREE: f32 = 4.0;
 
 /// Two items to the log-odds that they report one event: a mean of small networks over scaled signals,
 /// with the thresholds it was measured with.
@@ -71,12 +74,18 @@ impl Model {
     }
 }
 
-/// Log-odds that an item belongs to a story, from its log-odds with each member compared.
+/// Log-odds that an item belongs to a story of so many items, from its log-odds with each member compared.
 #[must_use]
-pub fn story(pairs: &[f32]) -> f32 {
+pub fn story(pairs: &[f32], members: usize) -> f32 {
     let nearest = pairs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mean = pairs.iter().sum::<f32>() / pairs.len().max(1) as f32;
-    NEAREST_SHARE * nearest + (1.0 - NEAREST_SHARE) * mean
+    NEAREST_SHARE * nearest + (1.0 - NEAREST_SHARE) * mean - mass(members)
+}
+
+/// What a story of so many items asks for beyond the threshold: the more it holds, the more it resembles anything.
+#[must_use]
+pub fn mass(members: usize) -> f32 {
+    MASS * (members as f32 / MEMBERS_FREE).max(1.0).ln()
 }
 
 /// Log-odds as a probability-like number between 0 and 1, for people.

@@ -5,5 +5,7 @@ pub mod decision;
 mod model;
 pub mod profile;
 pub mod rarity;
+pub mod roundup;
 pub mod signals;
+pub mod weekday;
 pub mod words;

@@ -20,6 +20,9 @@ pub const TERMS_MAX: usize = 32;
 /// Background idf below which a word says nothing (it stands in more than one text of five).
 const IDF_MIN: f32 = 1.6;
 
+/// Background idf from which a word of a headline that capitalises everything is taken for a name.
+const IDF_NAME_MIN: f32 = 9.0;
+
 /// Where in the item a term stands first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Zone {
@@ -44,7 +47,7 @@ pub struct Term {
     pub count: u8,
 }
 
-/// The telling terms of one item, the most telling first.
+/// The telling terms of one item: those of the headline in their order, then the others, the most telling first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {
     /// At most [`TERMS_MAX`].
@@ -113,15 +116,24 @@ impl Profile {
             seen.named |= word.capital && !word.opens_sentence;
             seen.small |= !word.capital;
         }
-        let mut ranked: Vec<(f32, Term)> = table.seen.into_iter().filter_map(rank).collect();
-        let order = |a: &(f32, Term), b: &(f32, Term)| b.0.total_cmp(&a.0).then(a.1.hash.cmp(&b.1.hash));
+        let shouted = position > 3 && table.seen.iter().filter(|s| !s.title_capital).count() * 5 <= position;
+        let mut ranked: Vec<Ranked> = Vec::with_capacity(table.seen.len());
+        for (place, seen) in table.seen.into_iter().enumerate() {
+            ranked.extend(rank(seen, shouted).map(|(worth, term)| Ranked { worth, place: place as u16, term }));
+        }
+        let by_worth = |a: &Ranked, b: &Ranked| b.worth.total_cmp(&a.worth).then(a.term.hash.cmp(&b.term.hash));
         if ranked.len() > terms_max {
-            ranked.select_nth_unstable_by(terms_max - 1, order);
+            ranked.select_nth_unstable_by(terms_max - 1, by_worth);
             ranked.truncate(terms_max);
         }
-        ranked.sort_unstable_by(order);
+        // The headline in its order, so that two can be laid side by side; then the rest by worth.
+        ranked.sort_unstable_by(|a, b| match (a.term.zone == Zone::Title, b.term.zone == Zone::Title) {
+            (true, true) => a.place.cmp(&b.place),
+            (false, false) => by_worth(a, b),
+            (a, b) => b.cmp(&a),
+        });
         let words = u32::try_from(title_tokens.len() + text_tokens.len()).unwrap_or(u32::MAX);
-        Self { terms: ranked.into_iter().map(|(_, term)| term).collect(), words }
+        Self { terms: ranked.into_iter().map(|ranked| ranked.term).collect(), words }
     }
 }
 
@@ -150,15 +162,23 @@ fn lead_start(table: &Table, body: &[Word]) -> usize {
     covers.iter().position(|covered| *covered >= (best * 2).div_ceil(3)).map_or(0, |step| step * LEAD_STEP)
 }
 
-/// The term with its worth, or nothing for words that say nothing.
-fn rank(seen: Seen) -> Option<(f32, Term)> {
+/// A term with its worth and its place in order of appearance.
+struct Ranked {
+    worth: f32,
+    place: u16,
+    term: Term,
+}
+
+/// The term with its worth, or nothing for words that say nothing. `shouted`: the headline capitalises all it
+/// has, so that its capitals say nothing.
+fn rank(seen: Seen, shouted: bool) -> Option<(f32, Term)> {
     let idf = background::idf(seen.hash);
     if idf < IDF_MIN || !seen.after_start {
         return None;
     }
     let kind = if seen.number {
         Kind::Number
-    } else if seen.named || (seen.title_capital && !seen.small) {
+    } else if seen.named || (seen.title_capital && !seen.small && (!shouted || idf >= IDF_NAME_MIN)) {
         Kind::Name
     } else {
         Kind::Plain

@@ -12,7 +12,7 @@ const BACKGROUND_TEXTS: f32 = 1500.0;
 /// Step of a stored weight.
 const WEIGHT_STEP: f32 = 0.5;
 /// One term as remembered: 22 bits of hash, place, kind and weight in four bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Weighted(u32);
 
 impl Weighted {
