@@ -30,6 +30,8 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
             growth_steps: config.alerts.growth.iter().map(|&step| step as u64).collect(),
             routes: routes(config),
             silences: config.silences.iter().map(silence).collect(),
+            on_revision: config.alerts.on_revision,
+            told_window: config.memory.story_window,
             labels: config.topics.iter().map(|t| (t.id.clone(), t.label.clone())).collect(),
         },
     })

@@ -375,7 +375,7 @@ impl Spine {
         if corrected > 0 {
             info!(corrected, "stories corrected by hand");
         }
-        let mut ledger = store.recall(config.memory, clock.now().minus(window), &rules.alert)?;
+        let mut ledger = store.recall(config.memory, clock.now().minus(window))?;
         if let Some(instance) = &config.daemon.instance {
             ledger.instance.clone_from(instance);
         }

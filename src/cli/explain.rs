@@ -195,7 +195,7 @@ fn file(path: &Path, rules: &Rules, config: &Config, context: &Context) -> Resul
         })?;
     let origin = Origin { source: config.seeds.id.clone(), kind: SourceKind::Seed, received: now };
     let mut explained = Vec::new();
-    let mut memory = story::Recalled::of(config, rules, context)?;
+    let mut memory = story::Recalled::of(config, context)?;
     for raw in &document.items {
         match prepare(raw, &origin, rules) {
             Err(rejection) => eprintln!("note: {} ({})", clean::one_line(&rejection.detail), rejection.reason),

@@ -55,12 +55,13 @@ const HEADERS_SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cook
 
 /// What an endpoint can have from `[defaults.endpoint]`, with a name and place of its own to come.
 fn endpoint_settings(s: &Section<'_>, names: &Names, id: EndpointId) -> EndpointConfig {
+    let format = s.choice("format", &FORMATS);
     EndpointConfig {
         id,
         url: None,
         secret_file: None,
         secret_credential: None,
-        format: s.choice("format", &FORMATS),
+        format,
         enabled: s.flag("enabled"),
         topics: s.list("topics", |found| names.topic(found)),
         sources: s.list("sources", |found| names.source(s, found)),
@@ -77,7 +78,7 @@ fn endpoint_settings(s: &Section<'_>, names: &Names, id: EndpointId) -> Endpoint
         chat: None,
         mail: None,
         template: None,
-        timing: timing(s),
+        timing: timing(s, format),
     }
 }
 
@@ -203,7 +204,7 @@ fn warn_unsigned(s: &Section<'_>, endpoint: &EndpointConfig) {
     }
 }
 
-fn timing(s: &Section<'_>) -> Timing {
+fn timing(s: &Section<'_>, format: PayloadFormat) -> Timing {
     let bad = |what: &str, why: String| Fault::new(ProblemKind::Value, what.to_owned(), why);
     let zone = s.get("time_zone", |found| {
         TimeZone::get(found.text()?)
@@ -212,7 +213,9 @@ fn timing(s: &Section<'_>) -> Timing {
     let urgent: Vec<(&str, Option<Severity>)> =
         SEVERITIES.iter().map(|&(name, severity)| (name, Some(severity))).chain([("none", None)]).collect();
     let timing = Timing {
-        group_wait: s.duration("group_wait", Duration::ZERO..=Duration::from_secs(3600)),
+        group_wait: s
+            .get("group_wait", |found| found.duration(&(Duration::ZERO..=Duration::from_secs(3600))))
+            .unwrap_or_else(|| format.group_wait()),
         quiet: s.list("quiet", |found| {
             let must = "must hold hours such as \"22:00-07:00\"";
             found.text()?.parse().map_err(|why: &str| bad(must, why.to_owned()))

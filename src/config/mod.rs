@@ -43,7 +43,7 @@ pub use init::{InitError, Initialised, init};
 pub use problem::{FileId, Look, Place, Problem, ProblemKind, Report, Severity};
 pub use scaffold::{ScaffoldError, Scaffolded, scaffold};
 pub use section::is_language;
-pub use settings::{AlertConfig, DaemonConfig, HttpConfig, LogFormat, OnRevision, RetentionConfig};
+pub use settings::{AlertConfig, DaemonConfig, HttpConfig, LogFormat, RetentionConfig};
 pub use topics::QueryKey;
 pub use value::{duration, show_duration, show_size, size_bytes};
 

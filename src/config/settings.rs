@@ -11,6 +11,7 @@ use super::problem::{Problem, ProblemKind};
 use super::section::Section;
 use crate::deliver::DeliveryConfig;
 use crate::model::{EndpointId, SourceId};
+use crate::pipeline::alert::OnRevision;
 use crate::pipeline::alert::source::HealthRules;
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::normalize::NormalizeRules;
@@ -78,17 +79,6 @@ pub struct HttpConfig {
     pub token_file: Option<PathBuf>,
     /// Further host names that are answered.
     pub hosts: Vec<String>,
-}
-
-/// When a changed item speaks again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnRevision {
-    /// Never.
-    Never,
-    /// When it hits a topic it did not.
-    NewTopic,
-    /// That, or when its title changed.
-    Title,
 }
 
 /// The `[alerts]` section, checked.

@@ -72,6 +72,13 @@ impl PayloadFormat {
         }
     }
 
+    /// How long an alert waits for more of its story, where the config does not say: people are told once, of
+    /// all that came within two minutes, programs at once. A first run on a terminal shows something right away.
+    #[must_use]
+    pub fn group_wait(self) -> Duration {
+        if self.is_chat() || self == Self::Email { Duration::from_secs(120) } else { Duration::ZERO }
+    }
+
     /// Whether the receiver is a chat service: it checks no signature, for the URL or a token is the secret,
     /// and it means it when it calls a payload invalid.
     #[must_use]

@@ -131,6 +131,8 @@ pub(super) struct Queue {
     closing: usize,
     /// More was due than one claim holds.
     backlog: bool,
+    /// Something due waits for an earlier alert of its story.
+    in_order: bool,
     channel: Option<Arc<Channel>>,
     /// Something may be due that is not in flight.
     look: bool,
@@ -188,6 +190,7 @@ impl Queue {
             recording: FuturesUnordered::new(),
             closing: 0,
             backlog: false,
+            in_order: false,
             channel: None,
             look: true,
             look_at,
@@ -348,6 +351,7 @@ impl Queue {
     fn take(&mut self, claim: Claim) {
         self.look = claim.more;
         self.backlog = claim.more;
+        self.in_order = claim.in_order;
         self.look_at = claim.next_due_at.map_or(self.look_at, |due| due.min(self.look_at));
         self.throttled = claim.state.throttled;
         self.failing_since = claim.state.failing_since;
@@ -425,6 +429,8 @@ impl Queue {
             }
             Settle::Park => self.summary.parked += 1,
         }
+        // What waited for this one may go now.
+        self.look |= self.in_order && !matches!(end.settle, Settle::RetryAt(_));
         if end.gate != Gate::Unchanged {
             self.closing -= 1;
             self.look = true;

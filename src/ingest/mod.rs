@@ -141,18 +141,16 @@ impl Ingest {
     /// Decides on batches that are prepared, stores them, and says so. Called with none, it still does what
     /// people asked for meanwhile.
     fn decide_and_store(&mut self, group: Vec<PreparedBatch>) -> Result<(), IngestError> {
-        let rules = Arc::clone(&self.rules.borrow());
         let now = self.clock.now();
         self.links.pulse.beat(now);
         self.reload_silences(now)?;
-        self.apply_corrections(&rules, now)?;
+        self.apply_corrections(now)?;
         if group.is_empty() {
             return Ok(());
         }
         let ids: Vec<ItemId> = group.iter().flat_map(|batch| batch.fingerprints.iter().map(|item| item.id)).collect();
-        let removed = patiently(&self.links, &self.clock, &self.cancel, || {
-            self.store.recall_known(&ids, &mut self.ledger, &rules.alert, now)
-        })?;
+        let removed =
+            patiently(&self.links, &self.clock, &self.cancel, || self.store.recall_known(&ids, &mut self.ledger, now))?;
         let (mut writes, mut receipts) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
         for batch in group {
             self.links.pulse.beat(self.clock.now());
@@ -181,12 +179,12 @@ impl Ingest {
     }
 
     /// Carries out what people said about stories since; what the disk has no room for waits on.
-    fn apply_corrections(&mut self, rules: &Rules, now: Timestamp) -> Result<(), StoreError> {
+    fn apply_corrections(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let done = match self.store.carry_out_corrections(now) {
             Err(error) if error.is_passing() => return Ok(()),
             done => done?,
         };
-        self.store.recall_corrected(&done, &mut self.ledger, &rules.alert)?;
+        self.store.recall_corrected(&done, &mut self.ledger)?;
         for correction in &done {
             let (number, verb) = (correction.number, correction.verb.as_str());
             match &correction.refused {
@@ -223,6 +221,7 @@ impl Ingest {
         let received = (items.len() + unchanged.len()) as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
         let mut known_removed = 0;
         self.keep_pages(&origin, &items, &mut prepared, rules)?;
+        self.look_up_headlines(&mut prepared)?;
         self.quiet_rekeyed(&origin, &mut prepared, unchanged.len(), &mut noted)?;
         let mut decisions = Vec::with_capacity(prepared.len());
         let mut seen: HashSet<ItemId> = unchanged.iter().map(|item| item.id).collect();
@@ -288,6 +287,17 @@ impl Ingest {
             if let Some(text) = self.store.page_text(item.id)? {
                 let whole = RawItem { page: Some(RawText::plain(text)), ..raw.clone() };
                 *prepared = prepare_one(&whole, origin, rules);
+            }
+        }
+        Ok(())
+    }
+
+    /// What an edited item was called before: the decision asks no store.
+    fn look_up_headlines(&self, prepared: &mut [Result<Prepared, Rejection>]) -> Result<(), StoreError> {
+        for prepared in prepared.iter_mut().flatten() {
+            let known = self.ledger.known(prepared.item.id).filter(|known| known.of == prepared.item.id);
+            if known.is_some_and(|known| known.text != prepared.item.version.short()) {
+                prepared.headline_before = self.store.headline(prepared.item.id)?;
             }
         }
         Ok(())

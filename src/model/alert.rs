@@ -227,8 +227,6 @@ pub struct AlertDraft {
     pub item: ItemId,
     /// The story at this moment.
     pub story: StorySummary,
-    /// The alert of this story that the receivers had before.
-    pub previous: Option<AlertId>,
     /// What is new since.
     pub news: Vec<AlertNews>,
     /// The outlets that took the story up since, where they are why it was raised.

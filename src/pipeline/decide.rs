@@ -2,15 +2,14 @@
 //! somebody hear of it. Deterministic: the same items in the same order with the same times give the
 //! same decisions, today or in a replay. Returns data; `store.apply` makes it durable.
 
-use crate::model::{
-    AlertDraft, AlertId, AlertKind, AlertReason, AlertTopic, ItemId, Match, Severity, StoryId, Timestamp, TopicId,
-};
+use crate::model::{ItemId, StoryId, Timestamp};
 
 use super::Rules;
-use super::alert::{AlertPayload, EndpointAlert, Loud, Offer, PayloadInput, Route, Silence};
-use super::ledger::{Known, Ledger, Remembered, StoryState, TopicState};
+use super::ledger::{Known, Ledger, Remembered, StoryState};
 use super::memory::{Outcome, Placement};
 use super::prepare::Prepared;
+use super::raise::{Cause, Raised, RaisedAlert, raise_alerts};
+use super::told::{Listener, Told};
 
 /// How close a copy is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,19 +65,6 @@ pub enum Verdict {
     },
 }
 
-/// One alert, ready for the outbox.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RaisedAlert {
-    /// The decision.
-    pub draft: AlertDraft,
-    /// The standard payload; the store gives it its numbers.
-    pub payload: AlertPayload,
-    /// The silence it falls under; nobody gets it then.
-    pub silenced_by: Option<String>,
-    /// Who gets it, and how.
-    pub endpoints: Vec<EndpointAlert>,
-}
-
 /// What is to be written for one item.
 #[derive(Debug, Clone)]
 pub struct Decision {
@@ -88,6 +74,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Who is told what.
     pub alerts: Vec<RaisedAlert>,
+    /// How those that heard something stand with the story now.
+    pub told: Vec<(Listener, Told)>,
     /// Stories that turned out to be one: `(from, into)`.
     pub merges: Vec<(StoryId, StoryId)>,
     /// What spoke for the place of a new item; `None` where nothing was near.
@@ -106,8 +94,20 @@ pub struct Grounds {
 }
 
 impl Decision {
-    fn of(prepared: Prepared, verdict: Verdict, alerts: Vec<RaisedAlert>) -> Self {
-        Self { prepared, verdict, alerts, merges: Vec::new(), grounds: None, promoted: None }
+    fn of(prepared: Prepared, verdict: Verdict, raised: Raised) -> Self {
+        let Raised { alerts, told } = raised;
+        Self { prepared, verdict, alerts, told, merges: Vec::new(), grounds: None, promoted: None }
+    }
+
+    /// The story it is in.
+    #[must_use]
+    pub fn story(&self) -> Option<StoryId> {
+        match self.verdict {
+            Verdict::Unchanged => None,
+            Verdict::New { story, .. } | Verdict::Revision { story, .. } | Verdict::Sighting { story, .. } => {
+                Some(story)
+            }
+        }
     }
 }
 
@@ -116,7 +116,7 @@ pub fn decide(prepared: Prepared, ledger: &mut Ledger, rules: &Rules, now: Times
     let id = prepared.item.id;
     let text = prepared.item.version.short();
     match ledger.known(id) {
-        Some(known) if known.text == text => Decision::of(prepared, Verdict::Unchanged, Vec::new()),
+        Some(known) if known.text == text => Decision::of(prepared, Verdict::Unchanged, Raised::default()),
         Some(known) if known.of == id => revise(prepared, known, ledger, rules, now),
         before => place(prepared, before, ledger, rules, now),
     }
@@ -128,8 +128,8 @@ fn revise(prepared: Prepared, known: Known, ledger: &mut Ledger, rules: &Rules, 
     let revision = known.revision + 1;
     ledger.revise(prepared.item.id, prepared.item.version, revision);
     let cause = Cause { prepared: &prepared, story, revision: Some(revision), now };
-    let alerts = raise_alerts(&cause, ledger, rules);
-    Decision::of(prepared, Verdict::Revision { story, revision }, alerts)
+    let raised = raise_alerts(&cause, ledger, rules);
+    Decision::of(prepared, Verdict::Revision { story, revision }, raised)
 }
 
 /// Finds the place of an item that is new, or of a copy that was edited: `before` is what it was then.
@@ -236,8 +236,8 @@ fn sight(
         state.last_seen = state.last_seen.max(now);
         item.outlet.iter().for_each(|outlet| state.add_outlet(outlet));
     }
-    let alerts = raise_alerts(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
-    Decision::of(prepared, Verdict::Sighting { of, story, level, overlap, again }, alerts)
+    let raised = raise_alerts(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
+    Decision::of(prepared, Verdict::Sighting { of, story, level, overlap, again }, raised)
 }
 
 /// Stories that this item shows to be one: the older id stays, the other redirects to it.
@@ -268,8 +268,8 @@ fn add(prepared: Prepared, to: &Joined, ledger: &mut Ledger, rules: &Rules, now:
         features: &prepared.features,
     });
     ledger.revise(prepared.item.id, prepared.item.version, 0);
-    let alerts = raise_alerts(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
-    Decision { prepared, verdict: Verdict::New { story, opened }, alerts, merges, grounds, promoted }
+    let raised = raise_alerts(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
+    Decision { merges, grounds, promoted, ..Decision::of(prepared, Verdict::New { story, opened }, raised) }
 }
 
 /// A copy becomes an item: it counts as that from now on, and no longer as a copy.
@@ -283,131 +283,4 @@ fn promote(known: Known, ledger: &mut Ledger) -> Option<(StoryId, SightingLevel)
         *count = count.saturating_sub(1);
     }
     Some((story, level))
-}
-
-/// What may give rise to alerts.
-struct Cause<'a> {
-    prepared: &'a Prepared,
-    story: StoryId,
-    revision: Option<u32>,
-    now: Timestamp,
-}
-
-/// Raises what the story has to say after this item: topics nobody was told of, or growth.
-fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules) -> Vec<RaisedAlert> {
-    let Some(state) = ledger.stories.get_mut(&cause.story) else { return Vec::new() };
-    let item = &cause.prepared.item;
-    let steps = rules.alert.steps_passed(state.outlets.len());
-    let told_before = state.topics.iter().any(|t| t.told);
-    let mut new: Vec<TopicId> = Vec::new();
-    for matched in &cause.prepared.matches {
-        let topic = state.topic_entry(matched);
-        if !topic.told && !item.quiet {
-            (topic.told, topic.steps) = (true, steps);
-            new.push(matched.topic.clone());
-        }
-    }
-    let grown = told_before && state.topics.iter().any(|t| t.told && t.steps < steps);
-    let (kind, reason) = match (cause.revision, told_before) {
-        _ if item.quiet => return Vec::new(),
-        _ if new.is_empty() && !grown => return Vec::new(),
-        _ if new.is_empty() => (AlertKind::StoryUpdated, AlertReason::Growth),
-        (Some(_), _) => (AlertKind::StoryUpdated, AlertReason::Revision),
-        (None, true) => (AlertKind::StoryUpdated, AlertReason::Topic),
-        (None, false) => (AlertKind::Matched, AlertReason::First),
-    };
-    state.topics.iter_mut().filter(|t| t.told).for_each(|t| t.steps = steps);
-    let mut topics: Vec<AlertTopic> = state
-        .topics
-        .iter()
-        .filter(|t| t.told)
-        .map(|t| AlertTopic { matched: t.as_match(&cause.prepared.matches), new: new.contains(&t.topic) })
-        .collect();
-    topics.sort_by(|a, b| b.matched.score.cmp(&a.matched.score).then_with(|| a.matched.topic.cmp(&b.matched.topic)));
-    let draft = AlertDraft {
-        id: alert_id(cause, &ledger.instance, &topics, reason, steps),
-        kind,
-        reason,
-        severity: topics.iter().map(|t| t.matched.severity).max().unwrap_or(Severity::Medium),
-        at: cause.now,
-        topics,
-        item: item.id,
-        story: state.summary(cause.story),
-        previous: None,
-        news: Vec::new(),
-        grown_by: Vec::new(),
-    };
-    let silenced_by = silence(&draft, cause, ledger, rules);
-    vec![routed(draft, silenced_by, cause, rules)]
-}
-
-fn alert_id(cause: &Cause<'_>, instance: &str, topics: &[AlertTopic], reason: AlertReason, steps: usize) -> AlertId {
-    let item = &cause.prepared.item;
-    let revision = cause.revision.unwrap_or(0).to_le_bytes();
-    let steps = (if reason == AlertReason::Growth { steps as u64 } else { 0 }).to_le_bytes();
-    let mut parts = vec![
-        instance.as_bytes(),
-        item.source.as_str().as_bytes(),
-        item.key.as_str().as_bytes(),
-        &revision,
-        reason.as_str().as_bytes(),
-        &steps,
-    ];
-    parts.extend(topics.iter().filter(|t| t.new).map(|t| t.matched.topic.as_str().as_bytes()));
-    AlertId::derive(&parts)
-}
-
-/// The name of a silence that an alert falls under.
-fn silence(draft: &AlertDraft, cause: &Cause<'_>, ledger: &Ledger, rules: &Rules) -> Option<String> {
-    let item = &cause.prepared.item;
-    let title = item.headline();
-    let resolve = |story| ledger.resolve(story);
-    let covers = |silence: &&Silence| {
-        draft.topics.iter().all(|topic| {
-            let topic = &topic.matched.topic;
-            silence.covers(&Loud { topic, source: &item.source, story: cause.story, title: &title }, resolve, cause.now)
-        })
-    };
-    rules.alert.silences.iter().chain(&ledger.silences).find(covers).map(|silence| silence.id.clone())
-}
-
-fn routed(draft: AlertDraft, silenced_by: Option<String>, cause: &Cause<'_>, rules: &Rules) -> RaisedAlert {
-    let item = &cause.prepared.item;
-    let labels: Vec<&str> = draft.topics.iter().map(|topic| rules.alert.label(&topic.matched.topic)).collect();
-    let payload = AlertPayload::of(&PayloadInput { alert: &draft, item, labels: &labels });
-    let as_first = || {
-        let first = AlertDraft { kind: AlertKind::Matched, reason: AlertReason::First, ..draft.clone() };
-        AlertPayload::of(&PayloadInput { alert: &first, item, labels: &labels })
-    };
-    let takes = |route: &&Route| draft.topics.iter().any(|t| route.refusal(&Offer::of(&t.matched, item)).is_none());
-    let taking = rules.alert.routes.iter().filter(|_| silenced_by.is_none()).filter(takes);
-    let endpoints = taking.map(|route| route.outgoing(&draft, as_first)).collect();
-    RaisedAlert { draft, payload, silenced_by, endpoints }
-}
-
-impl StoryState {
-    /// The state of a topic, made on its first hit and raised to its best score.
-    fn topic_entry(&mut self, matched: &Match) -> &mut TopicState {
-        let topic = self.topic_mut(&matched.topic, matched.threshold, matched.severity);
-        if matched.score > topic.score {
-            topic.score = matched.score;
-            topic.threshold = matched.threshold;
-            topic.severity = matched.severity;
-        }
-        topic
-    }
-}
-
-impl TopicState {
-    /// What an alert says of a topic: the story's best, with the evidence of the item that raised the alert.
-    fn as_match(&self, matches: &[Match]) -> Match {
-        let own = matches.iter().find(|matched| matched.topic == self.topic);
-        Match {
-            topic: self.topic.clone(),
-            score: self.score,
-            threshold: self.threshold,
-            severity: self.severity,
-            evidence: own.map(|matched| matched.evidence.clone()).unwrap_or_default(),
-        }
-    }
 }

@@ -13,6 +13,7 @@ use super::alert::Silence;
 use super::decide::SightingLevel;
 use super::features::Features;
 use super::memory::{Memory, MemoryConfig};
+use super::told::{Listener, Told, add};
 
 /// What is known of an item that was seen before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,10 @@ pub struct StoryState {
     pub sightings_near: u64,
     /// Topics hit by any of its items.
     pub topics: Vec<TopicState>,
+    /// When the latest item that hit one was seen.
+    pub on_topic_at: Timestamp,
+    /// What each listener was told of it.
+    told: Vec<(Listener, Told)>,
 }
 
 /// What is known of one topic of one story.
@@ -59,16 +64,14 @@ pub struct StoryState {
 pub struct TopicState {
     /// The topic.
     pub topic: TopicId,
-    /// Somebody was told.
-    pub told: bool,
-    /// Growth steps already reported or passed when it was told.
-    pub steps: usize,
     /// Best score so far.
     pub score: Score,
     /// Threshold at that time.
     pub threshold: Score,
     /// Severity at that time.
     pub severity: Severity,
+    /// Outlets whose own items hit it, by name.
+    pub outlets: Vec<Outlet>,
 }
 
 /// Texts shorter than this are not the same just because they are equal: "Live updates" is many items.
@@ -328,6 +331,23 @@ impl StoryState {
             sightings_exact: 0,
             sightings_near: 0,
             topics: Vec::new(),
+            on_topic_at: at,
+            told: Vec::new(),
+        }
+    }
+
+    /// What a listener was told of it.
+    #[must_use]
+    pub fn told(&self, listener: &Listener) -> Option<&Told> {
+        let at = self.told.binary_search_by(|(known, _)| known.cmp(listener)).ok()?;
+        Some(&self.told[at].1)
+    }
+
+    /// Notes what a listener was told of it.
+    pub fn tell(&mut self, listener: &Listener, told: Told) {
+        match self.told.binary_search_by(|(known, _)| known.cmp(listener)) {
+            Ok(at) => self.told[at].1 = told,
+            Err(at) => self.told.insert(at, (listener.clone(), told)),
         }
     }
 
@@ -364,11 +384,18 @@ impl StoryState {
     pub fn topic_mut(&mut self, topic: &TopicId, threshold: Score, severity: Severity) -> &mut TopicState {
         let at = self.topics.binary_search_by(|known| known.topic.cmp(topic)).unwrap_or_else(|at| {
             let topic = topic.clone();
-            let new = TopicState { topic, told: false, steps: 0, score: Score::ZERO, threshold, severity };
+            let new = TopicState { topic, score: Score::ZERO, threshold, severity, outlets: Vec::new() };
             self.topics.insert(at, new);
             at
         });
         &mut self.topics[at]
+    }
+
+    /// Recalls that an outlet's own items hit a topic.
+    pub fn recall_topic_outlet(&mut self, topic: &TopicId, outlet: Outlet) {
+        if let Ok(at) = self.topics.binary_search_by(|known| known.topic.cmp(topic)) {
+            add(&mut self.topics[at].outlets, [outlet]);
+        }
     }
 
     /// Whether any of its items hit a topic.
@@ -411,9 +438,20 @@ impl StoryState {
         }
         for topic in other.topics {
             let mine = self.topic_mut(&topic.topic, topic.threshold, topic.severity);
-            let (told, steps) = (mine.told || topic.told, mine.steps.max(topic.steps));
-            let best = if topic.score > mine.score { topic } else { mine.clone() };
-            *mine = TopicState { told, steps, ..best };
+            let mut outlets = std::mem::take(&mut mine.outlets);
+            add(&mut outlets, topic.outlets.iter().cloned());
+            if topic.score > mine.score {
+                *mine = topic;
+            }
+            mine.outlets = outlets;
+        }
+        self.on_topic_at = self.on_topic_at.max(other.on_topic_at);
+        for (listener, theirs) in other.told {
+            let both = match self.told(&listener) {
+                Some(ours) => ours.clone().absorb(theirs),
+                None => theirs,
+            };
+            self.tell(&listener, both);
         }
     }
 }

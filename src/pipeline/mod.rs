@@ -15,11 +15,15 @@ mod ledger;
 pub mod memory;
 pub mod normalize;
 mod prepare;
+mod raise;
 pub mod story;
+mod told;
 
-pub use decide::{Decision, Grounds, RaisedAlert, SightingLevel, Verdict, decide};
+pub use decide::{Decision, Grounds, SightingLevel, Verdict, decide};
 pub use ledger::{Known, Ledger, Remembered, StoryState, TopicState};
 pub use prepare::{Prepared, prepare};
+pub use raise::RaisedAlert;
+pub use told::{Listener, Told};
 
 /// Everything the decision needs from the config, compiled once and swapped whole on reload.
 #[derive(Debug)]

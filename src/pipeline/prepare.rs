@@ -18,6 +18,8 @@ pub struct Prepared {
     pub features: Features,
     /// The topics it hits.
     pub matches: Vec<Match>,
+    /// The headline it had, where it is known and was edited; whoever drives the decision looks it up.
+    pub headline_before: Option<String>,
     /// Bytes of text beyond the cap, which nothing saw.
     pub cut_bytes: usize,
     /// Bytes of a link that was too long to be kept, 0 where there was none.
@@ -34,5 +36,5 @@ pub fn prepare(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared
     let text = Tokens::of(&item.text);
     let features = Features::of(&item, &title, &text, &rules.names);
     let matches = rules.topics.classify(&Document::of(&item, &title, &text));
-    Ok(Prepared { item, features, matches, cut_bytes, dropped_link_bytes })
+    Ok(Prepared { item, features, matches, headline_before: None, cut_bytes, dropped_link_bytes })
 }

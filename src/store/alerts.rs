@@ -3,24 +3,87 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::outbox::{self, NewDelivery};
+use super::outbox::{self, DeliveryId, NewDelivery};
+use super::told::{last_alert, note_alert, write_told};
 use crate::failpoint::Planted;
-use crate::model::Timestamp;
-use crate::pipeline::RaisedAlert;
+use crate::model::{AlertKind, ItemId, StoryId, Timestamp};
+use crate::pipeline::alert::format::Format;
 use crate::pipeline::alert::source::SourceAlert;
-use crate::pipeline::alert::{AlertPayload, EndpointAlert, Held, Hold, renumber};
+use crate::pipeline::alert::{
+    AlertData, AlertPayload, EndpointAlert, HeadlineView, Held, Hold, PreviousView, renumber,
+};
+use crate::pipeline::{Decision, RaisedAlert};
+
+/// Headlines of other outlets in an alert that tells of growth.
+const HEADLINES_MAX: usize = 2;
+
+/// A delivery that is due at once, and how it is written.
+pub(super) type DueRow = (DeliveryId, Format);
+
+/// Writes what a decision gives rise to, and how those that hear of it stand with the story.
+pub(super) fn write_alerts(
+    tx: &Transaction<'_>,
+    decision: &Decision,
+    now: Timestamp,
+    due: &mut Vec<DueRow>,
+) -> rusqlite::Result<()> {
+    let Some(story) = decision.story() else { return Ok(()) };
+    write_told(tx, story, &decision.told)?;
+    decision.alerts.iter().try_for_each(|alert| write_alert(tx, alert, story, now, due))
+}
 
 /// Writes an alert. One whose id is there already was raised before: after a restore, say. It is not
 /// sent again.
-pub(super) fn write_alert(tx: &Transaction<'_>, alert: &RaisedAlert, now: Timestamp) -> rusqlite::Result<()> {
-    let draft = &alert.draft;
+fn write_alert(
+    tx: &Transaction<'_>,
+    alert: &RaisedAlert,
+    story: StoryId,
+    now: Timestamp,
+    due: &mut Vec<DueRow>,
+) -> rusqlite::Result<()> {
+    let mut payload = alert.payload.clone();
+    add_headlines(tx, &mut payload, story, alert.draft.item)?;
+    let mut owed: Vec<(&EndpointAlert, Option<i64>)> = Vec::with_capacity(alert.endpoints.len());
+    for to in &alert.endpoints {
+        let last = last_alert(tx, story, &to.endpoint)?;
+        let folded = match last.filter(|_| to.folds) {
+            Some(last) => outbox::fold_alert(tx, to, last, &payload, now)?,
+            None => false,
+        };
+        if !folded {
+            owed.push((to, last.filter(|_| alert.draft.kind != AlertKind::Matched)));
+        }
+    }
+    if owed.is_empty() && !alert.endpoints.is_empty() {
+        return Ok(());
+    }
     let sequence = outbox::next_sequence(tx)?;
-    let mut id = draft.id.to_string();
+    payload.data.alert.sequence = sequence;
     if Planted::RandomIds.is_in() {
         let random: String = tx.query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0))?;
-        id = format!("alr_{random}");
+        payload.data.alert.id = format!("alr_{random}");
     }
-    let payload = numbered(tx, &alert.payload, &id, sequence)?;
+    payload.data.previous = previous(tx, owed.first().and_then(|(_, last)| *last))?;
+    if !insert_alert(tx, alert, &payload)? {
+        return Ok(());
+    }
+    for (to, last) in owed {
+        let own = AlertPayload {
+            data: AlertData { previous: previous(tx, last)?, ..payload.data.clone() },
+            ..payload.clone()
+        };
+        let own = (own != payload).then(|| own.to_bytes());
+        let owing = Owing { sequence, id: &payload.data.alert.id, story, own: own.as_deref() };
+        due.extend(owe(tx, &owing, to, now)?);
+        note_alert(tx, story, &to.endpoint, sequence)?;
+    }
+    Ok(())
+}
+
+/// Whether it is new.
+fn insert_alert(tx: &Transaction<'_>, alert: &RaisedAlert, payload: &AlertPayload) -> rusqlite::Result<bool> {
+    let draft = &alert.draft;
+    let (id, sequence) = (&payload.data.alert.id, payload.data.alert.sequence.cast_signed());
     let score = draft.topics.iter().map(|topic| topic.matched.score.hundredths()).max().unwrap_or(0);
     let written = tx
         .prepare_cached(
@@ -29,7 +92,7 @@ pub(super) fn write_alert(tx: &Transaction<'_>, alert: &RaisedAlert, now: Timest
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
-            sequence as i64,
+            sequence,
             id,
             draft.kind.as_str(),
             draft.story.id.to_i64(),
@@ -39,41 +102,58 @@ pub(super) fn write_alert(tx: &Transaction<'_>, alert: &RaisedAlert, now: Timest
             score,
             draft.story.outlets.len() as i64,
             draft.at.millis(),
-            payload,
+            payload.to_bytes(),
             alert.silenced_by,
         ])?;
-    if written == 0 {
-        return Ok(());
-    }
-    for topic in &draft.topics {
+    for topic in draft.topics.iter().filter(|_| written > 0) {
         tx.prepare_cached(
             "INSERT INTO alert_topics (alert, topic, score, severity, is_new) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![
-            sequence as i64,
+            sequence,
             topic.matched.topic.as_str(),
             topic.matched.score.hundredths(),
             topic.matched.severity.as_str(),
             topic.new,
         ])?;
     }
-    let row = Row { sequence, id: &id, payload: &payload, story: Some(draft.story.id.to_i64()) };
-    alert.endpoints.iter().try_for_each(|to| write_delivery(tx, row, to, now))
+    Ok(written > 0)
 }
 
-/// The payload with the numbers that the store gives: digests, tests and notices take numbers too.
-fn numbered(tx: &Transaction<'_>, payload: &AlertPayload, id: &str, sequence: u64) -> rusqlite::Result<Vec<u8>> {
-    let mut payload = payload.clone();
-    id.clone_into(&mut payload.data.alert.id);
-    payload.data.alert.sequence = sequence;
-    if let Some(previous) = &mut payload.data.previous {
-        let number: Option<i64> = tx
-            .prepare_cached("SELECT sequence FROM alerts WHERE id = ?1")?
-            .query_row([&previous.alert], |row| row.get(0))
-            .optional()?;
-        previous.sequence = number.map_or(0, i64::cast_unsigned);
+/// How a payload names an alert by its number.
+fn previous(tx: &Transaction<'_>, alert: Option<i64>) -> rusqlite::Result<Option<PreviousView>> {
+    let Some(alert) = alert else { return Ok(None) };
+    tx.prepare_cached("SELECT id FROM alerts WHERE sequence = ?1")?
+        .query_row([alert], |row| Ok(PreviousView { alert: row.get(0)?, sequence: alert.cast_unsigned() }))
+        .optional()
+}
+
+/// How outlets that took a story up put it, where an alert tells of its growth.
+fn add_headlines(
+    tx: &Transaction<'_>,
+    payload: &mut AlertPayload,
+    story: StoryId,
+    item: ItemId,
+) -> rusqlite::Result<()> {
+    let Some(growth) = &mut payload.data.growth else { return Ok(()) };
+    let outlets = serde_json::to_string(&growth.outlets).expect("invariant: strings are JSON");
+    let mut statement = tx.prepare_cached(
+        "SELECT outlet, title, url FROM (
+             SELECT i.seq, i.outlet, i.headline AS title, i.url FROM items i WHERE i.story = ?1 AND i.id <> ?2
+             UNION ALL
+             SELECT s.seq, s.outlet, s.title, s.url FROM sightings s JOIN items i ON i.id = s.item
+             WHERE i.story = ?1 AND s.id <> ?2 AND s.title <> '')
+         WHERE outlet IN (SELECT value FROM json_each(?3)) ORDER BY seq DESC LIMIT 100",
+    )?;
+    let mut rows = statement.query(params![story.to_i64(), item.to_i64(), outlets])?;
+    while let Some(row) = rows.next()?.filter(|_| growth.headlines.len() < HEADLINES_MAX) {
+        let headline = HeadlineView { outlet: row.get(0)?, title: row.get(1)?, url: row.get(2)? };
+        let said = |other: &HeadlineView| other.outlet == headline.outlet || other.title == headline.title;
+        if headline.title != payload.data.item.title && !growth.headlines.iter().any(said) {
+            growth.headlines.push(headline);
+        }
     }
-    Ok(payload.to_bytes())
+    Ok(())
 }
 
 /// The same for an alert about a source.
@@ -100,49 +180,56 @@ pub(super) fn write_source_alert(tx: &Transaction<'_>, alert: &SourceAlert, now:
     if written == 0 {
         return Ok(());
     }
-    let row = Row { sequence, id: &id, payload: &payload, story: None };
-    alert.endpoints.iter().try_for_each(|to| write_delivery(tx, row, to, now))
+    alert.endpoints.iter().try_for_each(|to| {
+        let row = new_delivery(tx, (sequence, &id, None), to, now)?;
+        row.insert(tx, &to.format, &payload).map(|_| ())
+    })
 }
 
-/// The alert as stored.
-#[derive(Clone, Copy)]
-struct Row<'a> {
+/// An alert that is owed to an endpoint.
+struct Owing<'a> {
     sequence: u64,
     id: &'a str,
-    payload: &'a [u8],
-    /// Its story, if it belongs to any.
-    story: Option<i64>,
+    story: StoryId,
+    /// What this endpoint gets, where that is not what the others do.
+    own: Option<&'a [u8]>,
 }
 
-fn write_delivery(tx: &Transaction<'_>, row: Row<'_>, to: &EndpointAlert, now: Timestamp) -> rusqlite::Result<()> {
-    let waiting = match (&to.as_first, row.story) {
-        (Some(_), Some(story)) => outbox::waiting_for_story(tx, &to.endpoint, story)?,
-        _ => Vec::new(),
-    };
-    // Whatever of its story still waits: nothing overtakes it.
-    let until = waiting.iter().map(|waiting| waiting.until).min();
-    let held = match (until, to.held, to.rate) {
-        (Some(until), _, _) => Some(Held { hold: Hold::Group, until }),
-        (None, Some(held), _) => Some(held),
-        (None, None, Some(rate)) => {
+/// Owes an alert of a story. It is written when it is sent, or with the end of this transaction where that is
+/// now: what comes meanwhile goes up in it.
+fn owe(
+    tx: &Transaction<'_>,
+    owing: &Owing<'_>,
+    to: &EndpointAlert,
+    now: Timestamp,
+) -> rusqlite::Result<Option<DueRow>> {
+    let row = new_delivery(tx, (owing.sequence, owing.id, Some(owing.story)), to, now)?;
+    let at_once = row.hold.is_none() && outbox::is_idle(tx, &to.endpoint, owing.story.to_i64(), now)?;
+    let id = row.insert_unwritten(tx, owing.own)?;
+    Ok(at_once.then(|| (id, to.format.clone())))
+}
+
+fn new_delivery<'a>(
+    tx: &Transaction<'_>,
+    (alert, webhook_id, story): (u64, &'a str, Option<StoryId>),
+    to: &'a EndpointAlert,
+    now: Timestamp,
+) -> rusqlite::Result<NewDelivery<'a>> {
+    let held = match (to.held, to.rate) {
+        (Some(held), _) => Some(held),
+        (None, Some(rate)) => {
             outbox::over_rate(tx, &to.endpoint, rate, now)?.map(|until| Held { hold: Hold::Rate, until })
         }
-        (None, None, None) => None,
+        (None, None) => None,
     };
-    let delivery = NewDelivery {
-        alert: row.sequence,
-        webhook_id: row.id,
+    Ok(NewDelivery {
+        alert,
+        webhook_id,
         endpoint: &to.endpoint,
+        story: story.map(StoryId::to_i64),
         hold: held.map(|held| held.hold.as_str()),
         due_at: held.map_or(now, |held| held.until),
         now,
         counted: true,
-    };
-    let Some(as_first) = to.as_first.as_ref().filter(|_| !waiting.is_empty()) else {
-        return delivery.insert(tx, &to.format, row.payload, None).map(|_| ());
-    };
-    // Its receiver has not heard of the story yet: the newest state is the first it hears.
-    let own = numbered(tx, as_first, row.id, row.sequence)?;
-    let into = delivery.insert(tx, &to.format, row.payload, Some(&own))?;
-    waiting.iter().try_for_each(|waiting| outbox::fold_into(tx, waiting.id, into, now))
+    })
 }

@@ -11,9 +11,10 @@ use crate::pipeline::alert::source::SourceAlert;
 use crate::pipeline::{Decision, Prepared, SightingLevel, Verdict};
 use crate::text::clean;
 
-use super::alerts::{write_alert, write_source_alert};
+use super::alerts::{DueRow, write_alerts, write_source_alert};
 use super::feeds::{write_feed, write_health};
-use super::{Store, StoreError};
+use super::told::merge_told;
+use super::{Store, StoreError, outbox};
 
 /// Characters of a rejection's detail that are kept.
 const DETAIL_CHARS_MAX: usize = 300;
@@ -52,9 +53,10 @@ impl Store {
         let arrived = self.write("store items", |tx| {
             let first = next_seq(tx)?;
             let mut seq = first;
+            let mut due = Vec::new();
             for batch in batches {
                 for decision in &batch.decisions {
-                    write_decision(tx, decision, &mut seq, now)?;
+                    write_decision(tx, decision, &mut seq, now, &mut due)?;
                 }
                 for rejection in &batch.rejected {
                     write_rejection(tx, batch.origin.source.as_str(), rejection, now)?;
@@ -67,15 +69,19 @@ impl Store {
                     Cursor::None => {}
                 }
             }
+            // Only now: until here what came of their stories went up in them.
+            due.iter().try_for_each(|(row, format)| outbox::write_now(tx, *row, format, now))?;
             Failpoint::BeforeCommit.pass();
             Ok(seq - first)
         })?;
         self.count_arrivals(arrived.unsigned_abs());
         if Planted::OutboxApart.is_in() {
             self.write("store alerts", |tx| {
-                let mut alerts =
-                    batches.iter().flat_map(|batch| &batch.decisions).flat_map(|decision| &decision.alerts);
-                alerts.try_for_each(|alert| write_alert(tx, alert, now))
+                let mut due = Vec::new();
+                for decision in batches.iter().flat_map(|batch| &batch.decisions) {
+                    write_alerts(tx, decision, now, &mut due)?;
+                }
+                due.iter().try_for_each(|(row, format)| outbox::write_now(tx, *row, format, now))
             })?;
         }
         Ok(())
@@ -92,9 +98,15 @@ fn next_seq(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
     Ok(last.unwrap_or(0) + 1)
 }
 
-fn write_decision(tx: &Transaction<'_>, decision: &Decision, seq: &mut i64, now: Timestamp) -> rusqlite::Result<()> {
+fn write_decision(
+    tx: &Transaction<'_>,
+    decision: &Decision,
+    seq: &mut i64,
+    now: Timestamp,
+    due: &mut Vec<DueRow>,
+) -> rusqlite::Result<()> {
     for &(from, into) in &decision.merges {
-        write_merge(tx, from, into)?;
+        write_merge(tx, from, into, now)?;
     }
     match &decision.verdict {
         Verdict::Unchanged => {}
@@ -118,11 +130,11 @@ fn write_decision(tx: &Transaction<'_>, decision: &Decision, seq: &mut i64, now:
             *seq += 1;
         }
     }
-    write_story_topics(tx, decision)?;
+    write_story_topics(tx, decision, now)?;
     if Planted::OutboxApart.is_in() {
         return Ok(());
     }
-    decision.alerts.iter().try_for_each(|alert| write_alert(tx, alert, now))
+    write_alerts(tx, decision, now, due)
 }
 
 fn write_item(tx: &Transaction<'_>, decision: &Decision, story: StoryId, seq: i64) -> rusqlite::Result<()> {
@@ -188,8 +200,9 @@ fn write_story(
 ) -> rusqlite::Result<()> {
     if opened {
         tx.prepare_cached(
-            "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages)
-             VALUES (?1, ?2, ?3, ?3, 1, 0, 0, ?4)",
+            "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages,
+                on_topic_at)
+             VALUES (?1, ?2, ?3, ?3, 1, 0, 0, ?4, ?3)",
         )?
         .execute(params![
             story.to_i64(),
@@ -260,11 +273,8 @@ fn write_promotion(
 }
 
 /// Whatever the verdict: a copy can hit a topic better than the item it copies.
-fn write_story_topics(tx: &Transaction<'_>, decision: &Decision) -> rusqlite::Result<()> {
-    let story = match decision.verdict {
-        Verdict::Unchanged => return Ok(()),
-        Verdict::New { story, .. } | Verdict::Revision { story, .. } | Verdict::Sighting { story, .. } => story,
-    };
+fn write_story_topics(tx: &Transaction<'_>, decision: &Decision, now: Timestamp) -> rusqlite::Result<()> {
+    let Some(story) = decision.story().filter(|_| !decision.prepared.matches.is_empty()) else { return Ok(()) };
     for matched in &decision.prepared.matches {
         tx.prepare_cached(
             "INSERT INTO story_topics (story, topic, score, threshold, severity) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -278,18 +288,25 @@ fn write_story_topics(tx: &Transaction<'_>, decision: &Decision) -> rusqlite::Re
             matched.threshold.hundredths(),
             matched.severity.as_str(),
         ])?;
+        if let Some(outlet) = &decision.prepared.item.outlet {
+            tx.prepare_cached("INSERT OR IGNORE INTO topic_outlets (story, topic, outlet) VALUES (?1, ?2, ?3)")?
+                .execute(params![story.to_i64(), matched.topic.as_str(), outlet.as_str()])?;
+        }
     }
-    Ok(())
+    tx.prepare_cached("UPDATE stories SET on_topic_at = max(on_topic_at, ?2) WHERE id = ?1")?
+        .execute(params![story.to_i64(), now.millis()])
+        .map(|_| ())
 }
 
 /// The members, outlets, topics and alerts of `from` become those of `into`: what was told of either was
 /// told of both.
-pub(super) fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId) -> rusqlite::Result<()> {
+pub(super) fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId, now: Timestamp) -> rusqlite::Result<()> {
     let (from, into) = (from.to_i64(), into.to_i64());
     tx.prepare_cached(
         "UPDATE stories SET items = stories.items + f.items, sightings_exact = stories.sightings_exact + f.sightings_exact,
-            sightings_near = stories.sightings_near + f.sightings_near, last_seen = max(stories.last_seen, f.last_seen)
-         FROM (SELECT items, sightings_exact, sightings_near, last_seen FROM stories WHERE id = ?1) AS f
+            sightings_near = stories.sightings_near + f.sightings_near, last_seen = max(stories.last_seen, f.last_seen),
+            on_topic_at = max(stories.on_topic_at, f.on_topic_at)
+         FROM (SELECT items, sightings_exact, sightings_near, last_seen, on_topic_at FROM stories WHERE id = ?1) AS f
          WHERE stories.id = ?2",
     )?
     .execute(params![from, into])?;
@@ -314,12 +331,12 @@ pub(super) fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId) ->
     )?
     .execute(params![from, into])?;
     tx.prepare_cached(
-        "UPDATE story_topics SET told_outlets = max(coalesce(told_outlets, 0), f.told)
-         FROM (SELECT topic AS gone_topic, told_outlets AS told FROM story_topics
-               WHERE story = ?1 AND told_outlets IS NOT NULL) AS f
-         WHERE story = ?2 AND topic = f.gone_topic",
+        "INSERT OR IGNORE INTO topic_outlets (story, topic, outlet)
+         SELECT ?2, topic, outlet FROM topic_outlets WHERE story = ?1",
     )?
     .execute(params![from, into])?;
+    tx.prepare_cached("UPDATE deliveries SET story = ?2 WHERE story = ?1")?.execute(params![from, into])?;
+    merge_told(tx, from, into, now)?;
     tx.prepare_cached("UPDATE alerts SET story = ?2 WHERE story = ?1")?.execute(params![from, into])?;
     tx.prepare_cached("UPDATE items SET story = ?2 WHERE story = ?1")?.execute(params![from, into]).map(|_| ())
 }

@@ -280,6 +280,18 @@ impl Store {
         })
     }
 
+    /// What an item is called.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn headline(&self, id: ItemId) -> Result<Option<String>, StoreError> {
+        self.read("read a headline", |c| {
+            c.prepare_cached("SELECT headline FROM items WHERE id = ?1")?
+                .query_row([id.to_i64()], |row| row.get(0))
+                .optional()
+        })
+    }
+
     /// Alerts, newest first.
     ///
     /// # Errors

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::apply::write_merge;
 use super::outbox::optional_time;
+use super::told::split_told;
 use super::{Store, StoreError};
 use crate::model::{ItemId, StoryId, Timestamp};
 use crate::pipeline::Ledger;
-use crate::pipeline::alert::AlertRules;
 
 /// Corrections carried out in one turn.
 const TURN_MAX: usize = 100;
@@ -137,12 +137,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
-    pub fn recall_corrected(
-        &self,
-        done: &[CorrectionRecord],
-        ledger: &mut Ledger,
-        rules: &AlertRules,
-    ) -> Result<(), StoreError> {
+    pub fn recall_corrected(&self, done: &[CorrectionRecord], ledger: &mut Ledger) -> Result<(), StoreError> {
         let made = || done.iter().filter(|c| c.refused.is_none()).filter_map(|c| Some((c, c.into?)));
         for (correction, into) in made() {
             if correction.verb == "split" {
@@ -154,7 +149,7 @@ impl Store {
         self.read("recall corrected stories", |c| {
             for story in made().flat_map(|(correction, into)| [correction.story, into]) {
                 let story = ledger.resolve(story);
-                super::recall::recall_stories(c, ledger, "s.id = ?1", story.to_i64(), rules)?;
+                super::recall::recall_stories(c, ledger, "s.id = ?1", story.to_i64())?;
             }
             Ok(())
         })
@@ -229,7 +224,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<CorrectionRecord> {
 }
 
 fn carry_out(tx: &Transaction<'_>, asked: CorrectionRecord, now: Timestamp) -> rusqlite::Result<CorrectionRecord> {
-    let outcome = if asked.verb == "split" { split(tx, &asked)? } else { merge(tx, &asked)? };
+    let outcome = if asked.verb == "split" { split(tx, &asked)? } else { merge(tx, &asked, now)? };
     let (story, into, refused) = match outcome {
         Ok((story, into)) => (story, Some(into), None),
         Err(why) => (asked.story, asked.into, Some(why)),
@@ -242,7 +237,7 @@ fn carry_out(tx: &Transaction<'_>, asked: CorrectionRecord, now: Timestamp) -> r
 /// The story and the one that comes of it, or why not.
 type Outcome = rusqlite::Result<Result<(StoryId, StoryId), String>>;
 
-fn merge(tx: &Transaction<'_>, asked: &CorrectionRecord) -> Outcome {
+fn merge(tx: &Transaction<'_>, asked: &CorrectionRecord, now: Timestamp) -> Outcome {
     let mut found = Vec::new();
     for story in [Some(asked.story), asked.into].into_iter().flatten() {
         let id = resolve(tx, story.to_i64())?;
@@ -262,7 +257,7 @@ fn merge(tx: &Transaction<'_>, asked: &CorrectionRecord) -> Outcome {
         return Ok(Err("they are one story already".to_owned()));
     }
     let (keep, gone) = (StoryId::from_i64(keep), StoryId::from_i64(gone));
-    write_merge(tx, gone, keep)?;
+    write_merge(tx, gone, keep, now)?;
     Ok(Ok((gone, keep)))
 }
 
@@ -307,18 +302,21 @@ fn write_split(tx: &Transaction<'_>, story: i64, into: i64, moving: &str) -> rus
                  SELECT value FROM json_each(?3) UNION
                  SELECT id FROM sightings WHERE item IN (SELECT value FROM json_each(?3)))
          ) GROUP BY topic")?;
-    run("UPDATE story_topics SET told_outlets = f.told FROM (
-             SELECT topic AS of_topic, max(outlets) AS told FROM (
-                 SELECT t.topic, a.outlets FROM alerts a JOIN alert_topics t ON t.alert = a.sequence WHERE a.story = ?1
-                 UNION ALL
-                 SELECT topic, told_outlets FROM story_topics WHERE story = ?1 AND told_outlets IS NOT NULL)
-             GROUP BY topic) AS f
-         WHERE story = ?2 AND topic = f.of_topic AND ?3 <> ''")?;
+    split_told(tx, story, into)?;
+    run("UPDATE deliveries SET story = ?2 WHERE story = ?1 AND alert IN (SELECT sequence FROM alerts WHERE item IN (
+             SELECT value FROM json_each(?3) UNION
+             SELECT id FROM sightings WHERE item IN (SELECT value FROM json_each(?3))))")?;
     run("UPDATE items SET story = ?2 WHERE story = ?1 AND id IN (SELECT value FROM json_each(?3))")?;
     for (one, other) in [(into, story), (story, into)] {
         recount(tx, one, other)?;
     }
-    Ok(())
+    run("INSERT OR IGNORE INTO topic_outlets (story, topic, outlet)
+         SELECT ?2, x.topic, x.outlet FROM topic_outlets x WHERE x.story = ?1 AND ?3 <> ''
+           AND x.topic IN (SELECT topic FROM story_topics WHERE story = ?2)
+           AND x.outlet IN (SELECT source FROM story_sources WHERE story = ?2)")?;
+    run("DELETE FROM topic_outlets WHERE story = ?1 AND ?1 <> ?2 AND ?3 <> ''
+           AND outlet NOT IN (SELECT source FROM story_sources WHERE story = ?1)")?;
+    run("UPDATE stories SET on_topic_at = (SELECT on_topic_at FROM stories WHERE id = ?1) WHERE id = ?2 AND ?3 <> ''")
 }
 
 /// Counts, headline, times and outlets of a story from the items that are in it. Outlets of items that

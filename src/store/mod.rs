@@ -25,6 +25,7 @@ mod search_tests;
 mod seeds;
 mod silences;
 mod stories;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

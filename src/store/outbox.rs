@@ -24,10 +24,10 @@ pub(super) use hold::{fold_into, over_rate};
 pub use manage::{
     AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, Replay, cancel, list, park_orphans, replay, show,
 };
-pub(super) use raise::{NewDelivery, next_sequence};
+pub(super) use raise::{NewDelivery, is_idle, next_sequence, write_now};
 pub use raise::{raise, write_bodies};
 pub use record::{AttemptRecord, record};
-pub(super) use story::waiting_for_story;
+pub(super) use story::{fold_alert, fold_row, follow, unsent};
 
 /// A row of the outbox; `dlv_12` outside.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -341,6 +341,8 @@ fn forget_story(tx: &Transaction<'_>, story: i64, before: i64) -> rusqlite::Resu
     for sql in [
         "DELETE FROM story_sources WHERE story IN (SELECT id FROM stories WHERE id = ?1 OR merged_into = ?1)",
         "DELETE FROM story_topics WHERE story IN (SELECT id FROM stories WHERE id = ?1 OR merged_into = ?1)",
+        "DELETE FROM topic_outlets WHERE story IN (SELECT id FROM stories WHERE id = ?1 OR merged_into = ?1)",
+        "DELETE FROM story_told WHERE story IN (SELECT id FROM stories WHERE id = ?1 OR merged_into = ?1)",
         "DELETE FROM stories WHERE id = ?1 OR merged_into = ?1",
     ] {
         tx.prepare_cached(sql)?.execute([story])?;

@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::model::{ContentHash, ItemId, Lang, Outlet, Score, Severity, StoryId, Timestamp, TopicId};
-use crate::pipeline::alert::AlertRules;
 use crate::pipeline::features::Features;
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::{Known, Ledger, Remembered, SightingLevel, StoryState};
 
+use super::told::listener_and_told;
 use super::{Store, StoreError};
 
 impl Store {
@@ -18,7 +18,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
-    pub fn recall(&self, config: MemoryConfig, since: Timestamp, rules: &AlertRules) -> Result<Ledger, StoreError> {
+    pub fn recall(&self, config: MemoryConfig, since: Timestamp) -> Result<Ledger, StoreError> {
         let mut ledger = Ledger::new(self.instance(), config);
         self.read("rebuild the memory", |connection| {
             ledger.sequence = connection
@@ -32,7 +32,7 @@ impl Store {
             // memory need theirs too, which are forgotten again right after.
             recall_arrivals(connection, &mut ledger, since.minus(config.story_window), i64::MAX)?;
             super::corrections::recall_splits(connection, &mut ledger)?;
-            recall_stories(connection, &mut ledger, "s.last_seen >= ?1", since.millis(), rules)
+            recall_stories(connection, &mut ledger, "s.last_seen >= ?1", since.millis())
         })?;
         ledger.expire(since);
         Ok(ledger)
@@ -73,7 +73,6 @@ impl Store {
         &self,
         ids: &[ItemId],
         ledger: &mut Ledger,
-        rules: &AlertRules,
         now: Timestamp,
     ) -> Result<HashSet<ItemId>, StoreError> {
         // A story can leave the window before an item of it does that came back unchanged.
@@ -101,7 +100,7 @@ impl Store {
                     ledger.recall_known(id, known, now);
                 }
                 if ledger.story(known.story).is_none() {
-                    recall_stories(&snapshot, ledger, "s.id = ?1", known.story.to_i64(), rules)?;
+                    recall_stories(&snapshot, ledger, "s.id = ?1", known.story.to_i64())?;
                 }
             }
             Ok(removed)
@@ -242,11 +241,10 @@ pub(super) fn recall_stories(
     ledger: &mut Ledger,
     condition: &'static str,
     value: i64,
-    rules: &AlertRules,
 ) -> rusqlite::Result<()> {
     let mut states: HashMap<StoryId, StoryState> = HashMap::new();
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages
+        "SELECT id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages, on_topic_at
          FROM stories s WHERE {condition} AND merged_into IS NULL"
     ))?;
     let mut rows = statement.query([value])?;
@@ -259,6 +257,7 @@ pub(super) fn recall_stories(
         for lang in row.get::<_, String>(7)?.split(',') {
             state.add_language(Lang::from_tag(lang));
         }
+        state.on_topic_at = Timestamp::from_millis(row.get(8)?);
         states.insert(StoryId::from_i64(row.get(0)?), state);
     }
     // What went up in another story was written over to that one.
@@ -282,21 +281,28 @@ pub(super) fn recall_stories(
         },
     )?;
     each(
-        "SELECT s.id, t.topic, t.score, t.threshold, t.severity, t.told_outlets
+        "SELECT s.id, t.topic, t.score, t.threshold, t.severity
          FROM stories s JOIN story_topics t ON t.story = s.id WHERE {condition}",
+        &mut recall_topic,
+    )?;
+    each(
+        "SELECT s.id, x.topic, x.outlet FROM stories s JOIN topic_outlets x ON x.story = s.id WHERE {condition}",
         &mut |row, state| {
-            recall_topic(row, state, None)?;
-            let told: Option<i64> = row.get(5)?;
-            told.map_or(Ok(()), |outlets| recall_topic(row, state, Some(rules.steps_passed(outlets as usize))))
+            let (topic, outlet): (String, String) = (row.get(1)?, row.get(2)?);
+            if let Ok(topic) = TopicId::new(&topic) {
+                state.recall_topic_outlet(&topic, Outlet::from_stored(&outlet));
+            }
+            Ok(())
         },
     )?;
     each(
-        "SELECT s.id, t.topic, t.score, t.score, t.severity, a.outlets FROM stories s JOIN alerts a ON a.story = s.id
-            JOIN alert_topics t ON t.alert = a.sequence
-         WHERE {condition} ORDER BY a.sequence, t.topic",
+        "SELECT s.id, t.endpoint, t.topics, t.severity, t.outlets, t.at, t.developed_at, t.facts
+         FROM stories s JOIN story_told t ON t.story = s.id WHERE {condition}",
         &mut |row, state| {
-            let steps = rules.steps_passed(row.get::<_, i64>(5)? as usize);
-            recall_topic(row, state, Some(steps))
+            if let Some((listener, told)) = listener_and_told(row, 1)? {
+                state.tell(&listener, told);
+            }
+            Ok(())
         },
     )?;
     recall_merged_from(connection, &condition, value, &mut states)?;
@@ -326,20 +332,11 @@ fn recall_merged_from(
     Ok(())
 }
 
-fn recall_topic(row: &Row<'_>, state: &mut StoryState, told_steps: Option<usize>) -> rusqlite::Result<()> {
+fn recall_topic(row: &Row<'_>, state: &mut StoryState) -> rusqlite::Result<()> {
     let Ok(topic) = TopicId::new(&row.get::<_, String>(1)?) else { return Ok(()) };
-    let score = Score::from_hundredths(row.get(2)?);
     let severity: String = row.get(4)?;
     let severity = Severity::ALL.into_iter().find(|s| s.as_str() == severity).unwrap_or(Severity::Medium);
     let threshold = Score::from_hundredths(row.get(3)?);
-    let known = state.topic_mut(&topic, threshold, severity);
-    if let Some(steps) = told_steps {
-        known.told = true;
-        known.steps = known.steps.max(steps);
-    } else if score > known.score {
-        known.score = score;
-        known.threshold = threshold;
-        known.severity = severity;
-    }
+    state.topic_mut(&topic, threshold, severity).score = Score::from_hundredths(row.get(2)?);
     Ok(())
 }

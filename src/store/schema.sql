@@ -159,7 +159,8 @@ CREATE TABLE stories (
     sightings_exact INTEGER NOT NULL,
     sightings_near  INTEGER NOT NULL,
     merged_into INTEGER,
-    languages  TEXT NOT NULL DEFAULT ''  -- of its items, in order of appearance, with commas between
+    languages  TEXT NOT NULL DEFAULT '',  -- of its items, in order of appearance, with commas between
+    on_topic_at INTEGER NOT NULL DEFAULT 0 -- when the latest item that hit a topic was seen, or the first of all
 ) STRICT;
 CREATE INDEX stories_last_seen ON stories (last_seen);
 CREATE INDEX stories_merged ON stories (merged_into) WHERE merged_into IS NOT NULL;
@@ -180,8 +181,29 @@ CREATE TABLE story_topics (
     score     INTEGER NOT NULL,
     threshold INTEGER NOT NULL,
     severity  TEXT NOT NULL,
-    told_outlets INTEGER,            -- told, at so many outlets, of the story it was split from
     PRIMARY KEY (story, topic)
+) STRICT, WITHOUT ROWID;
+
+-- Outlets whose own items or copies hit a topic: growth counts these.
+CREATE TABLE topic_outlets (
+    story  INTEGER NOT NULL,
+    topic  TEXT NOT NULL,
+    outlet TEXT NOT NULL,
+    PRIMARY KEY (story, topic, outlet)
+) STRICT, WITHOUT ROWID;
+
+-- What each endpoint was told of a story; '' is the record of what was raised at all, whoever takes it.
+CREATE TABLE story_told (
+    story        INTEGER NOT NULL,
+    endpoint     TEXT NOT NULL,
+    topics       TEXT NOT NULL,      -- a JSON array of names
+    severity     TEXT NOT NULL,      -- the highest
+    outlets      TEXT NOT NULL,      -- those that had hit one of the topics by then, a JSON array
+    at           INTEGER NOT NULL,
+    developed_at INTEGER,            -- when it was told of a development
+    facts        BLOB NOT NULL,      -- keys of what the reports said, eight bytes each
+    alert        INTEGER,            -- the one it had last
+    PRIMARY KEY (story, endpoint)
 ) STRICT, WITHOUT ROWID;
 
 -- What people said about stories. Whoever holds the store carries out those that wait, in the order of
@@ -238,8 +260,8 @@ CREATE TABLE deliveries (
     alert        INTEGER NOT NULL REFERENCES alerts (sequence),
     webhook_id   TEXT NOT NULL,
     endpoint     TEXT NOT NULL,
-    body         BLOB,               -- NULL: the alert's own payload, shared by every standard endpoint
-    content_type TEXT NOT NULL,
+    body         BLOB,               -- NULL: the alert's own payload; while it is not written, a payload of its own
+    content_type TEXT NOT NULL,      -- '': not written yet, and what comes of its story goes up in it
     state        TEXT NOT NULL,
     attempts     INTEGER NOT NULL,
     created_at   INTEGER NOT NULL,
@@ -248,8 +270,10 @@ CREATE TABLE deliveries (
     last_status  INTEGER,
     last_error   TEXT,
     hold         TEXT,
-    folded_into  INTEGER
+    folded_into  INTEGER,
+    story        INTEGER             -- alerts of one story go out one after the other
 ) STRICT;
+CREATE INDEX deliveries_story ON deliveries (story, endpoint, id) WHERE story IS NOT NULL;
 CREATE INDEX deliveries_held ON deliveries (endpoint, due_at, id) WHERE state = 'pending' AND hold IS NOT NULL;
 CREATE INDEX deliveries_due ON deliveries (endpoint, due_at, id) WHERE state = 'pending';
 CREATE INDEX deliveries_alert ON deliveries (alert);

@@ -161,8 +161,7 @@ fn line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<StoryLine> {
     };
     let outlets = names("SELECT source FROM story_sources WHERE story = ?1 ORDER BY position")?;
     let alerted = names(
-        "SELECT t.topic FROM alerts a JOIN alert_topics t ON t.alert = a.sequence WHERE a.story = ?1
-         UNION SELECT topic FROM story_topics WHERE story = ?1 AND told_outlets IS NOT NULL ORDER BY topic",
+        "SELECT DISTINCT topic.value FROM story_told t JOIN json_each(t.topics) topic WHERE t.story = ?1 ORDER BY 1",
     )?;
     let count = |name: &str| row.get::<_, i64>(name).map(i64::cast_unsigned);
     Ok(StoryLine {

@@ -167,17 +167,17 @@ fn run(
             store.ask_correction(&correction, ("somebody", "because"), now).expect("asked");
             let done = store.carry_out_corrections(now).expect("done");
             assert!(done.iter().all(|c| c.refused.is_none()), "{done:?}");
-            store.recall_corrected(&done, &mut ledger, &rules.alert).expect("recalled");
+            store.recall_corrected(&done, &mut ledger).expect("recalled");
         }
         let Step::Arrives(appearance) = step else { continue };
         if cut(at) {
-            ledger = store.recall(memory, now.minus(window), &rules.alert).expect("recalled");
+            ledger = store.recall(memory, now.minus(window)).expect("recalled");
         }
         now = now.plus(appearance.after);
         ledger.expire(now.minus(window));
         let origin = appearance.origin(now);
         let prepared = prepare(&appearance.raw(), &origin, rules).expect("readable");
-        store.recall_known(&[prepared.item.id], &mut ledger, &rules.alert, now).expect("looked up");
+        store.recall_known(&[prepared.item.id], &mut ledger, now).expect("looked up");
         let decision = decide(prepared, &mut ledger, rules, now);
         outcomes.push(outcome(&decision));
         store.apply(&[BatchWrite::new(origin, vec![decision])], now).expect("applied");

@@ -75,7 +75,7 @@ fn ingest(store: &Store, rules: &Arc<Rules>, clock: &Clock, memory: MemoryConfig
     Ingest {
         store: store.clone(),
         rules: watch::channel(rules.clone()).1,
-        ledger: store.recall(memory, clock.now().minus(window), &rules.alert).expect("recalled"),
+        ledger: store.recall(memory, clock.now().minus(window)).expect("recalled"),
         window,
         clock: clock.clone(),
         wake: Box::new(|| ()),

@@ -9,7 +9,7 @@ use super::super::{CliError, Context};
 use crate::config::Config;
 use crate::model::{ItemId, Timestamp};
 use crate::pipeline::consider::{Consideration, Considered, Repeats, Standing, Wording};
-use crate::pipeline::{Ledger, Prepared, Rules};
+use crate::pipeline::{Ledger, Prepared};
 use crate::store::{Access, Store, StoreError};
 use crate::text::clean;
 
@@ -40,13 +40,13 @@ pub(super) struct Recalled {
 
 impl Recalled {
     /// From the store; `None` where there is none yet.
-    pub(super) fn of(config: &Config, rules: &Rules, context: &Context) -> Result<Option<Self>, CliError> {
+    pub(super) fn of(config: &Config, context: &Context) -> Result<Option<Self>, CliError> {
         let store = match Store::open(&config.daemon.state_dir, Access::Read) {
             Err(StoreError::Missing { .. }) => return Ok(None),
             store => store?,
         };
         let window = config.memory.copies_window.max(config.memory.story_window);
-        let ledger = store.recall(config.memory, context.clock.now().minus(window), &rules.alert)?;
+        let ledger = store.recall(config.memory, context.clock.now().minus(window))?;
         Ok(Some(Self { store, ledger }))
     }
 

@@ -2,6 +2,7 @@
 //! `decide`, where the story is known.
 
 mod envelope;
+mod fold;
 pub mod format;
 mod notice;
 mod passage;
@@ -13,8 +14,9 @@ mod silence;
 pub mod source;
 mod timing;
 
+pub use fold::fold;
 pub use notice::{Content, ENTRIES_MAX, Entry, Notice, renumber};
-pub use payload::{AlertPayload, PayloadInput};
-pub use route::{AlertRules, EndpointAlert, Offer, Refusal, Route};
+pub use payload::{AlertData, AlertPayload, HeadlineView, PayloadInput, PreviousView};
+pub use route::{AlertRules, EndpointAlert, Offer, OnRevision, Refusal, Route};
 pub use silence::{Loud, Silence};
 pub use timing::{DigestTimes, Held, Hold, QuietHours, Rate, Timing};

@@ -238,12 +238,12 @@ pub struct HeadlineView {
 pub struct PreviousView {
     /// Its id.
     pub alert: String,
-    /// Its number; 0 while nobody gave it one.
+    /// Its number.
     pub sequence: u64,
 }
 
 impl AlertPayload {
-    /// What is said of an alert; its numbers are still 0.
+    /// What is said of an alert; its number is still 0, and the store knows the alert before.
     #[must_use]
     pub fn of(input: &PayloadInput<'_>) -> Self {
         let PayloadInput { alert, item, labels } = *input;
@@ -284,7 +284,7 @@ impl AlertPayload {
                     outlets: outlets.iter().take(OUTLETS_MAX).cloned().collect(),
                     headlines: Vec::new(),
                 }),
-                previous: alert.previous.map(|id| PreviousView { alert: id.to_string(), sequence: 0 }),
+                previous: None,
             },
         }
     }

@@ -1,18 +1,16 @@
 //! Which endpoints hear of an alert.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::format::Format;
-use super::payload::AlertPayload;
 use super::silence::Silence;
 use super::source::HealthRules;
 use super::timing::{Held, Rate, Timing};
-use crate::model::{
-    AlertDraft, AlertKind, EndpointId, Item, Lang, Match, Score, Severity, SourceId, Timestamp, TopicId,
-};
+use crate::model::{AlertKind, EndpointId, Lang, Score, Severity, SourceId, Timestamp, TopicId};
 
 /// When a story speaks again, and to whom.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct AlertRules {
     /// Outlet counts at which a story already alerted is reported again.
     pub growth_steps: Vec<u64>,
@@ -24,6 +22,36 @@ pub struct AlertRules {
     pub labels: HashMap<TopicId, String>,
     /// Silences of the config.
     pub silences: Vec<Silence>,
+    /// When an item that was edited speaks again.
+    pub on_revision: OnRevision,
+    /// What was told so long ago, with nothing on its topics since, is news again.
+    pub told_window: Duration,
+}
+
+/// When an item that was edited speaks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnRevision {
+    /// Never.
+    Never,
+    /// When it hits a topic it did not.
+    #[default]
+    NewTopic,
+    /// That, or when its title changed.
+    Title,
+}
+
+impl Default for AlertRules {
+    fn default() -> Self {
+        Self {
+            growth_steps: Vec::new(),
+            routes: Vec::new(),
+            health: HealthRules::default(),
+            labels: HashMap::new(),
+            silences: Vec::new(),
+            on_revision: OnRevision::default(),
+            told_window: Duration::from_secs(7 * 86_400),
+        }
+    }
 }
 
 impl AlertRules {
@@ -41,7 +69,7 @@ impl AlertRules {
 }
 
 /// An alert on its way to one endpoint.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointAlert {
     /// The endpoint.
     pub endpoint: EndpointId,
@@ -51,9 +79,10 @@ pub struct EndpointAlert {
     pub held: Option<Held>,
     /// The rate it counts against; what is urgent counts against none.
     pub rate: Option<Rate>,
-    /// Where an earlier alert of the same story may still wait for the story to grow: what to say in its place,
-    /// as the first alert this endpoint hears of.
-    pub as_first: Option<AlertPayload>,
+    /// It waits for as little as it can.
+    pub urgent: bool,
+    /// It goes up in what was not sent yet of its story, where there is something.
+    pub folds: bool,
 }
 
 /// One endpoint and what it wants to hear.
@@ -80,31 +109,33 @@ pub struct Route {
 }
 
 impl Route {
-    /// What a route makes of an alert that it takes. `as_first` renders it as the first of its story.
+    /// What a route makes of an alert that it takes.
     #[must_use]
-    pub fn outgoing(&self, alert: &AlertDraft, as_first: impl FnOnce() -> AlertPayload) -> EndpointAlert {
-        let severity = alert.severity;
-        let (timing, first) = (&self.timing, alert.kind == AlertKind::Matched);
-        let urgent = timing.is_urgent(severity);
-        let grows = !first && !timing.group_wait.is_zero() && !urgent;
+    pub fn alert(&self, kind: AlertKind, severity: Severity, at: Timestamp) -> EndpointAlert {
+        // Whoever was told something wrong hears of that at once, and by itself.
+        let folds = matches!(kind, AlertKind::Matched | AlertKind::StoryUpdated);
+        let urgent = self.timing.is_urgent(severity);
         EndpointAlert {
             endpoint: self.endpoint.clone(),
             format: self.format.clone(),
-            held: timing.hold(severity, first, alert.at),
-            rate: timing.rate.filter(|_| !urgent),
-            as_first: grows.then(as_first),
+            held: self.timing.hold(severity, folds, at),
+            rate: self.timing.rate.filter(|_| !urgent),
+            urgent,
+            folds,
         }
     }
 
     /// The same for an alert that belongs to no story.
     #[must_use]
-    pub fn outgoing_alone(&self, severity: Severity, at: Timestamp) -> EndpointAlert {
+    pub fn alert_alone(&self, severity: Severity, at: Timestamp) -> EndpointAlert {
+        let urgent = self.timing.is_urgent(severity);
         EndpointAlert {
             endpoint: self.endpoint.clone(),
             format: self.format.clone(),
             held: self.timing.hold(severity, false, at),
-            rate: self.timing.rate.filter(|_| !self.timing.is_urgent(severity)),
-            as_first: None,
+            rate: self.timing.rate.filter(|_| !urgent),
+            urgent,
+            folds: false,
         }
     }
 
@@ -130,23 +161,44 @@ impl Route {
         self.source_alerts && (self.sources.is_empty() || self.sources.contains(source))
     }
 
-    /// Why this endpoint does not hear of an alert; `None`: it does.
+    /// Whether it hears of items of a source in a language.
     #[must_use]
-    pub fn refusal(&self, offer: &Offer<'_>) -> Option<Refusal> {
-        let outside = |listed: bool, empty: bool| !empty && !listed;
-        if outside(self.topics.contains(offer.topic), self.topics.is_empty()) {
-            Some(Refusal::Topic)
-        } else if outside(self.sources.contains(offer.source), self.sources.is_empty()) {
+    pub fn takes_item(&self, source: &SourceId, lang: Option<Lang>) -> bool {
+        self.item_refusal(source, lang).is_none()
+    }
+
+    /// Why it hears nothing by an item; `None`: it may.
+    #[must_use]
+    pub fn item_refusal(&self, source: &SourceId, lang: Option<Lang>) -> Option<Refusal> {
+        if !self.sources.is_empty() && !self.sources.contains(source) {
             Some(Refusal::Source)
-        } else if outside(offer.lang.is_some_and(|lang| self.languages.contains(&lang)), self.languages.is_empty()) {
+        } else if !self.languages.is_empty() && !lang.is_some_and(|lang| self.languages.contains(&lang)) {
             Some(Refusal::Language)
-        } else if offer.severity < self.severity_min {
+        } else {
+            None
+        }
+    }
+
+    /// Why it does not hear of a topic with the best score of a story; `None`: it does.
+    #[must_use]
+    pub fn topic_refusal(&self, topic: &TopicId, severity: Severity, score: Score) -> Option<Refusal> {
+        if !self.topics.is_empty() && !self.topics.contains(topic) {
+            Some(Refusal::Topic)
+        } else if severity < self.severity_min {
             Some(Refusal::Severity)
-        } else if offer.score < self.score_min {
+        } else if score < self.score_min {
             Some(Refusal::Score)
         } else {
             None
         }
+    }
+
+    /// Why this endpoint does not hear of a topic by an item; `None`: it does.
+    #[must_use]
+    pub fn refusal(&self, offer: &Offer<'_>) -> Option<Refusal> {
+        let topic = self.topic_refusal(offer.topic, offer.severity, offer.score);
+        let item = || self.item_refusal(offer.source, offer.lang);
+        if topic == Some(Refusal::Topic) { topic } else { item().or(topic) }
     }
 }
 
@@ -190,20 +242,6 @@ impl Refusal {
             Self::Language => "languages",
             Self::Severity => "severity_min",
             Self::Score => "score_min",
-        }
-    }
-}
-
-impl<'a> Offer<'a> {
-    /// What an item that hit a topic offers.
-    #[must_use]
-    pub fn of(matched: &'a Match, item: &'a Item) -> Self {
-        Self {
-            topic: &matched.topic,
-            source: &item.source,
-            lang: item.lang,
-            severity: matched.severity,
-            score: matched.score,
         }
     }
 }

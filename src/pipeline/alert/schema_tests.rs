@@ -140,7 +140,6 @@ fn alert(item: &Item, evidence: Vec<Evidence>) -> AlertDraft {
             related: vec![RelatedStory { id: StoryId::from_i64(6), title: "A harbour closes".to_owned() }],
             merged_from: vec![StoryId::from_i64(8)],
         },
-        previous: None,
         news: Vec::new(),
         grown_by: Vec::new(),
     }
@@ -169,14 +168,14 @@ fn schema_alert_is_current_and_holds_for_what_is_sent() {
         for evidence in [Vec::new(), evidence.clone()] {
             let alert = alert(&item, evidence);
             let full = AlertDraft {
-                previous: Some(AlertId::derive(&[b"y"])),
                 news: vec![AlertNews { kind: NewsKind::Nth, text: "second".to_owned(), was: Some("first".to_owned()) }],
                 grown_by: vec!["herald".to_owned()],
                 ..alert.clone()
             };
             for alert in [alert, full] {
-                let payload =
-                    AlertPayload::of(&PayloadInput { alert: &alert, item: &item, labels: &["Harbour works"] });
+                let input = PayloadInput { alert: &alert, item: &item, labels: &["Harbour works"] };
+                let mut payload = AlertPayload::of(&input);
+                payload.data.previous = Some(PreviousView { alert: "alr_1".to_owned(), sequence: 1 });
                 check(&payload.to_bytes(), &schema);
                 assert_eq!(
                     AlertPayload::from_bytes(&payload.to_bytes()).expect("ours"),

@@ -154,7 +154,7 @@ pub fn tell(health: &mut SourceHealth, state: &FeedState, now_is: Health, cause:
         .routes
         .iter()
         .filter(|route| route.takes_source(&health.source))
-        .map(|route| route.outgoing_alone(severity, now))
+        .map(|route| route.alert_alone(severity, now))
         .collect();
     let source = health.source.clone();
     Some(SourceAlert { id, sequence, kind, reason, severity, source, at: now, payload, endpoints })

@@ -12,10 +12,13 @@ use jiff::tz::TimeZone;
 
 use crate::model::{Severity, Timestamp};
 
+/// What is urgent waits no longer for more of its story: the outlets that come within seconds are in it.
+const URGENT_GROUP_WAIT: Duration = Duration::from_secs(10);
+
 /// What an endpoint's alerts wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
-    /// The first alert of a story waits so long for its story to grow.
+    /// An alert waits so long for more of its story.
     pub group_wait: Duration,
     /// Times of day at which nothing is sent.
     pub quiet: Vec<QuietHours>,
@@ -23,7 +26,7 @@ pub struct Timing {
     pub digest: Option<DigestTimes>,
     /// Where those times are meant.
     pub zone: TimeZone,
-    /// This severity and above waits for nothing.
+    /// This severity and above waits for no quiet hours, digest or rate, and for its story ten seconds at most.
     pub urgent: Option<Severity>,
     /// At most so many alerts.
     pub rate: Option<Rate>,
@@ -110,17 +113,19 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// Whether nothing holds this severity up.
+    /// Whether this severity waits for no quiet hours, digest or rate.
     #[must_use]
     pub fn is_urgent(&self, severity: Severity) -> bool {
         self.urgent.is_some_and(|urgent| severity >= urgent)
     }
 
-    /// What an alert decided now waits for; `first` is the first of its story and topic.
+    /// What an alert decided now waits for; `grouped`: it may wait for more of its story.
     #[must_use]
-    pub fn hold(&self, severity: Severity, first: bool, now: Timestamp) -> Option<Held> {
+    pub fn hold(&self, severity: Severity, grouped: bool, now: Timestamp) -> Option<Held> {
+        let group =
+            |wait: Duration| (grouped && !wait.is_zero()).then(|| Held { hold: Hold::Group, until: now.plus(wait) });
         if self.is_urgent(severity) {
-            return None;
+            return group(self.group_wait.min(URGENT_GROUP_WAIT));
         }
         let local = now.to_jiff().to_zoned(self.zone.clone());
         if let Some(until) = self.digest.as_ref().and_then(|digest| digest.next(&local)) {
@@ -129,7 +134,7 @@ impl Timing {
         if let Some(until) = self.quiet_until(now) {
             return Some(Held { hold: Hold::Quiet, until });
         }
-        (first && !self.group_wait.is_zero()).then(|| Held { hold: Hold::Group, until: now.plus(self.group_wait) })
+        group(self.group_wait)
     }
 }
 
@@ -305,12 +310,20 @@ mod tests {
     }
 
     #[test]
-    fn hold_group_waits_only_with_the_first_of_a_story() {
-        let timing = Timing { group_wait: Duration::from_secs(30), ..Timing::default() };
+    fn hold_group_waits_for_more_of_a_story_and_less_when_it_is_urgent() {
+        let timing =
+            Timing { group_wait: Duration::from_secs(30), urgent: Some(Severity::Critical), ..Timing::default() };
         let now = at("2025-01-10T07:00:00Z");
         let held = timing.hold(Severity::Low, true, now).expect("held");
         assert_eq!((held.hold, held.until), (Hold::Group, now.plus(Duration::from_secs(30))));
         assert_eq!(timing.hold(Severity::Low, false, now), None);
+        let urgent = timing.hold(Severity::Critical, true, now).expect("held");
+        assert_eq!(urgent.until, now.plus(Duration::from_secs(10)));
+        let short = Timing { group_wait: Duration::from_secs(2), ..timing };
+        assert_eq!(
+            short.hold(Severity::Critical, true, now).map(|held| held.until),
+            Some(now.plus(Duration::from_secs(2)))
+        );
     }
 
     #[test]

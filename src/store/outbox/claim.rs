@@ -53,6 +53,8 @@ pub struct Claim {
     pub next_due_at: Option<Timestamp>,
     /// Rows have waited long enough and must be let go before the next claim.
     pub held_due: bool,
+    /// A due row waits for an earlier one of its story.
+    pub in_order: bool,
     /// What is known about the endpoint; nothing is claimed while it is disabled or paused.
     pub state: EndpointState,
 }
@@ -63,7 +65,7 @@ pub struct Claim {
 /// Those of SQLite.
 pub fn claim_due(connection: &Connection, request: &ClaimRequest<'_>) -> rusqlite::Result<Claim> {
     let state = endpoint::state(connection, request.endpoint)?;
-    let mut claim = Claim { rows: Vec::new(), more: false, next_due_at: None, held_due: false, state };
+    let mut claim = Claim { rows: Vec::new(), more: false, next_due_at: None, held_due: false, in_order: false, state };
     if claim.state.disabled.is_some() {
         return Ok(claim);
     }
@@ -80,7 +82,11 @@ pub fn claim_due(connection: &Connection, request: &ClaimRequest<'_>) -> rusqlit
 /// One statement for all of them; the bytes of a row that is in flight are not even looked at.
 fn read_due(connection: &Connection, request: &ClaimRequest<'_>, claim: &mut Claim) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "SELECT d.id, d.webhook_id, d.alert, d.content_type, d.attempts, d.created_at, coalesce(d.body, a.payload)
+        "SELECT d.id, d.webhook_id, d.alert, d.content_type, d.attempts, d.created_at, coalesce(d.body, a.payload),
+            d.story IS NOT NULL AND EXISTS (
+                SELECT 1 FROM deliveries e INDEXED BY deliveries_story LEFT JOIN deliveries t ON t.id = e.folded_into
+                WHERE e.story = d.story AND e.endpoint = d.endpoint AND e.id < d.id
+                  AND (e.state = 'pending' OR e.state = 'folded' AND t.state = 'pending' AND t.id <> d.id))
          FROM deliveries d INDEXED BY deliveries_due CROSS JOIN alerts a ON a.sequence = d.alert
          WHERE d.endpoint = ?1 AND d.state = 'pending' AND d.due_at <= ?2 AND d.hold IS NULL ORDER BY d.due_at, d.id",
     )?;
@@ -89,6 +95,11 @@ fn read_due(connection: &Connection, request: &ClaimRequest<'_>, claim: &mut Cla
     while let Some(row) = rows.next()? {
         let id = DeliveryId(row.get(0)?);
         if request.in_flight.contains(&id) {
+            continue;
+        }
+        // An earlier alert of its story is on its way: this one comes after it.
+        if row.get(7)? {
+            claim.in_order = true;
             continue;
         }
         if claim.rows.len() == request.rows_max || body_bytes >= request.body_bytes_max {

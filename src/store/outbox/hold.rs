@@ -3,12 +3,11 @@
 //! What is due while it is quiet waits on, by the rules of now. Rows that went up in another stay listed as
 //! `folded`, and a replay sends them by themselves.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::raise::raise;
-use super::story::{told_of_story, waiting_for_story};
 use super::{DeliveryId, endpoint, optional_time};
 use crate::model::{AlertId, AlertKind, EndpointId, Severity, Timestamp};
 use crate::pipeline::alert::format::Format;
@@ -38,7 +37,6 @@ struct Waiting {
     alert: i64,
     /// Or what it is about, where it has none.
     topic: String,
-    story: Option<i64>,
     severity: Severity,
 }
 
@@ -64,7 +62,7 @@ pub fn release(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<
         let rows: Vec<&Waiting> = waiting.iter().filter(|row| row.hold == hold).collect();
         match (hold, rows.as_slice()) {
             (_, []) => {}
-            (Hold::Group, rows) => let_stories_go(connection, what, rows)?,
+            (Hold::Group, rows) => rows.iter().try_for_each(|row| let_go_at_rate(connection, what, row))?,
             (Hold::Quiet | Hold::Digest, [one]) => let_go(connection, one.id)?,
             (Hold::Quiet | Hold::Digest, rows) => fold(connection, what, &digest(connection, what, hold, rows)?, rows)?,
             (Hold::Rate, rows) => fold(connection, what, &suppressed(what, rows), rows)?,
@@ -82,50 +80,14 @@ fn wait_on(connection: &Connection, row: &Waiting, until: Timestamp) -> rusqlite
         .map(|_| ())
 }
 
-/// One alert for each story, though two stories may have turned out to be one meanwhile: the newest
-/// goes out, unless the endpoint has heard of the story by then.
-fn let_stories_go(connection: &Connection, what: &Release<'_>, rows: &[&Waiting]) -> rusqlite::Result<()> {
-    let mut settled: HashSet<DeliveryId> = HashSet::new();
-    for row in rows {
-        let Some(story) = row.story else {
-            let_go(connection, row.id)?;
-            continue;
-        };
-        if settled.contains(&row.id) {
-            continue;
-        }
-        let same = waiting_for_story(connection, what.endpoint, story)?;
-        settled.extend(same.iter().map(|waiting| waiting.id));
-        // A hold of a name that this version does not know is none of those.
-        let Some(newest) = same.last().map(|waiting| waiting.id).filter(|_| settled.contains(&row.id)) else {
-            let_go(connection, row.id)?;
-            continue;
-        };
-        let told = told_of_story(connection, what.endpoint, story)?;
-        let into = told.unwrap_or(newest);
-        for waiting in same.iter().filter(|waiting| waiting.id != into) {
-            fold_into(connection, waiting.id, into, what.now)?;
-        }
-        if told.is_none() {
-            let_go_at_rate(connection, what, newest, row.severity)?;
-        }
-    }
-    Ok(())
-}
-
 /// What waited for its story counts against the rate when it goes.
-fn let_go_at_rate(
-    connection: &Connection,
-    what: &Release<'_>,
-    row: DeliveryId,
-    severity: Severity,
-) -> rusqlite::Result<()> {
-    let rate = what.timing.rate.filter(|_| !what.timing.is_urgent(severity));
+fn let_go_at_rate(connection: &Connection, what: &Release<'_>, row: &Waiting) -> rusqlite::Result<()> {
+    let rate = what.timing.rate.filter(|_| !what.timing.is_urgent(row.severity));
     let over = rate.map_or(Ok(None), |rate| over_rate(connection, what.endpoint, rate, what.now))?;
-    let Some(until) = over else { return let_go_now(connection, row, what.now) };
+    let Some(until) = over else { return let_go(connection, row.id) };
     connection
         .prepare_cached("UPDATE deliveries SET hold = ?2, due_at = ?3 WHERE id = ?1")?
-        .execute(params![row.0, Hold::Rate.as_str(), until.millis()])
+        .execute(params![row.id.0, Hold::Rate.as_str(), until.millis()])
         .map(|_| ())
 }
 
@@ -187,7 +149,7 @@ fn due(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<Vec<Wait
         .prepare_cached(
             "SELECT d.id, d.hold, d.alert,
                 coalesce((SELECT topic FROM alert_topics t WHERE t.alert = a.sequence ORDER BY score DESC, topic LIMIT 1), a.kind),
-                a.severity, a.story
+                a.severity
              FROM deliveries d INDEXED BY deliveries_held JOIN alerts a ON a.sequence = d.alert
              WHERE d.endpoint = ?1 AND d.state = 'pending' AND d.hold IS NOT NULL AND d.due_at <= ?2
              ORDER BY d.due_at, d.id LIMIT ?3",
@@ -200,7 +162,6 @@ fn due(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<Vec<Wait
                 hold: Hold::from_name(&hold).unwrap_or(Hold::Group),
                 alert: row.get(2)?,
                 topic: row.get(3)?,
-                story: row.get(5)?,
                 severity: Severity::ALL.into_iter().find(|s| s.as_str() == severity).unwrap_or(Severity::Medium),
             })
         })?
@@ -209,14 +170,6 @@ fn due(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<Vec<Wait
 
 fn let_go(connection: &Connection, row: DeliveryId) -> rusqlite::Result<()> {
     connection.prepare_cached("UPDATE deliveries SET hold = NULL WHERE id = ?1")?.execute([row.0]).map(|_| ())
-}
-
-/// The newest alert of a story may wait longer than the one whose time has come.
-fn let_go_now(connection: &Connection, row: DeliveryId, now: Timestamp) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE deliveries SET hold = NULL, due_at = min(due_at, ?2) WHERE id = ?1")?
-        .execute(params![row.0, now.millis()])
-        .map(|_| ())
 }
 
 fn fold(connection: &Connection, what: &Release<'_>, notice: &Notice, rows: &[&Waiting]) -> rusqlite::Result<()> {
@@ -246,11 +199,15 @@ fn notice_id(what: &Release<'_>, hold: Hold, rows: &[&Waiting]) -> AlertId {
 }
 
 fn digest(connection: &Connection, what: &Release<'_>, hold: Hold, rows: &[&Waiting]) -> rusqlite::Result<Notice> {
-    let mut payload = connection.prepare_cached("SELECT payload FROM alerts WHERE sequence = ?1")?;
+    // What is not written yet says of itself how its story stands; what is has the words of its format.
+    let mut payload = connection.prepare_cached(
+        "SELECT iif(d.content_type = '', coalesce(d.body, a.payload), a.payload)
+         FROM deliveries d JOIN alerts a ON a.sequence = d.alert WHERE d.id = ?1",
+    )?;
     let entries = rows
         .iter()
         .take(ENTRIES_MAX)
-        .map(|row| payload.query_row([row.alert], |found| found.get::<_, Vec<u8>>(0)).map(|bytes| Entry::of(&bytes)))
+        .map(|row| payload.query_row([row.id.0], |found| found.get::<_, Vec<u8>>(0)).map(|bytes| Entry::of(&bytes)))
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let after = if hold == Hold::Quiet { "from the quiet hours" } else { "since the last digest" };
     Ok(Notice {

@@ -1,0 +1,340 @@
+//! Who hears what of an item: for each endpoint what its filters let through, less what silences cover, held
+//! against what that endpoint was told of the story. Endpoints that hear the same share an alert.
+
+use std::collections::BTreeSet;
+
+use super::Rules;
+use super::alert::{AlertPayload, AlertRules, EndpointAlert, Loud, OnRevision, PayloadInput, Route, Silence};
+use super::ledger::{Ledger, StoryState, TopicState};
+use super::prepare::Prepared;
+use super::told::{Listener, Told, add};
+use crate::model::{
+    AlertDraft, AlertId, AlertKind, AlertNews, AlertReason, AlertTopic, Match, NewsKind, Severity, Outlet, StoryId,
+    Timestamp, TopicId,
+};
+
+/// One alert, ready for the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RaisedAlert {
+    /// The decision.
+    pub draft: AlertDraft,
+    /// The standard payload; the store gives it its numbers, and the alert before.
+    pub payload: AlertPayload,
+    /// The silence it falls under; nobody gets it then.
+    pub silenced_by: Option<String>,
+    /// Who gets it, and how.
+    pub endpoints: Vec<EndpointAlert>,
+}
+
+/// What an item gives rise to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Raised {
+    pub alerts: Vec<RaisedAlert>,
+    /// How those that heard something stand now.
+    pub told: Vec<(Listener, Told)>,
+}
+
+/// What may give rise to alerts.
+pub(super) struct Cause<'a> {
+    pub prepared: &'a Prepared,
+    pub story: StoryId,
+    pub revision: Option<u32>,
+    pub now: Timestamp,
+}
+
+/// What one listener hears of an item.
+#[derive(Debug, Clone, PartialEq)]
+struct Heard {
+    kind: AlertKind,
+    reason: AlertReason,
+    topics: Vec<AlertTopic>,
+    severity: Severity,
+    grown_by: Vec<String>,
+    news: Vec<AlertNews>,
+}
+
+/// The item in its story, as it is put to every listener.
+struct Hearing<'a> {
+    cause: &'a Cause<'a>,
+    state: &'a StoryState,
+    rules: &'a AlertRules,
+    /// The topics that are silenced for this item, and by what.
+    silenced: Vec<(&'a TopicId, String)>,
+    /// When the item before came that hit a topic.
+    on_topic_at: Timestamp,
+}
+
+/// Notes what an item brings to its story, and says who hears of it.
+pub(super) fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules) -> Raised {
+    let Some(state) = ledger.stories.get_mut(&cause.story) else { return Raised::default() };
+    let on_topic_at = state.on_topic_at;
+    state.note(cause);
+    let item = &cause.prepared.item;
+    if item.quiet || cause.prepared.matches.is_empty() {
+        return Raised::default();
+    }
+    let Some(state) = ledger.stories.get(&cause.story) else { return Raised::default() };
+    let mut silenced = Vec::new();
+    for TopicState { topic, .. } in &state.topics {
+        silenced.extend(silence(topic, cause, ledger, rules).map(|by| (topic, by)));
+    }
+    let hearing = Hearing { cause, state, rules: &rules.alert, silenced, on_topic_at };
+    let raised = hearing.raise(&ledger.instance);
+    if let Some(state) = ledger.stories.get_mut(&cause.story) {
+        for (listener, told) in &raised.told {
+            state.tell(listener, told.clone());
+        }
+    }
+    raised
+}
+
+impl Hearing<'_> {
+    fn raise(&self, instance: &str) -> Raised {
+        let mut raised = Raised::default();
+        let mut groups: Vec<(Heard, Vec<EndpointAlert>)> = Vec::new();
+        let item = &self.cause.prepared.item;
+        for route in self.rules.routes.iter().filter(|route| route.takes_item(&item.source, item.lang)) {
+            let listener = Listener::Endpoint(route.endpoint.clone());
+            let takes = |topic: &TopicState| !self.is_silenced(topic) && route.takes_topic(topic);
+            let told = self.state.told(&listener);
+            let Some(heard) = self.hear(takes, told) else { continue };
+            raised.told.push((listener, self.told_after(&heard, told)));
+            let to = route.alert(heard.kind, heard.severity, self.cause.now);
+            match groups.iter_mut().find(|(same, _)| *same == heard) {
+                Some((_, endpoints)) => endpoints.push(to),
+                None => groups.push((heard, vec![to])),
+            }
+        }
+        let nobody = groups.is_empty();
+        let mut record = self.state.told(&Listener::Record).cloned();
+        let mut recorded = false;
+        for silenced in [false, true] {
+            let Some(heard) = self.hear(|topic| self.is_silenced(topic) == silenced, record.as_ref()) else { continue };
+            record = Some(self.told_after(&heard, record.as_ref()));
+            recorded = true;
+            if silenced || nobody {
+                let by = self.silenced.iter().find(|(topic, _)| silenced && heard.names(topic));
+                raised.alerts.push(self.alert(heard, by.map(|(_, by)| by.clone()), Vec::new(), instance));
+            }
+        }
+        raised.told.extend(record.filter(|_| recorded).map(|told| (Listener::Record, told)));
+        let told = groups.into_iter().map(|(heard, endpoints)| self.alert(heard, None, endpoints, instance));
+        raised.alerts.splice(0..0, told);
+        raised
+    }
+
+    fn is_silenced(&self, topic: &TopicState) -> bool {
+        self.silenced.iter().any(|(silenced, _)| **silenced == topic.topic)
+    }
+
+    /// What is news to a listener that takes these topics and was told that.
+    fn hear(&self, takes: impl Fn(&TopicState) -> bool, told: Option<&Told>) -> Option<Heard> {
+        let told = told.filter(|told| !told.is_past(self.on_topic_at, self.rules.told_window, self.cause.now));
+        let taken: Vec<&TopicState> = self.state.topics.iter().filter(|topic| takes(topic)).collect();
+        let of_item = |topic: &&&TopicState| self.own(topic).is_some();
+        let own: Vec<&TopicState> = taken.iter().filter(of_item).copied().collect();
+        if own.is_empty() {
+            return None;
+        }
+        let was_told = |topic: &TopicState| told.is_some_and(|told| told.has(&topic.topic));
+        let grown_by = told.map(|told| self.grown_by(&own, told)).unwrap_or_default();
+        let news = told.map(|told| self.edited_headline(told)).unwrap_or_default();
+        let (kind, reason) = match told {
+            None if self.cause.revision.is_some() && self.rules.on_revision == OnRevision::Never => return None,
+            None => (AlertKind::Matched, AlertReason::First),
+            Some(told) => (AlertKind::StoryUpdated, self.update(&own, told, &grown_by, &news)?),
+        };
+        let mut topics: Vec<AlertTopic> = taken
+            .iter()
+            .map(|topic| AlertTopic { matched: topic.as_match(self.own(topic)), new: !was_told(topic) })
+            .collect();
+        topics
+            .sort_by(|a, b| b.matched.score.cmp(&a.matched.score).then_with(|| a.matched.topic.cmp(&b.matched.topic)));
+        let severity = topics.iter().map(|topic| topic.matched.severity).max()?;
+        Some(Heard { kind, reason, topics, severity, grown_by, news })
+    }
+
+    /// Why a listener that was told of the story hears of it again; `None`: it does not.
+    fn update(&self, own: &[&TopicState], told: &Told, grown_by: &[String], news: &[AlertNews]) -> Option<AlertReason> {
+        let further = own.iter().any(|topic| !told.has(&topic.topic));
+        let worse = own.iter().filter_map(|topic| self.own(topic)).any(|matched| matched.severity > told.severity);
+        match (self.cause.revision, self.rules.on_revision) {
+            (None, _) if further => Some(AlertReason::Topic),
+            (None, _) if worse => Some(AlertReason::Severity),
+            (None, _) if !grown_by.is_empty() => Some(AlertReason::Growth),
+            (Some(_), OnRevision::NewTopic | OnRevision::Title) if further => Some(AlertReason::Revision),
+            (Some(_), OnRevision::Title) if !news.is_empty() => Some(AlertReason::Revision),
+            _ => None,
+        }
+    }
+
+    /// The item's own hit of a topic.
+    fn own(&self, topic: &TopicState) -> Option<&Match> {
+        self.cause.prepared.matches.iter().find(|matched| matched.topic == topic.topic)
+    }
+
+    /// The outlets whose own items hit one of these topics, in order of appearance.
+    fn outlets<'s>(&'s self, topics: impl Fn(&TopicId) -> bool) -> Vec<&'s Outlet> {
+        let of_topics = self.state.topics.iter().filter(|topic| topics(&topic.topic));
+        let known: BTreeSet<&Outlet> = of_topics.flat_map(|topic| &topic.outlets).collect();
+        self.state.outlets.iter().filter(|outlet| known.contains(outlet)).collect()
+    }
+
+    /// The outlets that are new, where an item on a told topic brings their count to another step.
+    fn grown_by(&self, own: &[&TopicState], told: &Told) -> Vec<String> {
+        if !own.iter().any(|topic| told.has(&topic.topic)) {
+            return Vec::new();
+        }
+        let outlets = self.outlets(|topic| told.has(topic));
+        if self.rules.steps_passed(outlets.len()) <= self.rules.steps_passed(told.outlets.len()) {
+            return Vec::new();
+        }
+        let new = |outlet: &&&Outlet| told.outlets.binary_search(outlet).is_err();
+        outlets.iter().filter(new).map(|outlet| outlet.as_str().to_owned()).collect()
+    }
+
+    /// The headline, where the item was edited in it and this one was not told before.
+    fn edited_headline(&self, told: &Told) -> Vec<AlertNews> {
+        let item = &self.cause.prepared.item;
+        let Some(was) = self.cause.prepared.headline_before.as_deref().filter(|_| self.cause.revision.is_some()) else {
+            return Vec::new();
+        };
+        let headline = item.headline();
+        let known = told.facts.binary_search(&headline_key(&headline)).is_ok();
+        if known || headline == was {
+            return Vec::new();
+        }
+        vec![AlertNews { kind: NewsKind::Headline, text: headline.into_owned(), was: Some(was.to_owned()) }]
+    }
+
+    /// How a listener stands once it has heard this.
+    fn told_after(&self, heard: &Heard, told: Option<&Told>) -> Told {
+        let prepared = self.cause.prepared;
+        let mut after = told.cloned().unwrap_or_else(|| Told {
+            topics: Vec::new(),
+            severity: heard.severity,
+            outlets: Vec::new(),
+            at: self.cause.now,
+            developed_at: None,
+            facts: Vec::new(),
+        });
+        add(&mut after.topics, heard.topics.iter().map(|topic| topic.matched.topic.clone()));
+        let outlets = self.outlets(|topic| after.has(topic));
+        add(&mut after.outlets, outlets.into_iter().cloned());
+        let headlines = prepared.headline_before.iter().map(String::as_str).map(headline_key);
+        add(&mut after.facts, headlines.chain([headline_key(&prepared.item.headline())]));
+        after.severity = after.severity.max(heard.severity);
+        after.at = self.cause.now;
+        after
+    }
+
+    fn alert(
+        &self,
+        heard: Heard,
+        silenced_by: Option<String>,
+        endpoints: Vec<EndpointAlert>,
+        instance: &str,
+    ) -> RaisedAlert {
+        let Heard { kind, reason, topics, severity, grown_by, news } = heard;
+        let item = &self.cause.prepared.item;
+        let mut draft = AlertDraft {
+            id: AlertId::derive(&[]),
+            kind,
+            reason,
+            severity,
+            at: self.cause.now,
+            topics,
+            item: item.id,
+            story: self.state.summary(self.cause.story),
+            news,
+            grown_by,
+        };
+        draft.id = alert_id(&draft, self.cause, silenced_by.as_deref(), instance);
+        let labels: Vec<&str> = draft.topics.iter().map(|topic| self.rules.label(&topic.matched.topic)).collect();
+        let payload = AlertPayload::of(&PayloadInput { alert: &draft, item, labels: &labels });
+        RaisedAlert { draft, payload, silenced_by, endpoints }
+    }
+}
+
+impl Heard {
+    fn names(&self, topic: &TopicId) -> bool {
+        self.topics.iter().any(|named| named.matched.topic == *topic)
+    }
+}
+
+fn headline_key(headline: &str) -> u64 {
+    crate::model::ContentHash::of(&[b"headline", headline.as_bytes()]).short()
+}
+
+/// The same for the same item, version and news, whoever hears it and however endpoints are called.
+fn alert_id(draft: &AlertDraft, cause: &Cause<'_>, silenced_by: Option<&str>, instance: &str) -> AlertId {
+    let item = &cause.prepared.item;
+    let revision = cause.revision.unwrap_or(0).to_le_bytes();
+    let mut parts = vec![
+        instance.as_bytes(),
+        item.source.as_str().as_bytes(),
+        item.key.as_str().as_bytes(),
+        &revision,
+        draft.reason.as_str().as_bytes(),
+        silenced_by.unwrap_or_default().as_bytes(),
+    ];
+    for topic in &draft.topics {
+        parts.extend([topic.matched.topic.as_str().as_bytes(), if topic.new { b"+" } else { b"=" }]);
+    }
+    for outlet in &draft.grown_by {
+        parts.extend([b"outlet", outlet.as_bytes()]);
+    }
+    for news in &draft.news {
+        parts.extend([news.kind.as_str().as_bytes(), news.text.as_bytes()]);
+    }
+    AlertId::derive(&parts)
+}
+
+/// The name of a silence that an item falls under on a topic.
+fn silence(topic: &TopicId, cause: &Cause<'_>, ledger: &Ledger, rules: &Rules) -> Option<String> {
+    let item = &cause.prepared.item;
+    let title = item.headline();
+    let loud = Loud { topic, source: &item.source, story: cause.story, title: &title };
+    let resolve = |story| ledger.resolve(story);
+    let covers = |silence: &&Silence| silence.covers(&loud, resolve, cause.now);
+    rules.alert.silences.iter().chain(&ledger.silences).find(covers).map(|silence| silence.id.clone())
+}
+
+impl StoryState {
+    /// Notes the topics that an item hits, and that its outlet carries them.
+    fn note(&mut self, cause: &Cause<'_>) {
+        let item = &cause.prepared.item;
+        for matched in &cause.prepared.matches {
+            let topic = self.topic_mut(&matched.topic, matched.threshold, matched.severity);
+            if matched.score > topic.score {
+                topic.score = matched.score;
+                topic.threshold = matched.threshold;
+                topic.severity = matched.severity;
+            }
+            add(&mut topic.outlets, item.outlet.clone());
+        }
+        if !cause.prepared.matches.is_empty() {
+            self.on_topic_at = self.on_topic_at.max(cause.now);
+        }
+    }
+}
+
+impl TopicState {
+    /// What an alert says of a topic: the story's best, with the evidence of the item that raised the alert.
+    fn as_match(&self, own: Option<&Match>) -> Match {
+        Match {
+            topic: self.topic.clone(),
+            score: self.score,
+            threshold: self.threshold,
+            severity: self.severity,
+            evidence: own.map(|matched| matched.evidence.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Route {
+    /// Whether a topic of a story passes, by the story's best.
+    fn takes_topic(&self, topic: &TopicState) -> bool {
+        self.topic_refusal(&topic.topic, topic.severity, topic.score).is_none()
+    }
+}
