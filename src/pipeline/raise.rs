@@ -9,7 +9,7 @@ use super::ledger::{Ledger, StoryState, TopicState};
 use super::prepare::Prepared;
 use super::told::{Listener, Told, add};
 use crate::model::{
-    AlertDraft, AlertId, AlertKind, AlertNews, AlertReason, AlertTopic, Match, NewsKind, Severity, Outlet, StoryId,
+    AlertDraft, AlertId, AlertKind, AlertNews, AlertReason, AlertTopic, Match, NewsKind, Outlet, Severity, StoryId,
     Timestamp, TopicId,
 };
 

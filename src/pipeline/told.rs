@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::{EndpointId, Severity, Outlet, Timestamp, TopicId};
+use crate::model::{EndpointId, Outlet, Severity, Timestamp, TopicId};
 
 /// Who is told: an endpoint, or the record of what was raised at all, which hears everything.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

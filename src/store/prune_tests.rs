@@ -41,7 +41,7 @@ fn fill(store: &Store, items: i64) {
              INSERT INTO texts SELECT n, 'the port closed' FROM n;
              INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
                  SELECT n / 5, 'harbour', min(at), max(at), count(*), 0, 0 FROM n GROUP BY n / 5;
-             INSERT INTO story_topics SELECT n / 5, 'ports', 5, 5, 'low', NULL FROM n GROUP BY n / 5;
+             INSERT INTO story_topics SELECT n / 5, 'ports', 5, 5, 'low' FROM n GROUP BY n / 5;
              INSERT INTO story_sources SELECT n / 5, 'outlet', 1, min(at) FROM n GROUP BY n / 5;
              INSERT INTO revisions SELECT id, 1, at, 'harbour', 'open' FROM n WHERE n % 20 = 0;
              INSERT INTO alerts (sequence, id, kind, story, item, reason, severity, score, outlets, at, payload)

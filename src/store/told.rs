@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::outbox;
-use crate::model::{EndpointId, Severity, Outlet, StoryId, Timestamp, TopicId};
+use crate::model::{EndpointId, Outlet, Severity, StoryId, Timestamp, TopicId};
 use crate::pipeline::{Listener, Told};
 
 /// How a listener stands with a story.

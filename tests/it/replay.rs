@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use wirewatch::app::compile;
 use wirewatch::model::{ItemId, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, StoryId, Timestamp};
 use wirewatch::pipeline::memory::MemoryConfig;
-use wirewatch::pipeline::{Decision, Ledger, RaisedAlert, Rules, Verdict, decide, prepare};
+use wirewatch::pipeline::{Decision, Ledger, Listener, RaisedAlert, Rules, Told, Verdict, decide, prepare};
 use wirewatch::store::{Access, AlertFilter, BatchWrite, Correction, Store};
 
 use super::newsroom::{Newsroom, body, title};
@@ -129,10 +129,10 @@ fn rules() -> Rules {
 }
 
 /// What must not depend on cuts.
-type Outcome = (Verdict, Vec<RaisedAlert>);
+type Outcome = (Verdict, Vec<RaisedAlert>, Vec<(Listener, Told)>);
 
 fn outcome(decision: &Decision) -> Outcome {
-    (decision.verdict.clone(), decision.alerts.clone())
+    (decision.verdict.clone(), decision.alerts.clone(), decision.told.clone())
 }
 
 /// What was told, in order: number and id.
@@ -142,12 +142,12 @@ fn told(store: &Store) -> Vec<(u64, String)> {
 }
 
 /// For people who look at a difference.
-fn shown((verdict, alerts): &Outcome) -> String {
+fn shown((verdict, alerts, told): &Outcome) -> String {
     let alert = |a: &RaisedAlert| {
         let payload = String::from_utf8(a.payload.to_bytes()).expect("text");
         format!("\n  {} {} {payload}", a.draft.id, a.draft.reason)
     };
-    format!("{verdict:?}{}", alerts.iter().map(alert).collect::<String>())
+    format!("{verdict:?}{}\n  {told:?}", alerts.iter().map(alert).collect::<String>())
 }
 
 /// As `ingest` does it, one batch at a time; `cut` says before which items everything is rebuilt.
@@ -260,7 +260,7 @@ fn replay_stream_has_everything_in_it() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = Store::open(dir.path(), Access::Own).expect("a store");
     let outcomes = run(&store, &arrivals(&appearances), &rules(), MemoryConfig::default(), |_| false);
-    let count = |of: fn(&Verdict) -> bool| outcomes.iter().filter(|(verdict, _)| of(verdict)).count();
+    let count = |of: fn(&Verdict) -> bool| outcomes.iter().filter(|(verdict, ..)| of(verdict)).count();
     let reason = |name: &str| outcomes.iter().flat_map(|o| &o.1).filter(|a| a.draft.reason.as_str() == name).count();
     let seen = [
         ("unchanged", count(|v| matches!(v, Verdict::Unchanged))),

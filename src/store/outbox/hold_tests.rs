@@ -1,4 +1,4 @@
-//! Letting go what waited: stories that turned out to be one, quiet hours that come in between, rates.
+//! Letting go what waited: quiet hours that come in between, rates, digests.
 
 use rusqlite::{Connection, params};
 
@@ -49,10 +49,6 @@ fn owe(connection: &Connection, n: i64, story: i64, topic: &str, waits: Option<i
     Ok(DeliveryId(connection.last_insert_rowid()))
 }
 
-fn merge(connection: &Connection, from: i64, into: i64) -> rusqlite::Result<usize> {
-    connection.execute("UPDATE stories SET merged_into = ?2 WHERE id = ?1", [from, into])
-}
-
 fn let_go_at(connection: &Connection, minute: i64, timing: &Timing) -> rusqlite::Result<usize> {
     let (endpoint, format) = (desk(), Format::Standard);
     release(connection, &Release { endpoint: &endpoint, format: &format, timing, instance: "i", now: at(minute) })
@@ -69,62 +65,6 @@ fn rows(connection: &Connection) -> Vec<(i64, String, String, i64, Option<i64>)>
 
 fn row(id: i64, state: &str, hold: &str, minute: i64, into: Option<i64>) -> (i64, String, String, i64, Option<i64>) {
     (id, state.to_owned(), hold.to_owned(), minute, into)
-}
-
-#[test]
-fn group_stories_that_became_one_go_out_as_one_when_the_first_is_due() {
-    let (_dir, store) = store();
-    let done = store.write("test", |tx| {
-        owe(tx, 1, 10, "levee", Some(5))?;
-        owe(tx, 2, 20, "levee", Some(9))?;
-        owe(tx, 3, 20, "ferry", Some(9))?;
-        owe(tx, 4, 30, "levee", Some(9))?;
-        // Two steps: 20 went up in 15, which went up in 10.
-        tx.execute("INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near, merged_into)
-             VALUES (15, 't', 0, 0, 1, 0, 0, 10)", [])?;
-        merge(tx, 20, 15)?;
-        let waiting = waiting_for_story(tx, &desk(), 20)?;
-        assert_eq!(waiting.iter().map(|w| w.id.0).collect::<Vec<_>>(), [1, 2, 3], "by any of its ids");
-        assert_eq!(let_go_at(tx, 5, &Timing::default())?, 1);
-        assert_eq!(
-            rows(tx),
-            [
-                row(1, "folded", "", 5, Some(3)),
-                row(2, "folded", "", 9, Some(3)),
-                row(3, "pending", "", 5, None),
-                row(4, "pending", "group", 9, None),
-            ],
-            "another story waits on"
-        );
-        let_go_at(tx, 9, &Timing::default())
-    });
-    assert_eq!(done.expect("written"), 1);
-}
-
-#[test]
-fn group_story_that_was_told_by_then_is_not_told_again() {
-    for told in ["delivered", "pending", "folded"] {
-        let (_dir, store) = store();
-        let done = store.write("test", |tx| {
-            owe(tx, 1, 10, "levee", None)?;
-            match told {
-                "pending" => tx.execute("UPDATE deliveries SET state = 'pending' WHERE id = 1", [])?,
-                // In a digest that arrived.
-                "folded" => {
-                    owe(tx, 9, 90, "other", None)?;
-                    tx.execute("UPDATE deliveries SET state = 'folded', folded_into = 2 WHERE id = 1", [])?
-                }
-                _ => 0,
-            };
-            let waits = owe(tx, 2, 20, "levee", Some(5))?;
-            merge(tx, 20, 10)?;
-            let_go_at(tx, 5, &Timing::default())?;
-            Ok((waits, rows(tx)))
-        });
-        let (waits, rows) = done.expect("written");
-        let last = rows.last().expect("a row");
-        assert_eq!((last.0, last.1.as_str(), last.4), (waits.0, "folded", Some(1)), "{told}");
-    }
 }
 
 #[test]
