@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wirewatch::model::{ItemId, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, StoryId, Timestamp};
-use wirewatch::pipeline::alert::AlertRules;
 use wirewatch::pipeline::classify::TopicSet;
 use wirewatch::pipeline::dedupe::sketch::Sketch;
 use wirewatch::pipeline::features::Features;
@@ -209,7 +208,7 @@ fn rebuild(items: usize) -> Result<(), Failure> {
     }
     let config = MemoryConfig { bytes_max: 1 << 30, ..MemoryConfig::default() };
     let start = Instant::now();
-    let ledger = store.recall(config, last.received.minus(config.copies_window), &AlertRules::default())?;
+    let ledger = store.recall(config, last.received.minus(config.copies_window))?;
     let spent = start.elapsed().as_secs_f64();
     println!(
         "rebuild from the store: {} items in {spent:.2} s, {:.2} s per 100,000",
