@@ -37,9 +37,9 @@ pub struct Post {
     pub time: Timestamp,
     /// Type of the payload.
     #[serde(rename = "type")]
-    pub kind: &'static str,
+    pub kind: String,
     /// Why it was raised.
-    pub reason: &'static str,
+    pub reason: String,
     /// Who hears it.
     pub endpoint: String,
     /// Topics it names.
@@ -76,9 +76,9 @@ pub struct AlertQuality {
     /// Posts by what they were worth.
     pub verdicts: BTreeMap<PostVerdict, usize>,
     /// Posts by reason.
-    pub reasons: BTreeMap<&'static str, usize>,
+    pub reasons: BTreeMap<String, usize>,
     /// Repeats by reason.
-    pub repeats: BTreeMap<&'static str, usize>,
+    pub repeats: BTreeMap<String, usize>,
     /// Share of posts of each severity.
     pub severities: BTreeMap<&'static str, f64>,
     /// Seconds from an event's first item to the post that told it, half of them at most; `None`: nothing was told.
@@ -127,10 +127,10 @@ impl AlertJudge {
         let mut delays = Vec::new();
         for post in posts {
             *quality.verdicts.entry(post.verdict).or_default() += 1;
-            *quality.reasons.entry(post.reason).or_default() += 1;
+            *quality.reasons.entry(post.reason.clone()).or_default() += 1;
             *quality.severities.entry(post.severity.as_str()).or_default() += 1.0 / posts.len() as f64;
             match post.verdict {
-                PostVerdict::Repeat => *quality.repeats.entry(post.reason).or_default() += 1,
+                PostVerdict::Repeat => *quality.repeats.entry(post.reason.clone()).or_default() += 1,
                 PostVerdict::Useful => {
                     let first = post.event.as_ref().and_then(|event| self.places.get(event));
                     delays.extend(first.map(|place| post.time.since(self.events[*place].1).as_secs()));
@@ -164,11 +164,11 @@ mod tests {
         LabelledEvent { event: name.to_owned(), wanted }
     }
 
-    fn post(judge: &mut AlertJudge, minute: i64, event: Option<&LabelledEvent>, reason: &'static str) -> Post {
+    fn post(judge: &mut AlertJudge, minute: i64, event: Option<&LabelledEvent>, reason: &str) -> Post {
         Post {
             time: Timestamp::from_seconds(minute * 60),
-            kind: "alert.matched",
-            reason,
+            kind: "alert.matched".to_owned(),
+            reason: reason.to_owned(),
             endpoint: "desk".to_owned(),
             topics: vec!["ports".to_owned()],
             severity: Severity::High,
@@ -202,6 +202,6 @@ mod tests {
         assert!((quality.alerts_per_told_event - 2.0).abs() < 1e-9);
         assert_eq!((quality.delay_median_s, quality.delay_p90_s), (Some(300), Some(300)));
         assert_eq!(quality.missed, ["opening"]);
-        assert_eq!(quality.repeats, BTreeMap::from([("growth", 1)]));
+        assert_eq!(quality.repeats, BTreeMap::from([("growth".to_owned(), 1)]));
     }
 }

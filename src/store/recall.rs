@@ -287,23 +287,12 @@ pub(super) fn recall_stories(
     )?;
     each(
         "SELECT s.id, x.topic, x.outlet FROM stories s JOIN topic_outlets x ON x.story = s.id WHERE {condition}",
-        &mut |row, state| {
-            let (topic, outlet): (String, String) = (row.get(1)?, row.get(2)?);
-            if let Ok(topic) = TopicId::new(&topic) {
-                state.recall_topic_outlet(&topic, Outlet::from_stored(&outlet));
-            }
-            Ok(())
-        },
+        &mut recall_topic_outlet,
     )?;
     each(
         "SELECT s.id, t.endpoint, t.topics, t.severity, t.outlets, t.at, t.developed_at, t.facts
          FROM stories s JOIN story_told t ON t.story = s.id WHERE {condition}",
-        &mut |row, state| {
-            if let Some((listener, told)) = listener_and_told(row, 1)? {
-                state.tell(&listener, told);
-            }
-            Ok(())
-        },
+        &mut recall_told,
     )?;
     recall_merged_from(connection, &condition, value, &mut states)?;
     ledger.recall_stories(states);
@@ -338,5 +327,20 @@ fn recall_topic(row: &Row<'_>, state: &mut StoryState) -> rusqlite::Result<()> {
     let severity = Severity::ALL.into_iter().find(|s| s.as_str() == severity).unwrap_or(Severity::Medium);
     let threshold = Score::from_hundredths(row.get(3)?);
     state.topic_mut(&topic, threshold, severity).score = Score::from_hundredths(row.get(2)?);
+    Ok(())
+}
+
+fn recall_topic_outlet(row: &Row<'_>, state: &mut StoryState) -> rusqlite::Result<()> {
+    let (topic, outlet): (String, String) = (row.get(1)?, row.get(2)?);
+    if let Ok(topic) = TopicId::new(&topic) {
+        state.recall_topic_outlet(&topic, Outlet::from_stored(&outlet));
+    }
+    Ok(())
+}
+
+fn recall_told(row: &Row<'_>, state: &mut StoryState) -> rusqlite::Result<()> {
+    if let Some((listener, told)) = listener_and_told(row, 1)? {
+        state.tell(&listener, told);
+    }
     Ok(())
 }

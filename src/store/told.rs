@@ -150,3 +150,7 @@ fn write(c: &Connection, story: i64, listener: &Listener, told: &Told, alert: Op
     ])
     .map(|_| ())
 }
+
+#[cfg(test)]
+#[path = "told_tests.rs"]
+mod tests;

@@ -14,8 +14,8 @@ use super::super::labelled::{origin, raw};
 use super::super::output::{self, Table};
 use super::{CliError, arrivals, take};
 use crate::eval::alerts::{AlertJudge, AlertQuality, LabelledEvent, Post, PostVerdict};
-use crate::model::{EndpointId, SourceId, Timestamp};
-use crate::pipeline::alert::Route;
+use crate::model::{EndpointId, Severity, SourceId, StoryId, Timestamp};
+use crate::pipeline::alert::{AlertPayload, Route, fold};
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::{Decision, Ledger, Rules};
 use crate::text::clean;
@@ -29,12 +29,31 @@ pub(super) struct Told {
     quality: AlertQuality,
 }
 
+/// How long an alert waits for more of its story, as for formats that people read.
+const GROUP_WAIT: Duration = Duration::from_secs(120);
+
+/// An alert that is not sent yet: what comes of its story meanwhile goes up in it.
+struct Waiting {
+    until: Timestamp,
+    story: StoryId,
+    payload: AlertPayload,
+}
+
+/// The items that a payload may show.
+#[derive(Default)]
+struct Shown {
+    by_id: HashMap<String, (String, Option<LabelledEvent>)>,
+}
+
 /// Runs the stream.
 pub(super) fn run(items: &[Value], mut rules: Rules, memory: MemoryConfig) -> Told {
-    rules.alert.routes = vec![Route::everything(EndpointId::new("eval").expect("invariant: a valid name"))];
+    let mut route = Route::everything(EndpointId::new("eval").expect("invariant: a valid name"));
+    route.timing.group_wait = GROUP_WAIT;
+    rules.alert.routes = vec![route];
+    rules.alert.told_window = memory.story_window;
     let mut ledger = Ledger::new("eval", memory);
     let mut judge = AlertJudge::default();
-    let mut posts: Vec<Post> = Vec::new();
+    let (mut posts, mut waiting, mut shown) = (Vec::new(), Vec::new(), Shown::default());
     let mut starts: HashMap<SourceId, Timestamp> = HashMap::new();
     let bar = output::progress(items.len() as u64, "items");
     for (number, (item, now)) in items.iter().zip(arrivals(items)).enumerate() {
@@ -46,13 +65,46 @@ pub(super) fn run(items: &[Value], mut rules: Rules, memory: MemoryConfig) -> To
         let (mut raw, origin) = (raw(item, number), origin(item, now));
         let start = *starts.entry(origin.source.clone()).or_insert(now);
         raw.quiet = now < start.plus(BASELINE);
+        send(&mut waiting, Some(now), &shown, &mut judge, &mut posts);
         if let Some(decision) = take(&raw, &origin, &rules, &mut ledger) {
-            posts.extend(posts_of(&decision, item, event.as_ref(), &mut judge));
+            let id = decision.prepared.item.id.to_string();
+            shown.by_id.insert(id, (clean::excerpt(item["id"].as_str().unwrap_or_default(), 80), event));
+            wait(&decision, &ledger, &mut waiting);
         }
     }
+    send(&mut waiting, None, &shown, &mut judge, &mut posts);
     bar.finish_and_clear();
     let quality = judge.quality(&posts);
     Told { posts, quality }
+}
+
+/// What a decision makes the endpoint hear, by itself or in what waits of the story.
+fn wait(decision: &Decision, ledger: &Ledger, waiting: &mut Vec<Waiting>) {
+    for alert in &decision.alerts {
+        let story = ledger.resolve(alert.draft.story.id);
+        for to in &alert.endpoints {
+            match waiting.iter_mut().find(|known| to.folds && ledger.resolve(known.story) == story) {
+                Some(known) => known.payload = fold(&known.payload, &alert.payload),
+                None => {
+                    let until = to.held.map_or(alert.draft.at, |held| held.until);
+                    waiting.push(Waiting { until, story, payload: alert.payload.clone() });
+                }
+            }
+        }
+    }
+}
+
+/// Posts what has waited long enough; at the end of the stream, everything.
+fn send(
+    waiting: &mut Vec<Waiting>,
+    now: Option<Timestamp>,
+    shown: &Shown,
+    judge: &mut AlertJudge,
+    posts: &mut Vec<Post>,
+) {
+    let mut due: Vec<Waiting> = waiting.extract_if(.., |alert| now.is_none_or(|now| alert.until <= now)).collect();
+    due.sort_by_key(|alert| alert.until);
+    posts.extend(due.into_iter().map(|alert| post_of(&alert, shown, judge)));
 }
 
 fn labelled_event(item: &Value) -> Option<LabelledEvent> {
@@ -60,24 +112,26 @@ fn labelled_event(item: &Value) -> Option<LabelledEvent> {
     Some(LabelledEvent { event, wanted: item["wanted"].as_bool().unwrap_or_default() })
 }
 
-/// What a decision makes the endpoint hear: an alert names every topic that is told with it.
-fn posts_of(decision: &Decision, item: &Value, event: Option<&LabelledEvent>, judge: &mut AlertJudge) -> Vec<Post> {
-    let heard = decision.alerts.iter().flat_map(|alert| alert.endpoints.iter().map(move |to| (alert, to)));
-    heard
-        .map(|(alert, to)| Post {
-            time: alert.draft.at,
-            kind: alert.draft.kind.as_str(),
-            reason: alert.draft.reason.as_str(),
-            endpoint: to.endpoint.to_string(),
-            topics: alert.draft.topics.iter().map(|topic| topic.matched.topic.to_string()).collect(),
-            severity: alert.draft.severity,
-            story: alert.draft.story.id.to_string(),
-            item: clean::excerpt(item["id"].as_str().unwrap_or_default(), 80),
-            title: clean::excerpt(item["title"].as_str().unwrap_or_default(), 120),
-            event: event.map(|event| event.event.clone()),
-            verdict: judge.judge(event),
-        })
-        .collect()
+/// What goes out, judged by the event that the item in it reports.
+fn post_of(alert: &Waiting, shown: &Shown, judge: &mut AlertJudge) -> Post {
+    let data = &alert.payload.data;
+    let (item, event) = shown.by_id.get(&data.item.id).cloned().unwrap_or_default();
+    Post {
+        time: alert.until,
+        kind: alert.payload.r#type.clone(),
+        reason: data.alert.reason.clone(),
+        endpoint: "eval".to_owned(),
+        topics: data.topics.iter().map(|topic| topic.id.clone()).collect(),
+        severity: Severity::ALL
+            .into_iter()
+            .find(|severity| severity.as_str() == data.alert.severity)
+            .unwrap_or(Severity::Medium),
+        story: data.story.id.clone(),
+        item,
+        title: clean::excerpt(&data.item.title, 120),
+        verdict: judge.judge(event.as_ref()),
+        event: event.map(|event| event.event),
+    }
 }
 
 pub(super) fn write_posts(out: &Path, told: &Told) -> Result<(), CliError> {
@@ -120,7 +174,7 @@ pub(super) fn print(told: &Told, list: bool, json: bool) -> Result<(), CliError>
         println!("told after {} min (median), {} min (nine of ten)", median / 60, p90 / 60);
     }
     let mut table = Table::new(&["REASON", "ALERTS", "USEFUL", "REPEAT", "UNWANTED", "NOISE"]);
-    let reasons: BTreeSet<&str> = told.posts.iter().map(|post| post.reason).collect();
+    let reasons: BTreeSet<&str> = told.posts.iter().map(|post| post.reason.as_str()).collect();
     for reason in reasons {
         let count = |verdict: Option<PostVerdict>| {
             let of_reason = told.posts.iter().filter(|post| post.reason == reason);
