@@ -10,6 +10,7 @@
 
 pub mod clock;
 pub mod failpoint;
+pub mod files;
 pub mod model;
 pub mod net;
 pub mod telemetry;

@@ -10,21 +10,23 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("clock", &["model"]),
     ("failpoint", &[]),
+    ("files", &[]),
     ("text", &["model"]),
     ("telemetry", &["model", "text"]),
-    ("net", &["model", "clock", "text"]),
+    ("net", &["model", "text"]),
     ("source", &["model", "clock", "text", "net", "telemetry", "failpoint"]),
     ("pipeline", &["model", "text"]),
-    ("store", &["model", "pipeline", "clock", "text", "telemetry", "failpoint"]),
+    ("store", &["model", "pipeline", "text", "failpoint"]),
     ("ingest", &["model", "source", "pipeline", "store", "clock", "text", "telemetry", "failpoint"]),
     ("deliver", &["model", "store", "pipeline", "net", "text", "clock", "telemetry", "failpoint"]),
-    ("receiver", &["model", "clock", "text", "deliver"]),
-    ("http", &["model", "store", "clock", "text", "telemetry"]),
-    ("eval", &["model", "pipeline", "text"]),
-    ("config", &["model", "text", "net", "source", "pipeline", "deliver", "http", "telemetry", "clock"]),
+    ("receiver", &["clock", "text", "deliver"]),
+    ("http", &["model", "clock", "telemetry"]),
+    ("eval", &["model", "pipeline"]),
+    ("config", &["files", "model", "text", "net", "source", "pipeline", "deliver"]),
     (
         "app",
         &[
+            "files",
             "model",
             "clock",
             "text",
@@ -54,7 +56,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "ingest",
             "deliver",
             "receiver",
-            "http",
             "eval",
             "config",
             "app",
@@ -62,8 +63,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
 ];
 
-const FILE_LINES_MAX: usize = 800;
-const FUNCTION_LINES_MAX: usize = 70;
+const FILE_LINES_MAX: usize = 600;
+const TEST_FILE_LINES_MAX: usize = 800;
+/// A list of steps in order reads better in one piece than in two that hand each other tuples; beyond this
+/// nobody sees the whole.
+const FUNCTION_LINES_MAX: usize = 100;
 /// Tables of cases read better in one piece.
 const TEST_FUNCTION_LINES_MAX: usize = 160;
 const DRAWERS: &[&str] = &["utils", "util", "common", "helpers", "types", "misc"];
@@ -120,25 +124,232 @@ fn module_of(path: &Path) -> Option<String> {
     (!matches!(name, "lib" | "main")).then(|| name.to_owned())
 }
 
-/// Top-level modules named in `crate::…` paths, test modules left out.
-fn imported(text: &str) -> BTreeSet<String> {
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
-    let mut out = BTreeSet::new();
-    for line in code.lines().map(str::trim_start).filter(|l| !l.starts_with("//")) {
-        for (at, _) in line.match_indices("crate::") {
-            let rest = &line[at + "crate::".len()..];
-            let names: Vec<&str> = match rest.strip_prefix('{') {
-                Some(list) => list.split([',', '}']).map(str::trim).collect(),
-                None => vec![rest],
-            };
-            for name in names {
-                let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
-                out.insert(name[..end].to_owned());
+/// The code of a file without comments and without its test module.
+fn code_of(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// Every `crate::…`, `super::…` and `self::…` path in some code, lists of imports taken apart.
+fn paths_in(code: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for root in ["crate::", "super::", "self::"] {
+        for (at, _) in code.match_indices(root) {
+            let before = code[..at].chars().next_back();
+            // `super::super::` is found at its first part.
+            if before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '_' | ':')) {
+                read_path(&code[at..], "", &mut out);
             }
         }
     }
-    out.remove("");
     out
+}
+
+/// Reads one path, or a list of them in braces, after a prefix; gives what is left.
+fn read_path<'a>(code: &'a str, prefix: &str, out: &mut Vec<String>) -> &'a str {
+    let end = code.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | ':')).unwrap_or(code.len());
+    let path = format!("{prefix}{}", &code[..end]);
+    let mut rest = code[end..].trim_start();
+    if !path.ends_with("::") || !rest.starts_with('{') {
+        out.push(path);
+        return rest;
+    }
+    rest = rest[1..].trim_start();
+    while !rest.is_empty() && !rest.starts_with('}') {
+        rest = read_path(rest, &path, out);
+        let next = rest.find([',', '}']).unwrap_or(rest.len());
+        rest = rest[next..].strip_prefix(',').unwrap_or(&rest[next..]).trim_start();
+    }
+    rest.strip_prefix('}').unwrap_or(rest)
+}
+
+/// Top-level modules that a file names.
+fn imported(text: &str) -> BTreeSet<String> {
+    let paths = paths_in(&code_of(text)).into_iter();
+    paths.filter_map(|path| Some(path.strip_prefix("crate::")?.split("::").next()?.to_owned())).collect()
+}
+
+/// A file as a module: `src/store/outbox/claim.rs` is `store::outbox::claim`.
+fn module_path(path: &Path) -> Option<String> {
+    let below = path.strip_prefix("src").ok()?.with_extension("");
+    let parts: Vec<&str> = below.iter().filter_map(|part| part.to_str()).filter(|part| *part != "mod").collect();
+    (!matches!(parts[..], ["lib" | "main"])).then(|| parts.join("::"))
+}
+
+/// The file that a path of another leads to: the longest part of it that is one.
+fn target_of(path: &str, from: &str, modules: &BTreeSet<String>) -> Option<String> {
+    let mut base: Vec<&str> = from.split("::").collect();
+    let mut parts: Vec<&str> = path.split("::").filter(|part| !part.is_empty()).collect();
+    match parts.first() {
+        Some(&"crate") => base.clear(),
+        Some(&"self") => {}
+        _ => {
+            while parts.first() == Some(&"super") {
+                base.pop();
+                parts.remove(0);
+            }
+            parts.insert(0, "");
+        }
+    }
+    parts.remove(0);
+    base.extend(parts);
+    while !base.is_empty() && !modules.contains(&base.join("::")) {
+        base.pop();
+    }
+    Some(base.join("::")).filter(|target| !target.is_empty() && target != from)
+}
+
+/// Files whose imports lead back to them; these are being rewritten.
+const CIRCLES_LEFT: &[&str] = &[
+    "pipeline::alert::route pipeline::alert::source",
+    "pipeline::classify::plan pipeline::classify::score pipeline::classify::search pipeline::classify::spans",
+    "pipeline::decide pipeline::ledger",
+    "pipeline::memory pipeline::memory::chains pipeline::memory::groups pipeline::memory::records",
+    "pipeline::story::decision pipeline::story::model",
+    "store::corrections store::recall store::silences",
+];
+
+#[test]
+fn files_import_each_other_in_no_circle() {
+    let files: Vec<(String, String)> = sources()
+        .into_iter()
+        .filter(|(path, _)| !is_test_file(path))
+        .filter_map(|(path, text)| Some((module_path(&path)?, code_of(&text))))
+        .collect();
+    let modules: BTreeSet<String> = files.iter().map(|(module, _)| module.clone()).collect();
+    let mut reached: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (module, code) in &files {
+        let targets = paths_in(code).iter().filter_map(|path| target_of(path, module, &modules)).collect();
+        reached.insert(module, targets);
+    }
+    assert!(reached["app::start"].contains("app::health"), "the reading of imports broke");
+    // Until nothing is added: everything that can be reached from a file.
+    loop {
+        let mut grown = false;
+        for module in &modules {
+            let near = reached[module.as_str()].clone();
+            let far: BTreeSet<String> = near.iter().flat_map(|near| reached[near.as_str()].clone()).collect();
+            let all = reached.get_mut(module.as_str()).expect("it is there");
+            let before = all.len();
+            all.extend(far);
+            grown |= all.len() > before;
+        }
+        if !grown {
+            break;
+        }
+    }
+    let mut circles: BTreeSet<String> = BTreeSet::new();
+    for module in modules.iter().filter(|module| reached[module.as_str()].contains(*module)) {
+        let members: Vec<&str> = modules
+            .iter()
+            .filter(|other| reached[module.as_str()].contains(*other) && reached[other.as_str()].contains(module))
+            .map(String::as_str)
+            .collect();
+        circles.insert(members.join(" "));
+    }
+    let left: BTreeSet<String> = CIRCLES_LEFT.iter().map(|circle| (*circle).to_owned()).collect();
+    let new: Vec<_> = circles.difference(&left).collect();
+    assert!(new.is_empty(), "files that import each other; move what both need to a third: {new:#?}");
+    let gone: Vec<_> = left.difference(&circles).collect();
+    assert!(gone.is_empty(), "no circles any more, take them off the list: {gone:#?}");
+}
+
+/// Types that are public or shared between files, with where they are.
+fn shared_types() -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    for (path, text) in sources().into_iter().filter(|(path, _)| path.starts_with("src") && !is_test_file(path)) {
+        for line in code_of(&text).lines().map(str::trim_start).filter(|line| line.starts_with("pub")) {
+            let mut words = line.split_whitespace().skip(1);
+            let Some("struct" | "enum" | "trait" | "type" | "union") = words.next() else { continue };
+            let name = words.next().unwrap_or_default();
+            let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
+            // A name that a macro is given stands elsewhere.
+            if end > 0 {
+                out.push((name[..end].to_owned(), path.display().to_string()));
+            }
+        }
+    }
+    out
+}
+
+/// Names that two public types still have.
+const NAMES_SHARED: &[&str] = &[
+    "Answer",
+    "Candidate",
+    "CheckArgs",
+    "Content",
+    "Day",
+    "Document",
+    "Entry",
+    "Example",
+    "Field",
+    "Form",
+    "Format",
+    "Found",
+    "Head",
+    "Headline",
+    "Health",
+    "Hint",
+    "Hit",
+    "Kind",
+    "Known",
+    "Ledger",
+    "Lexeme",
+    "Link",
+    "Links",
+    "LogFormat",
+    "Looker",
+    "Outcome",
+    "Parts",
+    "Phase",
+    "Query",
+    "QueryProblem",
+    "Setting",
+    "Severity",
+    "Standing",
+    "Table",
+    "Told",
+    "Unit",
+    "Verdict",
+    "View",
+    "Word",
+    "Zone",
+];
+
+#[test]
+fn no_two_public_types_have_one_name() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, path) in shared_types() {
+        places.entry(name).or_default().push(path);
+    }
+    let types: usize = places.values().map(Vec::len).sum();
+    let one_word = |name: &str| name.chars().filter(char::is_ascii_uppercase).count() == 1;
+    let single: usize = places.iter().filter(|(name, _)| one_word(name)).map(|(_, at)| at.len()).sum();
+    let twice: BTreeMap<_, _> = places.iter().filter(|(_, at)| at.len() > 1).collect();
+    let shared: usize = twice.values().map(|at| at.len()).sum();
+    println!("{types} types, {single} of one word, {shared} that share their name");
+    assert!(types > 300, "the count itself broke");
+    let wrong: Vec<_> = twice.iter().filter(|(name, _)| !NAMES_SHARED.contains(&name.as_str())).collect();
+    assert!(wrong.is_empty(), "one name for two types; say what each is: {wrong:#?}");
+    let unneeded: Vec<_> = NAMES_SHARED.iter().filter(|name| !twice.contains_key(&(**name).to_owned())).collect();
+    assert!(unneeded.is_empty(), "these names are not shared any more: {unneeded:?}");
+}
+
+#[test]
+fn imports_table_permits_nothing_that_nobody_uses() {
+    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in sources().into_iter().filter(|(path, _)| !is_test_file(path)) {
+        if let Some(module) = module_of(&path) {
+            used.entry(module).or_default().extend(imported(&text));
+        }
+    }
+    let unused: Vec<String> = IMPORTS
+        .iter()
+        .flat_map(|(module, may)| may.iter().map(move |name| (module, name)))
+        .filter(|(module, name)| !used.get(**module).is_some_and(|names| names.contains(**name)))
+        .map(|(module, name)| format!("`{module}` never imports `{name}`"))
+        .collect();
+    assert!(unused.is_empty(), "{unused:#?}");
 }
 
 #[test]
@@ -181,8 +392,9 @@ fn files_open_with_their_purpose_and_stay_readable() {
             wrong.push(format!("{name}: opens without a module doc"));
         }
         let lines = text.lines().count();
-        if lines > FILE_LINES_MAX {
-            wrong.push(format!("{name}: {lines} lines, split it by responsibility (at most {FILE_LINES_MAX})"));
+        let most = if is_test_file(&path) { TEST_FILE_LINES_MAX } else { FILE_LINES_MAX };
+        if lines > most {
+            wrong.push(format!("{name}: {lines} lines, split it by responsibility (at most {most})"));
         }
         if path.components().any(|c| DRAWERS.contains(&c.as_os_str().to_string_lossy().trim_end_matches(".rs"))) {
             wrong.push(format!("{name}: a drawer is not a module; name what it does"));

@@ -7,9 +7,10 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tracing::{error, info, warn};
 
+use super::error::{AppError, AppPart};
 use super::follow::Follow;
-use super::reload::{Candidate, Refusal};
-use super::start::{App, AppError};
+use super::reload::{ReloadCandidate, ReloadRefusal};
+use super::start::App;
 use super::systemd::Systemd;
 use crate::config::{ConfigPlace, Environment};
 use crate::model::Timestamp;
@@ -20,7 +21,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 
 /// What somebody wants of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
+pub enum DaemonRequest {
     /// End in order.
     Stop,
     /// Read the config again.
@@ -39,17 +40,17 @@ pub struct Daemon {
     pub systemd: Systemd,
     /// The log's level follows the config.
     pub logs: Option<LogControl>,
-    reloading: Option<Reloading>,
+    reloading: Option<ReloadUnderWay>,
     /// Another reload was asked for while one was under way.
     again: bool,
     /// The loops that hung when last looked.
-    stuck: Vec<&'static str>,
+    stuck: Vec<AppPart>,
     follow: Follow,
 }
 
-struct Reloading {
+struct ReloadUnderWay {
     begun: Timestamp,
-    prepared: JoinHandle<Result<Candidate, Refusal>>,
+    prepared: JoinHandle<Result<ReloadCandidate, ReloadRefusal>>,
 }
 
 impl Daemon {
@@ -65,7 +66,7 @@ impl Daemon {
     ///
     /// # Errors
     /// The failure that ended it, or that of the stop.
-    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), AppError> {
+    pub async fn run(mut self, mut requests: mpsc::Receiver<DaemonRequest>) -> Result<(), AppError> {
         self.systemd.ready(&self.app.status_line());
         self.follow.follow(&self.place, self.app.reloads_on_change());
         let failure = self.watch(&mut requests).await;
@@ -82,15 +83,15 @@ impl Daemon {
     }
 
     /// Waits for a reason to stop; `None` when somebody asked.
-    async fn watch(&mut self, requests: &mut mpsc::Receiver<Request>) -> Option<AppError> {
+    async fn watch(&mut self, requests: &mut mpsc::Receiver<DaemonRequest>) -> Option<AppError> {
         let mut beat = self.systemd.beat_every().map(tokio::time::interval);
         let mut status = tokio::time::interval(STATUS_EVERY);
         loop {
             tokio::select! {
                 failure = self.app.failed() => return Some(failure),
                 request = requests.recv() => match request {
-                    Some(Request::Stop) | None => return None,
-                    Some(Request::Reload) => self.reload(),
+                    Some(DaemonRequest::Stop) | None => return None,
+                    Some(DaemonRequest::Reload) => self.reload(),
                 },
                 () = self.follow.changed() => self.reload(),
                 prepared = prepared(&mut self.reloading) => self.finish_reload(prepared),
@@ -112,13 +113,13 @@ impl Daemon {
     fn begin_reload(&mut self) {
         self.systemd.reloading();
         let prepared = self.app.begin_reload(&self.place, &self.environment);
-        self.reloading = Some(Reloading { begun: self.app.now(), prepared });
+        self.reloading = Some(ReloadUnderWay { begun: self.app.now(), prepared });
     }
 
-    fn finish_reload(&mut self, prepared: Result<Result<Candidate, Refusal>, JoinError>) {
+    fn finish_reload(&mut self, prepared: Result<Result<ReloadCandidate, ReloadRefusal>, JoinError>) {
         let Some(reloading) = self.reloading.take() else { return };
         let prepared = prepared.unwrap_or_else(|error| {
-            Err(Refusal { summary: format!("reading it failed: {error}"), problems: Vec::new() })
+            Err(ReloadRefusal { summary: format!("reading it failed: {error}"), problems: Vec::new() })
         });
         let record = self.app.finish_reload(reloading.begun, prepared);
         if let Some(logs) = self.logs.as_ref().filter(|_| record.taken) {
@@ -137,14 +138,17 @@ impl Daemon {
         if stuck.is_empty() {
             self.systemd.beat();
         } else if stuck != self.stuck {
-            error!(loops = stuck.join(", "), "a loop hangs, the watchdog is not fed");
+            error!(
+                loops = stuck.iter().map(|part| part.as_str()).collect::<Vec<_>>().join(", "),
+                "a loop hangs, the watchdog is not fed"
+            );
             self.systemd.status(&self.app.status_line());
         }
         self.stuck = stuck;
     }
 }
 
-async fn prepared(reloading: &mut Option<Reloading>) -> Result<Result<Candidate, Refusal>, JoinError> {
+async fn prepared(reloading: &mut Option<ReloadUnderWay>) -> Result<Result<ReloadCandidate, ReloadRefusal>, JoinError> {
     match reloading {
         Some(reloading) => (&mut reloading.prepared).await,
         None => std::future::pending().await,
@@ -160,9 +164,9 @@ async fn tick(beat: &mut Option<tokio::time::Interval>) {
     }
 }
 
-async fn second_stop(requests: &mut mpsc::Receiver<Request>) {
+async fn second_stop(requests: &mut mpsc::Receiver<DaemonRequest>) {
     while let Some(request) = requests.recv().await {
-        if request == Request::Stop {
+        if request == DaemonRequest::Stop {
             return;
         }
     }

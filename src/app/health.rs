@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::reload::ReloadRecord;
+use super::error::AppPart;
+use super::reload_record::ReloadRecord;
 use crate::config::Config;
 use crate::deliver::DeliveryCounters;
 use crate::http::Readiness;
-use crate::ingest::{IngestCounters, IngestLinks, Outage};
+use crate::ingest::{IngestCounters, Outage};
 use crate::model::Timestamp;
 use crate::source::feed::polling::counters::PollCounters;
 use crate::source::seed::{DirState, SeedStatus};
@@ -66,47 +67,24 @@ pub struct Health {
 }
 
 impl Gauges {
-    pub(super) fn new(
-        ingest: &IngestLinks,
-        (polls, delivery): (Arc<PollCounters>, DeliveryCounters),
-        (seeds, reload): (watch::Receiver<SeedStatus>, watch::Receiver<Option<ReloadRecord>>),
-        started_at: Timestamp,
-    ) -> Self {
-        let pulses = Pulses {
-            preparing: ingest.preparing.clone(),
-            ingest: ingest.pulse.clone(),
-            seeds: Pulse::default(),
-            delivery: delivery.pulse().clone(),
-        };
-        Self {
-            ingest: ingest.counters.clone(),
-            outage: ingest.outage.clone(),
-            polls,
-            delivery,
-            pulses,
-            seeds,
-            reload,
-            started_at,
-        }
-    }
-
-    /// The loops that hang, by name.
-    pub(super) fn stuck(&self, now: Timestamp) -> Vec<&'static str> {
+    /// The loops that hang.
+    pub(super) fn stuck(&self, now: Timestamp) -> Vec<AppPart> {
         let polled = self.polls.totals().turned_at;
         let poller = if polled == Timestamp::default() { Duration::ZERO } else { now.since(polled) };
-        let ages = [
-            ("poller", poller),
-            ("seed watcher", self.pulses.seeds.age(now)),
-            ("preparing of items", self.pulses.preparing.age(now)),
-            ("decision loop", self.pulses.ingest.age(now)),
-            ("delivery", self.pulses.delivery.age(now)),
-        ];
-        ages.into_iter().filter(|(_, age)| *age > STUCK_AFTER).map(|(name, _)| name).collect()
+        let age = |part: AppPart| match part {
+            AppPart::Poller => poller,
+            AppPart::SeedWatcher => self.pulses.seeds.age(now),
+            AppPart::Preparing => self.pulses.preparing.age(now),
+            AppPart::Ingest => self.pulses.ingest.age(now),
+            AppPart::Delivery => self.pulses.delivery.age(now),
+            AppPart::Keeper | AppPart::Http => Duration::ZERO,
+        };
+        AppPart::LOOPS.into_iter().filter(|part| age(*part) > STUCK_AFTER).collect()
     }
 
     /// Whether all is well, and what an operator should look at.
     pub(super) fn readiness(&self, config: &Config, health: &Health, now: Timestamp) -> Readiness {
-        let mut reasons: Vec<String> = self.stuck(now).iter().map(|name| format!("the {name} hangs")).collect();
+        let mut reasons: Vec<String> = self.stuck(now).iter().map(|part| format!("the {part} hangs")).collect();
         if health.holding {
             reasons.push(format!(
                 "disk: {} MiB free, {} MiB are kept in reserve; nothing new is taken, deliveries go on",
@@ -147,9 +125,10 @@ impl Gauges {
 }
 
 /// One line for `systemctl status` that reads like a sentence.
-pub(super) fn sentence(config: &Config, health: &Health, stuck: &[&str], now: Timestamp) -> String {
+pub(super) fn sentence(config: &Config, health: &Health, stuck: &[AppPart], now: Timestamp) -> String {
     if !stuck.is_empty() {
-        return format!("Not well: the {} hangs; the watchdog is not fed", stuck.join(" and the "));
+        let names: Vec<&str> = stuck.iter().map(|part| part.as_str()).collect();
+        return format!("Not well: the {} hangs; the watchdog is not fed", names.join(" and the "));
     }
     let standing = &health.standing;
     let failing = match standing.feeds_failing + standing.feeds_gone {

@@ -40,17 +40,22 @@ const LOG_BYTES_WARN: u64 = 256 << 20;
 /// The hold ends only with so much more than the reserve free, or it would flap.
 const HOLD_ENDS_AT_PERCENT: u64 = 110;
 
+/// What the keeper is connected to.
+pub(super) struct KeeperLinks {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) config: watch::Receiver<Arc<Config>>,
+    pub(super) gauges: Gauges,
+    pub(super) hold: watch::Sender<bool>,
+    /// The way to the decision loop, to wake it for what people asked of it.
+    pub(super) to_ingest: IngestSender,
+    pub(super) readiness: Arc<watch::Sender<Readiness>>,
+    pub(super) health: watch::Sender<Health>,
+}
+
 /// The task.
 pub(super) struct Keeper {
-    store: Store,
-    clock: Clock,
-    config: watch::Receiver<Arc<Config>>,
-    gauges: Gauges,
-    hold: watch::Sender<bool>,
-    /// The way to the decision loop, to wake it for what people asked of it.
-    batches: IngestSender,
-    readiness: Arc<watch::Sender<Readiness>>,
-    health: watch::Sender<Health>,
+    links: KeeperLinks,
     /// The store's last passing trouble: said once.
     troubled: bool,
     log_warned: bool,
@@ -64,30 +69,16 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(
-        (store, clock, config, gauges): (Store, Clock, watch::Receiver<Arc<Config>>, Gauges),
-        (hold, batches): (watch::Sender<bool>, IngestSender),
-        readiness: Arc<watch::Sender<Readiness>>,
-    ) -> (Self, watch::Receiver<Health>) {
-        let (health, told) = watch::channel(Health::default());
-        let (troubled, log_warned, arrivals, gave_way, prunes) = (false, false, 0, 0, false);
-        let keeper = Self {
-            store,
-            clock,
-            config,
-            gauges,
-            hold,
-            batches,
-            readiness,
-            health,
-            troubled,
-            log_warned,
-            arrivals,
-            gave_way,
+    pub(super) fn new(links: KeeperLinks) -> Self {
+        Self {
+            links,
+            troubled: false,
+            log_warned: false,
+            arrivals: 0,
+            gave_way: 0,
             pruning: Pruning::default(),
-            prunes,
-        };
-        (keeper, told)
+            prunes: false,
+        }
     }
 
     /// Keeps the store until cancelled.
@@ -124,10 +115,10 @@ impl Keeper {
     }
 
     async fn look(&mut self, cancel: &CancellationToken) -> Result<(), StoreError> {
-        let config = self.config.borrow().clone();
+        let config = self.links.config.borrow().clone();
         let endpoints: Vec<EndpointId> = config.endpoints.iter().filter(|e| e.enabled).map(|e| e.id.clone()).collect();
         let asked = config.clone();
-        let looked = self.blocking(move |store| {
+        let looked = self.links.store.blocking(move |store| {
             let free = store.free_bytes();
             let checkpointed =
                 if store.log_bytes() >= LOG_BYTES { store.checkpoint_passive().map(|_| ()) } else { Ok(()) };
@@ -139,14 +130,14 @@ impl Keeper {
         let error =
             [free.as_ref().err(), checkpointed.as_ref().err(), standing.as_ref().err()].into_iter().flatten().next();
         let mut health = Health {
-            standing: self.health.borrow().standing.clone(),
-            free_bytes: self.health.borrow().free_bytes,
+            standing: self.links.health.borrow().standing.clone(),
+            free_bytes: self.links.health.borrow().free_bytes,
             database_bytes,
             log_bytes,
-            holding: *self.hold.borrow(),
+            holding: *self.links.hold.borrow(),
             store_error: error
                 .map(|error| clean::excerpt(&error.to_string(), 200))
-                .or_else(|| self.gauges.outage.reason()),
+                .or_else(|| self.links.gauges.outage.reason()),
         };
         if let Ok(free) = &free {
             health.free_bytes = *free;
@@ -156,11 +147,11 @@ impl Keeper {
         if let Ok(standing) = &standing {
             health.standing.clone_from(standing);
         }
-        let readiness = self.gauges.readiness(&config, &health, self.clock.now());
-        self.readiness.send_if_modified(|told| std::mem::replace(told, readiness.clone()) != readiness);
+        let readiness = self.links.gauges.readiness(&config, &health, self.links.clock.now());
+        self.links.readiness.send_if_modified(|told| std::mem::replace(told, readiness.clone()) != readiness);
         self.wake_for(corrections?);
         let lag = health.standing.search_lag;
-        self.health.send_replace(health);
+        self.links.health.send_replace(health);
         free?;
         checkpointed?;
         standing?;
@@ -171,22 +162,22 @@ impl Keeper {
     fn wake_for(&self, corrections: bool) {
         if corrections {
             // A queue that is full brings it round as well.
-            let _ = self.batches.try_send(IngestMessage::Wake);
+            let _ = self.links.to_ingest.try_send(IngestMessage::Wake);
         }
     }
 
     /// Holds or releases the sources; says so once.
     fn hold(&self, free_bytes: u64, reserve_bytes: u64) -> bool {
-        let holding = *self.hold.borrow();
+        let holding = *self.links.hold.borrow();
         let hold = is_short(holding, free_bytes, reserve_bytes);
         if hold != holding {
             let (free_mib, reserve_mib) = (free_bytes >> 20, reserve_bytes >> 20);
             if hold {
                 error!(free_mib, reserve_mib, "disk nearly full, nothing new is taken until there is room");
             } else {
-                info!(free_mib, reserve_mib, "room on the disk again, taking news");
+                info!(free_mib, reserve_mib, "room on the disk again, new items are taken");
             }
-            self.hold.send_replace(hold);
+            self.links.hold.send_replace(hold);
         }
         hold
     }
@@ -204,10 +195,10 @@ impl Keeper {
             return Ok(());
         }
         for _ in 0..INDEX_BATCHES_MAX {
-            if cancel.is_cancelled() || *self.hold.borrow() {
+            if cancel.is_cancelled() || *self.links.hold.borrow() {
                 return Ok(());
             }
-            if !self.blocking(Store::index_batch).await? {
+            if !self.links.store.blocking(Store::index_batch).await? {
                 self.gave_way = 0;
                 return Ok(());
             }
@@ -221,7 +212,7 @@ impl Keeper {
 
     /// Whether much was stored since this was last found, and the index may still wait.
     fn gives_way(&mut self) -> bool {
-        let arrivals = self.store.arrivals();
+        let arrivals = self.links.store.arrivals();
         if arrivals - self.arrivals < BURST_ITEMS || self.gave_way >= GIVE_WAY_MAX {
             return false;
         }
@@ -239,9 +230,9 @@ impl Keeper {
 
     async fn retention_step(&mut self) -> Result<(), StoreError> {
         let (mut pruning, ages, now) =
-            (std::mem::take(&mut self.pruning), ages(&self.config.borrow()), self.clock.now());
+            (std::mem::take(&mut self.pruning), ages(&self.links.config.borrow()), self.links.clock.now());
         let step = move |store: &Store| (store.prune_step(&mut pruning, &ages, now), pruning);
-        let (more, pruning) = self.blocking(step).await;
+        let (more, pruning) = self.links.store.blocking(step).await;
         let pruned @ Pruned { texts, items, keys, deliveries } = pruning.pruned;
         self.pruning = pruning;
         if more.as_ref().is_ok_and(|more| *more) {
@@ -255,11 +246,6 @@ impl Keeper {
             info!(texts, items, keys, deliveries, "removed what was older than its retention");
         }
         more.map(|_| ())
-    }
-
-    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> T + Send + 'static) -> T {
-        let store = self.store.clone();
-        tokio::task::spawn_blocking(move || work(&store)).await.expect("invariant: keeping the store does not panic")
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::error::AppPart;
 use super::health::{Gauges, Health};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -12,9 +13,6 @@ use crate::http::{GuardConfig, Readiness, Served};
 use crate::model::Timestamp;
 use crate::source::seed::DirState;
 use crate::telemetry::{Metric, Sample};
-
-/// Loops that are watched over.
-const LOOPS: [&str; 5] = ["poller", "seed watcher", "preparing of items", "decision loop", "delivery"];
 
 /// Everything the listener needs.
 pub(super) fn served(
@@ -28,7 +26,7 @@ pub(super) fn served(
     let (gauges, health, ready) = (gauges.clone(), health.clone(), readiness.subscribe());
     let at = move |now: Timestamp| {
         let ready = ready.borrow().ready;
-        samples(&config.borrow(), &gauges, &health.borrow(), (ready, now))
+        samples(&config.borrow(), &gauges, &health.borrow(), ready, now)
     };
     Served {
         readiness: readiness.subscribe(),
@@ -41,7 +39,7 @@ pub(super) fn served(
     }
 }
 
-fn samples(config: &Config, gauges: &Gauges, health: &Health, (ready, now): (bool, Timestamp)) -> Vec<Sample> {
+fn samples(config: &Config, gauges: &Gauges, health: &Health, ready: bool, now: Timestamp) -> Vec<Sample> {
     let seconds = |at: Timestamp| at.millis() as f64 / 1000.0;
     let flag = |holds: bool| f64::from(u8::from(holds));
     let mut out = vec![
@@ -69,7 +67,10 @@ fn samples(config: &Config, gauges: &Gauges, health: &Health, (ready, now): (boo
     out.push(Sample::new(Metric::ConfigReloadOk, flag(reload.as_ref().is_none_or(|record| record.taken))));
     out.push(Sample::new(Metric::ConfigReloadTime, seconds(reload_at)));
     let stuck = gauges.stuck(now);
-    out.extend(LOOPS.map(|name| Sample::labelled(Metric::LoopStuck, "loop", name, flag(stuck.contains(&name)))));
+    out.extend(
+        AppPart::LOOPS
+            .map(|part| Sample::labelled(Metric::LoopStuck, "loop", part.as_str(), flag(stuck.contains(&part)))),
+    );
     out
 }
 

@@ -6,26 +6,30 @@
 
 pub mod compile;
 mod daemon;
+mod error;
 mod follow;
 mod health;
 mod keep;
 mod measure;
 pub mod models;
-mod poll;
-mod push;
+mod once;
 mod reload;
 #[cfg(test)]
 mod reload_model;
+mod reload_record;
 mod signals;
+mod stages;
 mod start;
 mod stop;
 mod systemd;
 
-pub use daemon::{Daemon, Request};
+pub use daemon::{Daemon, DaemonRequest};
+pub use error::{AppError, AppPart};
 pub use health::Health;
 pub use keep::ages;
-pub use push::Pushed;
-pub use reload::{RELOAD_FILE, Refusal, ReloadRecord, last_reload};
+pub use once::{IngestedFile, OnceReport};
+pub use reload::ReloadRefusal;
+pub use reload_record::{RELOAD_FILE, ReloadRecord, last_reload};
 pub use signals::Signals;
-pub use start::{App, AppError, Once, Parts};
+pub use start::{App, Parts};
 pub use systemd::Systemd;

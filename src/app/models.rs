@@ -1,9 +1,10 @@
 //! Learned scores in the state directory: `models/TOPIC.json`, written whole or not at all by `tune --train`,
 //! checked whenever rules are compiled. Missing ones are a warning, broken ones an error.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::replace;
 use crate::model::TopicId;
 use crate::pipeline::classify::model::{LinearModel, ModelError};
 
@@ -63,14 +64,8 @@ pub fn load(state_dir: &Path, topic: &TopicId) -> Result<Option<LinearModel>, Lo
 /// When the state directory cannot be written.
 pub fn save(state_dir: &Path, topic: &TopicId, model: &LinearModel) -> io::Result<PathBuf> {
     let path = path(state_dir, topic);
-    let folder = state_dir.join("models");
-    std::fs::create_dir_all(&folder)?;
-    let temporary = path.with_extension("json.tmp");
-    let mut file = std::fs::File::create(&temporary)?;
-    file.write_all(model.to_text().as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, &path)?;
-    std::fs::File::open(&folder)?.sync_all()?;
+    std::fs::create_dir_all(state_dir.join("models"))?;
+    replace(&path, model.to_text().as_bytes())?;
     Ok(path)
 }
 

@@ -1,22 +1,20 @@
 //! A reload: load → check everything → compile → diff, all beside the running stages; then one swap that
 //! cannot fail. Whole or not at all (promise P7): what is refused leaves every old rule in place.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 
 use super::compile;
+use super::reload_record::{RELOAD_FILE, ReloadRecord};
 use super::start::App;
 use crate::config::{self, Config, ConfigDiff, ConfigPlace, Environment, Loaded, Report};
 use crate::deliver::DeliveryRules;
 use crate::model::{FeedState, Timestamp};
 use crate::net::Client;
 use crate::pipeline::Rules;
-use crate::source::feed::polling::poller;
-use crate::source::feed::polling::rules::PollRules;
+use crate::source::feed::polling::rules::{self, PollRules};
 use crate::store::Store;
 use crate::text::clean;
 
@@ -29,27 +27,9 @@ const READINGS_MAX: usize = 12;
 /// Problems kept in a record.
 const PROBLEMS_MAX: usize = 20;
 
-/// The last result's name in the state directory.
-pub const RELOAD_FILE: &str = "reload.json";
-
-/// What came of a reload: for `wirewatch reload`, `status`, metrics.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReloadRecord {
-    /// When it began, in milliseconds since 1970.
-    pub begun_ms: i64,
-    /// Whether the new config is in force.
-    pub taken: bool,
-    /// In words: what changed, or why it was refused.
-    pub summary: String,
-    /// Every problem, one line each.
-    pub problems: Vec<String>,
-    /// The config in force now.
-    pub fingerprint: String,
-}
-
 /// Why a reload was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ReloadRefusal {
     /// In one sentence.
     pub summary: String,
     /// Every problem, one line each.
@@ -57,7 +37,7 @@ pub struct Refusal {
 }
 
 /// A new config, wholly checked, ready to be swapped in.
-pub struct Candidate {
+pub struct ReloadCandidate {
     /// What looks wrong though it works, one line each.
     warnings: Vec<String>,
     pub(super) config: Config,
@@ -68,7 +48,7 @@ pub struct Candidate {
 }
 
 /// What a reload is prepared from; independent of the running stages.
-pub(super) struct Base {
+pub(super) struct ReloadBase {
     pub(super) place: ConfigPlace,
     pub(super) environment: Environment,
     pub(super) config: Arc<Config>,
@@ -80,13 +60,13 @@ pub(super) struct Base {
 /// Does everything that can fail. Blocks for a moment: keep it off the runtime's threads.
 ///
 /// # Errors
-/// [`Refusal`]; nothing has changed then.
-pub(super) fn prepare(base: &Base) -> Result<Candidate, Refusal> {
+/// [`ReloadRefusal`]; nothing has changed then.
+pub(super) fn prepare(base: &ReloadBase) -> Result<ReloadCandidate, ReloadRefusal> {
     prepare_after(base, || std::thread::sleep(SETTLE))
 }
 
 /// The same with a pause of its own between two readings.
-pub(super) fn prepare_after(base: &Base, pause: impl FnMut()) -> Result<Candidate, Refusal> {
+pub(super) fn prepare_after(base: &ReloadBase, pause: impl FnMut()) -> Result<ReloadCandidate, ReloadRefusal> {
     let mut loaded = settled(|| read(&base.place, &base.environment), pause)?;
     let diff = config::diff(&base.config, &loaded.config);
     // Compiling and looking for what is odd is most of a reload's work, and polls wait for a processor meanwhile.
@@ -115,10 +95,10 @@ pub(super) fn prepare_after(base: &Base, pause: impl FnMut()) -> Result<Candidat
     let client = if base.config.polling == loaded.config.polling {
         base.client.clone()
     } else {
-        poller::client(&loaded.config.polling).map_err(|error| refuse(error.to_string(), Vec::new()))?
+        rules::client(&loaded.config.polling).map_err(|error| refuse(error.to_string(), Vec::new()))?
     };
     let states = base.store.feed_states().map_err(|error| refuse(error.to_string(), Vec::new()))?;
-    Ok(Candidate { warnings: loaded.report.lines(), config: loaded.config, diff, rules, client, states })
+    Ok(ReloadCandidate { warnings: loaded.report.lines(), config: loaded.config, diff, rules, client, states })
 }
 
 /// Whether the rules that run are those of this config. Learned scores lie outside of it, and may be new.
@@ -126,13 +106,13 @@ fn keeps_rules(diff: &ConfigDiff, config: &Config) -> bool {
     !diff.rules_changed() && config.topics.iter().all(|topic| topic.model_weight.is_none())
 }
 
-fn read(place: &ConfigPlace, environment: &Environment) -> Result<Loaded, Refusal> {
+fn read(place: &ConfigPlace, environment: &Environment) -> Result<Loaded, ReloadRefusal> {
     Config::load(place, environment).map_err(|report| refused(&report))
 }
 
 /// Reads until two readings in a row mean the same: a half-written file is not taken even where its
 /// half happens to be valid.
-fn settled(read: impl Fn() -> Result<Loaded, Refusal>, mut pause: impl FnMut()) -> Result<Loaded, Refusal> {
+fn settled(read: impl Fn() -> Result<Loaded, ReloadRefusal>, mut pause: impl FnMut()) -> Result<Loaded, ReloadRefusal> {
     let mut last = read()?;
     for _ in 0..READINGS_MAX {
         pause();
@@ -145,12 +125,12 @@ fn settled(read: impl Fn() -> Result<Loaded, Refusal>, mut pause: impl FnMut()) 
     Err(refuse("it kept changing while it was read; reload again when it is written".to_owned(), Vec::new()))
 }
 
-fn refused(report: &Report) -> Refusal {
+fn refused(report: &Report) -> ReloadRefusal {
     refuse(format!("it has {}", report.summary()), report.lines())
 }
 
-fn refuse(summary: String, problems: Vec<String>) -> Refusal {
-    Refusal { summary, problems }
+fn refuse(summary: String, problems: Vec<String>) -> ReloadRefusal {
+    ReloadRefusal { summary, problems }
 }
 
 impl App {
@@ -159,8 +139,8 @@ impl App {
         &self,
         place: &ConfigPlace,
         environment: &Environment,
-    ) -> tokio::task::JoinHandle<Result<Candidate, Refusal>> {
-        let base = Base {
+    ) -> tokio::task::JoinHandle<Result<ReloadCandidate, ReloadRefusal>> {
+        let base = ReloadBase {
             place: place.clone(),
             environment: environment.clone(),
             config: self.live.config.clone(),
@@ -172,7 +152,11 @@ impl App {
     }
 
     /// Swaps the new rules in, or keeps the old ones and says so; records what came of it either way.
-    pub fn finish_reload(&mut self, begun: Timestamp, prepared: Result<Candidate, Refusal>) -> ReloadRecord {
+    pub fn finish_reload(
+        &mut self,
+        begun: Timestamp,
+        prepared: Result<ReloadCandidate, ReloadRefusal>,
+    ) -> ReloadRecord {
         let (taken, summary, problems) = match prepared {
             Ok(candidate) => {
                 let summary = changes(&candidate.diff);
@@ -194,15 +178,15 @@ impl App {
         let record = ReloadRecord { begun_ms: begun.millis(), taken, summary, problems, fingerprint };
         self.live.reload.send_replace(Some(record.clone()));
         let path = self.live.config.daemon.state_dir.join(RELOAD_FILE);
-        if let Err(error) = write_record(&path, &record) {
+        if let Err(error) = record.write(&path) {
             error!(%error, path = %path.display(), "the result of a reload could not be written");
         }
         record
     }
 
     /// The swap: every stage follows a channel; none of them can refuse.
-    fn adopt(&mut self, candidate: Candidate) {
-        let Candidate { config, rules, client, states, .. } = candidate;
+    fn adopt(&mut self, candidate: ReloadCandidate) {
+        let ReloadCandidate { config, rules, client, states, .. } = candidate;
         let live = &mut self.live;
         if !Arc::ptr_eq(&live.rules.borrow(), &rules) {
             live.rules.send_replace(rules);
@@ -213,13 +197,13 @@ impl App {
         }
         // Always: an operator may have enabled a feed, or want it polled now, and says so in the store. Feeds
         // that stay as they were notice nothing else of it.
-        live.polling.send_replace(Arc::new(PollRules {
+        live.polling.put(PollRules {
             feeds: config.feeds.clone(),
             polling: config.polling.clone(),
             limits: config.limits,
             client: client.clone(),
             states,
-        }));
+        });
         live.client = client;
         let seeds_changed = live.config.seeds != config.seeds || live.config.limits != config.limits;
         live.config = Arc::new(config);
@@ -260,19 +244,6 @@ fn changes(diff: &ConfigDiff) -> String {
     if parts.is_empty() { "nothing changed".to_owned() } else { parts.join("; ") }
 }
 
-/// Whole or not at all, for whoever reads it.
-fn write_record(path: &Path, record: &ReloadRecord) -> std::io::Result<()> {
-    let temporary = path.with_extension("json.tmp");
-    std::fs::write(&temporary, serde_json::to_vec(record)?)?;
-    std::fs::rename(&temporary, path)
-}
-
-/// The result of the last reload of the daemon on this state directory.
-#[must_use]
-pub fn last_reload(state_dir: &Path) -> Option<ReloadRecord> {
-    serde_json::from_slice(&std::fs::read(state_dir.join(RELOAD_FILE)).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,9 +260,9 @@ mod tests {
         let (place, environment) = (ConfigPlace::File(file.clone()), Environment::default());
         std::fs::write(&file, CONFIG).expect("written");
         let config = Config::load(&place, &environment).expect("valid").config;
-        let base = Base {
+        let base = ReloadBase {
             rules: Arc::new(compile::rules(&config).expect("compiles")),
-            client: poller::client(&config.polling).expect("a client"),
+            client: rules::client(&config.polling).expect("a client"),
             store: Store::open(&dir.path().join("state"), Access::Own).expect("opens"),
             config: Arc::new(config),
             place,

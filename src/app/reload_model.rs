@@ -11,9 +11,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::compile;
-use super::reload::{Base, prepare_after};
+use super::reload::{ReloadBase, prepare_after};
 use crate::config::{Config, ConfigPlace, Environment, ListDiff};
-use crate::source::feed::polling::poller;
+use crate::source::feed::polling::rules;
 use crate::store::{Access, Store};
 
 /// What a config says, by the names of its entries.
@@ -159,9 +159,9 @@ proptest! {
             Config::load(&place, &environment).expect("valid").config
         };
         let config = load(&first);
-        let mut base = Base {
+        let mut base = ReloadBase {
             rules: Arc::new(compile::rules(&config).expect("compiles")),
-            client: poller::client(&config.polling).expect("a client"),
+            client: rules::client(&config.polling).expect("a client"),
             store: Store::open(&config.daemon.state_dir, Access::Own).expect("a store"),
             config: Arc::new(config),
             place: place.clone(),

@@ -3,7 +3,7 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::daemon::Request;
+use super::daemon::DaemonRequest;
 
 /// Requests that wait: a reload that is asked for twice before it begins is one.
 const WAITING_MAX: usize = 8;
@@ -31,18 +31,18 @@ impl Signals {
 
     /// Passes them on as requests from here on.
     #[must_use]
-    pub fn requests(mut self) -> mpsc::Receiver<Request> {
+    pub fn requests(mut self) -> mpsc::Receiver<DaemonRequest> {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         tokio::spawn(async move { while sender.send(self.next().await).await.is_ok() {} });
         receiver
     }
 
     /// The next request.
-    pub async fn next(&mut self) -> Request {
+    pub async fn next(&mut self) -> DaemonRequest {
         tokio::select! {
-            _ = self.term.recv() => Request::Stop,
-            _ = self.int.recv() => Request::Stop,
-            _ = self.hup.recv() => Request::Reload,
+            _ = self.term.recv() => DaemonRequest::Stop,
+            _ = self.int.recv() => DaemonRequest::Stop,
+            _ = self.hup.recv() => DaemonRequest::Reload,
         }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::start::{App, AppError, Part};
+use super::error::{AppError, AppPart};
+use super::start::App;
 use crate::http::Readiness;
 
 impl App {
@@ -17,26 +18,29 @@ impl App {
         let deadline = tokio::time::Instant::now() + self.live.config.daemon.stop_timeout;
         self.keeper_cancel.cancel();
         self.sources_cancel.cancel();
-        self.live.batches = None;
-        let runs = |part: Part| self.ended != Some(part);
-        let kept = if runs(Part::Keeper) { finish("keeper of the store", deadline, self.keeper).await } else { None };
+        self.live.to_ingest = None;
+        let runs = |part: AppPart| self.ended != Some(part);
+        let kept = if runs(AppPart::Keeper) { finish(AppPart::Keeper, deadline, self.keeper).await } else { None };
         self.readiness.send_replace(Readiness::not("stopping"));
-        if runs(Part::Poller) {
-            finish("poller", deadline, self.poller).await;
+        if runs(AppPart::Poller) {
+            finish(AppPart::Poller, deadline, self.poller).await;
         }
-        if runs(Part::Watcher) {
-            finish("seed watcher", deadline, self.watcher.handle).await;
+        if runs(AppPart::SeedWatcher) {
+            finish(AppPart::SeedWatcher, deadline, self.watcher.handle).await;
         }
         // The senders are gone with the sources: what they handed over is decided and committed now.
         let ingest =
-            if runs(Part::Ingest) { tokio::time::timeout_at(deadline, self.ingest).await } else { Ok(Ok(Ok(()))) };
+            if runs(AppPart::Ingest) { tokio::time::timeout_at(deadline, self.ingest).await } else { Ok(Ok(Ok(()))) };
         self.ingest_cancel.cancel();
         self.delivery_cancel.cancel();
-        let delivery =
-            if runs(Part::Delivery) { finish("delivery", deadline.max(soon()), self.delivery).await } else { None };
+        let delivery = if runs(AppPart::Delivery) {
+            finish(AppPart::Delivery, deadline.max(soon()), self.delivery).await
+        } else {
+            None
+        };
         self.http_cancel.cancel();
         if let Some(http) = self.http {
-            finish("http", deadline.max(soon()), http).await;
+            finish(AppPart::Http, deadline.max(soon()), http).await;
         }
         match ingest {
             Err(_) => warn!("decisions in flight were cut; their sources offer them again"),
@@ -64,16 +68,16 @@ fn soon() -> tokio::time::Instant {
     tokio::time::Instant::now() + Duration::from_millis(500)
 }
 
-async fn finish<T>(name: &str, deadline: tokio::time::Instant, handle: tokio::task::JoinHandle<T>) -> Option<T> {
+async fn finish<T>(part: AppPart, deadline: tokio::time::Instant, handle: tokio::task::JoinHandle<T>) -> Option<T> {
     let abort = handle.abort_handle();
     match tokio::time::timeout_at(deadline, handle).await {
         Ok(Ok(value)) => Some(value),
         Ok(Err(error)) => {
-            warn!(part = name, panicked = error.is_panic(), "part failed while stopping");
+            warn!(%part, panicked = error.is_panic(), "part failed while stopping");
             None
         }
         Err(_) => {
-            warn!(part = name, "part did not end in time, cut");
+            warn!(%part, "part did not end in time, cut");
             abort.abort();
             None
         }

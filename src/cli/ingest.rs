@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::output::{self, Table};
 use super::{CliError, Context};
-use crate::app::{App, Parts, Pushed};
+use crate::app::{App, IngestedFile, Parts};
 use crate::deliver::console::Console;
 use crate::text::clean;
 
@@ -55,7 +55,7 @@ pub fn run(args: &IngestArgs, context: &Context) -> Result<(), CliError> {
     let bar = bar(files.len() as u64);
     let parts = Parts { config, clock: context.clock.clone(), console: Console::stdout() };
     let pushed = runtime
-        .block_on(App::push_files(parts, &files, args.quiet, |_| bar.inc(1)))
+        .block_on(App::ingest_files(parts, &files, args.quiet, |_| bar.inc(1)))
         .map_err(|error| held(super::run::error(error), context))?;
     bar.finish_and_clear();
     let lines: Vec<FileLine> = pushed.into_iter().map(line).collect();
@@ -103,7 +103,7 @@ fn bar(files: u64) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn line(pushed: Pushed) -> FileLine {
+fn line(pushed: IngestedFile) -> FileLine {
     let receipt = pushed.outcome.clone().unwrap_or_default();
     FileLine {
         file: pushed.path.display().to_string(),

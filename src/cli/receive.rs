@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{IO, UNAVAILABLE};
 use super::{CliError, Context};
-use crate::app::{Request, Signals};
+use crate::app::{DaemonRequest, Signals};
 use crate::deliver::console::{Console, Style};
 use crate::deliver::secret::Secret;
 use crate::deliver::sign::Signer;
@@ -57,7 +57,7 @@ pub fn run(args: &ReceiveArgs, context: &Context) -> Result<(), CliError> {
         let mut signals = Signals::new().map_err(|error| CliError::new(IO, format!("set signal handlers: {error}")))?;
         tokio::select! {
             served = receive.run(cancel.clone()) => served.map_err(|error| CliError::new(IO, format!("receive: {error}"))),
-            () = async { while signals.next().await != Request::Stop {} } => Ok(()),
+            () = async { while signals.next().await != DaemonRequest::Stop {} } => Ok(()),
         }
     })
 }

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::error::{IO, UNAVAILABLE};
 use super::output::{self, Output};
 use super::{CliError, Context};
-use crate::app::{App, AppError, Daemon, Once, Parts, Signals};
+use crate::app::{App, AppError, Daemon, OnceReport, Parts, Signals};
 use crate::config::{Config, LogFormat};
 use crate::deliver::console::Console;
 use crate::store::StoreError;
@@ -109,7 +109,7 @@ pub(super) fn error(error: AppError) -> CliError {
     }
 }
 
-fn print_once(once: &Once, out: Output) -> Result<(), CliError> {
+fn print_once(once: &OnceReport, out: Output) -> Result<(), CliError> {
     let failed = once.polls.iter().filter(|poll| poll.failure.is_some()).count();
     let receipts = || once.polls.iter().filter_map(|poll| poll.receipt.as_ref());
     let new: u64 = receipts().map(|r| r.new).sum();

@@ -2,14 +2,15 @@
 //! and everything else stay. An edit is whole or not at all: what the config then refuses is undone.
 //! Knows only `[[feeds]]`, `id` and `enabled`; what they mean is read by `entries`.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::files::Files;
 use super::problem::Report;
 use super::{Config, ConfigPlace, Environment};
+use crate::files::replace;
 use crate::model::SourceId;
 
 /// Why the config stays as it is.
@@ -82,7 +83,8 @@ pub fn edit_feeds(place: &ConfigPlace, environment: &Environment, edit: &FeedEdi
     let (path, before, after) = planned(place, edit)?;
     // A linked file is changed where it is, not replaced by a file of its own.
     let path = std::fs::canonicalize(&path).unwrap_or(path);
-    let write = |text: &str| replace(&path, text).map_err(|source| EditError::Write { path: path.clone(), source });
+    let write =
+        |text: &str| replace(&path, text.as_bytes()).map_err(|source| EditError::Write { path: path.clone(), source });
     write(&after)?;
     match Config::load(place, environment) {
         Ok(_) => Ok(path),
@@ -205,24 +207,6 @@ fn enable(table: &mut Table, enabled: bool) {
         }
         None => table["enabled"] = value(enabled),
     }
-}
-
-/// Replaces a file in one step, with the permissions it had.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
-    let written = (|| {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&draft)?;
-        file.set_permissions(std::fs::metadata(path)?.permissions())?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&draft, path)
-    })();
-    if written.is_err() {
-        // Best effort: the error that matters is the first.
-        let _ = std::fs::remove_file(&draft);
-    }
-    written
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The shipped config, compiled in: the only source of defaults, what runs where there is no config at
 //! all, and what `init` writes. A test holds the lists to the folders.
 
+use super::pattern::path_matches;
+
 /// The main file; every key with its default and a comment.
 pub(super) const MAIN: &str = include_str!("../../config/wirewatch.toml");
 
@@ -20,7 +22,7 @@ pub(super) const INCLUDED: &[(&str, &str)] = &[
 
 /// Paths below the config folder that match a pattern, in the order of their names.
 pub(super) fn matching(pattern: &str) -> Vec<&'static (&'static str, &'static str)> {
-    let mut found: Vec<_> = INCLUDED.iter().filter(|(path, _)| super::files::path_matches(pattern, path)).collect();
+    let mut found: Vec<_> = INCLUDED.iter().filter(|(path, _)| path_matches(pattern, path)).collect();
     found.sort_by_key(|(path, _)| *path);
     found
 }
@@ -35,11 +37,7 @@ mod tests {
         let mut on_disk = vec!["feeds.toml".to_owned()];
         if let Ok(topics) = std::fs::read_dir(folder.join("topics")) {
             let names = topics.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned());
-            on_disk.extend(
-                names
-                    .filter(|name| super::super::files::path_matches("*.toml", name))
-                    .map(|name| format!("topics/{name}")),
-            );
+            on_disk.extend(names.filter(|name| path_matches("*.toml", name)).map(|name| format!("topics/{name}")));
         }
         on_disk.sort();
         let mut compiled_in: Vec<_> = INCLUDED.iter().map(|(path, _)| (*path).to_owned()).collect();

@@ -13,6 +13,7 @@ mod fetching;
 mod files;
 mod found;
 mod init;
+mod pattern;
 mod places;
 mod problem;
 mod reader;

@@ -9,7 +9,6 @@ use toml::de::DeValue;
 use super::files::{SourceFile, Table, Value};
 use super::found::{VALUE_CHARS_MAX, describe};
 use super::problem::{FileId, Place, Problem, ProblemKind};
-use super::section::Section;
 use super::value::nearest;
 use crate::text::clean::excerpt;
 
@@ -18,11 +17,11 @@ pub(super) const DEFAULT: FileId = FileId(0);
 
 /// All files together: hands out sections and collects problems.
 pub(super) struct Reader<'a> {
-    files: &'a [SourceFile],
-    roots: &'a [Table<'a>],
+    pub(super) files: &'a [SourceFile],
+    pub(super) roots: &'a [Table<'a>],
     problems: RefCell<Vec<Problem>>,
     said: RefCell<HashSet<(Option<Place>, String)>>,
-    known: RefCell<BTreeSet<String>>,
+    pub(super) known: RefCell<BTreeSet<String>>,
     /// Every key that was asked for, for the test that holds the default file to the code.
     pub asked: RefCell<BTreeSet<String>>,
 }
@@ -51,82 +50,8 @@ impl<'a> Reader<'a> {
         &self.files[id.0]
     }
 
-    fn written(&self) -> impl Iterator<Item = (FileId, &'a Table<'a>)> + use<'a> {
+    pub(super) fn written(&self) -> impl Iterator<Item = (FileId, &'a Table<'a>)> + use<'a> {
         self.roots.iter().enumerate().skip(1).map(|(at, root)| (FileId(at), root))
-    }
-
-    /// The table `[name]`, from whatever files it stands in.
-    pub fn section(&'a self, name: &'static str) -> Section<'a> {
-        self.known.borrow_mut().insert(name.to_owned());
-        self.table(self.written().collect(), &self.roots[DEFAULT.0], name, name.to_owned())
-    }
-
-    /// The table `[defaults.name]`.
-    pub fn defaults(&'a self, name: &'static str) -> Section<'a> {
-        let mut outer = self.section("defaults");
-        outer.seen.get_mut().insert(name);
-        let builtin = outer.builtin.expect("invariant: the default file has [defaults]");
-        self.known.borrow_mut().insert(format!("defaults.{name}"));
-        self.table(outer.own, builtin, name, format!("defaults.{name}"))
-    }
-
-    fn table(
-        &'a self,
-        outer: Vec<(FileId, &'a Table<'a>)>,
-        builtin: &'a Table<'a>,
-        name: &str,
-        path: String,
-    ) -> Section<'a> {
-        let mut own = Vec::new();
-        let mut place = None;
-        for (file, table) in outer {
-            let Some((_, value)) = table.get_key_value(name) else { continue };
-            let here = Place { file, span: value.span() };
-            match value.get_ref() {
-                DeValue::Table(table) => {
-                    place.get_or_insert(here);
-                    own.push((file, table));
-                }
-                other => self.problem(
-                    Problem::new(ProblemKind::Type, format!("`{path}` must be a table"))
-                        .at(here, format!("found {}", describe(other)))
-                        .key(path.clone())
-                        .hint(format!("write [{path}] on a line of its own and its keys below")),
-                ),
-            }
-        }
-        Section {
-            reader: self,
-            schema: path.clone(),
-            path,
-            own,
-            inherited: Vec::new(),
-            builtin: builtin.get(name).and_then(|value| value.get_ref().as_table()),
-            place: place.unwrap_or(Place { file: FileId(usize::from(self.files.len() > 1)), span: 0..0 }),
-            seen: RefCell::default(),
-        }
-    }
-
-    /// The entries `[[name]]` of all files, in order; what one does not say comes from `defaults`.
-    pub fn entries(&'a self, name: &'static str, defaults: Option<&Section<'a>>) -> Vec<Section<'a>> {
-        self.known.borrow_mut().insert(name.to_owned());
-        let mut out = Vec::new();
-        for (file, root) in self.written() {
-            let Some(value) = root.get(name) else { continue };
-            self.list_of_tables(value, file, name, |place, table| {
-                out.push(Section {
-                    reader: self,
-                    schema: format!("{name}[]"),
-                    path: format!("{name}[{}]", out.len()),
-                    own: vec![(file, table)],
-                    inherited: defaults.map(|section| section.own.clone()).unwrap_or_default(),
-                    builtin: defaults.and_then(|section| section.builtin),
-                    place,
-                    seen: RefCell::default(),
-                });
-            });
-        }
-        out
     }
 
     /// The tables of a list; what is no table is a problem.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::files::{Table, Value};
-use super::found::{Fault, Found, in_range, wrong_type};
+use super::found::{Fault, Found, describe, in_range, wrong_type};
 use super::problem::{FileId, Place, Problem, ProblemKind};
 use super::reader::{DEFAULT, Reader, unknown_key};
 
@@ -243,6 +243,82 @@ impl<'a> Section<'a> {
                 self.reader.problem(unknown_key(key.get_ref(), place, &self.path, &within, &known));
             }
         }
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// The table `[name]`, from whatever files it stands in.
+    pub fn section(&'a self, name: &'static str) -> Section<'a> {
+        self.known.borrow_mut().insert(name.to_owned());
+        self.table(self.written().collect(), &self.roots[DEFAULT.0], name, name.to_owned())
+    }
+
+    /// The table `[defaults.name]`.
+    pub fn defaults(&'a self, name: &'static str) -> Section<'a> {
+        let mut outer = self.section("defaults");
+        outer.seen.get_mut().insert(name);
+        let builtin = outer.builtin.expect("invariant: the default file has [defaults]");
+        self.known.borrow_mut().insert(format!("defaults.{name}"));
+        self.table(outer.own, builtin, name, format!("defaults.{name}"))
+    }
+
+    fn table(
+        &'a self,
+        outer: Vec<(FileId, &'a Table<'a>)>,
+        builtin: &'a Table<'a>,
+        name: &str,
+        path: String,
+    ) -> Section<'a> {
+        let mut own = Vec::new();
+        let mut place = None;
+        for (file, table) in outer {
+            let Some((_, value)) = table.get_key_value(name) else { continue };
+            let here = Place { file, span: value.span() };
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    place.get_or_insert(here);
+                    own.push((file, table));
+                }
+                other => self.problem(
+                    Problem::new(ProblemKind::Type, format!("`{path}` must be a table"))
+                        .at(here, format!("found {}", describe(other)))
+                        .key(path.clone())
+                        .hint(format!("write [{path}] on a line of its own and its keys below")),
+                ),
+            }
+        }
+        Section {
+            reader: self,
+            schema: path.clone(),
+            path,
+            own,
+            inherited: Vec::new(),
+            builtin: builtin.get(name).and_then(|value| value.get_ref().as_table()),
+            place: place.unwrap_or(Place { file: FileId(usize::from(self.files.len() > 1)), span: 0..0 }),
+            seen: RefCell::default(),
+        }
+    }
+
+    /// The entries `[[name]]` of all files, in order; what one does not say comes from `defaults`.
+    pub fn entries(&'a self, name: &'static str, defaults: Option<&Section<'a>>) -> Vec<Section<'a>> {
+        self.known.borrow_mut().insert(name.to_owned());
+        let mut out = Vec::new();
+        for (file, root) in self.written() {
+            let Some(value) = root.get(name) else { continue };
+            self.list_of_tables(value, file, name, |place, table| {
+                out.push(Section {
+                    reader: self,
+                    schema: format!("{name}[]"),
+                    path: format!("{name}[{}]", out.len()),
+                    own: vec![(file, table)],
+                    inherited: defaults.map(|section| section.own.clone()).unwrap_or_default(),
+                    builtin: defaults.and_then(|section| section.builtin),
+                    place,
+                    seen: RefCell::default(),
+                });
+            });
+        }
+        out
     }
 }
 

@@ -13,6 +13,7 @@ mod run;
 pub mod secret;
 mod send;
 pub mod sign;
+mod waker;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,7 +25,8 @@ use crate::pipeline::alert::format::{Format, MailRoute, Mailbox, Service, Templa
 
 pub use count::{DeliveryCounters, DeliveryCounts};
 pub use queue::QueueSummary;
-pub use run::{Delivery, DeliveryError, DeliveryRules, DeliveryWaker};
+pub use run::{Delivery, DeliveryError, DeliveryRules};
+pub use waker::DeliveryWaker;
 
 /// How a payload is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

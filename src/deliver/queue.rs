@@ -19,8 +19,8 @@ use super::count::DeliveryCounters;
 use super::notice::{Change, Told, tell};
 use super::record::{Recorder, RecorderStopped, Recording};
 use super::retry::{Attempted, Outcome, RetryRules};
-use super::run::DeliveryWaker;
 use super::send::{Answer, Channel};
+use super::waker::DeliveryWaker;
 use super::{DeliveryConfig, EndpointConfig, PayloadFormat};
 use crate::clock::Clock;
 use crate::failpoint::{Failpoint, Planted};
@@ -285,9 +285,8 @@ impl Queue {
     }
 
     async fn read_due(&mut self, now: Timestamp) -> Result<Claim, StoreError> {
-        let (store, endpoint, in_flight) =
-            (self.shared.store.clone(), self.endpoint.id.clone(), self.in_flight.clone());
-        let read = tokio::task::spawn_blocking(move || {
+        let (endpoint, in_flight) = (self.endpoint.id.clone(), self.in_flight.clone());
+        let read = self.shared.store.blocking(move |store| {
             let request = ClaimRequest {
                 endpoint: &endpoint,
                 now,
@@ -297,7 +296,7 @@ impl Queue {
             };
             store.read("read due deliveries", |connection| outbox::claim_due(connection, &request))
         });
-        read.await.expect("invariant: reading the outbox does not panic")
+        read.await
     }
 
     /// What could not be written when it was raised is written now, or parked again with the reason.
@@ -308,11 +307,11 @@ impl Queue {
             return Ok(());
         }
         claim.rows.retain(|row| !row.content_type.is_empty());
-        let (store, format, count) = (self.shared.store.clone(), self.endpoint.wire_format(), rows.len());
-        let written = tokio::task::spawn_blocking(move || {
+        let (format, count) = (self.endpoint.wire_format(), rows.len());
+        let written = self.shared.store.blocking(move |store| {
             store.write("write deliveries again", |tx| outbox::write_bodies(tx, &rows, &format, now))
         });
-        match written.await.expect("invariant: writing again does not panic") {
+        match written.await {
             Ok(parked) => {
                 self.summary.parked += parked.len() as u64;
                 claim.more |= parked.len() < count;
@@ -326,8 +325,8 @@ impl Queue {
 
     /// Lets go what has waited long enough; the next look finds it due.
     async fn release(&mut self, now: Timestamp) -> Result<bool, StoreError> {
-        let (store, endpoint) = (self.shared.store.clone(), self.endpoint.clone());
-        let released = tokio::task::spawn_blocking(move || {
+        let endpoint = self.endpoint.clone();
+        let released = self.shared.store.blocking(move |store| {
             let format = endpoint.wire_format();
             store.write("let waiting deliveries go", |tx| {
                 let instance = store.instance();
@@ -335,7 +334,7 @@ impl Queue {
                 outbox::release(tx, &Release { endpoint, format: &format, timing, instance, now })
             })
         });
-        match released.await.expect("invariant: letting go does not panic") {
+        match released.await {
             Ok(rows) => {
                 debug!(endpoint = %self.endpoint.id, rows, "waiting deliveries let go");
                 Ok(rows > 0)
@@ -468,9 +467,8 @@ impl Queue {
     async fn tell(&mut self) -> Result<(), StoreError> {
         let Some((change, detail)) = self.news.take() else { return Ok(()) };
         let told = Told { change, endpoint: self.endpoint.id.clone(), detail, now: self.shared.clock.now() };
-        let (store, operations) = (self.shared.store.clone(), self.shared.operations.clone());
-        let raised = tokio::task::spawn_blocking(move || tell(&store, &told, &operations));
-        match raised.await.expect("invariant: telling does not panic") {
+        let operations = self.shared.operations.clone();
+        match self.shared.store.blocking(move |store| tell(store, &told, &operations)).await {
             Ok(true) => self.shared.waker.wake(),
             Ok(false) => {}
             Err(failure) if failure.is_passing() => self.noticed = None,

@@ -15,6 +15,7 @@ use super::count::DeliveryCounters;
 use super::queue::{Queue, QueueError, QueueSummary, Shared, Until};
 use super::record::Recorder;
 use super::retry::RetryRules;
+use super::waker::DeliveryWaker;
 use super::{DeliveryConfig, EndpointConfig};
 use crate::clock::Clock;
 use crate::model::EndpointId;
@@ -29,10 +30,6 @@ const QUEUE_STUCK_AFTER: Duration = Duration::from_secs(30);
 
 /// Chat services mean it when they call a payload invalid; but they err as well.
 const INVALID_PAYLOAD_ATTEMPTS_MAX: u32 = 3;
-
-/// Tells every queue that the outbox has new rows; a cheap handle that never waits.
-#[derive(Debug, Clone)]
-pub struct DeliveryWaker(watch::Sender<u64>);
 
 /// What a reload swaps.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,25 +84,6 @@ struct Running {
     pulse: Pulse,
     /// Ends with whoever owns this: a queue left behind would send beside its successor.
     task: AbortOnDropHandle<Result<QueueSummary, QueueError>>,
-}
-
-impl DeliveryWaker {
-    /// A waker nobody listens to yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(watch::Sender::new(0))
-    }
-
-    /// Call after a commit that added rows.
-    pub fn wake(&self) {
-        self.0.send_modify(|count| *count = count.wrapping_add(1));
-    }
-}
-
-impl Default for DeliveryWaker {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Delivery {
@@ -252,7 +230,7 @@ impl Delivery {
             waker: self.waker.clone(),
         };
         let cancel = cancel.child_token();
-        let queue = Queue::new(endpoint.clone(), shared, self.waker.0.subscribe(), until);
+        let queue = Queue::new(endpoint.clone(), shared, self.waker.subscribe(), until);
         let pulse = queue.pulse();
         let task = AbortOnDropHandle::new(tokio::spawn(queue.run(cancel.clone())));
         Running { endpoint, cancel, pulse, task }
@@ -260,13 +238,12 @@ impl Delivery {
 
     /// What is owed to endpoints that are gone or switched off is parked with the reason, not dropped.
     async fn park_orphans(&self, rules: &DeliveryRules) -> Result<(), DeliveryError> {
-        let (store, now) = (self.store.clone(), self.clock.now());
+        let now = self.clock.now();
         let active: Vec<EndpointId> = enabled(rules).map(|endpoint| endpoint.id.clone()).collect();
-        let parked = tokio::task::spawn_blocking(move || {
+        let parked = self.store.blocking(move |store| {
             store.write("park deliveries without an endpoint", |tx| outbox::park_orphans(tx, &active, now))
         });
-        let parked = parked.await.expect("invariant: parking does not panic");
-        match parked {
+        match parked.await {
             Ok(parked) => {
                 for (endpoint, deliveries) in parked {
                     warn!(endpoint, deliveries, "deliveries parked, their endpoint is disabled or gone");

@@ -4,6 +4,7 @@
 
 mod count;
 mod outage;
+mod prepared;
 mod preparing;
 mod ready;
 mod rekey;
@@ -35,7 +36,8 @@ pub use outage::Outage;
 pub use unchanged::LastDocuments;
 
 use outage::patiently;
-use preparing::{PreparedBatch, Preparing, prepare_one};
+use prepared::PreparedBatch;
+use preparing::{Preparing, prepare_one};
 use ready::{End, Ready};
 use rekey::Faces;
 

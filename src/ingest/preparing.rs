@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 use super::IngestLinks;
+use super::prepared::PreparedBatch;
 use super::ready::{End, Ready};
 use super::unchanged::{ItemFingerprint, LastDocuments};
 use crate::clock::Clock;
@@ -20,27 +21,6 @@ const ITEMS_AT_ONCE_MAX: usize = 128;
 
 /// Below this many items threads cost more than they save.
 const PARALLEL_ITEMS_MIN: usize = 16;
-
-/// A batch of which everything is known that can be known without a look at any other.
-pub(super) struct PreparedBatch {
-    /// With the items alone that had to be prepared.
-    pub(super) batch: Batch,
-    /// One for each of these.
-    pub(super) fingerprints: Vec<ItemFingerprint>,
-    /// What each of them became.
-    pub(super) prepared: Vec<Result<Prepared, Rejection>>,
-    /// The items that stand in their feed's document as they did last time.
-    pub(super) unchanged: Vec<ItemFingerprint>,
-    /// The rules they were prepared under, by which they are judged as well.
-    pub(super) rules: Arc<Rules>,
-}
-
-impl PreparedBatch {
-    /// What it adds to a transaction.
-    pub(super) fn weight(&self) -> usize {
-        self.prepared.len() + 1
-    }
-}
 
 /// What preparing needs; nothing of it is decided upon.
 #[derive(Clone)]

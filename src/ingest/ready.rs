@@ -3,7 +3,7 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::preparing::PreparedBatch;
+use super::prepared::PreparedBatch;
 
 /// No more is waited for from here on, nor is more added: one sync among so many items is little, and more would be
 /// memory and a writer that is held for long.

@@ -68,6 +68,19 @@ struct Inner {
 const READERS_IDLE_MAX: usize = 4;
 
 impl Store {
+    /// Does something with the store off the runtime's threads: everything that it does may block.
+    pub async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> T + Send + 'static) -> T {
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(done) => done,
+            // The runtime is shutting down, and nobody waits for an answer; or a bug, which goes on up.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
     /// Opens the store in a state directory, creating or migrating it where `access` allows.
     ///
     /// # Errors

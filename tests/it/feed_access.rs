@@ -9,13 +9,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use wirewatch::model::FeedFailure;
-use wirewatch::source::feed::polling::poller::{self, Poller, PollerConfig, PollerLinks};
+use wirewatch::source::feed::polling::poller::{Poller, PollerLinks};
+use wirewatch::source::feed::polling::rules;
 use wirewatch::source::feed::{Credentials, FeedConfig, FetchConfig, PollingConfig};
 use wirewatch::source::parser::Parser;
 use wirewatch::source::{IngestMessage, Receipt};
 
 use crate::feed_server::{Asked, FeedServer, Reply, rss};
-use crate::polling::{Bench, HANGS, INTERVAL, TWO, feed, limits, polling};
+use crate::polling::{Bench, HANGS, INTERVAL, TWO, feed, polling};
 
 fn secret(dir: &tempfile::TempDir, text: &str) -> PathBuf {
     let path = dir.path().join("secret");
@@ -117,7 +118,7 @@ async fn poll_own_timeout_is_shorter_than_the_sections() {
 async fn poll_through_a_proxy_asks_it_for_the_whole_address() {
     let mut bench = Bench::new().await;
     let proxied = PollingConfig { proxy: bench.url("/").parse().ok(), ..polling() };
-    bench.client = poller::client(&proxied).expect("a client");
+    bench.client = rules::client(&proxied).expect("a client");
     bench.server.script("http://news.example/feed", [Reply::ok(rss(TWO))]);
     let feed = FeedConfig { allow_private: Vec::new(), ..feed("wire", "http://news.example/feed") };
     let polled = bench.poll(&feed).await;
@@ -137,9 +138,9 @@ struct Running {
 fn run(bench: &Bench, feeds: Vec<FeedConfig>, held: bool) -> Running {
     let (batches, mut taken) = mpsc::channel::<IngestMessage>(8);
     let (hold, holds) = watch::channel(held);
-    let config = PollerConfig { feeds, polling: bench.polling.clone(), limits: limits(), states: bench.states.clone() };
+    let rules = bench.rules(feeds, bench.states.clone());
     let links = PollerLinks {
-        batches,
+        ingest: batches,
         parser: Parser::new(1),
         clock: bench.clock.clone(),
         hold: holds,
@@ -147,7 +148,7 @@ fn run(bench: &Bench, feeds: Vec<FeedConfig>, held: bool) -> Running {
         known: Arc::new(|_| None),
     };
     let cancel = CancellationToken::new();
-    let task = tokio::spawn(Poller::with_client(config, links, bench.client.clone()).run(cancel.clone()));
+    let task = tokio::spawn(Poller::new(rules, links).run(cancel.clone()));
     #[expect(clippy::disallowed_methods, reason = "a test's own list, as long as the test")]
     let (sender, polls) = mpsc::unbounded_channel();
     tokio::spawn(async move {

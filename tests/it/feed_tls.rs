@@ -11,7 +11,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use wirewatch::model::FeedFailure;
 use wirewatch::source::feed::PollingConfig;
-use wirewatch::source::feed::polling::poller;
+use wirewatch::source::feed::polling::rules;
 
 use crate::feed_server::{Reply, rss};
 use crate::polling::{Bench, TWO, feed, polling};
@@ -68,7 +68,7 @@ async fn bench(authority: &Issuer) -> (Bench, tempfile::TempDir) {
     std::fs::write(&ca_file, authority.pem()).expect("written");
     let mut bench = Bench::new().await;
     let trusting = PollingConfig { ca_file: Some(ca_file), ..polling() };
-    bench.client = poller::client(&trusting).expect("a client");
+    bench.client = rules::client(&trusting).expect("a client");
     (bench, dir)
 }
 

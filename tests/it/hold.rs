@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use wirewatch::app::{App, Once, Parts};
+use wirewatch::app::{App, OnceReport, Parts};
 use wirewatch::clock::Clock;
 use wirewatch::deliver::console::{Console, Style};
 use wirewatch::model::Timestamp;
@@ -17,7 +17,7 @@ use super::receiver::{Answer, Receiver};
 const START: Timestamp = Timestamp::from_seconds(1_742_198_531);
 
 /// One run: what lies there is read, what is due is sent, and the process is gone.
-async fn once(room: &Newsroom, clock: &Clock) -> Once {
+async fn once(room: &Newsroom, clock: &Clock) -> OnceReport {
     let console = Console::to(Box::new(std::io::sink()), Style::plain(80));
     App::run_once(Parts { config: room.config(), clock: clock.clone(), console }).await.expect("a round")
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use wirewatch::app::{App, AppError, Daemon, Request, last_reload};
+use wirewatch::app::{App, AppError, Daemon, DaemonRequest, last_reload};
 use wirewatch::clock::Clock;
 use wirewatch::config::{ConfigPlace, Environment};
 use wirewatch::model::Timestamp;
@@ -24,7 +24,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// A daemon in this process, asked by a channel instead of signals.
 pub struct Running {
-    pub requests: mpsc::Sender<Request>,
+    pub requests: mpsc::Sender<DaemonRequest>,
     ended: JoinHandle<Result<(), AppError>>,
     pub store: Store,
     pub http: Option<std::net::SocketAddr>,
@@ -42,13 +42,13 @@ impl Running {
     pub async fn reload(&self, room: &Newsroom) -> bool {
         let state = room.path("state");
         let before = last_reload(&state).map(|record| record.begun_ms);
-        self.requests.send(Request::Reload).await.expect("the daemon listens");
+        self.requests.send(DaemonRequest::Reload).await.expect("the daemon listens");
         until("the reload ends", || last_reload(&state).map(|record| record.begun_ms) != before).await;
         last_reload(&state).expect("a record").taken
     }
 
     pub async fn stop(self) {
-        self.requests.send(Request::Stop).await.expect("the daemon listens");
+        self.requests.send(DaemonRequest::Stop).await.expect("the daemon listens");
         self.ended.await.expect("no panic").expect("in order");
     }
 }
@@ -94,7 +94,7 @@ async fn reloads_valid_broken_and_half_written_in_turn_lose_nothing() {
     let texts = [more.as_str(), "[daemon\nstate_dir = 1", "", half.as_str(), good.as_str()];
     for n in 0..20u64 {
         fs::write(room.config_file(), texts[n as usize % texts.len()]).expect("written");
-        running.requests.send(Request::Reload).await.expect("the daemon listens");
+        running.requests.send(DaemonRequest::Reload).await.expect("the daemon listens");
         room.drop_file(&format!("{n}.txt"), &article(n));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -102,7 +102,7 @@ async fn reloads_valid_broken_and_half_written_in_turn_lose_nothing() {
     let wanted = room.config().fingerprint().to_string();
     until("the last reload is taken", || {
         // More are asked for than can wait: the one that counts is the last.
-        let _ = running.requests.try_send(Request::Reload);
+        let _ = running.requests.try_send(DaemonRequest::Reload);
         last_reload(&room.path("state")).is_some_and(|record| record.taken && record.fingerprint == wanted)
     })
     .await;

@@ -14,7 +14,8 @@ use wirewatch::model::{Cursor, FeedFailure, FeedState, SourceId, Timestamp};
 use wirewatch::net::{Cidr, Client};
 use wirewatch::source::feed::polling::counters::PollCounters;
 use wirewatch::source::feed::polling::look::Looker;
-use wirewatch::source::feed::polling::poller::{self, PollReport, Poller, PollerConfig, PollerLinks, Which};
+use wirewatch::source::feed::polling::poller::{PollReport, PollSelection, Poller, PollerLinks};
+use wirewatch::source::feed::polling::rules::{self, PollRules};
 use wirewatch::source::feed::{Backfill, FeedConfig, PollingConfig, SpacingScope};
 use wirewatch::source::parser::Parser;
 use wirewatch::source::{Batch, IngestMessage, IngestSender, Limits, Receipt};
@@ -115,7 +116,7 @@ impl Bench {
     pub async fn with(polling: PollingConfig) -> Self {
         Self {
             server: FeedServer::start().await,
-            client: poller::client(&polling).expect("a client"),
+            client: rules::client(&polling).expect("a client"),
             polling,
             clock: Clock::manual(Timestamp::parse("2025-03-17T08:00:00Z").expect("a time")),
             limits: limits(),
@@ -124,22 +125,25 @@ impl Bench {
         }
     }
 
-    pub fn poller(&self, feeds: Vec<FeedConfig>, batches: IngestSender) -> Poller {
-        let config =
-            PollerConfig { feeds, polling: self.polling.clone(), limits: self.limits, states: self.states.clone() };
+    /// What a poller of these feeds works by.
+    pub fn rules(&self, feeds: Vec<FeedConfig>, states: Vec<FeedState>) -> PollRules {
+        PollRules { feeds, polling: self.polling.clone(), limits: self.limits, client: self.client.clone(), states }
+    }
+
+    pub fn poller(&self, feeds: Vec<FeedConfig>, ingest: IngestSender) -> Poller {
         let links = PollerLinks {
-            batches,
+            ingest,
             parser: Parser::new(2),
             clock: self.clock.clone(),
             hold: watch::channel(false).1,
             counters: self.counters.clone(),
             known: Arc::new(|_| Some(HashSet::new())),
         };
-        Poller::with_client(config, links, self.client.clone())
+        Poller::new(self.rules(feeds, self.states.clone()), links)
     }
 
     /// Polls once with a poller of its own, as after a restart; `accept` says whether the batch becomes durable.
-    pub async fn poll_once(&mut self, feed: &FeedConfig, which: Which, accept: bool) -> Option<Polled> {
+    pub async fn poll_once(&mut self, feed: &FeedConfig, which: PollSelection, accept: bool) -> Option<Polled> {
         let (sender, mut batches) = mpsc::channel::<IngestMessage>(8);
         let poller = self.poller(vec![feed.clone()], sender);
         let ingest = tokio::spawn(async move {
@@ -162,13 +166,13 @@ impl Bench {
 
     /// Polls whether it is due or not.
     pub async fn poll(&mut self, feed: &FeedConfig) -> Polled {
-        let named = Which::Named(HashSet::from([feed.id.clone()]));
+        let named = PollSelection::Named(HashSet::from([feed.id.clone()]));
         self.poll_once(feed, named, true).await.expect("a poll")
     }
 
     /// Polls if it is due.
     pub async fn poll_due(&mut self, feed: &FeedConfig) -> Option<Polled> {
-        self.poll_once(feed, Which::Due, true).await
+        self.poll_once(feed, PollSelection::Due, true).await
     }
 
     pub fn state(&self) -> &FeedState {
@@ -226,7 +230,7 @@ async fn poll_not_accepted_keeps_the_old_validators() {
     let mut bench = Bench::new().await;
     bench.server.feed("/feed", "\"a\"", &rss(TWO));
     let feed = feed("wire", &bench.url("/feed"));
-    let refused = bench.poll_once(&feed, Which::Due, false).await.expect("a poll");
+    let refused = bench.poll_once(&feed, PollSelection::Due, false).await.expect("a poll");
     assert_eq!((refused.batch.items.len(), refused.report.receipt), (2, None));
     let again = bench.poll_due(&feed).await.expect("still due");
     assert_eq!(again.batch.items.len(), 2, "the items come again");
@@ -381,7 +385,7 @@ async fn poll_slow_feeds_do_not_hold_up_good_ones() {
             batch.receipt.take().map(|receipt| receipt.send(Receipt::default()));
         }
     });
-    let reports = poller.poll_once(&Which::Due, &CancellationToken::new()).await;
+    let reports = poller.poll_once(&PollSelection::Due, &CancellationToken::new()).await;
     ingest.await.expect("no panic");
     let good = reports.iter().filter(|report| report.items == Some(2)).count();
     assert_eq!((reports.len(), good), (16, 8));
@@ -616,10 +620,9 @@ async fn look_shows_the_feed_and_remembers_nothing() {
     bench.server.script("/old", [Reply::redirect(302, "/feed")]);
     bench.server.feed("/feed", "\"a\"", &rss(TWO));
     bench.server.script("/page", [Reply::ok("<html><link rel=alternate type=application/rss+xml href=feed></html>")]);
-    let config =
-        PollerConfig { feeds: Vec::new(), polling: bench.polling.clone(), limits: limits(), states: Vec::new() };
     let looker = Looker {
-        config: Arc::new(config),
+        polling: bench.polling.clone(),
+        limits: limits(),
         client: bench.client.clone(),
         parser: Parser::new(1),
         clock: bench.clock.clone(),
@@ -657,7 +660,7 @@ async fn poll_ten_thousand_feeds_measured() {
             states
         });
         let begun = tokio::time::Instant::now();
-        let reports = poller.poll_once(&Which::Due, &CancellationToken::new()).await;
+        let reports = poller.poll_once(&PollSelection::Due, &CancellationToken::new()).await;
         let took = begun.elapsed();
         bench.states = ingest.await.expect("no panic");
         assert_eq!(bench.states.len(), feeds.len());

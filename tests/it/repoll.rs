@@ -1,45 +1,39 @@
 //! A poller that is told things while it works: other rules, another idea of the store, a batch that does
 //! not become durable. Whom it asks afterwards, and whom never again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wirewatch::model::{Cursor, FeedState, Timestamp};
 use wirewatch::source::feed::FeedConfig;
-use wirewatch::source::feed::polling::rules::PollRules;
+use wirewatch::source::feed::polling::rules::PollRulesSlot;
 use wirewatch::source::{Batch, IngestMessage, Receipt};
 
 use crate::feed_server::{Reply, rss};
-use crate::polling::{Bench, HANGS, INTERVAL, TWO, feed, limits};
+use crate::polling::{Bench, HANGS, INTERVAL, TWO, feed};
 
 /// A running poller whose batches the test takes one by one.
 struct Repolled {
     bench: Bench,
     batches: mpsc::Receiver<IngestMessage>,
-    rules: watch::Sender<Arc<PollRules>>,
+    reloads: PollRulesSlot,
     cancel: CancellationToken,
     task: JoinHandle<()>,
-}
-
-fn rules(bench: &Bench, feeds: Vec<FeedConfig>, states: Vec<FeedState>) -> Arc<PollRules> {
-    let (polling, client) = (bench.polling.clone(), bench.client.clone());
-    Arc::new(PollRules { feeds, polling, limits: limits(), client, states })
 }
 
 impl Repolled {
     fn start(bench: Bench, feeds: Vec<FeedConfig>) -> Self {
         let (sender, batches) = mpsc::channel(8);
-        let (told, followed) = watch::channel(rules(&bench, feeds.clone(), Vec::new()));
+        let reloads = PollRulesSlot::default();
         let cancel = CancellationToken::new();
-        let task = tokio::spawn(bench.poller(feeds, sender).following(followed).run(cancel.clone()));
-        Self { bench, batches, rules: told, cancel, task }
+        let task = tokio::spawn(bench.poller(feeds, sender).following(reloads.clone()).run(cancel.clone()));
+        Self { bench, batches, reloads, cancel, task }
     }
 
     fn reload(&self, feeds: Vec<FeedConfig>, states: Vec<FeedState>) {
-        self.rules.send_replace(rules(&self.bench, feeds, states));
+        self.reloads.put(self.bench.rules(feeds, states));
     }
 
     /// The next batch, the clock standing still.

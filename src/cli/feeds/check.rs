@@ -2,7 +2,6 @@
 //! into the store at once, by the daemon where one runs.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -21,7 +20,8 @@ use crate::model::{FeedFailure, Markup, SourceId, Timestamp};
 use crate::net::Cidr;
 use crate::source::feed::FeedConfig;
 use crate::source::feed::polling::look::{Looked, Looker};
-use crate::source::feed::polling::poller::{self, PollReport, PollerConfig};
+use crate::source::feed::polling::poller::PollReport;
+use crate::source::feed::polling::rules;
 use crate::source::feed::reading::discover::Declared;
 use crate::source::parser::Parser;
 use crate::source::{Document, Format};
@@ -54,14 +54,14 @@ pub(super) struct Probe {
 
 impl Probe {
     pub fn new(config: &Config, context: &Context) -> Result<Self, CliError> {
-        let client = poller::client(&config.polling).map_err(|error| CliError::new(UNAVAILABLE, error.to_string()))?;
-        let poller = PollerConfig {
-            feeds: Vec::new(),
+        let client = rules::client(&config.polling).map_err(|error| CliError::new(UNAVAILABLE, error.to_string()))?;
+        let looker = Looker {
             polling: config.polling.clone(),
             limits: config.limits,
-            states: Vec::new(),
+            client,
+            parser: Parser::new(2),
+            clock: context.clock.clone(),
         };
-        let looker = Looker { config: Arc::new(poller), client, parser: Parser::new(2), clock: context.clock.clone() };
         Ok(Self { runtime: run::runtime(config)?, looker, at_once: config.polling.fetches_max.max(1) })
     }
 

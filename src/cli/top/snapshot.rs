@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
-use super::view::{Pane, View};
+use super::view::{Pane, SortKey, View};
 use crate::cli::output;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -66,19 +66,6 @@ pub(super) struct Endpoint {
     pub(super) trouble: Option<String>,
 }
 
-/// What rows are sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum SortKey {
-    /// What wants a look first.
-    #[default]
-    Urgency,
-    Name,
-    /// What had news last.
-    Newest,
-    /// What has most: items, hits, deliveries owed.
-    Most,
-}
-
 /// A row of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
@@ -92,34 +79,14 @@ pub(super) struct Row {
     most: u64,
 }
 
-impl SortKey {
-    pub(super) fn next(self) -> Self {
-        match self {
-            Self::Urgency => Self::Name,
-            Self::Name => Self::Newest,
-            Self::Newest => Self::Most,
-            Self::Most => Self::Urgency,
-        }
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Urgency => "urgency",
-            Self::Name => "name",
-            Self::Newest => "newest",
-            Self::Most => "most",
-        }
-    }
-
-    fn compare(self, a: &Row, b: &Row) -> Ordering {
-        let first = match self {
-            Self::Urgency => a.urgency.cmp(&b.urgency),
-            Self::Name => Ordering::Equal,
-            Self::Newest => b.newest.cmp(&a.newest),
-            Self::Most => b.most.cmp(&a.most),
-        };
-        first.then_with(|| a.cells[0].cmp(&b.cells[0]))
-    }
+fn compare(by: SortKey, a: &Row, b: &Row) -> Ordering {
+    let first = match by {
+        SortKey::Urgency => a.urgency.cmp(&b.urgency),
+        SortKey::Name => Ordering::Equal,
+        SortKey::Newest => b.newest.cmp(&a.newest),
+        SortKey::Most => b.most.cmp(&a.most),
+    };
+    first.then_with(|| a.cells[0].cmp(&b.cells[0]))
 }
 
 impl Looker {
@@ -198,7 +165,7 @@ impl Snapshot {
             (filter.is_empty() || row.cells.iter().any(|cell| cell.to_lowercase().contains(&filter)))
                 && (row.attention || !view.attention)
         });
-        rows.sort_by(|a, b| view.sort.compare(a, b));
+        rows.sort_by(|a, b| compare(view.sort, a, b));
         if view.reverse {
             rows.reverse();
         }

@@ -1,7 +1,5 @@
 //! What the operator looks at and how: keys in, a [`View`] out. Pure: the terminal is elsewhere.
 
-use super::snapshot::SortKey;
-
 /// Longest filter.
 const FILTER_CHARS_MAX: usize = 40;
 
@@ -91,6 +89,39 @@ pub(super) enum Pane {
     Feeds,
     Topics,
     Endpoints,
+}
+
+/// What rows are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum SortKey {
+    /// What wants a look first.
+    #[default]
+    Urgency,
+    Name,
+    /// What had news last.
+    Newest,
+    /// What has most: items, hits, deliveries owed.
+    Most,
+}
+
+impl SortKey {
+    pub(super) fn next(self) -> Self {
+        match self {
+            Self::Urgency => Self::Name,
+            Self::Name => Self::Newest,
+            Self::Newest => Self::Most,
+            Self::Most => Self::Urgency,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Urgency => "urgency",
+            Self::Name => "name",
+            Self::Newest => "newest",
+            Self::Most => "most",
+        }
+    }
 }
 
 /// What is shown and how.

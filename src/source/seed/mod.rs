@@ -40,7 +40,7 @@ pub struct SeedInputs {
     /// Threads for heavy formats.
     pub parser: Parser,
     /// The way to `ingest`.
-    pub batches: IngestSender,
+    pub ingest: IngestSender,
 }
 
 /// What happens to a file once it is taken.

@@ -1,6 +1,8 @@
 //! Which names of the seed directory are taken, by `include` and `ignore` patterns and by what
 //! programs call files they have not finished. Pure; `watch` asks before it looks at a file.
 
+use wildmatch::WildMatch;
+
 /// Names that programs give to files they are still writing, or keep for themselves.
 const UNFINISHED: [&str; 9] =
     [".*", "*.tmp", "*.part", "*.partial", "*.filepart", "*.crdownload", "*~", "*.swp", "#*#"];
@@ -29,29 +31,9 @@ impl NameRules {
     }
 }
 
-/// Matches a whole name, in at most pattern × name steps: only the last `*` is ever retried.
+/// Matches a whole name.
 fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let (mut p, mut n) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                retry = Some((p + 1, n));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == name[n] => {
-                p += 1;
-                n += 1;
-            }
-            _ => {
-                let Some((after_star, from)) = retry else { return false };
-                retry = Some((after_star, from + 1));
-                (p, n) = (after_star, from + 1);
-            }
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
+    WildMatch::new(pattern).matches(name)
 }
 
 #[cfg(test)]

@@ -244,7 +244,7 @@ impl Taker {
         let origin =
             Origin { source: self.inputs.config.id.clone(), kind: SourceKind::Seed, received: self.inputs.clock.now() };
         let batch = Batch { origin, items, rejected, cursor: Cursor::SeedFile(file), receipt: Some(receipt) };
-        self.inputs.batches.send(batch.into()).await.map_err(|_| News::Closed)?;
+        self.inputs.ingest.send(batch.into()).await.map_err(|_| News::Closed)?;
         told.await.map_err(|_| News::NotAccepted)
     }
 

@@ -66,7 +66,7 @@ impl Desk {
         let (sender, batches) = mpsc::channel(8);
         self.batches = batches;
         let (config, limits) = (self.config.clone(), Limits::SHIPPED);
-        let inputs = SeedInputs { config, limits, clock: Clock::system(), parser: Parser::new(1), batches: sender };
+        let inputs = SeedInputs { config, limits, clock: Clock::system(), parser: Parser::new(1), ingest: sender };
         SeedWatcher::new(inputs, self.seen.clone())
     }
 

@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use super::civil::{Civil, is_day};
+use super::calendar::is_day;
+use super::civil::Civil;
 use super::grammar::{Grammar, Setting};
 use super::lex::{Kind, Lexeme, lex};
 use super::zones::Zone;

@@ -198,7 +198,7 @@ impl Grammar<'_, '_> {
     fn numbers(year: Option<i16>, month: u64, day: u64) -> Option<Day> {
         let (month, day) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?);
         // Without a year, a leap year is given the benefit of the doubt.
-        super::civil::is_day(year.unwrap_or(2024), month, day).then_some(Day { year, month, of_month: day })
+        super::calendar::is_day(year.unwrap_or(2024), month, day).then_some(Day { year, month, of_month: day })
     }
 
     /// `10:11`, `10:11:12.345`, `8 pm`, `8:19 p.m.`, `14h30`, `24:00`.

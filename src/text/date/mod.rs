@@ -2,6 +2,7 @@
 //! line of text. Own grammar over lexemes, because no parser reads half of what feeds carry; the
 //! calendar is jiff's. Nothing here panics or knows what time it is; weekdays are never believed.
 
+mod calendar;
 mod civil;
 mod find;
 mod grammar;

@@ -2,7 +2,7 @@
 //! in news (`BST` British, `IST` Indian, `CST` American). Nothing here knows the zone database: a
 //! name is an offset, and only the US pairs (`ET`) follow the season.
 
-use super::civil::{Civil, days_from_civil};
+use super::calendar::days_from_civil;
 
 /// A zone as written beside a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,22 +104,21 @@ impl Zone {
 
     /// Minutes east of UTC at a local time.
     #[must_use]
-    pub(super) fn minutes_at(self, local: Civil) -> i64 {
+    pub(super) fn minutes_at(self, year: i16, day: i64) -> i64 {
         match self {
             Self::Offset(minutes) => i64::from(minutes),
-            Self::UsSeasonal(winter) if is_us_summer(local) => i64::from(winter) + 60,
+            Self::UsSeasonal(winter) if is_us_summer(year, day) => i64::from(winter) + 60,
             Self::UsSeasonal(winter) => i64::from(winter),
         }
     }
 }
 
 /// Summer time in the US since 2007: second Sunday of March to first Sunday of November, by the day.
-fn is_us_summer(local: Civil) -> bool {
-    let sunday_on_or_after = |month: i8, day: i8| {
-        let first = days_from_civil(local.year, month, day);
+fn is_us_summer(year: i16, day: i64) -> bool {
+    let sunday_on_or_after = |month: i8, first_day: i8| {
+        let first = days_from_civil(year, month, first_day);
         // 1970-01-01 was a Thursday: Sunday is day 3 modulo 7.
         first + (3 - first).rem_euclid(7)
     };
-    let today = days_from_civil(local.year, local.month, local.day);
-    (sunday_on_or_after(3, 8)..sunday_on_or_after(11, 1)).contains(&today)
+    (sunday_on_or_after(3, 8)..sunday_on_or_after(11, 1)).contains(&day)
 }

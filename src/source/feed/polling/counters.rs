@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::visit::Visit;
+use super::result::PollResult;
 use crate::model::{FeedFailure, Timestamp};
 
 /// Totals since the start.
@@ -73,11 +73,11 @@ impl PollCounters {
         self.lag_ms.fetch_add(u64::try_from(lag.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    pub(crate) fn polled(&self, visit: &Visit) {
+    pub(crate) fn polled(&self, result: &PollResult) {
         let add = |counter: &AtomicU64, count: u64| counter.fetch_add(count, Ordering::Relaxed);
         add(&self.polls, 1);
-        add(&self.wire_bytes, visit.wire_bytes as u64);
-        match (&visit.document, visit.failed) {
+        add(&self.wire_bytes, result.wire_bytes as u64);
+        match (&result.document, result.failed) {
             (Some(document), _) => {
                 add(&self.documents, 1);
                 add(&self.items, document.items.len() as u64);

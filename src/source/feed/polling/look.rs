@@ -7,24 +7,27 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::fetch::{self, Accept, Content, Fetch};
-use super::poller::PollerConfig;
 use super::request::Carried;
+use super::result::PollResult;
 use super::schedule::Validators;
-use super::visit::{Target, Tools, Visit, visit};
+use super::tools::{PollTarget, PollTools};
+use super::visit::visit;
 use crate::clock::Clock;
 use crate::model::{FeedFailure, FeedState};
 use crate::net::{Client, body};
-use crate::source::Document;
-use crate::source::feed::FeedConfig;
 use crate::source::feed::reading::discover::{Declared, feeds_of_page};
+use crate::source::feed::{FeedConfig, PollingConfig};
 use crate::source::parser::Parser;
+use crate::source::{Document, Limits};
 use crate::text::charset;
 
 /// What a look needs.
 #[derive(Clone)]
 pub struct Looker {
-    /// How to fetch and what to take.
-    pub config: Arc<PollerConfig>,
+    /// How to fetch.
+    pub polling: PollingConfig,
+    /// What to take.
+    pub limits: Limits,
     /// Fetches.
     pub client: Client,
     /// Parses.
@@ -49,17 +52,16 @@ pub struct Looked {
 }
 
 impl Looker {
-    fn tools(&self) -> Tools {
-        let PollerConfig { polling, limits, .. } = &*self.config;
-        Tools::new(self.client.clone(), polling.clone(), *limits, self.parser.clone(), self.clock.clone())
+    fn tools(&self) -> PollTools {
+        PollTools::new(self.client.clone(), self.polling.clone(), self.limits, self.parser.clone(), self.clock.clone())
     }
 
     /// Fetches and reads a feed.
     pub async fn look(&self, feed: FeedConfig) -> Looked {
         let begun = Instant::now();
-        let target = Arc::new(Target::new(feed));
+        let target = Arc::new(PollTarget::new(feed));
         let fresh = FeedState::new(target.config.id.clone(), target.stored_url(), self.clock.now());
-        let Visit { url, hops, wire_bytes, document, next, .. } = visit(&self.tools(), &target, &fresh).await;
+        let PollResult { url, hops, wire_bytes, document, next, .. } = visit(&self.tools(), &target, &fresh).await;
         let failure = || (next.failure.unwrap_or(FeedFailure::ClientError), next.error.clone().unwrap_or_default());
         Looked { url, hops, wire_bytes, took: begun.elapsed(), document: document.ok_or_else(failure) }
     }
@@ -69,8 +71,8 @@ impl Looker {
     /// # Errors
     /// Why there is no page to read.
     pub async fn declared(&self, feed: FeedConfig) -> Result<Vec<Declared>, (FeedFailure, String)> {
-        let target = Target::new(feed);
-        let polling = &self.config.polling;
+        let target = PollTarget::new(feed);
+        let polling = &self.polling;
         let fetched = fetch::fetch(
             &self.client,
             &Fetch {
@@ -91,7 +93,7 @@ impl Looker {
             Ok(Content::NotModified) => return Ok(Vec::new()),
             Err(failure) => return Err((failure.class, failure.words)),
         };
-        let (page_url, bytes_max) = (fetched.url, self.config.limits.decoded_bytes_max);
+        let (page_url, bytes_max) = (fetched.url, self.limits.decoded_bytes_max);
         let job = move || {
             let bytes = body::decode(&wire, encoding.as_deref(), bytes_max)
                 .map_err(|error| (error.failure(), error.to_string()))?;
@@ -100,6 +102,6 @@ impl Looker {
         };
         let late =
             |reason: crate::model::RejectReason| (FeedFailure::Parse, format!("the page cannot be read ({reason})"));
-        self.parser.run(self.config.limits.parse_time_max, job).await.map_err(late)?
+        self.parser.run(self.limits.parse_time_max, job).await.map_err(late)?
     }
 }

@@ -3,21 +3,22 @@
 //! own per host, the same guard and caps as feeds, and no credentials. What fails is counted by class,
 //! and the item goes on with its feed's text. Nothing is fetched for items that are known or quiet.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use url::Url;
 
 use super::fetch::{self, Accept, Content, Fetch};
 use super::freshness::Freshness;
+use super::page_budget::PageFault;
 use super::request::Carried;
+use super::result::PollResult;
 use super::schedule::Validators;
-use super::visit::{Target, Tools, Visit};
-use crate::model::{FeedFailure, ItemId, Markup, RawItem, RawText, RejectReason, Rejection, Timestamp};
+use super::tools::{PollTarget, PollTools};
+use crate::model::{FeedFailure, ItemId, Markup, RawItem, RawText, RejectReason, Rejection};
 use crate::net::{body, display_url};
 use crate::source::feed::FullText;
 use crate::text::{article, charset};
@@ -31,8 +32,7 @@ pub(super) const PAGING_MAX: usize = 32;
 /// The pages of one document together: no alert waits longer for a slow site.
 const PAGES_SPAN_MAX: Duration = Duration::from_secs(60);
 
-/// Pages under way at once, in all and of one document.
-const PAGES_AT_ONCE_MAX: usize = 8;
+/// Pages under way at once of one document.
 const PAGES_AT_ONCE_PER_DOCUMENT: usize = 4;
 
 /// A feed's text of fewer bytes is short: about 150 words.
@@ -41,109 +41,9 @@ const SHORT_BYTES: usize = 1000;
 /// Wait after a site says 429 or 503 without saying how long.
 const REFUSED_WAIT: Duration = Duration::from_secs(3600);
 
-/// An item without words whose page has none either is asked for again after this.
-const GIVEN_UP_WAIT: Duration = Duration::from_secs(24 * 3600);
-
-/// So many of these are remembered.
-const GIVEN_UP_MAX: usize = 4096;
-
-/// The span that `pages_per_hour_max` counts in.
-const BUDGET_SPAN: Duration = Duration::from_secs(3600);
-
-/// Hosts remembered before those without pages lately are forgotten.
-const HOSTS_MAX: usize = 4096;
-
-/// How much is asked of whom, shared by all polls.
-pub(crate) struct Budget {
-    at_once: Semaphore,
-    hosts: Mutex<HashMap<String, Arc<AsyncMutex<HostPace>>>>,
-    /// Items that no store knows, because nothing could be read of them, and since when.
-    given_up: Mutex<HashMap<ItemId, Timestamp>>,
-}
-
-/// One host, asked by one at a time.
-#[derive(Default)]
-struct HostPace {
-    counted_from: Timestamp,
-    taken: usize,
-    started_at: Option<Timestamp>,
-    not_before: Option<Timestamp>,
-}
-
-/// The right to ask a host for one page.
-struct Turn<'a> {
-    pace: OwnedMutexGuard<HostPace>,
-    _at_once: SemaphorePermit<'a>,
-}
-
-/// Why an item keeps its feed's text.
-struct Fault {
-    reason: RejectReason,
-    detail: String,
-}
-
-impl Budget {
-    pub fn new() -> Self {
-        Self { at_once: Semaphore::new(PAGES_AT_ONCE_MAX), hosts: Mutex::default(), given_up: Mutex::default() }
-    }
-
-    /// Its page was of no use lately.
-    fn gave_up(&self, id: ItemId, now: Timestamp) -> bool {
-        let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
-        given_up.get(&id).is_some_and(|at| now.since(*at) < GIVEN_UP_WAIT)
-    }
-
-    fn give_up(&self, id: ItemId, now: Timestamp) {
-        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
-        if given_up.len() >= GIVEN_UP_MAX {
-            given_up.retain(|_, at| now.since(*at) < GIVEN_UP_WAIT);
-        }
-        if given_up.len() < GIVEN_UP_MAX {
-            given_up.insert(id, now);
-        }
-    }
-
-    fn host(&self, name: &str, now: Timestamp) -> Arc<AsyncMutex<HostPace>> {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if hosts.len() >= HOSTS_MAX {
-            let idle = |pace: &HostPace| {
-                now.since(pace.counted_from) >= BUDGET_SPAN && pace.not_before.is_none_or(|at| at <= now)
-            };
-            hosts.retain(|_, pace| !pace.try_lock().is_ok_and(|pace| idle(&pace)));
-        }
-        hosts.entry(name.to_owned()).or_default().clone()
-    }
-
-    async fn turn(&self, tools: &Tools, host: &str, deadline: Instant) -> Result<Turn<'_>, Fault> {
-        let over = |why: &str| Fault { reason: RejectReason::PageOverBudget, detail: format!("{host}: {why}") };
-        let late = || over("too many pages for the time there is");
-        let mut pace =
-            timeout_at(deadline, self.host(host, tools.clock.now()).lock_owned()).await.map_err(|_| late())?;
-        let now = tools.clock.now();
-        if pace.not_before.is_some_and(|at| at > now) {
-            return Err(over("asked to be left alone for a while"));
-        }
-        if now.since(pace.counted_from) >= BUDGET_SPAN {
-            (pace.counted_from, pace.taken) = (now, 0);
-        }
-        if pace.taken >= tools.polling.pages_per_hour_max {
-            return Err(over("its pages of this hour are used up"));
-        }
-        let ready_at = pace.started_at.map(|at| at.plus(tools.polling.host_spacing)).filter(|at| *at > now);
-        if let Some(ready_at) = ready_at {
-            timeout_at(deadline, tools.clock.sleep_until(ready_at)).await.map_err(|_| late())?;
-        }
-        let at_once = timeout_at(deadline, self.at_once.acquire()).await.map_err(|_| late())?;
-        let at_once = at_once.expect("invariant: the semaphore is never closed");
-        pace.taken += 1;
-        pace.started_at = Some(tools.clock.now());
-        Ok(Turn { pace, _at_once: at_once })
-    }
-}
-
 /// Whether a poll may have to wait for pages.
-pub(super) fn wanted(target: &Target, visit: &Visit) -> bool {
-    let items = visit.document.iter().flat_map(|document| &document.items);
+pub(super) fn wanted(target: &PollTarget, result: &PollResult) -> bool {
+    let items = result.document.iter().flat_map(|document| &document.items);
     target.config.full_text != FullText::Off && items.into_iter().any(|item| is_wanted(item, target.config.full_text))
 }
 
@@ -186,25 +86,25 @@ fn own_bytes(item: &RawItem) -> usize {
 }
 
 /// Everything is left to the feed's texts: there are too many polls waiting for pages already.
-pub(super) fn skip(target: &Target, visit: &mut Visit) {
-    let Some(document) = &mut visit.document else { return };
+pub(super) fn skip(target: &PollTarget, result: &mut PollResult) {
+    let Some(document) = &mut result.document else { return };
     let count = document.items.iter().filter(|item| is_wanted(item, target.config.full_text)).count() as u64;
     let detail = "too many feeds wait for pages at once".to_owned();
     document.rejected.push(Rejection { reason: RejectReason::PageOverBudget, detail, count });
 }
 
 /// Fetches the pages of the new items of a poll.
-pub(super) async fn fill(tools: &Tools, target: &Target, visit: &mut Visit, known: &KnownItems) {
-    let Some(document) = &mut visit.document else { return };
+pub(super) async fn fill(tools: &PollTools, target: &PollTarget, result: &mut PollResult, known: &KnownItems) {
+    let Some(document) = &mut result.document else { return };
     let new = new_items(tools, target, &document.items, known).await;
     let mut faults: BTreeMap<RejectReason, Rejection> = BTreeMap::new();
-    let mut note = |Fault { reason, detail }: Fault| {
+    let mut note = |PageFault { reason, detail }: PageFault| {
         faults.entry(reason).or_insert(Rejection { reason, detail, count: 0 }).count += 1;
     };
     let (new, shared): (Vec<usize>, Vec<usize>) = new.into_iter().partition(|at| is_own(&document.items, *at));
     for _ in shared {
         let detail = "its link is no page of its own: other items have it, or it is a front page".to_owned();
-        note(Fault { reason: RejectReason::PageRefused, detail });
+        note(PageFault { reason: RejectReason::PageRefused, detail });
     }
     let deadline = Instant::now() + PAGES_SPAN_MAX;
     let fetches: Vec<_> = new
@@ -241,7 +141,7 @@ fn is_own(items: &[RawItem], at: usize) -> bool {
 }
 
 /// Places of the items whose pages are wanted and that the store does not know.
-async fn new_items(tools: &Tools, target: &Target, items: &[RawItem], known: &KnownItems) -> Vec<usize> {
+async fn new_items(tools: &PollTools, target: &PollTarget, items: &[RawItem], known: &KnownItems) -> Vec<usize> {
     let (source, mode, now) = (&target.config.id, target.config.full_text, tools.clock.now());
     let wanted: Vec<(usize, ItemId)> = items
         .iter()
@@ -258,11 +158,20 @@ async fn new_items(tools: &Tools, target: &Target, items: &[RawItem], known: &Kn
     wanted.into_iter().filter(|(_, id)| !known.contains(id)).map(|(at, _)| at).collect()
 }
 
-async fn page(tools: &Tools, target: &Target, url: &str, own: usize, deadline: Instant) -> Result<String, Fault> {
+async fn page(
+    tools: &PollTools,
+    target: &PollTarget,
+    url: &str,
+    own: usize,
+    deadline: Instant,
+) -> Result<String, PageFault> {
     let Some(url) = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https")) else {
-        return Err(Fault { reason: RejectReason::PageRefused, detail: "its link is no address of a page".to_owned() });
+        return Err(PageFault {
+            reason: RejectReason::PageRefused,
+            detail: "its link is no address of a page".to_owned(),
+        });
     };
-    let mut turn = tools.pages.turn(tools, url.host_str().unwrap_or(""), deadline).await?;
+    let mut turn = tools.pages.turn(url.host_str().unwrap_or(""), &tools.clock, &tools.polling, deadline).await?;
     let user_agent = target.config.fetch.user_agent.as_deref().and_then(|text| text.parse().ok());
     let fetched = fetch::fetch(
         &tools.client,
@@ -296,7 +205,7 @@ async fn page(tools: &Tools, target: &Target, url: &str, own: usize, deadline: I
     drop(turn);
     if !media_type.as_deref().is_none_or(is_page) {
         let detail = format!("{shown}: it is no web page");
-        return Err(Fault { reason: RejectReason::PageWithoutText, detail });
+        return Err(PageFault { reason: RejectReason::PageWithoutText, detail });
     }
     let (bytes_max, page_url) = (tools.limits.decoded_bytes_max, String::from(fetched.url));
     let job = move || {
@@ -310,7 +219,7 @@ async fn page(tools: &Tools, target: &Target, url: &str, own: usize, deadline: I
     let most = tools.limits.item_text_bytes_max;
     let Some(mut text) = text.filter(|text| text.len() > own) else {
         let detail = format!("{shown}: it holds no more text than the feed");
-        return Err(Fault { reason: RejectReason::PageWithoutText, detail });
+        return Err(PageFault { reason: RejectReason::PageWithoutText, detail });
     };
     text.truncate(text.floor_char_boundary(most));
     Ok(text)
@@ -321,7 +230,7 @@ fn is_page(media_type: &str) -> bool {
     matches!(kind.as_str(), "" | "text/html" | "application/xhtml+xml")
 }
 
-fn fault(class: FeedFailure, shown: &str) -> Fault {
+fn fault(class: FeedFailure, shown: &str) -> PageFault {
     use FeedFailure as F;
     let reason = match class {
         F::Dns | F::Connect | F::Tls | F::Timeout | F::Reset => RejectReason::PageUnreachable,
@@ -332,7 +241,7 @@ fn fault(class: FeedFailure, shown: &str) -> Fault {
         F::RateLimited | F::ClientError | F::ServerError => RejectReason::PageError,
         F::HtmlPage | F::Parse => RejectReason::PageWithoutText,
     };
-    Fault { reason, detail: format!("{shown}: {class}") }
+    PageFault { reason, detail: format!("{shown}: {class}") }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! feed has a task or timer of its own while it waits. A poll ends as a batch to `ingest`, and only
 //! when that is durable is its state adopted: validators never run ahead of the items they cover.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,26 +14,23 @@ use tracing::{debug, error, info, warn};
 use super::counters::PollCounters;
 use super::pages::{self, KnownItems};
 use super::queue::{Lane, Pacing, PollQueue};
-use super::rules::PollRules;
-use super::schedule::{self, Pace};
-use super::visit::{Target, Tools, Visit, visit};
+use super::result::PollResult;
+use super::rules::{PollRules, PollRulesSlot};
+use super::schedule;
+use super::tools::{PollTarget, PollTools};
+use super::visit::visit;
 use crate::clock::Clock;
 use crate::failpoint::Failpoint;
 use crate::model::{Cursor, FeedFailure, FeedState, Origin, SourceId, SourceKind, Timestamp};
-use crate::net::{Client, ClientConfig, NetError};
 use crate::source::feed::{FeedConfig, PollingConfig, SpacingScope};
 use crate::source::parser::Parser;
-use crate::source::{Batch, IngestSender, Limits, Receipt};
+use crate::source::{Batch, IngestSender, Receipt};
 
 /// Polls that wait for their batch to become durable: many, so that they are committed together.
 const SETTLING_MAX: usize = 256;
 
 /// A batch that was not accepted is fetched again after this.
 const UNACCEPTED_WAIT: Duration = Duration::from_secs(30);
-
-/// An unused connection is kept so long: enough for the feeds of one host and for redirects, too short
-/// to pile up sockets of ten thousand hosts.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// The loop turns at least this often, to be seen alive and to see that it is no longer held.
 const TURN_MAX: Duration = Duration::from_secs(10);
@@ -44,23 +41,10 @@ const CLOCK_SLACK: Duration = Duration::from_secs(60);
 /// A 404 for this long is worth a second word.
 const NOT_FOUND_WARN_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What the poller works on.
-#[derive(Debug)]
-pub struct PollerConfig {
-    /// Every feed of the config; disabled ones are left out here.
-    pub feeds: Vec<FeedConfig>,
-    /// The section.
-    pub polling: PollingConfig,
-    /// Caps on documents.
-    pub limits: Limits,
-    /// What the store remembers, of any feeds.
-    pub states: Vec<FeedState>,
-}
-
 /// What the poller is connected to.
 pub struct PollerLinks {
     /// To `ingest`.
-    pub batches: IngestSender,
+    pub ingest: IngestSender,
     /// Where documents are parsed.
     pub parser: Parser,
     /// The time.
@@ -69,13 +53,13 @@ pub struct PollerLinks {
     pub hold: watch::Receiver<bool>,
     /// Counted here, read by metrics and health.
     pub counters: Arc<PollCounters>,
-    /// Which items need no page any more.
+    /// PollSelection items need no page any more.
     pub known: KnownItems,
 }
 
 /// Which feeds [`Poller::poll_once`] polls.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
+pub enum PollSelection {
     /// Those whose time has come.
     Due,
     /// These, due or not, stopped or not.
@@ -99,21 +83,21 @@ pub struct PollReport {
 
 /// The task.
 pub struct Poller {
-    pub(super) tools: Arc<Tools>,
-    batches: IngestSender,
+    pub(super) tools: Arc<PollTools>,
+    ingest: IngestSender,
     hold: watch::Receiver<bool>,
     counters: Arc<PollCounters>,
     known: KnownItems,
-    pub(super) feeds: Vec<Feed>,
+    pub(super) feeds: Vec<PolledFeed>,
     pub(super) queue: PollQueue,
-    /// What a reload swaps in; `None`: these feeds for good.
-    pub(super) rules: Option<watch::Receiver<Arc<PollRules>>>,
+    /// Where the rules of a reload come from.
+    pub(super) reloads: PollRulesSlot,
     /// Slots of `feeds` whose feed was removed and that nothing points to any more.
     pub(super) free: Vec<usize>,
-    fetching: JoinSet<(usize, Visit)>,
+    fetching: JoinSet<(usize, PollResult)>,
     /// Polls that wait for the pages of their items.
-    paging: JoinSet<(usize, Visit)>,
-    settling: JoinSet<Settled>,
+    paging: JoinSet<(usize, PollResult)>,
+    settling: JoinSet<SettledPoll>,
     /// `Some`: every feed is polled once and reported here.
     reports: Option<Vec<PollReport>>,
     /// When the loop last turned, to notice a clock that is set back.
@@ -124,8 +108,8 @@ pub struct Poller {
     closed: bool,
 }
 
-pub(super) struct Feed {
-    pub(super) target: Arc<Target>,
+pub(super) struct PolledFeed {
+    pub(super) target: Arc<PollTarget>,
     pub(super) state: Arc<FeedState>,
     /// Being fetched, or on the way to the disk.
     pub(super) busy: bool,
@@ -135,55 +119,33 @@ pub(super) struct Feed {
     pub(super) removed: bool,
 }
 
-struct Settled {
+struct SettledPoll {
     feed: usize,
     items: Option<u64>,
     next: Box<FeedState>,
-    accepted: Result<Receipt, Refusal>,
+    accepted: Result<Receipt, BatchRefusal>,
 }
 
-enum Refusal {
+enum BatchRefusal {
     Unaccepted,
     Closed,
 }
 
 impl Poller {
-    /// Takes over the states of these feeds; a state whose URL is another than the config's is left.
-    ///
-    /// # Errors
-    /// [`NetError`] when the HTTP client cannot be set up: no root certificates, or a bad `ca_file`.
-    pub fn new(config: PollerConfig, links: PollerLinks) -> Result<Self, NetError> {
-        let client = client(&config.polling)?;
-        Ok(Self::with_client(config, links, client))
-    }
-
-    /// The same with a client that lives longer than the poller, so that a reload keeps connections.
+    /// A poller of these feeds; nothing is polled before [`Poller::run`] or [`Poller::poll_once`].
     #[must_use]
-    pub fn with_client(config: PollerConfig, links: PollerLinks, client: Client) -> Self {
+    pub fn new(rules: PollRules, links: PollerLinks) -> Self {
+        let PollRules { feeds, polling, limits, client, states } = rules;
         let now = links.clock.now();
-        let tools = Tools::new(client, config.polling, config.limits, links.parser, links.clock);
-        let mut states: HashMap<_, _> = config.states.into_iter().map(|s| (s.source.clone(), s)).collect();
-        let mut queue = PollQueue::default();
-        let mut feeds = Vec::with_capacity(config.feeds.len());
-        for feed in config.feeds.into_iter().filter(|feed| feed.enabled) {
-            queue.place(feeds.len(), &spared(&feed, tools.polling.spacing_scope));
-            let target = Target::new(feed);
-            let url = target.stored_url();
-            let state = states
-                .remove(&target.config.id)
-                .filter(|state| state.url == url)
-                .unwrap_or_else(|| FeedState::new(target.config.id.clone(), url, now));
-            feeds.push(Feed::new(target, state));
-        }
-        Self {
-            tools: Arc::new(tools),
-            batches: links.batches,
+        let mut poller = Self {
+            tools: Arc::new(PollTools::new(client, polling.clone(), limits, links.parser, links.clock)),
+            ingest: links.ingest,
             hold: links.hold,
             counters: links.counters,
             known: links.known,
-            feeds,
-            queue,
-            rules: None,
+            feeds: Vec::with_capacity(feeds.len()),
+            queue: PollQueue::default(),
+            reloads: PollRulesSlot::default(),
             free: Vec::new(),
             fetching: JoinSet::new(),
             paging: JoinSet::new(),
@@ -192,13 +154,15 @@ impl Poller {
             turned_at: now,
             refused: false,
             closed: false,
-        }
+        };
+        poller.take_over_feeds(feeds, states, &polling);
+        poller
     }
 
-    /// Follows these rules: each change is a reload.
+    /// Takes over what is put there while it runs.
     #[must_use]
-    pub fn following(mut self, rules: watch::Receiver<Arc<PollRules>>) -> Self {
-        self.rules = Some(rules);
+    pub fn following(mut self, reloads: PollRulesSlot) -> Self {
+        self.reloads = reloads;
         self
     }
 
@@ -208,22 +172,21 @@ impl Poller {
         let now = self.tools.clock.now();
         let due = self.feeds.iter().filter(|feed| feed.state.next_poll_at <= now).count();
         let spread = schedule::start_spread(self.tools.polling.start_spread, due);
-        for (index, feed) in self.feeds.iter().enumerate().filter(|(_, feed)| !feed.state.gone) {
-            let pace = Pace::of(&feed.target.config, &self.tools.polling);
-            self.queue.wake(index, schedule::start_at(&feed.state, now, spread, pace), feed.lane());
+        for index in 0..self.feeds.len() {
+            self.wake_first(index, now, spread);
         }
         info!(feeds = self.feeds.len(), due, spread_s = spread.as_secs(), "polling started");
         self.turn(&cancel).await;
     }
 
     /// Polls each of these feeds once and reports, in no particular order.
-    pub async fn poll_once(mut self, which: &Which, cancel: &CancellationToken) -> Vec<PollReport> {
+    pub async fn poll_once(mut self, which: &PollSelection, cancel: &CancellationToken) -> Vec<PollReport> {
         let now = self.tools.clock.now();
         let mut asked = 0;
         for (index, feed) in self.feeds.iter().enumerate() {
             let wanted = match which {
-                Which::Due => !feed.state.gone && feed.state.next_poll_at <= now,
-                Which::Named(names) => names.contains(&feed.state.source),
+                PollSelection::Due => !feed.state.gone && feed.state.next_poll_at <= now,
+                PollSelection::Named(names) => names.contains(&feed.state.source),
             };
             if wanted {
                 self.queue.wake(index, now, feed.lane());
@@ -247,7 +210,7 @@ impl Poller {
                 return;
             }
             let wake = self.next_wake(now);
-            let mut rules = self.rules.clone();
+            let reloads = self.reloads.clone();
             tokio::select! {
                 () = cancel.cancelled() => return,
                 Some(fetched) = self.fetching.join_next_with_id() => match fetched {
@@ -266,7 +229,7 @@ impl Poller {
                     self.settle(feed, visit);
                 }
                 Some(settled) = self.settling.join_next() => self.settled(unwind(settled)),
-                () = changed(&mut rules) => self.swap(),
+                () = reloads.filled() => self.apply_reload(),
                 () = self.tools.clock.sleep_until(wake) => {}
             }
         }
@@ -324,7 +287,7 @@ impl Poller {
         }
     }
 
-    fn fetched(&mut self, feed: usize, mut visit: Visit) {
+    fn fetched(&mut self, feed: usize, mut visit: PollResult) {
         self.feeds[feed].fetch = None;
         self.queue.ended(feed, self.tools.clock.now(), &self.pacing());
         self.counters.polled(&visit);
@@ -345,8 +308,8 @@ impl Poller {
     }
 
     /// Sends what a poll brought on its way to the disk.
-    fn settle(&mut self, feed: usize, visit: Visit) {
-        let Visit { received, document, rejected, next, room, wire_bytes, hops, failed, .. } = visit;
+    fn settle(&mut self, feed: usize, visit: PollResult) {
+        let PollResult { received, document, rejected, next, room, wire_bytes, hops, failed, .. } = visit;
         let source = next.source.clone();
         debug!(%source, wire_bytes, hops, failure = failed.map(FeedFailure::as_str), "feed polled");
         let items = document.as_ref().map(|document| document.items.len() as u64);
@@ -361,20 +324,20 @@ impl Poller {
             cursor: Cursor::Feed(next.clone()),
             receipt: Some(receipt),
         };
-        let batches = self.batches.clone();
+        let ingest = self.ingest.clone();
         self.settling.spawn(async move {
-            let accepted = match batches.send(batch.into()).await {
-                Ok(()) => received_back.await.map_err(|_| Refusal::Unaccepted),
-                Err(_) => Err(Refusal::Closed),
+            let accepted = match ingest.send(batch.into()).await {
+                Ok(()) => received_back.await.map_err(|_| BatchRefusal::Unaccepted),
+                Err(_) => Err(BatchRefusal::Closed),
             };
             drop(room);
-            Settled { feed, items, next, accepted }
+            SettledPoll { feed, items, next, accepted }
         });
     }
 
     /// A batch is durable, or will never be.
-    fn settled(&mut self, settled: Settled) {
-        let Settled { feed: index, items, mut next, accepted } = settled;
+    fn settled(&mut self, settled: SettledPoll) {
+        let SettledPoll { feed: index, items, mut next, accepted } = settled;
         let now = self.tools.clock.now();
         self.feeds[index].busy = false;
         if self.feeds[index].removed {
@@ -389,13 +352,13 @@ impl Poller {
                 self.feeds[index].state = Arc::from(next.clone());
                 next.next_poll_at
             }
-            Err(Refusal::Unaccepted) => {
+            Err(BatchRefusal::Unaccepted) => {
                 if !std::mem::replace(&mut self.refused, true) {
                     warn!(source = %next.source, retry_s = UNACCEPTED_WAIT.as_secs(), "poll not stored, will be repeated");
                 }
                 now.plus(UNACCEPTED_WAIT)
             }
-            Err(Refusal::Closed) => {
+            Err(BatchRefusal::Closed) => {
                 self.closed = true;
                 now
             }
@@ -414,8 +377,8 @@ impl Poller {
     }
 }
 
-impl Feed {
-    pub(super) fn new(target: Target, state: FeedState) -> Self {
+impl PolledFeed {
+    pub(super) fn new(target: PollTarget, state: FeedState) -> Self {
         Self { target: Arc::new(target), state: Arc::new(state), busy: false, fetch: None, removed: false }
     }
 
@@ -431,33 +394,6 @@ pub(super) fn spared(feed: &FeedConfig, scope: SpacingScope) -> String {
         SpacingScope::Host => feed.url.host_str().unwrap_or("").to_owned(),
         SpacingScope::Feed => format!("feed {}", feed.id),
     }
-}
-
-/// Returns when there are new rules; never, where there is nothing to follow or nobody to change it.
-async fn changed(rules: &mut Option<watch::Receiver<Arc<PollRules>>>) {
-    if let Some(rules) = rules
-        && rules.changed().await.is_ok()
-    {
-        return;
-    }
-    std::future::pending::<()>().await;
-}
-
-/// The client that polling needs.
-///
-/// # Errors
-/// [`NetError`] when it cannot be set up: no root certificates, or a bad `ca_file`.
-pub fn client(polling: &PollingConfig) -> Result<Client, NetError> {
-    Client::new(ClientConfig {
-        user_agent: polling.user_agent.clone(),
-        connect_timeout: polling.connect_timeout,
-        idle_timeout: polling.idle_timeout,
-        header_bytes_max: polling.header_bytes_max,
-        keep_alive: KEEP_ALIVE,
-        idle_connections_per_host_max: polling.fetches_per_host_max,
-        ca_file: polling.ca_file.clone(),
-        proxy: polling.proxy.clone(),
-    })
 }
 
 /// A poll that panicked is a bug: it goes on up, and the process ends in order.

@@ -4,108 +4,23 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::fetch::{self, Accept, Content, Fetch, Fetched};
 use super::freshness::Freshness;
 use super::pages;
 use super::request::{self, Carried};
+use super::result::PollResult;
 use super::schedule::{self, Answer, Outcome, Pace, PollFailure, Validators, Via};
-use crate::clock::Clock;
+use super::tools::{PollTarget, PollTools, stored_url};
 use crate::model::{ContentHash, FeedFailure, FeedState, RawItem, RejectReason, Rejection, Timestamp};
-use crate::net::{self, Cidr, Client, body};
+use crate::net::{self, body};
 use crate::source::feed::reading::parse;
-use crate::source::feed::{Backfill, FeedConfig, FeedContext, PollingConfig};
-use crate::source::parser::Parser;
+use crate::source::feed::{Backfill, FeedConfig, FeedContext};
 use crate::source::{Document, Limits};
 
-/// Documents in memory at once, by what they may grow to; the rest wait for the disk.
-const IN_HAND_BYTES_MAX: usize = 16 << 20;
-
-/// Unit of that budget.
-const BUDGET_UNIT_BYTES: usize = 1 << 10;
-
-/// Compressed text grows about so much; only the reservation rests on it, not a limit.
-const GROWTH_TYPICAL: usize = 12;
-
-/// What all polls share.
-pub(crate) struct Tools {
-    pub client: Client,
-    pub parser: Parser,
-    pub clock: Clock,
-    pub polling: PollingConfig,
-    pub limits: Limits,
-    pub pages: Arc<pages::Budget>,
-    budget: Arc<Semaphore>,
-}
-
-impl Tools {
-    pub fn new(client: Client, polling: PollingConfig, limits: Limits, parser: Parser, clock: Clock) -> Self {
-        let budget = Arc::new(Semaphore::new(IN_HAND_BYTES_MAX / BUDGET_UNIT_BYTES));
-        Self { client, parser, clock, polling, limits, pages: Arc::new(pages::Budget::new()), budget }
-    }
-
-    /// The same with other settings; what is in hand stays counted.
-    pub fn renewed(&self, client: Client, polling: PollingConfig, limits: Limits) -> Self {
-        let (parser, clock) = (self.parser.clone(), self.clock.clone());
-        let (pages, budget) = (self.pages.clone(), self.budget.clone());
-        Self { client, parser, clock, polling, limits, pages, budget }
-    }
-}
-
-/// A feed as the poller knows it.
-pub(crate) struct Target {
-    pub config: FeedConfig,
-    pub allow_private: Arc<[Cidr]>,
-}
-
-impl Target {
-    pub fn new(config: FeedConfig) -> Self {
-        let allow_private = config.allow_private.as_slice().into();
-        Self { config, allow_private }
-    }
-
-    /// The address as it is stored and compared: without credentials.
-    pub fn stored_url(&self) -> String {
-        stored_url(&self.config.url)
-    }
-}
-
-/// An address without userinfo.
-pub(crate) fn stored_url(url: &Url) -> String {
-    let mut url = url.clone();
-    // Both only fail for URLs that cannot have any.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.into()
-}
-
-/// What came of a poll.
-#[derive(Debug)]
-pub struct Visit {
-    /// When the answer came.
-    pub received: Timestamp,
-    /// The address asked last, for people: without userinfo and query.
-    pub url: String,
-    /// Redirects followed.
-    pub hops: usize,
-    /// Body bytes on the wire.
-    pub wire_bytes: usize,
-    /// The document, if there was a new one.
-    pub document: Option<Document>,
-    /// Why there was no answer to use.
-    pub failed: Option<FeedFailure>,
-    /// A document that was refused, for the counters.
-    pub rejected: Option<Rejection>,
-    /// The state to adopt once the document is durable.
-    pub next: Box<FeedState>,
-    /// Room in memory, given back when the document is durable.
-    pub(crate) room: Option<OwnedSemaphorePermit>,
-}
-
 /// Polls once.
-pub(crate) async fn visit(tools: &Tools, target: &Arc<Target>, state: &FeedState) -> Visit {
+pub(crate) async fn visit(tools: &PollTools, target: &Arc<PollTarget>, state: &FeedState) -> PollResult {
     let config = &target.config;
     let begun = tools.clock.now();
     let full = schedule::wants_full_fetch(state, begun);
@@ -128,7 +43,7 @@ pub(crate) async fn visit(tools: &Tools, target: &Arc<Target>, state: &FeedState
     if via == Via::Configured {
         answer.moved_to = fetched.moved_to.as_ref().map(|url| url.as_str().to_owned());
     }
-    let mut visit = Visit {
+    let mut visit = PollResult {
         received,
         url: net::display_url(&fetched.url),
         hops: fetched.hops,
@@ -147,7 +62,7 @@ pub(crate) async fn visit(tools: &Tools, target: &Arc<Target>, state: &FeedState
     visit
 }
 
-async fn fetch_carrying(tools: &Tools, target: &Target, url: &Url, validators: &Validators) -> Fetched {
+async fn fetch_carrying(tools: &PollTools, target: &PollTarget, url: &Url, validators: &Validators) -> Fetched {
     let mut carried = match request::carried(&target.config).await {
         Ok(carried) => carried,
         Err(failure) => return Fetched::failed(url.clone(), failure),
@@ -186,11 +101,11 @@ fn address(config: &FeedConfig, state: &FeedState, full: bool) -> (Url, Via) {
 
 /// Body to outcome, on a parser thread.
 async fn read(
-    tools: &Tools,
-    target: &Arc<Target>,
+    tools: &PollTools,
+    target: &Arc<PollTarget>,
     state: &FeedState,
     mut fetched: Fetched,
-    visit: &mut Visit,
+    visit: &mut PollResult,
 ) -> Outcome {
     let wire = match std::mem::replace(&mut fetched.content, Ok(Content::NotModified)) {
         Ok(Content::Body(wire)) => wire,
@@ -198,7 +113,7 @@ async fn read(
         Err(failure) => return Outcome::Failed(failure),
     };
     visit.wire_bytes = wire.len();
-    visit.room = room(tools, wire.len(), fetched.content_encoding().is_some()).await;
+    visit.room = tools.room(wire.len(), fetched.content_encoding().is_some()).await;
     let validators = fetched.validators();
     let job = ReadJob {
         target: target.clone(),
@@ -211,10 +126,10 @@ async fn read(
     };
     let read = tools.parser.run(tools.limits.parse_time_max, move || job.run()).await;
     let rejection = match read {
-        Ok(Read::Same) => return Outcome::SameBody(validators),
-        Ok(Read::Undecodable(failure)) => return Outcome::Failed(failure),
-        Ok(Read::Document { body_hash, mut document }) => {
-            prepare(&mut document.items, &target.config, state.baselined);
+        Ok(BodyReading::SameBody) => return Outcome::SameBody(validators),
+        Ok(BodyReading::Undecodable(failure)) => return Outcome::Failed(failure),
+        Ok(BodyReading::Document { body_hash, mut document }) => {
+            mark_items(&mut document.items, &target.config, state.baselined);
             let outcome = Outcome::Document {
                 validators,
                 body_hash,
@@ -225,7 +140,7 @@ async fn read(
             visit.document = Some(*document);
             return outcome;
         }
-        Ok(Read::Refused(rejection)) => rejection,
+        Ok(BodyReading::Refused(rejection)) => rejection,
         Err(reason) => Rejection { reason, detail: "the document could not be parsed".to_owned(), count: 1 },
     };
     let failure = PollFailure::new(class_of(rejection.reason), refusal_words(&rejection));
@@ -233,32 +148,8 @@ async fn read(
     Outcome::Failed(failure)
 }
 
-impl Visit {
-    /// Gives back the room that its items do not take: for a poll that has to wait for its pages.
-    pub(super) fn shrink(&mut self) {
-        let (Some(document), Some(room)) = (&self.document, &mut self.room) else { return };
-        let texts = |item: &RawItem| {
-            [&item.title, &item.summary, &item.content].into_iter().flatten().map(|t| t.text.len()).sum::<usize>()
-        };
-        let bytes: usize = document.items.iter().map(texts).sum();
-        let units = (bytes / BUDGET_UNIT_BYTES + document.items.len()).min(room.num_permits());
-        if let Some(kept) = room.split(units) {
-            self.room = Some(kept);
-        }
-    }
-}
-
-/// Waits until there is room for a document that may grow to its cap.
-async fn room(tools: &Tools, wire_bytes: usize, encoded: bool) -> Option<OwnedSemaphorePermit> {
-    let grown = if encoded { wire_bytes.saturating_mul(GROWTH_TYPICAL) } else { wire_bytes };
-    // Once as bytes, once as items.
-    let bytes = grown.min(tools.limits.decoded_bytes_max).saturating_mul(2).min(IN_HAND_BYTES_MAX);
-    let units = u32::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).unwrap_or(u32::MAX);
-    tools.budget.clone().acquire_many_owned(units).await.ok()
-}
-
 struct ReadJob {
-    target: Arc<Target>,
+    target: Arc<PollTarget>,
     limits: Limits,
     received: Timestamp,
     known: Option<ContentHash>,
@@ -267,23 +158,23 @@ struct ReadJob {
     fetched: Fetched,
 }
 
-enum Read {
-    Same,
+enum BodyReading {
+    SameBody,
     Document { body_hash: ContentHash, document: Box<Document> },
     Undecodable(PollFailure),
     Refused(Rejection),
 }
 
 impl ReadJob {
-    fn run(self) -> Read {
+    fn run(self) -> BodyReading {
         let encoding = self.fetched.content_encoding();
         let bytes = match body::decode(&self.wire, encoding.as_deref(), self.limits.decoded_bytes_max) {
             Ok(bytes) => bytes,
-            Err(error) => return Read::Undecodable(PollFailure::new(error.failure(), error.to_string())),
+            Err(error) => return BodyReading::Undecodable(PollFailure::new(error.failure(), error.to_string())),
         };
         let body_hash = ContentHash::of(&[&bytes]);
         if self.known == Some(body_hash) {
-            return Read::Same;
+            return BodyReading::SameBody;
         }
         let context = FeedContext {
             base_url: Some(&self.base_url),
@@ -293,8 +184,8 @@ impl ReadJob {
             received: self.received,
         };
         match parse::parse(&bytes, &context) {
-            Ok(document) => Read::Document { body_hash, document: Box::new(document) },
-            Err(rejection) => Read::Refused(rejection),
+            Ok(document) => BodyReading::Document { body_hash, document: Box::new(document) },
+            Err(rejection) => BodyReading::Refused(rejection),
         }
     }
 }
@@ -315,7 +206,7 @@ fn refusal_words(rejection: &Rejection) -> String {
 }
 
 /// Tags of the feed on every item, its language on those that name none; on the first document, quiet on those that are not to be alerted on.
-fn prepare(items: &mut [RawItem], config: &FeedConfig, baselined: bool) {
+fn mark_items(items: &mut [RawItem], config: &FeedConfig, baselined: bool) {
     for item in items.iter_mut() {
         item.tags.extend(config.tags.iter().cloned());
         if item.lang.is_none() {
@@ -364,7 +255,7 @@ mod tests {
 
     fn loud(backfill: Backfill, baselined: bool) -> Vec<usize> {
         let mut items = items(&[Some(3), None, Some(9), Some(5)]);
-        prepare(&mut items, &config(backfill), baselined);
+        mark_items(&mut items, &config(backfill), baselined);
         assert!(items.iter().all(|item| item.tags == ["wire"]));
         assert!(items.iter().all(|item| item.lang.as_deref() == Some("fr")));
         (0..items.len()).filter(|&at| !items[at].quiet).collect()

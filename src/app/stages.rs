@@ -1,0 +1,180 @@
+//! The stages up to the store, ready for sources to connect: what a daemon and a command that runs once have
+//! in common. A command connects its sources, waits for them, and calls [`CoreStages::finish_once`].
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::compile;
+use super::error::{AppError, AppPart};
+use super::reload_record::RELOAD_FILE;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::deliver::console::Console;
+use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, QueueSummary};
+use crate::ingest::{Ingest, IngestError, IngestLinks};
+use crate::net::Client;
+use crate::pipeline::Rules;
+use crate::source::feed::polling::counters::PollCounters;
+use crate::source::feed::polling::pages::KnownItems;
+use crate::source::feed::polling::poller::{Poller, PollerLinks};
+use crate::source::feed::polling::rules::PollRules;
+use crate::source::parser::Parser;
+use crate::source::seed::{SeedInputs, SeedWatcher};
+use crate::source::{IngestMessage, IngestSender, MESSAGES_WAITING_MAX};
+use crate::store::{Access, Store};
+use crate::text::clean;
+
+/// Store, decision loop, and what delivery will need.
+pub(super) struct CoreStages {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) rules: watch::Sender<Arc<Rules>>,
+    pub(super) delivery: Arc<DeliveryRules>,
+    pub(super) waker: DeliveryWaker,
+    pub(super) to_ingest: IngestSender,
+    pub(super) ingest: oneshot::Receiver<Result<(), IngestError>>,
+    pub(super) ingest_cancel: CancellationToken,
+    /// Raised while the disk is nearly full.
+    pub(super) hold: watch::Sender<bool>,
+    pub(super) links: IngestLinks,
+}
+
+impl CoreStages {
+    pub(super) fn open(config: &Config, clock: &Clock) -> Result<Self, AppError> {
+        let rules = compile::rules(config).map_err(|problems| AppError::Rules(problems.len()))?;
+        for problem in compile::warnings(&rules, config) {
+            warn!(problem = %clean::one_line(&problem.what), "config warning");
+        }
+        let store = Store::open(&config.daemon.state_dir, Access::Own)?;
+        // A start takes the config whole: what a reload said before says nothing any more.
+        let _ = std::fs::remove_file(config.daemon.state_dir.join(RELOAD_FILE));
+        let window = config.memory.copies_window.max(config.memory.story_window);
+        let corrected = store.carry_out_corrections(clock.now())?.len();
+        if corrected > 0 {
+            info!(corrected, "stories corrected by hand");
+        }
+        let mut ledger = store.recall(config.memory, clock.now().minus(window))?;
+        if let Some(instance) = &config.daemon.instance {
+            ledger.instance.clone_from(instance);
+        }
+        info!(items = ledger.len(), state_dir = %config.daemon.state_dir.display(), "store opened");
+        let waker = DeliveryWaker::new();
+        let (to_ingest, messages) = mpsc::channel::<IngestMessage>(MESSAGES_WAITING_MAX);
+        let ingest_cancel = CancellationToken::new();
+        let (rules_told, rules) = watch::channel::<Arc<Rules>>(Arc::new(rules));
+        let (hold, held) = watch::channel(false);
+        let links = IngestLinks { hold: held, ..IngestLinks::default() };
+        let wake = waker.clone();
+        let ingest = Ingest {
+            store: store.clone(),
+            rules,
+            ledger,
+            window,
+            clock: clock.clone(),
+            wake: Box::new(move || wake.wake()),
+            threads: threads(config),
+            cancel: ingest_cancel.clone(),
+            links: links.clone(),
+            unchanged: Arc::default(),
+        };
+        let (ended, ingest_end) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("ingest".to_owned())
+            .spawn(move || {
+                // Nobody waits for the verdict only when the process is already ending.
+                let _ = ended.send(ingest.run(messages));
+            })
+            .map_err(|source| AppError::System { doing: "start the decision thread", source })?;
+        let delivery = DeliveryRules { config: config.delivery.clone(), endpoints: config.endpoints.clone() };
+        Ok(Self {
+            store,
+            clock: clock.clone(),
+            rules: rules_told,
+            delivery: Arc::new(delivery),
+            waker,
+            to_ingest,
+            ingest: ingest_end,
+            ingest_cancel,
+            hold,
+            links,
+        })
+    }
+
+    /// A poller of the config's feeds, with what the store remembers of them.
+    pub(super) fn poller(
+        &self,
+        config: &Config,
+        parser: &Parser,
+        client: Client,
+        counters: Arc<PollCounters>,
+    ) -> Result<Poller, AppError> {
+        let rules = PollRules {
+            feeds: config.feeds.clone(),
+            polling: config.polling.clone(),
+            limits: config.limits,
+            client,
+            states: self.store.feed_states()?,
+        };
+        let links = PollerLinks {
+            ingest: self.to_ingest.clone(),
+            parser: parser.clone(),
+            clock: self.clock.clone(),
+            hold: self.hold.subscribe(),
+            counters,
+            known: known_items(&self.store),
+        };
+        Ok(Poller::new(rules, links))
+    }
+
+    /// A watcher of the seed directory, if there is one.
+    pub(super) fn seed_watcher(&self, config: &Config, parser: &Parser) -> Result<Option<SeedWatcher>, AppError> {
+        if config.seeds.dir.is_none() {
+            return Ok(None);
+        }
+        let inputs = SeedInputs {
+            config: config.seeds.clone(),
+            limits: config.limits,
+            clock: self.clock.clone(),
+            parser: parser.clone(),
+            ingest: self.to_ingest.clone(),
+        };
+        Ok(Some(SeedWatcher::new(inputs, self.store.seed_files()?)))
+    }
+
+    /// Once the sources have ended: what they handed over is decided and stored, what is due is delivered.
+    pub(super) async fn finish_once(
+        self,
+        console: Console,
+        cancel: CancellationToken,
+    ) -> Result<QueueSummary, AppError> {
+        drop(self.to_ingest);
+        self.ingest.await.map_err(|_| AppError::Ended(AppPart::Ingest))??;
+        let delivery = Delivery {
+            store: self.store.clone(),
+            clock: self.clock,
+            rules: watch::channel(self.delivery).1,
+            waker: self.waker,
+            console,
+            counters: DeliveryCounters::default(),
+        };
+        let summary = delivery.deliver_due_once(cancel).await?;
+        self.store.checkpoint()?;
+        Ok(summary)
+    }
+}
+
+pub(super) fn threads(config: &Config) -> usize {
+    config.daemon.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(2)
+}
+
+/// Which items need no page any more, as the poller asks.
+fn known_items(store: &Store) -> KnownItems {
+    let store = store.clone();
+    Arc::new(move |ids| {
+        let known = store.known_items(ids);
+        known.map_err(|error| warn!(%error, "known items cannot be looked up, no pages are fetched")).ok()
+    })
+}

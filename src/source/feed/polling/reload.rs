@@ -1,0 +1,168 @@
+//! Taking over rules: the poller goes from old ones to new ones without a stop, and a start is the first time.
+//! Feeds that stay keep their schedule, their state and what is under way; a removed feed ends after its current
+//! poll; a feed with another address is another feed. Nothing here fails: what can fail was done before.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::poller::{PolledFeed, Poller, spared};
+use super::rules::PollRules;
+use super::schedule::{self, Pace};
+use super::tools::{PollTarget, stored_url};
+use crate::model::{FeedState, SourceId, Timestamp};
+use crate::source::feed::{FeedConfig, PollingConfig};
+
+/// What taking over a list of feeds did.
+pub(super) struct FeedChanges {
+    /// Their indexes; nothing wakes them yet.
+    pub added: Vec<usize>,
+    pub removed: usize,
+    pub changed: usize,
+}
+
+impl Poller {
+    /// Takes over the newest rules while polls are under way.
+    pub(super) fn apply_reload(&mut self) {
+        let Some(PollRules { feeds, polling, limits, client, states }) = self.reloads.take() else { return };
+        let now = self.tools.clock.now();
+        let tools = self.tools.renewed(client, polling, limits);
+        let old_polling = std::mem::replace(&mut self.tools, Arc::new(tools)).polling.clone();
+        let FeedChanges { added, removed, changed } = self.take_over_feeds(feeds, states, &old_polling);
+        for &index in &added {
+            self.wake_first(index, now, Duration::ZERO);
+        }
+        let added = added.len();
+        if added + removed + changed > 0 || self.tools.polling != old_polling {
+            info!(feeds = self.feeds_active(), added, removed, changed, "polling rules reloaded");
+        }
+    }
+
+    /// Goes over to these feeds, of which some may be polled already.
+    pub(super) fn take_over_feeds(
+        &mut self,
+        feeds: Vec<FeedConfig>,
+        states: Vec<FeedState>,
+        old_polling: &PollingConfig,
+    ) -> FeedChanges {
+        let now = self.tools.clock.now();
+        let mut states: HashMap<SourceId, FeedState> =
+            states.into_iter().map(|state| (state.source.clone(), state)).collect();
+        let mut wanted: Vec<Option<FeedConfig>> = feeds.into_iter().filter(|feed| feed.enabled).map(Some).collect();
+        let places: HashMap<SourceId, usize> =
+            wanted.iter().flatten().enumerate().map(|(place, feed)| (feed.id.clone(), place)).collect();
+        let (mut changed, mut removed) = (0, 0);
+        for index in 0..self.feeds.len() {
+            let feed = &self.feeds[index];
+            if feed.removed {
+                continue;
+            }
+            let wanted = places.get(&feed.target.config.id).and_then(|&place| wanted.get_mut(place));
+            let stays = wanted.and_then(|wanted| wanted.take_if(|config| same_address(config, &feed.target.config)));
+            let Some(config) = stays else {
+                self.feeds[index].removed = true;
+                removed += 1;
+                continue;
+            };
+            let state = states.remove(&config.id);
+            let differs = config != feed.target.config;
+            changed += usize::from(differs);
+            if differs || self.tools.polling != *old_polling {
+                self.retarget(index, config, old_polling, now);
+            }
+            self.hasten(index, state, now);
+        }
+        self.sweep();
+        if self.tools.polling.spacing_scope != old_polling.spacing_scope {
+            self.respace();
+        }
+        let added = wanted.into_iter().flatten();
+        let added = added.map(|config| {
+            let state = states.remove(&config.id);
+            self.add(config, state, now)
+        });
+        FeedChanges { added: added.collect(), removed, changed }
+    }
+
+    /// A feed that was added waits for its time, or for its place in the spread where that has come.
+    pub(super) fn wake_first(&mut self, index: usize, now: Timestamp, spread: Duration) {
+        let feed = &self.feeds[index];
+        if !feed.state.gone {
+            let pace = Pace::of(&feed.target.config, &self.tools.polling);
+            self.queue.wake(index, schedule::start_at(&feed.state, now, spread, pace), feed.lane());
+        }
+    }
+
+    /// Feeds that are polled.
+    fn feeds_active(&self) -> usize {
+        self.feeds.iter().filter(|feed| !feed.removed).count()
+    }
+
+    /// A feed with new settings at the same address. A shorter interval counts at once where the old one
+    /// was what it waited for; a wait that its server asked for stays.
+    fn retarget(&mut self, index: usize, config: FeedConfig, old_polling: &PollingConfig, now: Timestamp) {
+        let feed = &mut self.feeds[index];
+        let before = Pace::of(&feed.target.config, old_polling);
+        let after = Pace::of(&config, &self.tools.polling);
+        feed.target = Arc::new(PollTarget::new(config));
+        let Some(last) = feed.state.last_poll_at else { return };
+        let waits_for_interval = feed.state.failure.is_none() && feed.state.next_poll_at <= last.plus(before.interval);
+        if !feed.busy && !feed.state.gone && waits_for_interval && after.interval < before.interval {
+            self.queue.move_to(index, last.plus(after.interval).max(now));
+        }
+    }
+
+    /// A feed that an operator enabled again after a 410, or wants polled at once: the store says so of the
+    /// same last poll that we know of.
+    fn hasten(&mut self, index: usize, stored: Option<FeedState>, now: Timestamp) {
+        let feed = &mut self.feeds[index];
+        let Some(stored) = stored.filter(|stored| !feed.busy && stored.polls == feed.state.polls) else { return };
+        let next_poll_at = stored.next_poll_at.max(now);
+        let revived = feed.state.gone && !stored.gone;
+        if revived {
+            feed.state = Arc::new(stored);
+            self.queue.wake(index, next_poll_at, feed.lane());
+        } else if stored.next_poll_at < feed.state.next_poll_at && !stored.gone {
+            self.queue.move_to(index, next_poll_at);
+        }
+    }
+
+    /// Nothing waits any more for a feed that was removed; its slot is free once its poll is over.
+    fn sweep(&mut self) {
+        let removed: HashSet<usize> = (0..self.feeds.len()).filter(|&index| self.feeds[index].removed).collect();
+        self.queue.forget(&removed);
+        self.free = removed.into_iter().filter(|&index| !self.feeds[index].busy).collect();
+    }
+
+    /// The hosts mean something else now.
+    fn respace(&mut self) {
+        let scope = self.tools.polling.spacing_scope;
+        self.queue.rehost(self.feeds.iter().map(|feed| spared(&feed.target.config, scope)));
+    }
+
+    fn add(&mut self, config: FeedConfig, stored: Option<FeedState>, now: Timestamp) -> usize {
+        let host = spared(&config, self.tools.polling.spacing_scope);
+        let target = PollTarget::new(config);
+        let url = target.stored_url();
+        // A state of another address is another feed's.
+        let state = stored.filter(|state| state.url == url);
+        let state = state.unwrap_or_else(|| FeedState::new(target.config.id.clone(), url, now));
+        let feed = PolledFeed::new(target, state);
+        let index = if let Some(index) = self.free.pop() {
+            self.feeds[index] = feed;
+            index
+        } else {
+            self.feeds.push(feed);
+            self.feeds.len() - 1
+        };
+        self.queue.place(index, &host);
+        index
+    }
+}
+
+/// Whether both mean the same document.
+fn same_address(a: &FeedConfig, b: &FeedConfig) -> bool {
+    stored_url(&a.url) == stored_url(&b.url)
+}
