@@ -12,8 +12,8 @@ use regex::Regex;
 use serde_json::{Value, json};
 use wirewatch::model::{Dated, Markup, RawItem, RawText, Rejection, Timestamp};
 use wirewatch::source::feed::reading::parse::parse;
-use wirewatch::source::feed::{FeedContext, Trust};
-use wirewatch::source::{Document, Limits};
+use wirewatch::source::feed::{FeedContext, IdentifiedBy};
+use wirewatch::source::{Limits, ParsedDocument};
 
 /// Corpora have documents that no feed reader should take; whether they can be read is asked all the same.
 const LIMITS: Limits = Limits { decoded_bytes_max: 64 << 20, ..Limits::SHIPPED };
@@ -132,7 +132,7 @@ impl Figures {
         file: &str,
         well_formed: bool,
         bytes: &[u8],
-        document: &Result<Document, Rejection>,
+        document: &Result<ParsedDocument, Rejection>,
         checks: &[Check],
     ) {
         let needed = checks.iter().filter(|check| NEEDED.contains(&check.column));
@@ -194,7 +194,7 @@ fn begun(bytes: &[u8]) -> usize {
     starts.filter(|at| text[*at..].starts_with([' ', '>', '\t', '\n', '\r', '/'])).count()
 }
 
-fn read(bytes: &[u8], entry: &Value, folder: &Path) -> Result<Document, Rejection> {
+fn read(bytes: &[u8], entry: &Value, folder: &Path) -> Result<ParsedDocument, Rejection> {
     let header = text_at(entry, "header");
     let content_type = header.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
     let base = match text_at(entry, "project").as_str() {
@@ -204,7 +204,7 @@ fn read(bytes: &[u8], entry: &Value, folder: &Path) -> Result<Document, Rejectio
     let ctx = FeedContext {
         base_url: Some(&base),
         content_type: content_type.map(|(_, value)| value.trim()),
-        trust: Trust::Guid,
+        trust: IdentifiedBy::Guid,
         limits: &LIMITS,
         received: Timestamp::from_seconds(0),
     };
@@ -218,7 +218,7 @@ fn stated_base(entry: &Value, folder: &Path) -> Option<String> {
     Some(call.captures(&source)?[1].to_owned())
 }
 
-fn checks(folder: &Path, entry: &Value, document: &Result<Document, Rejection>) -> Vec<Check> {
+fn checks(folder: &Path, entry: &Value, document: &Result<ParsedDocument, Rejection>) -> Vec<Check> {
     let file = text_at(entry, "file");
     let mut checks = Vec::new();
     if let Some(expect) = entry["expect"].as_str() {
@@ -240,7 +240,7 @@ fn checks(folder: &Path, entry: &Value, document: &Result<Document, Rejection>) 
 }
 
 /// `entries[0]['title'] == 'literal' and …`
-fn feedparser(expect: &str, document: &Result<Document, Rejection>, checks: &mut Vec<Check>) {
+fn feedparser(expect: &str, document: &Result<ParsedDocument, Rejection>, checks: &mut Vec<Check>) {
     let Ok(clause) = Regex::new(r"^\(?(entries\[(\d+)\]|feed|len\(entries\))((?:\.\w+|\['\w+'\]|\[0\])*) == (.+?)\)?$")
     else {
         return;
@@ -265,7 +265,7 @@ fn feedparser(expect: &str, document: &Result<Document, Rejection>, checks: &mut
 }
 
 /// `if feed.Entries[0].Title != "literal"`
-fn miniflux(source: &str, document: &Result<Document, Rejection>, checks: &mut Vec<Check>) {
+fn miniflux(source: &str, document: &Result<ParsedDocument, Rejection>, checks: &mut Vec<Check>) {
     let expressions = [
         r"len\(feed\.Entries\) != (\d+)",
         r#"feed\.Entries\[(\d+)\]\.(Title|URL|Content|Author) != ("(?:[^"\\]|\\.)*"|`[^`]*`)"#,
@@ -299,7 +299,7 @@ fn miniflux(source: &str, document: &Result<Document, Rejection>, checks: &mut V
     }
 }
 
-fn feedsmith(expected: &Value, document: &Result<Document, Rejection>, checks: &mut Vec<Check>) {
+fn feedsmith(expected: &Value, document: &Result<ParsedDocument, Rejection>, checks: &mut Vec<Check>) {
     let items =
         expected.get("items").or(expected.get("entries")).and_then(Value::as_array).cloned().unwrap_or_default();
     count(&items.len().to_string(), document, checks);
@@ -322,7 +322,7 @@ fn feedsmith(expected: &Value, document: &Result<Document, Rejection>, checks: &
     }
 }
 
-fn count(expected: &str, document: &Result<Document, Rejection>, checks: &mut Vec<Check>) {
+fn count(expected: &str, document: &Result<ParsedDocument, Rejection>, checks: &mut Vec<Check>) {
     let actual = document.as_ref().map_or_else(|e| e.reason.to_string(), |d| d.items.len().to_string());
     let agrees = actual == expected;
     checks.push(Check { column: "items", what: "items".to_owned(), expected: expected.to_owned(), actual, agrees });
@@ -334,7 +334,7 @@ fn compare(
     field: &str,
     expected: &str,
     what: &str,
-    document: &Result<Document, Rejection>,
+    document: &Result<ParsedDocument, Rejection>,
     checks: &mut Vec<Check>,
 ) {
     let (column, in_item) = match (at, field) {
@@ -387,7 +387,7 @@ fn compare_date(
     field: &str,
     expected: &str,
     what: &str,
-    document: &Result<Document, Rejection>,
+    document: &Result<ParsedDocument, Rejection>,
     checks: &mut Vec<Check>,
 ) {
     if at.is_none() || !matches!(field, "published_parsed" | "updated_parsed" | "created_parsed") {
@@ -507,7 +507,7 @@ fn printed(date: &Dated) -> String {
     Timestamp::from_seconds(date.at.seconds()).to_string()
 }
 
-fn dumped(file: &str, document: &Result<Document, Rejection>) -> Value {
+fn dumped(file: &str, document: &Result<ParsedDocument, Rejection>) -> Value {
     match document {
         Ok(document) => json!({"file": file, "format": document.format, "encoding": document.encoding,
             "title": document.title, "warnings": document.warnings,

@@ -11,8 +11,8 @@ use crate::model::{Dated, Origin, RawItem, Severity, SourceId, SourceKind, Times
 use crate::pipeline::classify::{Document as Classified, TermConfig, TopicConfig, TopicSet, query};
 use crate::pipeline::normalize::{NormalizeRules, normalize};
 use crate::source::feed::reading::{opml, parse as feed};
-use crate::source::feed::{FeedContext, Trust};
-use crate::source::{Document, Limits, seed};
+use crate::source::feed::{FeedContext, IdentifiedBy};
+use crate::source::{Limits, ParsedDocument, seed};
 use crate::text::tokens::Tokens;
 use crate::text::{article, charset, clean, date, html};
 
@@ -59,7 +59,7 @@ pub fn scan_repair(bytes: &[u8]) {
 
 /// A feed of any format: keys are distinct and the same every time, caps hold, items can be normalised.
 pub fn feed_parse(bytes: &[u8]) {
-    let trust = if bytes.len().is_multiple_of(2) { Trust::Guid } else { Trust::Link };
+    let trust = if bytes.len().is_multiple_of(2) { IdentifiedBy::Guid } else { IdentifiedBy::Link };
     let base = Some("https://wire.example/feeds/all.xml");
     let context = FeedContext { base_url: base, content_type: None, trust, limits: &LIMITS, received: NOW };
     let first = feed::parse(bytes, &context);
@@ -84,7 +84,7 @@ pub fn seed_parse(bytes: &[u8]) {
     }
 }
 
-fn holds(document: &Document) {
+fn holds(document: &ParsedDocument) {
     assert!(document.items.len() <= LIMITS.items_max.max(1), "{} items", document.items.len());
     assert!(document.items.iter().all(|item| !item.key.as_str().is_empty()), "an item without a key");
     for item in document.items.iter().take(NORMALIZED_MAX) {

@@ -5,8 +5,8 @@ use wirewatch::model::{Origin, RawItem, Severity, SourceId, SourceKind, Timestam
 use wirewatch::pipeline::classify::{TermConfig, TopicConfig, TopicSet};
 use wirewatch::pipeline::{Prepared, Rules, prepare};
 use wirewatch::source::feed::reading::parse;
-use wirewatch::source::feed::{FeedContext, Trust};
-use wirewatch::source::{Document, Limits};
+use wirewatch::source::feed::{FeedContext, IdentifiedBy};
+use wirewatch::source::{Limits, ParsedDocument};
 
 use crate::documents::{self, Feed};
 use crate::words::Language;
@@ -23,11 +23,11 @@ pub fn document(language: &Language, number: usize) -> String {
 }
 
 /// Reads a document as `visit` does.
-pub fn read(text: &str) -> Document {
+pub fn read(text: &str) -> ParsedDocument {
     let context = FeedContext {
         base_url: None,
         content_type: None,
-        trust: Trust::Guid,
+        trust: IdentifiedBy::Guid,
         limits: &Limits::SHIPPED,
         received: now(),
     };

@@ -1,4 +1,4 @@
-//! How things stand: gauges that the stages keep, and what the store says, become one [`Health`], and
+//! How things stand: gauges that the stages keep, and what the store says, become one [`AppHealth`], and
 //! that a verdict for `/readyz`, a sentence for `systemctl status`, and figures for metrics.
 
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub(super) struct Pulses {
 
 /// How things stand, as last looked at.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Health {
+pub struct AppHealth {
     /// What the store says.
     #[serde(flatten)]
     pub standing: Standing,
@@ -83,7 +83,7 @@ impl Gauges {
     }
 
     /// Whether all is well, and what an operator should look at.
-    pub(super) fn readiness(&self, config: &Config, health: &Health, now: Timestamp) -> Readiness {
+    pub(super) fn readiness(&self, config: &Config, health: &AppHealth, now: Timestamp) -> Readiness {
         let mut reasons: Vec<String> = self.stuck(now).iter().map(|part| format!("the {part} hangs")).collect();
         if health.holding {
             reasons.push(format!(
@@ -125,7 +125,7 @@ impl Gauges {
 }
 
 /// One line for `systemctl status` that reads like a sentence.
-pub(super) fn sentence(config: &Config, health: &Health, stuck: &[AppPart], now: Timestamp) -> String {
+pub(super) fn sentence(config: &Config, health: &AppHealth, stuck: &[AppPart], now: Timestamp) -> String {
     if !stuck.is_empty() {
         let names: Vec<&str> = stuck.iter().map(|part| part.as_str()).collect();
         return format!("Not well: the {} hangs; the watchdog is not fed", names.join(" and the "));

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::health::{Gauges, Health};
+use super::health::{AppHealth, Gauges};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::Readiness;
@@ -50,7 +50,7 @@ pub(super) struct KeeperLinks {
     /// The way to the decision loop, to wake it for what people asked of it.
     pub(super) to_ingest: IngestSender,
     pub(super) readiness: Arc<watch::Sender<Readiness>>,
-    pub(super) health: watch::Sender<Health>,
+    pub(super) health: watch::Sender<AppHealth>,
 }
 
 /// The task.
@@ -129,7 +129,7 @@ impl Keeper {
         let (free, checkpointed, standing, corrections, database_bytes, log_bytes) = looked.await;
         let error =
             [free.as_ref().err(), checkpointed.as_ref().err(), standing.as_ref().err()].into_iter().flatten().next();
-        let mut health = Health {
+        let mut health = AppHealth {
             standing: self.links.health.borrow().standing.clone(),
             free_bytes: self.links.health.borrow().free_bytes,
             database_bytes,

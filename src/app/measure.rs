@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::error::AppPart;
-use super::health::{Gauges, Health};
+use super::health::{AppHealth, Gauges};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::http::{GuardConfig, Readiness, Served};
+use crate::http::{GuardConfig, ListenerSources, Readiness};
 use crate::model::Timestamp;
 use crate::source::seed::DirState;
 use crate::telemetry::{Metric, Sample};
@@ -19,16 +19,16 @@ pub(super) fn served(
     config: watch::Receiver<Arc<Config>>,
     readiness: &watch::Sender<Readiness>,
     gauges: &Gauges,
-    health: &watch::Receiver<Health>,
+    health: &watch::Receiver<AppHealth>,
     clock: Clock,
-) -> Served {
+) -> ListenerSources {
     let guard_config = config.clone();
     let (gauges, health, ready) = (gauges.clone(), health.clone(), readiness.subscribe());
     let at = move |now: Timestamp| {
         let ready = ready.borrow().ready;
         samples(&config.borrow(), &gauges, &health.borrow(), ready, now)
     };
-    Served {
+    ListenerSources {
         readiness: readiness.subscribe(),
         samples: Arc::new(at),
         guard: Arc::new(move || {
@@ -39,7 +39,7 @@ pub(super) fn served(
     }
 }
 
-fn samples(config: &Config, gauges: &Gauges, health: &Health, ready: bool, now: Timestamp) -> Vec<Sample> {
+fn samples(config: &Config, gauges: &Gauges, health: &AppHealth, ready: bool, now: Timestamp) -> Vec<Sample> {
     let seconds = |at: Timestamp| at.millis() as f64 / 1000.0;
     let flag = |holds: bool| f64::from(u8::from(holds));
     let mut out = vec![
@@ -121,7 +121,7 @@ fn ingest(out: &mut Vec<Sample>, gauges: &Gauges) {
     }
 }
 
-fn delivery(out: &mut Vec<Sample>, gauges: &Gauges, health: &Health, now: Timestamp) {
+fn delivery(out: &mut Vec<Sample>, gauges: &Gauges, health: &AppHealth, now: Timestamp) {
     let counts = gauges.delivery.snapshot();
     for (outcome, count) in counts.attempts {
         out.push(Sample::labelled(Metric::DeliverAttempts, "outcome", outcome, count as f64));

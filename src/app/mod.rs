@@ -25,7 +25,7 @@ mod systemd;
 
 pub use daemon::{Daemon, DaemonRequest};
 pub use error::{AppError, AppPart};
-pub use health::Health;
+pub use health::AppHealth;
 pub use keep::ages;
 pub use once::{IngestedFile, OnceReport};
 pub use reload::ReloadRefusal;

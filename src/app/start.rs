@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::error::{AppError, AppPart};
-use super::health::{self, Gauges, Health, Pulses};
+use super::health::{self, AppHealth, Gauges, Pulses};
 use super::keep::{Keeper, KeeperLinks};
 use super::measure;
 use super::reload_record::ReloadRecord;
@@ -80,7 +80,7 @@ pub(super) struct Live {
     pub(super) seeds: watch::Sender<SeedStatus>,
     pub(super) reload: watch::Sender<Option<ReloadRecord>>,
     pub(super) gauges: Gauges,
-    pub(super) health: watch::Receiver<Health>,
+    pub(super) health: watch::Receiver<AppHealth>,
 }
 
 /// The task that watches the seed directory; it waits where there is none.
@@ -131,7 +131,7 @@ impl App {
         let delivery = tokio::spawn(delivery.run(delivery_cancel.clone()));
 
         let readiness = Arc::new(watch::channel(Readiness::ready()).0);
-        let (health_told, health) = watch::channel(Health::default());
+        let (health_told, health) = watch::channel(AppHealth::default());
         let keeper = Keeper::new(KeeperLinks {
             store: store.clone(),
             clock: clock.clone(),

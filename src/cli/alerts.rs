@@ -14,13 +14,13 @@ use crate::store::{AlertFilter, AlertRecord};
 #[command(args_conflicts_with_subcommands = true)]
 pub struct AlertsArgs {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Option<AlertsVerb>,
     #[command(flatten)]
     list: ListArgs,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum AlertsVerb {
     /// Lists alerts, newest first; so does no verb at all.
     List(ListArgs),
     /// Shows one alert and its deliveries; with --json its payload as stored.
@@ -52,8 +52,8 @@ struct ListArgs {
 pub fn run(args: &AlertsArgs, context: &Context) -> Result<(), CliError> {
     match &args.verb {
         None => list(&args.list, context),
-        Some(Verb::List(args)) => list(args, context),
-        Some(Verb::Show { id, json }) => show(id, Output::of(*json), context),
+        Some(AlertsVerb::List(args)) => list(args, context),
+        Some(AlertsVerb::Show { id, json }) => show(id, Output::of(*json), context),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::text::clean;
 #[command(args_conflicts_with_subcommands = true)]
 pub struct DeliveriesArgs {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Option<DeliveriesVerb>,
     #[command(flatten)]
     list: ListArgs,
 }
@@ -36,7 +36,7 @@ struct ListArgs {
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum DeliveriesVerb {
     /// Lists deliveries, newest first; so does no verb at all.
     List(ListArgs),
     /// Shows one delivery with its attempts and the exact body.
@@ -91,9 +91,9 @@ enum StateArg {
 pub fn run(args: &DeliveriesArgs, context: &Context) -> Result<(), CliError> {
     match &args.verb {
         None => list(&args.list, context),
-        Some(Verb::List(args)) => list(args, context),
-        Some(Verb::Show { id, json }) => show(*id, Output::of(*json), context),
-        Some(Verb::Replay { id, failed, since, endpoint, json }) => {
+        Some(DeliveriesVerb::List(args)) => list(args, context),
+        Some(DeliveriesVerb::Show { id, json }) => show(*id, Output::of(*json), context),
+        Some(DeliveriesVerb::Replay { id, failed, since, endpoint, json }) => {
             let what = match (id, failed, since) {
                 (Some(id), _, _) => Replay::One(*id),
                 (None, _, Some(since)) => Replay::Since(since.at(context.clock.now())),
@@ -101,7 +101,7 @@ pub fn run(args: &DeliveriesArgs, context: &Context) -> Result<(), CliError> {
             };
             replay(&what, endpoint.as_deref(), Output::of(*json), context)
         }
-        Some(Verb::Cancel { id, json }) => cancel(*id, Output::of(*json), context),
+        Some(DeliveriesVerb::Cancel { id, json }) => cancel(*id, Output::of(*json), context),
     }
 }
 

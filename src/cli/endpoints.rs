@@ -31,14 +31,14 @@ const LOOKS_MAX: u32 = 300;
 #[derive(Debug, Args)]
 pub struct EndpointsArgs {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Option<EndpointsVerb>,
     /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum EndpointsVerb {
     /// Lists them.
     List,
     /// Shows one with its rules and its last failure.
@@ -75,7 +75,7 @@ enum Verb {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct EndpointLine<'a> {
     id: &'a str,
     format: &'static str,
     /// Without user info and query, which may be secrets.
@@ -93,12 +93,12 @@ pub fn run(args: &EndpointsArgs, context: &Context) -> Result<(), CliError> {
     let config = context.load()?.config;
     let out = Output::of(args.json);
     match &args.verb {
-        None | Some(Verb::List) => list(&config, out),
-        Some(Verb::Show { id }) => show(find(&config, id)?, &config, out),
-        Some(Verb::Test { id }) => test(find(&config, id)?, &config, out, context),
-        Some(Verb::Preview { id, alert }) => preview(find(&config, id)?, alert, &config),
-        Some(Verb::Enable { id }) => enable(find(&config, id)?, &config, out),
-        Some(Verb::Disable { id, reason }) => disable(find(&config, id)?, reason, &config, out, context),
+        None | Some(EndpointsVerb::List) => list(&config, out),
+        Some(EndpointsVerb::Show { id }) => show(find(&config, id)?, &config, out),
+        Some(EndpointsVerb::Test { id }) => test(find(&config, id)?, &config, out, context),
+        Some(EndpointsVerb::Preview { id, alert }) => preview(find(&config, id)?, alert, &config),
+        Some(EndpointsVerb::Enable { id }) => enable(find(&config, id)?, &config, out),
+        Some(EndpointsVerb::Disable { id, reason }) => disable(find(&config, id)?, reason, &config, out, context),
     }
 }
 
@@ -123,7 +123,7 @@ fn health(config: &Config, endpoint: &EndpointId) -> Result<EndpointHealth, CliE
     }
 }
 
-fn line<'a>(endpoint: &'a EndpointConfig, config: &Config) -> Result<Line<'a>, CliError> {
+fn line<'a>(endpoint: &'a EndpointConfig, config: &Config) -> Result<EndpointLine<'a>, CliError> {
     let url = endpoint.url.as_ref().map(|url| {
         let host = url.host_str().unwrap_or_default();
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
@@ -132,10 +132,16 @@ fn line<'a>(endpoint: &'a EndpointConfig, config: &Config) -> Result<Line<'a>, C
         format!("{}://{host}{port}{path}", url.scheme())
     });
     let health = health(config, &endpoint.id)?;
-    Ok(Line { id: endpoint.id.as_str(), format: endpoint.format.as_str(), url, enabled: endpoint.enabled, health })
+    Ok(EndpointLine {
+        id: endpoint.id.as_str(),
+        format: endpoint.format.as_str(),
+        url,
+        enabled: endpoint.enabled,
+        health,
+    })
 }
 
-fn state(line: &Line<'_>, now_failing: Option<Timestamp>) -> String {
+fn state(line: &EndpointLine<'_>, now_failing: Option<Timestamp>) -> String {
     match (&line.health.state.disabled, line.enabled, now_failing) {
         (_, false, _) => "off in the config".to_owned(),
         (Some((since, reason)), ..) => format!("disabled {}: {reason}", output::minute(*since)),
@@ -146,7 +152,7 @@ fn state(line: &Line<'_>, now_failing: Option<Timestamp>) -> String {
 }
 
 fn list(config: &Config, out: Output) -> Result<(), CliError> {
-    let lines: Vec<Line<'_>> = config.endpoints.iter().map(|e| line(e, config)).collect::<Result<_, _>>()?;
+    let lines: Vec<EndpointLine<'_>> = config.endpoints.iter().map(|e| line(e, config)).collect::<Result<_, _>>()?;
     if out == Output::Json {
         return Ok(output::lines(&lines)?);
     }

@@ -22,14 +22,14 @@ use crate::text::clean;
 #[derive(Debug, Args)]
 pub struct FeedsArgs {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Option<FeedsVerb>,
     /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum FeedsVerb {
     /// Lists every feed of the config.
     List,
     /// Shows one feed: its state, its last error, and what was not taken from it.
@@ -55,7 +55,7 @@ enum Verb {
         id: String,
     },
     /// Fetches feeds and shows what is in them; stores nothing.
-    Check(check::CheckArgs),
+    Check(check::FeedsCheckArgs),
     /// Polls feeds now, due or not: by the running daemon, or else here.
     Poll {
         /// Their ids in the config.
@@ -115,21 +115,21 @@ struct FeedLine {
 pub fn run(args: &FeedsArgs, context: &Context) -> Result<(), CliError> {
     let out = Output::of(args.json);
     match &args.verb {
-        Some(Verb::Add(add)) => return change::add(add, context, out),
-        Some(Verb::Remove { id }) => return change::remove(id, context),
-        Some(Verb::Enable { id }) => return change::enable(id, true, context),
-        Some(Verb::Disable { id }) => return change::enable(id, false, context),
-        Some(Verb::Import { file, dry_run }) => return change::import(file, *dry_run, context),
-        Some(Verb::Export) => return change::export(context),
-        Some(Verb::Check(check)) => return check::check(check, context, out),
-        Some(Verb::Poll { ids }) => return check::poll(ids, context, out),
-        Some(Verb::List | Verb::Show { .. }) | None => {}
+        Some(FeedsVerb::Add(add)) => return change::add(add, context, out),
+        Some(FeedsVerb::Remove { id }) => return change::remove(id, context),
+        Some(FeedsVerb::Enable { id }) => return change::enable(id, true, context),
+        Some(FeedsVerb::Disable { id }) => return change::enable(id, false, context),
+        Some(FeedsVerb::Import { file, dry_run }) => return change::import(file, *dry_run, context),
+        Some(FeedsVerb::Export) => return change::export(context),
+        Some(FeedsVerb::Check(check)) => return check::check(check, context, out),
+        Some(FeedsVerb::Poll { ids }) => return check::poll(ids, context, out),
+        Some(FeedsVerb::List | FeedsVerb::Show { .. }) | None => {}
     }
     let config = context.load()?.config;
     // A feed that was never polled is worth listing too: no store yet is no error here.
     let store = context.read_store().ok();
     match &args.verb {
-        Some(Verb::Show { id }) => show(&line(known(&config.feeds, id)?, store.as_ref(), true)?, out),
+        Some(FeedsVerb::Show { id }) => show(&line(known(&config.feeds, id)?, store.as_ref(), true)?, out),
         _ => list(&config.feeds, store.as_ref(), out, context.clock.now()),
     }
 }

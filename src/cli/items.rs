@@ -17,7 +17,7 @@ use crate::text::clean;
 #[command(args_conflicts_with_subcommands = true)]
 pub struct ItemsArgs {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Option<ItemsVerb>,
     #[command(flatten)]
     list: ListArgs,
     /// Print JSON.
@@ -37,11 +37,11 @@ struct ListArgs {
     page: Page,
     /// For other programs: cells of CSV are never formulas.
     #[arg(long, conflicts_with = "json")]
-    format: Option<Format>,
+    format: Option<ItemsFormat>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ItemsFormat {
     Csv,
     Json,
     Rss,
@@ -49,7 +49,7 @@ enum Format {
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum ItemsVerb {
     /// Lists items, newest first; so does no verb at all.
     List(ListArgs),
     /// Shows one item with its text, matches, further appearances, and what was edited, word by word.
@@ -87,10 +87,10 @@ enum Verb {
 /// [`CliError`] when there is no store, no such item, or it cannot be read.
 pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
     match &args.verb {
-        Some(Verb::Label { id, labels: given }) => labels::label(id, given, context),
-        Some(Verb::Unlabel { id, topics }) => labels::unlabel(id, topics, context),
-        Some(Verb::Labels { jsonl }) => labels::list(*jsonl || args.json, context),
-        Some(Verb::Show { id }) => {
+        Some(ItemsVerb::Label { id, labels: given }) => labels::label(id, given, context),
+        Some(ItemsVerb::Unlabel { id, topics }) => labels::unlabel(id, topics, context),
+        Some(ItemsVerb::Labels { jsonl }) => labels::list(*jsonl || args.json, context),
+        Some(ItemsVerb::Show { id }) => {
             let store = context.read_store()?;
             let id = ItemId::parse(id).map_err(|e| CliError::usage(e.to_string()))?;
             let item = store.item(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such item")))?;
@@ -99,7 +99,7 @@ pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
                 Output::Text => Ok(show(&item)?),
             }
         }
-        Some(Verb::List(list)) => run_list(list, Output::of(args.json), context),
+        Some(ItemsVerb::List(list)) => run_list(list, Output::of(args.json), context),
         None => run_list(&args.list, Output::of(args.json), context),
     }
 }
@@ -115,12 +115,12 @@ fn run_list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliEr
     let items = store.items(&filter)?;
     let (mut stdout, now) = (io::stdout().lock(), context.clock.now());
     match args.format {
-        Some(Format::Csv) => return Ok(export::csv(&mut stdout, &items)?),
-        Some(Format::Rss) => return Ok(export::rss(&mut stdout, &items, now)?),
-        Some(Format::Atom) => return Ok(export::atom(&mut stdout, &items, now)?),
-        Some(Format::Json) | None => drop(stdout),
+        Some(ItemsFormat::Csv) => return Ok(export::csv(&mut stdout, &items)?),
+        Some(ItemsFormat::Rss) => return Ok(export::rss(&mut stdout, &items, now)?),
+        Some(ItemsFormat::Atom) => return Ok(export::atom(&mut stdout, &items, now)?),
+        Some(ItemsFormat::Json) | None => drop(stdout),
     }
-    if out == Output::Json || args.format == Some(Format::Json) {
+    if out == Output::Json || args.format == Some(ItemsFormat::Json) {
         return Ok(output::lines(&items)?);
     }
     let mut table = Table::new(&["ID", "SEEN (UTC)", "OUTLET", "TOPICS", "COPIES", "TITLE"]);

@@ -10,7 +10,7 @@ use crate::model::{DateCertainty, Dated, Item, Lang, Origin, SourceId, SourceKin
 use crate::pipeline::normalize::normalize;
 use crate::source::parser::Parser;
 use crate::source::seed::parse_file;
-use crate::source::{Document, Format};
+use crate::source::{DocumentFormat, ParsedDocument};
 use crate::text::clean;
 
 /// Prints the items of a feed or seed file as wirewatch reads them, without any effect.
@@ -24,8 +24,8 @@ pub struct ParseArgs {
 }
 
 #[derive(Serialize)]
-struct Parsed {
-    format: Format,
+struct ParsedFile {
+    format: DocumentFormat,
     encoding: &'static str,
     title: Option<String>,
     items: Vec<ParsedItem>,
@@ -73,7 +73,7 @@ pub fn run(args: &ParseArgs, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-fn read(document: Document, config: &crate::config::Config, now: Timestamp) -> Parsed {
+fn read(document: ParsedDocument, config: &crate::config::Config, now: Timestamp) -> ParsedFile {
     let source = SourceId::new("file").expect("invariant: a valid name");
     let origin = Origin { source, kind: SourceKind::Seed, received: now };
     let mut warnings = document.warnings;
@@ -95,7 +95,7 @@ fn read(document: Document, config: &crate::config::Config, now: Timestamp) -> P
             Err(rejection) => warnings.push(format!("item {}: {}", raw.key.as_str(), rejection.detail)),
         }
     }
-    Parsed { format: document.format, encoding: document.encoding, title: document.title, items, warnings }
+    ParsedFile { format: document.format, encoding: document.encoding, title: document.title, items, warnings }
 }
 
 fn view(item: Item) -> ParsedItem {
@@ -118,7 +118,7 @@ fn view(item: Item) -> ParsedItem {
     }
 }
 
-fn print(parsed: &Parsed) {
+fn print(parsed: &ParsedFile) {
     let title = parsed.title.as_deref().map(clean::one_line).unwrap_or_default();
     println!("{:?}, {}, {} items  {title}", parsed.format, parsed.encoding, parsed.items.len());
     for item in &parsed.items {

@@ -12,14 +12,14 @@ use crate::store::{Access, SilenceRecord};
 #[derive(Debug, Args)]
 pub struct SilencesArgs {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Option<SilencesVerb>,
     /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum SilencesVerb {
     /// Lists those that hold or will hold.
     List {
         /// Those that have ended as well.
@@ -76,8 +76,8 @@ pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
     let now = context.clock.now();
     match &args.verb {
         None => list(&config, false, Output::of(args.json), context),
-        Some(Verb::List { all }) => list(&config, *all, Output::of(args.json), context),
-        Some(Verb::Add(add)) => {
+        Some(SilencesVerb::List { all }) => list(&config, *all, Output::of(args.json), context),
+        Some(SilencesVerb::Add(add)) => {
             let mut record = record(add, &config, now)?;
             let store = context.open_store(Access::Share)?;
             if let Some(named) = record.story {
@@ -96,10 +96,10 @@ pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
             println!("{id} silences {until}; a running daemon heeds it from its next batch on");
             Ok(())
         }
-        Some(Verb::Expire { id }) if config.silences.iter().any(|silence| silence.id == *id) => {
+        Some(SilencesVerb::Expire { id }) if config.silences.iter().any(|silence| silence.id == *id) => {
             Err(CliError::data(format!("end {id}: it stands in the config")).hint("take it out there, and reload"))
         }
-        Some(Verb::Expire { id }) => {
+        Some(SilencesVerb::Expire { id }) => {
             if context.open_store(Access::Share)?.expire_silence(id, now)? {
                 match Output::of(args.json) {
                     Output::Json => output::document(&serde_json::json!({"id": id, "ends": now}))?,

@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 #[command(args_conflicts_with_subcommands = true)]
 pub struct StoriesArgs {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Option<StoriesVerb>,
     #[command(flatten)]
     list: ListArgs,
     /// Print JSON.
@@ -43,7 +43,7 @@ struct ListArgs {
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum StoriesVerb {
     /// Lists stories, latest first; so does no verb at all.
     List(ListArgs),
     /// Shows one story: first report, copies, growth, alerts.
@@ -66,7 +66,7 @@ struct SplitArgs {
     #[arg(required = true)]
     items: Vec<String>,
     #[command(flatten)]
-    word: Word,
+    word: CorrectionWord,
 }
 
 #[derive(Debug, Args)]
@@ -76,12 +76,12 @@ struct MergeArgs {
     /// Another one.
     other: String,
     #[command(flatten)]
-    word: Word,
+    word: CorrectionWord,
 }
 
 /// Who says so, and why.
 #[derive(Debug, Args)]
-struct Word {
+struct CorrectionWord {
     /// Who corrects [default: the user].
     #[arg(long, env = "USER", default_value = "unknown")]
     author: String,
@@ -97,7 +97,7 @@ struct Word {
 pub fn run(args: &StoriesArgs, context: &Context) -> Result<(), CliError> {
     let out = Output::of(args.json);
     match &args.verb {
-        Some(Verb::Show { id }) => {
+        Some(StoriesVerb::Show { id }) => {
             let id = story_id(id)?;
             let store = context.read_store()?;
             let story = store.story(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such story")))?;
@@ -107,17 +107,17 @@ pub fn run(args: &StoriesArgs, context: &Context) -> Result<(), CliError> {
             show(&story, &store.silences_of(id, context.clock.now())?);
             Ok(())
         }
-        Some(Verb::Split(split)) => {
+        Some(StoriesVerb::Split(split)) => {
             let items: Result<_, _> = split.items.iter().map(|id| ItemId::parse(id)).collect();
             let items = items.map_err(|e| CliError::usage(e.to_string()))?;
             let asked = Correction::Split { story: story_id(&split.story)?, items };
             correct(&asked, &split.word, out, context)
         }
-        Some(Verb::Merge(merge)) => {
+        Some(StoriesVerb::Merge(merge)) => {
             let asked = Correction::Merge { story: story_id(&merge.story)?, other: story_id(&merge.other)? };
             correct(&asked, &merge.word, out, context)
         }
-        Some(Verb::List(args)) => list(args, out, context),
+        Some(StoriesVerb::List(args)) => list(args, out, context),
         None => list(&args.list, out, context),
     }
 }
@@ -154,7 +154,7 @@ fn story_id(text: &str) -> Result<StoryId, CliError> {
 }
 
 /// Asks whoever holds the store; where nobody does, it is done here and now.
-fn correct(asked: &Correction, word: &Word, out: Output, context: &Context) -> Result<(), CliError> {
+fn correct(asked: &Correction, word: &CorrectionWord, out: Output, context: &Context) -> Result<(), CliError> {
     let now = context.clock.now();
     let store = context.open_store(Access::Share)?;
     let number = store.ask_correction(asked, (&word.author, &word.comment), now)?;

@@ -12,7 +12,7 @@ use super::section::Section;
 use super::value::{nearest, show_duration};
 use crate::model::{Lang, Outlet, Severity, SourceId, StoryId, Timestamp, TopicId};
 use crate::pipeline::normalize::outlet::{FeedOutlet, of_link};
-use crate::source::feed::{Backfill, FeedConfig, FetchConfig, FullText, PollingConfig, Trust};
+use crate::source::feed::{Backfill, FeedConfig, FetchConfig, FullText, IdentifiedBy, PollingConfig};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A feed without news is polled so many times more seldom, unless its `interval_max` says otherwise.
@@ -141,7 +141,7 @@ struct FeedSettings {
     interval_max: Duration,
     allow_private: Vec<crate::net::Cidr>,
     backfill: Backfill,
-    trust: Trust,
+    trust: IdentifiedBy,
     ignore_http_cache: bool,
     full_text: FullText,
     lang: Option<Lang>,
@@ -170,7 +170,7 @@ fn feed_settings(s: &Section<'_>, polling: &PollingConfig) -> FeedSettings {
         interval_max,
         allow_private,
         backfill: s.get("backfill", backfill).unwrap_or(Backfill::None),
-        trust: s.choice("trust", &[("guid", Trust::Guid), ("link", Trust::Link)]),
+        trust: s.choice("trust", &[("guid", IdentifiedBy::Guid), ("link", IdentifiedBy::Link)]),
         ignore_http_cache: s.flag("ignore_http_cache"),
         full_text: s.choice("full_text", &FULL_TEXT),
         lang: s.get("lang", Found::lang),

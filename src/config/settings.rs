@@ -17,7 +17,7 @@ use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::normalize::NormalizeRules;
 use crate::source::Limits;
 use crate::source::feed::{PollingConfig, SpacingScope};
-use crate::source::seed::{After, SeedConfig};
+use crate::source::seed::{AfterTaken, SeedConfig};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -128,9 +128,12 @@ pub(super) fn seeds(s: &Section<'_>) -> SeedConfig {
     SeedConfig {
         id: s.id("id", SourceId::new).unwrap_or_else(|| SourceId::new("seeds").expect("invariant: a valid name")),
         after: if moves {
-            After::Move { done: done.unwrap_or_else(|| below("done")), error: error.unwrap_or_else(|| below("error")) }
+            AfterTaken::Move {
+                done: done.unwrap_or_else(|| below("done")),
+                error: error.unwrap_or_else(|| below("error")),
+            }
         } else {
-            After::Keep
+            AfterTaken::Keep
         },
         include: s.list("include", |found| found.text().map(str::to_owned)),
         ignore: s.list("ignore", |found| found.text().map(str::to_owned)),

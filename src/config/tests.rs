@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::embedded;
 use super::*;
-use crate::source::seed::After;
+use crate::source::seed::AfterTaken;
 
 /// Reads a main file, with others beside it, in a folder of its own.
 pub(super) fn load_with(main: &str, others: &[(&str, &str)]) -> (tempfile::TempDir, Result<Loaded, Report>) {
@@ -206,7 +206,7 @@ fn paths_are_relative_to_the_file_they_stand_in() {
     let config = loaded.expect("valid").config;
     let real = folder.path().canonicalize().expect("there");
     assert_eq!(config.daemon.state_dir, real.parent().expect("a parent").join("state"));
-    let After::Move { done, error } = config.seeds.after else { panic!("moves") };
+    let AfterTaken::Move { done, error } = config.seeds.after else { panic!("moves") };
     assert_eq!((done, error), (real.join("sub/drop/done"), real.join("sub/drop/error")));
     let off = load("[seeds]\ndir = 'off'\n").expect("valid").config;
     assert_eq!(off.seeds.dir, None);

@@ -21,10 +21,10 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A handle for whoever makes attempts.
 #[derive(Debug, Clone)]
-pub(super) struct Recorder(mpsc::Sender<Entry>);
+pub(super) struct Recorder(mpsc::Sender<RecordEntry>);
 
 #[derive(Debug)]
-struct Entry {
+struct RecordEntry {
     record: AttemptRecord,
     written: oneshot::Sender<()>,
 }
@@ -57,7 +57,7 @@ impl Recorder {
     /// Hands an attempt over; what comes back resolves once it is on disk.
     pub(super) async fn record(&self, record: AttemptRecord) -> Result<Recording, RecorderStopped> {
         let (written, wait) = oneshot::channel();
-        self.0.send(Entry { record, written }).await.map_err(|_| RecorderStopped)?;
+        self.0.send(RecordEntry { record, written }).await.map_err(|_| RecorderStopped)?;
         Ok(Recording(wait))
     }
 }
@@ -71,7 +71,7 @@ impl Recording {
 
 fn write_batches(
     store: &Store,
-    mut entries: mpsc::Receiver<Entry>,
+    mut entries: mpsc::Receiver<RecordEntry>,
     cancel: &CancellationToken,
 ) -> Result<(), StoreError> {
     let mut batch = Vec::with_capacity(BATCH_MAX);

@@ -20,10 +20,10 @@ pub struct GuardConfig {
 }
 
 /// What a refused caller hears.
-pub(super) type Refused = (StatusCode, &'static str);
+pub(super) type RequestRefused = (StatusCode, &'static str);
 
 /// Lets a request pass or says why not.
-pub(super) async fn check(headers: &HeaderMap, config: &GuardConfig) -> Result<(), Refused> {
+pub(super) async fn check(headers: &HeaderMap, config: &GuardConfig) -> Result<(), RequestRefused> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     // Which of two counts is a matter of taste between us and a proxy: neither does.
     if headers.get_all(header::HOST).iter().count() > 1 {

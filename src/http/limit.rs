@@ -22,7 +22,7 @@ const CONNECTION_TIME_MAX: Duration = Duration::from_secs(60);
 const IDLE_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// A listener whose connections are few and end.
-pub(super) struct Limited {
+pub(super) struct LimitedListener {
     listener: TcpListener,
     idle_max: Duration,
     time_max: Duration,
@@ -30,7 +30,7 @@ pub(super) struct Limited {
 }
 
 /// One connection with its end.
-pub(super) struct Timed {
+pub(super) struct TimedStream {
     stream: TcpStream,
     ends: Pin<Box<Sleep>>,
     idle: Pin<Box<Sleep>>,
@@ -38,23 +38,23 @@ pub(super) struct Timed {
     _room: OwnedSemaphorePermit,
 }
 
-impl Limited {
+impl LimitedListener {
     pub(super) fn new(listener: TcpListener) -> Self {
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         Self { listener, idle_max: IDLE_TIME_MAX, time_max: CONNECTION_TIME_MAX, room }
     }
 }
 
-impl Listener for Limited {
-    type Io = Timed;
+impl Listener for LimitedListener {
+    type Io = TimedStream;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Timed, SocketAddr) {
+    async fn accept(&mut self) -> (TimedStream, SocketAddr) {
         let room = self.room.clone().acquire_owned().await.expect("invariant: the semaphore is never closed");
         let (stream, from) = Listener::accept(&mut self.listener).await;
         let ends = Box::pin(tokio::time::sleep(self.time_max));
         let idle = Box::pin(tokio::time::sleep(self.idle_max));
-        (Timed { stream, ends, idle, idle_max: self.idle_max, _room: room }, from)
+        (TimedStream { stream, ends, idle, idle_max: self.idle_max, _room: room }, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -62,7 +62,7 @@ impl Listener for Limited {
     }
 }
 
-impl Timed {
+impl TimedStream {
     /// Whether its time is over; wakes the task when it will be.
     fn is_over(&mut self, context: &mut Context<'_>) -> bool {
         self.ends.as_mut().poll(context).is_ready() || self.idle.as_mut().poll(context).is_ready()
@@ -73,7 +73,7 @@ fn over() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the connection took too long")
 }
 
-impl AsyncRead for Timed {
+impl AsyncRead for TimedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -91,7 +91,7 @@ impl AsyncRead for Timed {
     }
 }
 
-impl AsyncWrite for Timed {
+impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.is_over(context) {
             return Poll::Ready(Err(over()));
@@ -115,10 +115,10 @@ mod tests {
     use super::*;
 
     /// A listener that lets go after so many milliseconds, idle and in all, and a client that is connected.
-    async fn connected(idle: u64, time: u64) -> (Timed, TcpStream) {
+    async fn connected(idle: u64, time: u64) -> (TimedStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let address = listener.local_addr().expect("an address");
-        let mut limited = Limited::new(listener);
+        let mut limited = LimitedListener::new(listener);
         (limited.idle_max, limited.time_max) = (Duration::from_millis(idle), Duration::from_millis(time));
         let (client, (timed, _)) = tokio::join!(TcpStream::connect(address), limited.accept());
         (timed, client.expect("connected"))

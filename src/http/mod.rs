@@ -51,7 +51,7 @@ impl Readiness {
 
 /// What is served.
 #[derive(Clone)]
-pub struct Served {
+pub struct ListenerSources {
     /// The verdict.
     pub readiness: watch::Receiver<Readiness>,
     /// The figures at a time; answers from memory.
@@ -66,7 +66,7 @@ pub struct Served {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, served: Served, cancel: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, served: ListenerSources, cancel: CancellationToken) -> std::io::Result<()> {
     let app = Router::new()
         .route("/healthz", get(|| async { (StatusCode::OK, "alive\n") }))
         .route("/readyz", get(ready))
@@ -74,12 +74,12 @@ pub async fn serve(listener: TcpListener, served: Served, cancel: CancellationTo
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
         .layer(middleware::from_fn_with_state(served.clone(), door))
         .with_state(served);
-    let listener = limit::Limited::new(listener);
+    let listener = limit::LimitedListener::new(listener);
     axum::serve(listener, app).with_graceful_shutdown(async move { cancel.cancelled().await }).await
 }
 
 /// Every request passes here, whatever it asks for; every answer too, errors included.
-async fn door(State(served): State<Served>, request: Request, next: Next) -> Response {
+async fn door(State(served): State<ListenerSources>, request: Request, next: Next) -> Response {
     let config = (served.guard)();
     let response = match guard::check(request.headers(), &config).await {
         Ok(()) => next.run(request).await,
@@ -88,14 +88,14 @@ async fn door(State(served): State<Served>, request: Request, next: Next) -> Res
     closed(response)
 }
 
-async fn ready(State(served): State<Served>) -> Response {
+async fn ready(State(served): State<ListenerSources>) -> Response {
     let now = served.readiness.borrow().clone();
     let status = if now.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::to_string(&now).expect("invariant: readiness is JSON");
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
+async fn metrics(State(served): State<ListenerSources>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (exposition, kind) = if accept.contains("application/openmetrics-text") {
         (Exposition::OpenMetrics, "application/openmetrics-text; version=1.0.0; charset=utf-8")

@@ -9,10 +9,10 @@ use crate::source::Receipt;
 
 /// Counters of the decision loop; a cheap handle.
 #[derive(Debug, Clone, Default)]
-pub struct IngestCounters(Arc<Inner>);
+pub struct IngestCounters(Arc<IngestTotals>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct IngestTotals {
     batches: AtomicU64,
     held_batches: AtomicU64,
     received: AtomicU64,

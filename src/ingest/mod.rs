@@ -37,9 +37,9 @@ pub use unchanged::LastDocuments;
 
 use outage::patiently;
 use prepared::PreparedBatch;
-use preparing::{Preparing, prepare_one};
-use ready::{End, Ready};
-use rekey::Faces;
+use preparing::{PreparingStage, prepare_one};
+use ready::{ReadyEnd, ReadyQueue};
+use rekey::ItemFaces;
 
 /// How often what has left the window is forgotten.
 const EXPIRE_EVERY: Duration = Duration::from_secs(600);
@@ -100,8 +100,8 @@ impl Ingest {
     /// # Errors
     /// [`IngestError`] when the store can no longer be trusted, or there is no thread to prepare on.
     pub fn run(mut self, messages: mpsc::Receiver<IngestMessage>) -> Result<(), IngestError> {
-        let ready = Arc::new(Ready::default());
-        let _end = End(&ready);
+        let ready = Arc::new(ReadyQueue::default());
+        let _end = ReadyEnd(&ready);
         let (preparing, theirs) = (self.preparing(), Arc::clone(&ready));
         let thread = std::thread::Builder::new()
             .name("prepare".to_owned())
@@ -130,8 +130,8 @@ impl Ingest {
         self.decide_and_store(prepared)
     }
 
-    fn preparing(&self) -> Preparing {
-        Preparing {
+    fn preparing(&self) -> PreparingStage {
+        PreparingStage {
             rules: self.rules.clone(),
             unchanged: Arc::clone(&self.unchanged),
             links: self.links.clone(),
@@ -322,7 +322,7 @@ impl Ingest {
         let faces = patiently(&self.links, &self.clock, &self.cancel, || {
             self.store.recent_faces(&origin.source, rekey::FACES_MAX)
         })?;
-        let faces = Faces::of(faces);
+        let faces = ItemFaces::of(faces);
         let same: Vec<ItemId> = items().filter(|item| faces.contains(item)).map(|item| item.id).collect();
         if !rekey::is_rekey(same.len(), all) {
             return Ok(());

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::IngestLinks;
 use super::prepared::PreparedBatch;
-use super::ready::{End, Ready};
+use super::ready::{ReadyEnd, ReadyQueue};
 use super::unchanged::{ItemFingerprint, LastDocuments};
 use crate::clock::Clock;
 use crate::model::{Origin, RawItem, RejectReason, Rejection};
@@ -24,7 +24,7 @@ const PARALLEL_ITEMS_MIN: usize = 16;
 
 /// What preparing needs; nothing of it is decided upon.
 #[derive(Clone)]
-pub(super) struct Preparing {
+pub(super) struct PreparingStage {
     pub(super) rules: watch::Receiver<Arc<Rules>>,
     pub(super) unchanged: Arc<Mutex<LastDocuments>>,
     pub(super) links: IngestLinks,
@@ -32,10 +32,10 @@ pub(super) struct Preparing {
     pub(super) threads: usize,
 }
 
-impl Preparing {
+impl PreparingStage {
     /// Runs until every sender is gone, or nobody takes what is ready any more.
-    pub(super) fn run(self, mut messages: mpsc::Receiver<IngestMessage>, ready: &Ready) {
-        let _end = End(ready);
+    pub(super) fn run(self, mut messages: mpsc::Receiver<IngestMessage>, ready: &ReadyQueue) {
+        let _end = ReadyEnd(ready);
         let pulse = self.links.preparing.clone();
         while let Some(first) = messages.blocking_recv() {
             ready.expect_more();

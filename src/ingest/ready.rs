@@ -11,13 +11,13 @@ const ENOUGH: usize = 256;
 
 /// Shared by the two threads; what ends one ends the other.
 #[derive(Default)]
-pub(super) struct Ready {
-    state: Mutex<State>,
+pub(super) struct ReadyQueue {
+    state: Mutex<ReadyState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct ReadyState {
     batches: Vec<PreparedBatch>,
     /// Their items to decide, and one for each batch: its cursor is a row, too.
     weight: usize,
@@ -28,7 +28,7 @@ struct State {
     ended: bool,
 }
 
-impl State {
+impl ReadyState {
     fn is_full(&self) -> bool {
         !self.ended && self.weight >= ENOUGH
     }
@@ -39,7 +39,7 @@ impl State {
     }
 }
 
-impl Ready {
+impl ReadyQueue {
     /// More is on its way: whoever takes may wait for it.
     pub(super) fn expect_more(&self) {
         self.state().more = true;
@@ -78,15 +78,15 @@ impl Ready {
         self.changed.notify_all();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ReadyState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Held by each of the two: however one ends, a panic included, the other does not wait for it.
-pub(super) struct End<'a>(pub(super) &'a Ready);
+pub(super) struct ReadyEnd<'a>(pub(super) &'a ReadyQueue);
 
-impl Drop for End<'_> {
+impl Drop for ReadyEnd<'_> {
     fn drop(&mut self) {
         self.0.end();
     }
@@ -96,8 +96,8 @@ impl Drop for End<'_> {
 mod tests {
     use super::*;
 
-    fn state(weight: usize, more: bool) -> State {
-        State { weight, more, ..State::default() }
+    fn state(weight: usize, more: bool) -> ReadyState {
+        ReadyState { weight, more, ..ReadyState::default() }
     }
 
     #[test]
@@ -108,10 +108,10 @@ mod tests {
             (state(1, false), false, false),
             (state(ENOUGH - 1, true), true, false),
             (state(ENOUGH, true), false, true),
-            (State { woken: true, ..state(0, false) }, false, false),
-            (State { woken: true, ..state(ENOUGH, true) }, false, true),
-            (State { ended: true, ..state(0, true) }, false, false),
-            (State { ended: true, ..state(ENOUGH, false) }, false, false),
+            (ReadyState { woken: true, ..state(0, false) }, false, false),
+            (ReadyState { woken: true, ..state(ENOUGH, true) }, false, true),
+            (ReadyState { ended: true, ..state(0, true) }, false, false),
+            (ReadyState { ended: true, ..state(ENOUGH, false) }, false, false),
         ] {
             let shown = (state.weight, state.more, state.ended);
             assert_eq!((state.is_too_little(), state.is_full()), (too_little, full), "{shown:?}");
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn wake_brings_the_taker_round_once_with_nothing() {
-        let ready = Ready::default();
+        let ready = ReadyQueue::default();
         ready.wake();
         assert!(ready.take().is_some_and(|batches| batches.is_empty()));
         ready.end();
@@ -129,17 +129,17 @@ mod tests {
 
     #[test]
     fn end_of_one_side_ends_the_wait_of_the_other() {
-        let ready = Ready::default();
+        let ready = ReadyQueue::default();
         std::thread::scope(|scope| {
             let taker = scope.spawn(|| ready.take().is_none());
-            drop(End(&ready));
+            drop(ReadyEnd(&ready));
             assert!(taker.join().expect("no panic"));
         });
-        let ready = Ready::default();
+        let ready = ReadyQueue::default();
         ready.state().weight = ENOUGH;
         std::thread::scope(|scope| {
             let adder = scope.spawn(|| ready.add(Vec::new(), false));
-            drop(End(&ready));
+            drop(ReadyEnd(&ready));
             assert!(!adder.join().expect("no panic"), "it is told that nobody takes it");
         });
     }

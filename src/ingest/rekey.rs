@@ -25,12 +25,12 @@ pub(super) fn is_rekey(same: usize, all: usize) -> bool {
 }
 
 /// Titles and links that a feed had before.
-pub(super) struct Faces {
+pub(super) struct ItemFaces {
     titles: HashSet<String>,
     links: HashSet<String>,
 }
 
-impl Faces {
+impl ItemFaces {
     pub fn of(items: Vec<(String, Option<String>)>) -> Self {
         // The same item under several keys is one face. A link or title that different items share (a
         // front page, "Live") tells none of them.
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn faces_shared_by_several_items_tell_nothing() {
         let face = |title: &str, link: &str| (title.to_owned(), Some(link.to_owned()));
-        let faces = Faces::of(vec![
+        let faces = ItemFaces::of(vec![
             face("Live", "https://a.example/1"),
             face("LIVE", "https://a.example/2"),
             face("Tides", "https://a.example/t"),

@@ -63,7 +63,7 @@ pub fn decode<'a>(
 ) -> Result<Cow<'a, [u8]>, BodyError> {
     let mut layers = Vec::new();
     for name in content_encoding.unwrap_or("").split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        if let Some(layer) = Coding::parse(name)? {
+        if let Some(layer) = BodyCoding::parse(name)? {
             layers.push(layer);
         }
         if layers.len() > LAYERS_MAX {
@@ -74,11 +74,11 @@ pub fn decode<'a>(
         return Ok(Cow::Borrowed(wire));
     }
     if layers.is_empty() && wire.starts_with(&[0x1f, 0x8b, 0x08]) {
-        layers.push(Coding::Gzip);
+        layers.push(BodyCoding::Gzip);
     }
     let mut content = Cow::Borrowed(wire);
     for layer in layers.into_iter().rev() {
-        let sink = Sink { out: Vec::new(), bytes_max: decoded_bytes_max, wire_bytes: wire.len() };
+        let sink = CappedSink { out: Vec::new(), bytes_max: decoded_bytes_max, wire_bytes: wire.len() };
         content = Cow::Owned(layer.undo(&content, sink)?);
     }
     if content.len() > decoded_bytes_max {
@@ -88,14 +88,14 @@ pub fn decode<'a>(
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Coding {
+enum BodyCoding {
     Gzip,
     Deflate,
     Brotli,
     Zstd,
 }
 
-impl Coding {
+impl BodyCoding {
     /// `None` for `identity`.
     fn parse(name: &str) -> Result<Option<Self>, BodyError> {
         Ok(Some(match name.to_ascii_lowercase().as_str() {
@@ -108,7 +108,7 @@ impl Coding {
         }))
     }
 
-    fn undo(self, bytes: &[u8], sink: Sink) -> Result<Vec<u8>, BodyError> {
+    fn undo(self, bytes: &[u8], sink: CappedSink) -> Result<Vec<u8>, BodyError> {
         match self {
             Self::Gzip => undo_gzip(bytes, sink),
             Self::Deflate => undo_deflate(bytes, sink),
@@ -123,13 +123,13 @@ impl Coding {
 }
 
 /// Where content is collected; stops at the caps.
-struct Sink {
+struct CappedSink {
     out: Vec<u8>,
     bytes_max: usize,
     wire_bytes: usize,
 }
 
-impl Sink {
+impl CappedSink {
     fn fill(&mut self, encoding: &'static str, mut from: impl Read) -> Result<(), BodyError> {
         let mut chunk = vec![0; 32 << 10];
         loop {
@@ -151,7 +151,7 @@ impl Sink {
 }
 
 /// One or more gzip members; what follows the last and is no member is padding.
-fn undo_gzip(bytes: &[u8], mut sink: Sink) -> Result<Vec<u8>, BodyError> {
+fn undo_gzip(bytes: &[u8], mut sink: CappedSink) -> Result<Vec<u8>, BodyError> {
     let mut rest = bytes;
     loop {
         let mut member = flate2::bufread::GzDecoder::new(rest);
@@ -165,7 +165,7 @@ fn undo_gzip(bytes: &[u8], mut sink: Sink) -> Result<Vec<u8>, BodyError> {
 }
 
 /// `deflate` is zlib by RFC 9110, and raw deflate by some servers.
-fn undo_deflate(bytes: &[u8], mut sink: Sink) -> Result<Vec<u8>, BodyError> {
+fn undo_deflate(bytes: &[u8], mut sink: CappedSink) -> Result<Vec<u8>, BodyError> {
     let zlib = matches!(bytes, [method, flags, ..]
         if method & 0x0f == 8 && (u16::from(*method) << 8 | u16::from(*flags)) % 31 == 0);
     if zlib {
@@ -183,7 +183,7 @@ fn undo_deflate(bytes: &[u8], mut sink: Sink) -> Result<Vec<u8>, BodyError> {
 }
 
 /// Frames one after the other; skippable frames are skipped.
-fn undo_zstd(bytes: &[u8], mut sink: Sink) -> Result<Vec<u8>, BodyError> {
+fn undo_zstd(bytes: &[u8], mut sink: CappedSink) -> Result<Vec<u8>, BodyError> {
     let corrupt = |detail: &str| BodyError::Corrupt { encoding: "zstd", detail: excerpt(detail, 100) };
     let mut rest = bytes;
     while !rest.is_empty() {

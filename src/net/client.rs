@@ -11,8 +11,8 @@ use reqwest::header::{CONTENT_LENGTH, HeaderMap};
 use reqwest::{Certificate, Method, StatusCode};
 use url::{Host, Url};
 
-use super::error::{Attempt, Phase};
-use super::resolve::{GuardedResolver, Lookups};
+use super::error::{ConnectAttempt, WaitPhase};
+use super::resolve::{GuardedResolver, NameLookups};
 use super::{Cidr, NetError, guard};
 use crate::text::clean::excerpt;
 
@@ -101,7 +101,7 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     config: ClientConfig,
     roots: Vec<Certificate>,
-    lookups: Lookups,
+    lookups: NameLookups,
     /// Least recently used first.
     pools: Mutex<Vec<(Arc<[Cidr]>, reqwest::Client)>>,
 }
@@ -114,7 +114,7 @@ impl Client {
     /// when the host has no root certificates at all.
     pub fn new(config: ClientConfig) -> Result<Self, NetError> {
         let roots = config.ca_file.as_ref().map_or(Ok(Vec::new()), read_roots)?;
-        let inner = Inner { config, roots, lookups: Lookups::new(), pools: Mutex::new(Vec::new()) };
+        let inner = Inner { config, roots, lookups: NameLookups::new(), pools: Mutex::new(Vec::new()) };
         let client = Self(Arc::new(inner));
         // Made at once, so that a host without roots is told at start and not at the first request.
         client.pool(&Arc::from([]))?;
@@ -129,7 +129,7 @@ impl Client {
         let host = check_url(request.url, request.allow_private)?;
         let pool = self.pool(request.allow_private)?;
         let (timeout, config) = (request.timeout, &self.0.config);
-        let attempt = Attempt {
+        let attempt = ConnectAttempt {
             host: &host,
             https: request.url.scheme() == "https",
             connect_timeout: config.connect_timeout,
@@ -285,7 +285,11 @@ fn check_url(url: &Url, allow_private: &[Cidr]) -> Result<String, NetError> {
     }
 }
 
-async fn exchange(pool: &reqwest::Client, request: Request<'_>, attempt: &Attempt<'_>) -> Result<Response, NetError> {
+async fn exchange(
+    pool: &reqwest::Client,
+    request: Request<'_>,
+    attempt: &ConnectAttempt<'_>,
+) -> Result<Response, NetError> {
     let mut url = request.url.clone();
     // Both only fail for URLs that cannot have them.
     let _ = url.set_username("");
@@ -320,7 +324,7 @@ async fn read(
     mut response: reqwest::Response,
     address: IpAddr,
     limit: BodyLimit,
-    attempt: &Attempt<'_>,
+    attempt: &ConnectAttempt<'_>,
 ) -> Result<Response, NetError> {
     let (BodyLimit::Whole(bytes_max) | BodyLimit::Excerpt(bytes_max)) = limit;
     let whole = matches!(limit, BodyLimit::Whole(_));
@@ -362,11 +366,11 @@ async fn read(
     Ok(Response { status: response.status(), headers: std::mem::take(response.headers_mut()), body, cut, address })
 }
 
-fn too_slow(attempt: &Attempt<'_>, limit: Duration) -> NetError {
-    NetError::Timeout { host: attempt.host.to_owned(), phase: Phase::Answer, limit }
+fn too_slow(attempt: &ConnectAttempt<'_>, limit: Duration) -> NetError {
+    NetError::Timeout { host: attempt.host.to_owned(), phase: WaitPhase::Answer, limit }
 }
 
-fn too_large(attempt: &Attempt<'_>, what: &'static str, limit_bytes: usize) -> NetError {
+fn too_large(attempt: &ConnectAttempt<'_>, what: &'static str, limit_bytes: usize) -> NetError {
     NetError::TooLarge { host: attempt.host.to_owned(), what, limit_bytes }
 }
 

@@ -36,7 +36,7 @@ pub enum NetError {
     Tls { host: String, detail: String },
     /// Slower than allowed.
     #[error("{host} was too slow: no {phase} within {}", show_span(*.limit))]
-    Timeout { host: String, phase: Phase, limit: Duration },
+    Timeout { host: String, phase: WaitPhase, limit: Duration },
     /// The connection broke, or what came over it is not HTTP.
     #[error("the connection to {host} broke: {detail}")]
     Reset { host: String, detail: String },
@@ -53,7 +53,7 @@ pub enum NetError {
 
 /// Which wait was too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum WaitPhase {
     /// Name, TCP and TLS.
     Connection,
     /// The next bytes of an answer.
@@ -62,7 +62,7 @@ pub enum Phase {
     Answer,
 }
 
-impl std::fmt::Display for Phase {
+impl std::fmt::Display for WaitPhase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Connection => "connection",
@@ -98,7 +98,7 @@ impl NetError {
     #[must_use]
     pub fn may_have_been_received(&self) -> bool {
         match self {
-            Self::Timeout { phase, .. } => *phase != Phase::Connection,
+            Self::Timeout { phase, .. } => *phase != WaitPhase::Connection,
             Self::Reset { .. } | Self::TooLarge { .. } => true,
             _ => false,
         }
@@ -115,7 +115,7 @@ pub(super) enum ResolveError {
 }
 
 /// The request a library error belongs to.
-pub(super) struct Attempt<'a> {
+pub(super) struct ConnectAttempt<'a> {
     pub host: &'a str,
     pub https: bool,
     pub connect_timeout: Duration,
@@ -125,7 +125,7 @@ pub(super) struct Attempt<'a> {
     pub proxied: bool,
 }
 
-impl Attempt<'_> {
+impl ConnectAttempt<'_> {
     /// Turns a library error into one of ours.
     pub fn classify(&self, error: &reqwest::Error) -> NetError {
         let host = self.host.to_owned();
@@ -139,9 +139,9 @@ impl Attempt<'_> {
         }
         if error.is_timeout() {
             let (phase, limit) = if error.is_connect() {
-                (Phase::Connection, self.connect_timeout)
+                (WaitPhase::Connection, self.connect_timeout)
             } else {
-                (Phase::Data, self.idle_timeout)
+                (WaitPhase::Data, self.idle_timeout)
             };
             return NetError::Timeout { host, phase, limit };
         }

@@ -10,4 +10,4 @@ mod resolve;
 
 pub use cidr::{Cidr, CidrError};
 pub use client::{BodyLimit, Client, ClientConfig, Request, Response, check_roots, credentials, display_url};
-pub use error::{NetError, Phase};
+pub use error::{NetError, WaitPhase};

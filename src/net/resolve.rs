@@ -17,9 +17,9 @@ const LOOKUPS_MAX: usize = 32;
 
 /// Shared by all clients of a process part: one bound for all look-ups.
 #[derive(Clone)]
-pub(super) struct Lookups(Arc<Semaphore>);
+pub(super) struct NameLookups(Arc<Semaphore>);
 
-impl Lookups {
+impl NameLookups {
     pub fn new() -> Self {
         Self(Arc::new(Semaphore::new(LOOKUPS_MAX)))
     }
@@ -27,7 +27,7 @@ impl Lookups {
 
 /// Resolves for one allow-list.
 pub(super) struct GuardedResolver {
-    pub lookups: Lookups,
+    pub lookups: NameLookups,
     pub allow_private: Arc<[Cidr]>,
 }
 

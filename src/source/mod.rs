@@ -1,4 +1,4 @@
-//! [1] The outside world becomes [`Batch`]es: documents are read into [`Document`]s of raw items, and
+//! [1] The outside world becomes [`Batch`]es: documents are read into [`ParsedDocument`]s of raw items, and
 //! what must be remembered of their source travels with them as a cursor. Nothing here decides what
 //! is news; the next stage is `ingest`.
 
@@ -80,9 +80,9 @@ pub const MESSAGES_WAITING_MAX: usize = 256;
 
 /// A document as read, before anything is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
+pub struct ParsedDocument {
     /// Detected from the content.
-    pub format: Format,
+    pub format: DocumentFormat,
     /// The encoding it was decoded from, by its WHATWG name.
     pub encoding: &'static str,
     /// Title of the feed or page.
@@ -108,10 +108,10 @@ pub struct PollHints {
     pub skip_days: Vec<u8>,
 }
 
-/// Document formats, by content.
+/// ParsedDocument formats, by content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Format {
+pub enum DocumentFormat {
     /// RSS 0.9x and 2.0.
     Rss,
     /// RSS 1.0 and 0.90.

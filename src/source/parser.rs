@@ -29,10 +29,10 @@ type Telling = Box<dyn FnOnce() + Send>;
 /// A handle to the parser threads; clones share them. They end when the last handle is gone.
 #[derive(Clone)]
 pub struct Parser {
-    shared: Arc<Shared>,
+    shared: Arc<ParserQueue>,
 }
 
-struct Shared {
+struct ParserQueue {
     threads: usize,
     slots: Arc<Semaphore>,
     abandoned: Arc<Semaphore>,
@@ -47,7 +47,7 @@ impl Parser {
     #[must_use]
     pub fn new(threads: usize) -> Self {
         let threads = threads.clamp(1, 256);
-        let shared = Shared {
+        let shared = ParserQueue {
             threads,
             slots: Arc::new(Semaphore::new(threads)),
             abandoned: Arc::new(Semaphore::new(ABANDONED_MAX)),
@@ -125,7 +125,7 @@ impl Parser {
 /// The life of one thread: its first job, then whatever comes, until there is one idle thread per
 /// slot already or the last handle is gone. It counts as idle before it tells a result, so that whoever
 /// heard that finds it, and no second thread is started for the next job.
-fn work(first: Job, shared: &Weak<Shared>) {
+fn work(first: Job, shared: &Weak<ParserQueue>) {
     let mut job = first;
     loop {
         let tell = job();
@@ -137,7 +137,7 @@ fn work(first: Job, shared: &Weak<Shared>) {
 }
 
 /// Where the next job comes from; `None` where no further thread is needed.
-fn stand_by(shared: &Weak<Shared>) -> Option<Receiver<Job>> {
+fn stand_by(shared: &Weak<ParserQueue>) -> Option<Receiver<Job>> {
     let shared = shared.upgrade()?;
     let mut idle = shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
     if idle.len() >= shared.threads {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::model::{ItemId, Score, StoryId, Timestamp};
-use crate::text::changes::{Piece, changes};
+use crate::text::changes::{ChangePiece, changes};
 
 use super::{Store, StoreError};
 
@@ -110,9 +110,9 @@ pub struct RevisionRecord {
     /// When it was seen.
     pub at: Timestamp,
     /// What changed in the headline.
-    pub title: Vec<Piece>,
+    pub title: Vec<ChangePiece>,
     /// What changed in the text.
-    pub text: Vec<Piece>,
+    pub text: Vec<ChangePiece>,
 }
 
 /// A match as stored.

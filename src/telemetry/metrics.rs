@@ -3,10 +3,10 @@
 
 use std::fmt::Write as _;
 
-use Kind::{Counter, Gauge};
+use MetricKind::{Counter, Gauge};
 
 /// Name, kind, help.
-const TABLE: &[(Metric, &str, Kind, &str)] = &[
+const TABLE: &[(Metric, &str, MetricKind, &str)] = &[
     (Metric::BuildInfo, "wirewatch_build_info", Gauge, "Always 1; the version is a label."),
     (Metric::StartTime, "wirewatch_start_time_seconds", Gauge, "When the process started."),
     (Metric::Up, "wirewatch_ready", Gauge, "1 while /readyz says ready."),
@@ -143,7 +143,7 @@ pub enum Metric {
 
 /// How a metric moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only up, from zero at the start.
     Counter,
     /// Up and down.
@@ -173,7 +173,7 @@ pub struct Sample {
 impl Metric {
     /// Name, kind, help.
     #[must_use]
-    pub fn describe(self) -> (&'static str, Kind, &'static str) {
+    pub fn describe(self) -> (&'static str, MetricKind, &'static str) {
         let row = TABLE.iter().find(|(metric, ..)| *metric == self);
         row.map_or(("wirewatch_unnamed", Gauge, ""), |&(_, name, kind, help)| (name, kind, help))
     }

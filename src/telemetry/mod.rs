@@ -11,7 +11,7 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 pub use line::LineFormat;
-pub use metrics::{Exposition, Kind, Metric, Sample, render};
+pub use metrics::{Exposition, Metric, MetricKind, Sample, render};
 pub use pulse::Pulse;
 
 /// How log lines look.

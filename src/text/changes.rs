@@ -18,7 +18,7 @@ const PIECE_CHARS_MAX: usize = 600;
 /// What a piece of text is to the two versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Op {
+pub enum ChangeOp {
     /// In both.
     Same,
     /// Only in the earlier one.
@@ -31,16 +31,16 @@ pub enum Op {
 
 /// A run of words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Piece {
+pub struct ChangePiece {
     /// What it is.
-    pub op: Op,
+    pub op: ChangeOp,
     /// The words; for what is skipped, how many.
     pub text: String,
 }
 
 /// What changed, in reading order; nothing where the words are the same.
 #[must_use]
-pub fn changes(before: &str, after: &str) -> Vec<Piece> {
+pub fn changes(before: &str, after: &str) -> Vec<ChangePiece> {
     let (old, old_more) = words(before);
     let (new, new_more) = words(after);
     let mut runs: Vec<(ChangeTag, Vec<&str>)> = Vec::new();
@@ -57,8 +57,8 @@ pub fn changes(before: &str, after: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for (at, (tag, run)) in runs.iter().enumerate() {
         match tag {
-            ChangeTag::Delete => pieces.push(piece(Op::Removed, run)),
-            ChangeTag::Insert => pieces.push(piece(Op::Added, run)),
+            ChangeTag::Delete => pieces.push(piece(ChangeOp::Removed, run)),
+            ChangeTag::Insert => pieces.push(piece(ChangeOp::Added, run)),
             ChangeTag::Equal => same(run, at == 0, at == last, &mut pieces),
         }
     }
@@ -68,19 +68,19 @@ pub fn changes(before: &str, after: &str) -> Vec<Piece> {
     if pieces.len() > PIECES_MAX {
         let left = pieces.len() - PIECES_MAX;
         pieces.truncate(PIECES_MAX);
-        pieces.push(Piece { op: Op::Skipped, text: format!("{left} more pieces") });
+        pieces.push(ChangePiece { op: ChangeOp::Skipped, text: format!("{left} more pieces") });
     }
     pieces
 }
 
 /// The pieces in one line: `[-removed-]` and `{+added+}`, as word diffs are written.
 #[must_use]
-pub fn in_line(pieces: &[Piece]) -> String {
-    let show = |piece: &Piece| match piece.op {
-        Op::Same => piece.text.clone(),
-        Op::Removed => format!("[-{}-]", piece.text),
-        Op::Added => format!("{{+{}+}}", piece.text),
-        Op::Skipped => format!("… {} …", piece.text),
+pub fn in_line(pieces: &[ChangePiece]) -> String {
+    let show = |piece: &ChangePiece| match piece.op {
+        ChangeOp::Same => piece.text.clone(),
+        ChangeOp::Removed => format!("[-{}-]", piece.text),
+        ChangeOp::Added => format!("{{+{}+}}", piece.text),
+        ChangeOp::Skipped => format!("… {} …", piece.text),
     };
     pieces.iter().map(show).collect::<Vec<_>>().join(" ")
 }
@@ -92,28 +92,28 @@ fn words(text: &str) -> (Vec<&str>, usize) {
     (read, all.count())
 }
 
-fn piece(op: Op, run: &[&str]) -> Piece {
-    Piece { op, text: clean::excerpt(&run.join(" "), PIECE_CHARS_MAX) }
+fn piece(op: ChangeOp, run: &[&str]) -> ChangePiece {
+    ChangePiece { op, text: clean::excerpt(&run.join(" "), PIECE_CHARS_MAX) }
 }
 
-fn skipped(words: usize, how: &str) -> Piece {
-    Piece { op: Op::Skipped, text: format!("{words} words {how}") }
+fn skipped(words: usize, how: &str) -> ChangePiece {
+    ChangePiece { op: ChangeOp::Skipped, text: format!("{words} words {how}") }
 }
 
 /// Words in both: only those beside a change are shown.
-fn same(run: &[&str], first: bool, last: bool, pieces: &mut Vec<Piece>) {
+fn same(run: &[&str], first: bool, last: bool, pieces: &mut Vec<ChangePiece>) {
     let head = if first { 0 } else { CONTEXT_WORDS.min(run.len()) };
     let tail = if last { 0 } else { CONTEXT_WORDS.min(run.len() - head) };
     let hidden = run.len() - head - tail;
     if hidden <= CONTEXT_WORDS && !(first && last) {
-        return pieces.push(piece(Op::Same, run));
+        return pieces.push(piece(ChangeOp::Same, run));
     }
     if head > 0 {
-        pieces.push(piece(Op::Same, &run[..head]));
+        pieces.push(piece(ChangeOp::Same, &run[..head]));
     }
     pieces.push(skipped(hidden, "alike"));
     if tail > 0 {
-        pieces.push(piece(Op::Same, &run[run.len() - tail..]));
+        pieces.push(piece(ChangeOp::Same, &run[run.len() - tail..]));
     }
 }
 

@@ -15,7 +15,7 @@ const DETECTION_BYTES_MAX: usize = 256 << 10;
 
 /// A decoded text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decoded<'a> {
+pub struct DecodedText<'a> {
     /// The text, without a byte order mark.
     pub text: Cow<'a, str>,
     /// The encoding it was in, by its WHATWG name (`UTF-32LE` and `UTF-32BE` beside them).
@@ -26,7 +26,7 @@ pub struct Decoded<'a> {
 
 /// Decodes bytes of any origin. `declared_by_transport` is the `charset` parameter of a content type.
 #[must_use]
-pub fn decode<'a>(bytes: &'a [u8], declared_by_transport: Option<&str>) -> Decoded<'a> {
+pub fn decode<'a>(bytes: &'a [u8], declared_by_transport: Option<&str>) -> DecodedText<'a> {
     if let Some(decoded) = by_mark(bytes).or_else(|| by_zero_bytes(bytes)) {
         return decoded;
     }
@@ -37,7 +37,7 @@ pub fn decode<'a>(bytes: &'a [u8], declared_by_transport: Option<&str>) -> Decod
         // ISO-2022-JP is pure ASCII with escape sequences, so it always passes for UTF-8.
         let escapes = bytes.contains(&0x1b) && transport.or_else(document) == Some(ISO_2022_JP);
         if !escapes {
-            return Decoded { text: Cow::Borrowed(text), encoding: UTF_8.name(), had_errors: false };
+            return DecodedText { text: Cow::Borrowed(text), encoding: UTF_8.name(), had_errors: false };
         }
     }
     let mut utf8_declared = false;
@@ -78,7 +78,7 @@ pub fn of_content_type(content_type: &str) -> Option<&str> {
     })
 }
 
-fn by_mark(bytes: &[u8]) -> Option<Decoded<'_>> {
+fn by_mark(bytes: &[u8]) -> Option<DecodedText<'_>> {
     // UTF-32LE begins with the mark of UTF-16LE: it is looked at first.
     if let Some(rest) = bytes.strip_prefix(&[0xff, 0xfe, 0, 0]) {
         return Some(utf32(rest, "UTF-32LE", u32::from_le_bytes));
@@ -95,7 +95,7 @@ fn by_mark(bytes: &[u8]) -> Option<Decoded<'_>> {
 
 /// UTF-16 and UTF-32 without a mark: markup begins with `<`, whose other bytes are zero (XML 1.0,
 /// appendix F).
-fn by_zero_bytes(bytes: &[u8]) -> Option<Decoded<'_>> {
+fn by_zero_bytes(bytes: &[u8]) -> Option<DecodedText<'_>> {
     match bytes.first_chunk::<4>()? {
         [b'<' | b'{', 0, 0, 0] => Some(utf32(bytes, "UTF-32LE", u32::from_le_bytes)),
         [0, 0, 0, b'<' | b'{'] => Some(utf32(bytes, "UTF-32BE", u32::from_be_bytes)),
@@ -105,7 +105,7 @@ fn by_zero_bytes(bytes: &[u8]) -> Option<Decoded<'_>> {
     }
 }
 
-fn utf32<'a>(bytes: &[u8], encoding: &'static str, unit: fn([u8; 4]) -> u32) -> Decoded<'a> {
+fn utf32<'a>(bytes: &[u8], encoding: &'static str, unit: fn([u8; 4]) -> u32) -> DecodedText<'a> {
     let mut had_errors = !bytes.len().is_multiple_of(4);
     let text = bytes
         .chunks_exact(4)
@@ -115,12 +115,12 @@ fn utf32<'a>(bytes: &[u8], encoding: &'static str, unit: fn([u8; 4]) -> u32) -> 
             scalar.unwrap_or(char::REPLACEMENT_CHARACTER)
         })
         .collect::<String>();
-    Decoded { text: Cow::Owned(text), encoding, had_errors }
+    DecodedText { text: Cow::Owned(text), encoding, had_errors }
 }
 
-fn in_encoding<'a>(bytes: &'a [u8], encoding: &'static Encoding) -> Decoded<'a> {
+fn in_encoding<'a>(bytes: &'a [u8], encoding: &'static Encoding) -> DecodedText<'a> {
     let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
-    Decoded { text, encoding: encoding.name(), had_errors }
+    DecodedText { text, encoding: encoding.name(), had_errors }
 }
 
 /// The encoding of a label, as for content: `replacement` is an attack, and a document whose label

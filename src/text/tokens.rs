@@ -37,11 +37,11 @@ const KINDS: [u8; 256] = {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tokens {
     folded: String,
-    spans: Vec<Span>,
+    spans: Vec<TokenSpan>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
+struct TokenSpan {
     start: u32,
     end: u32,
     folded_start: u32,
@@ -110,7 +110,7 @@ impl Tokens {
     }
 
     fn push(&mut self, place: Range<usize>, folded: Range<usize>) {
-        self.spans.push(Span {
+        self.spans.push(TokenSpan {
             start: place.start as u32,
             end: place.end as u32,
             folded_start: folded.start as u32,
@@ -147,7 +147,7 @@ impl Tokens {
         self.spans.iter().map(|span| self.token(*span))
     }
 
-    fn token(&self, span: Span) -> Token<'_> {
+    fn token(&self, span: TokenSpan) -> Token<'_> {
         Token {
             folded: &self.folded[span.folded_start as usize..span.folded_end as usize],
             start: span.start as usize,

@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use url::Url;
 use wirewatch::model::FeedFailure;
-use wirewatch::net::{BodyLimit, Cidr, Client, ClientConfig, NetError, Phase, Request, Response};
+use wirewatch::net::{BodyLimit, Cidr, Client, ClientConfig, NetError, Request, Response, WaitPhase};
 
 use crate::feed_server::{FeedServer, Reply};
 
@@ -179,7 +179,7 @@ async fn send_broken_connections_are_told_apart() {
     let client = Client::new(impatient).expect("client");
     let fetch = async |path: &str| get(&client, &server.url(path), &loopback(), BodyLimit::Whole(10_000)).await;
     let error = fetch("/silent").await.expect_err("silent");
-    assert!(matches!(error, NetError::Timeout { phase: Phase::Data, .. }), "{error}");
+    assert!(matches!(error, NetError::Timeout { phase: WaitPhase::Data, .. }), "{error}");
     for path in ["/reset", "/nonsense", "/cut"] {
         let error = fetch(path).await.expect_err(path);
         assert_eq!(error.failure(), FeedFailure::Reset, "{path}: {error}");
@@ -196,7 +196,7 @@ async fn send_broken_connections_are_told_apart() {
         allow_private: &loopback(),
     };
     let error = client.send(request).await.expect_err("slow");
-    assert!(matches!(error, NetError::Timeout { phase: Phase::Answer, .. }), "{error}");
+    assert!(matches!(error, NetError::Timeout { phase: WaitPhase::Answer, .. }), "{error}");
 }
 
 #[tokio::test]

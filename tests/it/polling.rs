@@ -13,7 +13,7 @@ use wirewatch::clock::Clock;
 use wirewatch::model::{Cursor, FeedFailure, FeedState, SourceId, Timestamp};
 use wirewatch::net::{Cidr, Client};
 use wirewatch::source::feed::polling::counters::PollCounters;
-use wirewatch::source::feed::polling::look::Looker;
+use wirewatch::source::feed::polling::look::FeedInspector;
 use wirewatch::source::feed::polling::poller::{PollReport, PollSelection, Poller, PollerLinks};
 use wirewatch::source::feed::polling::rules::{self, PollRules};
 use wirewatch::source::feed::{Backfill, FeedConfig, PollingConfig, SpacingScope};
@@ -620,7 +620,7 @@ async fn look_shows_the_feed_and_remembers_nothing() {
     bench.server.script("/old", [Reply::redirect(302, "/feed")]);
     bench.server.feed("/feed", "\"a\"", &rss(TWO));
     bench.server.script("/page", [Reply::ok("<html><link rel=alternate type=application/rss+xml href=feed></html>")]);
-    let looker = Looker {
+    let looker = FeedInspector {
         polling: bench.polling.clone(),
         limits: limits(),
         client: bench.client.clone(),

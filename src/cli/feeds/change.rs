@@ -11,13 +11,13 @@ use url::Url;
 use super::super::error::{CONFIG, IO};
 use super::super::output::{self, Output};
 use super::super::{CliError, Context, reload};
-use super::check::{self, Probe};
+use super::check::{self, FeedsProbe};
 use crate::config::{Config, EditError, FeedEdit, NewFeed, edit_feeds};
 use crate::model::{FeedFailure, SourceId};
 use crate::source::feed::FeedConfig;
-use crate::source::feed::polling::look::Looked;
-use crate::source::feed::reading::discover::{Declared, of_comments};
-use crate::source::feed::reading::opml::{self, Outline};
+use crate::source::feed::polling::look::FeedInspection;
+use crate::source::feed::reading::discover::{DeclaredFeed, of_comments};
+use crate::source::feed::reading::opml::{self, OpmlOutline};
 use crate::store::Access;
 use crate::text::clean;
 
@@ -44,7 +44,7 @@ pub struct AddArgs {
 }
 
 #[derive(Serialize)]
-struct Added<'a> {
+struct AddedFeed<'a> {
     id: &'a str,
     url: &'a str,
     title: Option<&'a str>,
@@ -77,7 +77,7 @@ pub(super) fn add(args: &AddArgs, context: &Context, out: Output) -> Result<(), 
     let file = edit(context, &FeedEdit::Add(vec![feed]))?;
     let items = document.as_ref().map(|document| document.items.len());
     if out == Output::Json {
-        return Ok(output::document(&Added { id: id.as_str(), url: url.as_str(), title, items, file })?);
+        return Ok(output::document(&AddedFeed { id: id.as_str(), url: url.as_str(), title, items, file })?);
     }
     let items = items.map(|items| format!(", {items} items now")).unwrap_or_default();
     println!("added {id} to {file}: {}{items}", clean::one_line(title.unwrap_or(url.as_str())));
@@ -93,8 +93,8 @@ fn refuse_known(config: &Config, url: &Url) -> Result<(), CliError> {
 }
 
 /// The feed at the address, else the one feed that the page there declares.
-fn found(args: &AddArgs, config: &Config, context: &Context) -> Result<(Url, Option<Looked>), CliError> {
-    let probe = Probe::new(config, context)?;
+fn found(args: &AddArgs, config: &Config, context: &Context) -> Result<(Url, Option<FeedInspection>), CliError> {
+    let probe = FeedsProbe::new(config, context)?;
     let feed = |url: &Url| check::unnamed(url, &args.allow_private);
     let looked = probe.look(feed(&args.url)?);
     let failure = match &looked.document {
@@ -105,7 +105,7 @@ fn found(args: &AddArgs, config: &Config, context: &Context) -> Result<(Url, Opt
         return Err(not_readable(&args.url, &failure));
     }
     let declared = probe.declared(feed(&args.url)?).map_err(|failure| not_readable(&args.url, &failure))?;
-    let wanted: Vec<&Declared> = declared.iter().filter(|feed| !of_comments(feed)).collect();
+    let wanted: Vec<&DeclaredFeed> = declared.iter().filter(|feed| !of_comments(feed)).collect();
     let [only] = wanted.as_slice() else { return Err(no_single(&args.url, &declared)) };
     let looked = probe.look(feed(&only.url)?);
     if let Err(failure) = &looked.document {
@@ -124,7 +124,7 @@ fn not_readable(url: &Url, (class, words): &(FeedFailure, String)) -> CliError {
 }
 
 /// A page with several feeds, or none, is for a person to choose from.
-fn no_single(url: &Url, declared: &[Declared]) -> CliError {
+fn no_single(url: &Url, declared: &[DeclaredFeed]) -> CliError {
     if declared.is_empty() {
         return CliError::data(format!("find a feed: {} is a web page that declares none", shown(url)))
             .hint("look on the site for a link named RSS, Atom or feed");
@@ -187,7 +187,7 @@ pub(super) fn import(file: &Path, dry_run: bool, context: &Context) -> Result<()
     let known: HashSet<&Url> = config.feeds.iter().map(|feed| &feed.url).collect();
     let mut taken: HashSet<SourceId> = config.feeds.iter().map(|feed| feed.id.clone()).collect();
     taken.insert(config.seeds.id.clone());
-    let (old, new): (Vec<&Outline>, Vec<&Outline>) = read.outlines.iter().partition(|o| known.contains(&o.url));
+    let (old, new): (Vec<&OpmlOutline>, Vec<&OpmlOutline>) = read.outlines.iter().partition(|o| known.contains(&o.url));
     let feeds: Vec<NewFeed> = new.into_iter().map(|outline| new_feed(outline, &mut taken)).collect();
     for feed in &feeds {
         println!("{}  {}", feed.id, clean::one_line(feed.url.as_str()));
@@ -216,7 +216,7 @@ pub(super) fn import(file: &Path, dry_run: bool, context: &Context) -> Result<()
     Ok(())
 }
 
-fn read_list(file: &Path) -> Result<opml::Opml, CliError> {
+fn read_list(file: &Path) -> Result<opml::OpmlDocument, CliError> {
     let shown = file.display();
     let failed = |error: std::io::Error| CliError::new(IO, format!("read {shown}: {error}"));
     let length = std::fs::metadata(file).map_err(failed)?.len();
@@ -231,7 +231,7 @@ fn read_list(file: &Path) -> Result<opml::Opml, CliError> {
     Ok(read)
 }
 
-fn new_feed(outline: &Outline, taken: &mut HashSet<SourceId>) -> NewFeed {
+fn new_feed(outline: &OpmlOutline, taken: &mut HashSet<SourceId>) -> NewFeed {
     let mut tags: Vec<String> = Vec::new();
     for group in &outline.groups {
         let slug = opml::slug(group);
@@ -262,14 +262,14 @@ pub(super) fn export(context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-fn outline(feed: &FeedConfig, store: Option<&crate::store::Store>) -> Result<Outline, CliError> {
+fn outline(feed: &FeedConfig, store: Option<&crate::store::Store>) -> Result<OpmlOutline, CliError> {
     let state = match store {
         Some(store) => store.feed(feed.id.as_str())?,
         None => None,
     };
     let title = state.and_then(|state| state.title).unwrap_or_else(|| feed.id.as_str().to_owned());
     let url = Url::parse(&super::clean_url(&feed.url)).unwrap_or_else(|_| feed.url.clone());
-    Ok(Outline { title, url, groups: feed.tags.first().cloned().into_iter().collect() })
+    Ok(OpmlOutline { title, url, groups: feed.tags.first().cloned().into_iter().collect() })
 }
 
 fn name(id: &str) -> Result<SourceId, CliError> {

@@ -19,12 +19,12 @@ use crate::deliver::console::Console;
 use crate::model::{FeedFailure, Markup, SourceId, Timestamp};
 use crate::net::Cidr;
 use crate::source::feed::FeedConfig;
-use crate::source::feed::polling::look::{Looked, Looker};
+use crate::source::feed::polling::look::{FeedInspection, FeedInspector};
 use crate::source::feed::polling::poller::PollReport;
 use crate::source::feed::polling::rules;
-use crate::source::feed::reading::discover::Declared;
+use crate::source::feed::reading::discover::DeclaredFeed;
 use crate::source::parser::Parser;
-use crate::source::{Document, Format};
+use crate::source::{DocumentFormat, ParsedDocument};
 use crate::store::Access;
 use crate::text::{clean, html};
 
@@ -37,7 +37,7 @@ const DAEMON_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// What `feeds check` is given.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub struct FeedsCheckArgs {
     /// Addresses, or ids of the config [default: every enabled feed].
     feeds: Vec<String>,
     /// A range of addresses that are not public and that these may be in, such as 10.0.0.0/8.
@@ -46,16 +46,16 @@ pub struct CheckArgs {
 }
 
 /// Looks at feeds from the command line.
-pub(super) struct Probe {
+pub(super) struct FeedsProbe {
     runtime: tokio::runtime::Runtime,
-    looker: Looker,
+    looker: FeedInspector,
     at_once: usize,
 }
 
-impl Probe {
+impl FeedsProbe {
     pub fn new(config: &Config, context: &Context) -> Result<Self, CliError> {
         let client = rules::client(&config.polling).map_err(|error| CliError::new(UNAVAILABLE, error.to_string()))?;
-        let looker = Looker {
+        let looker = FeedInspector {
             polling: config.polling.clone(),
             limits: config.limits,
             client,
@@ -65,16 +65,16 @@ impl Probe {
         Ok(Self { runtime: run::runtime(config)?, looker, at_once: config.polling.fetches_max.max(1) })
     }
 
-    pub fn look(&self, feed: FeedConfig) -> Looked {
+    pub fn look(&self, feed: FeedConfig) -> FeedInspection {
         self.runtime.block_on(self.looker.look(feed))
     }
 
-    pub fn declared(&self, feed: FeedConfig) -> Result<Vec<Declared>, (FeedFailure, String)> {
+    pub fn declared(&self, feed: FeedConfig) -> Result<Vec<DeclaredFeed>, (FeedFailure, String)> {
         self.runtime.block_on(self.looker.declared(feed))
     }
 
     /// Looks at several at once and tells of each in their order.
-    fn look_all(&self, feeds: Vec<FeedConfig>, mut tell: impl FnMut(&FeedConfig, Looked)) {
+    fn look_all(&self, feeds: Vec<FeedConfig>, mut tell: impl FnMut(&FeedConfig, FeedInspection)) {
         let looks = feeds.into_iter().map(|feed| {
             let looker = self.looker.clone();
             async move {
@@ -103,13 +103,13 @@ fn ranges(texts: &[String]) -> Result<Vec<Cidr>, CliError> {
 }
 
 #[derive(Serialize)]
-struct Checked<'a> {
+struct CheckedFeed<'a> {
     feed: &'a str,
     url: &'a str,
     ok: bool,
     failure: Option<FeedFailure>,
     error: Option<&'a str>,
-    format: Option<Format>,
+    format: Option<DocumentFormat>,
     encoding: Option<&'a str>,
     title: Option<&'a str>,
     took_ms: u64,
@@ -128,11 +128,11 @@ struct CheckedItem {
 }
 
 /// Fetches feeds and shows what is in them.
-pub(super) fn check(args: &CheckArgs, context: &Context, out: Output) -> Result<(), CliError> {
+pub(super) fn check(args: &FeedsCheckArgs, context: &Context, out: Output) -> Result<(), CliError> {
     let config = context.load()?.config;
     let feeds = chosen(args, &config)?;
     let (total, single) = (feeds.len(), args.feeds.len() == 1);
-    let probe = Probe::new(&config, context)?;
+    let probe = FeedsProbe::new(&config, context)?;
     let (mut failed, mut printed) = (0, Ok(()));
     probe.look_all(feeds, |feed, looked| {
         failed += usize::from(looked.document.is_err());
@@ -150,7 +150,7 @@ pub(super) fn check(args: &CheckArgs, context: &Context, out: Output) -> Result<
     }
 }
 
-fn chosen(args: &CheckArgs, config: &Config) -> Result<Vec<FeedConfig>, CliError> {
+fn chosen(args: &FeedsCheckArgs, config: &Config) -> Result<Vec<FeedConfig>, CliError> {
     if args.feeds.is_empty() {
         return Ok(config.feeds.iter().filter(|feed| feed.enabled).cloned().collect());
     }
@@ -161,7 +161,7 @@ fn chosen(args: &CheckArgs, config: &Config) -> Result<Vec<FeedConfig>, CliError
     args.feeds.iter().map(choose).collect()
 }
 
-fn print(name: &str, looked: &Looked, out: Output, whole: bool) -> std::io::Result<()> {
+fn print(name: &str, looked: &FeedInspection, out: Output, whole: bool) -> std::io::Result<()> {
     if out == Output::Json {
         return output::lines(&[view(name, looked)]);
     }
@@ -207,17 +207,17 @@ fn item(raw: &crate::model::RawItem) -> CheckedItem {
     }
 }
 
-fn warnings(document: &Document) -> Vec<String> {
+fn warnings(document: &ParsedDocument) -> Vec<String> {
     let rejected = document.rejected.iter().map(|r| format!("not taken: {} × {}: {}", r.count, r.reason, r.detail));
     document.warnings.iter().cloned().chain(rejected).collect()
 }
 
-fn view<'a>(name: &'a str, looked: &'a Looked) -> Checked<'a> {
+fn view<'a>(name: &'a str, looked: &'a FeedInspection) -> CheckedFeed<'a> {
     let (document, failure) = match &looked.document {
         Ok(document) => (Some(document), None),
         Err(failure) => (None, Some(failure)),
     };
-    Checked {
+    CheckedFeed {
         feed: name,
         url: &looked.url,
         ok: document.is_some(),

@@ -17,13 +17,13 @@ use tokio::time::MissedTickBehavior;
 use super::error::IO;
 use super::output::{self, Output};
 use super::{CliError, Context};
-use screen::{Paint, Size};
-use snapshot::{Looker, Snapshot};
-use terminal::Terminal;
-use view::{Key, Step, View};
+use screen::{ScreenPaint, ScreenSize};
+use snapshot::{SnapshotReader, TopSnapshot};
+use terminal::RawTerminal;
+use view::{TerminalKey, TopView, ViewStep};
 
-/// Size where there is no terminal to ask.
-const SIZE_DEFAULT: Size = Size { columns: 100, rows: 40 };
+/// ScreenSize where there is no terminal to ask.
+const SIZE_DEFAULT: ScreenSize = ScreenSize { columns: 100, rows: 40 };
 
 /// Shows what goes on, live: feeds, topics, deliveries, lag.
 ///
@@ -55,14 +55,14 @@ fn seconds(text: &str) -> Result<f64, String> {
 /// [`CliError`] when there is no store, it cannot be read, or the terminal is gone.
 pub fn run(args: &TopArgs, context: &Context) -> Result<(), CliError> {
     let config = context.load()?.config;
-    let looker = Looker::new(&config, context.read_store()?, context.clock.clone());
+    let looker = SnapshotReader::new(&config, context.read_store()?, context.clock.clone());
     let snapshot = looker.look()?;
     if Output::of(args.json) == Output::Json {
         return Ok(output::document(&snapshot)?);
     }
     if args.once || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        let lines = screen::draw(&snapshot, &View::default(), SIZE_DEFAULT);
-        let text = lines.iter().map(screen::Line::plain).collect::<Vec<_>>().join("\n");
+        let lines = screen::draw(&snapshot, &TopView::default(), SIZE_DEFAULT);
+        let text = lines.iter().map(screen::ScreenLine::plain).collect::<Vec<_>>().join("\n");
         return Ok(writeln!(io::stdout().lock(), "{}", text.trim_end())?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -71,14 +71,14 @@ pub fn run(args: &TopArgs, context: &Context) -> Result<(), CliError> {
 }
 
 /// Draws until somebody presses q, a signal ends it, or the terminal goes away.
-async fn live(looker: Looker, mut snapshot: Snapshot, every: Duration) -> Result<(), CliError> {
+async fn live(looker: SnapshotReader, mut snapshot: TopSnapshot, every: Duration) -> Result<(), CliError> {
     let signals = |kind| signal(kind).map_err(|e| CliError::new(IO, format!("set signal handlers: {e}")));
     let (mut resized, mut term) = (signals(SignalKind::window_change())?, signals(SignalKind::terminate())?);
     let (mut hup, mut int) = (signals(SignalKind::hangup())?, signals(SignalKind::interrupt())?);
-    let paint = Paint::of_environment();
-    let mut terminal = Terminal::enter()?;
+    let paint = ScreenPaint::of_environment();
+    let mut terminal = RawTerminal::enter()?;
     let mut keys = terminal::keys()?;
-    let mut view = View::default();
+    let mut view = TopView::default();
     let mut tick = tokio::time::interval(every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick.tick().await;
@@ -88,8 +88,8 @@ async fn live(looker: Looker, mut snapshot: Snapshot, every: Duration) -> Result
         terminal.show(&screen::draw(&snapshot, &view, size), paint)?;
         tokio::select! {
             key = keys.recv() => match key.map(|key| pressed(&mut view, key)) {
-                Some(Step::Quit) | None => return Ok(()),
-                Some(Step::Draw) => {}
+                Some(ViewStep::Quit) | None => return Ok(()),
+                Some(ViewStep::Draw) => {}
             },
             _ = tick.tick() => if !view.paused {
                 snapshot = looker.look()?;
@@ -103,7 +103,7 @@ async fn live(looker: Looker, mut snapshot: Snapshot, every: Duration) -> Result
 }
 
 /// A debug build has one key more: the test of what a panic leaves behind presses it.
-fn pressed(view: &mut View, key: Key) -> Step {
-    assert!(!cfg!(debug_assertions) || key != Key::Ctrl('x'), "a panic was asked for");
+fn pressed(view: &mut TopView, key: TerminalKey) -> ViewStep {
+    assert!(!cfg!(debug_assertions) || key != TerminalKey::Ctrl('x'), "a panic was asked for");
     view.press(key)
 }

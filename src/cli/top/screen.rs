@@ -3,8 +3,8 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::snapshot::{Snapshot, Standing};
-use super::view::{Pane, View};
+use super::snapshot::{TopSnapshot, TopStanding};
+use super::view::{TopPane, TopView};
 use crate::cli::output::{self, Table};
 use crate::text::clean;
 
@@ -31,14 +31,14 @@ const HELP: [&str; 14] = [
 
 /// Columns and rows of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
+pub(super) struct ScreenSize {
     pub(super) columns: usize,
     pub(super) rows: usize,
 }
 
 /// How lines may be set off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paint {
+pub(super) enum ScreenPaint {
     Colour,
     /// Bold and reverse only.
     Mono,
@@ -46,7 +46,7 @@ pub(super) enum Paint {
     None,
 }
 
-impl Paint {
+impl ScreenPaint {
     /// As `NO_COLOR` and `TERM` ask.
     pub(super) fn of_environment() -> Self {
         match (std::env::var("TERM").as_deref(), std::env::var_os("NO_COLOR")) {
@@ -58,7 +58,7 @@ impl Paint {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Style {
+enum CellStyle {
     Plain,
     Bold,
     Bar,
@@ -67,53 +67,53 @@ enum Style {
 
 /// One line of the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct ScreenLine {
     text: String,
-    style: Style,
+    style: CellStyle,
 }
 
-impl Line {
+impl ScreenLine {
     /// The text alone.
     pub(super) fn plain(&self) -> &str {
         self.text.trim_end()
     }
 
     /// With escape sequences.
-    pub(super) fn painted(&self, paint: Paint) -> String {
+    pub(super) fn painted(&self, paint: ScreenPaint) -> String {
         let code = match (paint, self.style) {
-            (Paint::None, _) | (_, Style::Plain) => return self.text.clone(),
-            (_, Style::Bold) | (Paint::Mono, Style::Alarm) => "1",
-            (_, Style::Bar) => "7",
-            (Paint::Colour, Style::Alarm) => "31",
+            (ScreenPaint::None, _) | (_, CellStyle::Plain) => return self.text.clone(),
+            (_, CellStyle::Bold) | (ScreenPaint::Mono, CellStyle::Alarm) => "1",
+            (_, CellStyle::Bar) => "7",
+            (ScreenPaint::Colour, CellStyle::Alarm) => "31",
         };
         format!("\x1b[{code}m{}\x1b[0m", self.text)
     }
 }
 
 /// Rows that a table has on a screen of this size.
-pub(super) fn table_rows(size: Size) -> usize {
+pub(super) fn table_rows(size: ScreenSize) -> usize {
     size.rows.saturating_sub(HEAD_ROWS + FOOT_ROWS)
 }
 
 /// The whole screen, never more lines or columns than it has.
-pub(super) fn draw(snapshot: &Snapshot, view: &View, size: Size) -> Vec<Line> {
-    let mut lines: Vec<Line> = head(snapshot, view)
+pub(super) fn draw(snapshot: &TopSnapshot, view: &TopView, size: ScreenSize) -> Vec<ScreenLine> {
+    let mut lines: Vec<ScreenLine> = head(snapshot, view)
         .into_iter()
         .enumerate()
-        .map(|(row, text)| Line { text, style: if row == 0 { Style::Bold } else { Style::Plain } })
+        .map(|(row, text)| ScreenLine { text, style: if row == 0 { CellStyle::Bold } else { CellStyle::Plain } })
         .collect();
-    lines.push(Line { text: tabs(snapshot, view, size.columns), style: Style::Bar });
+    lines.push(ScreenLine { text: tabs(snapshot, view, size.columns), style: CellStyle::Bar });
     if view.help {
-        lines.extend(HELP.map(|text| Line { text: text.to_owned(), style: Style::Plain }));
+        lines.extend(HELP.map(|text| ScreenLine { text: text.to_owned(), style: CellStyle::Plain }));
     } else {
         lines.extend(table(snapshot, view, size));
     }
     lines.truncate(size.rows.saturating_sub(FOOT_ROWS));
     while lines.len() + FOOT_ROWS < size.rows {
-        lines.push(Line { text: String::new(), style: Style::Plain });
+        lines.push(ScreenLine { text: String::new(), style: CellStyle::Plain });
     }
     let foot = if view.typing { format!("filter: {}_", clean::one_line(&view.filter)) } else { KEYS.to_owned() };
-    lines.push(Line { text: foot, style: Style::Bold });
+    lines.push(ScreenLine { text: foot, style: CellStyle::Bold });
     lines.truncate(size.rows.max(1));
     for line in &mut lines {
         line.text = output::cut(&line.text, size.columns);
@@ -121,7 +121,7 @@ pub(super) fn draw(snapshot: &Snapshot, view: &View, size: Size) -> Vec<Line> {
     lines
 }
 
-fn head(snapshot: &Snapshot, view: &View) -> [String; 5] {
+fn head(snapshot: &TopSnapshot, view: &TopView) -> [String; 5] {
     let a = &snapshot.activity;
     let running = match (&snapshot.pid, snapshot.resident_bytes) {
         (Some(pid), Some(bytes)) => format!("running (process {pid}, {} MiB)", bytes >> 20),
@@ -144,10 +144,10 @@ fn head(snapshot: &Snapshot, view: &View) -> [String; 5] {
         format!(
             "Feeds      {}: {} due, {} failing, {} gone, {} new{next}",
             snapshot.feeds.len(),
-            standing(Standing::Due),
-            standing(Standing::Failing),
-            standing(Standing::Gone),
-            standing(Standing::New),
+            standing(TopStanding::Due),
+            standing(TopStanding::Failing),
+            standing(TopStanding::Gone),
+            standing(TopStanding::New),
         ),
         format!(
             "Alerts     {} in the last hour{}",
@@ -172,13 +172,13 @@ fn lag(ms: u64) -> String {
     }
 }
 
-fn tabs(snapshot: &Snapshot, view: &View, columns: usize) -> String {
+fn tabs(snapshot: &TopSnapshot, view: &TopView, columns: usize) -> String {
     let name = |pane, name: &str| if view.pane == pane { format!("[{name}]") } else { format!(" {name} ") };
     let mut bar = format!(
         "{} {} {}  {} rows, by {}{}{}",
-        name(Pane::Feeds, "1 feeds"),
-        name(Pane::Topics, "2 topics"),
-        name(Pane::Endpoints, "3 endpoints"),
+        name(TopPane::Feeds, "1 feeds"),
+        name(TopPane::Topics, "2 topics"),
+        name(TopPane::Endpoints, "3 endpoints"),
         snapshot.rows(view).len(),
         view.sort.name(),
         if view.reverse { ", reversed" } else { "" },
@@ -193,35 +193,35 @@ fn tabs(snapshot: &Snapshot, view: &View, columns: usize) -> String {
     bar
 }
 
-fn table(snapshot: &Snapshot, view: &View, size: Size) -> Vec<Line> {
+fn table(snapshot: &TopSnapshot, view: &TopView, size: ScreenSize) -> Vec<ScreenLine> {
     let mut table = Table::new(match view.pane {
-        Pane::Feeds => &["FEED", "STATE", "NEXT POLL", "LAST NEW", "ITEMS", "ERROR"],
-        Pane::Topics => &["TOPIC", "HITS/H", "ALERTS/H"],
-        Pane::Endpoints => &["ENDPOINT", "OWED", "OLDEST", "PARKED", "LAST SUCCESS", "TROUBLE"],
+        TopPane::Feeds => &["FEED", "STATE", "NEXT POLL", "LAST NEW", "ITEMS", "ERROR"],
+        TopPane::Topics => &["TOPIC", "HITS/H", "ALERTS/H"],
+        TopPane::Endpoints => &["ENDPOINT", "OWED", "OLDEST", "PARKED", "LAST SUCCESS", "TROUBLE"],
     });
     let rows = snapshot.rows(view);
     let shown: Vec<_> = rows.into_iter().skip(view.from).take(table_rows(size)).collect();
     for row in &shown {
         table.row(row.cells.iter().cloned());
     }
-    let styles =
-        std::iter::once(Style::Bold).chain(shown.iter().map(|row| if row.alarm { Style::Alarm } else { Style::Plain }));
+    let styles = std::iter::once(CellStyle::Bold)
+        .chain(shown.iter().map(|row| if row.alarm { CellStyle::Alarm } else { CellStyle::Plain }));
     let rendered = table.render(size.columns);
-    rendered.lines().zip(styles).map(|(text, style)| Line { text: text.to_owned(), style }).collect()
+    rendered.lines().zip(styles).map(|(text, style)| ScreenLine { text: text.to_owned(), style }).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::snapshot::{Endpoint, Feed};
-    use super::super::view::{Key, Keys};
+    use super::super::snapshot::{TopEndpoint, TopFeed};
+    use super::super::view::{KeyDecoder, TerminalKey};
     use super::*;
     use crate::model::Timestamp;
     use crate::store::{Activity, TopicActivity};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_742_198_531);
 
-    fn feed(id: &str, standing: Standing, error: Option<&str>) -> Feed {
-        Feed {
+    fn feed(id: &str, standing: TopStanding, error: Option<&str>) -> TopFeed {
+        TopFeed {
             id: id.to_owned(),
             standing,
             next_poll_at: Some(NOW.plus(std::time::Duration::from_secs(90))),
@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    fn snapshot() -> Snapshot {
+    fn snapshot() -> TopSnapshot {
         let topic = |name: &str, matches| TopicActivity { topic: name.to_owned(), matches, alerts: matches / 2 };
         let activity = Activity {
             items_minute: 132,
@@ -242,7 +242,7 @@ mod tests {
             alert_to_delivered_ms: Some(85),
             ..Activity::default()
         };
-        let endpoint = Endpoint {
+        let endpoint = TopEndpoint {
             id: "desk".to_owned(),
             owed: 2,
             parked: 0,
@@ -251,10 +251,10 @@ mod tests {
             trouble: Some("connect refused".to_owned()),
         };
         let hostile = "bad\u{1b}[2J\u{202e}\nforged";
-        let mut feeds: Vec<Feed> = (0..40).map(|n| feed(&format!("feed-{n:02}"), Standing::Ok, None)).collect();
-        feeds.push(feed("zz-failing", Standing::Failing, Some(hostile)));
-        feeds.push(feed("due", Standing::Due, None));
-        Snapshot {
+        let mut feeds: Vec<TopFeed> = (0..40).map(|n| feed(&format!("feed-{n:02}"), TopStanding::Ok, None)).collect();
+        feeds.push(feed("zz-failing", TopStanding::Failing, Some(hostile)));
+        feeds.push(feed("due", TopStanding::Due, None));
+        TopSnapshot {
             at: NOW,
             pid: Some("42".to_owned()),
             resident_bytes: Some(50 << 20),
@@ -264,14 +264,14 @@ mod tests {
         }
     }
 
-    fn screen(view: &View, columns: usize, rows: usize) -> Vec<String> {
-        let lines = draw(&snapshot(), view, Size { columns, rows });
+    fn screen(view: &TopView, columns: usize, rows: usize) -> Vec<String> {
+        let lines = draw(&snapshot(), view, ScreenSize { columns, rows });
         lines.iter().map(|line| line.plain().to_owned()).collect()
     }
 
-    fn view(keys: &str) -> View {
-        let mut view = View::default();
-        for key in Keys::default().decode(keys.as_bytes()) {
+    fn view(keys: &str) -> TopView {
+        let mut view = TopView::default();
+        for key in KeyDecoder::default().decode(keys.as_bytes()) {
             view.press(key);
         }
         view
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn screen_says_everything_on_80_by_24() {
-        let lines = screen(&View::default(), 80, 24);
+        let lines = screen(&TopView::default(), 80, 24);
         let text = lines.join("\n");
         for words in [
             "running (process 42, 50 MiB)   2025-03-17 08:02:11 UTC",
@@ -302,7 +302,7 @@ mod tests {
         for keys in ["", "2", "3", "?", "/zz", "f", "sr", "/nothing\r"] {
             for (columns, rows) in [(80, 24), (200, 60), (40, 10), (20, 5), (1, 1), (80, 8)] {
                 let mut view = view(keys);
-                view.fit(42, table_rows(Size { columns, rows }));
+                view.fit(42, table_rows(ScreenSize { columns, rows }));
                 let lines = screen(&view, columns, rows);
                 assert_eq!(lines.len(), rows, "{keys} {columns}x{rows}");
                 assert!(lines.iter().all(|line| line.width() <= columns), "{keys} {columns}x{rows}: {lines:#?}");
@@ -321,16 +321,16 @@ mod tests {
         assert_eq!(first("3"), "desk");
         assert!(screen(&view("f"), 80, 24)[9].is_empty(), "two rows want attention");
         let mut scrolled = view("");
-        scrolled.press(Key::End);
-        scrolled.fit(42, table_rows(Size { columns: 80, rows: 24 }));
+        scrolled.press(TerminalKey::End);
+        scrolled.fit(42, table_rows(ScreenSize { columns: 80, rows: 24 }));
         assert!(screen(&scrolled, 80, 24)[22].starts_with("feed-39"));
     }
 
     #[test]
     fn paint_only_repeats_what_words_say() {
-        let alarm = Line { text: "x FAILING".to_owned(), style: Style::Alarm };
-        assert_eq!(alarm.painted(Paint::None), "x FAILING");
-        assert_eq!(alarm.painted(Paint::Mono), "\x1b[1mx FAILING\x1b[0m");
-        assert_eq!(alarm.painted(Paint::Colour), "\x1b[31mx FAILING\x1b[0m");
+        let alarm = ScreenLine { text: "x FAILING".to_owned(), style: CellStyle::Alarm };
+        assert_eq!(alarm.painted(ScreenPaint::None), "x FAILING");
+        assert_eq!(alarm.painted(ScreenPaint::Mono), "\x1b[1mx FAILING\x1b[0m");
+        assert_eq!(alarm.painted(ScreenPaint::Colour), "\x1b[31mx FAILING\x1b[0m");
     }
 }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
-use super::view::{Pane, SortKey, View};
+use super::view::{SortKey, TopPane, TopView};
 use crate::cli::output;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -13,7 +13,7 @@ use crate::model::{EndpointId, FeedState, Timestamp};
 use crate::store::{Activity, Store, StoreError, lock_holder, outbox};
 
 /// What is looked at.
-pub(super) struct Looker {
+pub(super) struct SnapshotReader {
     config: Config,
     store: Store,
     clock: Clock,
@@ -21,21 +21,21 @@ pub(super) struct Looker {
 
 /// How things stand at one moment.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Snapshot {
+pub(super) struct TopSnapshot {
     pub(super) at: Timestamp,
     /// The daemon's process, if one runs.
     pub(super) pid: Option<String>,
     /// Memory it has in RAM.
     pub(super) resident_bytes: Option<u64>,
     pub(super) activity: Activity,
-    pub(super) feeds: Vec<Feed>,
-    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) feeds: Vec<TopFeed>,
+    pub(super) endpoints: Vec<TopEndpoint>,
 }
 
 /// How a feed stands, most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Standing {
+pub(super) enum TopStanding {
     Failing,
     Gone,
     Due,
@@ -45,9 +45,9 @@ pub(super) enum Standing {
 
 /// One feed.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Feed {
+pub(super) struct TopFeed {
     pub(super) id: String,
-    pub(super) standing: Standing,
+    pub(super) standing: TopStanding,
     pub(super) next_poll_at: Option<Timestamp>,
     pub(super) last_new_item_at: Option<Timestamp>,
     pub(super) items_last: u64,
@@ -56,7 +56,7 @@ pub(super) struct Feed {
 
 /// One endpoint.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Endpoint {
+pub(super) struct TopEndpoint {
     pub(super) id: String,
     pub(super) owed: u64,
     pub(super) parked: u64,
@@ -68,7 +68,7 @@ pub(super) struct Endpoint {
 
 /// A row of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct TableRow {
     pub(super) cells: Vec<String>,
     /// It fails.
     pub(super) alarm: bool,
@@ -79,7 +79,7 @@ pub(super) struct Row {
     most: u64,
 }
 
-fn compare(by: SortKey, a: &Row, b: &Row) -> Ordering {
+fn compare(by: SortKey, a: &TableRow, b: &TableRow) -> Ordering {
     let first = match by {
         SortKey::Urgency => a.urgency.cmp(&b.urgency),
         SortKey::Name => Ordering::Equal,
@@ -89,13 +89,13 @@ fn compare(by: SortKey, a: &Row, b: &Row) -> Ordering {
     first.then_with(|| a.cells[0].cmp(&b.cells[0]))
 }
 
-impl Looker {
+impl SnapshotReader {
     pub(super) fn new(config: &Config, store: Store, clock: Clock) -> Self {
         Self { config: config.clone(), store, clock }
     }
 
     /// Looks once.
-    pub(super) fn look(&self) -> Result<Snapshot, StoreError> {
+    pub(super) fn look(&self) -> Result<TopSnapshot, StoreError> {
         let at = self.clock.now();
         let pid = lock_holder(&self.config.daemon.state_dir);
         let states = self.store.feed_states()?;
@@ -110,21 +110,21 @@ impl Looker {
             ids.iter().map(|id| outbox::health(c, id).map(|health| endpoint_row(id, health))).collect()
         })?;
         let resident_bytes = pid.as_deref().and_then(resident_bytes);
-        Ok(Snapshot { at, pid, resident_bytes, activity: self.store.activity(at)?, feeds, endpoints })
+        Ok(TopSnapshot { at, pid, resident_bytes, activity: self.store.activity(at)?, feeds, endpoints })
     }
 }
 
-fn feed_row(id: &str, state: Option<&FeedState>, now: Timestamp) -> Feed {
+fn feed_row(id: &str, state: Option<&FeedState>, now: Timestamp) -> TopFeed {
     let standing = match state {
-        None => Standing::New,
-        Some(state) if state.gone => Standing::Gone,
-        Some(state) if state.failure.is_some() => Standing::Failing,
-        Some(state) if state.next_poll_at <= now => Standing::Due,
-        Some(_) => Standing::Ok,
+        None => TopStanding::New,
+        Some(state) if state.gone => TopStanding::Gone,
+        Some(state) if state.failure.is_some() => TopStanding::Failing,
+        Some(state) if state.next_poll_at <= now => TopStanding::Due,
+        Some(_) => TopStanding::Ok,
     };
     let class = state.and_then(|state| state.failure);
     let error = state.and_then(|state| state.error.as_deref());
-    Feed {
+    TopFeed {
         id: id.to_owned(),
         standing,
         next_poll_at: state.filter(|state| !state.gone).map(|state| state.next_poll_at),
@@ -134,9 +134,9 @@ fn feed_row(id: &str, state: Option<&FeedState>, now: Timestamp) -> Feed {
     }
 }
 
-fn endpoint_row(id: &EndpointId, health: outbox::EndpointHealth) -> Endpoint {
+fn endpoint_row(id: &EndpointId, health: outbox::EndpointHealth) -> TopEndpoint {
     let failing = health.state.failing_since.and(health.state.last_error);
-    Endpoint {
+    TopEndpoint {
         id: id.to_string(),
         owed: health.pending,
         parked: health.parked,
@@ -152,13 +152,13 @@ fn resident_bytes(pid: &str) -> Option<u64> {
     kib.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
-impl Snapshot {
+impl TopSnapshot {
     /// The rows of the table that is shown, in order.
-    pub(super) fn rows(&self, view: &View) -> Vec<Row> {
+    pub(super) fn rows(&self, view: &TopView) -> Vec<TableRow> {
         let mut rows = match view.pane {
-            Pane::Feeds => self.feed_rows(),
-            Pane::Topics => self.topic_rows(),
-            Pane::Endpoints => self.endpoint_rows(),
+            TopPane::Feeds => self.feed_rows(),
+            TopPane::Topics => self.topic_rows(),
+            TopPane::Endpoints => self.endpoint_rows(),
         };
         let filter = view.filter.to_lowercase();
         rows.retain(|row| {
@@ -176,20 +176,20 @@ impl Snapshot {
         at.map_or_else(|| "-".to_owned(), |at| output::ago(at, self.at))
     }
 
-    fn feed_rows(&self) -> Vec<Row> {
-        let row = |feed: &Feed| {
+    fn feed_rows(&self) -> Vec<TableRow> {
+        let row = |feed: &TopFeed| {
             let state = match feed.standing {
-                Standing::Failing => "FAILING",
-                Standing::Gone => "GONE",
-                Standing::Due => "due",
-                Standing::New => "new",
-                Standing::Ok => "ok",
+                TopStanding::Failing => "FAILING",
+                TopStanding::Gone => "GONE",
+                TopStanding::Due => "due",
+                TopStanding::New => "new",
+                TopStanding::Ok => "ok",
             };
             let next = match feed.standing {
-                Standing::Due => "now".to_owned(),
+                TopStanding::Due => "now".to_owned(),
                 _ => feed.next_poll_at.map_or_else(|| "-".to_owned(), |at| output::ago(at, self.at)),
             };
-            Row {
+            TableRow {
                 cells: vec![
                     feed.id.clone(),
                     state.to_owned(),
@@ -198,8 +198,8 @@ impl Snapshot {
                     feed.items_last.to_string(),
                     feed.error.clone().unwrap_or_default(),
                 ],
-                alarm: feed.standing <= Standing::Gone,
-                attention: feed.standing <= Standing::Due,
+                alarm: feed.standing <= TopStanding::Gone,
+                attention: feed.standing <= TopStanding::Due,
                 urgency: feed.standing as u8,
                 newest: feed.last_new_item_at,
                 most: feed.items_last,
@@ -208,8 +208,8 @@ impl Snapshot {
         self.feeds.iter().map(row).collect()
     }
 
-    fn topic_rows(&self) -> Vec<Row> {
-        let row = |topic: &crate::store::TopicActivity| Row {
+    fn topic_rows(&self) -> Vec<TableRow> {
+        let row = |topic: &crate::store::TopicActivity| TableRow {
             cells: vec![topic.topic.clone(), topic.matches.to_string(), topic.alerts.to_string()],
             alarm: false,
             attention: topic.alerts > 0,
@@ -220,8 +220,8 @@ impl Snapshot {
         self.activity.topics.iter().map(row).collect()
     }
 
-    fn endpoint_rows(&self) -> Vec<Row> {
-        let row = |endpoint: &Endpoint| Row {
+    fn endpoint_rows(&self) -> Vec<TableRow> {
+        let row = |endpoint: &TopEndpoint| TableRow {
             cells: vec![
                 endpoint.id.clone(),
                 endpoint.owed.to_string(),

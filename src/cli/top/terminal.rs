@@ -9,12 +9,12 @@ use std::sync::{Mutex, PoisonError};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::sync::mpsc;
 
-use super::screen::{Line, Paint, Size};
-use super::view::{Key, Keys};
+use super::screen::{ScreenLine, ScreenPaint, ScreenSize};
+use super::view::{KeyDecoder, TerminalKey};
 use crate::cli::CliError;
 use crate::cli::error::IO;
 
-/// Keys that wait to be looked at; a key held down beyond that waits in the terminal.
+/// KeyDecoder that wait to be looked at; a key held down beyond that waits in the terminal.
 const KEYS_WAITING_MAX: usize = 64;
 /// The alternate screen, no cursor, no wrapping.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
@@ -24,11 +24,11 @@ const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[0m\x1b[?1049l";
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// A terminal in raw mode that is restored when this is dropped.
-pub(super) struct Terminal {
+pub(super) struct RawTerminal {
     shown: Vec<String>,
 }
 
-impl Terminal {
+impl RawTerminal {
     /// Takes the terminal over.
     pub(super) fn enter() -> Result<Self, CliError> {
         let fail = |error: rustix::io::Errno| CliError::new(IO, format!("use the terminal: {error}"));
@@ -54,7 +54,7 @@ impl Terminal {
     }
 
     /// Shows a frame; only lines that differ are written, in one piece.
-    pub(super) fn show(&mut self, frame: &[Line], paint: Paint) -> io::Result<()> {
+    pub(super) fn show(&mut self, frame: &[ScreenLine], paint: ScreenPaint) -> io::Result<()> {
         let lines: Vec<String> = frame.iter().map(|line| line.painted(paint)).collect();
         let mut out = String::new();
         if self.shown.len() != lines.len() {
@@ -72,16 +72,16 @@ impl Terminal {
     }
 }
 
-impl Drop for Terminal {
+impl Drop for RawTerminal {
     fn drop(&mut self) {
         restore();
     }
 }
 
 /// The size of the terminal now.
-pub(super) fn size() -> Size {
+pub(super) fn size() -> ScreenSize {
     let size = tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
-    size.map_or(Size { columns: 80, rows: 24 }, |size| Size {
+    size.map_or(ScreenSize { columns: 80, rows: 24 }, |size| ScreenSize {
         columns: usize::from(size.ws_col),
         rows: usize::from(size.ws_row),
     })
@@ -102,11 +102,11 @@ fn write(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Keys as they are pressed; ends with the terminal.
-pub(super) fn keys() -> Result<mpsc::Receiver<Key>, CliError> {
+/// KeyDecoder as they are pressed; ends with the terminal.
+pub(super) fn keys() -> Result<mpsc::Receiver<TerminalKey>, CliError> {
     let (sender, receiver) = mpsc::channel(KEYS_WAITING_MAX);
     let read = move || {
-        let (mut stdin, mut bytes, mut decoder) = (io::stdin().lock(), [0; 64], Keys::default());
+        let (mut stdin, mut bytes, mut decoder) = (io::stdin().lock(), [0; 64], KeyDecoder::default());
         while let Ok(length @ 1..) = stdin.read(&mut bytes) {
             for key in decoder.decode(&bytes[..length]) {
                 if sender.blocking_send(key).is_err() {

@@ -1,11 +1,11 @@
-//! What the operator looks at and how: keys in, a [`View`] out. Pure: the terminal is elsewhere.
+//! What the operator looks at and how: keys in, a [`TopView`] out. Pure: the terminal is elsewhere.
 
 /// Longest filter.
 const FILTER_CHARS_MAX: usize = 40;
 
 /// A key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum TerminalKey {
     Char(char),
     Up,
     Down,
@@ -22,23 +22,23 @@ pub(super) enum Key {
 
 /// Bytes of a terminal to keys; a character may come in two reads.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub(super) struct KeyDecoder {
     rest: Vec<u8>,
 }
 
-impl Keys {
+impl KeyDecoder {
     /// The keys that these bytes complete.
-    pub(super) fn decode(&mut self, bytes: &[u8]) -> Vec<Key> {
+    pub(super) fn decode(&mut self, bytes: &[u8]) -> Vec<TerminalKey> {
         self.rest.extend_from_slice(bytes);
         let taken = std::mem::take(&mut self.rest);
         let (mut keys, mut at) = (Vec::new(), 0);
         while at < taken.len() {
             let (key, length) = match &taken[at..] {
                 [0x1b, b'[' | b'O', rest @ ..] if !rest.is_empty() => sequence(rest),
-                [0x1b, ..] => (Some(Key::Escape), 1),
-                [b'\r' | b'\n', ..] => (Some(Key::Enter), 1),
-                [0x7f | 0x08, ..] => (Some(Key::Backspace), 1),
-                [control @ 1..=26, ..] => (Some(Key::Ctrl((control - 1 + b'a') as char)), 1),
+                [0x1b, ..] => (Some(TerminalKey::Escape), 1),
+                [b'\r' | b'\n', ..] => (Some(TerminalKey::Enter), 1),
+                [0x7f | 0x08, ..] => (Some(TerminalKey::Backspace), 1),
+                [control @ 1..=26, ..] => (Some(TerminalKey::Ctrl((control - 1 + b'a') as char)), 1),
                 rest => character(rest),
             };
             if length == 0 {
@@ -53,22 +53,22 @@ impl Keys {
 }
 
 /// What follows `ESC [`, with the bytes it takes in all.
-fn sequence(rest: &[u8]) -> (Option<Key>, usize) {
+fn sequence(rest: &[u8]) -> (Option<TerminalKey>, usize) {
     let end = rest.iter().position(|byte| (0x40..=0x7e).contains(byte)).unwrap_or(rest.len() - 1);
     let key = match &rest[..=end] {
-        b"A" => Some(Key::Up),
-        b"B" => Some(Key::Down),
-        b"5~" => Some(Key::PageUp),
-        b"6~" => Some(Key::PageDown),
-        b"H" | b"1~" | b"7~" => Some(Key::Home),
-        b"F" | b"4~" | b"8~" => Some(Key::End),
+        b"A" => Some(TerminalKey::Up),
+        b"B" => Some(TerminalKey::Down),
+        b"5~" => Some(TerminalKey::PageUp),
+        b"6~" => Some(TerminalKey::PageDown),
+        b"H" | b"1~" | b"7~" => Some(TerminalKey::Home),
+        b"F" | b"4~" | b"8~" => Some(TerminalKey::End),
         _ => None,
     };
     (key, end + 3)
 }
 
 /// One character; length 0 while its end has not come.
-fn character(bytes: &[u8]) -> (Option<Key>, usize) {
+fn character(bytes: &[u8]) -> (Option<TerminalKey>, usize) {
     let length = match bytes[0] {
         0xc0..=0xdf => 2,
         0xe0..=0xef => 3,
@@ -79,12 +79,12 @@ fn character(bytes: &[u8]) -> (Option<Key>, usize) {
         return (None, 0);
     }
     let c = std::str::from_utf8(&bytes[..length]).ok().and_then(|text| text.chars().next());
-    (c.filter(|c| !c.is_control()).map(Key::Char), length)
+    (c.filter(|c| !c.is_control()).map(TerminalKey::Char), length)
 }
 
 /// Which table is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Pane {
+pub(super) enum TopPane {
     #[default]
     Feeds,
     Topics,
@@ -127,8 +127,8 @@ impl SortKey {
 /// What is shown and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key that turns something on and off")]
-pub(super) struct View {
-    pub(super) pane: Pane,
+pub(super) struct TopView {
+    pub(super) pane: TopPane,
     pub(super) sort: SortKey,
     pub(super) reverse: bool,
     /// Only rows that have this in their name or error.
@@ -147,67 +147,69 @@ pub(super) struct View {
 
 /// What comes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum ViewStep {
     Draw,
     Quit,
 }
 
-impl View {
+impl TopView {
     /// Takes a key.
-    pub(super) fn press(&mut self, key: Key) -> Step {
-        if key == Key::Ctrl('c') {
-            return Step::Quit;
+    pub(super) fn press(&mut self, key: TerminalKey) -> ViewStep {
+        if key == TerminalKey::Ctrl('c') {
+            return ViewStep::Quit;
         }
         if self.typing {
             self.type_filter(key);
-            return Step::Draw;
+            return ViewStep::Draw;
         }
         match key {
-            Key::Char('q') => return Step::Quit,
-            Key::Char('1') => self.show(Pane::Feeds),
-            Key::Char('2') => self.show(Pane::Topics),
-            Key::Char('3') => self.show(Pane::Endpoints),
-            Key::Ctrl('i') => self.show(match self.pane {
-                Pane::Feeds => Pane::Topics,
-                Pane::Topics => Pane::Endpoints,
-                Pane::Endpoints => Pane::Feeds,
+            TerminalKey::Char('q') => return ViewStep::Quit,
+            TerminalKey::Char('1') => self.show(TopPane::Feeds),
+            TerminalKey::Char('2') => self.show(TopPane::Topics),
+            TerminalKey::Char('3') => self.show(TopPane::Endpoints),
+            TerminalKey::Ctrl('i') => self.show(match self.pane {
+                TopPane::Feeds => TopPane::Topics,
+                TopPane::Topics => TopPane::Endpoints,
+                TopPane::Endpoints => TopPane::Feeds,
             }),
-            Key::Char('s') => self.sort = self.sort.next(),
-            Key::Char('r') => self.reverse = !self.reverse,
-            Key::Char('f') => (self.attention, self.from) = (!self.attention, 0),
-            Key::Char('/') => self.typing = true,
-            Key::Char(' ') => self.paused = !self.paused,
-            Key::Char('?' | 'h') => self.help = !self.help,
-            Key::Escape => (self.help, self.attention, self.from) = (false, false, std::mem::take(&mut self.from)),
-            Key::Up | Key::Char('k') => self.from = self.from.saturating_sub(1),
-            Key::Down | Key::Char('j') => self.from += 1,
-            Key::PageUp => self.from = self.from.saturating_sub(self.page.max(1)),
-            Key::PageDown => self.from += self.page.max(1),
-            Key::Home | Key::Char('g') => self.from = 0,
-            Key::End | Key::Char('G') => self.from = usize::MAX,
+            TerminalKey::Char('s') => self.sort = self.sort.next(),
+            TerminalKey::Char('r') => self.reverse = !self.reverse,
+            TerminalKey::Char('f') => (self.attention, self.from) = (!self.attention, 0),
+            TerminalKey::Char('/') => self.typing = true,
+            TerminalKey::Char(' ') => self.paused = !self.paused,
+            TerminalKey::Char('?' | 'h') => self.help = !self.help,
+            TerminalKey::Escape => {
+                (self.help, self.attention, self.from) = (false, false, std::mem::take(&mut self.from))
+            }
+            TerminalKey::Up | TerminalKey::Char('k') => self.from = self.from.saturating_sub(1),
+            TerminalKey::Down | TerminalKey::Char('j') => self.from += 1,
+            TerminalKey::PageUp => self.from = self.from.saturating_sub(self.page.max(1)),
+            TerminalKey::PageDown => self.from += self.page.max(1),
+            TerminalKey::Home | TerminalKey::Char('g') => self.from = 0,
+            TerminalKey::End | TerminalKey::Char('G') => self.from = usize::MAX,
             _ => {}
         }
-        if key == Key::Escape {
+        if key == TerminalKey::Escape {
             self.filter.clear();
         }
-        Step::Draw
+        ViewStep::Draw
     }
 
-    fn show(&mut self, pane: Pane) {
+    fn show(&mut self, pane: TopPane) {
         (self.pane, self.from) = (pane, 0);
     }
 
-    fn type_filter(&mut self, key: Key) {
+    fn type_filter(&mut self, key: TerminalKey) {
         match key {
-            Key::Enter => self.typing = false,
-            Key::Escape => {
+            TerminalKey::Enter => self.typing = false,
+            TerminalKey::Escape => {
                 self.typing = false;
                 self.filter.clear();
             }
-            Key::Backspace => {
+            TerminalKey::Backspace => {
                 self.filter.pop();
             }
-            Key::Char(c) if self.filter.chars().count() < FILTER_CHARS_MAX => self.filter.push(c),
+            TerminalKey::Char(c) if self.filter.chars().count() < FILTER_CHARS_MAX => self.filter.push(c),
             _ => {}
         }
         self.from = 0;
@@ -227,24 +229,30 @@ mod tests {
     #[test]
     fn keys_sequences_characters_and_halves_of_them_are_read() {
         for (reads, expected) in [
-            (&[&b"q"[..]][..], &[Key::Char('q')][..]),
-            (&[b"\x1b[A\x1b[B\x1bOA"], &[Key::Up, Key::Down, Key::Up]),
-            (&[b"\x1b[5~\x1b[6~\x1b[H\x1b[4~"], &[Key::PageUp, Key::PageDown, Key::Home, Key::End]),
-            (&[b"\x1b"], &[Key::Escape]),
-            (&[b"\x1b[200~x"], &[Key::Char('x')]),
-            (&[b"\xc3", b"\xbc"], &[Key::Char('ü')]),
-            (&[b"\x03\t\r\x7f"], &[Key::Ctrl('c'), Key::Ctrl('i'), Key::Enter, Key::Backspace]),
-            (&[b"\xff\xfe a"], &[Key::Char(' '), Key::Char('a')]),
+            (&[&b"q"[..]][..], &[TerminalKey::Char('q')][..]),
+            (&[b"\x1b[A\x1b[B\x1bOA"], &[TerminalKey::Up, TerminalKey::Down, TerminalKey::Up]),
+            (
+                &[b"\x1b[5~\x1b[6~\x1b[H\x1b[4~"],
+                &[TerminalKey::PageUp, TerminalKey::PageDown, TerminalKey::Home, TerminalKey::End],
+            ),
+            (&[b"\x1b"], &[TerminalKey::Escape]),
+            (&[b"\x1b[200~x"], &[TerminalKey::Char('x')]),
+            (&[b"\xc3", b"\xbc"], &[TerminalKey::Char('ü')]),
+            (
+                &[b"\x03\t\r\x7f"],
+                &[TerminalKey::Ctrl('c'), TerminalKey::Ctrl('i'), TerminalKey::Enter, TerminalKey::Backspace],
+            ),
+            (&[b"\xff\xfe a"], &[TerminalKey::Char(' '), TerminalKey::Char('a')]),
         ] {
-            let mut decoder = Keys::default();
-            let keys: Vec<Key> = reads.iter().flat_map(|bytes| decoder.decode(bytes)).collect();
+            let mut decoder = KeyDecoder::default();
+            let keys: Vec<TerminalKey> = reads.iter().flat_map(|bytes| decoder.decode(bytes)).collect();
             assert_eq!(keys, expected, "{reads:?}");
         }
     }
 
-    fn pressed(keys: &str) -> View {
-        let mut view = View::default();
-        for key in Keys::default().decode(keys.as_bytes()) {
+    fn pressed(keys: &str) -> TopView {
+        let mut view = TopView::default();
+        for key in KeyDecoder::default().decode(keys.as_bytes()) {
             view.press(key);
         }
         view
@@ -252,29 +260,29 @@ mod tests {
 
     #[test]
     fn view_follows_its_keys() {
-        assert_eq!(pressed("2").pane, Pane::Topics);
-        assert_eq!(pressed("\t\t\t").pane, Pane::Feeds);
+        assert_eq!(pressed("2").pane, TopPane::Topics);
+        assert_eq!(pressed("\t\t\t").pane, TopPane::Feeds);
         assert!(pressed("r f ").reverse && pressed("f").attention && pressed(" ").paused && pressed("?").help);
         assert_eq!(pressed("/north q\r").filter, "north q", "q is a letter of a filter");
         assert_eq!(pressed("/ab\x7f\r").filter, "a");
         assert_eq!(pressed("/ab\x1b").filter, "");
         assert_eq!(pressed("/ab\r\x1b").filter, "", "escape shows everything again");
         assert_eq!(pressed("s").sort, SortKey::default().next());
-        let mut view = View::default();
-        assert_eq!(view.press(Key::Char('q')), Step::Quit);
+        let mut view = TopView::default();
+        assert_eq!(view.press(TerminalKey::Char('q')), ViewStep::Quit);
         view.typing = true;
-        assert_eq!(view.press(Key::Ctrl('c')), Step::Quit);
+        assert_eq!(view.press(TerminalKey::Ctrl('c')), ViewStep::Quit);
     }
 
     #[test]
     fn view_scrolls_inside_its_rows() {
-        let mut view = View::default();
-        view.press(Key::End);
+        let mut view = TopView::default();
+        view.press(TerminalKey::End);
         view.fit(30, 10);
         assert_eq!(view.from, 20);
-        view.press(Key::PageUp);
+        view.press(TerminalKey::PageUp);
         assert_eq!(view.from, 10);
-        view.press(Key::Down);
+        view.press(TerminalKey::Down);
         view.fit(5, 10);
         assert_eq!(view.from, 0, "fewer rows than fit");
     }

@@ -34,7 +34,7 @@ pub enum FullText {
 
 /// Which part of an item identifies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
+pub enum IdentifiedBy {
     /// Its guid, as it should be.
     Guid,
     /// Its link, for feeds that make up guids.
@@ -49,7 +49,7 @@ pub struct FeedContext<'a> {
     /// `Content-Type` of the answer; only its charset counts.
     pub content_type: Option<&'a str>,
     /// What identifies an item.
-    pub trust: Trust,
+    pub trust: IdentifiedBy,
     /// The caps.
     pub limits: &'a crate::source::Limits,
     /// When the document arrived.
@@ -96,7 +96,7 @@ pub struct FeedConfig {
     /// What the first document means.
     pub backfill: Backfill,
     /// What identifies an item.
-    pub trust: Trust,
+    pub trust: IdentifiedBy,
     /// Never send validators: for servers that answer 304 wrongly.
     pub ignore_http_cache: bool,
     /// Whose text new items have.
@@ -123,7 +123,7 @@ impl FeedConfig {
             interval_max: Duration::from_secs(900),
             allow_private: Vec::new(),
             backfill: Backfill::None,
-            trust: Trust::Guid,
+            trust: IdentifiedBy::Guid,
             ignore_http_cache: false,
             full_text: FullText::Off,
             lang: None,

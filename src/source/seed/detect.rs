@@ -3,7 +3,7 @@
 //! is parsed here; `parse` goes on with the answer.
 
 use crate::model::{RejectReason, Rejection};
-use crate::source::Format;
+use crate::source::DocumentFormat;
 use crate::source::feed::reading::parse::sniff;
 
 /// Bytes looked at to tell text from binary.
@@ -97,7 +97,7 @@ fn is_ascii_prose(bytes: &[u8], magic: &[u8]) -> bool {
 /// Names the format of a document whose bytes passed [`refuse_binary`] and decode to `text`.
 /// `name` is the file's; its extension only breaks ties.
 #[must_use]
-pub fn detect(bytes: &[u8], text: &str, name: &str) -> Format {
+pub fn detect(bytes: &[u8], text: &str, name: &str) -> DocumentFormat {
     let start = text.trim_start_matches('\u{feff}').trim_start();
     let extension = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase()).unwrap_or_default();
     if (start.starts_with(['<', '{']) || looks_like_json(start))
@@ -106,20 +106,20 @@ pub fn detect(bytes: &[u8], text: &str, name: &str) -> Format {
         return format;
     }
     if looks_like_html(start) || (extension.starts_with("htm") || extension == "xhtml") && start.contains("</") {
-        return Format::Html;
+        return DocumentFormat::Html;
     }
     if looks_like_json(start) {
-        return if is_json_lines(start, &extension) { Format::JsonLines } else { Format::Json };
+        return if is_json_lines(start, &extension) { DocumentFormat::JsonLines } else { DocumentFormat::Json };
     }
     // A first line that is broken does not make the rest of a JSON Lines file prose.
     if matches!(extension.as_str(), "jsonl" | "ndjson") && start.lines().any(|line| line.trim_start().starts_with('{'))
     {
-        return Format::JsonLines;
+        return DocumentFormat::JsonLines;
     }
     if has_front_matter(start) || matches!(extension.as_str(), "md" | "markdown") || looks_like_markdown(start) {
-        return Format::Markdown;
+        return DocumentFormat::Markdown;
     }
-    Format::Text
+    DocumentFormat::Text
 }
 
 /// Whether the document opens with a tag of HTML, after comments and an XML declaration.
@@ -199,27 +199,27 @@ fn refused(reason: RejectReason, detail: &str) -> Rejection {
 mod tests {
     use super::*;
 
-    fn of(text: &str, name: &str) -> Format {
+    fn of(text: &str, name: &str) -> DocumentFormat {
         detect(text.as_bytes(), text, name)
     }
 
     #[test]
     fn detect_content_wins_over_the_extension() {
         let table = [
-            (r#"<?xml version="1.0"?><rss version="2.0"><channel/></rss>"#, "a.txt", Format::Rss),
-            ("<!-- saved --><!DOCTYPE html><html><body>x</body></html>", "a.txt", Format::Html),
-            ("  <p class=x>One</p>", "a.md", Format::Html),
-            ("{\"title\":\"t\"}", "a.txt", Format::Json),
-            ("[\n {\"title\":\"t\"}]", "a.html", Format::Json),
-            ("{\"title\":\"t\"}\n{\"title\":\"u\"}\n", "a.json", Format::JsonLines),
-            ("{\n\"title\":\"t\"\n}\n", "a", Format::Json),
-            ("---\ntitle: Harbour\n---\nText", "a.txt", Format::Markdown),
-            ("# Harbour\n\nText", "a.txt", Format::Markdown),
-            ("Harbour\n\nText", "a.json", Format::Text),
-            ("[Updated] The harbour opens", "a.txt", Format::Text),
-            ("{sic} the harbour", "a.txt", Format::Text),
-            ("--- the harbour ---\nkey", "a.txt", Format::Text),
-            ("<3 from the harbour", "a.txt", Format::Text),
+            (r#"<?xml version="1.0"?><rss version="2.0"><channel/></rss>"#, "a.txt", DocumentFormat::Rss),
+            ("<!-- saved --><!DOCTYPE html><html><body>x</body></html>", "a.txt", DocumentFormat::Html),
+            ("  <p class=x>One</p>", "a.md", DocumentFormat::Html),
+            ("{\"title\":\"t\"}", "a.txt", DocumentFormat::Json),
+            ("[\n {\"title\":\"t\"}]", "a.html", DocumentFormat::Json),
+            ("{\"title\":\"t\"}\n{\"title\":\"u\"}\n", "a.json", DocumentFormat::JsonLines),
+            ("{\n\"title\":\"t\"\n}\n", "a", DocumentFormat::Json),
+            ("---\ntitle: Harbour\n---\nText", "a.txt", DocumentFormat::Markdown),
+            ("# Harbour\n\nText", "a.txt", DocumentFormat::Markdown),
+            ("Harbour\n\nText", "a.json", DocumentFormat::Text),
+            ("[Updated] The harbour opens", "a.txt", DocumentFormat::Text),
+            ("{sic} the harbour", "a.txt", DocumentFormat::Text),
+            ("--- the harbour ---\nkey", "a.txt", DocumentFormat::Text),
+            ("<3 from the harbour", "a.txt", DocumentFormat::Text),
         ];
         for (text, name, format) in table {
             assert_eq!(of(text, name), format, "{text:?}");
@@ -228,10 +228,10 @@ mod tests {
 
     #[test]
     fn detect_extension_decides_where_the_content_allows_several() {
-        assert_eq!(of("Harbour", "a.md"), Format::Markdown);
-        assert_eq!(of("Harbour <b>opens</b>", "a.html"), Format::Html);
-        assert_eq!(of("{\"title\":\"t\"}", "a.jsonl"), Format::JsonLines);
-        assert_eq!(of("oops\n{\"title\":\"t\"}", "a.jsonl"), Format::JsonLines);
+        assert_eq!(of("Harbour", "a.md"), DocumentFormat::Markdown);
+        assert_eq!(of("Harbour <b>opens</b>", "a.html"), DocumentFormat::Html);
+        assert_eq!(of("{\"title\":\"t\"}", "a.jsonl"), DocumentFormat::JsonLines);
+        assert_eq!(of("oops\n{\"title\":\"t\"}", "a.jsonl"), DocumentFormat::JsonLines);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub const LISTED_MAX: usize = 200_000;
 /// Everything that tells whether a file is still the one that was looked at. Not its identity: that
 /// is the hash of its content, because inodes and names are used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Stamp {
+pub struct FileStamp {
     /// Device and inode.
     pub place: (u64, u64),
     /// Size in bytes.
@@ -30,7 +30,7 @@ pub struct Stamp {
     changed: (i64, i64),
 }
 
-impl Stamp {
+impl FileStamp {
     /// From what the system says.
     #[must_use]
     pub fn of(meta: &Metadata) -> Self {
@@ -71,16 +71,16 @@ pub enum ReadError {
 
 /// A file that was read whole.
 #[derive(Debug)]
-pub struct Contents {
+pub struct FileContents {
     /// Every byte.
     pub bytes: Vec<u8>,
     /// The file at that time.
-    pub stamp: Stamp,
+    pub stamp: FileStamp,
 }
 
 /// Whether a path's last part may be a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Links {
+pub enum LinkPolicy {
     /// Refused: somebody else put the file there.
     Refused,
     /// Followed: the user named this path.
@@ -92,22 +92,22 @@ pub enum Links {
 /// # Errors
 /// [`ReadError`] when it is gone, no regular file, or larger than `bytes_max`. `Ok(None)` is a
 /// directory.
-pub fn look(path: &Path, bytes_max: u64) -> Result<Option<Stamp>, ReadError> {
+pub fn look(path: &Path, bytes_max: u64) -> Result<Option<FileStamp>, ReadError> {
     let meta = std::fs::symlink_metadata(path).map_err(|e| read_error(&e))?;
     if meta.is_dir() {
         return Ok(None);
     }
-    check(&meta, bytes_max).map(|()| Some(Stamp::of(&meta)))
+    check(&meta, bytes_max).map(|()| Some(FileStamp::of(&meta)))
 }
 
 /// Reads a file whole.
 ///
 /// # Errors
 /// [`ReadError`]: gone, changed under the read, or refused with its reason.
-pub fn read(path: &Path, bytes_max: u64, links: Links) -> Result<Contents, ReadError> {
+pub fn read(path: &Path, bytes_max: u64, links: LinkPolicy) -> Result<FileContents, ReadError> {
     // O_NONBLOCK: opening a FIFO without a writer would wait for ever. Regular files ignore it.
     let mut flags = OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    if links == Links::Refused {
+    if links == LinkPolicy::Refused {
         flags |= OFlags::NOFOLLOW;
     }
     let file = OpenOptions::new()
@@ -118,15 +118,15 @@ pub fn read(path: &Path, bytes_max: u64, links: Links) -> Result<Contents, ReadE
     // What was opened is judged, not what had the name a moment ago.
     let meta = file.metadata().map_err(|e| read_error(&e))?;
     check(&meta, bytes_max)?;
-    let before = Stamp::of(&meta);
+    let before = FileStamp::of(&meta);
     let bytes = read_at_most(&file, before.size_bytes, bytes_max)?;
-    let after = Stamp::of(&file.metadata().map_err(|e| read_error(&e))?);
+    let after = FileStamp::of(&file.metadata().map_err(|e| read_error(&e))?);
     let named = std::fs::metadata(path).map_err(|e| read_error(&e))?;
     let same_file = (named.dev(), named.ino()) == before.place;
     if !same_file || !before.same_content_as(&after) || bytes.len() as u64 != after.size_bytes {
         return Err(ReadError::Changed);
     }
-    Ok(Contents { bytes, stamp: after })
+    Ok(FileContents { bytes, stamp: after })
 }
 
 /// The names in a directory, at most [`LISTED_MAX`].
@@ -204,7 +204,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a.txt");
         std::fs::write(&path, "harbour").expect("written");
-        let contents = read(&path, MAX, Links::Refused).expect("read");
+        let contents = read(&path, MAX, LinkPolicy::Refused).expect("read");
         assert_eq!(contents.bytes, b"harbour");
         assert_eq!(look(&path, MAX).expect("looked"), Some(contents.stamp));
         assert_eq!(look(dir.path(), MAX).expect("looked"), None);
@@ -219,13 +219,13 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o644.into(), 0).expect("made");
         let table = [(&link, RejectReason::Symlink), (&fifo, RejectReason::SpecialFile)];
         for (path, expected) in table {
-            assert_eq!(reason(&read(path, MAX, Links::Refused).expect_err("refused")), Some(expected));
+            assert_eq!(reason(&read(path, MAX, LinkPolicy::Refused).expect_err("refused")), Some(expected));
             assert_eq!(reason(&look(path, MAX).expect_err("refused")), Some(expected));
         }
-        let error = read(dir.path(), MAX, Links::Refused).expect_err("refused");
+        let error = read(dir.path(), MAX, LinkPolicy::Refused).expect_err("refused");
         assert_eq!(reason(&error), Some(RejectReason::SpecialFile));
-        assert!(read(&link, MAX, Links::Followed).is_ok());
-        assert!(read(Path::new("/dev/zero"), MAX, Links::Followed).is_err());
+        assert!(read(&link, MAX, LinkPolicy::Followed).is_ok());
+        assert!(read(Path::new("/dev/zero"), MAX, LinkPolicy::Followed).is_err());
     }
 
     #[test]
@@ -233,12 +233,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("sparse");
         File::create(&path).and_then(|f| f.set_len(1 << 40)).expect("made");
-        assert_eq!(reason(&read(&path, MAX, Links::Refused).expect_err("refused")), Some(RejectReason::TooLarge));
+        assert_eq!(reason(&read(&path, MAX, LinkPolicy::Refused).expect_err("refused")), Some(RejectReason::TooLarge));
     }
 
     #[test]
     fn read_missing_file_is_gone_not_refused() {
-        assert!(matches!(read(Path::new("/nonexistent/a"), MAX, Links::Refused), Err(ReadError::Gone)));
+        assert!(matches!(read(Path::new("/nonexistent/a"), MAX, LinkPolicy::Refused), Err(ReadError::Gone)));
     }
 
     #[test]

@@ -10,12 +10,12 @@ use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, R
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
 
-/// Hints that may wait; beyond that a scan is cheaper anyway.
+/// DirHints that may wait; beyond that a scan is cheaper anyway.
 const HINTS_WAITING_MAX: usize = 4096;
 
 /// What may have happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Hint {
+pub(super) enum DirHint {
     /// A writer closed this file, or it was renamed into the directory.
     Closed(OsString),
     /// This file was created or its metadata changed.
@@ -25,31 +25,31 @@ pub(super) enum Hint {
 }
 
 /// A watched directory; dropping it ends the watch.
-pub(super) struct Hints {
-    waiting: mpsc::Receiver<Hint>,
+pub(super) struct DirHints {
+    waiting: mpsc::Receiver<DirHint>,
     overflow: Arc<Notify>,
     _watcher: RecommendedWatcher,
 }
 
-impl Hints {
+impl DirHints {
     /// Watches a directory, not what lies below it. Blocks shortly.
     pub(super) fn of(dir: &Path) -> notify::Result<Self> {
         let (sender, waiting) = mpsc::channel(HINTS_WAITING_MAX);
         let overflow = Arc::new(Notify::new());
-        let funnel = Funnel { dir: dir.to_owned(), sender, overflow: overflow.clone() };
+        let funnel = HintFunnel { dir: dir.to_owned(), sender, overflow: overflow.clone() };
         let mut watcher = notify::recommended_watcher(move |event| funnel.pour(event))?;
         watcher.watch(dir, RecursiveMode::NonRecursive)?;
         Ok(Self { waiting, overflow, _watcher: watcher })
     }
 
     /// The next hint; cancel-safe.
-    pub(super) async fn next(&mut self) -> Hint {
+    pub(super) async fn next(&mut self) -> DirHint {
         tokio::select! {
             biased;
             () = self.overflow.notified() => {
                 // The scan covers whatever waits here.
                 while self.waiting.try_recv().is_ok() {}
-                Hint::Scan
+                DirHint::Scan
             }
             hint = self.waiting.recv() => match hint {
                 Some(hint) => hint,
@@ -60,15 +60,15 @@ impl Hints {
 }
 
 /// The notifier's side.
-struct Funnel {
+struct HintFunnel {
     dir: PathBuf,
-    sender: mpsc::Sender<Hint>,
+    sender: mpsc::Sender<DirHint>,
     overflow: Arc<Notify>,
 }
 
-impl Funnel {
+impl HintFunnel {
     fn pour(&self, event: notify::Result<Event>) {
-        let hint = event.map_or(Some(Hint::Scan), |event| hint_of(&event, &self.dir));
+        let hint = event.map_or(Some(DirHint::Scan), |event| hint_of(&event, &self.dir));
         if hint.is_some_and(|hint| self.sender.try_send(hint).is_err()) {
             self.overflow.notify_one();
         }
@@ -77,22 +77,22 @@ impl Funnel {
 
 /// Our own reading raises open and close events, and each write of a writer one more: only what can
 /// mean a new file counts.
-fn hint_of(event: &Event, dir: &Path) -> Option<Hint> {
+fn hint_of(event: &Event, dir: &Path) -> Option<DirHint> {
     if event.need_rescan() {
-        return Some(Hint::Scan);
+        return Some(DirHint::Scan);
     }
     let path = event.paths.last()?;
     if path == dir {
         let gone = matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)));
-        return gone.then_some(Hint::Scan);
+        return gone.then_some(DirHint::Scan);
     }
     let name = path.file_name()?.to_owned();
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write))
-        | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Some(Hint::Closed(name)),
+        | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Some(DirHint::Closed(name)),
         // A folder is no file to come: ours for what is done, say.
         EventKind::Create(CreateKind::Folder) => None,
-        EventKind::Create(_) | EventKind::Modify(ModifyKind::Metadata(_)) => Some(Hint::Touched(name)),
+        EventKind::Create(_) | EventKind::Modify(ModifyKind::Metadata(_)) => Some(DirHint::Touched(name)),
         _ => None,
     }
 }
@@ -108,38 +108,38 @@ mod tests {
         let table = [
             (EventKind::Access(AccessKind::Open(AccessMode::Any)), "/s/a", None),
             (EventKind::Access(AccessKind::Close(AccessMode::Read)), "/s/a", None),
-            (EventKind::Access(AccessKind::Close(AccessMode::Write)), "/s/a", Some(Hint::Closed("a".into()))),
-            (EventKind::Modify(ModifyKind::Name(RenameMode::To)), "/s/a", Some(Hint::Closed("a".into()))),
+            (EventKind::Access(AccessKind::Close(AccessMode::Write)), "/s/a", Some(DirHint::Closed("a".into()))),
+            (EventKind::Modify(ModifyKind::Name(RenameMode::To)), "/s/a", Some(DirHint::Closed("a".into()))),
             (EventKind::Modify(ModifyKind::Name(RenameMode::From)), "/s/a", None),
-            (EventKind::Modify(ModifyKind::Name(RenameMode::From)), "/s", Some(Hint::Scan)),
-            (EventKind::Remove(RemoveKind::Folder), "/s", Some(Hint::Scan)),
+            (EventKind::Modify(ModifyKind::Name(RenameMode::From)), "/s", Some(DirHint::Scan)),
+            (EventKind::Remove(RemoveKind::Folder), "/s", Some(DirHint::Scan)),
             (EventKind::Remove(RemoveKind::File), "/s/a", None),
             (EventKind::Modify(ModifyKind::Data(DataChange::Any)), "/s/a", None),
-            (EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), "/s/a", Some(Hint::Touched("a".into()))),
+            (EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), "/s/a", Some(DirHint::Touched("a".into()))),
             (EventKind::Create(CreateKind::Folder), "/s/done", None),
-            (EventKind::Create(CreateKind::File), "/s/a", Some(Hint::Touched("a".into()))),
+            (EventKind::Create(CreateKind::File), "/s/a", Some(DirHint::Touched("a".into()))),
         ];
         for (kind, path, expected) in table {
             let event = Event::new(kind).add_path(path.into());
             assert_eq!(hint_of(&event, Path::new("/s")), expected, "{kind:?} {path}");
         }
-        assert_eq!(hint_of(&Event::new(EventKind::Other).set_flag(Flag::Rescan), Path::new("/s")), Some(Hint::Scan));
+        assert_eq!(hint_of(&Event::new(EventKind::Other).set_flag(Flag::Rescan), Path::new("/s")), Some(DirHint::Scan));
     }
 
     #[tokio::test]
     async fn hints_beyond_the_queue_become_one_scan_without_waiting() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut hints = Hints::of(dir.path()).expect("watched");
+        let mut hints = DirHints::of(dir.path()).expect("watched");
         let (sender, waiting) = mpsc::channel(2);
         hints.waiting = waiting;
-        let funnel = Funnel { dir: "/s".into(), sender, overflow: hints.overflow.clone() };
+        let funnel = HintFunnel { dir: "/s".into(), sender, overflow: hints.overflow.clone() };
         for n in 0..10 {
             let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
             funnel.pour(Ok(Event::new(closed).add_path(format!("/s/{n}").into())));
         }
-        assert_eq!(hints.next().await, Hint::Scan);
+        assert_eq!(hints.next().await, DirHint::Scan);
         let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
         funnel.pour(Ok(Event::new(closed).add_path("/s/late".into())));
-        assert_eq!(hints.next().await, Hint::Closed("late".into()));
+        assert_eq!(hints.next().await, DirHint::Closed("late".into()));
     }
 }

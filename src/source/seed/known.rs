@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::files::Stamp;
+use super::files::FileStamp;
 use crate::model::{ContentHash, SeedFile, SeedOutcome};
 
 /// Contents remembered; beyond that a file read again is told apart by its items' keys instead.
@@ -12,13 +12,13 @@ const KNOWN_MAX: usize = 1_000_000;
 
 /// What is known of files.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownSeeds {
     outcomes: Mutex<HashMap<ContentHash, SeedOutcome>>,
     /// As the store had them at start, to hold kept files without reading them.
     at_start: HashMap<String, SeedFile>,
 }
 
-impl Known {
+impl KnownSeeds {
     pub(super) fn new(files: impl IntoIterator<Item = SeedFile>) -> Self {
         let mut known = Self::default();
         for file in files.into_iter().take(KNOWN_MAX) {
@@ -44,7 +44,7 @@ impl Known {
     }
 
     /// Whether a file was taken by an earlier run under this name, size and time.
-    pub(super) fn was_taken(&self, name: &str, stamp: &Stamp) -> bool {
+    pub(super) fn was_taken(&self, name: &str, stamp: &FileStamp) -> bool {
         self.at_start
             .get(name)
             .is_some_and(|file| file.size_bytes == stamp.size_bytes && file.modified == stamp.modified())

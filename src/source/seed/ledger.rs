@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::files::Stamp;
+use super::files::FileStamp;
 
 /// A file that was not accepted is offered again after this long, or with the next scan.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
@@ -18,34 +18,34 @@ const GRAIN: Duration = Duration::from_secs(2);
 
 /// The names at hand.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct FileTracker {
     settle: Duration,
     retry: Duration,
-    files: HashMap<OsString, State>,
+    files: HashMap<OsString, TrackedState>,
     ready: VecDeque<OsString>,
     due: BTreeSet<(Instant, OsString)>,
     in_flight: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum TrackedState {
     /// Looked at again at `until`; taken when the stamp is the same then.
-    Settling { stamp: Option<Stamp>, until: Instant },
+    Settling { stamp: Option<FileStamp>, until: Instant },
     /// In `ready`. `calm`: it stood still, rather than being told closed.
     Queued { calm: bool },
     /// Being read, parsed, committed, moved. `again`: it was written meanwhile.
     InFlight { again: bool },
     /// Its content is known and it stays where it is.
-    Held { stamp: Stamp, racy: bool },
+    Held { stamp: FileStamp, racy: bool },
     /// Not taken. `retry`: it was not read, so each scan tries again.
-    Refused { stamp: Option<Stamp>, retry: bool },
+    Refused { stamp: Option<FileStamp>, retry: bool },
 }
 
 /// What became of a name that was in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Done {
+pub(super) enum FileOutcome {
     /// Known and in place; `age` is how long before the reading it was modified.
-    Held { stamp: Stamp, age: Duration },
+    Held { stamp: FileStamp, age: Duration },
     /// No longer in the directory.
     Gone,
     /// It changed under the reading, or is empty and may be about to be written.
@@ -53,10 +53,10 @@ pub(super) enum Done {
     /// Nobody took the batch.
     NotAccepted,
     /// Its content was refused, or it could not be read or moved (`retry`).
-    Refused { stamp: Option<Stamp>, retry: bool },
+    Refused { stamp: Option<FileStamp>, retry: bool },
 }
 
-impl Ledger {
+impl FileTracker {
     pub(super) fn new(settle: Duration, rescan: Duration) -> Self {
         let retry = rescan.min(RETRY_AFTER_MAX);
         Self { settle, retry, files: HashMap::new(), ready: VecDeque::new(), due: BTreeSet::new(), in_flight: 0 }
@@ -65,8 +65,8 @@ impl Ledger {
     /// A writer closed the file, or it was renamed to this name: it is complete.
     pub(super) fn closed(&mut self, name: &OsStr) {
         match self.files.get_mut(name) {
-            Some(State::InFlight { again }) => *again = true,
-            Some(State::Queued { .. }) => {}
+            Some(TrackedState::InFlight { again }) => *again = true,
+            Some(TrackedState::Queued { .. }) => {}
             _ => self.queue(name, false),
         }
     }
@@ -76,21 +76,21 @@ impl Ledger {
         match self.files.get(name) {
             None => self.wait(name, None, now + self.settle),
             // Permissions may have been mended.
-            Some(State::Refused { .. }) => self.queue(name, true),
+            Some(TrackedState::Refused { .. }) => self.queue(name, true),
             Some(_) => {}
         }
     }
 
     /// A scan saw a regular file, modified so long ago.
-    pub(super) fn saw(&mut self, name: &OsStr, seen: Stamp, age: Duration, now: Instant) {
+    pub(super) fn saw(&mut self, name: &OsStr, seen: FileStamp, age: Duration, now: Instant) {
         match self.files.get(name) {
             None if age >= self.settle * OLD_SETTLES => self.queue(name, true),
             None => self.wait(name, Some(seen), now + self.settle),
-            Some(State::Held { stamp, racy }) if *racy || *stamp != seen => {
+            Some(TrackedState::Held { stamp, racy }) if *racy || *stamp != seen => {
                 self.wait(name, Some(seen), now + self.settle);
             }
-            Some(State::Refused { retry: true, .. }) => self.queue(name, true),
-            Some(State::Refused { stamp, .. }) if *stamp != Some(seen) => {
+            Some(TrackedState::Refused { retry: true, .. }) => self.queue(name, true),
+            Some(TrackedState::Refused { stamp, .. }) if *stamp != Some(seen) => {
                 self.wait(name, Some(seen), now + self.settle);
             }
             Some(_) => {}
@@ -99,14 +99,14 @@ impl Ledger {
 
     /// A scan saw something that will be refused unread.
     pub(super) fn saw_odd(&mut self, name: &OsStr) {
-        if matches!(self.files.get(name), None | Some(State::Refused { .. } | State::Held { .. })) {
+        if matches!(self.files.get(name), None | Some(TrackedState::Refused { .. } | TrackedState::Held { .. })) {
             self.queue(name, true);
         }
     }
 
     /// The content of this file is known from an earlier run: it need not be read.
-    pub(super) fn hold(&mut self, name: &OsStr, stamp: Stamp) {
-        self.set(name, State::Held { stamp, racy: false });
+    pub(super) fn hold(&mut self, name: &OsStr, stamp: FileStamp) {
+        self.set(name, TrackedState::Held { stamp, racy: false });
     }
 
     /// Whether a scan has news of this name.
@@ -116,8 +116,9 @@ impl Ledger {
 
     /// Forgets kept files that a scan did not see. Others tell themselves when they are looked at.
     pub(super) fn forget_missing(&mut self, seen: &HashSet<OsString>) {
-        self.files
-            .retain(|name, state| seen.contains(name) || !matches!(state, State::Held { .. } | State::Refused { .. }));
+        self.files.retain(|name, state| {
+            seen.contains(name) || !matches!(state, TrackedState::Held { .. } | TrackedState::Refused { .. })
+        });
     }
 
     /// The next time a settling file must be looked at.
@@ -126,19 +127,19 @@ impl Ledger {
     }
 
     /// A settling file whose time has come, with the stamp it had.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(OsString, Option<Stamp>)> {
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(OsString, Option<FileStamp>)> {
         if self.next_due()? > now {
             return None;
         }
         let (_, name) = self.due.pop_first()?;
         match self.files.remove(&name) {
-            Some(State::Settling { stamp, .. }) => Some((name, stamp)),
+            Some(TrackedState::Settling { stamp, .. }) => Some((name, stamp)),
             _ => None,
         }
     }
 
     /// A due file was looked at again.
-    pub(super) fn looked(&mut self, name: &OsStr, before: Option<Stamp>, after: Stamp, now: Instant) {
+    pub(super) fn looked(&mut self, name: &OsStr, before: Option<FileStamp>, after: FileStamp, now: Instant) {
         if before == Some(after) {
             self.queue(name, true);
         } else {
@@ -149,23 +150,23 @@ impl Ledger {
     /// The next file to take, and whether it stood still.
     pub(super) fn start(&mut self) -> Option<(OsString, bool)> {
         let name = self.ready.pop_front()?;
-        let calm = matches!(self.files.get(&name), Some(State::Queued { calm: true }));
+        let calm = matches!(self.files.get(&name), Some(TrackedState::Queued { calm: true }));
         self.in_flight += 1;
-        self.files.insert(name.clone(), State::InFlight { again: false });
+        self.files.insert(name.clone(), TrackedState::InFlight { again: false });
         Some((name, calm))
     }
 
     /// A file in flight has landed. Says whether this differs from how it landed before.
-    pub(super) fn done(&mut self, name: &OsStr, done: Done, now: Instant) {
+    pub(super) fn done(&mut self, name: &OsStr, done: FileOutcome, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let again = matches!(self.files.remove(name), Some(State::InFlight { again: true }));
+        let again = matches!(self.files.remove(name), Some(TrackedState::InFlight { again: true }));
         match done {
             _ if again => self.queue(name, false),
-            Done::Held { stamp, age } => self.set(name, State::Held { stamp, racy: age < GRAIN }),
-            Done::Gone => {}
-            Done::Unsettled => self.wait(name, None, now + self.settle),
-            Done::NotAccepted => self.wait(name, None, now + self.retry),
-            Done::Refused { stamp, retry } => self.set(name, State::Refused { stamp, retry }),
+            FileOutcome::Held { stamp, age } => self.set(name, TrackedState::Held { stamp, racy: age < GRAIN }),
+            FileOutcome::Gone => {}
+            FileOutcome::Unsettled => self.wait(name, None, now + self.settle),
+            FileOutcome::NotAccepted => self.wait(name, None, now + self.retry),
+            FileOutcome::Refused { stamp, retry } => self.set(name, TrackedState::Refused { stamp, retry }),
         }
     }
 
@@ -180,17 +181,17 @@ impl Ledger {
     }
 
     fn queue(&mut self, name: &OsStr, calm: bool) {
-        self.set(name, State::Queued { calm });
+        self.set(name, TrackedState::Queued { calm });
         self.ready.push_back(name.to_owned());
     }
 
-    fn wait(&mut self, name: &OsStr, stamp: Option<Stamp>, until: Instant) {
-        self.set(name, State::Settling { stamp, until });
+    fn wait(&mut self, name: &OsStr, stamp: Option<FileStamp>, until: Instant) {
+        self.set(name, TrackedState::Settling { stamp, until });
         self.due.insert((until, name.to_owned()));
     }
 
-    fn set(&mut self, name: &OsStr, state: State) {
-        if let Some(State::Settling { until, .. }) = self.files.insert(name.to_owned(), state) {
+    fn set(&mut self, name: &OsStr, state: TrackedState) {
+        if let Some(TrackedState::Settling { until, .. }) = self.files.insert(name.to_owned(), state) {
             self.due.remove(&(until, name.to_owned()));
         }
     }
@@ -203,42 +204,42 @@ mod tests {
     const SETTLE: Duration = Duration::from_secs(1);
 
     struct Bench {
-        ledger: Ledger,
+        ledger: FileTracker,
         now: Instant,
     }
 
     impl Bench {
         fn new() -> Self {
-            Self { ledger: Ledger::new(SETTLE, Duration::from_secs(60)), now: Instant::now() }
+            Self { ledger: FileTracker::new(SETTLE, Duration::from_secs(60)), now: Instant::now() }
         }
 
         fn started(&mut self) -> Option<(String, bool)> {
             self.ledger.start().map(|(name, calm)| (name.to_string_lossy().into_owned(), calm))
         }
 
-        fn saw(&mut self, stamp: Stamp) {
+        fn saw(&mut self, stamp: FileStamp) {
             self.ledger.saw("a".as_ref(), stamp, Duration::ZERO, self.now);
         }
 
-        fn passes_settle(&mut self, after: Stamp) {
+        fn passes_settle(&mut self, after: FileStamp) {
             self.now += SETTLE;
             let (name, before) = self.ledger.pop_due(self.now).expect("due");
             self.ledger.looked(&name, before, after, self.now);
         }
 
-        fn done(&mut self, done: Done) {
+        fn done(&mut self, done: FileOutcome) {
             self.ledger.done("a".as_ref(), done, self.now);
         }
     }
 
-    fn stamp(text: &str) -> Stamp {
+    fn stamp(text: &str) -> FileStamp {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text).expect("written");
-        Stamp::of(&std::fs::metadata(file.path()).expect("metadata"))
+        FileStamp::of(&std::fs::metadata(file.path()).expect("metadata"))
     }
 
-    fn held(stamp: Stamp) -> Done {
-        Done::Held { stamp, age: Duration::from_secs(60) }
+    fn held(stamp: FileStamp) -> FileOutcome {
+        FileOutcome::Held { stamp, age: Duration::from_secs(60) }
     }
 
     #[tokio::test]
@@ -299,7 +300,7 @@ mod tests {
         let one = stamp("1");
         bench.ledger.closed("a".as_ref());
         bench.started().expect("started");
-        bench.done(Done::Held { stamp: one, age: Duration::from_millis(3) });
+        bench.done(FileOutcome::Held { stamp: one, age: Duration::from_millis(3) });
         bench.saw(one);
         bench.passes_settle(one);
         assert!(bench.started().is_some());
@@ -314,12 +315,12 @@ mod tests {
         let one = stamp("1");
         bench.ledger.closed("a".as_ref());
         bench.started().expect("started");
-        bench.done(Done::Refused { stamp: Some(one), retry: false });
+        bench.done(FileOutcome::Refused { stamp: Some(one), retry: false });
         bench.saw(one);
         assert_eq!(bench.ledger.waiting(), 0);
         bench.ledger.touched("a".as_ref(), bench.now);
         bench.started().expect("permissions may be mended");
-        bench.done(Done::Refused { stamp: None, retry: true });
+        bench.done(FileOutcome::Refused { stamp: None, retry: true });
         bench.saw(one);
         assert_eq!(bench.ledger.waiting(), 1);
     }
@@ -329,7 +330,7 @@ mod tests {
         let mut bench = Bench::new();
         bench.ledger.closed("a".as_ref());
         bench.started().expect("started");
-        bench.done(Done::NotAccepted);
+        bench.done(FileOutcome::NotAccepted);
         assert_eq!((bench.started(), bench.ledger.next_due()), (None, Some(bench.now + RETRY_AFTER_MAX)));
     }
 

@@ -45,7 +45,7 @@ pub struct SeedInputs {
 
 /// What happens to a file once it is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum After {
+pub enum AfterTaken {
     /// It stays; its hash is remembered.
     Keep,
     /// It moves: taken files to `done`, refused ones to `error` with a sidecar that says why.
@@ -69,7 +69,7 @@ pub struct SeedConfig {
     /// File name patterns left alone.
     pub ignore: Vec<String>,
     /// What happens to taken files.
-    pub after: After,
+    pub after: AfterTaken,
     /// Size and time must stand still this long where no close event was seen.
     pub settle: Duration,
     /// Full rescans happen this often: events are only hints.

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use super::files::{self, Links, ReadError};
+use super::files::{self, LinkPolicy, ReadError};
 use super::parse::{self, FileContext};
 use crate::model::{ContentHash, RejectReason, Rejection, SeedFile, SeedOutcome, Timestamp};
 use crate::source::parser::Parser;
-use crate::source::{Document, Format, Limits};
+use crate::source::{DocumentFormat, Limits, ParsedDocument};
 
 /// Largest file read: the user chose it, so the cap only keeps memory safe.
 const FILE_BYTES_MAX: u64 = 256 << 20;
@@ -21,9 +21,9 @@ pub async fn parse_file(
     received: Timestamp,
     limits: &Limits,
     parser: &Parser,
-) -> Result<(Document, SeedFile), Rejection> {
+) -> Result<(ParsedDocument, SeedFile), Rejection> {
     let target = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || files::read(&target, FILE_BYTES_MAX, Links::Followed)).await;
+    let read = tokio::task::spawn_blocking(move || files::read(&target, FILE_BYTES_MAX, LinkPolicy::Followed)).await;
     let contents = match read {
         Ok(Ok(contents)) => contents,
         Ok(Err(ReadError::Refused(rejection))) => return Err(rejection),
@@ -56,7 +56,7 @@ impl NamedBytes {
         received: Timestamp,
         limits: &Limits,
         parser: &Parser,
-    ) -> Result<(Document, SeedFile), Rejection> {
+    ) -> Result<(ParsedDocument, SeedFile), Rejection> {
         let Self { name, modified, bytes } = self;
         let (hash, size_bytes) = (ContentHash::of(&[&bytes]), bytes.len() as u64);
         let format = parse::format_of(&bytes, &FileContext { name: &name, modified, received, limits })?;
@@ -70,7 +70,7 @@ impl NamedBytes {
 
 /// A parse on a parser thread.
 pub(super) struct ParseJob {
-    pub format: Format,
+    pub format: DocumentFormat,
     pub bytes: Vec<u8>,
     pub name: String,
     pub modified: Timestamp,
@@ -79,7 +79,7 @@ pub(super) struct ParseJob {
 }
 
 impl ParseJob {
-    pub(super) async fn run(self, parser: &Parser) -> Result<Document, Rejection> {
+    pub(super) async fn run(self, parser: &Parser) -> Result<ParsedDocument, Rejection> {
         let budget = self.limits.parse_time_max;
         let parsed = parser.run(budget, move || {
             let (modified, received, limits) = (self.modified, self.received, &self.limits);
@@ -100,7 +100,7 @@ fn unreadable(detail: String) -> Rejection {
 mod tests {
     use super::*;
 
-    async fn read(path: &Path) -> Result<(Document, SeedFile), Rejection> {
+    async fn read(path: &Path) -> Result<(ParsedDocument, SeedFile), Rejection> {
         parse_file(path, Timestamp::from_seconds(0), &Limits::SHIPPED, &Parser::new(1)).await
     }
 

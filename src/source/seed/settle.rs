@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::files::{self, Stamp};
+use super::files::{self, FileStamp};
 use crate::model::{RejectReason, Rejection, Timestamp};
 use crate::text::clean;
 
@@ -38,7 +38,7 @@ pub enum SettleError {
 ///
 /// # Errors
 /// [`SettleError`]; the file is then where it was.
-pub fn move_to(folder: &Path, path: &Path, stamp: Option<&Stamp>) -> Result<PathBuf, SettleError> {
+pub fn move_to(folder: &Path, path: &Path, stamp: Option<&FileStamp>) -> Result<PathBuf, SettleError> {
     let failed = |source| SettleError::Io { folder: folder.to_owned(), source };
     fs::create_dir_all(folder).map_err(failed)?;
     if !is_still(path, stamp).map_err(failed)? {
@@ -124,10 +124,10 @@ pub fn hint(reason: RejectReason) -> &'static str {
     }
 }
 
-fn is_still(path: &Path, stamp: Option<&Stamp>) -> io::Result<bool> {
+fn is_still(path: &Path, stamp: Option<&FileStamp>) -> io::Result<bool> {
     let Some(stamp) = stamp else { return Ok(true) };
     match fs::symlink_metadata(path) {
-        Ok(meta) => Ok(Stamp::of(&meta).same_content_as(stamp)),
+        Ok(meta) => Ok(FileStamp::of(&meta).same_content_as(stamp)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
@@ -191,8 +191,8 @@ mod tests {
         (dir, file, done)
     }
 
-    fn stamp(path: &Path) -> Stamp {
-        Stamp::of(&fs::symlink_metadata(path).expect("metadata"))
+    fn stamp(path: &Path) -> FileStamp {
+        FileStamp::of(&fs::symlink_metadata(path).expect("metadata"))
     }
 
     #[test]

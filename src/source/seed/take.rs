@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
-use super::files::{self, Contents, Links, ReadError, Stamp};
-use super::known::Known;
-use super::ledger::Done;
+use super::files::{self, FileContents, FileStamp, LinkPolicy, ReadError};
+use super::known::KnownSeeds;
+use super::ledger::FileOutcome;
 use super::named::ParseJob;
 use super::parse::{self, FileContext};
 use super::settle::{self, SettleError};
-use super::{After, SeedInputs};
+use super::{AfterTaken, SeedInputs};
 use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
     ContentHash, Cursor, Origin, RejectReason, Rejection, SeedFile, SeedOutcome, SourceKind, Timestamp,
 };
-use crate::source::{Batch, Document, Format, Receipt};
+use crate::source::{Batch, DocumentFormat, ParsedDocument, Receipt};
 
 /// Files up to this size are read whenever their turn comes; larger ones a few at a time.
 const SMALL_BYTES_MAX: u64 = 256 << 10;
@@ -30,10 +30,10 @@ pub(super) const READS_AT_ONCE_MAX: usize = 4;
 pub(super) const WAITING_KIB_MAX: u32 = 16 << 10;
 
 /// What every file in flight shares.
-pub(super) struct Taker {
+pub(super) struct FileTaker {
     pub dir: PathBuf,
     pub inputs: SeedInputs,
-    pub known: Known,
+    pub known: KnownSeeds,
     pub large: Semaphore,
     pub reads: Semaphore,
     pub waiting: Semaphore,
@@ -41,21 +41,21 @@ pub(super) struct Taker {
 
 /// What became of one file.
 #[derive(Debug)]
-pub(super) struct Landed {
+pub(super) struct TakenFile {
     pub name: OsString,
-    pub done: Done,
-    pub news: News,
+    pub done: FileOutcome,
+    pub news: FileNews,
 }
 
 /// What there is to say about it.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum FileNews {
     /// Nothing: it went away, was known, or will be looked at again.
     None,
     /// Its content was known already.
     Known,
     /// Its items are durable.
-    Taken { format: Format, receipt: Receipt, warnings: Vec<String> },
+    Taken { format: DocumentFormat, receipt: Receipt, warnings: Vec<String> },
     /// It was refused, and that is recorded.
     Refused(Rejection),
     /// It is durable but could not be moved.
@@ -70,123 +70,127 @@ pub(super) enum News {
 type Room<'a> = SemaphorePermit<'a>;
 
 /// A file as read, with what reading cost no more to find out.
-struct Opened {
-    stamp: Stamp,
+struct OpenedFile {
+    stamp: FileStamp,
     hash: ContentHash,
-    read: Read,
+    read: FileReading,
 }
 
-enum Read {
+enum FileReading {
     /// Its content is known.
     Known(SeedOutcome),
     /// Parsed at once: a light format, or refused.
-    Parsed(Result<Document, Rejection>),
+    Parsed(Result<ParsedDocument, Rejection>),
     /// A heavy format, for a parser thread.
-    Heavy(Format, Vec<u8>),
+    Heavy(DocumentFormat, Vec<u8>),
 }
 
 /// Why a file did not open.
-enum Closed {
-    Failed(ReadError, Option<Stamp>),
+enum NotOpened {
+    Failed(ReadError, Option<FileStamp>),
     Large,
 }
 
-impl Taker {
+impl FileTaker {
     /// Takes one file. `calm` says that it stood still, rather than being told closed.
-    pub(super) async fn take(self: Arc<Self>, name: OsString, calm: bool) -> Landed {
+    pub(super) async fn take(self: Arc<Self>, name: OsString, calm: bool) -> TakenFile {
         let (done, news) = match self.open(&name).await {
             Ok((opened, _room)) => self.commit(&name, opened, calm).await,
-            Err((ReadError::Gone, _)) => (Done::Gone, News::None),
-            Err((ReadError::Changed, _)) => (Done::Unsettled, News::None),
+            Err((ReadError::Gone, _)) => (FileOutcome::Gone, FileNews::None),
+            Err((ReadError::Changed, _)) => (FileOutcome::Unsettled, FileNews::None),
             Err((ReadError::Refused(rejection), stamp)) => self.refuse_unread(&name, stamp, rejection).await,
         };
-        Landed { name, done, news }
+        TakenFile { name, done, news }
     }
 
     /// Reads a file when it is its turn, and gives it the room it takes until it is done.
-    async fn open(self: &Arc<Self>, name: &OsStr) -> Result<(Opened, Room<'_>), (ReadError, Option<Stamp>)> {
+    async fn open(self: &Arc<Self>, name: &OsStr) -> Result<(OpenedFile, Room<'_>), (ReadError, Option<FileStamp>)> {
         let small = {
             let _turn = self.reads.acquire().await;
             self.open_into_room(name, SMALL_BYTES_MAX).await
         };
         let opened = match small {
-            Err(Closed::Large) => {
+            Err(NotOpened::Large) => {
                 let _turn = self.large.acquire().await;
                 self.open_into_room(name, u64::MAX).await
             }
             other => other,
         };
         opened.map_err(|closed| match closed {
-            Closed::Failed(error, stamp) => (error, stamp),
-            Closed::Large => (ReadError::Changed, None),
+            NotOpened::Failed(error, stamp) => (error, stamp),
+            NotOpened::Large => (ReadError::Changed, None),
         })
     }
 
     /// What has no room yet keeps its turn meanwhile, so that no more is read than fits.
-    async fn open_into_room(self: &Arc<Self>, name: &OsStr, bytes_max: u64) -> Result<(Opened, Room<'_>), Closed> {
+    async fn open_into_room(
+        self: &Arc<Self>,
+        name: &OsStr,
+        bytes_max: u64,
+    ) -> Result<(OpenedFile, Room<'_>), NotOpened> {
         let opened = self.open_blocking(name, bytes_max).await?;
         let kib = (opened.stamp.size_bytes >> 10).clamp(1, WAITING_KIB_MAX.into());
         let room = self.waiting.acquire_many(u32::try_from(kib).expect("invariant: capped")).await;
         Ok((opened, room.expect("invariant: nobody closes it")))
     }
 
-    async fn open_blocking(self: &Arc<Self>, name: &OsStr, size_bytes_max: u64) -> Result<Opened, Closed> {
+    async fn open_blocking(self: &Arc<Self>, name: &OsStr, size_bytes_max: u64) -> Result<OpenedFile, NotOpened> {
         let (taker, name) = (self.clone(), name.to_owned());
         let job = tokio::task::spawn_blocking(move || taker.read_now(&name, size_bytes_max));
         job.await.unwrap_or_else(|_| {
             let detail = "reading it failed in a way that should not be possible".to_owned();
             let rejection = Rejection { reason: RejectReason::ParserPanic, detail, count: 1 };
-            Err(Closed::Failed(ReadError::Refused(rejection), None))
+            Err(NotOpened::Failed(ReadError::Refused(rejection), None))
         })
     }
 
     /// Blocks: looks, reads, hashes, and parses what is light.
-    fn read_now(&self, name: &OsStr, size_bytes_max: u64) -> Result<Opened, Closed> {
+    fn read_now(&self, name: &OsStr, size_bytes_max: u64) -> Result<OpenedFile, NotOpened> {
         let path = self.dir.join(name);
         let file_bytes_max = self.inputs.config.file_bytes_max;
         let seen = match files::look(&path, file_bytes_max) {
             Ok(Some(stamp)) => stamp,
-            Ok(None) => return Err(Closed::Failed(ReadError::Gone, None)),
-            Err(error) => return Err(Closed::Failed(error, None)),
+            Ok(None) => return Err(NotOpened::Failed(ReadError::Gone, None)),
+            Err(error) => return Err(NotOpened::Failed(error, None)),
         };
         if seen.size_bytes > size_bytes_max {
-            return Err(Closed::Large);
+            return Err(NotOpened::Large);
         }
-        let Contents { bytes, stamp } =
-            files::read(&path, file_bytes_max, Links::Refused).map_err(|error| Closed::Failed(error, Some(seen)))?;
+        let FileContents { bytes, stamp } = files::read(&path, file_bytes_max, LinkPolicy::Refused)
+            .map_err(|error| NotOpened::Failed(error, Some(seen)))?;
         let hash = ContentHash::of(&[&bytes]);
         if let Some(outcome) = self.known.outcome(hash) {
-            return Ok(Opened { stamp, hash, read: Read::Known(outcome) });
+            return Ok(OpenedFile { stamp, hash, read: FileReading::Known(outcome) });
         }
         let shown = name.to_string_lossy();
         let context = self.context(&shown, &stamp);
         let read = match parse::format_of(&bytes, &context) {
-            Ok(format) if parse::is_heavy(format) => Read::Heavy(format, bytes),
-            Ok(format) => Read::Parsed(parse::parse_as(format, &bytes, &context)),
-            Err(rejection) => Read::Parsed(Err(rejection)),
+            Ok(format) if parse::is_heavy(format) => FileReading::Heavy(format, bytes),
+            Ok(format) => FileReading::Parsed(parse::parse_as(format, &bytes, &context)),
+            Err(rejection) => FileReading::Parsed(Err(rejection)),
         };
-        Ok(Opened { stamp, hash, read })
+        Ok(OpenedFile { stamp, hash, read })
     }
 
-    fn context<'a>(&'a self, name: &'a str, stamp: &Stamp) -> FileContext<'a> {
+    fn context<'a>(&'a self, name: &'a str, stamp: &FileStamp) -> FileContext<'a> {
         let received = self.inputs.clock.now();
         FileContext { name, modified: stamp.modified(), received, limits: &self.inputs.limits }
     }
 
-    async fn commit(self: &Arc<Self>, name: &OsStr, opened: Opened, calm: bool) -> (Done, News) {
-        let Opened { stamp, hash, read } = opened;
+    async fn commit(self: &Arc<Self>, name: &OsStr, opened: OpenedFile, calm: bool) -> (FileOutcome, FileNews) {
+        let OpenedFile { stamp, hash, read } = opened;
         let parsed = match read {
-            Read::Known(outcome) => return self.rest(name, stamp, outcome, News::Known).await,
-            Read::Parsed(Err(rejection)) if rejection.reason == RejectReason::Empty && stamp.size_bytes == 0 => {
+            FileReading::Known(outcome) => return self.rest(name, stamp, outcome, FileNews::Known).await,
+            FileReading::Parsed(Err(rejection)) if rejection.reason == RejectReason::Empty && stamp.size_bytes == 0 => {
                 // It may have been made just now to be written next.
                 return if calm {
                     self.refuse_unread(name, Some(stamp), rejection).await
                 } else {
-                    (Done::Unsettled, News::None)
+                    (FileOutcome::Unsettled, FileNews::None)
                 };
             }
-            Read::Parsed(parsed) => parsed,
-            Read::Heavy(format, bytes) => self.parse_heavy(name, &stamp, format, bytes).await,
+            FileReading::Parsed(parsed) => parsed,
+            FileReading::Heavy(format, bytes) => self.parse_heavy(name, &stamp, format, bytes).await,
         };
         let (format, warnings, items, rejected) = match parsed {
             Ok(document) => (Some(document.format), document.warnings, document.items, document.rejected),
@@ -199,18 +203,18 @@ impl Taker {
         let file = seed_file(hash, name, &stamp, outcome.clone());
         Failpoint::SeedRead.pass();
         if Planted::MoveFirst.is_in() {
-            let _ = self.rest(name, stamp, outcome.clone(), News::None).await;
+            let _ = self.rest(name, stamp, outcome.clone(), FileNews::None).await;
         }
         let receipt = match self.send(file, items, rejected).await {
             Ok(receipt) => receipt,
-            Err(news) => return (Done::NotAccepted, news),
+            Err(news) => return (FileOutcome::NotAccepted, news),
         };
         Failpoint::SeedAccepted.pass();
         self.known.insert(hash, outcome.clone());
         let news = match (format, &outcome) {
-            (_, SeedOutcome::Refused(rejection)) => News::Refused(rejection.clone()),
+            (_, SeedOutcome::Refused(rejection)) => FileNews::Refused(rejection.clone()),
             (format, SeedOutcome::Taken { .. }) => {
-                News::Taken { format: format.unwrap_or(Format::Text), receipt, warnings }
+                FileNews::Taken { format: format.unwrap_or(DocumentFormat::Text), receipt, warnings }
             }
         };
         self.rest(name, stamp, outcome, news).await
@@ -219,10 +223,10 @@ impl Taker {
     async fn parse_heavy(
         &self,
         name: &OsStr,
-        stamp: &Stamp,
-        format: Format,
+        stamp: &FileStamp,
+        format: DocumentFormat,
         bytes: Vec<u8>,
-    ) -> Result<Document, Rejection> {
+    ) -> Result<ParsedDocument, Rejection> {
         let job = ParseJob {
             format,
             bytes,
@@ -239,17 +243,22 @@ impl Taker {
         file: SeedFile,
         items: Vec<crate::model::RawItem>,
         rejected: Vec<Rejection>,
-    ) -> Result<Receipt, News> {
+    ) -> Result<Receipt, FileNews> {
         let (receipt, told) = oneshot::channel();
         let origin =
             Origin { source: self.inputs.config.id.clone(), kind: SourceKind::Seed, received: self.inputs.clock.now() };
         let batch = Batch { origin, items, rejected, cursor: Cursor::SeedFile(file), receipt: Some(receipt) };
-        self.inputs.ingest.send(batch.into()).await.map_err(|_| News::Closed)?;
-        told.await.map_err(|_| News::NotAccepted)
+        self.inputs.ingest.send(batch.into()).await.map_err(|_| FileNews::Closed)?;
+        told.await.map_err(|_| FileNews::NotAccepted)
     }
 
     /// Records, once, that a file is refused without its content being known.
-    async fn refuse_unread(&self, name: &OsStr, stamp: Option<Stamp>, rejection: Rejection) -> (Done, News) {
+    async fn refuse_unread(
+        &self,
+        name: &OsStr,
+        stamp: Option<FileStamp>,
+        rejection: Rejection,
+    ) -> (FileOutcome, FileNews) {
         let rejection = about(name, &rejection);
         let size_bytes = stamp.map_or(0, |s| s.size_bytes);
         let modified = stamp.map_or(Timestamp::from_seconds(0), |s| s.modified());
@@ -261,46 +270,52 @@ impl Taker {
             rejection.reason.as_str().as_bytes(),
         ]);
         let outcome = SeedOutcome::Refused(rejection.clone());
-        let mut news = News::None;
+        let mut news = FileNews::None;
         if self.known.outcome(hash).is_none() {
             let name = name.to_string_lossy().into_owned();
             let file = SeedFile { hash, name, size_bytes, modified, outcome: outcome.clone() };
             if let Err(news) = self.send(file, Vec::new(), vec![rejection.clone()]).await {
-                return (Done::NotAccepted, news);
+                return (FileOutcome::NotAccepted, news);
             }
             self.known.insert(hash, outcome);
-            news = News::Refused(rejection.clone());
+            news = FileNews::Refused(rejection.clone());
         }
         let retry = rejection.reason != RejectReason::Empty;
         // What cannot be read now may be mended in place; all else only gets in the way.
         if rejection.reason == RejectReason::Unreadable {
-            return (Done::Refused { stamp, retry }, news);
+            return (FileOutcome::Refused { stamp, retry }, news);
         }
         match &self.inputs.config.after {
-            After::Keep => (Done::Refused { stamp, retry }, news),
-            After::Move { error, .. } => {
+            AfterTaken::Keep => (FileOutcome::Refused { stamp, retry }, news),
+            AfterTaken::Move { error, .. } => {
                 let moved = self.move_away(name, stamp, error.clone(), Some(rejection)).await;
-                finished(moved, Done::Refused { stamp, retry: true }, news)
+                finished(moved, FileOutcome::Refused { stamp, retry: true }, news)
             }
         }
     }
 
-    /// After the commit: the file stays or moves.
-    async fn rest(&self, name: &OsStr, stamp: Stamp, outcome: SeedOutcome, news: News) -> (Done, News) {
+    /// AfterTaken the commit: the file stays or moves.
+    async fn rest(
+        &self,
+        name: &OsStr,
+        stamp: FileStamp,
+        outcome: SeedOutcome,
+        news: FileNews,
+    ) -> (FileOutcome, FileNews) {
         let refused = match outcome {
             SeedOutcome::Refused(rejection) => Some(rejection),
             SeedOutcome::Taken { .. } => None,
         };
         match &self.inputs.config.after {
-            After::Keep if refused.is_some() => (Done::Refused { stamp: Some(stamp), retry: false }, news),
-            After::Keep => {
+            AfterTaken::Keep if refused.is_some() => (FileOutcome::Refused { stamp: Some(stamp), retry: false }, news),
+            AfterTaken::Keep => {
                 let age = self.inputs.clock.now().since(stamp.modified());
-                (Done::Held { stamp, age }, news)
+                (FileOutcome::Held { stamp, age }, news)
             }
-            After::Move { done, error } => {
+            AfterTaken::Move { done, error } => {
                 let folder = if refused.is_some() { error } else { done };
                 let moved = self.move_away(name, Some(stamp), folder.clone(), refused).await;
-                finished(moved, Done::Refused { stamp: Some(stamp), retry: true }, news)
+                finished(moved, FileOutcome::Refused { stamp: Some(stamp), retry: true }, news)
             }
         }
     }
@@ -308,7 +323,7 @@ impl Taker {
     async fn move_away(
         &self,
         name: &OsStr,
-        stamp: Option<Stamp>,
+        stamp: Option<FileStamp>,
         folder: PathBuf,
         refused: Option<Rejection>,
     ) -> Result<(), SettleError> {
@@ -324,15 +339,15 @@ impl Taker {
     }
 }
 
-fn finished(moved: Result<(), SettleError>, stays: Done, news: News) -> (Done, News) {
+fn finished(moved: Result<(), SettleError>, stays: FileOutcome, news: FileNews) -> (FileOutcome, FileNews) {
     match moved {
-        Ok(()) => (Done::Gone, news),
-        Err(SettleError::Changed) => (Done::Unsettled, news),
-        Err(error) => (stays, News::NotMoved(error)),
+        Ok(()) => (FileOutcome::Gone, news),
+        Err(SettleError::Changed) => (FileOutcome::Unsettled, news),
+        Err(error) => (stays, FileNews::NotMoved(error)),
     }
 }
 
-fn seed_file(hash: ContentHash, name: &OsStr, stamp: &Stamp, outcome: SeedOutcome) -> SeedFile {
+fn seed_file(hash: ContentHash, name: &OsStr, stamp: &FileStamp, outcome: SeedOutcome) -> SeedFile {
     let (size_bytes, modified) = (stamp.size_bytes, stamp.modified());
     SeedFile { hash, name: name.to_string_lossy().into_owned(), size_bytes, modified, outcome }
 }

@@ -16,14 +16,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::After;
+use super::AfterTaken;
 use super::SeedInputs;
-use super::files::{self, ReadError, Stamp};
-use super::hints::{Hint, Hints};
-use super::known::Known;
-use super::ledger::Ledger;
+use super::files::{self, FileStamp, ReadError};
+use super::hints::{DirHint, DirHints};
+use super::known::KnownSeeds;
+use super::ledger::FileTracker;
 use super::names::NameRules;
-use super::take::{LARGE_AT_ONCE_MAX, Landed, News, READS_AT_ONCE_MAX, Taker, WAITING_KIB_MAX};
+use super::take::{FileNews, FileTaker, LARGE_AT_ONCE_MAX, READS_AT_ONCE_MAX, TakenFile, WAITING_KIB_MAX};
 use crate::model::{SeedFile, Timestamp};
 use crate::telemetry::Pulse;
 use crate::text::clean;
@@ -92,11 +92,11 @@ pub struct ScanSummary {
 
 /// The seed directory's task.
 pub struct SeedWatcher {
-    taker: Arc<Taker>,
+    taker: Arc<FileTaker>,
     names: NameRules,
-    ledger: Ledger,
-    jobs: JoinSet<Landed>,
-    hints: Option<Hints>,
+    ledger: FileTracker,
+    jobs: JoinSet<TakenFile>,
+    hints: Option<DirHints>,
     watched_place: Option<(u64, u64)>,
     next_scan: Instant,
     stuck: HashSet<OsString>,
@@ -108,9 +108,9 @@ pub struct SeedWatcher {
 }
 
 /// A directory as a scan found it.
-struct Scan {
+struct DirScan {
     place: (u64, u64),
-    names: Vec<(OsString, Result<Option<Stamp>, ReadError>)>,
+    names: Vec<(OsString, Result<Option<FileStamp>, ReadError>)>,
     crowded: bool,
 }
 
@@ -119,12 +119,12 @@ impl SeedWatcher {
     #[must_use]
     pub fn new(inputs: SeedInputs, known: impl IntoIterator<Item = SeedFile>) -> Self {
         let names = NameRules::new(&inputs.config.include, &inputs.config.ignore);
-        let ledger = Ledger::new(inputs.config.settle, inputs.config.rescan);
+        let ledger = FileTracker::new(inputs.config.settle, inputs.config.rescan);
         let dir = inputs.config.dir.clone().unwrap_or_default();
-        let taker = Arc::new(Taker {
+        let taker = Arc::new(FileTaker {
             dir,
             inputs,
-            known: Known::new(known),
+            known: KnownSeeds::new(known),
             large: Semaphore::new(LARGE_AT_ONCE_MAX),
             reads: Semaphore::new(READS_AT_ONCE_MAX),
             waiting: Semaphore::new(WAITING_KIB_MAX as usize),
@@ -221,12 +221,12 @@ impl SeedWatcher {
         }
     }
 
-    fn hinted(&mut self, hint: &Hint) {
+    fn hinted(&mut self, hint: &DirHint) {
         match hint {
-            Hint::Closed(name) if self.takes(name) => self.ledger.closed(name),
-            Hint::Touched(name) if self.takes(name) => self.ledger.touched(name, Instant::now()),
-            Hint::Scan => self.next_scan = Instant::now(),
-            Hint::Closed(_) | Hint::Touched(_) => {}
+            DirHint::Closed(name) if self.takes(name) => self.ledger.closed(name),
+            DirHint::Touched(name) if self.takes(name) => self.ledger.touched(name, Instant::now()),
+            DirHint::Scan => self.next_scan = Instant::now(),
+            DirHint::Closed(_) | DirHint::Touched(_) => {}
         }
     }
 
@@ -295,7 +295,7 @@ impl SeedWatcher {
         }
         self.hints = None;
         let dir = self.taker.dir.clone();
-        let watched = tokio::task::spawn_blocking(move || Hints::of(&dir)).await;
+        let watched = tokio::task::spawn_blocking(move || DirHints::of(&dir)).await;
         match watched {
             Ok(Ok(hints)) => {
                 self.hints = Some(hints);
@@ -313,7 +313,7 @@ impl SeedWatcher {
         }
     }
 
-    async fn list(&self) -> io::Result<Scan> {
+    async fn list(&self) -> io::Result<DirScan> {
         let (taker, names) = (self.taker.clone(), self.names.clone());
         let job = tokio::task::spawn_blocking(move || {
             let meta = std::fs::metadata(&taker.dir)?;
@@ -324,12 +324,12 @@ impl SeedWatcher {
                 let look = files::look(&taker.dir.join(&name), max);
                 (name, look)
             });
-            Ok(Scan { place: (meta.dev(), meta.ino()), names: looked.collect(), crowded })
+            Ok(DirScan { place: (meta.dev(), meta.ino()), names: looked.collect(), crowded })
         });
         job.await.map_err(io::Error::other)?
     }
 
-    fn compare(&mut self, scan: Scan) {
+    fn compare(&mut self, scan: DirScan) {
         // Replaced between the watch and the listing: come again at once.
         if self.watched_place.is_some_and(|place| place != scan.place) {
             self.watched_place = None;
@@ -340,7 +340,7 @@ impl SeedWatcher {
         }
         self.status.crowded = scan.crowded;
         let (now, wall) = (Instant::now(), self.taker.inputs.clock.now());
-        let keep = self.taker.inputs.config.after == After::Keep;
+        let keep = self.taker.inputs.config.after == AfterTaken::Keep;
         let mut seen = HashSet::with_capacity(scan.names.len());
         for (name, look) in scan.names {
             match look {
@@ -364,37 +364,37 @@ impl SeedWatcher {
         self.status.scanned_at = Some(wall);
     }
 
-    fn landed(&mut self, landed: Result<Landed, tokio::task::JoinError>) {
+    fn landed(&mut self, landed: Result<TakenFile, tokio::task::JoinError>) {
         // A job that panicked is a bug; its name is found again by the next scan.
-        let Ok(Landed { name, done, news }) = landed else { return };
+        let Ok(TakenFile { name, done, news }) = landed else { return };
         self.ledger.done(&name, done, Instant::now());
         let file = files::shown(&name);
         match news {
-            News::None => {}
-            News::Known => {
+            FileNews::None => {}
+            FileNews::Known => {
                 self.status.known += 1;
                 debug!(file, "seed file with known content");
             }
-            News::Taken { format, receipt, warnings } => {
+            FileNews::Taken { format, receipt, warnings } => {
                 self.status.taken += 1;
                 self.new_items += receipt.new;
                 let warnings = clean::excerpt(&warnings.join("; "), 300);
                 debug!(file, ?format, new = receipt.new, known = receipt.known, warnings, "seed file taken");
             }
-            News::Refused(rejection) => {
+            FileNews::Refused(rejection) => {
                 self.status.refused += 1;
                 let detail = clean::excerpt(&rejection.detail, 300);
                 let hint = super::hint(rejection.reason);
                 warn!(file, reason = %rejection.reason, detail, hint, "seed file refused");
             }
-            News::NotMoved(error) => {
+            FileNews::NotMoved(error) => {
                 if self.stuck.insert(name) {
                     let error = clean::excerpt(&error.to_string(), 300);
                     warn!(file, error, "seed file taken but not moved; trying again at each scan");
                 }
             }
-            News::NotAccepted => debug!(file, "seed file not accepted; offering it again"),
-            News::Closed => self.ingest_gone = true,
+            FileNews::NotAccepted => debug!(file, "seed file not accepted; offering it again"),
+            FileNews::Closed => self.ingest_gone = true,
         }
     }
 
@@ -436,7 +436,7 @@ fn shown_path(path: &Path) -> String {
     clean::excerpt(&path.to_string_lossy(), 200)
 }
 
-async fn next_hint(hints: &mut Option<Hints>) -> Hint {
+async fn next_hint(hints: &mut Option<DirHints>) -> DirHint {
     match hints {
         Some(hints) => hints.next().await,
         None => std::future::pending().await,

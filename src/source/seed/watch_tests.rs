@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{After, SeedConfig, SeedInputs, SeedStatus, SeedWatcher};
+use super::{AfterTaken, SeedConfig, SeedInputs, SeedStatus, SeedWatcher};
 use crate::clock::Clock;
 use crate::model::{Cursor, RejectReason, SeedFile, SeedOutcome, SourceId};
 use crate::source::parser::Parser;
@@ -38,8 +38,11 @@ impl Desk {
         let root = tempfile::tempdir().expect("a directory");
         let dir = root.path().join("seeds");
         fs::create_dir(&dir).expect("made");
-        let after =
-            if move_after { After::Move { done: dir.join("done"), error: dir.join("error") } } else { After::Keep };
+        let after = if move_after {
+            AfterTaken::Move { done: dir.join("done"), error: dir.join("error") }
+        } else {
+            AfterTaken::Keep
+        };
         let config = SeedConfig {
             id: SourceId::new("seeds").expect("a name"),
             dir: Some(dir),

@@ -18,7 +18,7 @@ const JSON_DEPTH_MAX: usize = 6;
 
 /// What was said, cleaned; nothing is checked.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub(super) struct Meta {
+pub(super) struct PageMeta {
     pub title: Option<String>,
     pub author: Option<String>,
     pub published: Option<String>,
@@ -28,31 +28,31 @@ pub(super) struct Meta {
 }
 
 /// Reads the head of a page.
-pub(super) fn read(page: &str) -> Meta {
+pub(super) fn read(page: &str) -> PageMeta {
     let head = &page[..page.floor_char_boundary(HEAD_BYTES_MAX)];
-    html::run_tokenizer(head, Sink(RefCell::new(State::default()))).0.into_inner().finish()
+    html::run_tokenizer(head, MetaSink(RefCell::new(MetaState::default()))).0.into_inner().finish()
 }
 
-struct Sink(RefCell<State>);
+struct MetaSink(RefCell<MetaState>);
 
 #[derive(Default)]
-struct State {
-    meta: Meta,
+struct MetaState {
+    meta: PageMeta,
     /// Fields by their rank: a better source replaces a worse one.
     ranks: [u8; 6],
-    inside: Option<Inside>,
+    inside: Option<InsideTag>,
     collected: String,
     html_title: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Inside {
+enum InsideTag {
     Title,
     Json,
 }
 
 #[derive(Clone, Copy)]
-enum Field {
+enum MetaField {
     Title,
     Author,
     Published,
@@ -61,9 +61,9 @@ enum Field {
     Canonical,
 }
 
-impl State {
+impl MetaState {
     /// Keeps the value if nothing better was said; equal ranks keep the first.
-    fn offer(&mut self, field: Field, rank: u8, value: &str) {
+    fn offer(&mut self, field: MetaField, rank: u8, value: &str) {
         let value = html::plain_inline(value);
         let at = field as usize;
         if value.is_empty() || value.len() > 2000 || self.ranks[at] >= rank {
@@ -71,12 +71,12 @@ impl State {
         }
         self.ranks[at] = rank;
         let slot = match field {
-            Field::Title => &mut self.meta.title,
-            Field::Author => &mut self.meta.author,
-            Field::Published => &mut self.meta.published,
-            Field::Lang => &mut self.meta.lang,
-            Field::Site => &mut self.meta.site,
-            Field::Canonical => &mut self.meta.canonical,
+            MetaField::Title => &mut self.meta.title,
+            MetaField::Author => &mut self.meta.author,
+            MetaField::Published => &mut self.meta.published,
+            MetaField::Lang => &mut self.meta.lang,
+            MetaField::Site => &mut self.meta.site,
+            MetaField::Canonical => &mut self.meta.canonical,
         };
         *slot = Some(value);
     }
@@ -85,21 +85,23 @@ impl State {
         let Some(content) = attribute(tag, "content") else { return };
         for key in ["property", "name", "itemprop", "http-equiv"].iter().filter_map(|name| attribute(tag, name)) {
             match key.to_ascii_lowercase().as_str() {
-                "og:title" => self.offer(Field::Title, 4, content),
-                "twitter:title" | "dc.title" => self.offer(Field::Title, 3, content),
-                "author" | "dc.creator" | "parsely-author" | "sailthru.author" => self.offer(Field::Author, 3, content),
+                "og:title" => self.offer(MetaField::Title, 4, content),
+                "twitter:title" | "dc.title" => self.offer(MetaField::Title, 3, content),
+                "author" | "dc.creator" | "parsely-author" | "sailthru.author" => {
+                    self.offer(MetaField::Author, 3, content)
+                }
                 // Open Graph's author is as often a link to a profile.
-                "article:author" if !content.starts_with("http") => self.offer(Field::Author, 2, content),
+                "article:author" if !content.starts_with("http") => self.offer(MetaField::Author, 2, content),
                 "article:published_time" | "og:published_time" | "datepublished" => {
-                    self.offer(Field::Published, 4, content);
+                    self.offer(MetaField::Published, 4, content);
                 }
                 "dc.date" | "dc.date.issued" | "dcterms.created" | "parsely-pub-date" | "pubdate" | "publishdate"
                 | "publish-date" | "publish_date" | "date" | "sailthru.date" | "article.published" => {
-                    self.offer(Field::Published, 3, content);
+                    self.offer(MetaField::Published, 3, content);
                 }
-                "og:site_name" | "application-name" => self.offer(Field::Site, 3, content),
-                "og:url" => self.offer(Field::Canonical, 2, content),
-                "content-language" | "og:locale" => self.offer(Field::Lang, 1, content),
+                "og:site_name" | "application-name" => self.offer(MetaField::Site, 3, content),
+                "og:url" => self.offer(MetaField::Canonical, 2, content),
+                "content-language" | "og:locale" => self.offer(MetaField::Lang, 1, content),
                 _ => {}
             }
         }
@@ -135,25 +137,25 @@ impl State {
     fn json_article(&mut self, object: &serde_json::Map<String, Value>) {
         let text = |key: &str| object.get(key).and_then(Value::as_str);
         if let Some(headline) = text("headline") {
-            self.offer(Field::Title, 5, headline);
+            self.offer(MetaField::Title, 5, headline);
         }
         if let Some(date) = text("datePublished").or_else(|| text("dateCreated")) {
-            self.offer(Field::Published, 5, date);
+            self.offer(MetaField::Published, 5, date);
         }
         if let Some(lang) = text("inLanguage") {
-            self.offer(Field::Lang, 2, lang);
+            self.offer(MetaField::Lang, 2, lang);
         }
         if let Some(authors) = object.get("author") {
-            self.offer(Field::Author, 4, &names(authors).join(", "));
+            self.offer(MetaField::Author, 4, &names(authors).join(", "));
         }
         if let Some(publisher) = object.get("publisher") {
-            self.offer(Field::Site, 2, &names(publisher).join(", "));
+            self.offer(MetaField::Site, 2, &names(publisher).join(", "));
         }
     }
 
-    fn finish(mut self) -> Meta {
+    fn finish(mut self) -> PageMeta {
         let title = std::mem::take(&mut self.html_title);
-        self.offer(Field::Title, 1, &title);
+        self.offer(MetaField::Title, 1, &title);
         self.meta
     }
 }
@@ -174,7 +176,7 @@ fn names(value: &Value) -> Vec<String> {
 fn is_article(kind: Option<&Value>) -> bool {
     let names_article = |kind: &Value| {
         kind.as_str().is_some_and(|k| {
-            k.ends_with("Article") || k.ends_with("Posting") || k == "Report" || k == "LiveBlogPosting"
+            k.ends_with("PageArticle") || k.ends_with("Posting") || k == "Report" || k == "LiveBlogPosting"
         })
     };
     match kind {
@@ -188,7 +190,7 @@ fn attribute<'t>(tag: &'t Tag, name: &str) -> Option<&'t str> {
     tag.attrs.iter().find(|a| &*a.name.local == name).map(|a| a.value.trim()).filter(|value| !value.is_empty())
 }
 
-impl TokenSink for Sink {
+impl TokenSink for MetaSink {
     type Handle = ();
 
     fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
@@ -205,36 +207,36 @@ impl TokenSink for Sink {
     }
 }
 
-fn start(tag: &Tag, state: &mut State) -> TokenSinkResult<()> {
+fn start(tag: &Tag, state: &mut MetaState) -> TokenSinkResult<()> {
     match &*tag.name {
         "html" => {
             if let Some(lang) = attribute(tag, "lang").or_else(|| attribute(tag, "xml:lang")) {
-                state.offer(Field::Lang, 3, lang);
+                state.offer(MetaField::Lang, 3, lang);
             }
         }
         "meta" => state.meta_tag(tag),
         "link" if attribute(tag, "rel").is_some_and(|rel| rel.eq_ignore_ascii_case("canonical")) => {
             if let Some(link) = attribute(tag, "href") {
-                state.offer(Field::Canonical, 3, link);
+                state.offer(MetaField::Canonical, 3, link);
             }
         }
         "time" if attribute(tag, "pubdate").is_some() || attribute(tag, "itemprop") == Some("datePublished") => {
             if let Some(date) = attribute(tag, "datetime") {
-                state.offer(Field::Published, 2, date);
+                state.offer(MetaField::Published, 2, date);
             }
         }
         "time" => {
             if let Some(date) = attribute(tag, "datetime") {
-                state.offer(Field::Published, 1, date);
+                state.offer(MetaField::Published, 1, date);
             }
         }
         "title" if state.html_title.is_empty() => {
-            (state.inside, state.collected) = (Some(Inside::Title), String::new());
+            (state.inside, state.collected) = (Some(InsideTag::Title), String::new());
             return TokenSinkResult::RawData(Rcdata);
         }
         "script" => {
             let is_json = attribute(tag, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("application/ld+json"));
-            (state.inside, state.collected) = (is_json.then_some(Inside::Json), String::new());
+            (state.inside, state.collected) = (is_json.then_some(InsideTag::Json), String::new());
             return TokenSinkResult::RawData(ScriptData);
         }
         _ => {}
@@ -242,10 +244,10 @@ fn start(tag: &Tag, state: &mut State) -> TokenSinkResult<()> {
     TokenSinkResult::Continue
 }
 
-fn end(tag: &Tag, state: &mut State) {
+fn end(tag: &Tag, state: &mut MetaState) {
     match (state.inside, &*tag.name) {
-        (Some(Inside::Title), "title") => state.html_title = std::mem::take(&mut state.collected),
-        (Some(Inside::Json), "script") => {
+        (Some(InsideTag::Title), "title") => state.html_title = std::mem::take(&mut state.collected),
+        (Some(InsideTag::Json), "script") => {
             let text = std::mem::take(&mut state.collected);
             state.json(&text);
         }
@@ -282,7 +284,7 @@ mod tests {
             "<script type='application/ld+json'>{\"@type\":\"Recipe\",\"headline\":\"x\"}</script>",
             "",
         ] {
-            assert_eq!(read(page), Meta::default(), "{page}");
+            assert_eq!(read(page), PageMeta::default(), "{page}");
         }
     }
 }

@@ -8,7 +8,7 @@ use dom_smoothie::{Config, Readability};
 
 use crate::model::Dated;
 use crate::text::{date, html};
-use meta::Meta;
+use meta::PageMeta;
 
 /// Elements within one another; browsers flatten beyond this, and html5ever is quadratic in it.
 const DEPTH_MAX: usize = 512;
@@ -19,7 +19,7 @@ const TEXT_BYTES_MIN: usize = 140;
 
 /// An article found in a page. Texts are clean; addresses and languages are as the page says.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Article {
+pub struct PageArticle {
     /// Headline without markup; may still carry the site's name.
     pub title: String,
     /// Paragraphs separated by `\n`.
@@ -39,7 +39,7 @@ pub struct Article {
 /// Finds the article of a page; `None` when there is no text at all. `url` is where the page came
 /// from, for relative addresses.
 #[must_use]
-pub fn extract(page: &str, url: Option<&str>) -> Option<Article> {
+pub fn extract(page: &str, url: Option<&str>) -> Option<PageArticle> {
     let meta = meta::read(page);
     let readable = if is_deeper_than(page, DEPTH_MAX) { None } else { readable(page) };
     let (text, found_title) = readable.unwrap_or_default();
@@ -47,9 +47,9 @@ pub fn extract(page: &str, url: Option<&str>) -> Option<Article> {
     if text.is_empty() {
         return None;
     }
-    let Meta { title, author, published, lang, site, canonical } = meta;
+    let PageMeta { title, author, published, lang, site, canonical } = meta;
     let url = canonical.map(|link| absolute(&link, url)).or_else(|| url.map(str::to_owned));
-    Some(Article {
+    Some(PageArticle {
         title: title.or(found_title).unwrap_or_default(),
         text,
         author,

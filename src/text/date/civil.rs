@@ -2,12 +2,12 @@
 //! years the program supports, so extreme dates are data like any other.
 
 use super::calendar::{days_from_civil, is_day};
-use super::zones::Zone;
+use super::zones::ZoneName;
 use crate::model::Timestamp;
 
 /// A local date and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Civil {
+pub(super) struct CivilTime {
     pub year: i16,
     pub month: i8,
     pub day: i8,
@@ -15,9 +15,9 @@ pub(super) struct Civil {
     pub time: (i8, i8, i8),
 }
 
-impl Civil {
+impl CivilTime {
     /// The moment, or `None` when the calendar has no such day.
-    pub fn at(self, zone: Option<Zone>) -> Option<Timestamp> {
+    pub fn at(self, zone: Option<ZoneName>) -> Option<Timestamp> {
         if !is_day(self.year, self.month, self.day) {
             return None;
         }

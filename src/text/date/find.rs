@@ -4,10 +4,10 @@
 use std::ops::Range;
 
 use super::calendar::is_day;
-use super::civil::Civil;
-use super::grammar::{Grammar, Setting};
-use super::lex::{Kind, Lexeme, lex};
-use super::zones::Zone;
+use super::civil::CivilTime;
+use super::grammar::{DateGrammar, DateSetting};
+use super::lex::{DateLexeme, LexemeKind, lex};
+use super::zones::ZoneName;
 use crate::model::{DateCertainty, Dated, Timestamp};
 
 /// Bytes and lexemes of a line that are looked at: a date stands near the start of its line.
@@ -21,7 +21,7 @@ type Clock = (i8, i8, i8);
 
 /// A date as a line gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Partial {
+pub struct PartialDate {
     /// The year, if written.
     pub year: Option<i16>,
     /// 1 to 12.
@@ -31,7 +31,7 @@ pub struct Partial {
     /// Hour, minute, second as written; hour 24 is the midnight that follows.
     pub time: Option<(i8, i8, i8)>,
     /// The zone, if written and known.
-    pub zone: Option<Zone>,
+    pub zone: Option<ZoneName>,
     /// Bytes of the line the date takes up, its time and zone included.
     pub span: Range<usize>,
 }
@@ -39,13 +39,13 @@ pub struct Partial {
 /// The first date in a line. Numbers that might be something else are not taken for one: a day needs
 /// its month by name, or a year of four digits, or the form `25.02.25`.
 #[must_use]
-pub fn find(line: &str) -> Option<Partial> {
+pub fn find(line: &str) -> Option<PartialDate> {
     let line = head(line);
     if !line.bytes().any(|b| b.is_ascii_digit()) {
         return None;
     }
     let lexemes = lex(line, LINE_LEXEMES_MAX);
-    let grammar = Grammar { lexemes: &lexemes, setting: Setting::Running };
+    let grammar = DateGrammar { lexemes: &lexemes, setting: DateSetting::Running };
     (0..lexemes.len()).find_map(|at| read_from(&grammar, at)).map(|(partial, _)| partial)
 }
 
@@ -55,7 +55,7 @@ fn head(line: &str) -> &str {
 }
 
 /// The date whose day starts at a lexeme, with the time around it; and the lexemes it takes up.
-pub(super) fn read_from(grammar: &Grammar<'_, '_>, at: usize) -> Option<(Partial, Range<usize>)> {
+pub(super) fn read_from(grammar: &DateGrammar<'_, '_>, at: usize) -> Option<(PartialDate, Range<usize>)> {
     let lexemes = grammar.lexemes;
     let (day, mut end) = grammar.day(at)?;
     let mut start = at;
@@ -73,7 +73,7 @@ pub(super) fn read_from(grammar: &Grammar<'_, '_>, at: usize) -> Option<(Partial
     }
     if year.is_none() && time.is_some() {
         // ctime: `Tue Feb 25 10:11:12 CET 2025`.
-        let skipped = usize::from(zone.is_none() && lexemes.get(end).is_some_and(Lexeme::is_word));
+        let skipped = usize::from(zone.is_none() && lexemes.get(end).is_some_and(DateLexeme::is_word));
         if let Some(found) = written_year(grammar, end + skipped) {
             (year, end) = (Some(found), end + skipped + 1);
         }
@@ -82,18 +82,18 @@ pub(super) fn read_from(grammar: &Grammar<'_, '_>, at: usize) -> Option<(Partial
         return None;
     }
     let span = lexemes.get(start)?.span.start..lexemes.get(end - 1)?.span.end;
-    Some((Partial { year, month: day.month, day: day.of_month, time, zone, span }, start..end))
+    Some((PartialDate { year, month: day.month, day: day.of_month, time, zone, span }, start..end))
 }
 
-fn written_year(grammar: &Grammar<'_, '_>, at: usize) -> Option<i16> {
+fn written_year(grammar: &DateGrammar<'_, '_>, at: usize) -> Option<i16> {
     match grammar.lexemes.get(at)?.kind {
-        Kind::Number(value @ 1900..=2100, 4) => i16::try_from(value).ok(),
+        LexemeKind::Number(value @ 1900..=2100, 4) => i16::try_from(value).ok(),
         _ => None,
     }
 }
 
 /// `10:30 CET, 25 February`: a time that ends where the day starts.
-fn time_before(grammar: &Grammar<'_, '_>, day: usize) -> Option<(usize, Clock, Option<Zone>)> {
+fn time_before(grammar: &DateGrammar<'_, '_>, day: usize) -> Option<(usize, Clock, Option<ZoneName>)> {
     for start in day.saturating_sub(10)..day {
         let Some((time, mut end)) = grammar.time(start) else { continue };
         let mut zone = None;
@@ -107,10 +107,10 @@ fn time_before(grammar: &Grammar<'_, '_>, day: usize) -> Option<(usize, Clock, O
     None
 }
 
-impl Partial {
+impl PartialDate {
     /// The moment, in the given year.
     pub(super) fn dated(&self, year: i16) -> Option<Dated> {
-        let civil = Civil { year, month: self.month, day: self.day, time: self.time.unwrap_or((0, 0, 0)) };
+        let civil = CivilTime { year, month: self.month, day: self.day, time: self.time.unwrap_or((0, 0, 0)) };
         let certainty = match (self.year, self.time, self.zone) {
             (None, ..) => DateCertainty::YearInferred,
             (_, None, _) => DateCertainty::Day,

@@ -2,42 +2,42 @@
 //! on both clocks, zones. Each rule takes a position and gives what it read and where it ended; none
 //! looks further than a few lexemes, so a line costs linear time.
 
-use super::lex::{Kind, Lexeme};
+use super::lex::{DateLexeme, LexemeKind};
 use super::months::{half_day, is_filler, month, needs_year};
-use super::zones::Zone;
+use super::zones::ZoneName;
 
 /// How sure the surroundings are that this is a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Setting {
+pub(super) enum DateSetting {
     /// The text is a date field: rare forms are believed.
     Alone,
     /// Running text: only forms that are hardly anything else.
     Running,
 }
 
-/// Day, month, perhaps the year.
+/// MonthDay, month, perhaps the year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Day {
+pub(super) struct MonthDay {
     pub year: Option<i16>,
     pub month: i8,
     pub of_month: i8,
 }
 
 /// What was read, and the lexeme after it.
-pub(super) type Read<T> = Option<(T, usize)>;
+pub(super) type DateReading<T> = Option<(T, usize)>;
 
 /// Words and marks skipped between the parts of a date.
 const GAP_MAX: usize = 6;
 
 /// The grammar over one line.
-pub(super) struct Grammar<'a, 't> {
-    pub lexemes: &'a [Lexeme<'t>],
-    pub setting: Setting,
+pub(super) struct DateGrammar<'a, 't> {
+    pub lexemes: &'a [DateLexeme<'t>],
+    pub setting: DateSetting,
 }
 
-impl Grammar<'_, '_> {
+impl DateGrammar<'_, '_> {
     /// A date that starts at a position.
-    pub fn day(&self, at: usize) -> Read<Day> {
+    pub fn day(&self, at: usize) -> DateReading<MonthDay> {
         self.year_first(at)
             .or_else(|| self.numbers_day_first(at))
             .or_else(|| self.day_then_month(at))
@@ -46,7 +46,7 @@ impl Grammar<'_, '_> {
 
     fn number(&self, at: usize, digits: std::ops::RangeInclusive<usize>) -> Option<u64> {
         match self.lexemes.get(at)?.kind {
-            Kind::Number(value, len) if digits.contains(&len) => Some(value),
+            LexemeKind::Number(value, len) if digits.contains(&len) => Some(value),
             _ => None,
         }
     }
@@ -65,7 +65,7 @@ impl Grammar<'_, '_> {
     }
 
     /// `2025-02-25`, `2025/2/25`, `2025-feb-25`, `2025年2月25日`, `20250225`, `2025-056`.
-    fn year_first(&self, at: usize) -> Read<Day> {
+    fn year_first(&self, at: usize) -> DateReading<MonthDay> {
         if let Some(compact) = self.number(at, 8..=8) {
             let year = self.year(compact / 10_000)?;
             return Some((Self::numbers(Some(year), compact / 100 % 100, compact % 100)?, at + 1));
@@ -76,7 +76,7 @@ impl Grammar<'_, '_> {
         if !dated {
             return None;
         }
-        if self.setting == Setting::Alone && separator.is_mark(&['-']) && self.number(at + 2, 3..=3).is_some() {
+        if self.setting == DateSetting::Alone && separator.is_mark(&['-']) && self.number(at + 2, 3..=3).is_some() {
             return Some((day_of_year(year, self.number(at + 2, 3..=3)?)?, at + 3));
         }
         let month_number = match self.number(at + 2, 1..=2) {
@@ -95,7 +95,7 @@ impl Grammar<'_, '_> {
 
     /// `25.02.2025`, `2/25/2025`, `25-02-25`: dots and dashes are day first; slashes are month first,
     /// as in the US, unless the numbers say otherwise.
-    fn numbers_day_first(&self, at: usize) -> Read<Day> {
+    fn numbers_day_first(&self, at: usize) -> DateReading<MonthDay> {
         let (first, third) = (self.number(at, 1..=2)?, at + 4);
         let separator = self.lexemes.get(at + 1).filter(|l| l.is_mark(&['.', '/', '-']))?;
         let second = self.number(at + 2, 1..=2)?;
@@ -103,8 +103,8 @@ impl Grammar<'_, '_> {
             return None;
         }
         let year = match self.lexemes.get(third)?.kind {
-            Kind::Number(value, 4) => self.year(value)?,
-            Kind::Number(value, 2) if self.short_year_is_likely(at) => short_year(value)?,
+            LexemeKind::Number(value, 4) => self.year(value)?,
+            LexemeKind::Number(value, 2) if self.short_year_is_likely(at) => short_year(value)?,
             _ => return None,
         };
         let month_first = separator.is_mark(&['/']) && first <= 12;
@@ -123,11 +123,11 @@ impl Grammar<'_, '_> {
     }
 
     fn short_year_is_likely(&self, at: usize) -> bool {
-        self.setting == Setting::Alone || (self.number(at, 2..=2).is_some() && self.number(at + 2, 2..=2).is_some())
+        self.setting == DateSetting::Alone || (self.number(at, 2..=2).is_some() && self.number(at + 2, 2..=2).is_some())
     }
 
     /// `25 February 2025`, `25. Februar`, `25-Feb-2025`, `25 de febrero de 2025`, `1er mars`.
-    fn day_then_month(&self, at: usize) -> Read<Day> {
+    fn day_then_month(&self, at: usize) -> DateReading<MonthDay> {
         let day = self.number(at, 1..=2)?;
         let mut next = at + 1;
         if self.glued(next) && self.word(next).is_some_and(|w| is_ordinal(&w)) {
@@ -147,7 +147,7 @@ impl Grammar<'_, '_> {
     }
 
     /// `February 25, 2025`, `Feb. 25th`, `Feb 25 10:11:12 2025` (the year is then found later).
-    fn month_then_day(&self, at: usize) -> Read<Day> {
+    fn month_then_day(&self, at: usize) -> DateReading<MonthDay> {
         let name = self.lexemes.get(at).filter(|l| l.is_word())?;
         let dot = self.skip(at + 1, 1, |l| l.is_mark(&['.', '-', '/']));
         let day = self.number(dot, 1..=2)?;
@@ -170,8 +170,8 @@ impl Grammar<'_, '_> {
         Some((day, if year.is_some() { after + 1 } else { next }))
     }
 
-    fn believable(&self, name: &Lexeme<'_>, folded: &str) -> bool {
-        self.setting == Setting::Alone || !needs_year(name.text, folded)
+    fn believable(&self, name: &DateLexeme<'_>, folded: &str) -> bool {
+        self.setting == DateSetting::Alone || !needs_year(name.text, folded)
     }
 
     /// A year that is not the hour of a time, the start of a range or a count.
@@ -181,28 +181,28 @@ impl Grammar<'_, '_> {
             return None;
         }
         match lexeme.kind {
-            Kind::Number(value, 4) => self.year(value),
-            Kind::Number(value, 2) if self.setting == Setting::Alone => short_year(value),
+            LexemeKind::Number(value, 4) => self.year(value),
+            LexemeKind::Number(value, 2) if self.setting == DateSetting::Alone => short_year(value),
             _ => None,
         }
     }
 
     fn year(&self, value: u64) -> Option<i16> {
         let believed = match self.setting {
-            Setting::Alone => 1..=9999,
-            Setting::Running => 1900..=2100,
+            DateSetting::Alone => 1..=9999,
+            DateSetting::Running => 1900..=2100,
         };
         believed.contains(&value).then(|| i16::try_from(value).ok()).flatten()
     }
 
-    fn numbers(year: Option<i16>, month: u64, day: u64) -> Option<Day> {
+    fn numbers(year: Option<i16>, month: u64, day: u64) -> Option<MonthDay> {
         let (month, day) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?);
         // Without a year, a leap year is given the benefit of the doubt.
-        super::calendar::is_day(year.unwrap_or(2024), month, day).then_some(Day { year, month, of_month: day })
+        super::calendar::is_day(year.unwrap_or(2024), month, day).then_some(MonthDay { year, month, of_month: day })
     }
 
     /// `10:11`, `10:11:12.345`, `8 pm`, `8:19 p.m.`, `14h30`, `24:00`.
-    pub fn time(&self, at: usize) -> Read<(i8, i8, i8)> {
+    pub fn time(&self, at: usize) -> DateReading<(i8, i8, i8)> {
         if let Some((offset, from)) = self.leading_half_day(at) {
             let (time, end) = self.clock(from)?;
             return Some((on_half_day(time, offset)?, end));
@@ -218,8 +218,8 @@ impl Grammar<'_, '_> {
         Some((on_half_day((hour, 0, 0), offset)?, end))
     }
 
-    fn clock(&self, at: usize) -> Read<(i8, i8, i8)> {
-        if let Some(compact) = self.number(at, 6..=6).filter(|_| self.setting == Setting::Alone && self.glued(at)) {
+    fn clock(&self, at: usize) -> DateReading<(i8, i8, i8)> {
+        if let Some(compact) = self.number(at, 6..=6).filter(|_| self.setting == DateSetting::Alone && self.glued(at)) {
             let (hour, minute, second) = (compact / 10_000, compact / 100 % 100, compact % 100);
             let fits = hour < 24 && minute < 60 && second < 60;
             return fits.then_some(((hour as i8, minute as i8, second as i8), at + 1));
@@ -250,7 +250,7 @@ impl Grammar<'_, '_> {
     }
 
     /// `오후 3:04`, `下午 3:04`: two characters before the time.
-    fn leading_half_day(&self, at: usize) -> Read<i8> {
+    fn leading_half_day(&self, at: usize) -> DateReading<i8> {
         let (first, second) = (self.lexemes.get(at)?, self.lexemes.get(at + 1)?);
         if first.text.is_ascii() || !first.is_word() {
             return None;
@@ -259,7 +259,7 @@ impl Grammar<'_, '_> {
     }
 
     /// `am`, `p.m.` after a time.
-    fn half_day(&self, at: usize) -> Read<i8> {
+    fn half_day(&self, at: usize) -> DateReading<i8> {
         let word = self.word(at)?;
         if let Some(offset) = half_day(&word) {
             return Some((offset, at + 1));
@@ -274,7 +274,7 @@ impl Grammar<'_, '_> {
     }
 
     /// `Z`, `+0100`, `GMT+2`, `(CEST)`, `UTC-03:30`, directly after a time.
-    pub fn zone(&self, at: usize) -> Read<Zone> {
+    pub fn zone(&self, at: usize) -> DateReading<ZoneName> {
         let at = self.skip(at, 2, |l| l.is_mark(&['(', '[', ',']));
         if let Some(read) = self.offset(at) {
             return Some(read);
@@ -283,29 +283,29 @@ impl Grammar<'_, '_> {
         let folded = lexeme.folded();
         let shouted =
             lexeme.text.chars().all(char::is_uppercase) || matches!(folded.as_str(), "z" | "utc" | "gmt" | "мск");
-        let zone = Zone::named(&folded).filter(|_| shouted || self.setting == Setting::Alone)?;
-        let base_is_utc = zone == Zone::Offset(0);
+        let zone = ZoneName::named(&folded).filter(|_| shouted || self.setting == DateSetting::Alone)?;
+        let base_is_utc = zone == ZoneName::Offset(0);
         Some(self.offset(at + 1).filter(|_| base_is_utc).unwrap_or((zone, at + 1)))
     }
 
-    fn offset(&self, at: usize) -> Read<Zone> {
-        let Kind::Mark(sign @ ('+' | '-' | '−')) = self.lexemes.get(at)?.kind else { return None };
+    fn offset(&self, at: usize) -> DateReading<ZoneName> {
+        let LexemeKind::Mark(sign @ ('+' | '-' | '−')) = self.lexemes.get(at)?.kind else { return None };
         if !self.glued(at + 1) {
             return None;
         }
         let (zone, end) = match self.lexemes.get(at + 1)?.kind {
-            Kind::Number(value, 4) => (Zone::offset(sign != '+', value / 100, value % 100), at + 2),
-            Kind::Number(hours, 1 | 2) if self.mark(at + 2, &[':']) && self.glued(at + 2) => {
-                (Zone::offset(sign != '+', hours, self.number(at + 3, 2..=2)?), at + 4)
+            LexemeKind::Number(value, 4) => (ZoneName::offset(sign != '+', value / 100, value % 100), at + 2),
+            LexemeKind::Number(hours, 1 | 2) if self.mark(at + 2, &[':']) && self.glued(at + 2) => {
+                (ZoneName::offset(sign != '+', hours, self.number(at + 3, 2..=2)?), at + 4)
             }
-            Kind::Number(hours, 1 | 2) if self.glued(at) => (Zone::offset(sign != '+', hours, 0), at + 2),
+            LexemeKind::Number(hours, 1 | 2) if self.glued(at) => (ZoneName::offset(sign != '+', hours, 0), at + 2),
             _ => return None,
         };
         Some((zone?, end))
     }
 
     /// A time after a date, past marks and little words.
-    pub fn time_after(&self, from: usize) -> Read<(i8, i8, i8)> {
+    pub fn time_after(&self, from: usize) -> DateReading<(i8, i8, i8)> {
         for at in from..(from + GAP_MAX).min(self.lexemes.len()) {
             if let Some(read) = self.time(at).or_else(|| self.dotted_time(at)) {
                 return Some(read);
@@ -318,7 +318,7 @@ impl Grammar<'_, '_> {
     }
 
     /// `kl. 14.30`, `um 14.30 Uhr`: a dotted time is believed only after its word.
-    fn dotted_time(&self, at: usize) -> Read<(i8, i8, i8)> {
+    fn dotted_time(&self, at: usize) -> DateReading<(i8, i8, i8)> {
         let word = self.word(at)?;
         if !matches!(word.as_str(), "kl" | "klo" | "um" | "ore" | "alle" | "godz") {
             return None;
@@ -331,18 +331,18 @@ impl Grammar<'_, '_> {
     /// Whether a lexeme may stand between the parts of one date.
     pub fn is_gap(&self, at: usize) -> bool {
         self.lexemes.get(at).is_some_and(|l| match l.kind {
-            Kind::Word => {
+            LexemeKind::Word => {
                 let word = l.folded();
                 is_filler(&word) || matches!(word.as_str(), "星" | "期" | "요" | "일" | "日")
             }
-            Kind::Mark(c) => {
+            LexemeKind::Mark(c) => {
                 matches!(c, ',' | '.' | '-' | '–' | '—' | '|' | '•' | '·' | '@' | '(' | ')' | '/' | ';' | ':')
             }
-            Kind::Number(..) => false,
+            LexemeKind::Number(..) => false,
         })
     }
 
-    fn skip(&self, from: usize, count_max: usize, skipped: impl Fn(&Lexeme<'_>) -> bool) -> usize {
+    fn skip(&self, from: usize, count_max: usize, skipped: impl Fn(&DateLexeme<'_>) -> bool) -> usize {
         let count = self.lexemes.iter().skip(from).take(count_max).take_while(|l| skipped(l)).count();
         from + count
     }
@@ -352,7 +352,7 @@ fn is_ordinal(word: &str) -> bool {
     matches!(word, "st" | "nd" | "rd" | "th" | "er" | "e" | "eme" | "o" | "a" | "го" | "е" | "те")
 }
 
-fn is_of(lexeme: &Lexeme<'_>) -> bool {
+fn is_of(lexeme: &DateLexeme<'_>) -> bool {
     lexeme.is_word() && matches!(lexeme.text, "de" | "del" | "of" | "do" | "DE" | "De" | "di")
 }
 
@@ -370,9 +370,9 @@ fn short_year(value: u64) -> Option<i16> {
     i16::try_from(if value < 50 { 2000 + value } else { 1900 + value }).ok()
 }
 
-fn day_of_year(year: i16, number: u64) -> Option<Day> {
+fn day_of_year(year: i16, number: u64) -> Option<MonthDay> {
     let first = jiff::civil::Date::new(year, 1, 1).ok()?;
     let days = i64::try_from(number).ok()?.checked_sub(1).filter(|n| (0..=365).contains(n))?;
     let date = first.checked_add(jiff::Span::new().days(days)).ok().filter(|d| d.year() == year)?;
-    Some(Day { year: Some(year), month: date.month(), of_month: date.day() })
+    Some(MonthDay { year: Some(year), month: date.month(), of_month: date.day() })
 }

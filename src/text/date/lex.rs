@@ -7,8 +7,8 @@ use crate::text::tokens::fold;
 
 /// One lexeme.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Lexeme<'t> {
-    pub kind: Kind,
+pub(super) struct DateLexeme<'t> {
+    pub kind: LexemeKind,
     /// As written.
     pub text: &'t str,
     /// Bytes in the line.
@@ -19,7 +19,7 @@ pub(super) struct Lexeme<'t> {
 
 /// What a lexeme is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum LexemeKind {
     /// ASCII digits: value (saturating) and how many.
     Number(u64, usize),
     /// Letters, apostrophes within; a single character in scripts that write no spaces.
@@ -29,7 +29,7 @@ pub(super) enum Kind {
 }
 
 /// Splits a line; at most `lexemes_max`, the rest is not looked at.
-pub(super) fn lex(line: &str, lexemes_max: usize) -> Vec<Lexeme<'_>> {
+pub(super) fn lex(line: &str, lexemes_max: usize) -> Vec<DateLexeme<'_>> {
     let mut lexemes = Vec::with_capacity(16);
     let mut chars = line.char_indices().peekable();
     let mut previous_end = 0;
@@ -53,30 +53,30 @@ pub(super) fn lex(line: &str, lexemes_max: usize) -> Vec<Lexeme<'_>> {
         }
         let text = &line[start..end];
         let kind = if first.is_ascii_digit() {
-            Kind::Number(text.parse().unwrap_or(u64::MAX), text.len())
+            LexemeKind::Number(text.parse().unwrap_or(u64::MAX), text.len())
         } else if first.is_alphabetic() {
-            Kind::Word
+            LexemeKind::Word
         } else {
-            Kind::Mark(first)
+            LexemeKind::Mark(first)
         };
-        lexemes.push(Lexeme { kind, text, span: start..end, glued: previous_end == start && start > 0 });
+        lexemes.push(DateLexeme { kind, text, span: start..end, glued: previous_end == start && start > 0 });
         previous_end = end;
     }
     lexemes
 }
 
-impl Lexeme<'_> {
+impl DateLexeme<'_> {
     /// The word in the form the tables use; Korean and Chinese marks stay as they are written.
     pub fn folded(&self) -> String {
         if self.text.chars().next().is_some_and(is_unspaced) { self.text.to_owned() } else { fold(self.text) }
     }
 
     pub fn is_mark(&self, marks: &[char]) -> bool {
-        matches!(self.kind, Kind::Mark(c) if marks.contains(&c))
+        matches!(self.kind, LexemeKind::Mark(c) if marks.contains(&c))
     }
 
     pub fn is_word(&self) -> bool {
-        self.kind == Kind::Word
+        self.kind == LexemeKind::Word
     }
 }
 

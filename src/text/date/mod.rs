@@ -10,14 +10,14 @@ mod lex;
 mod months;
 mod zones;
 
-pub use find::{Partial, find};
-pub use zones::Zone;
+pub use find::{PartialDate, find};
+pub use zones::ZoneName;
 
 use crate::model::{DateCertainty, Dated, Timestamp};
 
 use find::read_from;
-use grammar::{Grammar, Setting};
-use lex::{Kind, Lexeme, lex};
+use grammar::{DateGrammar, DateSetting};
+use lex::{DateLexeme, LexemeKind, lex};
 
 /// A date field longer than this is no date.
 const FIELD_BYTES_MAX: usize = 160;
@@ -46,11 +46,11 @@ fn by_grammar(text: &str) -> Option<Dated> {
     if let Some(dated) = numbers_only(&lexemes) {
         return Some(dated);
     }
-    let grammar = Grammar { lexemes: &lexemes, setting: Setting::Alone };
+    let grammar = DateGrammar { lexemes: &lexemes, setting: DateSetting::Alone };
     let (partial, read) =
         (0..lexemes.len()).find_map(|at| read_from(&grammar, at).filter(|(p, _)| p.year.is_some()))?;
-    let strange = |(at, lexeme): (usize, &Lexeme<'_>)| {
-        lexeme.is_word() && !read.contains(&at) && !grammar.is_gap(at) && Zone::named(&lexeme.folded()).is_none()
+    let strange = |(at, lexeme): (usize, &DateLexeme<'_>)| {
+        lexeme.is_word() && !read.contains(&at) && !grammar.is_gap(at) && ZoneName::named(&lexeme.folded()).is_none()
     };
     // What stands in brackets names the zone once more; after a semicolon come W3C-DTF's parameters.
     let outside = lexemes.iter().enumerate().take_while(|(_, l)| !l.is_mark(&['(', '[', ';']));
@@ -85,36 +85,40 @@ fn has_offset(bytes: &[u8]) -> bool {
 }
 
 /// Unix times, `20250225101112`, a bare year, a year and month.
-fn numbers_only(lexemes: &[Lexeme<'_>]) -> Option<Dated> {
+fn numbers_only(lexemes: &[DateLexeme<'_>]) -> Option<Dated> {
     // Like every other form, to the second.
     let whole = |millis: i64| {
         let at = Timestamp::from_seconds(millis.div_euclid(1000));
         Some(Dated { at, certainty: DateCertainty::Exact })
     };
     let day = |year: u64, month: i8| {
-        let at = civil::Civil { year: i16::try_from(year).ok()?, month, day: 1, time: (0, 0, 0) }.at(None)?;
+        let at = civil::CivilTime { year: i16::try_from(year).ok()?, month, day: 1, time: (0, 0, 0) }.at(None)?;
         Some(Dated { at, certainty: DateCertainty::Day })
     };
-    let kinds: Vec<Kind> = lexemes.iter().take(4).map(|l| l.kind).collect();
+    let kinds: Vec<LexemeKind> = lexemes.iter().take(4).map(|l| l.kind).collect();
     match *kinds.as_slice() {
-        [Kind::Number(year, 4)] => day(year, 1),
-        [Kind::Number(year, 4), Kind::Mark('-'), Kind::Number(month @ 1..=12, 2)] => day(year, month as i8),
-        [Kind::Number(value, 14)] => {
+        [LexemeKind::Number(year, 4)] => day(year, 1),
+        [LexemeKind::Number(year, 4), LexemeKind::Mark('-'), LexemeKind::Number(month @ 1..=12, 2)] => {
+            day(year, month as i8)
+        }
+        [LexemeKind::Number(value, 14)] => {
             let time = ((value / 10_000 % 100) as i8, (value / 100 % 100) as i8, (value % 100) as i8);
             let (year, date) = (value / 10_000_000_000, value / 1_000_000);
             let fits = time.0 < 24 && time.1 < 60 && time.2 < 60;
             let year = i16::try_from(year).ok().filter(|_| fits)?;
-            let civil = civil::Civil { year, month: (date / 100 % 100) as i8, day: (date % 100) as i8, time };
+            let civil = civil::CivilTime { year, month: (date / 100 % 100) as i8, day: (date % 100) as i8, time };
             Some(Dated { at: civil.at(None)?, certainty: DateCertainty::ZoneAssumed })
         }
-        [Kind::Number(seconds, 9..=11)] | [Kind::Number(seconds, 9..=11), Kind::Mark('.'), Kind::Number(..)] => {
+        [LexemeKind::Number(seconds, 9..=11)]
+        | [LexemeKind::Number(seconds, 9..=11), LexemeKind::Mark('.'), LexemeKind::Number(..)] => {
             whole(i64::try_from(seconds).ok()?.checked_mul(1000)?)
         }
-        [Kind::Number(millis, 12 | 13)] | [Kind::Number(millis, 13), Kind::Mark('.'), Kind::Number(..)] => {
+        [LexemeKind::Number(millis, 12 | 13)]
+        | [LexemeKind::Number(millis, 13), LexemeKind::Mark('.'), LexemeKind::Number(..)] => {
             whole(i64::try_from(millis).ok()?)
         }
-        [Kind::Number(micros, 16)] => whole(i64::try_from(micros / 1000).ok()?),
-        [Kind::Number(nanos, 19)] => whole(i64::try_from(nanos / 1_000_000).ok()?),
+        [LexemeKind::Number(micros, 16)] => whole(i64::try_from(micros / 1000).ok()?),
+        [LexemeKind::Number(nanos, 19)] => whole(i64::try_from(nanos / 1_000_000).ok()?),
         _ => None,
     }
 }

@@ -10,12 +10,12 @@ use super::run_tokenizer;
 
 /// Bytes of a page that are looked at: links stand in its head.
 const PAGE_BYTES_MAX: usize = 1 << 20;
-/// Links kept.
+/// PageLinks kept.
 const LINKS_MAX: usize = 200;
 
 /// One `<link>`, as written; entities decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Link {
+pub struct PageLink {
     /// `rel`, in lower case.
     pub rel: String,
     /// `type`, in lower case.
@@ -28,23 +28,23 @@ pub struct Link {
 
 /// The links of a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Links {
+pub struct PageLinks {
     /// The first `<base href>`: what relative links stand against.
     pub base: Option<String>,
     /// In page order.
-    pub links: Vec<Link>,
+    pub links: Vec<PageLink>,
 }
 
 /// Reads them.
 #[must_use]
-pub fn links(html: &str) -> Links {
-    run_tokenizer(&html[..html.floor_char_boundary(PAGE_BYTES_MAX)], Sink::default()).0.into_inner()
+pub fn links(html: &str) -> PageLinks {
+    run_tokenizer(&html[..html.floor_char_boundary(PAGE_BYTES_MAX)], LinkSink::default()).0.into_inner()
 }
 
 #[derive(Default)]
-struct Sink(RefCell<Links>);
+struct LinkSink(RefCell<PageLinks>);
 
-impl TokenSink for Sink {
+impl TokenSink for LinkSink {
     type Handle = ();
 
     fn process_token(&self, token: Token, _: u64) -> TokenSinkResult<()> {
@@ -63,7 +63,7 @@ impl TokenSink for Sink {
     }
 }
 
-impl Sink {
+impl LinkSink {
     fn note(&self, tag: &Tag) {
         let value = |name: &str| {
             let found = tag.attrs.iter().find(|attribute| &*attribute.name.local == name);
@@ -73,7 +73,7 @@ impl Sink {
         match &*tag.name {
             "base" if found.base.is_none() => found.base = Some(value("href")).filter(|href| !href.is_empty()),
             "link" if found.links.len() < LINKS_MAX => {
-                let link = Link {
+                let link = PageLink {
                     rel: value("rel").to_ascii_lowercase(),
                     media_type: value("type").to_ascii_lowercase(),
                     href: value("href"),
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(found.base.as_deref(), Some("/sub/"));
         assert_eq!(
             found.links,
-            [Link {
+            [PageLink {
                 rel: "alternate".to_owned(),
                 media_type: "application/rss+xml".to_owned(),
                 href: "feed?a=1&b=2".to_owned(),

@@ -14,8 +14,8 @@ use html5ever::TokenizerResult;
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::{BufferQueue, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
 
-use sink::{Layout, Sink, Strictness};
-use writer::Writer;
+use sink::{TextLayout, TextSink, TextStrictness};
+use writer::TextWriter;
 
 /// Bytes fed at a time, so that a tag without end is noticed.
 const CHUNK_BYTES: usize = 8 << 10;
@@ -54,13 +54,13 @@ pub fn unescape(text: &str) -> std::borrow::Cow<'_, str> {
 /// characters gone. Scripts, styles, hidden parts, menus, buttons and picture captions are left out.
 #[must_use]
 pub fn to_text(html: &str) -> String {
-    render(html, Layout::Paragraphs)
+    render(html, TextLayout::Paragraphs)
 }
 
 /// A headline or other short text to one line.
 #[must_use]
 pub fn inline(html: &str) -> String {
-    render(html, Layout::Line)
+    render(html, TextLayout::Line)
 }
 
 /// Plain text to paragraphs: entities and tags that do not belong there are read as what they are,
@@ -72,7 +72,7 @@ pub fn plain(text: &str) -> String {
         return to_text(&decoded);
     }
     let wrapped = wrapped_at_a_width(&decoded);
-    let mut writer = Writer::new(decoded.len());
+    let mut writer = TextWriter::new(decoded.len());
     let mut blank_before = false;
     for line in decoded.split(['\n', '\r', '\u{2028}', '\u{2029}']) {
         let blank = line.trim().is_empty();
@@ -94,7 +94,7 @@ pub fn plain_inline(text: &str) -> String {
     if looks_like_markup(&decoded) {
         return inline(&decoded);
     }
-    let mut writer = Writer::new(decoded.len());
+    let mut writer = TextWriter::new(decoded.len());
     writer.text(&decoded);
     writer.finish()
 }
@@ -155,7 +155,7 @@ fn wrapped_at_a_width(text: &str) -> bool {
     inner.len() >= LINES_MIN && inner.iter().filter(|width| WIDTHS.contains(width)).count() * 10 >= inner.len() * 9
 }
 
-fn render(html: &str, layout: Layout) -> String {
+fn render(html: &str, layout: TextLayout) -> String {
     let mut text = unpack(html, layout);
     for _ in 1..UNPACKED_MAX {
         let decoded = entities::decode(&text);
@@ -172,7 +172,7 @@ fn render(html: &str, layout: Layout) -> String {
 
 /// Decoding can bring white space and controls to light: folded once more, paragraphs kept.
 fn fold(text: &str) -> String {
-    let mut writer = Writer::new(text.len());
+    let mut writer = TextWriter::new(text.len());
     for line in text.split('\n') {
         writer.line_break();
         writer.text(line);
@@ -182,26 +182,26 @@ fn fold(text: &str) -> String {
 
 /// One pass. What is left out must have an end: when the text runs out inside, or nothing else was
 /// there, the markup is broken or all there is, and only scripts and the like stay out.
-fn unpack(html: &str, layout: Layout) -> String {
+fn unpack(html: &str, layout: TextLayout) -> String {
     if !html.contains(['<', '&']) {
-        let mut writer = Writer::new(html.len());
+        let mut writer = TextWriter::new(html.len());
         writer.text(html);
         return writer.finish();
     }
-    let (text, left_out) = tokenize(html, layout, Strictness::LeaveOut);
+    let (text, left_out) = tokenize(html, layout, TextStrictness::LeaveOut);
     if left_out.at_end || (text.is_empty() && left_out.any) {
-        return tokenize(html, layout, Strictness::KeepAll).0;
+        return tokenize(html, layout, TextStrictness::KeepAll).0;
     }
     text
 }
 
-fn tokenize(html: &str, layout: Layout, strictness: Strictness) -> (String, sink::LeftOut) {
-    run_tokenizer(html, Sink::new(html.len(), layout, strictness)).finish()
+fn tokenize(html: &str, layout: TextLayout, strictness: TextStrictness) -> (String, sink::LeftOut) {
+    run_tokenizer(html, TextSink::new(html.len(), layout, strictness)).finish()
 }
 
 /// Runs a sink over some HTML, in time linear in it whatever it holds.
 pub(super) fn run_tokenizer<S: TokenSink<Handle = ()>>(html: &str, sink: S) -> S {
-    let mut tokenizer = Tokenizer::new(Counted { sink, tokens: Cell::new(0) }, TokenizerOpts::default());
+    let mut tokenizer = Tokenizer::new(CountedSink { sink, tokens: Cell::new(0) }, TokenizerOpts::default());
     let (mut at, mut separators) = (0, 0);
     while at < html.len() {
         let end = html.ceil_char_boundary(at + CHUNK_BYTES);
@@ -229,12 +229,12 @@ pub(super) fn run_tokenizer<S: TokenSink<Handle = ()>>(html: &str, sink: S) -> S
 }
 
 /// Counts tokens on their way, so that a tag without end is noticed.
-struct Counted<S> {
+struct CountedSink<S> {
     sink: S,
     tokens: Cell<u64>,
 }
 
-impl<S: TokenSink> TokenSink for Counted<S> {
+impl<S: TokenSink> TokenSink for CountedSink<S> {
     type Handle = S::Handle;
 
     fn process_token(&self, token: Token, line: u64) -> TokenSinkResult<S::Handle> {

@@ -9,18 +9,18 @@ use html5ever::tokenizer::states::{Rawtext, Rcdata, ScriptData};
 use html5ever::tokenizer::{Tag, TagKind, Token, TokenSink, TokenSinkResult};
 
 use super::is_void;
-use super::writer::Writer;
+use super::writer::TextWriter;
 
 /// Paragraphs or one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(super) enum TextLayout {
     Paragraphs,
     Line,
 }
 
 /// Whether menus, captions and hidden parts are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Strictness {
+pub(super) enum TextStrictness {
     LeaveOut,
     KeepAll,
 }
@@ -35,14 +35,14 @@ pub(super) struct LeftOut {
 }
 
 /// Receives the tokens of one fragment.
-pub(super) struct Sink {
-    layout: Layout,
-    strictness: Strictness,
-    state: RefCell<State>,
+pub(super) struct TextSink {
+    layout: TextLayout,
+    strictness: TextStrictness,
+    state: RefCell<SinkState>,
 }
 
-struct State {
-    writer: Writer,
+struct SinkState {
+    writer: TextWriter,
     /// The element that is left out, and how many of its name are open.
     skipped: Option<(LocalName, u32)>,
     skipped_any: bool,
@@ -51,7 +51,7 @@ struct State {
 
 /// How an element is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum TagRole {
     Inline,
     Block,
     Cell,
@@ -61,19 +61,20 @@ enum Role {
     Apart,
 }
 
-impl Sink {
-    pub fn new(capacity_bytes: usize, layout: Layout, strictness: Strictness) -> Self {
-        let state = State { writer: Writer::new(capacity_bytes), skipped: None, skipped_any: false, preformatted: 0 };
+impl TextSink {
+    pub fn new(capacity_bytes: usize, layout: TextLayout, strictness: TextStrictness) -> Self {
+        let state =
+            SinkState { writer: TextWriter::new(capacity_bytes), skipped: None, skipped_any: false, preformatted: 0 };
         Self { layout, strictness, state: RefCell::new(state) }
     }
 
     pub fn finish(self) -> (String, LeftOut) {
         let state = self.state.into_inner();
-        let at_end = state.skipped.as_ref().is_some_and(|(name, _)| role(name) != Role::Machine);
+        let at_end = state.skipped.as_ref().is_some_and(|(name, _)| role(name) != TagRole::Machine);
         (state.writer.finish(), LeftOut { any: state.skipped_any, at_end })
     }
 
-    fn start(&self, tag: &Tag, state: &mut State) -> TokenSinkResult<()> {
+    fn start(&self, tag: &Tag, state: &mut SinkState) -> TokenSinkResult<()> {
         let name = &tag.name;
         if let Some((skipped, open)) = &mut state.skipped {
             if skipped == name && !is_void(name) {
@@ -86,9 +87,9 @@ impl Sink {
         }
         let role = role(name);
         let leave_out = match role {
-            Role::Machine => true,
-            Role::Apart => self.strictness == Strictness::LeaveOut && self.layout == Layout::Paragraphs,
-            _ => self.strictness == Strictness::LeaveOut && is_hidden(tag),
+            TagRole::Machine => true,
+            TagRole::Apart => self.strictness == TextStrictness::LeaveOut && self.layout == TextLayout::Paragraphs,
+            _ => self.strictness == TextStrictness::LeaveOut && is_hidden(tag),
         };
         // XHTML in feeds closes what HTML would leave open: `<iframe … />`.
         if leave_out && !is_void(name) && !tag.self_closing {
@@ -109,7 +110,7 @@ impl Sink {
         self.raw_text(tag)
     }
 
-    fn end(&self, tag: &Tag, state: &mut State) {
+    fn end(&self, tag: &Tag, state: &mut SinkState) {
         let name = &tag.name;
         if let Some((skipped, open)) = &mut state.skipped {
             if skipped == name {
@@ -138,31 +139,31 @@ impl Sink {
             "script" => TokenSinkResult::RawData(ScriptData),
             "style" | "iframe" | "xmp" | "noembed" | "noframes" => TokenSinkResult::RawData(Rawtext),
             // In a headline, `<title>` is a word somebody forgot to escape.
-            "title" | "textarea" if self.layout == Layout::Paragraphs => TokenSinkResult::RawData(Rcdata),
+            "title" | "textarea" if self.layout == TextLayout::Paragraphs => TokenSinkResult::RawData(Rcdata),
             _ => TokenSinkResult::Continue,
         }
     }
 }
 
-impl State {
-    fn gap(&mut self, role: Role, layout: Layout) {
+impl SinkState {
+    fn gap(&mut self, role: TagRole, layout: TextLayout) {
         match (role, layout) {
-            (Role::Block | Role::Apart, _) => self.break_line(layout),
-            (Role::Cell, Layout::Paragraphs) => self.writer.cell(),
-            (Role::Cell, Layout::Line) => self.writer.space(),
-            (Role::Inline | Role::Machine, _) => {}
+            (TagRole::Block | TagRole::Apart, _) => self.break_line(layout),
+            (TagRole::Cell, TextLayout::Paragraphs) => self.writer.cell(),
+            (TagRole::Cell, TextLayout::Line) => self.writer.space(),
+            (TagRole::Inline | TagRole::Machine, _) => {}
         }
     }
 
-    fn break_line(&mut self, layout: Layout) {
+    fn break_line(&mut self, layout: TextLayout) {
         match layout {
-            Layout::Paragraphs => self.writer.line_break(),
-            Layout::Line => self.writer.space(),
+            TextLayout::Paragraphs => self.writer.line_break(),
+            TextLayout::Line => self.writer.space(),
         }
     }
 }
 
-impl TokenSink for Sink {
+impl TokenSink for TextSink {
     type Handle = ();
 
     fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
@@ -171,7 +172,7 @@ impl TokenSink for Sink {
             Token::TagToken(tag) if tag.kind == TagKind::StartTag => return self.start(&tag, &mut state),
             Token::TagToken(tag) => self.end(&tag, &mut state),
             Token::CharacterTokens(text) if state.skipped.is_none() => {
-                if state.preformatted > 0 && self.layout == Layout::Paragraphs {
+                if state.preformatted > 0 && self.layout == TextLayout::Paragraphs {
                     state.writer.preformatted(&text);
                 } else {
                     state.writer.text(&text);
@@ -183,19 +184,19 @@ impl TokenSink for Sink {
     }
 }
 
-fn role(name: &LocalName) -> Role {
+fn role(name: &LocalName) -> TagRole {
     match &**name {
         "p" | "div" | "br" | "li" | "ul" | "ol" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "section" | "article"
         | "blockquote" | "table" | "tr" | "thead" | "tbody" | "tfoot" | "caption" | "pre" | "dl" | "dt" | "dd"
         | "figure" | "main" | "header" | "footer" | "hr" | "address" | "details" | "summary" | "fieldset"
         | "center" | "form" | "hgroup" | "body" | "html" | "option" | "legend" | "title" | "item" | "description" => {
-            Role::Block
+            TagRole::Block
         }
-        "td" | "th" => Role::Cell,
-        "script" | "style" | "iframe" | "noembed" | "noframes" => Role::Machine,
+        "td" | "th" => TagRole::Cell,
+        "script" | "style" | "iframe" | "noembed" | "noframes" => TagRole::Machine,
         "template" | "svg" | "object" | "canvas" | "audio" | "video" | "map" | "noscript" | "nav" | "aside"
-        | "button" | "select" | "textarea" | "dialog" | "menu" | "figcaption" | "head" => Role::Apart,
-        _ => Role::Inline,
+        | "button" | "select" | "textarea" | "dialog" | "menu" | "figcaption" | "head" => TagRole::Apart,
+        _ => TagRole::Inline,
     }
 }
 

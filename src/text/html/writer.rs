@@ -5,7 +5,7 @@ use crate::text::clean::is_harmful;
 
 /// What stands between what was written and what comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Gap {
+enum WriterGap {
     None,
     Space,
     Cell,
@@ -14,14 +14,14 @@ enum Gap {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct TextWriter {
     out: String,
-    gap: Gap,
+    gap: WriterGap,
 }
 
-impl Writer {
+impl TextWriter {
     pub fn new(capacity_bytes: usize) -> Self {
-        Self { out: String::with_capacity(capacity_bytes), gap: Gap::None }
+        Self { out: String::with_capacity(capacity_bytes), gap: WriterGap::None }
     }
 
     /// Text in which white space is only a space.
@@ -66,27 +66,27 @@ impl Writer {
         }
         if !self.out.is_empty() {
             self.out.push_str(match self.gap {
-                Gap::None => "",
-                Gap::Space => " ",
-                Gap::Cell => " | ",
-                Gap::Line => "\n",
+                WriterGap::None => "",
+                WriterGap::Space => " ",
+                WriterGap::Cell => " | ",
+                WriterGap::Line => "\n",
             });
         }
-        self.gap = Gap::None;
+        self.gap = WriterGap::None;
         self.out.push_str(run);
     }
 
     pub fn space(&mut self) {
-        self.gap = self.gap.max(Gap::Space);
+        self.gap = self.gap.max(WriterGap::Space);
     }
 
     /// Between two cells of a table row.
     pub fn cell(&mut self) {
-        self.gap = self.gap.max(Gap::Cell);
+        self.gap = self.gap.max(WriterGap::Cell);
     }
 
     pub fn line_break(&mut self) {
-        self.gap = Gap::Line;
+        self.gap = WriterGap::Line;
     }
 
     pub fn finish(self) -> String {
@@ -109,7 +109,7 @@ mod tests {
             parts in proptest::collection::vec("([ab.é “]|[ \\n\\t\u{a0}\u{ad}\u{200b}\u{2028}\u{7f}\u{202e}\u{1b}]){0,12}", 0..4),
             lines in proptest::bool::ANY,
         ) {
-            let (mut whole, mut single) = (Writer::new(0), Writer::new(0));
+            let (mut whole, mut single) = (TextWriter::new(0), TextWriter::new(0));
             for part in parts {
                 whole.write(&part, lines);
                 for c in part.chars() {

@@ -13,8 +13,8 @@ use reqwest::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use super::request::Carried;
-use super::schedule::{PollFailure, Validators};
+use super::request::RequestExtras;
+use super::schedule::{CacheValidators, PollFailure};
 use crate::model::FeedFailure;
 use crate::net::{self, BodyLimit, Cidr, Client, NetError, Request, Response};
 use crate::text::clean::excerpt;
@@ -29,12 +29,12 @@ const ACCEPT_PAGES: &str = "text/html, application/xhtml+xml, */*;q=0.1";
 /// What `net::body` undoes.
 const ENCODINGS: &str = "gzip, br, zstd, deflate";
 
-/// Validators longer than this are a server's mistake and are not kept.
+/// CacheValidators longer than this are a server's mistake and are not kept.
 const VALIDATOR_BYTES_MAX: usize = 1024;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accept {
+pub enum WantedContent {
     /// A feed of any format.
     Feed,
     /// A web page.
@@ -43,13 +43,13 @@ pub enum Accept {
 
 /// One fetch.
 #[derive(Debug)]
-pub struct Fetch<'a> {
+pub struct FetchRequest<'a> {
     /// Where.
     pub url: &'a Url,
     /// What.
-    pub accept: Accept,
+    pub accept: WantedContent,
     /// Sent back byte for byte; empty for an unconditional fetch.
-    pub validators: &'a Validators,
+    pub validators: &'a CacheValidators,
     /// Non-public addresses that are fine.
     pub allow_private: &'a Arc<[Cidr]>,
     /// Body bytes on the wire.
@@ -59,12 +59,12 @@ pub struct Fetch<'a> {
     /// Redirects included.
     pub total_timeout: Duration,
     /// What its requests carry.
-    pub carried: &'a Carried,
+    pub carried: &'a RequestExtras,
 }
 
 /// What came of a fetch.
 #[derive(Debug)]
-pub struct Fetched {
+pub struct FetchResult {
     /// The header of the last answer; empty when there was none.
     pub headers: HeaderMap,
     /// Where 301 and 308 alone led, without userinfo.
@@ -74,19 +74,19 @@ pub struct Fetched {
     /// Redirects followed.
     pub hops: usize,
     /// The rest.
-    pub content: Result<Content, PollFailure>,
+    pub content: Result<FetchedContent, PollFailure>,
 }
 
 /// A usable answer.
 #[derive(Debug)]
-pub enum Content {
+pub enum FetchedContent {
     /// 200 or 203: bytes as they came over the wire.
     Body(Vec<u8>),
     /// 304.
     NotModified,
 }
 
-impl Fetched {
+impl FetchResult {
     /// A fetch that never began.
     #[must_use]
     pub fn failed(mut url: Url, failure: PollFailure) -> Self {
@@ -94,13 +94,13 @@ impl Fetched {
         Self { headers: HeaderMap::new(), moved_to: None, url, hops: 0, content: Err(failure) }
     }
 
-    /// `Content-Type` in words, if it is any.
+    /// `FetchedContent-Type` in words, if it is any.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
         self.headers.get(CONTENT_TYPE)?.to_str().ok()
     }
 
-    /// All `Content-Encoding` fields, joined.
+    /// All `FetchedContent-Encoding` fields, joined.
     #[must_use]
     pub fn content_encoding(&self) -> Option<String> {
         let fields: Vec<_> =
@@ -108,20 +108,20 @@ impl Fetched {
         if fields.is_empty() { None } else { Some(fields.join(",")) }
     }
 
-    /// Validators of this answer, byte for byte.
+    /// CacheValidators of this answer, byte for byte.
     #[must_use]
-    pub fn validators(&self) -> Validators {
+    pub fn validators(&self) -> CacheValidators {
         let take = |name: HeaderName| {
             let value = self.headers.get(name)?.as_bytes();
             (!value.is_empty() && value.len() <= VALIDATOR_BYTES_MAX).then(|| value.to_vec())
         };
-        Validators { etag: take(ETAG), last_modified: take(LAST_MODIFIED) }
+        CacheValidators { etag: take(ETAG), last_modified: take(LAST_MODIFIED) }
     }
 }
 
 /// Fetches a feed. Never an `Err`: every failure is a value with a class.
-pub async fn fetch(client: &Client, what: &Fetch<'_>) -> Fetched {
-    let mut walk = Walk {
+pub async fn fetch(client: &Client, what: &FetchRequest<'_>) -> FetchResult {
+    let mut walk = RedirectWalk {
         url: what.url.clone(),
         same_host: true,
         moved_to: None,
@@ -135,15 +135,20 @@ pub async fn fetch(client: &Client, what: &Fetch<'_>) -> Fetched {
         Ok(response) => {
             let content = judge(&response, what);
             let Response { headers, body, .. } = response;
-            (headers, content.map(|kind| if kind == Kind::Body { Content::Body(body) } else { Content::NotModified }))
+            (
+                headers,
+                content.map(|kind| {
+                    if kind == AnswerKind::Body { FetchedContent::Body(body) } else { FetchedContent::NotModified }
+                }),
+            )
         }
         Err(failure) => (HeaderMap::new(), Err(failure)),
     };
-    Fetched { headers, moved_to: walk.moved_to, url: walk.url, hops: walk.hops, content }
+    FetchResult { headers, moved_to: walk.moved_to, url: walk.url, hops: walk.hops, content }
 }
 
 /// Where a fetch stands.
-struct Walk {
+struct RedirectWalk {
     url: Url,
     /// No redirect has led away from the feed's own scheme, host and port.
     same_host: bool,
@@ -155,9 +160,9 @@ struct Walk {
     plain: bool,
 }
 
-impl Walk {
+impl RedirectWalk {
     /// Asks, follows, and gives the first answer that is no redirect.
-    async fn run(&mut self, client: &Client, what: &Fetch<'_>) -> Result<Response, PollFailure> {
+    async fn run(&mut self, client: &Client, what: &FetchRequest<'_>) -> Result<Response, PollFailure> {
         loop {
             let response = client.send(self.request(what)).await.map_err(|error| failure_of(&error))?;
             match response.status.as_u16() {
@@ -169,12 +174,12 @@ impl Walk {
         }
     }
 
-    fn request<'a>(&'a self, what: &'a Fetch<'_>) -> Request<'a> {
+    fn request<'a>(&'a self, what: &'a FetchRequest<'_>) -> Request<'a> {
         let mut headers = HeaderMap::with_capacity(5);
         if self.plain {
             headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         } else {
-            let accept = if what.accept == Accept::Feed { ACCEPT_FEEDS } else { ACCEPT_PAGES };
+            let accept = if what.accept == WantedContent::Feed { ACCEPT_FEEDS } else { ACCEPT_PAGES };
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(ENCODINGS));
             let validators =
@@ -208,7 +213,7 @@ impl Walk {
     }
 
     /// One hop further.
-    fn follow(&mut self, response: &Response, what: &Fetch<'_>) -> Result<(), PollFailure> {
+    fn follow(&mut self, response: &Response, what: &FetchRequest<'_>) -> Result<(), PollFailure> {
         let refuse = |why: String| PollFailure::new(FeedFailure::Redirect, why);
         let from = net::display_url(&self.url);
         if self.hops >= what.redirects_max {
@@ -256,12 +261,12 @@ pub fn failure_of(error: &NetError) -> PollFailure {
 }
 
 #[derive(PartialEq)]
-enum Kind {
+enum AnswerKind {
     Body,
     NotModified,
 }
 
-fn judge(response: &Response, what: &Fetch<'_>) -> Result<Kind, PollFailure> {
+fn judge(response: &Response, what: &FetchRequest<'_>) -> Result<AnswerKind, PollFailure> {
     let status = response.status;
     let fail = |class, words: &str| Err(PollFailure::new(class, format!("{words} ({})", show(status))));
     let challenged =
@@ -274,8 +279,8 @@ fn judge(response: &Response, what: &Fetch<'_>) -> Result<Kind, PollFailure> {
     }
     match status.as_u16() {
         200 | 203 if response.body.is_empty() => fail(FeedFailure::Parse, "the answer is empty"),
-        200 | 203 => Ok(Kind::Body),
-        304 => Ok(Kind::NotModified),
+        200 | 203 => Ok(AnswerKind::Body),
+        304 => Ok(AnswerKind::NotModified),
         401 | 407 => fail(
             FeedFailure::Unauthorized,
             "the server wants credentials: give the feed a `basic_file` or `bearer_file`",
@@ -286,7 +291,7 @@ fn judge(response: &Response, what: &Fetch<'_>) -> Result<Kind, PollFailure> {
         429 => fail(FeedFailure::RateLimited, "the server wants to be asked less often"),
         408 | 425 => fail(FeedFailure::Timeout, "the server gave up waiting"),
         500.. => fail(FeedFailure::ServerError, "the server is in trouble"),
-        _ if what.validators == &Validators::default() => {
+        _ if what.validators == &CacheValidators::default() => {
             fail(FeedFailure::ClientError, "this makes no sense as the answer for a feed")
         }
         _ => fail(FeedFailure::ClientError, "this makes no sense as the answer to a conditional request"),

@@ -9,14 +9,14 @@ use crate::model::Timestamp;
 
 /// Spans out of a header, not yet bounded by anything but their type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Freshness {
+pub struct FreshnessHints {
     /// `max-age` less `Age`, else `Expires` less `Date`.
     pub fresh_for: Option<Duration>,
     /// `Retry-After`, as seconds or as a date.
     pub retry_after: Option<Duration>,
 }
 
-impl Freshness {
+impl FreshnessHints {
     /// Reads the header of an answer that came at `now`.
     #[must_use]
     pub fn read(headers: &HeaderMap, now: Timestamp) -> Self {
@@ -78,13 +78,13 @@ mod tests {
 
     const NOW: &str = "2025-03-17T08:00:00Z";
 
-    fn read(fields: &[(&str, &str)]) -> Freshness {
+    fn read(fields: &[(&str, &str)]) -> FreshnessHints {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             let name: HeaderName = name.parse().expect("name");
             headers.append(name, value.parse().expect("value"));
         }
-        Freshness::read(&headers, Timestamp::parse(NOW).expect("time"))
+        FreshnessHints::read(&headers, Timestamp::parse(NOW).expect("time"))
     }
 
     #[test]

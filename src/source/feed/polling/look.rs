@@ -6,24 +6,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::fetch::{self, Accept, Content, Fetch};
-use super::request::Carried;
+use super::fetch::{self, FetchRequest, FetchedContent, WantedContent};
+use super::request::RequestExtras;
 use super::result::PollResult;
-use super::schedule::Validators;
+use super::schedule::CacheValidators;
 use super::tools::{PollTarget, PollTools};
 use super::visit::visit;
 use crate::clock::Clock;
 use crate::model::{FeedFailure, FeedState};
 use crate::net::{Client, body};
-use crate::source::feed::reading::discover::{Declared, feeds_of_page};
+use crate::source::feed::reading::discover::{DeclaredFeed, feeds_of_page};
 use crate::source::feed::{FeedConfig, PollingConfig};
 use crate::source::parser::Parser;
-use crate::source::{Document, Limits};
+use crate::source::{Limits, ParsedDocument};
 use crate::text::charset;
 
 /// What a look needs.
 #[derive(Clone)]
-pub struct Looker {
+pub struct FeedInspector {
     /// How to fetch.
     pub polling: PollingConfig,
     /// What to take.
@@ -38,7 +38,7 @@ pub struct Looker {
 
 /// What one look at a feed shows.
 #[derive(Debug)]
-pub struct Looked {
+pub struct FeedInspection {
     /// The address that answered, without userinfo and query.
     pub url: String,
     /// Redirects followed.
@@ -48,49 +48,49 @@ pub struct Looked {
     /// From the first byte asked to the last item read.
     pub took: Duration,
     /// The feed as it was read, or why there is none.
-    pub document: Result<Document, (FeedFailure, String)>,
+    pub document: Result<ParsedDocument, (FeedFailure, String)>,
 }
 
-impl Looker {
+impl FeedInspector {
     fn tools(&self) -> PollTools {
         PollTools::new(self.client.clone(), self.polling.clone(), self.limits, self.parser.clone(), self.clock.clone())
     }
 
     /// Fetches and reads a feed.
-    pub async fn look(&self, feed: FeedConfig) -> Looked {
+    pub async fn look(&self, feed: FeedConfig) -> FeedInspection {
         let begun = Instant::now();
         let target = Arc::new(PollTarget::new(feed));
         let fresh = FeedState::new(target.config.id.clone(), target.stored_url(), self.clock.now());
         let PollResult { url, hops, wire_bytes, document, next, .. } = visit(&self.tools(), &target, &fresh).await;
         let failure = || (next.failure.unwrap_or(FeedFailure::ClientError), next.error.clone().unwrap_or_default());
-        Looked { url, hops, wire_bytes, took: begun.elapsed(), document: document.ok_or_else(failure) }
+        FeedInspection { url, hops, wire_bytes, took: begun.elapsed(), document: document.ok_or_else(failure) }
     }
 
     /// The feeds that the page at this address declares.
     ///
     /// # Errors
     /// Why there is no page to read.
-    pub async fn declared(&self, feed: FeedConfig) -> Result<Vec<Declared>, (FeedFailure, String)> {
+    pub async fn declared(&self, feed: FeedConfig) -> Result<Vec<DeclaredFeed>, (FeedFailure, String)> {
         let target = PollTarget::new(feed);
         let polling = &self.polling;
         let fetched = fetch::fetch(
             &self.client,
-            &Fetch {
+            &FetchRequest {
                 url: &target.config.url,
-                accept: Accept::Page,
-                validators: &Validators::default(),
+                accept: WantedContent::Page,
+                validators: &CacheValidators::default(),
                 allow_private: &target.allow_private,
                 wire_bytes_max: polling.wire_bytes_max,
                 redirects_max: polling.redirects_max,
                 total_timeout: polling.total_timeout,
-                carried: &Carried::default(),
+                carried: &RequestExtras::default(),
             },
         )
         .await;
         let (encoding, transport) = (fetched.content_encoding(), fetched.content_type().map(str::to_owned));
         let wire = match fetched.content {
-            Ok(Content::Body(wire)) => wire,
-            Ok(Content::NotModified) => return Ok(Vec::new()),
+            Ok(FetchedContent::Body(wire)) => wire,
+            Ok(FetchedContent::NotModified) => return Ok(Vec::new()),
             Err(failure) => return Err((failure.class, failure.words)),
         };
         let (page_url, bytes_max) = (fetched.url, self.limits.decoded_bytes_max);

@@ -11,12 +11,12 @@ use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 use url::Url;
 
-use super::fetch::{self, Accept, Content, Fetch};
-use super::freshness::Freshness;
+use super::fetch::{self, FetchRequest, FetchedContent, WantedContent};
+use super::freshness::FreshnessHints;
 use super::page_budget::PageFault;
-use super::request::Carried;
+use super::request::RequestExtras;
 use super::result::PollResult;
-use super::schedule::Validators;
+use super::schedule::CacheValidators;
 use super::tools::{PollTarget, PollTools};
 use crate::model::{FeedFailure, ItemId, Markup, RawItem, RawText, RejectReason, Rejection};
 use crate::net::{body, display_url};
@@ -175,15 +175,15 @@ async fn page(
     let user_agent = target.config.fetch.user_agent.as_deref().and_then(|text| text.parse().ok());
     let fetched = fetch::fetch(
         &tools.client,
-        &Fetch {
+        &FetchRequest {
             url: &url,
-            accept: Accept::Page,
-            validators: &Validators::default(),
+            accept: WantedContent::Page,
+            validators: &CacheValidators::default(),
             allow_private: &target.allow_private,
             wire_bytes_max: tools.polling.wire_bytes_max,
             redirects_max: tools.polling.redirects_max,
             total_timeout: tools.polling.total_timeout.min(deadline.saturating_duration_since(Instant::now())),
-            carried: &Carried { user_agent, ..Carried::default() },
+            carried: &RequestExtras { user_agent, ..RequestExtras::default() },
         },
     )
     .await;
@@ -191,11 +191,11 @@ async fn page(
     let shown = display_url(&fetched.url);
     let (encoding, media_type) = (fetched.content_encoding(), fetched.content_type().map(str::to_owned));
     let wire = match fetched.content {
-        Ok(Content::Body(wire)) => wire,
-        Ok(Content::NotModified) => return Err(fault(FeedFailure::ClientError, &shown)),
+        Ok(FetchedContent::Body(wire)) => wire,
+        Ok(FetchedContent::NotModified) => return Err(fault(FeedFailure::ClientError, &shown)),
         Err(failure) => {
             if matches!(failure.class, FeedFailure::RateLimited | FeedFailure::ServerError) {
-                let wait = Freshness::read(&fetched.headers, now).retry_after;
+                let wait = FreshnessHints::read(&fetched.headers, now).retry_after;
                 let busy = failure.class == FeedFailure::RateLimited || wait.is_some();
                 turn.pace.not_before = busy.then(|| now.plus(wait.unwrap_or(REFUSED_WAIT)));
             }

@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use super::counters::PollCounters;
 use super::pages::{self, KnownItems};
-use super::queue::{Lane, Pacing, PollQueue};
+use super::queue::{PollLane, PollPacing, PollQueue};
 use super::result::PollResult;
 use super::rules::{PollRules, PollRulesSlot};
 use super::schedule;
@@ -253,9 +253,9 @@ impl Poller {
         self.settling.len() < SETTLING_MAX && !*self.hold.borrow()
     }
 
-    fn pacing(&self) -> Pacing {
+    fn pacing(&self) -> PollPacing {
         let PollingConfig { fetches_max, fetches_per_host_max, host_spacing, .. } = self.tools.polling;
-        Pacing { fetches_max, per_host_max: fetches_per_host_max, spacing: host_spacing }
+        PollPacing { fetches_max, per_host_max: fetches_per_host_max, spacing: host_spacing }
     }
 
     fn next_wake(&self, now: Timestamp) -> Timestamp {
@@ -383,8 +383,8 @@ impl PolledFeed {
     }
 
     /// One that failed last time waits with its like.
-    pub(super) fn lane(&self) -> Lane {
-        if self.state.failure.is_some() { Lane::Slow } else { Lane::Quick }
+    pub(super) fn lane(&self) -> PollLane {
+        if self.state.failure.is_some() { PollLane::Slow } else { PollLane::Quick }
     }
 }
 

@@ -13,7 +13,7 @@ const SLOW_AFTER: Duration = Duration::from_secs(2);
 
 /// How many may be asked, and how often.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pacing {
+pub(super) struct PollPacing {
     /// Fetches at once.
     pub fetches_max: usize,
     /// Fetches at once from one host.
@@ -22,7 +22,7 @@ pub(super) struct Pacing {
     pub spacing: Duration,
 }
 
-impl Pacing {
+impl PollPacing {
     /// Slow and failing feeds get at most half of the slots …
     fn slow_max(&self) -> usize {
         (self.fetches_max / 2).max(1)
@@ -36,14 +36,14 @@ impl Pacing {
 
 /// Whose time comes; by index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Wake {
+enum QueueWake {
     Host(usize),
     Feed(usize),
 }
 
 /// Which line a feed stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Lane {
+pub(super) enum PollLane {
     /// It answered well last time, or was never asked.
     #[default]
     Quick,
@@ -54,7 +54,7 @@ pub(super) enum Lane {
 }
 
 #[derive(Debug, Default)]
-struct Host {
+struct HostQueue {
     running: usize,
     started_at: Option<Timestamp>,
     waiting: VecDeque<usize>,
@@ -62,19 +62,19 @@ struct Host {
 }
 
 #[derive(Debug, Default)]
-struct Place {
+struct FeedPlace {
     host: usize,
-    lane: Lane,
+    lane: PollLane,
     /// Its time, while it waits for that; other times of it in the heap are old.
     due_at: Timestamp,
     armed: bool,
     /// The line it holds a slot of, and since when.
-    running: Option<(Lane, Timestamp)>,
+    running: Option<(PollLane, Timestamp)>,
 }
 
 /// A feed that may be asked now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Start {
+pub(super) struct PollStart {
     pub feed: usize,
     /// How long ago its time came.
     pub lag: Duration,
@@ -83,10 +83,10 @@ pub(super) struct Start {
 /// The order of polls.
 #[derive(Debug, Default)]
 pub(super) struct PollQueue {
-    heap: BinaryHeap<Reverse<(Timestamp, Wake)>>,
-    hosts: Vec<Host>,
+    heap: BinaryHeap<Reverse<(Timestamp, QueueWake)>>,
+    hosts: Vec<HostQueue>,
     hosts_by_name: HashMap<String, usize>,
-    places: Vec<Place>,
+    places: Vec<FeedPlace>,
     quick: VecDeque<usize>,
     late: VecDeque<usize>,
     slow: VecDeque<usize>,
@@ -102,20 +102,20 @@ impl PollQueue {
     /// Gives a feed its slot and host; a host is whoever shares the name.
     pub fn place(&mut self, feed: usize, host: &str) {
         let host = *self.hosts_by_name.entry(host.to_owned()).or_insert_with(|| {
-            self.hosts.push(Host::default());
+            self.hosts.push(HostQueue::default());
             self.hosts.len() - 1
         });
         if self.places.len() <= feed {
-            self.places.resize_with(feed + 1, Place::default);
+            self.places.resize_with(feed + 1, FeedPlace::default);
         }
-        self.places[feed] = Place { host, ..Place::default() };
+        self.places[feed] = FeedPlace { host, ..FeedPlace::default() };
     }
 
     /// The feed's time comes then; its last answer decides on its line.
-    pub fn wake(&mut self, feed: usize, at: Timestamp, lane: Lane) {
+    pub fn wake(&mut self, feed: usize, at: Timestamp, lane: PollLane) {
         let place = &mut self.places[feed];
         (place.due_at, place.armed, place.lane) = (at, true, lane);
-        self.heap.push(Reverse((at, Wake::Feed(feed))));
+        self.heap.push(Reverse((at, QueueWake::Feed(feed))));
     }
 
     /// Another time instead, for a feed that waits for its time; one that waits for a slot keeps that.
@@ -127,7 +127,7 @@ impl PollQueue {
     }
 
     /// When there is something to do again, by the clock alone; `None`: only when a fetch ends.
-    pub fn next_at(&self, pacing: &Pacing) -> Option<Timestamp> {
+    pub fn next_at(&self, pacing: &PollPacing) -> Option<Timestamp> {
         let due = self.heap.peek().map(|Reverse((at, _))| *at).filter(|_| self.running < pacing.fetches_max);
         let slow = self.young.front().map(|(started_at, _)| started_at.plus(SLOW_AFTER));
         [due, slow.filter(|_| !self.is_idle())].into_iter().flatten().min()
@@ -139,7 +139,7 @@ impl PollQueue {
     }
 
     /// The next feed to ask, if any may be asked now. It holds its slot until [`PollQueue::ended`].
-    pub fn start(&mut self, now: Timestamp, pacing: &Pacing) -> Option<Start> {
+    pub fn start(&mut self, now: Timestamp, pacing: &PollPacing) -> Option<PollStart> {
         loop {
             self.line_up(now);
             let feed = self.front(pacing)?;
@@ -153,14 +153,14 @@ impl PollQueue {
     fn line_up(&mut self, now: Timestamp) {
         while self.heap.peek().is_some_and(|Reverse((at, _))| *at <= now) {
             match self.heap.pop() {
-                Some(Reverse((at, Wake::Feed(feed)))) => {
+                Some(Reverse((at, QueueWake::Feed(feed)))) => {
                     let place = &mut self.places[feed];
                     if place.armed && place.due_at == at {
                         place.armed = false;
                         self.line(feed).push_back(feed);
                     }
                 }
-                Some(Reverse((_, Wake::Host(host)))) => {
+                Some(Reverse((_, QueueWake::Host(host)))) => {
                     self.hosts[host].wakes = false;
                     if let Some(feed) = self.hosts[host].waiting.pop_front() {
                         self.line(feed).push_front(feed);
@@ -173,9 +173,9 @@ impl PollQueue {
 
     fn line(&mut self, feed: usize) -> &mut VecDeque<usize> {
         match self.places[feed].lane {
-            Lane::Quick => &mut self.quick,
-            Lane::Late => &mut self.late,
-            Lane::Slow => &mut self.slow,
+            PollLane::Quick => &mut self.quick,
+            PollLane::Late => &mut self.late,
+            PollLane::Slow => &mut self.slow,
         }
     }
 
@@ -187,7 +187,7 @@ impl PollQueue {
         first.or_else(|| self.late.pop_front()).or_else(|| self.slow.pop_front())
     }
 
-    fn front(&mut self, pacing: &Pacing) -> Option<usize> {
+    fn front(&mut self, pacing: &PollPacing) -> Option<usize> {
         if self.running >= pacing.fetches_max.max(1) {
             return None;
         }
@@ -201,7 +201,7 @@ impl PollQueue {
     }
 
     /// Whether its host may be asked now; where not, the feed waits for it.
-    fn may_ask(&mut self, feed: usize, now: Timestamp, pacing: &Pacing) -> bool {
+    fn may_ask(&mut self, feed: usize, now: Timestamp, pacing: &PollPacing) -> bool {
         let host = &mut self.hosts[self.places[feed].host];
         let ready_at = host.started_at.map_or(now, |at| at.plus(pacing.spacing));
         if host.running < pacing.per_host_max.max(1) && ready_at <= now {
@@ -213,7 +213,7 @@ impl PollQueue {
     }
 
     /// Sees to it that a host with somebody waiting is looked at again.
-    fn wake_host(&mut self, index: usize, now: Timestamp, pacing: &Pacing) {
+    fn wake_host(&mut self, index: usize, now: Timestamp, pacing: &PollPacing) {
         let host = &mut self.hosts[index];
         // Where all its slots are taken, whoever ends comes here again.
         if host.waiting.is_empty() || host.wakes || host.running >= pacing.per_host_max.max(1) {
@@ -221,29 +221,29 @@ impl PollQueue {
         }
         host.wakes = true;
         let ready_at = host.started_at.map_or(now, |at| at.plus(pacing.spacing)).max(now);
-        self.heap.push(Reverse((ready_at, Wake::Host(index))));
+        self.heap.push(Reverse((ready_at, QueueWake::Host(index))));
     }
 
-    fn begin(&mut self, feed: usize, now: Timestamp, pacing: &Pacing) -> Start {
+    fn begin(&mut self, feed: usize, now: Timestamp, pacing: &PollPacing) -> PollStart {
         let place = &mut self.places[feed];
         place.running = Some((place.lane, now));
         self.running += 1;
         match place.lane {
-            Lane::Late | Lane::Slow => self.running_slow += 1,
-            Lane::Quick => self.young.push_back((now, feed)),
+            PollLane::Late | PollLane::Slow => self.running_slow += 1,
+            PollLane::Quick => self.young.push_back((now, feed)),
         }
         let (index, lag) = (place.host, now.since(place.due_at));
         self.hosts[index].running += 1;
         self.hosts[index].started_at = Some(now);
         self.wake_host(index, now, pacing);
-        Start { feed, lag }
+        PollStart { feed, lag }
     }
 
     /// A fetch is over, whatever came of it.
-    pub fn ended(&mut self, feed: usize, now: Timestamp, pacing: &Pacing) {
+    pub fn ended(&mut self, feed: usize, now: Timestamp, pacing: &PollPacing) {
         let Some((lane, _)) = self.places[feed].running.take() else { return };
         self.running -= 1;
-        self.running_slow -= usize::from(lane != Lane::Quick);
+        self.running_slow -= usize::from(lane != PollLane::Quick);
         let host = self.places[feed].host;
         self.hosts[host].running -= 1;
         self.wake_host(host, now, pacing);
@@ -251,23 +251,23 @@ impl PollQueue {
 
     /// Fetches that take long go on in the slow line's slots; where these are taken, and others wait, they
     /// are to be broken off, and wait for such a slot with those that were good so far.
-    pub fn break_off(&mut self, now: Timestamp, pacing: &Pacing) -> Vec<usize> {
+    pub fn break_off(&mut self, now: Timestamp, pacing: &PollPacing) -> Vec<usize> {
         let mut broken = Vec::new();
         while let Some(&(started_at, feed)) = self.young.front().filter(|(at, _)| now.since(*at) >= SLOW_AFTER) {
             self.young.pop_front();
-            if self.places[feed].running != Some((Lane::Quick, started_at)) {
+            if self.places[feed].running != Some((PollLane::Quick, started_at)) {
                 continue;
             }
             if self.running_slow < pacing.slow_max() {
-                self.places[feed].running = Some((Lane::Slow, started_at));
+                self.places[feed].running = Some((PollLane::Slow, started_at));
                 self.running_slow += 1;
             } else if self.quick.is_empty() {
                 // Nobody needs its slot for now.
                 self.young.push_back((now, feed));
-                self.places[feed].running = Some((Lane::Quick, now));
+                self.places[feed].running = Some((PollLane::Quick, now));
             } else {
                 self.ended(feed, now, pacing);
-                self.places[feed].lane = Lane::Late;
+                self.places[feed].lane = PollLane::Late;
                 self.late.push_back(feed);
                 broken.push(feed);
             }
@@ -288,7 +288,7 @@ impl PollQueue {
 
     /// Other names for the hosts: who waited for one stands in line again.
     pub fn rehost(&mut self, names: impl Iterator<Item = String>) {
-        self.heap.retain(|Reverse((_, wake))| matches!(wake, Wake::Feed(_)));
+        self.heap.retain(|Reverse((_, wake))| matches!(wake, QueueWake::Feed(_)));
         let waiting: Vec<usize> = self.hosts.drain(..).flat_map(|host| host.waiting).collect();
         self.hosts_by_name.clear();
         for feed in waiting {
@@ -302,7 +302,7 @@ impl PollQueue {
                 self.hosts[host].running += 1;
                 self.hosts[host].started_at = self.hosts[host].started_at.max(Some(started_at));
             }
-            self.places[feed] = Place { host, ..before };
+            self.places[feed] = FeedPlace { host, ..before };
         }
     }
 

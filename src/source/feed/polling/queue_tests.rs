@@ -2,7 +2,7 @@
 
 use super::*;
 
-const PACING: Pacing = Pacing { fetches_max: 16, per_host_max: 1, spacing: Duration::from_secs(1) };
+const PACING: PollPacing = PollPacing { fetches_max: 16, per_host_max: 1, spacing: Duration::from_secs(1) };
 const SECOND: Duration = Duration::from_secs(1);
 
 fn at(millis: i64) -> Timestamp {
@@ -14,12 +14,12 @@ fn due(hosts: &[&str]) -> PollQueue {
     let mut queue = PollQueue::default();
     for (feed, host) in hosts.iter().enumerate() {
         queue.place(feed, host);
-        queue.wake(feed, at(0), Lane::Quick);
+        queue.wake(feed, at(0), PollLane::Quick);
     }
     queue
 }
 
-fn started(queue: &mut PollQueue, now: i64, pacing: &Pacing) -> Vec<usize> {
+fn started(queue: &mut PollQueue, now: i64, pacing: &PollPacing) -> Vec<usize> {
     std::iter::from_fn(|| queue.start(at(now), pacing)).map(|start| start.feed).collect()
 }
 
@@ -40,7 +40,7 @@ fn start_one_host_is_asked_one_at_a_time_and_with_pauses() {
 
 #[test]
 fn start_hosts_without_pause_run_up_to_their_bound() {
-    let pacing = Pacing { per_host_max: 2, spacing: Duration::ZERO, ..PACING };
+    let pacing = PollPacing { per_host_max: 2, spacing: Duration::ZERO, ..PACING };
     let mut queue = due(&["a", "a", "a", "a"]);
     assert_eq!(started(&mut queue, 0, &pacing), [0, 1]);
     queue.ended(1, at(5), &pacing);
@@ -53,7 +53,7 @@ fn start_failing_feeds_get_half_of_the_slots_and_never_none() {
     let mut queue = PollQueue::default();
     for (feed, host) in hosts.iter().enumerate() {
         queue.place(feed, host);
-        queue.wake(feed, at(0), if feed < 30 { Lane::Slow } else { Lane::Quick });
+        queue.wake(feed, at(0), if feed < 30 { PollLane::Slow } else { PollLane::Quick });
     }
     let first = started(&mut queue, 0, &PACING);
     let slow = first.iter().filter(|feed| **feed < 30).count();
@@ -91,7 +91,7 @@ fn break_off_one_that_was_good_so_far_waits_behind_no_line_of_dead_ones() {
     let mut queue = PollQueue::default();
     for (feed, host) in hosts.iter().enumerate() {
         queue.place(feed, host);
-        queue.wake(feed, at(0), if feed < 100 { Lane::Slow } else { Lane::Quick });
+        queue.wake(feed, at(0), if feed < 100 { PollLane::Slow } else { PollLane::Quick });
     }
     // Four dead ones hold slots; of the twelve others half a dozen answer, and dead ones fill up their half.
     let first = started(&mut queue, 0, &PACING);
@@ -106,7 +106,7 @@ fn break_off_one_that_was_good_so_far_waits_behind_no_line_of_dead_ones() {
         now += 100;
         queue.ended(dead, at(now), &PACING);
         let begun = started(&mut queue, now, &PACING);
-        order.extend(begun.iter().copied().filter(|feed| queue.places[*feed].lane != Lane::Quick));
+        order.extend(begun.iter().copied().filter(|feed| queue.places[*feed].lane != PollLane::Quick));
         for quick in begun.into_iter().filter(|feed| *feed >= 112) {
             queue.ended(quick, at(now), &PACING);
         }
@@ -123,7 +123,7 @@ fn move_to_and_forget_leave_no_second_turn() {
     assert_eq!(started(&mut queue, 0, &PACING), [2]);
     assert_eq!(started(&mut queue, 5000, &PACING), [0]);
     queue.place(1, "d");
-    queue.wake(1, at(6000), Lane::Quick);
+    queue.wake(1, at(6000), PollLane::Quick);
     queue.set_back(SECOND);
     assert_eq!(started(&mut queue, 4999, &PACING), [0; 0]);
     assert_eq!(started(&mut queue, 5000, &PACING), [1]);
@@ -150,12 +150,12 @@ enum Kind {
 }
 
 /// Runs a mix for so long; the lags of good feeds before and after the first minute.
-fn simulate(kinds: &[Kind], pacing: &Pacing, minutes: i64) -> (Vec<Duration>, Vec<Duration>) {
+fn simulate(kinds: &[Kind], pacing: &PollPacing, minutes: i64) -> (Vec<Duration>, Vec<Duration>) {
     let mut queue = PollQueue::default();
     let spread = 4000;
     for (feed, _) in kinds.iter().enumerate() {
         queue.place(feed, &format!("h{feed}"));
-        queue.wake(feed, at((feed as i64 * 7919) % spread), Lane::Quick);
+        queue.wake(feed, at((feed as i64 * 7919) % spread), PollLane::Quick);
     }
     let mut ends: BinaryHeap<Reverse<(Timestamp, usize, u32)>> = BinaryHeap::new();
     let mut tries = vec![0u32; kinds.len()];
@@ -165,7 +165,7 @@ fn simulate(kinds: &[Kind], pacing: &Pacing, minutes: i64) -> (Vec<Duration>, Ve
         for feed in queue.break_off(now, pacing) {
             tries[feed] += 1;
         }
-        while let Some(Start { feed, lag }) = queue.start(now, pacing) {
+        while let Some(PollStart { feed, lag }) = queue.start(now, pacing) {
             let takes = match kinds[feed] {
                 Kind::Good => Duration::from_millis(60),
                 Kind::Loris => Duration::from_secs(30),
@@ -184,7 +184,7 @@ fn simulate(kinds: &[Kind], pacing: &Pacing, minutes: i64) -> (Vec<Duration>, Ve
             if attempt == tries[feed] {
                 queue.ended(feed, now, pacing);
                 // No back-off at all: the bad ones come back every minute, as good ones do.
-                let lane = if kinds[feed] == Kind::Good { Lane::Quick } else { Lane::Slow };
+                let lane = if kinds[feed] == Kind::Good { PollLane::Quick } else { PollLane::Slow };
                 queue.wake(feed, now.plus(Duration::from_secs(60)), lane);
             }
         }

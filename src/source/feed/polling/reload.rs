@@ -10,7 +10,7 @@ use tracing::info;
 
 use super::poller::{PolledFeed, Poller, spared};
 use super::rules::PollRules;
-use super::schedule::{self, Pace};
+use super::schedule::{self, PollPace};
 use super::tools::{PollTarget, stored_url};
 use crate::model::{FeedState, SourceId, Timestamp};
 use crate::source::feed::{FeedConfig, PollingConfig};
@@ -90,7 +90,7 @@ impl Poller {
     pub(super) fn wake_first(&mut self, index: usize, now: Timestamp, spread: Duration) {
         let feed = &self.feeds[index];
         if !feed.state.gone {
-            let pace = Pace::of(&feed.target.config, &self.tools.polling);
+            let pace = PollPace::of(&feed.target.config, &self.tools.polling);
             self.queue.wake(index, schedule::start_at(&feed.state, now, spread, pace), feed.lane());
         }
     }
@@ -104,8 +104,8 @@ impl Poller {
     /// was what it waited for; a wait that its server asked for stays.
     fn retarget(&mut self, index: usize, config: FeedConfig, old_polling: &PollingConfig, now: Timestamp) {
         let feed = &mut self.feeds[index];
-        let before = Pace::of(&feed.target.config, old_polling);
-        let after = Pace::of(&config, &self.tools.polling);
+        let before = PollPace::of(&feed.target.config, old_polling);
+        let after = PollPace::of(&config, &self.tools.polling);
         feed.target = Arc::new(PollTarget::new(config));
         let Some(last) = feed.state.last_poll_at else { return };
         let waits_for_interval = feed.state.failure.is_none() && feed.state.next_poll_at <= last.plus(before.interval);

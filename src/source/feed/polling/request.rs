@@ -13,7 +13,7 @@ const SECRET_BYTES_MAX: usize = 4096;
 
 /// Header fields of one feed's requests.
 #[derive(Debug, Clone, Default)]
-pub struct Carried {
+pub struct RequestExtras {
     /// `Authorization`, from a file or from the URL's userinfo.
     pub authorization: Option<HeaderValue>,
     /// Further fields, for the feed's own host.
@@ -26,7 +26,7 @@ pub struct Carried {
 ///
 /// # Errors
 /// A failure of class `unauthorized` when the file with the credentials cannot be used.
-pub(super) async fn carried(feed: &FeedConfig) -> Result<Carried, PollFailure> {
+pub(super) async fn carried(feed: &FeedConfig) -> Result<RequestExtras, PollFailure> {
     let mut headers = HeaderMap::with_capacity(feed.fetch.headers.len());
     for (name, value) in &feed.fetch.headers {
         // The config has checked them; what cannot be sent is not sent.
@@ -40,7 +40,7 @@ pub(super) async fn carried(feed: &FeedConfig) -> Result<Carried, PollFailure> {
         None => net::credentials(&feed.url),
     };
     let user_agent = feed.fetch.user_agent.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
-    Ok(Carried { authorization, headers, user_agent })
+    Ok(RequestExtras { authorization, headers, user_agent })
 }
 
 async fn authorization(credentials: &Credentials) -> Result<HeaderValue, PollFailure> {

@@ -4,7 +4,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::tools::BUDGET_UNIT_BYTES;
 use crate::model::{FeedFailure, FeedState, RawItem, Rejection, Timestamp};
-use crate::source::Document;
+use crate::source::ParsedDocument;
 
 /// What came of a poll.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct PollResult {
     /// Body bytes on the wire.
     pub wire_bytes: usize,
     /// The document, if there was a new one.
-    pub document: Option<Document>,
+    pub document: Option<ParsedDocument>,
     /// Why there was no answer to use.
     pub failed: Option<FeedFailure>,
     /// A document that was refused, for the counters.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::freshness::Freshness;
+use super::freshness::FreshnessHints;
 use crate::model::{ContentHash, FeedFailure, FeedState, MovedFeed, SourceId, Timestamp};
 use crate::source::feed::{FeedConfig, PollingConfig};
 use crate::source::{PollHints, Receipt};
@@ -40,7 +40,7 @@ const ERROR_CHARS_MAX: usize = 240;
 
 /// How fast one feed may be polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct PollPace {
     /// Shortest time between two polls.
     pub interval: Duration,
     /// Longest time between two good polls that we choose ourselves.
@@ -49,7 +49,7 @@ pub struct Pace {
     pub ceiling: Duration,
 }
 
-impl Pace {
+impl PollPace {
     /// From the config; the floor does not hold for feeds on private addresses, which are our own.
     #[must_use]
     pub fn of(feed: &FeedConfig, polling: &PollingConfig) -> Self {
@@ -62,24 +62,24 @@ impl Pace {
 
 /// What came of one poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct PollAnswer {
     /// When.
     pub at: Timestamp,
-    /// Validators were sent.
+    /// CacheValidators were sent.
     pub conditional: bool,
     /// What the header says about the next time.
-    pub freshness: Freshness,
+    pub freshness: FreshnessHints,
     /// Which address was asked.
-    pub via: Via,
+    pub via: PolledAddress,
     /// Where the configured address led by 301 or 308 alone.
     pub moved_to: Option<String>,
     /// The rest.
-    pub outcome: Outcome,
+    pub outcome: PollOutcome,
 }
 
 /// Which of its addresses a feed was polled at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Via {
+pub enum PolledAddress {
     /// The one in the config.
     Configured,
     /// The one it has moved to for good.
@@ -88,11 +88,11 @@ pub enum Via {
 
 /// The kinds of answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PollOutcome {
     /// A document that was parsed.
     Document {
         /// Its validators.
-        validators: Validators,
+        validators: CacheValidators,
         /// Hash of its bytes.
         body_hash: ContentHash,
         /// The title it gives itself.
@@ -103,7 +103,7 @@ pub enum Outcome {
         hints: PollHints,
     },
     /// A document with the bytes of the last parsed one.
-    SameBody(Validators),
+    SameBody(CacheValidators),
     /// 304.
     NotModified,
     /// Anything else.
@@ -112,7 +112,7 @@ pub enum Outcome {
 
 /// `ETag` and `Last-Modified`, byte for byte.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Validators {
+pub struct CacheValidators {
     /// `ETag`.
     pub etag: Option<Vec<u8>>,
     /// `Last-Modified`.
@@ -161,7 +161,7 @@ pub fn wants_full_fetch(state: &FeedState, now: Timestamp) -> bool {
 /// spread evenly, at a place that depends on its name alone so that restarts do not move it. A stored
 /// time further off than any wait comes from a clock that was wrong; it counts as one interval.
 #[must_use]
-pub fn start_at(state: &FeedState, now: Timestamp, spread: Duration, pace: Pace) -> Timestamp {
+pub fn start_at(state: &FeedState, now: Timestamp, spread: Duration, pace: PollPace) -> Timestamp {
     if state.next_poll_at > now.plus(pace.ceiling) {
         return now.plus(pace.interval);
     }
@@ -193,7 +193,7 @@ pub fn note_receipt(state: &mut FeedState, receipt: &Receipt) {
 
 /// The interval that fits what the last good poll brought: lengthened by a quarter while nearly all was
 /// known, halved while little was.
-fn fitting_interval(state: &FeedState, pace: Pace) -> Duration {
+fn fitting_interval(state: &FeedState, pace: PollPace) -> Duration {
     let current = state.interval.unwrap_or(pace.interval);
     let next = match state.seen_percent {
         Some(percent) if percent > SEEN_PERCENT_MAX => current + current / 4,
@@ -205,13 +205,13 @@ fn fitting_interval(state: &FeedState, pace: Pace) -> Duration {
 
 /// The state after an answer.
 #[must_use]
-pub fn next_state(state: &FeedState, answer: &Answer, pace: Pace) -> FeedState {
+pub fn next_state(state: &FeedState, answer: &PollAnswer, pace: PollPace) -> FeedState {
     let mut next = state.clone();
     next.polls = next.polls.saturating_add(1);
     next.last_poll_at = Some(answer.at);
     let interval = fitting_interval(state, pace);
     let wait = match &answer.outcome {
-        Outcome::Document { validators, body_hash, title, items, hints } => {
+        PollOutcome::Document { validators, body_hash, title, items, hints } => {
             succeed(&mut next, answer);
             remember_hints(&mut next, hints);
             set_validators(&mut next, validators);
@@ -221,30 +221,30 @@ pub fn next_state(state: &FeedState, answer: &Answer, pace: Pace) -> FeedState {
             next.baselined = true;
             interval
         }
-        Outcome::SameBody(validators) => {
+        PollOutcome::SameBody(validators) => {
             succeed(&mut next, answer);
             set_validators(&mut next, validators);
             interval
         }
-        Outcome::NotModified if answer.conditional => {
+        PollOutcome::NotModified if answer.conditional => {
             not_modified(&mut next, answer);
             interval
         }
-        Outcome::NotModified => {
-            set_validators(&mut next, &Validators::default());
+        PollOutcome::NotModified => {
+            set_validators(&mut next, &CacheValidators::default());
             let failure = PollFailure::new(
                 FeedFailure::ClientError,
                 "the server answers 304 (not modified) although the whole document was asked for",
             );
             fail(&mut next, &failure, answer, pace)
         }
-        Outcome::Failed(failure) => fail(&mut next, failure, answer, pace),
+        PollOutcome::Failed(failure) => fail(&mut next, failure, answer, pace),
     };
     if next.failure.is_none() {
         next.interval = Some(interval);
     }
     // How long an error page may be cached says nothing about the feed.
-    let fresh_for = answer.freshness.fresh_for.filter(|_| !matches!(answer.outcome, Outcome::Failed(_)));
+    let fresh_for = answer.freshness.fresh_for.filter(|_| !matches!(answer.outcome, PollOutcome::Failed(_)));
     let asked = [next.ttl, fresh_for, answer.freshness.retry_after];
     let wait = asked.into_iter().flatten().fold(wait, Duration::max).min(pace.ceiling);
     let latest = answer.at.plus(pace.ceiling);
@@ -252,7 +252,7 @@ pub fn next_state(state: &FeedState, answer: &Answer, pace: Pace) -> FeedState {
     next
 }
 
-fn succeed(next: &mut FeedState, answer: &Answer) {
+fn succeed(next: &mut FeedState, answer: &PollAnswer) {
     next.last_success_at = Some(answer.at);
     next.full_fetch_at = Some(answer.at);
     recover(next);
@@ -269,28 +269,28 @@ fn recover(next: &mut FeedState) {
 
 /// 304 is fine, except after a failure: what the server compares with may be older than its trouble.
 /// The failure then stands, the pace is normal again, and the next poll asks for the whole document.
-fn not_modified(next: &mut FeedState, answer: &Answer) {
+fn not_modified(next: &mut FeedState, answer: &PollAnswer) {
     if next.failure.is_some() {
-        set_validators(next, &Validators::default());
+        set_validators(next, &CacheValidators::default());
     } else {
         next.last_success_at = Some(answer.at);
         follow_move(next, answer);
     }
 }
 
-fn set_validators(next: &mut FeedState, validators: &Validators) {
+fn set_validators(next: &mut FeedState, validators: &CacheValidators) {
     next.etag.clone_from(&validators.etag);
     next.last_modified.clone_from(&validators.last_modified);
 }
 
 /// Notes the failure; returns how long to wait for it.
-fn fail(next: &mut FeedState, failure: &PollFailure, answer: &Answer, pace: Pace) -> Duration {
+fn fail(next: &mut FeedState, failure: &PollFailure, answer: &PollAnswer, pace: PollPace) -> Duration {
     next.failures_weighted = next.failures_weighted.saturating_add(failure.weight());
     next.failure = Some(failure.class);
     next.error = Some(excerpt(&failure.words, ERROR_CHARS_MAX));
     next.failing_since.get_or_insert(answer.at);
     let lost = failure.weight() == WEIGHT_HARD || failure.class == FeedFailure::NotFound;
-    if answer.via == Via::Moved && lost {
+    if answer.via == PolledAddress::Moved && lost {
         // The new address is no good: back to the configured one, which may be.
         next.moved = None;
     } else if failure.class == FeedFailure::Gone {
@@ -306,7 +306,7 @@ fn fail(next: &mut FeedState, failure: &PollFailure, answer: &Answer, pace: Pace
 
 /// What may heal by itself doubles the wait with each failure in a row; what needs somebody's hand makes
 /// it longer by one interval each time. ±10 %, so that feeds of one dead host do not come back in step.
-fn back_off(next: &FeedState, failure: &PollFailure, pace: Pace) -> Duration {
+fn back_off(next: &FeedState, failure: &PollFailure, pace: PollPace) -> Duration {
     let wait = match failure.class {
         FeedFailure::NotFound
         | FeedFailure::ServerError
@@ -324,7 +324,7 @@ fn back_off(next: &FeedState, failure: &PollFailure, pace: Pace) -> Duration {
     stretched.max(pace.interval)
 }
 
-fn follow_move(next: &mut FeedState, answer: &Answer) {
+fn follow_move(next: &mut FeedState, answer: &PollAnswer) {
     match (&answer.moved_to, next.moved.take()) {
         (Some(url), Some(mut moved)) if moved.url == *url => {
             moved.polls = moved.polls.saturating_add(1);
@@ -335,7 +335,7 @@ fn follow_move(next: &mut FeedState, answer: &Answer) {
             next.moved = Some(MovedFeed { url: url.clone(), polls: 1, since: answer.at, adopted: false });
         }
         // Polled at its new address, a feed does not say again that it has moved.
-        (None, moved) if answer.via == Via::Moved => next.moved = moved,
+        (None, moved) if answer.via == PolledAddress::Moved => next.moved = moved,
         (None, _) => {}
     }
 }

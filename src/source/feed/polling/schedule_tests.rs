@@ -7,7 +7,8 @@ use super::*;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-const PACE: Pace = Pace { interval: Duration::from_secs(900), interval_max: Duration::from_secs(900), ceiling: DAY };
+const PACE: PollPace =
+    PollPace { interval: Duration::from_secs(900), interval_max: Duration::from_secs(900), ceiling: DAY };
 
 fn start() -> Timestamp {
     Timestamp::parse("2025-03-17T08:00:00Z").expect("time")
@@ -18,16 +19,23 @@ fn fresh() -> FeedState {
     FeedState::new(source, "https://example.org/feed".to_owned(), start())
 }
 
-fn answer(at: Timestamp, outcome: Outcome) -> Answer {
-    Answer { at, conditional: true, freshness: Freshness::default(), via: Via::Configured, moved_to: None, outcome }
+fn answer(at: Timestamp, outcome: PollOutcome) -> PollAnswer {
+    PollAnswer {
+        at,
+        conditional: true,
+        freshness: FreshnessHints::default(),
+        via: PolledAddress::Configured,
+        moved_to: None,
+        outcome,
+    }
 }
 
-fn validators(tag: &str) -> Validators {
-    Validators { etag: Some(tag.as_bytes().to_vec()), last_modified: None }
+fn validators(tag: &str) -> CacheValidators {
+    CacheValidators { etag: Some(tag.as_bytes().to_vec()), last_modified: None }
 }
 
-fn document(hints: PollHints) -> Outcome {
-    Outcome::Document {
+fn document(hints: PollHints) -> PollOutcome {
+    PollOutcome::Document {
         validators: validators("\"a\""),
         body_hash: ContentHash::of(&[b"a"]),
         title: Some("Example".to_owned()),
@@ -36,8 +44,8 @@ fn document(hints: PollHints) -> Outcome {
     }
 }
 
-fn failed(class: FeedFailure) -> Outcome {
-    Outcome::Failed(PollFailure::new(class, "words"))
+fn failed(class: FeedFailure) -> PollOutcome {
+    PollOutcome::Failed(PollFailure::new(class, "words"))
 }
 
 /// A feed that was polled well once.
@@ -50,7 +58,7 @@ fn wait(state: &FeedState) -> Duration {
 }
 
 /// Polls as often as the schedule says, with the same answer each time.
-fn repeat(mut state: FeedState, outcome: &Outcome, times: usize) -> FeedState {
+fn repeat(mut state: FeedState, outcome: &PollOutcome, times: usize) -> FeedState {
     for _ in 0..times {
         state = next_state(&state, &answer(state.next_poll_at, outcome.clone()), PACE);
     }
@@ -68,7 +76,7 @@ fn document_first_makes_a_baseline_and_waits_the_interval() {
 
 #[test]
 fn next_poll_is_the_latest_of_all_that_ask_up_to_the_ceiling() {
-    let spans = |fresh_for: Option<Duration>, retry_after: Option<Duration>| Freshness { fresh_for, retry_after };
+    let spans = |fresh_for: Option<Duration>, retry_after: Option<Duration>| FreshnessHints { fresh_for, retry_after };
     for (freshness, ttl, expected) in [
         (spans(None, None), None, 15 * MINUTE),
         (spans(Some(MINUTE), Some(Duration::ZERO)), Some(MINUTE), 15 * MINUTE),
@@ -80,7 +88,7 @@ fn next_poll_is_the_latest_of_all_that_ask_up_to_the_ceiling() {
         (spans(None, None), Some(Duration::MAX), DAY),
     ] {
         let outcome = document(PollHints { ttl, ..PollHints::default() });
-        let state = next_state(&fresh(), &Answer { freshness, ..answer(start(), outcome) }, PACE);
+        let state = next_state(&fresh(), &PollAnswer { freshness, ..answer(start(), outcome) }, PACE);
         assert_eq!(wait(&state), expected, "{freshness:?} {ttl:?}");
     }
 }
@@ -89,12 +97,12 @@ fn next_poll_is_the_latest_of_all_that_ask_up_to_the_ceiling() {
 fn ttl_of_the_document_still_holds_after_a_304() {
     let hints = PollHints { ttl: Some(2 * HOUR), ..PollHints::default() };
     let state = repeat(fresh(), &document(hints), 1);
-    assert_eq!(wait(&repeat(state, &Outcome::NotModified, 1)), 2 * HOUR);
+    assert_eq!(wait(&repeat(state, &PollOutcome::NotModified, 1)), 2 * HOUR);
 }
 
 #[test]
 fn interval_above_the_ceiling_is_kept() {
-    let pace = Pace { interval: 2 * DAY, interval_max: 2 * DAY, ceiling: 2 * DAY };
+    let pace = PollPace { interval: 2 * DAY, interval_max: 2 * DAY, ceiling: 2 * DAY };
     let state = next_state(&fresh(), &answer(start(), document(PollHints::default())), pace);
     assert_eq!(wait(&state), 2 * DAY);
 }
@@ -122,9 +130,9 @@ fn rate_limited_waits_as_told_or_four_hours() {
         (None, 4 * HOUR),
         (Some(1_000_000_000_000), DAY),
     ] {
-        let freshness = Freshness { fresh_for: None, retry_after: retry_after.map(Duration::from_secs) };
+        let freshness = FreshnessHints { fresh_for: None, retry_after: retry_after.map(Duration::from_secs) };
         let limited = answer(start(), failed(FeedFailure::RateLimited));
-        let state = next_state(&fresh(), &Answer { freshness, ..limited }, PACE);
+        let state = next_state(&fresh(), &PollAnswer { freshness, ..limited }, PACE);
         assert_eq!(wait(&state), expected, "{retry_after:?}");
         assert_eq!(state.failures_weighted, 50);
     }
@@ -145,7 +153,7 @@ fn failures_weigh_by_class_and_slow_down_by_their_sum() {
     ] {
         assert_eq!(repeat(healthy(), &failed(class), 1).failures_weighted, weight, "{class}");
     }
-    let temporary = Outcome::Failed(PollFailure { temporary: true, ..PollFailure::new(FeedFailure::Dns, "") });
+    let temporary = PollOutcome::Failed(PollFailure { temporary: true, ..PollFailure::new(FeedFailure::Dns, "") });
     assert_eq!(repeat(healthy(), &temporary, 2).failures_weighted, 50);
     let eight = repeat(healthy(), &failed(FeedFailure::Parse), 8);
     let expected = 8 * PACE.interval;
@@ -191,24 +199,24 @@ fn unauthorized_waits_four_hours_at_least() {
 #[test]
 fn not_modified_after_a_failure_is_no_recovery_and_asks_for_all() {
     let failing = repeat(healthy(), &failed(FeedFailure::HtmlPage), 6);
-    let state = repeat(failing.clone(), &Outcome::NotModified, 1);
+    let state = repeat(failing.clone(), &PollOutcome::NotModified, 1);
     assert_eq!((state.failure, state.failures_weighted), (Some(FeedFailure::HtmlPage), failing.failures_weighted));
     assert_eq!(state.last_success_at, failing.last_success_at);
     assert_eq!((state.etag.as_deref(), wait(&state)), (None, PACE.interval));
-    let healed = repeat(state, &Outcome::SameBody(validators("\"a\"")), 1);
+    let healed = repeat(state, &PollOutcome::SameBody(validators("\"a\"")), 1);
     assert_eq!((healed.failure, healed.etag), (None, healthy().etag));
 }
 
 #[test]
 fn not_modified_unasked_for_is_an_error_that_drops_the_validators() {
-    let unasked = Answer { conditional: false, ..answer(healthy().next_poll_at, Outcome::NotModified) };
+    let unasked = PollAnswer { conditional: false, ..answer(healthy().next_poll_at, PollOutcome::NotModified) };
     let state = next_state(&healthy(), &unasked, PACE);
     assert_eq!((state.failure, state.etag), (Some(FeedFailure::ClientError), None));
 }
 
 #[test]
 fn whole_document_is_asked_for_once_a_week() {
-    let state = repeat(healthy(), &Outcome::NotModified, 20);
+    let state = repeat(healthy(), &PollOutcome::NotModified, 20);
     assert!(!wants_full_fetch(&state, start().plus(6 * DAY)));
     assert!(wants_full_fetch(&state, start().plus(7 * DAY)));
     assert!(wants_full_fetch(&fresh(), start()));
@@ -224,8 +232,8 @@ fn gone_stops_and_a_document_starts_again() {
 #[test]
 fn permanent_redirect_is_adopted_after_three_polls_over_a_day() {
     let moved_poll = |state: &FeedState, hours: u32, url: &str| {
-        let poll = answer(start().plus(hours * HOUR), Outcome::SameBody(Validators::default()));
-        next_state(state, &Answer { moved_to: Some(url.to_owned()), ..poll }, PACE)
+        let poll = answer(start().plus(hours * HOUR), PollOutcome::SameBody(CacheValidators::default()));
+        next_state(state, &PollAnswer { moved_to: Some(url.to_owned()), ..poll }, PACE)
     };
     let adopted = |state: &FeedState| state.moved.as_ref().is_some_and(|moved| moved.adopted);
     let mut state = healthy();
@@ -234,13 +242,13 @@ fn permanent_redirect_is_adopted_after_three_polls_over_a_day() {
         assert_eq!(adopted(&state), expected, "{hours}");
     }
     // Asked at the new address it does not say so again, and stays there …
-    let at_new = Answer { via: Via::Moved, ..answer(start().plus(27 * HOUR), Outcome::NotModified) };
+    let at_new = PollAnswer { via: PolledAddress::Moved, ..answer(start().plus(27 * HOUR), PollOutcome::NotModified) };
     assert!(adopted(&next_state(&state, &at_new, PACE)));
     // … until the new address fails for good, or the old one no longer points there.
-    let lost = Answer { outcome: failed(FeedFailure::Gone), ..at_new };
+    let lost = PollAnswer { outcome: failed(FeedFailure::Gone), ..at_new };
     let back = next_state(&state, &lost, PACE);
     assert_eq!((back.moved, back.gone), (None, false));
-    let old = answer(start().plus(27 * HOUR), Outcome::SameBody(Validators::default()));
+    let old = answer(start().plus(27 * HOUR), PollOutcome::SameBody(CacheValidators::default()));
     assert_eq!(next_state(&state, &old, PACE).moved, None);
 }
 
@@ -248,9 +256,9 @@ fn permanent_redirect_is_adopted_after_three_polls_over_a_day() {
 fn permanent_redirect_once_or_to_changing_places_is_not_adopted() {
     let mut state = healthy();
     for hours in 1..60 {
-        let poll = answer(start().plus(hours * HOUR), Outcome::SameBody(Validators::default()));
+        let poll = answer(start().plus(hours * HOUR), PollOutcome::SameBody(CacheValidators::default()));
         let url = format!("https://example.org/{}", hours % 2);
-        state = next_state(&state, &Answer { moved_to: Some(url), ..poll }, PACE);
+        state = next_state(&state, &PollAnswer { moved_to: Some(url), ..poll }, PACE);
         assert!(state.moved.as_ref().is_some_and(|moved| !moved.adopted && moved.polls == 1));
     }
 }
@@ -276,9 +284,9 @@ fn start_stored_time_of_a_wrong_clock_is_not_waited_for() {
 
 #[test]
 fn cache_lifetime_of_an_error_page_is_not_waited_for() {
-    let freshness = Freshness { fresh_for: Some(DAY), retry_after: None };
+    let freshness = FreshnessHints { fresh_for: Some(DAY), retry_after: None };
     let poll = answer(start(), failed(FeedFailure::ServerError));
-    assert!(wait(&next_state(&healthy(), &Answer { freshness, ..poll }, PACE)) < HOUR);
+    assert!(wait(&next_state(&healthy(), &PollAnswer { freshness, ..poll }, PACE)) < HOUR);
 }
 
 #[test]
@@ -293,7 +301,7 @@ fn start_spreads_due_feeds_evenly() {
     assert!(tenths.iter().all(|&n| (60..150).contains(&n)), "{tenths:?}");
 }
 
-fn any_outcome() -> impl Strategy<Value = Outcome> {
+fn any_outcome() -> impl Strategy<Value = PollOutcome> {
     let hints = (
         proptest::option::of(0u64..10_000_000),
         proptest::collection::vec(any::<u8>(), 0..24),
@@ -303,8 +311,8 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
         hints.prop_map(|(ttl, skip_hours, skip_days)| {
             document(PollHints { ttl: ttl.map(Duration::from_secs), skip_hours, skip_days })
         }),
-        Just(Outcome::SameBody(Validators::default())),
-        Just(Outcome::NotModified),
+        Just(PollOutcome::SameBody(CacheValidators::default())),
+        Just(PollOutcome::NotModified),
         proptest::sample::select(vec![
             FeedFailure::Dns,
             FeedFailure::Timeout,
@@ -324,8 +332,8 @@ proptest! {
     ) {
         let mut state = fresh();
         for (outcome, span, conditional) in outcomes {
-            let freshness = Freshness { fresh_for: span.map(Duration::from_secs), retry_after: None };
-            let poll = Answer { conditional, freshness, ..answer(state.next_poll_at, outcome) };
+            let freshness = FreshnessHints { fresh_for: span.map(Duration::from_secs), retry_after: None };
+            let poll = PollAnswer { conditional, freshness, ..answer(state.next_poll_at, outcome) };
             state = next_state(&state, &poll, PACE);
             prop_assert!(wait(&state) >= PACE.interval && wait(&state) <= PACE.ceiling, "{:?}", wait(&state));
             prop_assert_eq!(state.failure.is_some(), state.error.is_some());
@@ -334,7 +342,7 @@ proptest! {
     }
 }
 
-const ROOMY: Pace = Pace { interval: Duration::from_secs(900), interval_max: HOUR, ceiling: DAY };
+const ROOMY: PollPace = PollPace { interval: Duration::from_secs(900), interval_max: HOUR, ceiling: DAY };
 
 /// A poll of a feed with `fresh` new items among `total`, and the wait after the next one.
 fn after(state: &FeedState, fresh: u64, total: u64) -> FeedState {
@@ -373,7 +381,7 @@ fn interval_that_was_learned_outlives_failures() {
 
 #[test]
 fn receipt_of_an_unchanged_feed_counts_as_all_known() {
-    let mut state = next_state(&healthy(), &answer(start(), Outcome::NotModified), PACE);
+    let mut state = next_state(&healthy(), &answer(start(), PollOutcome::NotModified), PACE);
     note_receipt(&mut state, &Receipt::default());
     assert_eq!((state.seen_percent, state.last_new_item_at), (Some(100), None));
     note_receipt(&mut state, &Receipt { new: 1, sightings: 1, known: 2, ..Receipt::default() });
@@ -387,10 +395,10 @@ proptest! {
         let (mut state, mut failures, mut read) = (fresh(), 0u32, false);
         for outcome in outcomes {
             match &outcome {
-                Outcome::Document { .. } => (failures, read) = (0, true),
-                Outcome::SameBody(_) => failures = 0,
-                Outcome::NotModified => {}
-                Outcome::Failed(_) => failures += 1,
+                PollOutcome::Document { .. } => (failures, read) = (0, true),
+                PollOutcome::SameBody(_) => failures = 0,
+                PollOutcome::NotModified => {}
+                PollOutcome::Failed(_) => failures += 1,
             }
             let before = state.clone();
             state = next_state(&state, &answer(state.next_poll_at, outcome), PACE);

@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::fetch::{self, Accept, Content, Fetch, Fetched};
-use super::freshness::Freshness;
+use super::fetch::{self, FetchRequest, FetchResult, FetchedContent, WantedContent};
+use super::freshness::FreshnessHints;
 use super::pages;
-use super::request::{self, Carried};
+use super::request::{self, RequestExtras};
 use super::result::PollResult;
-use super::schedule::{self, Answer, Outcome, Pace, PollFailure, Validators, Via};
+use super::schedule::{self, CacheValidators, PollAnswer, PollFailure, PollOutcome, PollPace, PolledAddress};
 use super::tools::{PollTarget, PollTools, stored_url};
 use crate::model::{ContentHash, FeedFailure, FeedState, RawItem, RejectReason, Rejection, Timestamp};
 use crate::net::{self, body};
 use crate::source::feed::reading::parse;
 use crate::source::feed::{Backfill, FeedConfig, FeedContext};
-use crate::source::{Document, Limits};
+use crate::source::{Limits, ParsedDocument};
 
 /// Polls once.
 pub(crate) async fn visit(tools: &PollTools, target: &Arc<PollTarget>, state: &FeedState) -> PollResult {
@@ -26,21 +26,21 @@ pub(crate) async fn visit(tools: &PollTools, target: &Arc<PollTarget>, state: &F
     let full = schedule::wants_full_fetch(state, begun);
     let (url, via) = address(config, state, full);
     let validators = if full || config.ignore_http_cache {
-        Validators::default()
+        CacheValidators::default()
     } else {
-        Validators { etag: state.etag.clone(), last_modified: state.last_modified.clone() }
+        CacheValidators { etag: state.etag.clone(), last_modified: state.last_modified.clone() }
     };
     let fetched = fetch_carrying(tools, target, &url, &validators).await;
     let received = tools.clock.now();
-    let mut answer = Answer {
+    let mut answer = PollAnswer {
         at: received,
-        conditional: validators != Validators::default(),
-        freshness: Freshness::read(&fetched.headers, received),
+        conditional: validators != CacheValidators::default(),
+        freshness: FreshnessHints::read(&fetched.headers, received),
         via,
         moved_to: None,
-        outcome: Outcome::NotModified,
+        outcome: PollOutcome::NotModified,
     };
-    if via == Via::Configured {
+    if via == PolledAddress::Configured {
         answer.moved_to = fetched.moved_to.as_ref().map(|url| url.as_str().to_owned());
     }
     let mut visit = PollResult {
@@ -55,25 +55,30 @@ pub(crate) async fn visit(tools: &PollTools, target: &Arc<PollTarget>, state: &F
         room: None,
     };
     answer.outcome = read(tools, target, state, fetched, &mut visit).await;
-    if let Outcome::Failed(failure) = &answer.outcome {
+    if let PollOutcome::Failed(failure) = &answer.outcome {
         visit.failed = Some(failure.class);
     }
-    *visit.next = schedule::next_state(state, &answer, Pace::of(config, &tools.polling));
+    *visit.next = schedule::next_state(state, &answer, PollPace::of(config, &tools.polling));
     visit
 }
 
-async fn fetch_carrying(tools: &PollTools, target: &PollTarget, url: &Url, validators: &Validators) -> Fetched {
+async fn fetch_carrying(
+    tools: &PollTools,
+    target: &PollTarget,
+    url: &Url,
+    validators: &CacheValidators,
+) -> FetchResult {
     let mut carried = match request::carried(&target.config).await {
         Ok(carried) => carried,
-        Err(failure) => return Fetched::failed(url.clone(), failure),
+        Err(failure) => return FetchResult::failed(url.clone(), failure),
     };
     if url.origin() != target.config.url.origin() {
         // An adopted address elsewhere: nothing of what is for the configured host.
-        carried = Carried { user_agent: carried.user_agent, ..Carried::default() };
+        carried = RequestExtras { user_agent: carried.user_agent, ..RequestExtras::default() };
     }
-    let what = Fetch {
+    let what = FetchRequest {
         url,
-        accept: Accept::Feed,
+        accept: WantedContent::Feed,
         validators,
         allow_private: &target.allow_private,
         wire_bytes_max: tools.polling.wire_bytes_max,
@@ -86,17 +91,17 @@ async fn fetch_carrying(tools: &PollTools, target: &PollTarget, url: &Url, valid
 
 /// The configured address, or the one it has moved to for good; once a week the configured one is
 /// asked again whether it still says so.
-fn address(config: &FeedConfig, state: &FeedState, full: bool) -> (Url, Via) {
+fn address(config: &FeedConfig, state: &FeedState, full: bool) -> (Url, PolledAddress) {
     let moved = state.moved.as_ref().filter(|moved| moved.adopted && !full);
     let Some(mut url) = moved.and_then(|moved| Url::parse(&moved.url).ok()) else {
-        return (config.url.clone(), Via::Configured);
+        return (config.url.clone(), PolledAddress::Configured);
     };
     if url.origin() == config.url.origin() {
         // Both only fail for URLs that cannot have any.
         let _ = url.set_username(config.url.username());
         let _ = url.set_password(config.url.password());
     }
-    (url, Via::Moved)
+    (url, PolledAddress::Moved)
 }
 
 /// Body to outcome, on a parser thread.
@@ -104,13 +109,13 @@ async fn read(
     tools: &PollTools,
     target: &Arc<PollTarget>,
     state: &FeedState,
-    mut fetched: Fetched,
+    mut fetched: FetchResult,
     visit: &mut PollResult,
-) -> Outcome {
-    let wire = match std::mem::replace(&mut fetched.content, Ok(Content::NotModified)) {
-        Ok(Content::Body(wire)) => wire,
-        Ok(Content::NotModified) => return Outcome::NotModified,
-        Err(failure) => return Outcome::Failed(failure),
+) -> PollOutcome {
+    let wire = match std::mem::replace(&mut fetched.content, Ok(FetchedContent::NotModified)) {
+        Ok(FetchedContent::Body(wire)) => wire,
+        Ok(FetchedContent::NotModified) => return PollOutcome::NotModified,
+        Err(failure) => return PollOutcome::Failed(failure),
     };
     visit.wire_bytes = wire.len();
     visit.room = tools.room(wire.len(), fetched.content_encoding().is_some()).await;
@@ -126,11 +131,11 @@ async fn read(
     };
     let read = tools.parser.run(tools.limits.parse_time_max, move || job.run()).await;
     let rejection = match read {
-        Ok(BodyReading::SameBody) => return Outcome::SameBody(validators),
-        Ok(BodyReading::Undecodable(failure)) => return Outcome::Failed(failure),
+        Ok(BodyReading::SameBody) => return PollOutcome::SameBody(validators),
+        Ok(BodyReading::Undecodable(failure)) => return PollOutcome::Failed(failure),
         Ok(BodyReading::Document { body_hash, mut document }) => {
             mark_items(&mut document.items, &target.config, state.baselined);
-            let outcome = Outcome::Document {
+            let outcome = PollOutcome::Document {
                 validators,
                 body_hash,
                 title: document.title.clone(),
@@ -145,7 +150,7 @@ async fn read(
     };
     let failure = PollFailure::new(class_of(rejection.reason), refusal_words(&rejection));
     visit.rejected = Some(rejection);
-    Outcome::Failed(failure)
+    PollOutcome::Failed(failure)
 }
 
 struct ReadJob {
@@ -155,12 +160,12 @@ struct ReadJob {
     known: Option<ContentHash>,
     base_url: String,
     wire: Vec<u8>,
-    fetched: Fetched,
+    fetched: FetchResult,
 }
 
 enum BodyReading {
     SameBody,
-    Document { body_hash: ContentHash, document: Box<Document> },
+    Document { body_hash: ContentHash, document: Box<ParsedDocument> },
     Undecodable(PollFailure),
     Refused(Rejection),
 }
@@ -286,7 +291,7 @@ mod tests {
         assert_eq!(address(&config, &state, false).0.as_str(), "https://user:pw@example.org/new");
         moved_to(&mut state, "https://elsewhere.example/new");
         assert_eq!(address(&config, &state, false).0.as_str(), "https://elsewhere.example/new");
-        assert_eq!(address(&config, &state, true), (config.url.clone(), Via::Configured));
+        assert_eq!(address(&config, &state, true), (config.url.clone(), PolledAddress::Configured));
         assert_eq!(stored_url(&config.url), "https://example.org/feed?key=1");
     }
 }

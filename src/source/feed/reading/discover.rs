@@ -3,7 +3,7 @@
 use url::Url;
 
 use crate::text::clean;
-use crate::text::html::links::{Link, links};
+use crate::text::html::links::{PageLink, links};
 
 /// Media types by which a page declares a feed.
 const FEED_TYPES: [&str; 5] = [
@@ -19,7 +19,7 @@ const DECLARED_MAX: usize = 20;
 
 /// A feed that a page declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Declared {
+pub struct DeclaredFeed {
     /// Where it is.
     pub url: Url,
     /// What the page calls it; may be empty.
@@ -29,10 +29,10 @@ pub struct Declared {
 /// What a page declares by `<link rel="alternate">` with a feed's media type; comment feeds last, one
 /// of several formats of the same feed only.
 #[must_use]
-pub fn feeds_of_page(page: &str, page_url: &Url) -> Vec<Declared> {
+pub fn feeds_of_page(page: &str, page_url: &Url) -> Vec<DeclaredFeed> {
     let found = links(page);
     let base = found.base.and_then(|base| page_url.join(&base).ok()).unwrap_or_else(|| page_url.clone());
-    let mut out: Vec<Declared> = Vec::new();
+    let mut out: Vec<DeclaredFeed> = Vec::new();
     for link in found.links.iter().filter(|link| declares_feed(link)) {
         let Ok(mut url) = base.join(&link.href) else { continue };
         url.set_fragment(None);
@@ -44,21 +44,21 @@ pub fn feeds_of_page(page: &str, page_url: &Url) -> Vec<Declared> {
         if !formatless.is_empty() && out.iter().any(|known| without_format(&known.title) == formatless) {
             continue;
         }
-        out.push(Declared { url, title });
+        out.push(DeclaredFeed { url, title });
     }
     out.sort_by_key(of_comments);
     out.truncate(DECLARED_MAX);
     out
 }
 
-fn declares_feed(link: &Link) -> bool {
+fn declares_feed(link: &PageLink) -> bool {
     let media_type = link.media_type.split(';').next().unwrap_or("").trim();
     link.rel.split_ascii_whitespace().any(|rel| rel == "alternate" || rel == "feed") && FEED_TYPES.contains(&media_type)
 }
 
 /// Whether a feed is of what readers write below articles: never what is meant.
 #[must_use]
-pub fn of_comments(feed: &Declared) -> bool {
+pub fn of_comments(feed: &DeclaredFeed) -> bool {
     let title = feed.title.to_lowercase();
     title.contains("comment") || feed.url.path().to_ascii_lowercase().contains("comment")
 }

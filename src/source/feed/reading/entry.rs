@@ -1,4 +1,4 @@
-//! What every reader of this stage makes of a document: [`Parts`] of [`Entry`]s, one shape for
+//! What every reader of this stage makes of a document: [`DocumentParts`] of [`FeedEntry`]s, one shape for
 //! feed-rs, our own XML reader and JSON Feed. `finish` turns them into raw items, `key` names them.
 
 use std::sync::LazyLock;
@@ -13,24 +13,24 @@ use crate::model::{Dated, Markup, RawText};
 
 /// A document as one of the readers saw it.
 #[derive(Debug, Default)]
-pub(super) struct Parts {
+pub(super) struct DocumentParts {
     pub title: Option<RawText>,
     pub lang: Option<String>,
     pub authors: Vec<String>,
     /// The site the feed belongs to: relative links stand against it where there is no other base.
     pub site: Option<String>,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<FeedEntry>,
     /// Items that could not be read.
     pub lost: u64,
 }
 
 /// One item as one of the readers saw it.
 #[derive(Debug, Default)]
-pub(super) struct Entry {
+pub(super) struct FeedEntry {
     pub id: Option<String>,
     /// The id is a link to the item, as far as the feed says.
     pub id_is_link: bool,
-    pub links: Vec<Link>,
+    pub links: Vec<EntryLink>,
     pub title: Option<RawText>,
     pub summary: Option<RawText>,
     pub content: Option<RawText>,
@@ -43,7 +43,7 @@ pub(super) struct Entry {
 
 /// A link of an item, resolved against the base that holds at its place, where there is one.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct EntryLink {
     pub href: String,
     pub role: LinkRole,
 }

@@ -1,14 +1,14 @@
-//! The last step of a document: [`Parts`] become raw items with links chosen, authors inherited, caps
+//! The last step of a document: [`DocumentParts`] become raw items with links chosen, authors inherited, caps
 //! applied and keys set. What is cut or left out is counted; the next stage is `ingest`.
 
 use url::Url;
 
-use super::entry::{Entry, LinkRole, Parts, web_link};
-use super::key::{self, Candidate};
+use super::entry::{DocumentParts, FeedEntry, LinkRole, web_link};
+use super::key::{self, KeyCandidate};
 use super::sniff::head;
 use crate::model::{ItemKey, RawItem, RawText, RejectReason, Rejection};
 use crate::source::feed::FeedContext;
-use crate::source::{Document, Format, PollHints};
+use crate::source::{DocumentFormat, ParsedDocument, PollHints};
 
 /// Headlines are cut here.
 const TITLE_BYTES_MAX: usize = 4 << 10;
@@ -21,21 +21,21 @@ const WORDS_MAX: usize = 32;
 
 /// What is known of a document beside its parts.
 #[derive(Debug)]
-pub(super) struct Known {
-    pub format: Format,
+pub(super) struct DocumentTraits {
+    pub format: DocumentFormat,
     pub encoding: &'static str,
     pub hints: PollHints,
     pub warnings: Vec<String>,
 }
 
 /// Makes the document.
-pub(super) fn finish(parts: Parts, known: Known, ctx: &FeedContext<'_>) -> Document {
+pub(super) fn finish(parts: DocumentParts, known: DocumentTraits, ctx: &FeedContext<'_>) -> ParsedDocument {
     let mut rejected = Vec::new();
     if parts.lost > 0 {
         let detail = "items that are cut off or unreadable".to_owned();
         rejected.push(Rejection { reason: RejectReason::Malformed, detail, count: parts.lost });
     }
-    let Parts { title, lang, authors, site, mut entries, .. } = parts;
+    let DocumentParts { title, lang, authors, site, mut entries, .. } = parts;
     let total = entries.len();
     if total > ctx.limits.items_max {
         entries.truncate(ctx.limits.items_max);
@@ -66,7 +66,7 @@ pub(super) fn finish(parts: Parts, known: Known, ctx: &FeedContext<'_>) -> Docum
     if cut > 0 {
         warnings.push(format!("{cut} texts are longer than {} bytes and were cut", ctx.limits.item_text_bytes_max));
     }
-    Document {
+    ParsedDocument {
         format: known.format,
         encoding: known.encoding,
         title: title.map(|title| head(title.text.trim(), TITLE_BYTES_MAX).to_owned()).filter(|title| !title.is_empty()),
@@ -77,7 +77,7 @@ pub(super) fn finish(parts: Parts, known: Known, ctx: &FeedContext<'_>) -> Docum
     }
 }
 
-fn candidate(entry: Entry, base: Option<&Url>, text_bytes_max: usize, cut: &mut u64) -> Candidate {
+fn candidate(entry: FeedEntry, base: Option<&Url>, text_bytes_max: usize, cut: &mut u64) -> KeyCandidate {
     let mut item = RawItem::new(ItemKey::new(""));
     item.url = url(&entry, base);
     item.title = entry.title.and_then(|title| text(title, TITLE_BYTES_MAX, cut));
@@ -88,11 +88,11 @@ fn candidate(entry: Entry, base: Option<&Url>, text_bytes_max: usize, cut: &mut 
     item.summary = entry.summary.and_then(|summary| text(summary, text_bytes_max, cut));
     item.content = entry.content.and_then(|content| text(content, text_bytes_max, cut));
     item.tags = words(entry.tags);
-    Candidate { guid: entry.id, item }
+    KeyCandidate { guid: entry.id, item }
 }
 
 /// The best link; the guid where there is none and the feed does not deny that it is one.
-fn url(entry: &Entry, base: Option<&Url>) -> Option<String> {
+fn url(entry: &FeedEntry, base: Option<&Url>) -> Option<String> {
     let best = entry.links.iter().filter(|link| link.role != LinkRole::Other).min_by_key(|link| link.role);
     best.and_then(|link| web_link(&link.href, base)).or_else(|| {
         let id = entry.id.as_deref().filter(|_| entry.id_is_link)?;

@@ -10,7 +10,7 @@ const PERIOD_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// An element that carries a hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hint {
+pub(super) enum HintElement {
     Ttl,
     Hour,
     Day,
@@ -18,7 +18,7 @@ pub(super) enum Hint {
     Frequency,
 }
 
-impl Hint {
+impl HintElement {
     /// By local name.
     pub(super) fn of_element(local: &str) -> Option<Self> {
         Some(match local {
@@ -92,7 +92,7 @@ mod tests {
     fn hints(values: &[(&str, &str)]) -> PollHints {
         let mut hints = PollHints::default();
         for (element, text) in values {
-            Hint::of_element(element).expect("a hint").note(text, &mut hints);
+            HintElement::of_element(element).expect("a hint").note(text, &mut hints);
         }
         hints
     }

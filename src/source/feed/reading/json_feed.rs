@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::entry::{Entry, Link, LinkRole, Parts, guess_markup};
+use super::entry::{DocumentParts, EntryLink, FeedEntry, LinkRole, guess_markup};
 use crate::model::{Dated, RawText, RejectReason, Rejection};
 use crate::source::Limits;
 use crate::text::date;
@@ -17,7 +17,7 @@ const SERDE_DEPTH_MAX: usize = 127;
 /// # Errors
 /// [`RejectReason::TooDeep`] by the limits, [`RejectReason::Malformed`] for what is no JSON, and
 /// [`RejectReason::NotAFeed`] for JSON that is something else.
-pub(super) fn read(text: &str, limits: &Limits, warnings: &mut Vec<String>) -> Result<Parts, Rejection> {
+pub(super) fn read(text: &str, limits: &Limits, warnings: &mut Vec<String>) -> Result<DocumentParts, Rejection> {
     let reject = |reason, detail| Rejection { reason, detail, count: 1 };
     let depth_max = limits.depth_max.min(SERDE_DEPTH_MAX);
     if let Some(at) = too_deep(text, depth_max) {
@@ -50,13 +50,13 @@ pub(super) fn read(text: &str, limits: &Limits, warnings: &mut Vec<String>) -> R
         }
         warnings.push("JSON without a version was read as JSON Feed".to_owned());
     }
-    let mut parts = Parts {
+    let mut parts = DocumentParts {
         title: string(&feed, "title").map(RawText::plain),
         lang: string(&feed, "language"),
         authors: authors(&feed),
         site: string(&feed, "home_page_url").or_else(|| string(&feed, "feed_url")),
         lost,
-        ..Parts::default()
+        ..DocumentParts::default()
     };
     for item in items {
         match item {
@@ -67,11 +67,11 @@ pub(super) fn read(text: &str, limits: &Limits, warnings: &mut Vec<String>) -> R
     Ok(parts)
 }
 
-fn entry(item: &Map<String, Value>) -> Entry {
+fn entry(item: &Map<String, Value>) -> FeedEntry {
     let links = [("url", LinkRole::Page), ("external_url", LinkRole::External)];
-    let links = links.into_iter().filter_map(|(name, role)| Some(Link { href: string(item, name)?, role }));
+    let links = links.into_iter().filter_map(|(name, role)| Some(EntryLink { href: string(item, name)?, role }));
     let plain = string(item, "content_text").map(RawText::plain);
-    Entry {
+    FeedEntry {
         id: string(item, "id"),
         id_is_link: true,
         links: links.collect(),
@@ -127,14 +127,14 @@ fn scalar(value: &Value) -> Option<String> {
 }
 
 /// JSON made whole.
-struct Mended {
+struct MendedJson {
     text: String,
     is_cut: bool,
 }
 
 /// Replaces control characters in strings, and ends a document that is cut off behind its last whole
 /// item; `None` when there is nothing to mend.
-fn mend(text: &str) -> Option<Mended> {
+fn mend(text: &str) -> Option<MendedJson> {
     let (mut open, mut in_string, mut escaped) = (Vec::new(), false, false);
     let mut whole = None;
     let mut out = String::with_capacity(text.len());
@@ -166,7 +166,7 @@ fn mend(text: &str) -> Option<Mended> {
         out.truncate(whole?);
         out.push_str("]}");
     }
-    (out != text).then_some(Mended { text: out, is_cut })
+    (out != text).then_some(MendedJson { text: out, is_cut })
 }
 
 /// Where a text nests deeper than allowed, strings aside.
@@ -201,7 +201,7 @@ fn too_deep(text: &str, depth_max: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Parts, Rejection> {
+    fn parse(text: &str) -> Result<DocumentParts, Rejection> {
         read(text, &Limits::SHIPPED, &mut Vec::new())
     }
 

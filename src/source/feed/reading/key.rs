@@ -7,11 +7,11 @@ use std::collections::{BTreeSet, HashMap};
 use url::Url;
 
 use crate::model::{ItemKey, RawItem, RejectReason, Rejection};
-use crate::source::feed::Trust;
+use crate::source::feed::IdentifiedBy;
 
 /// An item and what may name it.
 #[derive(Debug)]
-pub(super) struct Candidate {
+pub(super) struct KeyCandidate {
     /// The guid as the feed gave it.
     pub guid: Option<String>,
     /// The item; its key is still to be set.
@@ -20,7 +20,7 @@ pub(super) struct Candidate {
 
 /// The named items with what became of the others.
 #[derive(Debug, Default)]
-pub(super) struct Named {
+pub(super) struct KeyedItem {
     pub items: Vec<RawItem>,
     pub rejected: Vec<Rejection>,
     pub warnings: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) struct Named {
 
 /// Names the items of one document. Items that share a key are told apart by link, then by content;
 /// what cannot be told apart is one item, and the rest is counted.
-pub(super) fn assign(candidates: Vec<Candidate>, trust: Trust) -> Named {
+pub(super) fn assign(candidates: Vec<KeyCandidate>, trust: IdentifiedBy) -> KeyedItem {
     let links: Vec<Option<String>> = candidates.iter().map(|c| c.item.url.as_deref().map(canonical)).collect();
     let first: Vec<String> =
         candidates.iter().zip(&links).map(|(c, link)| first_key(c, link.as_deref(), trust)).collect();
@@ -64,7 +64,7 @@ pub(super) fn assign(candidates: Vec<Candidate>, trust: Trust) -> Named {
             }
         }
     }
-    let mut named = Named::default();
+    let mut named = KeyedItem::default();
     for (candidate, key) in candidates.into_iter().zip(keys) {
         if let Some(key) = key {
             named.items.push(RawItem { key: ItemKey::new(&key), ..candidate.item });
@@ -80,11 +80,11 @@ pub(super) fn assign(candidates: Vec<Candidate>, trust: Trust) -> Named {
     named
 }
 
-fn first_key(candidate: &Candidate, link: Option<&str>, trust: Trust) -> String {
+fn first_key(candidate: &KeyCandidate, link: Option<&str>, trust: IdentifiedBy) -> String {
     let guid = candidate.guid.as_deref().map(str::trim).filter(|guid| !guid.is_empty());
     let stated = match trust {
-        Trust::Guid => guid.or(link),
-        Trust::Link => link.or(guid),
+        IdentifiedBy::Guid => guid.or(link),
+        IdentifiedBy::Link => link.or(guid),
     };
     stated.map_or_else(|| content_key(&candidate.item), str::to_owned)
 }
@@ -116,14 +116,14 @@ mod tests {
     use super::*;
     use crate::model::RawText;
 
-    fn candidate(guid: &str, link: &str, title: &str) -> Candidate {
+    fn candidate(guid: &str, link: &str, title: &str) -> KeyCandidate {
         let mut item = RawItem::new(ItemKey::new(""));
         item.url = (!link.is_empty()).then(|| link.to_owned());
         item.title = Some(RawText::plain(title));
-        Candidate { guid: (!guid.is_empty()).then(|| guid.to_owned()), item }
+        KeyCandidate { guid: (!guid.is_empty()).then(|| guid.to_owned()), item }
     }
 
-    fn keys(candidates: Vec<Candidate>, trust: Trust) -> Vec<String> {
+    fn keys(candidates: Vec<KeyCandidate>, trust: IdentifiedBy) -> Vec<String> {
         assign(candidates, trust).items.iter().map(|item| item.key.as_str().to_owned()).collect()
     }
 
@@ -136,23 +136,23 @@ mod tests {
                 candidate(" ", "", "Three"),
             ]
         };
-        let named = keys(list(), Trust::Guid);
+        let named = keys(list(), IdentifiedBy::Guid);
         assert_eq!(named[..2], ["tag:a,1", "http://a.example/2?id=2#c"]);
         assert!(named[2].starts_with("content:"));
-        assert_eq!(keys(list(), Trust::Guid), named, "the same on every parse");
-        assert_eq!(keys(list(), Trust::Link)[0], "http://a.example/1");
+        assert_eq!(keys(list(), IdentifiedBy::Guid), named, "the same on every parse");
+        assert_eq!(keys(list(), IdentifiedBy::Link)[0], "http://a.example/1");
     }
 
     #[test]
     fn key_title_edit_keeps_the_key_of_linked_items() {
-        let before = keys(vec![candidate("", "http://a.example/1", "Old")], Trust::Guid);
-        assert_eq!(keys(vec![candidate("", "http://a.example/1", "New")], Trust::Guid), before);
+        let before = keys(vec![candidate("", "http://a.example/1", "Old")], IdentifiedBy::Guid);
+        assert_eq!(keys(vec![candidate("", "http://a.example/1", "New")], IdentifiedBy::Guid), before);
     }
 
     #[test]
     fn key_same_guid_with_another_link_is_told_apart_with_a_warning() {
         let list = vec![candidate("g", "http://a.example/1", "One"), candidate("g", "http://a.example/2", "Two")];
-        let named = assign(list, Trust::Guid);
+        let named = assign(list, IdentifiedBy::Guid);
         let keys: Vec<_> = named.items.iter().map(|item| item.key.as_str()).collect();
         assert_eq!(keys, ["g|http://a.example/1", "g|http://a.example/2"]);
         assert!(named.rejected.is_empty());
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn key_same_link_with_other_titles_loses_no_item() {
         let home = "http://a.example/";
-        let named = assign(vec![candidate("", home, "One"), candidate("", home, "Two")], Trust::Guid);
+        let named = assign(vec![candidate("", home, "One"), candidate("", home, "Two")], IdentifiedBy::Guid);
         assert_eq!(named.items.len(), 2);
         assert_ne!(named.items[0].key, named.items[1].key);
     }
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn key_identical_items_are_one_and_counted() {
         let list = (0..3).map(|_| candidate("g", "http://a.example/1", "One")).collect();
-        let named = assign(list, Trust::Guid);
+        let named = assign(list, IdentifiedBy::Guid);
         assert_eq!((named.items.len(), named.items[0].key.as_str()), (1, "g"));
         assert_eq!((named.rejected[0].reason, named.rejected[0].count), (RejectReason::DuplicateKey, 2));
     }

@@ -6,25 +6,25 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use url::Url;
 
-use super::entry::{Entry, Link, LinkRole, Parts, from_base64, guess_markup, web_link};
-use super::names::{Field, Prefixes, attribute, field_is_known, is_item, is_own, unescape};
+use super::entry::{DocumentParts, EntryLink, FeedEntry, LinkRole, from_base64, guess_markup, web_link};
+use super::names::{FeedField, NamespacePrefixes, attribute, field_is_known, is_item, is_own, unescape};
 use super::scan::lenient_reader;
-use super::sniff::Root;
+use super::sniff::RootElement;
 use crate::model::{Dated, Markup, RawText};
 use crate::text::date;
 
 /// Reads a document as far as it goes.
-pub(super) fn read(text: &str, root: Root, base: Option<&Url>) -> Parts {
-    let mut walk = Walk {
+pub(super) fn read(text: &str, root: RootElement, base: Option<&Url>) -> DocumentParts {
+    let mut walk = LenientWalk {
         text,
         root,
         reader: lenient_reader(text),
         bases: base.map(|base| vec![(0, base.clone())]).unwrap_or_default(),
         depth: 0,
         path: Vec::new(),
-        parts: Parts::default(),
+        parts: DocumentParts::default(),
         entry: None,
-        prefixes: Prefixes::default(),
+        prefixes: NamespacePrefixes::default(),
     };
     walk.run();
     if walk.entry.is_some() {
@@ -33,23 +33,23 @@ pub(super) fn read(text: &str, root: Root, base: Option<&Url>) -> Parts {
     walk.parts
 }
 
-struct Walk<'a> {
+struct LenientWalk<'a> {
     text: &'a str,
-    root: Root,
+    root: RootElement,
     reader: Reader<&'a [u8]>,
     /// `xml:base` in force, with the depth it was set at.
     bases: Vec<(usize, Url)>,
     depth: usize,
     /// What the open elements are.
-    path: Vec<Part>,
-    parts: Parts,
-    entry: Option<Entry>,
-    prefixes: Prefixes,
+    path: Vec<ElementPart>,
+    parts: DocumentParts,
+    entry: Option<FeedEntry>,
+    prefixes: NamespacePrefixes,
 }
 
 /// What an open element is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum ElementPart {
     Frame,
     Item,
     /// Its children count as the item's where the item has none: `media:group`, `news:news`.
@@ -59,7 +59,7 @@ enum Part {
 }
 
 /// The inside of an element.
-struct Inner<'a> {
+struct ElementContent<'a> {
     /// Character data, references resolved.
     text: String,
     /// The source between the tags.
@@ -67,7 +67,7 @@ struct Inner<'a> {
     has_markup: bool,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> LenientWalk<'a> {
     fn run(&mut self) {
         loop {
             match self.reader.read_event() {
@@ -94,29 +94,31 @@ impl<'a> Walk<'a> {
         let prefix = prefix.as_str();
         self.base(tag);
         let part = match (self.path.last(), lower.as_str()) {
-            (None, "entry") => Part::Item,
-            (None, _) | (Some(Part::Frame), "channel") => Part::Frame,
-            (Some(Part::Frame), _) if is_item(self.root, prefix, &lower) => Part::Item,
-            (Some(Part::Item), "group" | "news") => Part::Group,
-            (Some(Part::Group), "content" | "publication") if prefix != "atom" => Part::Group,
-            (Some(Part::Item), "content") if prefix == "media" => Part::Group,
-            (Some(Part::Frame | Part::Item), "author") if !empty && matches!(self.root, Root::Feed | Root::Entry) => {
-                Part::Person
+            (None, "entry") => ElementPart::Item,
+            (None, _) | (Some(ElementPart::Frame), "channel") => ElementPart::Frame,
+            (Some(ElementPart::Frame), _) if is_item(self.root, prefix, &lower) => ElementPart::Item,
+            (Some(ElementPart::Item), "group" | "news") => ElementPart::Group,
+            (Some(ElementPart::Group), "content" | "publication") if prefix != "atom" => ElementPart::Group,
+            (Some(ElementPart::Item), "content") if prefix == "media" => ElementPart::Group,
+            (Some(ElementPart::Frame | ElementPart::Item), "author")
+                if !empty && matches!(self.root, RootElement::Feed | RootElement::Entry) =>
+            {
+                ElementPart::Person
             }
-            (Some(Part::Frame | Part::Item | Part::Group | Part::Person), _) => {
+            (Some(ElementPart::Frame | ElementPart::Item | ElementPart::Group | ElementPart::Person), _) => {
                 self.child(tag, prefix, &lower, empty);
                 return;
             }
         };
-        if part == Part::Item {
+        if part == ElementPart::Item {
             let about = attribute(tag, "rdf:about");
             let lang = attribute(tag, "xml:lang");
-            let mut entry = Entry { id_is_link: about.is_some(), id: about, lang, ..Entry::default() };
+            let mut entry = FeedEntry { id_is_link: about.is_some(), id: about, lang, ..FeedEntry::default() };
             if let Some(href) = attribute(tag, "href") {
                 self.link(&mut entry, &href, LinkRole::Page);
             }
             self.entry = Some(entry);
-        } else if part == Part::Frame && self.parts.lang.is_none() {
+        } else if part == ElementPart::Frame && self.parts.lang.is_none() {
             self.parts.lang = attribute(tag, "xml:lang");
         }
         if empty {
@@ -132,7 +134,7 @@ impl<'a> Walk<'a> {
     fn end(&mut self) {
         self.depth = self.depth.saturating_sub(1);
         self.bases.retain(|(at, _)| *at <= self.depth);
-        if self.path.pop() == Some(Part::Item)
+        if self.path.pop() == Some(ElementPart::Item)
             && let Some(entry) = self.entry.take()
         {
             self.parts.entries.push(entry);
@@ -153,22 +155,23 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn link(&self, entry: &mut Entry, href: &str, role: LinkRole) {
+    fn link(&self, entry: &mut FeedEntry, href: &str, role: LinkRole) {
         let base = self.bases.last().map(|(_, base)| base);
         // Without a base of its own it may still be resolved against the site.
         let href = web_link(href, base).unwrap_or_else(|| href.trim().to_owned());
         if !href.is_empty() {
-            entry.links.push(Link { href, role });
+            entry.links.push(EntryLink { href, role });
         }
     }
 
     /// A child of an item or frame: read whole, then the walk goes on behind it.
     fn child(&mut self, tag: &BytesStart<'_>, prefix: &str, local: &str, empty: bool) {
-        let inner = if empty { Some(Inner { text: String::new(), raw: "", has_markup: false }) } else { self.inner() };
+        let inner =
+            if empty { Some(ElementContent { text: String::new(), raw: "", has_markup: false }) } else { self.inner() };
         // Cut off inside: the item is lost with it.
         let Some(inner) = inner else { return };
-        let grouped = self.path.last() == Some(&Part::Group);
-        let person = self.path.last() == Some(&Part::Person);
+        let grouped = self.path.last() == Some(&ElementPart::Group);
+        let person = self.path.last() == Some(&ElementPart::Person);
         if let Some(mut entry) = self.entry.take() {
             if person {
                 author(&mut entry.authors, local, &inner.text);
@@ -184,7 +187,7 @@ impl<'a> Walk<'a> {
         self.bases.retain(|(at, _)| *at <= self.depth);
     }
 
-    fn frame_child(&mut self, tag: &BytesStart<'_>, local: &str, inner: &Inner<'_>) {
+    fn frame_child(&mut self, tag: &BytesStart<'_>, local: &str, inner: &ElementContent<'_>) {
         let parts = &mut self.parts;
         match local {
             "title" if parts.title.is_none() => parts.title = construct(tag, inner, self.root),
@@ -202,10 +205,10 @@ impl<'a> Walk<'a> {
 
     fn item_child(
         &self,
-        entry: &mut Entry,
+        entry: &mut FeedEntry,
         tag: &BytesStart<'_>,
         name: (&str, &str),
-        inner: &Inner<'_>,
+        inner: &ElementContent<'_>,
         grouped: bool,
     ) {
         let (prefix, local) = name;
@@ -213,15 +216,15 @@ impl<'a> Walk<'a> {
             entry.lang = Some(inner.text.trim().to_owned());
             return;
         }
-        let Some(field) = Field::of(local).filter(|_| field_is_known(prefix)) else { return };
+        let Some(field) = FeedField::of(local).filter(|_| field_is_known(prefix)) else { return };
         // What extensions add counts only where the format's own field is missing.
         let extension = grouped || !is_own(prefix);
         match field {
-            Field::Title if entry.title.is_none() || !extension => {
+            FeedField::Title if entry.title.is_none() || !extension => {
                 let title = construct(tag, inner, self.root).filter(|title| !title.text.trim().is_empty());
                 entry.title = title.or(entry.title.take());
             }
-            Field::Summary if entry.summary.is_none() || !extension => {
+            FeedField::Summary if entry.summary.is_none() || !extension => {
                 let summary = construct(tag, inner, self.root);
                 // RSS 2.0 and Atom mixed: the longer text is the better one.
                 let longer = |new: &RawText| entry.summary.as_ref().is_none_or(|old| old.text.len() < new.text.len());
@@ -229,26 +232,26 @@ impl<'a> Walk<'a> {
                     entry.summary = Some(summary);
                 }
             }
-            Field::Content
+            FeedField::Content
                 if prefix != "media" && (entry.content.is_none() || local == "encoded" || prefix.is_empty()) =>
             {
                 entry.content = construct(tag, inner, self.root).or(entry.content.take());
             }
-            Field::Link if entry.links.is_empty() || !extension || local == "origlink" => {
+            FeedField::Link if entry.links.is_empty() || !extension || local == "origlink" => {
                 self.item_link(entry, tag, local, inner);
             }
-            Field::Id if !extension => self.item_id(entry, tag, inner),
-            Field::Published => earlier(&mut entry.published, &inner.text, extension || local == "created"),
-            Field::Updated => earlier(&mut entry.updated, &inner.text, extension),
-            Field::Author if !extension || prefix == "dc" || entry.authors.is_empty() => {
+            FeedField::Id if !extension => self.item_id(entry, tag, inner),
+            FeedField::Published => earlier(&mut entry.published, &inner.text, extension || local == "created"),
+            FeedField::Updated => earlier(&mut entry.updated, &inner.text, extension),
+            FeedField::Author if !extension || prefix == "dc" || entry.authors.is_empty() => {
                 entry.authors.extend(person_name(&inner.text));
             }
-            Field::Category => categories(entry, tag, local, &inner.text),
+            FeedField::Category => categories(entry, tag, local, &inner.text),
             _ => {}
         }
     }
 
-    fn item_link(&self, entry: &mut Entry, tag: &BytesStart<'_>, local: &str, inner: &Inner<'_>) {
+    fn item_link(&self, entry: &mut FeedEntry, tag: &BytesStart<'_>, local: &str, inner: &ElementContent<'_>) {
         if local == "origlink" {
             return self.link(entry, &inner.text, LinkRole::Original);
         }
@@ -261,18 +264,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn item_id(&self, entry: &mut Entry, tag: &BytesStart<'_>, inner: &Inner<'_>) {
+    fn item_id(&self, entry: &mut FeedEntry, tag: &BytesStart<'_>, inner: &ElementContent<'_>) {
         if inner.text.trim().is_empty() {
             return;
         }
         entry.id = Some(inner.text.trim().to_owned());
-        let atom = matches!(self.root, Root::Feed | Root::Entry);
+        let atom = matches!(self.root, RootElement::Feed | RootElement::Entry);
         entry.id_is_link =
             atom || attribute(tag, "isPermaLink").is_none_or(|value| !value.trim().eq_ignore_ascii_case("false"));
     }
 
     /// Reads to the end of the element just begun; `None` when the document ends first.
-    fn inner(&mut self) -> Option<Inner<'a>> {
+    fn inner(&mut self) -> Option<ElementContent<'a>> {
         let start = self.reader.buffer_position() as usize;
         let mut text = String::new();
         let mut depth = 0usize;
@@ -286,7 +289,11 @@ impl<'a> Walk<'a> {
                 }
                 Ok(Event::Empty(_)) => has_markup = true,
                 Ok(Event::End(_)) if depth == 0 => {
-                    return Some(Inner { text, raw: self.text.get(start..at).unwrap_or_default(), has_markup });
+                    return Some(ElementContent {
+                        text,
+                        raw: self.text.get(start..at).unwrap_or_default(),
+                        has_markup,
+                    });
                 }
                 Ok(Event::End(_)) => depth -= 1,
                 Ok(Event::Text(part)) => text.push_str(&part),
@@ -300,7 +307,7 @@ impl<'a> Walk<'a> {
 }
 
 /// A text with the markup its `type` (and Atom 0.3's `mode`) says, or that it shows.
-fn construct(tag: &BytesStart<'_>, inner: &Inner<'_>, root: Root) -> Option<RawText> {
+fn construct(tag: &BytesStart<'_>, inner: &ElementContent<'_>, root: RootElement) -> Option<RawText> {
     let kind = attribute(tag, "type").unwrap_or_default().to_ascii_lowercase();
     let coded = attribute(tag, "mode").is_some_and(|mode| mode.eq_ignore_ascii_case("base64"));
     if coded || kind == "application/octet-stream" {
@@ -316,7 +323,7 @@ fn construct(tag: &BytesStart<'_>, inner: &Inner<'_>, root: Root) -> Option<RawT
         return None;
     }
     let text = inner.text.clone();
-    let atom = matches!(root, Root::Feed | Root::Entry);
+    let atom = matches!(root, RootElement::Feed | RootElement::Entry);
     Some(match kind.as_str() {
         "html" | "text/html" | "xhtml" | "application/xhtml+xml" => RawText { markup: Markup::Html, text },
         "text" | "text/plain" if atom => RawText::plain(text),
@@ -324,7 +331,7 @@ fn construct(tag: &BytesStart<'_>, inner: &Inner<'_>, root: Root) -> Option<RawT
     })
 }
 
-fn categories(entry: &mut Entry, tag: &BytesStart<'_>, local: &str, text: &str) {
+fn categories(entry: &mut FeedEntry, tag: &BytesStart<'_>, local: &str, text: &str) {
     let stated = attribute(tag, "label").or_else(|| attribute(tag, "term")).or_else(|| attribute(tag, "text"));
     match stated {
         Some(tag) => entry.tags.push(tag),
@@ -391,7 +398,7 @@ mod tests {
             <link rel="alternate" type="text/html" href="/late"/><issued>2024-05-01T10:00:00Z</issued>
             <modified>2024-05-02T10:00:00Z</modified><content type="application/xhtml+xml"><div>Wind.</div></content></entry></feed>"#;
         let base = Url::parse("http://harbour.example/").ok();
-        let parts = read(text, Root::Feed, base.as_ref());
+        let parts = read(text, RootElement::Feed, base.as_ref());
         let entry = &parts.entries[0];
         assert_eq!(entry.title, Some(RawText::html("Ferry <b>late</b>")));
         assert_eq!(entry.links[0].href, "http://harbour.example/late");
@@ -407,7 +414,7 @@ mod tests {
             <news:language>uk</news:language></news:publication><news:title>Bridge &amp; road</news:title>
             <news:publication_date>2024-05-01T10:00:00Z</news:publication_date><news:keywords>roads, bridges</news:keywords>
             </news:news></url><url><loc>http://n.example/2</loc><lastmod>2024-05-01T00:00:00Z</lastmod></url></urlset>";
-        let parts = read(text, Root::Urlset, None);
+        let parts = read(text, RootElement::Urlset, None);
         let first = &parts.entries[0];
         assert_eq!(first.title, Some(RawText::plain("Bridge & road")));
         assert_eq!(

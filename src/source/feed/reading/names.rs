@@ -4,7 +4,7 @@
 use html5ever::data::NAMED_ENTITIES;
 use quick_xml::events::BytesStart;
 
-use super::sniff::Root;
+use super::sniff::RootElement;
 
 /// Atom 1.0 (RFC 4287).
 pub(super) const ATOM: &str = "http://www.w3.org/2005/Atom";
@@ -12,7 +12,7 @@ pub(super) const ATOM: &str = "http://www.w3.org/2005/Atom";
 /// RSS 1.0, the default namespace of RDF feeds.
 pub(super) const RSS1: &str = "http://purl.org/rss/1.0/";
 
-/// Prefixes by which everybody knows these namespaces, as feed-rs wants them spelt.
+/// NamespacePrefixes by which everybody knows these namespaces, as feed-rs wants them spelt.
 pub(super) const USUAL: [(&str, &str); 6] = [
     ("atom", ATOM),
     ("content", "http://purl.org/rss/1.0/modules/content/"),
@@ -24,15 +24,15 @@ pub(super) const USUAL: [(&str, &str); 6] = [
 
 /// The namespaces a document has declared, wherever it did.
 #[derive(Debug, Default)]
-pub(super) struct Prefixes {
+pub(super) struct NamespacePrefixes {
     /// Each with the usual prefix of its namespace, if there is one.
     declared: Vec<(String, Option<&'static str>)>,
     /// The prefix of the root: its elements are the format's own.
     root: Option<String>,
 }
 
-impl Prefixes {
-    /// Prefixes remembered; a document with more is not a feed anybody wrote.
+impl NamespacePrefixes {
+    /// NamespacePrefixes remembered; a document with more is not a feed anybody wrote.
     const MAX: usize = 64;
 
     /// Takes in the declarations of a tag; true when a usual prefix stands for an unusual URI.
@@ -58,13 +58,13 @@ impl Prefixes {
     }
 
     /// Takes the root's prefix for the format's own; true when feed-rs would not.
-    pub(super) fn root(&mut self, prefix: &str, root: Root) -> bool {
-        if prefix.is_empty() || root == Root::Rdf {
+    pub(super) fn root(&mut self, prefix: &str, root: RootElement) -> bool {
+        if prefix.is_empty() || root == RootElement::Rdf {
             return false;
         }
         self.root = Some(prefix.to_owned());
         let atom = self.declared.iter().any(|(known, usual)| known == prefix && *usual == Some("atom"));
-        !(matches!(root, Root::Feed | Root::Entry) && atom)
+        !(matches!(root, RootElement::Feed | RootElement::Entry) && atom)
     }
 
     /// The prefix everybody else would have used.
@@ -77,22 +77,22 @@ impl Prefixes {
 
     /// Whether a tag's default namespace is one that makes feed-rs see no items.
     #[expect(clippy::unused_self, reason = "reads as a question to what was declared")]
-    pub(super) fn default_is_odd(&self, tag: &BytesStart<'_>, root: Root) -> bool {
+    pub(super) fn default_is_odd(&self, tag: &BytesStart<'_>, root: RootElement) -> bool {
         if !tag.attributes_raw().contains("xmlns") {
             return false;
         }
         let Some(uri) = attribute(tag, "xmlns") else { return false };
         match root {
-            Root::Rss | Root::Rdf => uri != RSS1,
-            Root::Feed | Root::Entry => uri != ATOM,
-            Root::Urlset => false,
+            RootElement::Rss | RootElement::Rdf => uri != RSS1,
+            RootElement::Feed | RootElement::Entry => uri != ATOM,
+            RootElement::Urlset => false,
         }
     }
 }
 
 /// What a child of an item or channel holds, whatever the format calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
+pub(super) enum FeedField {
     Title,
     Link,
     Id,
@@ -106,7 +106,7 @@ pub(super) enum Field {
     Other,
 }
 
-impl Field {
+impl FeedField {
     /// By local name, in any case.
     pub(super) fn of(local: &str) -> Option<Self> {
         let known: [(&str, Self); 34] = [
@@ -157,15 +157,15 @@ impl Field {
     }
 
     /// Whether feed-rs takes the field from this element of an item.
-    pub(super) fn is_read_by_feed_rs(self, root: Root, prefix: &str, local: &str) -> bool {
+    pub(super) fn is_read_by_feed_rs(self, root: RootElement, prefix: &str, local: &str) -> bool {
         match (root, prefix) {
-            (Root::Feed | Root::Entry, "" | "atom") => !matches!(
+            (RootElement::Feed | RootElement::Entry, "" | "atom") => !matches!(
                 local,
                 "issued" | "created" | "modified" | "guid" | "description" | "tagline" | "subject" | "creator"
             ),
-            (Root::Feed | Root::Entry, _) => false,
+            (RootElement::Feed | RootElement::Entry, _) => false,
             (_, "content") => local == "encoded",
-            (Root::Rdf, "dc") => matches!(local, "creator" | "date" | "description"),
+            (RootElement::Rdf, "dc") => matches!(local, "creator" | "date" | "description"),
             (_, "dc") => matches!(local, "creator" | "date"),
             (_, "" | "rss") => {
                 matches!(self, Self::Title | Self::Link | Self::Id | Self::Author | Self::Category)
@@ -201,8 +201,8 @@ pub(super) fn is_own(prefix: &str) -> bool {
 }
 
 /// Whether an element of the frame is an item.
-pub(super) fn is_item(root: Root, prefix: &str, local: &str) -> bool {
-    let known: &[&str] = if root == Root::Urlset { &["url"] } else { &["item", "entry"] };
+pub(super) fn is_item(root: RootElement, prefix: &str, local: &str) -> bool {
+    let known: &[&str] = if root == RootElement::Urlset { &["url"] } else { &["item", "entry"] };
     matches!(prefix, "" | "atom" | "rss") && known.iter().any(|name| local.eq_ignore_ascii_case(name))
 }
 
@@ -321,8 +321,8 @@ mod tests {
 
     #[test]
     fn field_names_are_read_in_any_case() {
-        assert_eq!(Field::of("TITLE"), Some(Field::Title));
-        assert_eq!(Field::of("pubdate"), Some(Field::Published));
-        assert_eq!(Field::of("enclosure"), None);
+        assert_eq!(FeedField::of("TITLE"), Some(FeedField::Title));
+        assert_eq!(FeedField::of("pubdate"), Some(FeedField::Published));
+        assert_eq!(FeedField::of("enclosure"), None);
     }
 }

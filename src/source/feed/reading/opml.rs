@@ -1,4 +1,4 @@
-//! Lists of feeds as other readers write them (OPML 1.0 and 2.0) to [`Outline`]s and back. Read leniently:
+//! Lists of feeds as other readers write them (OPML 1.0 and 2.0) to [`OpmlOutline`]s and back. Read leniently:
 //! raw `&`, attribute names in any case, a cut tail; what cannot be a feed is counted. Written strictly.
 
 use std::collections::HashSet;
@@ -22,7 +22,7 @@ const ID_CHARS_MAX: usize = 40;
 
 /// One feed of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outline {
+pub struct OpmlOutline {
     /// Its name for people; may be empty.
     pub title: String,
     /// Where it is.
@@ -33,9 +33,9 @@ pub struct Outline {
 
 /// A list as read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Opml {
+pub struct OpmlDocument {
     /// The feeds, in order; each address once.
-    pub outlines: Vec<Outline>,
+    pub outlines: Vec<OpmlOutline>,
     /// Outlines whose address cannot be a feed's, with the reason.
     pub skipped: Vec<String>,
     /// Outlines with an address that came before.
@@ -46,14 +46,14 @@ pub struct Opml {
 
 /// Reads a list.
 #[must_use]
-pub fn read(bytes: &[u8]) -> Opml {
+pub fn read(bytes: &[u8]) -> OpmlDocument {
     let text = charset::decode(bytes, None).text;
     let mut reader = Reader::from_str(&text);
     let config = reader.config_mut();
     config.check_end_names = false;
     config.allow_unmatched_ends = true;
     config.allow_dangling_amp = true;
-    let mut opml = Opml::default();
+    let mut opml = OpmlDocument::default();
     let mut seen = HashSet::new();
     // One entry per open outline: whether it is a group.
     let mut open: Vec<Option<String>> = Vec::new();
@@ -85,12 +85,12 @@ fn is_outline(tag: &BytesStart<'_>) -> bool {
     tag.local_name().as_ref().eq_ignore_ascii_case("outline")
 }
 
-struct Found {
+struct FoundOutlines {
     title: String,
     address: Option<String>,
 }
 
-fn outline(tag: &BytesStart<'_>) -> Found {
+fn outline(tag: &BytesStart<'_>) -> FoundOutlines {
     let (mut title, mut text, mut address, mut kind, mut plain_url) = Default::default();
     for attribute in tag.html_attributes().with_checks(false).flatten() {
         // A raw `&` stays what it is; a reference is decoded.
@@ -109,10 +109,10 @@ fn outline(tag: &BytesStart<'_>) -> Found {
         address = plain_url;
     }
     let title = clean::excerpt(if title.is_empty() { &text } else { &title }, 200);
-    Found { title, address: Some(address).filter(|address| !address.is_empty()) }
+    FoundOutlines { title, address: Some(address).filter(|address| !address.is_empty()) }
 }
 
-fn take(found: Found, open: &[Option<String>], seen: &mut HashSet<String>, opml: &mut Opml) {
+fn take(found: FoundOutlines, open: &[Option<String>], seen: &mut HashSet<String>, opml: &mut OpmlDocument) {
     let Some(address) = found.address else { return };
     let address = address.strip_prefix("feed://").map_or(address.clone(), |rest| format!("https://{rest}"));
     let url = match Url::parse(&address) {
@@ -131,12 +131,12 @@ fn take(found: Found, open: &[Option<String>], seen: &mut HashSet<String>, opml:
         return;
     }
     let groups = open.iter().flatten().filter(|group| !group.is_empty()).take(GROUPS_MAX).cloned().collect();
-    opml.outlines.push(Outline { title: found.title, url, groups });
+    opml.outlines.push(OpmlOutline { title: found.title, url, groups });
 }
 
 /// Writes a list: one outline per feed below its first group.
 #[must_use]
-pub fn write(title: &str, outlines: &[Outline]) -> String {
+pub fn write(title: &str, outlines: &[OpmlOutline]) -> String {
     let mut out = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<opml version=\"2.0\">\n<head><title>{}</title></head>\n<body>\n",
         attribute(title)
@@ -191,7 +191,7 @@ pub fn slug(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn urls(opml: &Opml) -> Vec<&str> {
+    fn urls(opml: &OpmlDocument) -> Vec<&str> {
         opml.outlines.iter().map(|outline| outline.url.as_str()).collect()
     }
 
@@ -224,12 +224,12 @@ mod tests {
         assert!(cut.broken.is_some());
         let deep = "<outline text='g'>".repeat(200_000) + "<outline xmlUrl='https://a.example/'/>";
         assert_eq!(read(deep.as_bytes()).outlines[0].groups.len(), GROUPS_MAX);
-        assert_eq!(read(b"\0\xff<"), Opml { broken: read(b"\0\xff<").broken, ..Opml::default() });
+        assert_eq!(read(b"\0\xff<"), OpmlDocument { broken: read(b"\0\xff<").broken, ..OpmlDocument::default() });
     }
 
     #[test]
     fn write_is_read_back_the_same() {
-        let outline = |title: &str, url: &str, groups: &[&str]| Outline {
+        let outline = |title: &str, url: &str, groups: &[&str]| OpmlOutline {
             title: title.to_owned(),
             url: url.parse().expect("a URL"),
             groups: groups.iter().map(|&group| group.to_owned()).collect(),

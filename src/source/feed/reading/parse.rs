@@ -1,17 +1,17 @@
-//! A document's bytes become a [`Document`]: decode, tell what it is, scan, mend where needed, then
+//! A document's bytes become a [`ParsedDocument`]: decode, tell what it is, scan, mend where needed, then
 //! feed-rs, then our own reader where feed-rs does not do. Pure; to be run on a `source::Parser` thread.
 //! Every document either gives items or is refused with a reason; `poller` and the seed directory call it.
 
 use url::Url;
 
-use super::entry::Parts;
-use super::finish::{Known, finish};
-use super::scan::{Quirk, Survey, scan};
-use super::sniff::{Kind, Root, kind};
+use super::entry::DocumentParts;
+use super::finish::{DocumentTraits, finish};
+use super::scan::{XmlQuirk, XmlSurvey, scan};
+use super::sniff::{RootElement, TextKind, kind};
 use super::{json_feed, lenient, repair, upstream};
 use crate::model::{RejectReason, Rejection};
 use crate::source::feed::FeedContext;
-use crate::source::{Document, Format, PollHints};
+use crate::source::{DocumentFormat, ParsedDocument, PollHints};
 use crate::text::charset;
 
 pub use super::sniff::sniff;
@@ -22,7 +22,7 @@ pub use super::sniff::sniff;
 /// A [`Rejection`] of the whole document: [`RejectReason::TooLarge`], [`RejectReason::TooDeep`],
 /// [`RejectReason::TooManyAttributes`], [`RejectReason::Empty`], [`RejectReason::HtmlPage`],
 /// [`RejectReason::NotAFeed`], [`RejectReason::NotText`] or [`RejectReason::Malformed`].
-pub fn parse(bytes: &[u8], ctx: &FeedContext<'_>) -> Result<Document, Rejection> {
+pub fn parse(bytes: &[u8], ctx: &FeedContext<'_>) -> Result<ParsedDocument, Rejection> {
     if bytes.len() > ctx.limits.decoded_bytes_max {
         let detail = format!("{} bytes, the limit is {}", bytes.len(), ctx.limits.decoded_bytes_max);
         return Err(Rejection { reason: RejectReason::TooLarge, detail, count: 1 });
@@ -30,8 +30,8 @@ pub fn parse(bytes: &[u8], ctx: &FeedContext<'_>) -> Result<Document, Rejection>
     let decoded = charset::decode(bytes, ctx.content_type.and_then(charset::of_content_type));
     let text = decoded.text.trim_start_matches('\u{feff}');
     let base = ctx.base_url.and_then(|base| Url::parse(base).ok());
-    let mut known = Known {
-        format: Format::JsonFeed,
+    let mut known = DocumentTraits {
+        format: DocumentFormat::JsonFeed,
         encoding: decoded.encoding,
         hints: PollHints::default(),
         warnings: Vec::new(),
@@ -40,15 +40,15 @@ pub fn parse(bytes: &[u8], ctx: &FeedContext<'_>) -> Result<Document, Rejection>
         known.warnings.push(format!("some bytes are not {}", decoded.encoding));
     }
     let parts = match kind(text) {
-        Kind::Xml(root) => {
+        TextKind::Xml(root) => {
             known.format = root.format();
             read_xml(text, root, base.as_ref(), ctx, &mut known)?
         }
-        Kind::Json => json_feed::read(text.trim_start(), ctx.limits, &mut known.warnings)?,
-        Kind::Html => return Err(refuse(RejectReason::HtmlPage, "a web page where a feed was expected")),
-        Kind::Empty => return Err(refuse(RejectReason::Empty, "nothing in it")),
-        Kind::Other if text.contains('\0') => return Err(refuse(RejectReason::NotText, "binary data")),
-        Kind::Other => return Err(refuse(RejectReason::NotAFeed, "no known feed format")),
+        TextKind::Json => json_feed::read(text.trim_start(), ctx.limits, &mut known.warnings)?,
+        TextKind::Html => return Err(refuse(RejectReason::HtmlPage, "a web page where a feed was expected")),
+        TextKind::Empty => return Err(refuse(RejectReason::Empty, "nothing in it")),
+        TextKind::Other if text.contains('\0') => return Err(refuse(RejectReason::NotText, "binary data")),
+        TextKind::Other => return Err(refuse(RejectReason::NotAFeed, "no known feed format")),
     };
     Ok(finish(parts, known, ctx))
 }
@@ -59,11 +59,11 @@ fn refuse(reason: RejectReason, detail: &str) -> Rejection {
 
 fn read_xml(
     text: &str,
-    root: Root,
+    root: RootElement,
     base: Option<&Url>,
     ctx: &FeedContext<'_>,
-    known: &mut Known,
-) -> Result<Parts, Rejection> {
+    known: &mut DocumentTraits,
+) -> Result<DocumentParts, Rejection> {
     let text = charset::after_declaration(text);
     let base = base.filter(|_| text.contains("xml:base"));
     let survey = scan(text, root, ctx.limits)?;
@@ -80,7 +80,7 @@ fn read_xml(
     parts.lost += repaired.lost;
     if parts.entries.is_empty()
         && again.items.is_empty()
-        && survey.quirks.contains(&Quirk::Unlexable)
+        && survey.quirks.contains(&XmlQuirk::Unlexable)
         && parts.title.is_none()
     {
         return Err(refuse(RejectReason::Malformed, "broken XML with nothing readable in it"));
@@ -89,11 +89,11 @@ fn read_xml(
 }
 
 /// feed-rs where it reads what the scan saw, our own reader where it does not.
-fn read_mended(text: &str, survey: &Survey, root: Root, base: Option<&Url>) -> Parts {
-    let own = root == Root::Urlset
+fn read_mended(text: &str, survey: &XmlSurvey, root: RootElement, base: Option<&Url>) -> DocumentParts {
+    let own = root == RootElement::Urlset
         || survey.own_fields
         || survey.quirks.iter().any(|quirk| quirk.needs_own_reader())
-        || survey.quirks.contains(&Quirk::OddNamespace);
+        || survey.quirks.contains(&XmlQuirk::OddNamespace);
     let first = if own { None } else { upstream::read(text, survey, base) };
     first.unwrap_or_else(|| lenient::read(text, root, base))
 }
@@ -101,23 +101,29 @@ fn read_mended(text: &str, survey: &Survey, root: Root, base: Option<&Url>) -> P
 /// What the repair pass makes of a text, for fuzzing: `None` where there is no XML, or more than the
 /// limits allow.
 #[cfg(any(test, fuzzing))]
-pub(crate) fn mended(text: &str, limits: &crate::source::Limits) -> Option<Mended> {
-    let Kind::Xml(root) = kind(text) else { return None };
+pub(crate) fn mended(text: &str, limits: &crate::source::Limits) -> Option<MendedDocument> {
+    let TextKind::Xml(root) = kind(text) else { return None };
     let text = charset::after_declaration(text);
     scan(text, root, limits).ok()?;
     let mended = repair::repair(text, root).text;
-    let broken = [Quirk::Mismatched, Quirk::Truncated, Quirk::StrayCharacter, Quirk::Unlexable, Quirk::BadReference];
+    let broken = [
+        XmlQuirk::Mismatched,
+        XmlQuirk::Truncated,
+        XmlQuirk::StrayCharacter,
+        XmlQuirk::Unlexable,
+        XmlQuirk::BadReference,
+    ];
     // What mending adds may go beyond the limits; then it is refused, not read.
     let left = scan(&mended, root, limits).map_or_else(
         |_| Vec::new(),
         |survey| broken.iter().filter(|quirk| survey.quirks.contains(quirk)).map(|quirk| quirk.as_str()).collect(),
     );
-    Some(Mended { text: mended, left })
+    Some(MendedDocument { text: mended, left })
 }
 
 /// A mended text and what the scan still has to say against it, which is nothing unless there is a mistake.
 #[cfg(any(test, fuzzing))]
-pub(crate) struct Mended {
+pub(crate) struct MendedDocument {
     pub text: String,
     pub left: Vec<&'static str>,
 }

@@ -6,17 +6,17 @@ use std::fmt::Write;
 use super::*;
 use crate::model::{Markup, RawText, Timestamp};
 use crate::source::Limits;
-use crate::source::feed::Trust;
+use crate::source::feed::IdentifiedBy;
 
 const CTX: FeedContext<'_> = FeedContext {
     base_url: Some("https://harbour.example/feeds/all.xml"),
     content_type: None,
-    trust: Trust::Guid,
+    trust: IdentifiedBy::Guid,
     limits: &Limits::SHIPPED,
     received: Timestamp::MIN,
 };
 
-fn read(text: &str) -> Document {
+fn read(text: &str) -> ParsedDocument {
     parse(text.as_bytes(), &CTX).expect("a feed")
 }
 
@@ -28,11 +28,11 @@ fn rss(items: &str) -> String {
     format!("<?xml version=\"1.0\"?><rss version=\"2.0\"><channel><title>Harbour</title>{items}</channel></rss>")
 }
 
-fn titles(document: &Document) -> Vec<&str> {
+fn titles(document: &ParsedDocument) -> Vec<&str> {
     document.items.iter().map(|item| item.title.as_ref().map_or("", |title| title.text.as_str())).collect()
 }
 
-fn keys(document: &Document) -> Vec<&str> {
+fn keys(document: &ParsedDocument) -> Vec<&str> {
     document.items.iter().map(|item| item.key.as_str()).collect()
 }
 
@@ -48,7 +48,7 @@ fn parse_rss_reads_every_field() {
     );
     assert_eq!(
         (document.format, document.encoding, document.title.as_deref()),
-        (Format::Rss, "UTF-8", Some("Harbour & sea"))
+        (DocumentFormat::Rss, "UTF-8", Some("Harbour & sea"))
     );
     assert_eq!((document.warnings.len(), document.rejected.len()), (0, 0), "{:?}", document.warnings);
     let item = &document.items[0];
@@ -89,12 +89,12 @@ fn parse_rdf_sitemap_and_json_feed() {
         <channel rdf:about="x"><title>R</title></channel><item rdf:about="http://r.example/1"><title>One</title>
         <link>http://r.example/1</link><dc:date>2024-05-01T10:00:00Z</dc:date></item><item rdf:about="http://r.example/2"><title>Two</title></item></rdf:RDF>"#,
     );
-    assert_eq!((rdf.format, keys(&rdf)), (Format::Rdf, vec!["http://r.example/1", "http://r.example/2"]));
+    assert_eq!((rdf.format, keys(&rdf)), (DocumentFormat::Rdf, vec!["http://r.example/1", "http://r.example/2"]));
     assert_eq!(rdf.items[1].url.as_deref(), Some("http://r.example/2"));
     let map = read("<urlset><url><loc>http://n.example/1</loc></url></urlset>");
-    assert_eq!((map.format, keys(&map)), (Format::Sitemap, vec!["http://n.example/1"]));
+    assert_eq!((map.format, keys(&map)), (DocumentFormat::Sitemap, vec!["http://n.example/1"]));
     let json = read("\u{feff}{\"version\":\"https://jsonfeed.org/version/1.1\",\"items\":[{\"id\":1,\"url\":\"/a\"}]}");
-    assert_eq!((json.format, keys(&json)), (Format::JsonFeed, vec!["1"]));
+    assert_eq!((json.format, keys(&json)), (DocumentFormat::JsonFeed, vec!["1"]));
     assert_eq!(json.items[0].url.as_deref(), Some("https://harbour.example/a"));
 }
 

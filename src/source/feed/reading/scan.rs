@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::hints::Hint;
-use super::names::{Field, Prefixes, attribute, field_is_known, is_item, is_void, local_name};
-use super::sniff::Root;
+use super::hints::HintElement;
+use super::names::{FeedField, NamespacePrefixes, attribute, field_is_known, is_item, is_void, local_name};
+use super::sniff::RootElement;
 use crate::model::{RejectReason, Rejection};
 use crate::source::{Limits, PollHints};
 
@@ -24,7 +24,7 @@ const DIGITS_MAX: usize = 15;
 
 /// What was found to be wrong. Each but the last four can be mended before feed-rs reads on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Quirk {
+pub(super) enum XmlQuirk {
     LeadingJunk,
     ControlCharacter,
     BadReference,
@@ -47,7 +47,7 @@ pub(super) enum Quirk {
     Unlexable,
 }
 
-impl Quirk {
+impl XmlQuirk {
     /// For people.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -78,8 +78,8 @@ impl Quirk {
 
 /// What is known of a document before it is parsed.
 #[derive(Debug, Default)]
-pub(super) struct Survey {
-    pub quirks: BTreeSet<Quirk>,
+pub(super) struct XmlSurvey {
+    pub quirks: BTreeSet<XmlQuirk>,
     /// Some item has a field only in a place where feed-rs does not look.
     pub own_fields: bool,
     pub items: Vec<ItemNotes>,
@@ -105,21 +105,21 @@ pub(super) struct ItemNotes {
 ///
 /// # Errors
 /// [`RejectReason::TooDeep`] and [`RejectReason::TooManyAttributes`] by the limits.
-pub(super) fn scan(text: &str, root: Root, limits: &Limits) -> Result<Survey, Rejection> {
+pub(super) fn scan(text: &str, root: RootElement, limits: &Limits) -> Result<XmlSurvey, Rejection> {
     let mut scanner = Scanner {
         text,
         root,
         limits,
-        survey: Survey::default(),
+        survey: XmlSurvey::default(),
         open: Vec::with_capacity(32),
         voids_open: 0,
-        prefixes: Prefixes::default(),
+        prefixes: NamespacePrefixes::default(),
         note: None,
         seen_root: false,
-        fields: Fields::default(),
+        fields: FieldSet::default(),
     };
     if has_controls(text.as_bytes()) {
-        scanner.found(Quirk::ControlCharacter);
+        scanner.found(XmlQuirk::ControlCharacter);
     }
     scanner.walk()?;
     Ok(scanner.survey)
@@ -156,21 +156,21 @@ pub(super) fn lenient_reader(text: &str) -> Reader<&[u8]> {
 
 struct Scanner<'a> {
     text: &'a str,
-    root: Root,
+    root: RootElement,
     limits: &'a Limits,
-    survey: Survey,
-    open: Vec<Open<'a>>,
+    survey: XmlSurvey,
+    open: Vec<OpenElement<'a>>,
     /// `<br>` and the like: never closed in tag soup, so they do not count as depth.
     voids_open: i64,
-    prefixes: Prefixes,
-    note: Option<Note>,
+    prefixes: NamespacePrefixes,
+    note: Option<FieldNote>,
     seen_root: bool,
-    fields: Fields,
+    fields: FieldSet,
 }
 
-/// Which fields the open item has, as bits of [`Field`].
+/// Which fields the open item has, as bits of [`FeedField`].
 #[derive(Default)]
-struct Fields {
+struct FieldSet {
     /// Where feed-rs reads them.
     read: u16,
     /// Anywhere.
@@ -178,14 +178,14 @@ struct Fields {
 }
 
 #[derive(Clone, Copy)]
-struct Open<'a> {
+struct OpenElement<'a> {
     name: &'a str,
-    place: Place,
+    place: ElementPlace,
 }
 
 /// Where in a feed an element stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ElementPlace {
     /// The root, or an RSS channel.
     Frame,
     Item,
@@ -197,7 +197,7 @@ enum Place {
 }
 
 /// Text being gathered.
-struct Note {
+struct FieldNote {
     of: NoteOf,
     depth: usize,
     text: String,
@@ -205,7 +205,7 @@ struct Note {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum NoteOf {
-    Hint(Hint),
+    Hint(HintElement),
     Lang,
     OriginalLink,
     Person,
@@ -214,7 +214,7 @@ enum NoteOf {
 }
 
 impl Scanner<'_> {
-    fn found(&mut self, quirk: Quirk) {
+    fn found(&mut self, quirk: XmlQuirk) {
         self.survey.quirks.insert(quirk);
     }
 
@@ -229,21 +229,21 @@ impl Scanner<'_> {
                 Ok(Event::Text(text)) => self.characters(&text),
                 Ok(Event::CData(text)) => self.gather(&text),
                 Ok(Event::GeneralRef(reference)) => self.reference(&reference),
-                Ok(Event::Decl(_)) if at > 0 => self.found(Quirk::SecondDeclaration),
+                Ok(Event::Decl(_)) if at > 0 => self.found(XmlQuirk::SecondDeclaration),
                 Ok(Event::Decl(_) | Event::Comment(_) | Event::PI(_) | Event::DocType(_)) => {}
                 Ok(Event::Eof) => break,
                 Err(_) => {
-                    self.found(Quirk::Unlexable);
+                    self.found(XmlQuirk::Unlexable);
                     break;
                 }
             }
         }
         self.item_ended();
         if !self.open.is_empty() {
-            self.found(Quirk::Truncated);
+            self.found(XmlQuirk::Truncated);
         }
         if self.voids_open != 0 {
-            self.found(Quirk::Mismatched);
+            self.found(XmlQuirk::Mismatched);
         }
         Ok(())
     }
@@ -259,16 +259,16 @@ impl Scanner<'_> {
         }
         let name_len = tag.name().as_ref().len();
         let Some(name) = self.text.get(at + 1..at + 1 + name_len) else {
-            self.found(Quirk::Unlexable);
+            self.found(XmlQuirk::Unlexable);
             return Ok(());
         };
         if !name.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | ':')) {
-            self.found(Quirk::StrayCharacter);
+            self.found(XmlQuirk::StrayCharacter);
             return Ok(());
         }
         let local = local_name(name);
         if raw.contains("xmlns") && self.prefixes.declare(tag) {
-            self.found(Quirk::UndeclaredPrefix);
+            self.found(XmlQuirk::UndeclaredPrefix);
         }
         if !self.seen_root {
             self.seen_root = true;
@@ -286,70 +286,72 @@ impl Scanner<'_> {
         if self.open.len() >= self.limits.depth_max {
             return Err(self.refusal(RejectReason::TooDeep, "elements within one another", at));
         }
-        self.open.push(Open { name, place });
+        self.open.push(OpenElement { name, place });
         Ok(())
     }
 
     fn root_tag(&mut self, tag: &BytesStart<'_>, name: &str, local: &str) {
         if self.prefixes.root(prefix_of(name), self.root) {
-            self.found(Quirk::OddNamespace);
+            self.found(XmlQuirk::OddNamespace);
         }
         let lower = match self.root {
-            Root::Rss => "rss",
-            Root::Rdf => "RDF",
-            Root::Feed => "feed",
-            Root::Entry => "entry",
-            Root::Urlset => "urlset",
+            RootElement::Rss => "rss",
+            RootElement::Rdf => "RDF",
+            RootElement::Feed => "feed",
+            RootElement::Entry => "entry",
+            RootElement::Urlset => "urlset",
         };
         if local != lower {
-            self.found(Quirk::UpperCase);
+            self.found(XmlQuirk::UpperCase);
         }
-        if self.root == Root::Rss && !matches!(attribute(tag, "version").as_deref(), Some("2.0" | "0.91" | "0.92")) {
-            self.found(Quirk::Version);
+        if self.root == RootElement::Rss
+            && !matches!(attribute(tag, "version").as_deref(), Some("2.0" | "0.91" | "0.92"))
+        {
+            self.found(XmlQuirk::Version);
         }
     }
 
     /// Where a new element stands, and what is to be noted of it.
-    fn place(&mut self, tag: &BytesStart<'_>, name: &str, local: &str) -> Place {
+    fn place(&mut self, tag: &BytesStart<'_>, name: &str, local: &str) -> ElementPlace {
         let parent = self.open.last().map(|open| open.place);
         let place = match parent {
             None => {
-                if self.root == Root::Entry {
+                if self.root == RootElement::Entry {
                     self.item(tag);
-                    Place::Item
+                    ElementPlace::Item
                 } else {
-                    Place::Frame
+                    ElementPlace::Frame
                 }
             }
-            Some(Place::Frame) if local.eq_ignore_ascii_case("channel") => Place::Frame,
-            Some(Place::Frame) if self.is_item(name, local) => {
+            Some(ElementPlace::Frame) if local.eq_ignore_ascii_case("channel") => ElementPlace::Frame,
+            Some(ElementPlace::Frame) if self.is_item(name, local) => {
                 self.item(tag);
-                Place::Item
+                ElementPlace::Item
             }
             // An unclosed item before this one.
-            Some(Place::Item)
+            Some(ElementPlace::Item)
                 if self.is_item(name, local) && self.open.last().is_some_and(|open| open.name == name) =>
             {
-                self.found(Quirk::Mismatched);
+                self.found(XmlQuirk::Mismatched);
                 self.open.pop();
                 self.item(tag);
-                Place::Item
+                ElementPlace::Item
             }
-            Some(Place::Frame | Place::Item) => self.child(tag, name, local),
-            Some(Place::Text) => {
+            Some(ElementPlace::Frame | ElementPlace::Item) => self.child(tag, name, local),
+            Some(ElementPlace::Text) => {
                 self.inside_text();
-                Place::Other
+                ElementPlace::Other
             }
-            Some(Place::Structured | Place::Other) => Place::Other,
+            Some(ElementPlace::Structured | ElementPlace::Other) => ElementPlace::Other,
         };
-        if matches!(place, Place::Frame | Place::Item) && self.prefixes.default_is_odd(tag, self.root) {
-            self.found(Quirk::OddNamespace);
+        if matches!(place, ElementPlace::Frame | ElementPlace::Item) && self.prefixes.default_is_odd(tag, self.root) {
+            self.found(XmlQuirk::OddNamespace);
         }
         if tag.attributes_raw().len() > DIGITS_MAX
             && matches!(local, "thumbnail" | "text")
             && risky(tag.attributes_raw())
         {
-            self.found(Quirk::RiskyValue);
+            self.found(XmlQuirk::RiskyValue);
         }
         let of = match local {
             "duration" => Some(NoteOf::Duration),
@@ -358,10 +360,10 @@ impl Scanner<'_> {
             "origLink" => Some(NoteOf::OriginalLink),
             "language" if self.in_item() => Some(NoteOf::Lang),
             _ if self.in_item() => None,
-            _ => Hint::of_element(local).map(NoteOf::Hint),
+            _ => HintElement::of_element(local).map(NoteOf::Hint),
         };
         if let Some(of) = of {
-            self.note = Some(Note { of, depth: self.open.len(), text: String::new() });
+            self.note = Some(FieldNote { of, depth: self.open.len(), text: String::new() });
         }
         place
     }
@@ -382,25 +384,25 @@ impl Scanner<'_> {
 
     /// Compares what the item before had with what feed-rs will have seen of it.
     fn item_ended(&mut self) {
-        let Fields { read, seen } = std::mem::take(&mut self.fields);
+        let FieldSet { read, seen } = std::mem::take(&mut self.fields);
         self.survey.own_fields |= seen & !read != 0;
     }
 
     /// A child of an item, channel or feed.
-    fn child(&mut self, tag: &BytesStart<'_>, name: &str, local: &str) -> Place {
+    fn child(&mut self, tag: &BytesStart<'_>, name: &str, local: &str) -> ElementPlace {
         if self.prefixes.is_missing(prefix_of(name)) {
-            self.found(Quirk::UndeclaredPrefix);
+            self.found(XmlQuirk::UndeclaredPrefix);
         }
-        let field = Field::of(local);
+        let field = FeedField::of(local);
         if field.is_some() && local.starts_with(|c: char| c.is_ascii_uppercase()) {
-            self.found(Quirk::UpperCase);
+            self.found(XmlQuirk::UpperCase);
         }
         let in_item = self.in_item();
-        let atom = matches!(self.root, Root::Feed | Root::Entry);
+        let atom = matches!(self.root, RootElement::Feed | RootElement::Entry);
         let prefix = self.prefixes.usual(prefix_of(name));
         if let Some(field) = field.filter(|_| in_item && field_is_known(prefix)) {
             // An Atom link without an address in its place is one feed-rs leaves out.
-            let missing = atom && field == Field::Link && !tag.attributes_raw().contains("href");
+            let missing = atom && field == FeedField::Link && !tag.attributes_raw().contains("href");
             self.fields.seen |= field.bit();
             if !missing && field.is_read_by_feed_rs(self.root, prefix, local) {
                 self.fields.read |= field.bit();
@@ -408,18 +410,18 @@ impl Scanner<'_> {
         }
         let (unprefixed, media) = (prefix.is_empty(), matches!(prefix, "media" | "itunes" | "podcast"));
         match field {
-            Some(Field::Id) if !atom => {
+            Some(FeedField::Id) if !atom => {
                 let is_link =
                     attribute(tag, "isPermaLink").is_none_or(|value| !value.trim().eq_ignore_ascii_case("false"));
                 if let Some(notes) = self.survey.items.last_mut().filter(|_| in_item) {
                     notes.guid_is_link = is_link;
                 }
-                Place::Text
+                ElementPlace::Text
             }
             Some(field) if atom && unprefixed && field.is_atom_text() => {
-                let (place, odd) = atom_text(tag, field == Field::Content);
+                let (place, odd) = atom_text(tag, field == FeedField::Content);
                 if odd {
-                    self.found(Quirk::OddType);
+                    self.found(XmlQuirk::OddType);
                 }
                 if in_item && tag.attributes_raw().contains("xml:lang") {
                     let lang = attribute(tag, "xml:lang");
@@ -429,21 +431,21 @@ impl Scanner<'_> {
                 }
                 place
             }
-            Some(Field::Author) if atom => Place::Structured,
+            Some(FeedField::Author) if atom => ElementPlace::Structured,
             // RSS's own `category` nests only as itunes:category.
-            Some(Field::Other) | None => Place::Structured,
-            Some(_) if media => Place::Structured,
-            Some(_) => Place::Text,
+            Some(FeedField::Other) | None => ElementPlace::Structured,
+            Some(_) if media => ElementPlace::Structured,
+            Some(_) => ElementPlace::Text,
         }
     }
 
     fn in_item(&self) -> bool {
-        self.open.iter().any(|open| open.place == Place::Item)
+        self.open.iter().any(|open| open.place == ElementPlace::Item)
     }
 
     fn inside_text(&mut self) {
-        if self.open.iter().rev().take(3).any(|open| open.place == Place::Text) {
-            self.found(Quirk::InlineMarkup);
+        if self.open.iter().rev().take(3).any(|open| open.place == ElementPlace::Text) {
+            self.found(XmlQuirk::InlineMarkup);
         }
     }
 
@@ -456,7 +458,7 @@ impl Scanner<'_> {
         if self.open.last().is_some_and(|open| open.name == name) {
             self.open.pop();
         } else {
-            self.found(Quirk::Mismatched);
+            self.found(XmlQuirk::Mismatched);
             if let Some(at) = self.open.iter().rposition(|open| open.name == name) {
                 self.open.truncate(at);
             }
@@ -467,7 +469,7 @@ impl Scanner<'_> {
     }
 
     fn noted(&mut self) {
-        let Some(Note { of, text, .. }) = self.note.take() else { return };
+        let Some(FieldNote { of, text, .. }) = self.note.take() else { return };
         let item = self.survey.items.last_mut().filter(|_| !text.trim().is_empty());
         match of {
             NoteOf::Hint(hint) => hint.note(&text, &mut self.survey.hints),
@@ -486,12 +488,12 @@ impl Scanner<'_> {
                     item.itunes_author = Some(text.trim().to_owned());
                 }
                 if text.contains('@') && !text.is_ascii() {
-                    self.found(Quirk::RiskyValue);
+                    self.found(XmlQuirk::RiskyValue);
                 }
             }
             NoteOf::Duration => {
                 if risky(&text) {
-                    self.found(Quirk::RiskyValue);
+                    self.found(XmlQuirk::RiskyValue);
                 }
             }
         }
@@ -499,11 +501,11 @@ impl Scanner<'_> {
 
     fn characters(&mut self, text: &str) {
         if text.contains('&') {
-            self.found(Quirk::StrayCharacter);
+            self.found(XmlQuirk::StrayCharacter);
         }
         if self.open.is_empty() && !self.seen_root && !text.trim_matches(['\u{feff}', ' ', '\n', '\r', '\t']).is_empty()
         {
-            self.found(Quirk::LeadingJunk);
+            self.found(XmlQuirk::LeadingJunk);
         }
         self.gather(text);
     }
@@ -524,7 +526,7 @@ impl Scanner<'_> {
             Ok(None) => {
                 let known = quick_xml::escape::resolve_xml_entity(reference);
                 if known.is_none() {
-                    self.found(Quirk::HtmlEntity);
+                    self.found(XmlQuirk::HtmlEntity);
                 }
                 known.map(str::to_owned)
             }
@@ -532,7 +534,7 @@ impl Scanner<'_> {
         };
         match resolved {
             Some(text) => self.gather(&text),
-            None if reference.is_char_ref() => self.found(Quirk::BadReference),
+            None if reference.is_char_ref() => self.found(XmlQuirk::BadReference),
             None => {}
         }
     }
@@ -552,13 +554,13 @@ fn prefix_of(name: &str) -> &str {
 }
 
 /// Where an Atom text construct puts its children, and whether its type is one feed-rs refuses.
-fn atom_text(tag: &BytesStart<'_>, content: bool) -> (Place, bool) {
+fn atom_text(tag: &BytesStart<'_>, content: bool) -> (ElementPlace, bool) {
     let kind = attribute(tag, "type");
     match kind.as_deref() {
-        None | Some("text" | "html" | "text/html") => (Place::Text, false),
-        Some("xhtml") => (Place::Structured, false),
-        Some("text/plain") if content => (Place::Text, false),
-        Some(_) => (Place::Structured, true),
+        None | Some("text" | "html" | "text/html") => (ElementPlace::Text, false),
+        Some("xhtml") => (ElementPlace::Structured, false),
+        Some("text/plain") if content => (ElementPlace::Text, false),
+        Some(_) => (ElementPlace::Structured, true),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a text is, by its first element or character: no file name, no content type. Reads a few
 //! kilobytes at most; `parse` and the seed directory ask it.
 
-use crate::source::Format;
+use crate::source::DocumentFormat;
 use crate::text::charset;
 
 /// Junk before a document (warnings of the server's own software) is skipped up to here.
@@ -12,9 +12,9 @@ const PROLOG_BYTES_MAX: usize = 64 << 10;
 
 /// What a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TextKind {
     /// XML with a root that is read.
-    Xml(Root),
+    Xml(RootElement),
     /// JSON; whether it is a JSON Feed shows when it is read.
     Json,
     /// A web page.
@@ -27,7 +27,7 @@ pub(super) enum Kind {
 
 /// The root elements that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Root {
+pub(super) enum RootElement {
     /// `<rss>`, or a bare `<channel>`.
     Rss,
     /// `<rdf:RDF>`.
@@ -40,14 +40,14 @@ pub(super) enum Root {
     Urlset,
 }
 
-impl Root {
+impl RootElement {
     /// The document format it stands for.
-    pub(super) fn format(self) -> Format {
+    pub(super) fn format(self) -> DocumentFormat {
         match self {
-            Self::Rss => Format::Rss,
-            Self::Rdf => Format::Rdf,
-            Self::Feed | Self::Entry => Format::Atom,
-            Self::Urlset => Format::Sitemap,
+            Self::Rss => DocumentFormat::Rss,
+            Self::Rdf => DocumentFormat::Rdf,
+            Self::Feed | Self::Entry => DocumentFormat::Atom,
+            Self::Urlset => DocumentFormat::Sitemap,
         }
     }
 
@@ -67,43 +67,43 @@ impl Root {
 
 /// Whether a document looks like a feed, and which.
 #[must_use]
-pub fn sniff(bytes: &[u8]) -> Option<Format> {
+pub fn sniff(bytes: &[u8]) -> Option<DocumentFormat> {
     let head = &bytes[..bytes.len().min(PROLOG_BYTES_MAX)];
     let head = charset::decode(head, None);
     match kind(&head.text) {
-        Kind::Xml(root) => Some(root.format()),
-        Kind::Json => {
+        TextKind::Xml(root) => Some(root.format()),
+        TextKind::Json => {
             let start = self::head(&head.text, JUNK_BYTES_MAX);
             (start.contains("jsonfeed.org/version") || start.contains(r"jsonfeed.org\/version"))
-                .then_some(Format::JsonFeed)
+                .then_some(DocumentFormat::JsonFeed)
         }
-        Kind::Html | Kind::Empty | Kind::Other => None,
+        TextKind::Html | TextKind::Empty | TextKind::Other => None,
     }
 }
 
 /// What a decoded text is.
-pub(super) fn kind(text: &str) -> Kind {
+pub(super) fn kind(text: &str) -> TextKind {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}');
     match text.chars().next() {
-        None => Kind::Empty,
-        Some('{') => Kind::Json,
+        None => TextKind::Empty,
+        Some('{') => TextKind::Json,
         Some('<') => markup(text),
         Some(_) => after_junk(text),
     }
 }
 
-fn markup(text: &str) -> Kind {
+fn markup(text: &str) -> TextKind {
     let window = head(text, PROLOG_BYTES_MAX);
     match first_element(window) {
-        First::Nothing { html_doctype: true } => Kind::Html,
-        First::Nothing { .. } => after_junk(text),
-        First::Element { name, html_doctype } => {
+        FirstElement::Nothing { html_doctype: true } => TextKind::Html,
+        FirstElement::Nothing { .. } => after_junk(text),
+        FirstElement::Element { name, html_doctype } => {
             let local = name.rsplit(':').next().unwrap_or(name);
-            match Root::from_name(local) {
-                Some(root) => Kind::Xml(root),
-                None if html_doctype => Kind::Html,
+            match RootElement::from_name(local) {
+                Some(root) => TextKind::Xml(root),
+                None if html_doctype => TextKind::Html,
                 None => match after_junk(text) {
-                    Kind::Other if is_page_element(local) => Kind::Html,
+                    TextKind::Other if is_page_element(local) => TextKind::Html,
                     other => other,
                 },
             }
@@ -112,36 +112,35 @@ fn markup(text: &str) -> Kind {
 }
 
 /// A root that follows junk: looked for where the junk is short. A page stays a page.
-fn after_junk(text: &str) -> Kind {
+fn after_junk(text: &str) -> TextKind {
     let window = head(text, JUNK_BYTES_MAX);
     for (at, _) in window.match_indices('<') {
         let name = name_at(&window[at + 1..]);
         let local = name.rsplit(':').next().unwrap_or(name);
         if window[at..].starts_with("<?xml") {
             return match first_element(head(&text[at..], PROLOG_BYTES_MAX)) {
-                First::Element { name, .. } => {
-                    Root::from_name(name.rsplit(':').next().unwrap_or(name)).map_or(Kind::Other, Kind::Xml)
-                }
-                First::Nothing { .. } => Kind::Other,
+                FirstElement::Element { name, .. } => RootElement::from_name(name.rsplit(':').next().unwrap_or(name))
+                    .map_or(TextKind::Other, TextKind::Xml),
+                FirstElement::Nothing { .. } => TextKind::Other,
             };
         }
         if matches!(local, "rss" | "RDF" | "feed" | "urlset") {
-            return Root::from_name(local).map_or(Kind::Other, Kind::Xml);
+            return RootElement::from_name(local).map_or(TextKind::Other, TextKind::Xml);
         }
         if local.eq_ignore_ascii_case("html") {
-            return Kind::Html;
+            return TextKind::Html;
         }
     }
-    Kind::Other
+    TextKind::Other
 }
 
-enum First<'a> {
+enum FirstElement<'a> {
     Element { name: &'a str, html_doctype: bool },
     Nothing { html_doctype: bool },
 }
 
 /// The first element after declarations, comments and a DOCTYPE. Some feeds carry HTML's.
-fn first_element(text: &str) -> First<'_> {
+fn first_element(text: &str) -> FirstElement<'_> {
     let mut rest = text;
     let mut html_doctype = false;
     while let Some(at) = rest.find('<') {
@@ -155,12 +154,12 @@ fn first_element(text: &str) -> First<'_> {
             html_doctype |= name_at(name).eq_ignore_ascii_case("html");
             doctype_end(rest)
         } else {
-            return First::Element { name: name_at(&rest[1..]), html_doctype };
+            return FirstElement::Element { name: name_at(&rest[1..]), html_doctype };
         };
         let Some(end) = end else { break };
         rest = &rest[end..];
     }
-    First::Nothing { html_doctype }
+    FirstElement::Nothing { html_doctype }
 }
 
 /// Where a `<!DOCTYPE …>` ends, its internal subset included.
@@ -208,18 +207,21 @@ mod tests {
 
     #[test]
     fn sniff_names_the_format_by_content() {
-        let cases: [(&str, Option<Format>); 16] = [
-            ("<rss version='2.0'>", Some(Format::Rss)),
-            ("\u{feff}\n<?xml version='1.0'?><!-- a <feed> --><RSS>", Some(Format::Rss)),
-            ("<?xml version='1.0'?><!DOCTYPE rss [<!ENTITY a \">\"> <!ELEMENT b ANY>]><rss>", Some(Format::Rss)),
-            ("<rdf:RDF xmlns='x'>", Some(Format::Rdf)),
-            ("<atom:feed xmlns:atom='x'>", Some(Format::Atom)),
-            ("<entry/>", Some(Format::Atom)),
-            ("<urlset>", Some(Format::Sitemap)),
-            (r#"{"version": "https://jsonfeed.org/version/1.1"}"#, Some(Format::JsonFeed)),
-            (r#"{"version": "https:\/\/jsonfeed.org\/version\/1"}"#, Some(Format::JsonFeed)),
-            ("<br />\n<b>Warning</b>: x on line 3<br />\n<?xml version='1.0'?><rss>", Some(Format::Rss)),
-            ("Notice: oops\n<rss version='2.0'>", Some(Format::Rss)),
+        let cases: [(&str, Option<DocumentFormat>); 16] = [
+            ("<rss version='2.0'>", Some(DocumentFormat::Rss)),
+            ("\u{feff}\n<?xml version='1.0'?><!-- a <feed> --><RSS>", Some(DocumentFormat::Rss)),
+            (
+                "<?xml version='1.0'?><!DOCTYPE rss [<!ENTITY a \">\"> <!ELEMENT b ANY>]><rss>",
+                Some(DocumentFormat::Rss),
+            ),
+            ("<rdf:RDF xmlns='x'>", Some(DocumentFormat::Rdf)),
+            ("<atom:feed xmlns:atom='x'>", Some(DocumentFormat::Atom)),
+            ("<entry/>", Some(DocumentFormat::Atom)),
+            ("<urlset>", Some(DocumentFormat::Sitemap)),
+            (r#"{"version": "https://jsonfeed.org/version/1.1"}"#, Some(DocumentFormat::JsonFeed)),
+            (r#"{"version": "https:\/\/jsonfeed.org\/version\/1"}"#, Some(DocumentFormat::JsonFeed)),
+            ("<br />\n<b>Warning</b>: x on line 3<br />\n<?xml version='1.0'?><rss>", Some(DocumentFormat::Rss)),
+            ("Notice: oops\n<rss version='2.0'>", Some(DocumentFormat::Rss)),
             (r#"{"title": "an item"}"#, None),
             ("<!DOCTYPE html><html><body>&lt;rss></body></html>", None),
             ("<html><head><rss></html>", None),
@@ -233,10 +235,10 @@ mod tests {
 
     #[test]
     fn kind_tells_pages_from_other_things() {
-        assert_eq!(kind("<!doctype HTML><p>sign in"), Kind::Html);
-        assert_eq!(kind("<div>loading</div>"), Kind::Html);
-        assert_eq!(kind(" \n\t"), Kind::Empty);
-        assert_eq!(kind("<unheard-of/>"), Kind::Other);
-        assert_eq!(kind("<!DOCTYPE rss SYSTEM \"a.dtd\""), Kind::Other);
+        assert_eq!(kind("<!doctype HTML><p>sign in"), TextKind::Html);
+        assert_eq!(kind("<div>loading</div>"), TextKind::Html);
+        assert_eq!(kind(" \n\t"), TextKind::Empty);
+        assert_eq!(kind("<unheard-of/>"), TextKind::Other);
+        assert_eq!(kind("<!DOCTYPE rss SYSTEM \"a.dtd\""), TextKind::Other);
     }
 }

@@ -1,4 +1,4 @@
-//! The first reader: feed-rs, on text that `scan` has passed. Its model becomes [`Parts`]; what it does
+//! The first reader: feed-rs, on text that `scan` has passed. Its model becomes [`DocumentParts`]; what it does
 //! not report comes from the scan's notes. Its ids are used only where the feed gave them: the made-up
 //! ones (random without link and title) never leave this file.
 
@@ -7,14 +7,14 @@ use feed_rs::model::{self, Entry as Model, FeedType};
 use feed_rs::parser::Builder;
 use url::Url;
 
-use super::entry::{Entry, Link, LinkRole, Parts, from_base64, guess_markup, web_link};
-use super::scan::{ItemNotes, Survey};
+use super::entry::{DocumentParts, EntryLink, FeedEntry, LinkRole, from_base64, guess_markup, web_link};
+use super::scan::{ItemNotes, XmlSurvey};
 use crate::model::{DateCertainty, Dated, RawText, Timestamp};
 use crate::source::parser::quietly;
 use crate::text::date;
 
 /// Reads a document against the base that its `xml:base` builds on, if it has any; `None` when feed-rs refuses it, panics over it, or sees other items than the scan.
-pub(super) fn read(text: &str, survey: &Survey, base: Option<&Url>) -> Option<Parts> {
+pub(super) fn read(text: &str, survey: &XmlSurvey, base: Option<&Url>) -> Option<DocumentParts> {
     let feed = quietly(|| {
         Builder::new()
             .base_uri(base.map(Url::as_str))
@@ -32,7 +32,7 @@ pub(super) fn read(text: &str, survey: &Survey, base: Option<&Url>) -> Option<Pa
     let kind = feed.feed_type.clone();
     let feed_authors: Vec<String> = feed.authors.into_iter().filter_map(person).collect();
     let entries = feed.entries.into_iter().zip(&survey.items).map(|(model, notes)| entry(model, notes, &kind, base));
-    Some(Parts {
+    Some(DocumentParts {
         title: feed.title.map(text_of),
         lang: feed.language,
         entries: entries.collect(),
@@ -46,11 +46,11 @@ pub(super) fn read(text: &str, survey: &Survey, base: Option<&Url>) -> Option<Pa
     })
 }
 
-fn entry(model: Model, notes: &ItemNotes, kind: &FeedType, base: Option<&Url>) -> Entry {
+fn entry(model: Model, notes: &ItemNotes, kind: &FeedType, base: Option<&Url>) -> FeedEntry {
     let atom = matches!(kind, FeedType::Atom);
     // An Atom id is often the address, if nothing else is.
     let id_is_link = atom || notes.guid_is_link;
-    let mut entry = Entry { id_is_link, lang: notes.lang.clone(), ..Entry::default() };
+    let mut entry = FeedEntry { id_is_link, lang: notes.lang.clone(), ..FeedEntry::default() };
     let stated = Some(model.id).filter(|id| !id.trim().is_empty());
     entry.id_is_link |= stated.is_none();
     entry.id = stated.or_else(|| notes.about.clone());
@@ -82,7 +82,7 @@ fn entry(model: Model, notes: &ItemNotes, kind: &FeedType, base: Option<&Url>) -
     entry
 }
 
-fn links(links: &[model::Link], notes: &ItemNotes, atom: bool, base: Option<&Url>) -> Vec<Link> {
+fn links(links: &[model::Link], notes: &ItemNotes, atom: bool, base: Option<&Url>) -> Vec<EntryLink> {
     let original = notes.original_link.as_deref().map(|href| (href, LinkRole::Original));
     let stated = links.iter().map(|link| {
         let role = match (atom, link.target.is_some()) {
@@ -95,7 +95,7 @@ fn links(links: &[model::Link], notes: &ItemNotes, atom: bool, base: Option<&Url
     original
         .into_iter()
         .chain(stated)
-        .map(|(href, role)| Link { href: web_link(href, base).unwrap_or_else(|| href.trim().to_owned()), role })
+        .map(|(href, role)| EntryLink { href: web_link(href, base).unwrap_or_else(|| href.trim().to_owned()), role })
         .collect()
 }
 

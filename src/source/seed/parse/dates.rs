@@ -26,14 +26,14 @@ const UPDATED_LABELS: [&str; 7] =
 
 /// The dates a text gives itself.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundDate {
     pub published: Option<Dated>,
     pub updated: Option<Dated>,
 }
 
 /// What a `date …` head on the first line says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Head<'a> {
+pub(super) struct TextHead<'a> {
     /// The date; `None` when something stood there that is no date.
     pub date: Option<Dated>,
     /// The rest of the line: the title or the text.
@@ -41,7 +41,7 @@ pub(super) struct Head<'a> {
 }
 
 /// Reads a `date 2025-03-17 Title…` head; `None` when the line has none.
-pub(super) fn head<'a>(line: &'a str, file: &FileContext) -> Option<Head<'a>> {
+pub(super) fn head<'a>(line: &'a str, file: &FileContext) -> Option<TextHead<'a>> {
     let line = line.trim();
     let after = line.get(..4).filter(|word| word.eq_ignore_ascii_case("date")).map(|_| &line[4..])?;
     let after = after.strip_prefix(':').unwrap_or(after);
@@ -51,16 +51,16 @@ pub(super) fn head<'a>(line: &'a str, file: &FileContext) -> Option<Head<'a>> {
     }
     if let Some(found) = date::find(rest).filter(|f| f.span.start == 0 && f.year.is_some()) {
         let tail = rest[found.span.end..].trim_start_matches([' ', '\t', '|', '-', '–', '—', ':', ',']);
-        return Some(Head { date: Some(found.resolve(&[], file.latest())), rest: tail });
+        return Some(TextHead { date: Some(found.resolve(&[], file.latest())), rest: tail });
     }
     let (word, tail) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let numeric = word.len() >= 6 && word.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'/' | b'.'));
-    numeric.then(|| Head { date: None, rest: tail.trim_start() })
+    numeric.then(|| TextHead { date: None, rest: tail.trim_start() })
 }
 
 /// Finds the dates among the lines of a text.
-pub(super) fn find(lines: &[&str], file: &FileContext) -> Found {
-    let mut candidates = Candidates::default();
+pub(super) fn find(lines: &[&str], file: &FileContext) -> FoundDate {
+    let mut candidates = DateCandidates::default();
     for (at, line) in lines.iter().enumerate() {
         let top = at < TOP_LINES;
         if top || at + TAIL_LINES >= lines.len() {
@@ -68,31 +68,31 @@ pub(super) fn find(lines: &[&str], file: &FileContext) -> Found {
         }
     }
     let best = candidates.labelled.or(candidates.updated.clone()).or(candidates.bare).or(candidates.dateline);
-    let Some(best) = best else { return Found::default() };
+    let Some(best) = best else { return FoundDate::default() };
     let evidence = if best.year.is_some() { Vec::new() } else { evidence(lines) };
-    let resolve = |partial: &date::Partial| partial.resolve(&evidence, file.latest());
+    let resolve = |partial: &date::PartialDate| partial.resolve(&evidence, file.latest());
     let published = resolve(&best);
     let updated = candidates.updated.map(|u| resolve(&u)).filter(|u| u.at > published.at);
-    Found { published: Some(published), updated }
+    FoundDate { published: Some(published), updated }
 }
 
 /// Whether a line is there to say when: labelled, or hardly more than a date.
 pub(super) fn is_date_line(line: &str) -> bool {
-    let mut candidates = Candidates::default();
+    let mut candidates = DateCandidates::default();
     candidates.consider(line, true);
     candidates.labelled.is_some() || candidates.updated.is_some() || candidates.bare.is_some()
 }
 
 /// The first date of each kind.
 #[derive(Default)]
-struct Candidates {
-    labelled: Option<date::Partial>,
-    updated: Option<date::Partial>,
-    bare: Option<date::Partial>,
-    dateline: Option<date::Partial>,
+struct DateCandidates {
+    labelled: Option<date::PartialDate>,
+    updated: Option<date::PartialDate>,
+    bare: Option<date::PartialDate>,
+    dateline: Option<date::PartialDate>,
 }
 
-impl Candidates {
+impl DateCandidates {
     fn consider(&mut self, line: &str, top: bool) {
         let line = line.trim();
         if line.chars().nth(LINE_CHARS_MAX).is_some() {
@@ -128,7 +128,7 @@ fn has_label(lower: &str, label: &str) -> bool {
 }
 
 /// Hardly more than a date: at most three words beside it, or set off by a bar or bullet.
-fn is_bare(line: &str, found: &date::Partial) -> bool {
+fn is_bare(line: &str, found: &date::PartialDate) -> bool {
     if line.ends_with(['.', '?', '!', '”', '"']) {
         return false;
     }

@@ -69,7 +69,7 @@ static FURNITURE_SEARCH: LazyLock<AhoCorasick> = LazyLock::new(|| {
 
 /// What was found around the body.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Headline {
+pub(super) struct SeedHeadline {
     /// Index of the title's line.
     pub title: Option<usize>,
     /// Index of the byline and the name in it.
@@ -80,7 +80,7 @@ pub(super) struct Headline {
 
 /// What a line is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Line {
+enum HeadlineLine {
     /// The site's own: an appeal, a label, a caption.
     Furniture,
     /// Byline, date or dateline: stands just below the title.
@@ -92,21 +92,22 @@ enum Line {
 }
 
 /// Reads the top of a text, given as its non-empty trimmed lines.
-pub(super) fn find(lines: &[&str]) -> Headline {
+pub(super) fn find(lines: &[&str]) -> SeedHeadline {
     let top = &lines[..lines.len().min(SEARCHED_MAX)];
     // The very first line may be "By land and sea": only what stands below something is a byline.
     let byline = top.iter().enumerate().skip(1).find_map(|(at, line)| byline_of(line).map(|name| (at, name)));
     let publisher = top.iter().find_map(|line| outlet_of(line));
-    let kinds: Vec<Line> = top.iter().map(|line| kind_of(line)).collect();
+    let kinds: Vec<HeadlineLine> = top.iter().map(|line| kind_of(line)).collect();
     let title = title_above_anchor(top, &kinds, lines).or_else(|| title_from_top(&kinds));
-    Headline { title, byline, publisher }
+    SeedHeadline { title, byline, publisher }
 }
 
 /// The title-like line just above the first byline, date or dateline; of several, the one whose
 /// words come again in the text.
-fn title_above_anchor(top: &[&str], kinds: &[Line], lines: &[&str]) -> Option<usize> {
-    let anchor = kinds.iter().position(|kind| *kind == Line::Anchor)?;
-    let candidates = (anchor.saturating_sub(ABOVE_ANCHOR_MAX)..anchor).filter(|at| kinds[*at] == Line::TitleLike);
+fn title_above_anchor(top: &[&str], kinds: &[HeadlineLine], lines: &[&str]) -> Option<usize> {
+    let anchor = kinds.iter().position(|kind| *kind == HeadlineLine::Anchor)?;
+    let candidates =
+        (anchor.saturating_sub(ABOVE_ANCHOR_MAX)..anchor).filter(|at| kinds[*at] == HeadlineLine::TitleLike);
     let told_again = |at: usize| {
         let body: std::collections::HashSet<String> = lines[anchor..]
             .iter()
@@ -127,20 +128,20 @@ fn title_above_anchor(top: &[&str], kinds: &[Line], lines: &[&str]) -> Option<us
 }
 
 /// The first line that is not furniture, if it is like a title.
-fn title_from_top(kinds: &[Line]) -> Option<usize> {
-    let at = kinds.iter().position(|kind| matches!(kind, Line::TitleLike | Line::Prose))?;
-    (kinds[at] == Line::TitleLike).then_some(at)
+fn title_from_top(kinds: &[HeadlineLine]) -> Option<usize> {
+    let at = kinds.iter().position(|kind| matches!(kind, HeadlineLine::TitleLike | HeadlineLine::Prose))?;
+    (kinds[at] == HeadlineLine::TitleLike).then_some(at)
 }
 
-fn kind_of(line: &str) -> Line {
+fn kind_of(line: &str) -> HeadlineLine {
     if byline_of(line).is_some() || dates::is_date_line(line) || is_dateline(line) {
-        Line::Anchor
+        HeadlineLine::Anchor
     } else if is_furniture(line) {
-        Line::Furniture
+        HeadlineLine::Furniture
     } else if is_title_like(line) {
-        Line::TitleLike
+        HeadlineLine::TitleLike
     } else {
-        Line::Prose
+        HeadlineLine::Prose
     }
 }
 

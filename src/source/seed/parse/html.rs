@@ -1,12 +1,12 @@
 //! A saved web page: the article in it, by readability and by what the page says of itself. Runs on a
 //! parser thread: pages may be nested deeply.
 
-use super::{Draft, DraftItem, FileContext, rejected};
+use super::{DraftItem, FileContext, ItemDraft, rejected};
 use crate::model::{RawText, RejectReason, Rejection};
 use crate::text::article;
 
 /// Reads one page.
-pub(super) fn read(body: &str, file: &FileContext, draft: &mut Draft) -> Result<(), Rejection> {
+pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Result<(), Rejection> {
     let Some(found) = article::extract(body, None) else {
         return Err(rejected(RejectReason::Empty, "the page has no text"));
     };

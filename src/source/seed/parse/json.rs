@@ -1,4 +1,4 @@
-//! JSON and JSON Lines in the Items format (`id title text url source published lang`) and under the
+//! JSON and JSON Lines in the JsonItems format (`id title text url source published lang`) and under the
 //! names other tools give these fields. Streamed: unknown fields are skipped unread, a wrapper such
 //! as `{"items":[…]}` is looked through, a broken line costs that line only.
 
@@ -6,11 +6,11 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Draft, DraftItem, FileContext, rejected};
+use super::{DraftItem, FileContext, ItemDraft, rejected};
 use crate::model::{Dated, RawText, RejectReason, Rejection};
 use crate::text::{date, html};
 
-/// Values kept of one list field.
+/// JsonValues kept of one list field.
 const LIST_MAX: usize = 100;
 /// Broken lines told one by one; the rest is counted together.
 const REJECTIONS_TOLD_MAX: usize = 20;
@@ -20,10 +20,10 @@ const WRAPPERS: [&str; 11] =
     ["items", "articles", "results", "data", "entries", "documents", "docs", "hits", "_source", "stories", "news"];
 
 /// Reads one item, an array of them, or a wrapper around it.
-pub(super) fn read_document(body: &str, file: &FileContext, draft: &mut Draft) -> Result<(), Rejection> {
-    let mut sink = Sink::new(file);
+pub(super) fn read_document(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Result<(), Rejection> {
+    let mut sink = ItemSink::new(file);
     let mut json = serde_json::Deserializer::from_str(body);
-    let outcome = Items { sink: &mut sink, wrapped: false }.deserialize(&mut json).and_then(|()| json.end());
+    let outcome = JsonItems { sink: &mut sink, wrapped: false }.deserialize(&mut json).and_then(|()| json.end());
     if let Err(error) = outcome {
         let detail = format!("not valid JSON at line {} column {}", error.line(), error.column());
         sink.reject(RejectReason::Malformed, &detail);
@@ -32,8 +32,8 @@ pub(super) fn read_document(body: &str, file: &FileContext, draft: &mut Draft) -
 }
 
 /// Reads one item a line.
-pub(super) fn read_lines(body: &str, file: &FileContext, draft: &mut Draft) -> Result<(), Rejection> {
-    let mut sink = Sink::new(file);
+pub(super) fn read_lines(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Result<(), Rejection> {
+    let mut sink = ItemSink::new(file);
     for (at, line) in body.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() {
@@ -42,7 +42,7 @@ pub(super) fn read_lines(body: &str, file: &FileContext, draft: &mut Draft) -> R
         sink.line = Some(at + 1);
         let mut json = serde_json::Deserializer::from_str(line);
         let before = sink.mark();
-        let outcome = Items { sink: &mut sink, wrapped: false }.deserialize(&mut json).and_then(|()| json.end());
+        let outcome = JsonItems { sink: &mut sink, wrapped: false }.deserialize(&mut json).and_then(|()| json.end());
         if let Err(error) = outcome {
             sink.take_back(before);
             sink.reject(RejectReason::Malformed, &format!("not valid JSON at column {}", error.column()));
@@ -52,7 +52,7 @@ pub(super) fn read_lines(body: &str, file: &FileContext, draft: &mut Draft) -> R
 }
 
 /// Where items and rejections gather.
-struct Sink<'a> {
+struct ItemSink<'a> {
     file: &'a FileContext<'a>,
     line: Option<usize>,
     items: Vec<DraftItem>,
@@ -62,7 +62,7 @@ struct Sink<'a> {
     warnings: Vec<String>,
 }
 
-impl<'a> Sink<'a> {
+impl<'a> ItemSink<'a> {
     fn new(file: &'a FileContext<'a>) -> Self {
         let (items, rejected, warnings) = (Vec::new(), Vec::new(), Vec::new());
         Self { file, line: None, items, rejected, untold: 0, over_cap: 0, warnings }
@@ -100,7 +100,7 @@ impl<'a> Sink<'a> {
         self.rejected.push(rejected(reason, format!("{place}{detail}")));
     }
 
-    fn finish(mut self, draft: &mut Draft) -> Result<(), Rejection> {
+    fn finish(mut self, draft: &mut ItemDraft) -> Result<(), Rejection> {
         if self.untold > 0 {
             let detail = "further broken or empty items".to_owned();
             self.rejected.push(Rejection { reason: RejectReason::Malformed, detail, count: self.untold });
@@ -123,12 +123,12 @@ impl<'a> Sink<'a> {
 }
 
 /// Takes the items of a value into the sink.
-struct Items<'s, 'a> {
-    sink: &'s mut Sink<'a>,
+struct JsonItems<'s, 'a> {
+    sink: &'s mut ItemSink<'a>,
     wrapped: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for Items<'_, '_> {
+impl<'de> DeserializeSeed<'de> for JsonItems<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -136,7 +136,7 @@ impl<'de> DeserializeSeed<'de> for Items<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Items<'_, '_> {
+impl<'de> Visitor<'de> for JsonItems<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -144,7 +144,7 @@ impl<'de> Visitor<'de> for Items<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Items { sink: &mut *self.sink, wrapped: false })?.is_some() {}
+        while seq.next_element_seed(JsonItems { sink: &mut *self.sink, wrapped: false })?.is_some() {}
         Ok(())
     }
 
@@ -154,13 +154,13 @@ impl<'de> Visitor<'de> for Items<'_, '_> {
         while let Some(key) = map.next_key::<String>()? {
             if WRAPPERS.contains(&key.to_ascii_lowercase().as_str()) {
                 wrapped = true;
-                map.next_value_seed(Items { sink: &mut *self.sink, wrapped: true })?;
+                map.next_value_seed(JsonItems { sink: &mut *self.sink, wrapped: true })?;
             } else if field_of(&key).is_some() {
-                match map.next_value_seed(Loose)? {
-                    Values(values) if !values.is_empty() => {
+                match map.next_value_seed(LooseValue)? {
+                    JsonValues(values) if !values.is_empty() => {
                         assign(&mut item, &key, &values, self.sink.file, &mut self.sink.warnings);
                     }
-                    Values(_) => {}
+                    JsonValues(_) => {}
                 }
             } else {
                 map.next_value::<IgnoredAny>()?;
@@ -201,7 +201,7 @@ impl<'de> Visitor<'de> for Items<'_, '_> {
     }
 }
 
-impl Items<'_, '_> {
+impl JsonItems<'_, '_> {
     fn no_item(self) {
         if !self.wrapped {
             self.sink.reject(RejectReason::Malformed, "not an object");
@@ -210,66 +210,66 @@ impl Items<'_, '_> {
 }
 
 /// The texts in a value, whatever its shape; never an error, so that one odd field costs no item.
-struct Values(Vec<String>);
+struct JsonValues(Vec<String>);
 
-struct Loose;
+struct LooseValue;
 
-impl<'de> DeserializeSeed<'de> for Loose {
-    type Value = Values;
+impl<'de> DeserializeSeed<'de> for LooseValue {
+    type Value = JsonValues;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Values, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<JsonValues, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Loose {
-    type Value = Values;
+impl<'de> Visitor<'de> for LooseValue {
+    type Value = JsonValues;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("any value")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Values, E> {
-        Ok(Values(vec![text.to_owned()]))
+    fn visit_str<E>(self, text: &str) -> Result<JsonValues, E> {
+        Ok(JsonValues(vec![text.to_owned()]))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Values, E> {
-        Ok(Values(vec![number.to_string()]))
+    fn visit_u64<E>(self, number: u64) -> Result<JsonValues, E> {
+        Ok(JsonValues(vec![number.to_string()]))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Values, E> {
-        Ok(Values(vec![number.to_string()]))
+    fn visit_i64<E>(self, number: i64) -> Result<JsonValues, E> {
+        Ok(JsonValues(vec![number.to_string()]))
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Values, E> {
-        Ok(Values(vec![number.to_string()]))
+    fn visit_f64<E>(self, number: f64) -> Result<JsonValues, E> {
+        Ok(JsonValues(vec![number.to_string()]))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Values, E> {
-        Ok(Values(Vec::new()))
+    fn visit_bool<E>(self, _: bool) -> Result<JsonValues, E> {
+        Ok(JsonValues(Vec::new()))
     }
 
-    fn visit_unit<E>(self) -> Result<Values, E> {
-        Ok(Values(Vec::new()))
+    fn visit_unit<E>(self) -> Result<JsonValues, E> {
+        Ok(JsonValues(Vec::new()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Values, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<JsonValues, A::Error> {
         let mut all = Vec::new();
-        while let Some(Values(mut values)) = seq.next_element_seed(Loose)? {
+        while let Some(JsonValues(mut values)) = seq.next_element_seed(LooseValue)? {
             values.truncate(LIST_MAX - all.len());
             all.append(&mut values);
         }
-        Ok(Values(all))
+        Ok(JsonValues(all))
     }
 
     /// `{"name": "Jane Placeholder", "id": 7}`: the part that is the text of it.
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values, A::Error> {
-        let mut found = Values(Vec::new());
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonValues, A::Error> {
+        let mut found = JsonValues(Vec::new());
         while let Some(key) = map.next_key::<String>()? {
             if matches!(key.as_str(), "name" | "title" | "value" | "text" | "content" | "#text" | "rendered" | "label")
                 && found.0.is_empty()
             {
-                found = map.next_value_seed(Loose)?;
+                found = map.next_value_seed(LooseValue)?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -279,7 +279,7 @@ impl<'de> Visitor<'de> for Loose {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Field {
+enum JsonField {
     Id,
     Title,
     Text,
@@ -293,25 +293,25 @@ enum Field {
     Tags,
 }
 
-/// The field a name stands for, in the Items format or in that of others.
-fn field_of(key: &str) -> Option<Field> {
+/// The field a name stands for, in the JsonItems format or in that of others.
+fn field_of(key: &str) -> Option<JsonField> {
     let name: String = key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).take(32).collect();
     Some(match name.as_str() {
-        "id" | "guid" | "uid" | "uuid" | "articleid" => Field::Id,
-        "title" | "headline" | "name" => Field::Title,
+        "id" | "guid" | "uid" | "uuid" | "articleid" => JsonField::Id,
+        "title" | "headline" | "name" => JsonField::Title,
         "text" | "body" | "content" | "articlebody" | "fulltext" | "contenttext" | "contenthtml" | "bodytext"
-        | "html" => Field::Text,
+        | "html" => JsonField::Text,
         "summary" | "description" | "abstract" | "excerpt" | "lead" | "standfirst" | "snippet" | "deck" => {
-            Field::Summary
+            JsonField::Summary
         }
-        "url" | "link" | "permalink" | "canonicalurl" | "weburl" | "href" => Field::Url,
-        "source" | "publisher" | "outlet" | "site" | "sitename" | "sourcename" | "agency" => Field::Source,
-        "author" | "authors" | "byline" | "creator" => Field::Author,
+        "url" | "link" | "permalink" | "canonicalurl" | "weburl" | "href" => JsonField::Url,
+        "source" | "publisher" | "outlet" | "site" | "sitename" | "sourcename" | "agency" => JsonField::Source,
+        "author" | "authors" | "byline" | "creator" => JsonField::Author,
         "published" | "date" | "publishedat" | "datepublished" | "pubdate" | "publishdate" | "publicationdate"
-        | "publicationtime" | "created" | "createdat" | "timestamp" | "webpublicationdate" => Field::Published,
-        "updated" | "modified" | "updatedat" | "datemodified" | "lastmodified" | "modifiedat" => Field::Updated,
-        "lang" | "language" | "locale" | "inlanguage" => Field::Lang,
-        "tags" | "keywords" | "categories" | "category" | "topics" | "labels" => Field::Tags,
+        | "publicationtime" | "created" | "createdat" | "timestamp" | "webpublicationdate" => JsonField::Published,
+        "updated" | "modified" | "updatedat" | "datemodified" | "lastmodified" | "modifiedat" => JsonField::Updated,
+        "lang" | "language" | "locale" | "inlanguage" => JsonField::Lang,
+        "tags" | "keywords" | "categories" | "category" | "topics" | "labels" => JsonField::Tags,
         _ => return None,
     })
 }
@@ -327,18 +327,18 @@ pub(super) fn assign(
     let (Some(field), Some(first)) = (field_of(key), values.iter().find(|v| !v.trim().is_empty())) else { return };
     let first = first.trim();
     match field {
-        Field::Id => _ = item.id.get_or_insert_with(|| first.to_owned()),
-        Field::Title => _ = item.title.get_or_insert_with(|| marked(first)),
-        Field::Text => _ = item.content.get_or_insert_with(|| marked(&values.join("\n"))),
-        Field::Summary => _ = item.summary.get_or_insert_with(|| marked(first)),
-        Field::Url => _ = item.url.get_or_insert_with(|| first.to_owned()),
-        Field::Source => _ = item.publisher.get_or_insert_with(|| first.to_owned()),
-        Field::Author => _ = item.author.get_or_insert_with(|| values.join(", ")),
-        Field::Lang => _ = item.lang.get_or_insert_with(|| first.to_owned()),
-        Field::Published => item.published = item.published.or_else(|| dated(first, file, warnings)),
-        Field::Updated => item.updated = item.updated.or_else(|| dated(first, file, warnings)),
-        Field::Tags if values.len() == 1 => item.tags.extend(first.split([',', ';']).map(|t| t.trim().to_owned())),
-        Field::Tags => item.tags.extend_from_slice(values),
+        JsonField::Id => _ = item.id.get_or_insert_with(|| first.to_owned()),
+        JsonField::Title => _ = item.title.get_or_insert_with(|| marked(first)),
+        JsonField::Text => _ = item.content.get_or_insert_with(|| marked(&values.join("\n"))),
+        JsonField::Summary => _ = item.summary.get_or_insert_with(|| marked(first)),
+        JsonField::Url => _ = item.url.get_or_insert_with(|| first.to_owned()),
+        JsonField::Source => _ = item.publisher.get_or_insert_with(|| first.to_owned()),
+        JsonField::Author => _ = item.author.get_or_insert_with(|| values.join(", ")),
+        JsonField::Lang => _ = item.lang.get_or_insert_with(|| first.to_owned()),
+        JsonField::Published => item.published = item.published.or_else(|| dated(first, file, warnings)),
+        JsonField::Updated => item.updated = item.updated.or_else(|| dated(first, file, warnings)),
+        JsonField::Tags if values.len() == 1 => item.tags.extend(first.split([',', ';']).map(|t| t.trim().to_owned())),
+        JsonField::Tags => item.tags.extend_from_slice(values),
     }
 }
 

@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 
 use super::json::assign;
-use super::{Draft, DraftItem, FileContext, rejected, shown};
+use super::{DraftItem, FileContext, ItemDraft, rejected, shown};
 use crate::model::{RawText, RejectReason, Rejection};
 
 /// Lines of front matter read.
 const FRONT_MATTER_LINES_MAX: usize = 200;
 
 /// Reads one article.
-pub(super) fn read(body: &str, file: &FileContext, draft: &mut Draft) -> Result<(), Rejection> {
+pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Result<(), Rejection> {
     let mut item = DraftItem::default();
     let (fields, text) = front_matter(body.trim_start(), &mut draft.warnings);
     for (key, values) in fields {

@@ -1,4 +1,4 @@
-//! The bytes of one seed file to a [`Document`]. Each format has its reader here; feeds go to the
+//! The bytes of one seed file to a [`ParsedDocument`]. Each format has its reader here; feeds go to the
 //! feed parser. Pure: no IO, no clock. Heavy formats ([`is_heavy`]) must run on a parser thread.
 //! What comes out goes to `ingest`, whose `normalize` removes furniture.
 
@@ -15,8 +15,8 @@ mod tests;
 use super::detect;
 use crate::model::{DateCertainty, Dated, ItemKey, RawItem, RawText, RejectReason, Rejection, Timestamp};
 use crate::source::feed::FeedContext;
-use crate::source::feed::Trust;
-use crate::source::{Document, Format, Limits, PollHints};
+use crate::source::feed::IdentifiedBy;
+use crate::source::{DocumentFormat, Limits, ParsedDocument, PollHints};
 use crate::text::charset;
 
 /// Files dated before this have no believable time (1990-01-01): archives store 1970 or 1980.
@@ -49,15 +49,18 @@ impl FileContext<'_> {
 
 /// Whether a document of this format must be parsed on a thread with a large stack and a budget.
 #[must_use]
-pub fn is_heavy(format: Format) -> bool {
-    !matches!(format, Format::Text | Format::Markdown | Format::Json | Format::JsonLines)
+pub fn is_heavy(format: DocumentFormat) -> bool {
+    !matches!(
+        format,
+        DocumentFormat::Text | DocumentFormat::Markdown | DocumentFormat::Json | DocumentFormat::JsonLines
+    )
 }
 
 /// Names the format of a file, refusing what is none.
 ///
 /// # Errors
 /// [`Rejection`] for empty and binary files.
-pub fn format_of(bytes: &[u8], file: &FileContext) -> Result<Format, Rejection> {
+pub fn format_of(bytes: &[u8], file: &FileContext) -> Result<DocumentFormat, Rejection> {
     detect::refuse_binary(bytes)?;
     Ok(detect::detect(bytes, &charset::decode(bytes, None).text, file.name))
 }
@@ -66,7 +69,7 @@ pub fn format_of(bytes: &[u8], file: &FileContext) -> Result<Format, Rejection> 
 ///
 /// # Errors
 /// [`Rejection`] when nothing can be taken from it.
-pub fn parse(bytes: &[u8], file: &FileContext) -> Result<Document, Rejection> {
+pub fn parse(bytes: &[u8], file: &FileContext) -> Result<ParsedDocument, Rejection> {
     let format = format_of(bytes, file)?;
     parse_as(format, bytes, file)
 }
@@ -75,31 +78,31 @@ pub fn parse(bytes: &[u8], file: &FileContext) -> Result<Document, Rejection> {
 ///
 /// # Errors
 /// [`Rejection`] when nothing can be taken from it.
-pub fn parse_as(format: Format, bytes: &[u8], file: &FileContext) -> Result<Document, Rejection> {
-    if !matches!(format, Format::Html) && is_heavy(format) {
-        let (trust, limits) = (Trust::Guid, file.limits);
+pub fn parse_as(format: DocumentFormat, bytes: &[u8], file: &FileContext) -> Result<ParsedDocument, Rejection> {
+    if !matches!(format, DocumentFormat::Html) && is_heavy(format) {
+        let (trust, limits) = (IdentifiedBy::Guid, file.limits);
         let context = FeedContext { base_url: None, content_type: None, trust, limits, received: file.received };
         return crate::source::feed::reading::parse::parse(bytes, &context);
     }
     let decoded = charset::decode(bytes, None);
     let body = decoded.text.trim_start_matches('\u{feff}');
-    let mut draft = Draft::new(format, decoded.encoding);
+    let mut draft = ItemDraft::new(format, decoded.encoding);
     if decoded.had_errors {
         draft.warnings.push(format!("some bytes are not valid {} and were replaced", decoded.encoding));
     }
     match format {
-        Format::Html => html::read(body, file, &mut draft)?,
-        Format::Markdown => markdown::read(body, file, &mut draft)?,
-        Format::Json => json::read_document(body, file, &mut draft)?,
-        Format::JsonLines => json::read_lines(body, file, &mut draft)?,
+        DocumentFormat::Html => html::read(body, file, &mut draft)?,
+        DocumentFormat::Markdown => markdown::read(body, file, &mut draft)?,
+        DocumentFormat::Json => json::read_document(body, file, &mut draft)?,
+        DocumentFormat::JsonLines => json::read_lines(body, file, &mut draft)?,
         _ => text::read(body, file, &mut draft)?,
     }
     Ok(draft.finish(bytes, file))
 }
 
 /// A document in the making.
-struct Draft {
-    format: Format,
+struct ItemDraft {
+    format: DocumentFormat,
     encoding: &'static str,
     items: Vec<DraftItem>,
     rejected: Vec<Rejection>,
@@ -122,13 +125,13 @@ struct DraftItem {
     tags: Vec<String>,
 }
 
-impl Draft {
-    fn new(format: Format, encoding: &'static str) -> Self {
+impl ItemDraft {
+    fn new(format: DocumentFormat, encoding: &'static str) -> Self {
         Self { format, encoding, items: Vec::new(), rejected: Vec::new(), warnings: Vec::new() }
     }
 
-    fn finish(self, bytes: &[u8], file: &FileContext) -> Document {
-        let whole_file = matches!(self.format, Format::Text | Format::Markdown | Format::Html);
+    fn finish(self, bytes: &[u8], file: &FileContext) -> ParsedDocument {
+        let whole_file = matches!(self.format, DocumentFormat::Text | DocumentFormat::Markdown | DocumentFormat::Html);
         let mut rejected = self.rejected;
         let mut warnings = self.warnings;
         let title = match &*self.items {
@@ -165,7 +168,7 @@ impl Draft {
         }
         warnings.truncate(WARNINGS_MAX);
         let (format, encoding) = (self.format, self.encoding);
-        Document { format, encoding, title, items, rejected, warnings, hints: PollHints::default() }
+        ParsedDocument { format, encoding, title, items, rejected, warnings, hints: PollHints::default() }
     }
 }
 

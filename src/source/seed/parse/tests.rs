@@ -14,7 +14,7 @@ fn file(name: &str) -> FileContext<'_> {
     FileContext { name, modified, received, limits: &Limits::SHIPPED }
 }
 
-fn read(text: &str) -> Document {
+fn read(text: &str) -> ParsedDocument {
     parse(text.as_bytes(), &file("a")).expect("a document")
 }
 
@@ -158,7 +158,7 @@ fn html_gives_title_and_text_without_markup() {
         "<!DOCTYPE html><html><head><title>Harbour opens new pier</title></head><body><p>{LEAD}</p></body></html>"
     );
     let document = read(&html);
-    assert_eq!(document.format, Format::Html);
+    assert_eq!(document.format, DocumentFormat::Html);
     assert_eq!(title(&document.items[0]), Some("Harbour opens new pier"));
     assert!(content(&document.items[0]).contains(LEAD));
     assert_eq!(parse(b"<html><body></body></html>", &file("a")).expect_err("empty").reason, RejectReason::Empty);
@@ -228,7 +228,7 @@ fn json_lines_bad_lines_are_told_by_number() {
     let document = read(
         "{\"id\":\"1\",\"title\":\"a\"}\n\nnonsense\n{\"id\":\"2\",\"title\":\"b\"} x\n{\"id\":\"3\",\"title\":\"c\"}\n",
     );
-    assert_eq!(document.format, Format::JsonLines);
+    assert_eq!(document.format, DocumentFormat::JsonLines);
     assert_eq!(document.items.len(), 2);
     let details: Vec<_> = document.rejected.iter().map(|r| r.detail.as_str()).collect();
     assert!(details[0].starts_with("line 3: ") && details[1].starts_with("line 4: "), "{details:?}");
@@ -285,7 +285,7 @@ fn feed_files_go_to_the_feed_parser() {
     let rss = "<?xml version=\"1.0\"?><rss version=\"2.0\"><channel><title>N</title><link>https://n.example/</link>\
                <description>d</description><item><title>Pier opens</title><guid>n-1</guid></item></channel></rss>";
     let document = parse(rss.as_bytes(), &file("a.txt")).expect("a document");
-    assert_eq!((document.format, document.items.len()), (Format::Rss, 1));
+    assert_eq!((document.format, document.items.len()), (DocumentFormat::Rss, 1));
 }
 
 #[test]

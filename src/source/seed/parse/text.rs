@@ -1,7 +1,7 @@
 //! Plain text: an optional `date …` head, a title or none, a dateline, a byline, the body. Lines
 //! wrapped by hand are joined again. Furniture stays in the text: `normalize` knows it better.
 
-use super::{Draft, DraftItem, FileContext, dates, headline, rejected};
+use super::{DraftItem, FileContext, ItemDraft, dates, headline, rejected};
 use crate::model::{RawText, RejectReason, Rejection};
 
 /// Lines of a hand-wrapped text are at most this wide.
@@ -10,7 +10,7 @@ const WRAP_CHARS_MAX: usize = 100;
 const WRAP_CHARS_MIN: usize = 50;
 
 /// Reads one article.
-pub(super) fn read(body: &str, file: &FileContext, draft: &mut Draft) -> Result<(), Rejection> {
+pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Result<(), Rejection> {
     let mut item = DraftItem::default();
     let body = body.trim();
     let (first, rest) = body.split_once('\n').unwrap_or((body, ""));

@@ -5,10 +5,10 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::Repaired;
-use crate::source::feed::reading::names::{Field, RSS1, USUAL, attribute, is_item, is_name_character, local_name};
+use super::RepairedText;
+use crate::source::feed::reading::names::{FeedField, RSS1, USUAL, attribute, is_item, is_name_character, local_name};
 use crate::source::feed::reading::scan::lenient_reader;
-use crate::source::feed::reading::sniff::Root;
+use crate::source::feed::reading::sniff::RootElement;
 
 /// Bytes that may be read again after a text field without an end, as a multiple of the document.
 const REREAD_FACTOR: usize = 4;
@@ -17,7 +17,7 @@ const REREAD_FACTOR: usize = 4;
 const OPEN_MAX: usize = 1024;
 
 /// Balances a document.
-pub(super) fn balance(text: &str, root: Root) -> Repaired {
+pub(super) fn balance(text: &str, root: RootElement) -> RepairedText {
     let mut balancer = Balancer {
         text,
         root,
@@ -36,7 +36,7 @@ pub(super) fn balance(text: &str, root: Root) -> Repaired {
 
 struct Balancer<'a> {
     text: &'a str,
-    root: Root,
+    root: RootElement,
     out: String,
     open: Vec<&'a str>,
     /// Where in `out` the open item begins, and its depth.
@@ -46,7 +46,7 @@ struct Balancer<'a> {
 }
 
 /// What was found between the tags of a text field.
-struct Inner {
+struct TextFieldContent {
     end: usize,
     next: usize,
     has_markup: bool,
@@ -120,7 +120,7 @@ impl<'a> Balancer<'a> {
 
     /// Whether another entry begins inside the one that is the whole document, which ends with it.
     fn is_second_entry(&self, name: &str) -> bool {
-        self.root == Root::Entry && self.open == [name] && self.is_item(name)
+        self.root == RootElement::Entry && self.open == [name] && self.is_item(name)
     }
 
     /// An item ends where the next begins, and so does whatever its channel left open before it.
@@ -148,7 +148,7 @@ impl<'a> Balancer<'a> {
         }
         if self.open.is_empty() {
             // A second root, or junk with tags before the first one.
-            if !self.out.is_empty() || Root::from_name(local_name(name)).is_none() {
+            if !self.out.is_empty() || RootElement::from_name(local_name(name)).is_none() {
                 return;
             }
             self.root_tag(tag, name);
@@ -173,11 +173,11 @@ impl<'a> Balancer<'a> {
                 if let Some((_, uri)) = USUAL.iter().find(|(usual, _)| *usual == prefix) {
                     value = uri;
                 }
-            } else if key == "xmlns" && self.root == Root::Rss {
+            } else if key == "xmlns" && self.root == RootElement::Rss {
                 continue;
-            } else if key == "xmlns" && self.root == Root::Rdf {
+            } else if key == "xmlns" && self.root == RootElement::Rdf {
                 value = RSS1;
-            } else if key.eq_ignore_ascii_case("version") && self.root == Root::Rss {
+            } else if key.eq_ignore_ascii_case("version") && self.root == RootElement::Rss {
                 continue;
             }
             // What quotes gone astray make of a tag is no name.
@@ -187,7 +187,7 @@ impl<'a> Balancer<'a> {
             declared.push(key.to_owned());
             self.attribute(key, value);
         }
-        if self.root == Root::Rss {
+        if self.root == RootElement::Rss {
             self.attribute("version", "2.0");
         }
         for (prefix, uri) in USUAL {
@@ -221,11 +221,11 @@ impl<'a> Balancer<'a> {
         if !frame || !matches!(name.strip_suffix(local), Some("" | "content:" | "dc:" | "rss:" | "atom:")) {
             return false;
         }
-        let atom = matches!(self.root, Root::Feed | Root::Entry);
-        match Field::of(local) {
-            Some(Field::Author) => !atom,
+        let atom = matches!(self.root, RootElement::Feed | RootElement::Entry);
+        match FeedField::of(local) {
+            Some(FeedField::Author) => !atom,
             // A link with attributes is Atom's, empty; one without holds an address.
-            Some(Field::Link) => tag.attributes_raw().is_empty(),
+            Some(FeedField::Link) => tag.attributes_raw().is_empty(),
             Some(field) => {
                 let xml = attribute(tag, "type").is_some_and(|kind| kind.contains("xhtml") || kind.ends_with("xml"));
                 !(atom && field.is_atom_text() && xml)
@@ -235,7 +235,7 @@ impl<'a> Balancer<'a> {
     }
 
     /// Reads to the end of a text field; where that end is missing, to the next field.
-    fn inner(&mut self, reader: &mut Reader<&[u8]>, from: usize, start: usize, name: &str) -> Inner {
+    fn inner(&mut self, reader: &mut Reader<&[u8]>, from: usize, start: usize, name: &str) -> TextFieldContent {
         let mut has_markup = false;
         let mut next_field = None;
         let item = self.item_at.and_then(|(_, depth)| self.open.get(depth)).copied();
@@ -244,7 +244,9 @@ impl<'a> Balancer<'a> {
             let event = reader.read_event();
             let next = from + reader.buffer_position() as usize;
             match event {
-                Ok(Event::End(tag)) if tag.name().as_ref() == name => return Inner { end: at, next, has_markup },
+                Ok(Event::End(tag)) if tag.name().as_ref() == name => {
+                    return TextFieldContent { end: at, next, has_markup };
+                }
                 Ok(Event::Start(tag) | Event::Empty(tag)) => {
                     let inner_name = tag.name();
                     let local = local_name(inner_name.as_ref());
@@ -269,18 +271,24 @@ impl<'a> Balancer<'a> {
     }
 
     /// A field without an end tag stops before the next field, as long as reading again is cheap.
-    fn unended(&mut self, start: usize, end: usize, next_field: Option<(usize, bool)>, has_markup: bool) -> Inner {
+    fn unended(
+        &mut self,
+        start: usize,
+        end: usize,
+        next_field: Option<(usize, bool)>,
+        has_markup: bool,
+    ) -> TextFieldContent {
         let (stop, markup_before) = next_field.unwrap_or((end, has_markup));
         let again = end - stop;
         if again <= self.reread_left && (stop > start || next_field.is_some()) {
             self.reread_left -= again;
-            return Inner { end: stop, next: stop, has_markup: markup_before };
+            return TextFieldContent { end: stop, next: stop, has_markup: markup_before };
         }
-        Inner { end, next: end, has_markup }
+        TextFieldContent { end, next: end, has_markup }
     }
 
     /// Copies a field's text; with markup inside, escaped as the HTML it was meant to be.
-    fn field_text(&mut self, start: usize, inner: &Inner) {
+    fn field_text(&mut self, start: usize, inner: &TextFieldContent) {
         let mut rest = &self.text[start..inner.end];
         if !inner.has_markup {
             self.out.push_str(rest);
@@ -324,7 +332,7 @@ impl<'a> Balancer<'a> {
         }
     }
 
-    fn finish(mut self) -> Repaired {
+    fn finish(mut self) -> RepairedText {
         if let Some((at, depth)) = self.item_at {
             // Cut off inside an item: its key may be in the missing half.
             self.out.truncate(at);
@@ -332,7 +340,7 @@ impl<'a> Balancer<'a> {
             self.lost += 1;
         }
         self.close_to(0);
-        Repaired { text: self.out, lost: self.lost }
+        RepairedText { text: self.out, lost: self.lost }
     }
 }
 

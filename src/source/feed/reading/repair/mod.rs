@@ -8,11 +8,11 @@ mod lex;
 #[cfg(test)]
 mod tests;
 
-use super::sniff::Root;
+use super::sniff::RootElement;
 
 /// A mended document.
 #[derive(Debug)]
-pub(super) struct Repaired {
+pub(super) struct RepairedText {
     /// Well-formed XML without declaration, DOCTYPE, comments.
     pub text: String,
     /// Items that were cut off and left out.
@@ -20,6 +20,6 @@ pub(super) struct Repaired {
 }
 
 /// Mends a document.
-pub(super) fn repair(text: &str, root: Root) -> Repaired {
+pub(super) fn repair(text: &str, root: RootElement) -> RepairedText {
     balance::balance(&lex::lex(text), root)
 }

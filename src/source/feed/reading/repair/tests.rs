@@ -2,13 +2,18 @@
 
 use super::*;
 use crate::source::Limits;
-use crate::source::feed::reading::scan::{Quirk, scan};
+use crate::source::feed::reading::scan::{XmlQuirk, scan};
 
-fn mended(text: &str, root: Root) -> Repaired {
+fn mended(text: &str, root: RootElement) -> RepairedText {
     let repaired = repair(text, root);
     let survey = scan(&repaired.text, root, &Limits { depth_max: 4096, ..Limits::SHIPPED }).expect("within limits");
-    let structural =
-        [Quirk::Mismatched, Quirk::Truncated, Quirk::StrayCharacter, Quirk::Unlexable, Quirk::BadReference];
+    let structural = [
+        XmlQuirk::Mismatched,
+        XmlQuirk::Truncated,
+        XmlQuirk::StrayCharacter,
+        XmlQuirk::Unlexable,
+        XmlQuirk::BadReference,
+    ];
     for quirk in structural {
         assert!(!survey.quirks.contains(&quirk), "{quirk:?} in {}", repaired.text);
     }
@@ -17,7 +22,7 @@ fn mended(text: &str, root: Root) -> Repaired {
 
 /// The mended body of one RSS channel.
 fn rss(body: &str) -> String {
-    let text = mended(&format!("<rss version='2.0'><channel>{body}</channel></rss>"), Root::Rss).text;
+    let text = mended(&format!("<rss version='2.0'><channel>{body}</channel></rss>"), RootElement::Rss).text;
     let start = text.find("<channel>").expect("a channel") + 9;
     text[start..text.len() - "</channel></rss>".len()].to_owned()
 }
@@ -77,7 +82,7 @@ fn repair_missing_end_tags_cost_at_most_their_item() {
     // An item of another name is a field that nobody knows.
     let other = "<item><guid>1</guid></wrong><atom:item>2</atom:item></item>";
     assert_eq!(rss(other), other.replace("</wrong>", ""));
-    let urls = mended("<urlset><url><loc>a</loc><url><loc>b</loc></url></urlset>", Root::Urlset).text;
+    let urls = mended("<urlset><url><loc>a</loc><url><loc>b</loc></url></urlset>", RootElement::Urlset).text;
     assert!(urls.ends_with("<url><loc>a</loc></url><url><loc>b</loc></url></urlset>"), "{urls}");
     assert_eq!(
         rss("<item><guid><![CDATA[a]]\u{1}>b&c]]></guid></item>"),
@@ -95,7 +100,7 @@ fn repair_missing_end_tags_cost_at_most_their_item() {
 #[test]
 fn repair_entry_that_is_the_whole_document_ends_where_another_begins() {
     for second in ["<entry><id>2</id>", "<entry/>", "<title>b<entry>"] {
-        let repaired = mended(&format!("<entry><id>1</id><title>a</title>{second}</entry>"), Root::Entry);
+        let repaired = mended(&format!("<entry><id>1</id><title>a</title>{second}</entry>"), RootElement::Entry);
         assert!(repaired.text.contains("<id>1</id><title>a</title>"), "{}", repaired.text);
         assert_eq!(repaired.text.matches("<entry").count(), 1, "{}", repaired.text);
         assert_eq!(repaired.lost, 1);
@@ -107,7 +112,7 @@ fn repair_cut_off_document_ends_with_its_last_whole_item() {
     let whole = "<rss version=\"2.0\"><channel><title>T</title><item><guid>1</guid></item><item><guid>2</guid><description><![CDATA[text <b>";
     let first_item_end = whole.find("</item>").expect("an item") + 7;
     for cut in first_item_end..whole.len() {
-        let repaired = mended(&whole[..cut], Root::Rss);
+        let repaired = mended(&whole[..cut], RootElement::Rss);
         assert_eq!(repaired.text.matches("<item>").count(), 1, "cut at {cut}: {}", repaired.text);
         let in_item = whole[..cut].contains("<item><guid>2") || whole[first_item_end..cut].contains("<item>");
         assert_eq!(repaired.lost, u64::from(in_item), "cut at {cut}");
@@ -118,7 +123,7 @@ fn repair_cut_off_document_ends_with_its_last_whole_item() {
 fn repair_element_left_open_before_the_first_item_does_not_swallow_the_items() {
     let text = "<rss version='2.0'><channel><title>T</title><itunes:category text='a'><itunes:category text='b'/>\
         <item><guid>1</guid></item><item><guid>2</guid></item></channel></rss>";
-    let repaired = mended(text, Root::Rss);
+    let repaired = mended(text, RootElement::Rss);
     assert!(repaired.text.contains("</itunes:category><item><guid>1</guid></item><item>"), "{}", repaired.text);
     assert_eq!(repaired.lost, 0);
 }
@@ -126,7 +131,8 @@ fn repair_element_left_open_before_the_first_item_does_not_swallow_the_items() {
 #[test]
 fn repair_root_without_attributes_that_are_no_names() {
     let text =
-        mended("<rss version=\"2.0\" a=\"x\" xm://b.example/\" xm://b.example/\"><channel></rss>", Root::Rss).text;
+        mended("<rss version=\"2.0\" a=\"x\" xm://b.example/\" xm://b.example/\"><channel></rss>", RootElement::Rss)
+            .text;
     assert!(text.starts_with("<rss a=\"x\" version=\"2.0\""), "{text}");
 }
 
@@ -135,7 +141,7 @@ fn repair_root_gets_version_and_namespaces() {
     let text = mended(
         "junk <?xml version='1.0'?><!DOCTYPE rss [<!ENTITY a 'b'>]><rss version='2.0.1' xmlns='http://odd.example/' \
         xmlns:media='http://search.yahoo.com/mrss'><channel/></rss><rss/>",
-        Root::Rss,
+        RootElement::Rss,
     )
     .text;
     assert!(
@@ -163,7 +169,7 @@ fn repair_hostile_documents_stay_linear_and_small() {
         "<description><item>".repeat(many / 8),
     ] {
         let text = format!("<rss version='2.0'><channel>{hostile}");
-        let repaired = repair(&text, Root::Rss);
+        let repaired = repair(&text, RootElement::Rss);
         assert!(repaired.text.len() < text.len() * 6, "{}", &hostile[..20]);
     }
 }
