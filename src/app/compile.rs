@@ -31,6 +31,8 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
             routes: routes(config),
             silences: config.silences.iter().map(silence).collect(),
             on_revision: config.alerts.on_revision,
+            developments: config.alerts.developments,
+            development_pause: config.alerts.development_pause,
             told_window: config.memory.story_window,
             labels: config.topics.iter().map(|t| (t.id.clone(), t.label.clone())).collect(),
         },

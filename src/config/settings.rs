@@ -11,8 +11,8 @@ use super::problem::{Problem, ProblemKind};
 use super::section::Section;
 use crate::deliver::DeliveryConfig;
 use crate::model::{EndpointId, SourceId};
-use crate::pipeline::alert::OnRevision;
 use crate::pipeline::alert::source::HealthRules;
+use crate::pipeline::alert::{Developments, OnRevision};
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::normalize::NormalizeRules;
 use crate::source::Limits;
@@ -88,6 +88,10 @@ pub struct AlertConfig {
     pub growth: Vec<usize>,
     /// When a changed item speaks again.
     pub on_revision: OnRevision,
+    /// What becomes of something new in a story.
+    pub developments: Developments,
+    /// At most one of those for a story in this time.
+    pub development_pause: Duration,
     /// When a source is worth an alert.
     pub health: HealthRules,
 }
@@ -271,7 +275,14 @@ pub(super) fn alerts(s: &Section<'_>) -> AlertConfig {
     {
         s.fault("growth", &place, Fault::new(ProblemKind::Value, "must rise", "not in rising order"));
     }
-    AlertConfig { growth, on_revision: s.choice("on_revision", &choices), health: health(s) }
+    let developments = [("alert", Developments::Alert), ("digest", Developments::Digest), ("off", Developments::Off)];
+    AlertConfig {
+        growth,
+        on_revision: s.choice("on_revision", &choices),
+        developments: s.choice("developments", &developments),
+        development_pause: s.duration("development_pause", Duration::ZERO..=7 * DAY),
+        health: health(s),
+    }
 }
 
 fn health(s: &Section<'_>) -> HealthRules {

@@ -127,7 +127,7 @@ fn revise(prepared: Prepared, known: Known, ledger: &mut Ledger, rules: &Rules, 
     let story = ledger.resolve(known.story);
     let revision = known.revision + 1;
     ledger.revise(prepared.item.id, prepared.item.version, revision);
-    let cause = Cause { prepared: &prepared, story, revision: Some(revision), now };
+    let cause = Cause { prepared: &prepared, story, revision: Some(revision), duplicate: false, now };
     let raised = raise_alerts(&cause, ledger, rules);
     Decision::of(prepared, Verdict::Revision { story, revision }, raised)
 }
@@ -236,7 +236,8 @@ fn sight(
         state.last_seen = state.last_seen.max(now);
         item.outlet.iter().for_each(|outlet| state.add_outlet(outlet));
     }
-    let raised = raise_alerts(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
+    let raised =
+        raise_alerts(&Cause { prepared: &prepared, story, revision: None, duplicate: true, now }, ledger, rules);
     Decision::of(prepared, Verdict::Sighting { of, story, level, overlap, again }, raised)
 }
 
@@ -268,7 +269,8 @@ fn add(prepared: Prepared, to: &Joined, ledger: &mut Ledger, rules: &Rules, now:
         features: &prepared.features,
     });
     ledger.revise(prepared.item.id, prepared.item.version, 0);
-    let raised = raise_alerts(&Cause { prepared: &prepared, story, revision: None, now }, ledger, rules);
+    let raised =
+        raise_alerts(&Cause { prepared: &prepared, story, revision: None, duplicate: false, now }, ledger, rules);
     Decision { merges, grounds, promoted, ..Decision::of(prepared, Verdict::New { story, opened }, raised) }
 }
 

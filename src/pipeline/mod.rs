@@ -12,10 +12,14 @@ pub mod dedupe;
 pub mod facts;
 pub mod features;
 mod ledger;
+mod marks;
 pub mod memory;
+mod news;
 pub mod normalize;
 mod prepare;
 mod raise;
+#[cfg(test)]
+mod raise_tests;
 pub mod story;
 mod told;
 

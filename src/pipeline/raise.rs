@@ -4,8 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::Rules;
-use super::alert::{AlertPayload, AlertRules, EndpointAlert, Loud, OnRevision, PayloadInput, Route, Silence};
+use super::alert::{
+    AlertPayload, AlertRules, Developments, EndpointAlert, Loud, OnRevision, PayloadInput, Route, Silence,
+};
 use super::ledger::{Ledger, StoryState, TopicState};
+use super::marks::{CorrectionMark, correction_mark};
+use super::news::{edited, fact_keys, unheard};
 use super::prepare::Prepared;
 use super::told::{Listener, Told, add};
 use crate::model::{
@@ -39,6 +43,8 @@ pub(super) struct Cause<'a> {
     pub prepared: &'a Prepared,
     pub story: StoryId,
     pub revision: Option<u32>,
+    /// A further appearance of a text that is known: it says nothing of its own.
+    pub duplicate: bool,
     pub now: Timestamp,
 }
 
@@ -62,6 +68,8 @@ struct Hearing<'a> {
     silenced: Vec<(&'a TopicId, String)>,
     /// When the item before came that hit a topic.
     on_topic_at: Timestamp,
+    /// It says of itself that it corrects what was reported.
+    mark: Option<CorrectionMark>,
 }
 
 /// Notes what an item brings to its story, and says who hears of it.
@@ -70,7 +78,8 @@ pub(super) fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules
     let on_topic_at = state.on_topic_at;
     state.note(cause);
     let item = &cause.prepared.item;
-    if item.quiet || cause.prepared.matches.is_empty() {
+    let mark = correction_mark(&item.title, &item.text).filter(|_| cause.revision.is_none());
+    if item.quiet || cause.prepared.matches.is_empty() && mark.is_none() {
         return Raised::default();
     }
     let Some(state) = ledger.stories.get(&cause.story) else { return Raised::default() };
@@ -78,7 +87,7 @@ pub(super) fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules
     for TopicState { topic, .. } in &state.topics {
         silenced.extend(silence(topic, cause, ledger, rules).map(|by| (topic, by)));
     }
-    let hearing = Hearing { cause, state, rules: &rules.alert, silenced, on_topic_at };
+    let hearing = Hearing { cause, state, rules: &rules.alert, silenced, on_topic_at, mark };
     let raised = hearing.raise(&ledger.instance);
     if let Some(state) = ledger.stories.get_mut(&cause.story) {
         for (listener, told) in &raised.told {
@@ -93,13 +102,17 @@ impl Hearing<'_> {
         let mut raised = Raised::default();
         let mut groups: Vec<(Heard, Vec<EndpointAlert>)> = Vec::new();
         let item = &self.cause.prepared.item;
-        for route in self.rules.routes.iter().filter(|route| route.takes_item(&item.source, item.lang)) {
+        for route in &self.rules.routes {
             let listener = Listener::Endpoint(route.endpoint.clone());
-            let takes = |topic: &TopicState| !self.is_silenced(topic) && route.takes_topic(topic);
+            let takes_item = route.takes_item(&item.source, item.lang);
+            let takes = |topic: &TopicState| takes_item && !self.is_silenced(topic) && route.takes_topic(topic);
             let told = self.state.told(&listener);
-            let Some(heard) = self.hear(takes, told) else { continue };
+            let Some(heard) = self.correction(told).or_else(|| self.hear(takes, told)) else { continue };
             raised.told.push((listener, self.told_after(&heard, told)));
-            let to = route.alert(heard.kind, heard.severity, self.cause.now);
+            let mut to = route.alert(heard.kind, heard.severity, self.cause.now);
+            if heard.reason == AlertReason::Development && self.rules.developments == Developments::Digest {
+                to.held = Some(route.timing.in_digest(self.cause.now));
+            }
             match groups.iter_mut().find(|(same, _)| *same == heard) {
                 Some((_, endpoints)) => endpoints.push(to),
                 None => groups.push((heard, vec![to])),
@@ -109,7 +122,9 @@ impl Hearing<'_> {
         let mut record = self.state.told(&Listener::Record).cloned();
         let mut recorded = false;
         for silenced in [false, true] {
-            let Some(heard) = self.hear(|topic| self.is_silenced(topic) == silenced, record.as_ref()) else { continue };
+            let heard = self.correction(record.as_ref()).filter(|_| !silenced);
+            let heard = heard.or_else(|| self.hear(|topic| self.is_silenced(topic) == silenced, record.as_ref()));
+            let Some(heard) = heard else { continue };
             record = Some(self.told_after(&heard, record.as_ref()));
             recorded = true;
             if silenced || nobody {
@@ -138,7 +153,8 @@ impl Hearing<'_> {
         }
         let was_told = |topic: &TopicState| told.is_some_and(|told| told.has(&topic.topic));
         let grown_by = told.map(|told| self.grown_by(&own, told)).unwrap_or_default();
-        let news = told.map(|told| self.edited_headline(told)).unwrap_or_default();
+        let mut news = told.map(|told| self.edited_headline(told)).unwrap_or_default();
+        news.extend(told.map(|told| self.developments(told)).unwrap_or_default());
         let (kind, reason) = match told {
             None if self.cause.revision.is_some() && self.rules.on_revision == OnRevision::Never => return None,
             None => (AlertKind::Matched, AlertReason::First),
@@ -161,11 +177,50 @@ impl Hearing<'_> {
         match (self.cause.revision, self.rules.on_revision) {
             (None, _) if further => Some(AlertReason::Topic),
             (None, _) if worse => Some(AlertReason::Severity),
+            (None, _) if !news.is_empty() => Some(AlertReason::Development),
             (None, _) if !grown_by.is_empty() => Some(AlertReason::Growth),
             (Some(_), OnRevision::NewTopic | OnRevision::Title) if further => Some(AlertReason::Revision),
             (Some(_), OnRevision::Title) if !news.is_empty() => Some(AlertReason::Revision),
             _ => None,
         }
+    }
+
+    /// What the item says that a listener was not told.
+    fn developments(&self, told: &Told) -> Vec<AlertNews> {
+        let paused = told.developed_at.is_some_and(|at| self.cause.now.since(at) < self.rules.development_pause);
+        let off = self.rules.developments == Developments::Off;
+        if off || paused || self.cause.duplicate || self.cause.revision.is_some() {
+            return Vec::new();
+        }
+        unheard(&self.cause.prepared.features.facts, &told.facts)
+    }
+
+    /// A correction is for exactly those that were told, whatever their filters say of the item that brings it.
+    fn correction(&self, told: Option<&Told>) -> Option<Heard> {
+        let told = told?;
+        let item = &self.cause.prepared.item;
+        // The same notice from several outlets is told once.
+        let repeated = told.facts.binary_search(&headline_key(&item.headline())).is_ok();
+        let (kind, reason, news) = match (self.mark.filter(|_| !repeated), self.cause.revision) {
+            (Some(CorrectionMark::Withdrawn), _) => (AlertKind::ItemWithdrawn, AlertReason::Withdrawal, Vec::new()),
+            (Some(CorrectionMark::Corrected), _) => {
+                (AlertKind::ItemCorrected, AlertReason::Correction, self.developments(told))
+            }
+            (None, Some(_)) if self.rules.on_revision != OnRevision::Never => {
+                let headline = self.edited_headline(told);
+                let before = self.cause.prepared.headline_before.as_deref().unwrap_or_default();
+                if headline.is_empty() || edited(before, &item.headline(), item.lang).is_empty() {
+                    return None;
+                }
+                (AlertKind::ItemCorrected, AlertReason::Correction, headline)
+            }
+            (None, _) => return None,
+        };
+        let known = self.state.topics.iter().filter(|topic| told.has(&topic.topic) && !self.is_silenced(topic));
+        let topics: Vec<AlertTopic> =
+            known.map(|topic| AlertTopic { matched: topic.as_match(self.own(topic)), new: false }).collect();
+        let severity = topics.iter().map(|topic| topic.matched.severity).max()?;
+        Some(Heard { kind, reason, topics, severity, grown_by: Vec::new(), news })
     }
 
     /// The item's own hit of a topic.
@@ -223,6 +278,10 @@ impl Hearing<'_> {
         add(&mut after.outlets, outlets.into_iter().cloned());
         let headlines = prepared.headline_before.iter().map(String::as_str).map(headline_key);
         add(&mut after.facts, headlines.chain([headline_key(&prepared.item.headline())]));
+        add(&mut after.facts, fact_keys(&prepared.features.facts));
+        if heard.reason == AlertReason::Development {
+            after.developed_at = Some(self.cause.now);
+        }
         after.severity = after.severity.max(heard.severity);
         after.at = self.cause.now;
         after
@@ -263,7 +322,8 @@ impl Heard {
 }
 
 fn headline_key(headline: &str) -> u64 {
-    crate::model::ContentHash::of(&[b"headline", headline.as_bytes()]).short()
+    // Above all keys of facts.
+    crate::model::ContentHash::of(&[b"headline", headline.as_bytes()]).short() | 1 << 63
 }
 
 /// The same for the same item, version and news, whoever hears it and however endpoints are called.

@@ -24,8 +24,24 @@ pub struct AlertRules {
     pub silences: Vec<Silence>,
     /// When an item that was edited speaks again.
     pub on_revision: OnRevision,
+    /// What becomes of something new in a story.
+    pub developments: Developments,
+    /// At most one of those for a story in this time.
+    pub development_pause: Duration,
     /// What was told so long ago, with nothing on its topics since, is news again.
     pub told_window: Duration,
+}
+
+/// What becomes of something new in a story that was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Developments {
+    /// An alert of its own.
+    #[default]
+    Alert,
+    /// It waits for the next digest.
+    Digest,
+    /// Nothing.
+    Off,
 }
 
 /// When an item that was edited speaks again.
@@ -49,6 +65,8 @@ impl Default for AlertRules {
             labels: HashMap::new(),
             silences: Vec::new(),
             on_revision: OnRevision::default(),
+            developments: Developments::default(),
+            development_pause: Duration::from_secs(2 * 3600),
             told_window: Duration::from_secs(7 * 86_400),
         }
     }

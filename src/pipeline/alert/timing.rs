@@ -12,6 +12,8 @@ use jiff::tz::TimeZone;
 
 use crate::model::{Severity, Timestamp};
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// What is urgent waits no longer for more of its story: the outlets that come within seconds are in it.
 const URGENT_GROUP_WAIT: Duration = Duration::from_secs(10);
 
@@ -139,6 +141,14 @@ impl Timing {
 }
 
 impl Timing {
+    /// What waits for the next digest; a day where there is none.
+    #[must_use]
+    pub fn in_digest(&self, now: Timestamp) -> Held {
+        let local = now.to_jiff().to_zoned(self.zone.clone());
+        let next = self.digest.as_ref().and_then(|digest| digest.next(&local));
+        Held { hold: Hold::Digest, until: next.unwrap_or_else(|| now.plus(DAY)) }
+    }
+
     /// When the quiet hours end, if it is quiet now; hours that follow one another are one.
     #[must_use]
     pub fn quiet_until(&self, now: Timestamp) -> Option<Timestamp> {

@@ -113,6 +113,18 @@ impl Fact {
         Self::new(Sort::Quantity, title, (unit & 0xFF) << 19 | amount.pack())
     }
 
+    /// As a number, to be kept.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Back from a number that was kept; `None` where it never was a fact.
+    #[must_use]
+    pub fn from_bits(bits: u32) -> Option<Self> {
+        (1..=SORTS.len()).contains(&((bits >> 28) as usize)).then_some(Self(bits))
+    }
+
     /// What sort of fact it is.
     #[must_use]
     pub fn sort(self) -> Sort {

@@ -1,0 +1,79 @@
+//! What an item says that a listener was not told: another actor, place, number or number in a row, the opposite of
+//! what was said. And whether an edited headline says another thing than it did.
+
+use super::facts::{self, Aspect, Difference, Fact, ItemFacts, KnownNames, Separation, differences};
+use crate::model::{AlertNews, Lang, NewsKind};
+use crate::text::tokens::Tokens;
+
+/// A key of a fact among those that were told; others have bits above these.
+const FACT_BITS: u64 = u32::MAX as u64;
+
+/// The keys of what an item says.
+pub(super) fn fact_keys(item: &ItemFacts) -> impl Iterator<Item = u64> + '_ {
+    item.facts.iter().map(|fact| u64::from(fact.bits()))
+}
+
+/// What an item says that was not told, by the keys of what was.
+pub(super) fn unheard(item: &ItemFacts, told: &[u64]) -> Vec<AlertNews> {
+    // A round-up names everything: that is no news of anything.
+    if item.is_collection() {
+        return Vec::new();
+    }
+    let of_told = told.iter().filter(|key| **key <= FACT_BITS).filter_map(|key| Fact::from_bits(*key as u32));
+    let known = ItemFacts { facts: of_told.collect(), frame: Vec::new(), lang: item.lang, has_lead: true };
+    clear(&differences(item, &known))
+}
+
+/// What an edited headline says otherwise.
+pub(super) fn edited(before: &str, now: &str, lang: Option<Lang>) -> Vec<AlertNews> {
+    let read = |title: &str| {
+        let nothing = Tokens::of("");
+        facts::read(title, &Tokens::of(title), "", &nothing, lang, &KnownNames::default())
+    };
+    clear(&differences(&read(now), &read(before)))
+}
+
+fn clear(found: &[Difference]) -> Vec<AlertNews> {
+    let kind = |aspect: Aspect| match aspect {
+        Aspect::Place => Some(NewsKind::Place),
+        Aspect::Actor => Some(NewsKind::Actor),
+        Aspect::Nth | Aspect::Identifier => Some(NewsKind::Nth),
+        Aspect::Quantity => Some(NewsKind::Quantity),
+        Aspect::Polarity | Aspect::Stage => Some(NewsKind::Polarity),
+        Aspect::Name => Some(NewsKind::Person),
+        Aspect::Date | Aspect::Genre | Aspect::Wording => None,
+    };
+    let clear = found.iter().filter(|difference| difference.separation == Separation::Clear);
+    clear
+        .filter_map(|difference| {
+            let text = difference.ours?.spell();
+            Some(AlertNews { kind: kind(difference.aspect)?, text, was: difference.theirs.map(Fact::spell) })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(title: &str) -> ItemFacts {
+        facts::read(title, &Tokens::of(title), "", &Tokens::of(""), Some(Lang::EN), &KnownNames::default())
+    }
+
+    #[test]
+    fn unheard_is_what_nobody_was_told_and_a_rising_count_is_none() {
+        let told: Vec<u64> = fact_keys(&read("EU adopts 16th sanctions package")).collect();
+        let kinds = |title: &str| unheard(&read(title), &told).iter().map(|news| news.kind).collect::<Vec<_>>();
+        assert_eq!(kinds("EU adopts 16th sanctions package"), []);
+        assert!(kinds("EU adopts 17th sanctions package").contains(&NewsKind::Nth));
+        let told: Vec<u64> = fact_keys(&read("Storm kills 12 people in Porto")).collect();
+        assert_eq!(unheard(&read("Storm kills 15 people in Porto"), &told), []);
+    }
+
+    #[test]
+    fn edited_in_a_fact_is_told_from_edited_in_its_words() {
+        let lang = Some(Lang::EN);
+        assert_eq!(edited("Council approves the new wall", "Council approves new wall at last", lang), []);
+        assert!(!edited("EU adopts 16th sanctions package", "EU adopts 17th sanctions package", lang).is_empty());
+    }
+}

@@ -1,0 +1,260 @@
+//! Who hears what: for each of seven endpoints with filters of their own, what a story makes it hear, in order.
+
+use std::time::Duration;
+
+use super::alert::{AlertRules, Developments, OnRevision, Route, Silence};
+use super::classify::{TermConfig, TopicConfig, TopicSet};
+use super::memory::MemoryConfig;
+use super::*;
+use crate::model::{
+    EndpointId, ItemKey, Lang, Origin, RawItem, RawText, Score, Severity, SourceId, SourceKind, Timestamp, TopicId,
+};
+
+const PORT: &str = "Divers found long cracks below the waterline of the old port wall at Ostmouth on Monday morning. Engineers \
+    will inspect the remaining basins this week, the council said. Lorries are sent across the northern dam, which adds \
+    forty minutes to the way into town. Repairs may last until spring, and the council meets on Thursday to discuss who \
+    pays for them.";
+const BLOCKED: &str = " The basin was blocked.";
+const STRIKE: &str = " Dockers called a strike.";
+
+fn topic_id(name: &str) -> TopicId {
+    TopicId::new(name).expect("a name")
+}
+
+fn topic(id: &str, terms: &[&str]) -> TopicConfig {
+    let term =
+        |query: &&str| TermConfig { id: (*query).to_owned(), query: (*query).to_owned(), weight: 6.0, severity: None };
+    TopicConfig {
+        id: topic_id(id),
+        label: id.to_uppercase(),
+        severity: Severity::High,
+        severity_bands: vec![(12.0, Severity::Critical)],
+        threshold: 5.0,
+        title_boost: 1.0,
+        lead_boost: 1.0,
+        repeat_bonus: 0.0,
+        terms: terms.iter().map(term).collect(),
+        require: Vec::new(),
+        exclude: Vec::new(),
+        languages: Vec::new(),
+        sources: Vec::new(),
+        model_weight: None,
+    }
+}
+
+fn route(id: &str) -> Route {
+    Route::everything(EndpointId::new(id).expect("a name"))
+}
+
+fn source(id: &str) -> SourceId {
+    SourceId::new(id).expect("a name")
+}
+
+fn silence() -> Silence {
+    Silence {
+        id: "s".to_owned(),
+        topics: Vec::new(),
+        sources: Vec::new(),
+        story: None,
+        text: None,
+        starts: None,
+        ends: None,
+    }
+}
+
+struct Desk {
+    ledger: Ledger,
+    rules: Rules,
+    now: Timestamp,
+    keys: usize,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let topics = [topic("ports", &["port", "blocked"]), topic("strikes", &["strike"])];
+        let routes = vec![
+            route("all"),
+            Route { score_min: Score::from_f64(10.0), ..route("score") },
+            Route { severity_min: Severity::Critical, ..route("critical") },
+            Route { sources: vec![source("b")], ..route("only-b") },
+            Route { languages: vec![Lang::from_tag("de").expect("a language")], ..route("german") },
+            Route { topics: vec![topic_id("strikes")], ..route("strikes") },
+        ];
+        let alert =
+            AlertRules { growth_steps: vec![3, 5], routes, developments: Developments::Off, ..AlertRules::default() };
+        let rules = Rules { alert, ..Rules::of_topics(TopicSet::compile(&topics, &[]).expect("good queries")) };
+        let now = Timestamp::from_seconds(1_742_198_531);
+        Self { ledger: Ledger::new("test", MemoryConfig::default()), rules, now, keys: 0 }
+    }
+
+    fn raw(&mut self, text: &str) -> RawItem {
+        self.keys += 1;
+        let mut raw = RawItem::new(ItemKey::new(&self.keys.to_string()));
+        raw.title = Some(RawText::plain("Cracks in the old port wall".to_owned()));
+        raw.content = Some(RawText::plain(text.to_owned()));
+        raw
+    }
+
+    fn take(&mut self, from: &str, raw: &RawItem, before: Option<&str>) -> Decision {
+        self.now = self.now.plus(Duration::from_secs(60));
+        let origin = Origin { source: source(from), kind: SourceKind::Feed, received: self.now };
+        let mut prepared = prepare(raw, &origin, &self.rules).expect("readable");
+        prepared.headline_before = before.map(str::to_owned);
+        // The words of these reports are English all the same.
+        prepared.item.lang = raw.lang.as_deref().and_then(Lang::from_tag).or(prepared.item.lang);
+        decide(prepared, &mut self.ledger, &self.rules, self.now)
+    }
+
+    /// `b+blocked+strike/de`: from source b, with these additions, in German; `-ports` silences a topic, `-@a` a
+    /// source, `=` ends all silences.
+    fn step(&mut self, step: &str) -> Option<Decision> {
+        if step == "=" {
+            self.ledger.silences.clear();
+            return None;
+        }
+        if let Some(named) = step.strip_prefix("-@") {
+            self.ledger.silences.push(Silence { sources: vec![source(named)], ..silence() });
+            return None;
+        }
+        if let Some(named) = step.strip_prefix('-') {
+            self.ledger.silences.push(Silence { topics: vec![topic_id(named)], ..silence() });
+            return None;
+        }
+        let (spec, lang) = step.split_once('/').unwrap_or((step, ""));
+        let mut text = PORT.to_owned();
+        let mut parts = spec.split('+');
+        let from = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            text.push_str(if part == "strike" { STRIKE } else { BLOCKED });
+        }
+        let mut raw = self.raw(&text);
+        raw.lang = (!lang.is_empty()).then(|| lang.to_owned());
+        Some(self.take(&from, &raw, None))
+    }
+
+    /// What each endpoint hears along a few steps.
+    fn hear(&mut self, steps: &str) -> Vec<String> {
+        let ids: Vec<EndpointId> = self.rules.alert.routes.iter().map(|route| route.endpoint.clone()).collect();
+        let mut heard = vec![Vec::new(); ids.len()];
+        for step in steps.split_whitespace() {
+            let Some(decision) = self.step(step) else { continue };
+            for alert in &decision.alerts {
+                for (at, id) in ids.iter().enumerate() {
+                    if alert.endpoints.iter().any(|to| to.endpoint == *id) {
+                        heard[at].push(alert.draft.reason.as_str());
+                    }
+                }
+            }
+        }
+        heard.into_iter().map(|reasons| reasons.join(" ")).collect()
+    }
+}
+
+#[test]
+fn raise_each_endpoint_hears_what_its_filters_let_through_and_nothing_twice() {
+    // What happened: what is heard by all, score 10, critical, only b, German, strikes.
+    let rows: [(&str, [&str; 6]); 16] = [
+        ("a", ["first", "", "", "", "", ""]),
+        ("a a a", ["first", "", "", "", "", ""]),
+        ("a b", ["first", "", "", "first", "", ""]),
+        ("a b+blocked", ["first severity", "first", "first", "first", "", ""]),
+        ("a+blocked b", ["first", "first", "first", "first", "", ""]),
+        ("a b+strike", ["first topic", "", "", "first", "", "first"]),
+        ("a+strike b+strike", ["first", "", "", "first", "", "first"]),
+        ("a b/de", ["first", "", "", "first", "first", ""]),
+        ("a c/de b", ["first growth", "", "", "first", "first", ""]),
+        ("a b c d", ["first growth", "", "", "first", "", ""]),
+        ("a b c d e f", ["first growth growth", "", "", "first", "", ""]),
+        ("-ports a = b", ["first", "", "", "first", "", ""]),
+        ("-ports a+strike b+strike", ["first", "", "", "first", "", "first"]),
+        ("-@a a b", ["first", "", "", "first", "", ""]),
+        ("-ports a b c = d", ["first", "", "", "", "", ""]),
+        ("-strikes a+strike = b+strike", ["first topic", "", "", "first", "", "first"]),
+    ];
+    for (steps, expected) in rows {
+        assert_eq!(Desk::new().hear(steps), expected, "{steps}");
+    }
+}
+
+#[test]
+fn raise_growth_steps_passed_before_the_first_alert_are_not_told() {
+    let mut desk = Desk::new();
+    desk.rules.alert.routes.truncate(1);
+    assert_eq!(desk.hear("-ports a b c d = e"), ["first"], "told with five outlets");
+    assert_eq!(desk.hear("f"), [""], "which is the step it stands at");
+}
+
+#[test]
+fn raise_endpoints_that_come_go_and_change_places_hear_once() {
+    let mut desk = Desk::new();
+    desk.rules.alert.routes = vec![route("one"), route("two")];
+    assert_eq!(desk.hear("a"), ["first", "first"]);
+    desk.rules.alert.routes = vec![route("new"), route("two"), route("one")];
+    assert_eq!(desk.hear("b"), ["first", "", ""], "one that is new hears of the story when it goes on");
+    desk.rules.alert.routes = vec![route("two")];
+    assert_eq!(desk.hear("c"), ["growth"]);
+    desk.rules.alert.routes = vec![route("one"), route("two")];
+    assert_eq!(desk.hear("d"), ["growth", ""], "what it missed was not told to it");
+}
+
+#[test]
+fn raise_merged_stories_are_told_as_one_to_each_endpoint() {
+    let mut desk = Desk::new();
+    desk.rules.alert.routes = vec![route("one")];
+    let other = "A ferry rammed the mole of Sandhaven in thick fog on Sunday, and its passengers walked home over the port \
+        bridge. Nobody was hurt, the harbour master said, but the mole lost forty metres and two of its lamps.";
+    let first = desk.step("a").and_then(|decision| decision.story()).expect("a story");
+    let mut raw = desk.raw(other);
+    raw.title = Some(RawText::plain("Ferry rams the mole of Sandhaven".to_owned()));
+    let second = desk.take("b", &raw, None);
+    assert_eq!(second.alerts.len(), 1);
+    let second = second.story().expect("a story");
+    assert_ne!(first, second);
+    desk.ledger.unite(second, first);
+    assert_eq!(desk.hear("c"), ["growth"], "told of either is told of both; this is the third outlet");
+    let mut again = desk.raw(&format!("{other} More follows."));
+    again.title = raw.title.clone();
+    assert!(desk.take("d", &again, None).alerts.is_empty());
+}
+
+#[test]
+fn raise_edits_speak_as_on_revision_says() {
+    for (rule, title, topic) in [(OnRevision::Never, 0, 0), (OnRevision::NewTopic, 0, 1), (OnRevision::Title, 1, 1)] {
+        let mut desk = Desk::new();
+        desk.rules.alert.routes = vec![route("one")];
+        desk.rules.alert.on_revision = rule;
+        let mut raw = desk.raw(PORT);
+        let was = "Cracks in the old port wall";
+        assert_eq!(desk.take("a", &raw, None).alerts.len(), 1);
+        raw.title = Some(RawText::plain("Old port wall of Ostmouth: cracks".to_owned()));
+        let edited = desk.take("a", &raw, Some(was));
+        assert_eq!(edited.alerts.len(), title, "{rule:?}");
+        // Back and forth is told once.
+        raw.title = Some(RawText::plain(was.to_owned()));
+        assert!(desk.take("a", &raw, Some("Old port wall of Ostmouth: cracks")).alerts.is_empty(), "{rule:?}");
+        raw.content = Some(RawText::plain(format!("{PORT}{STRIKE}")));
+        assert_eq!(desk.take("a", &raw, Some(was)).alerts.len(), topic, "{rule:?}");
+    }
+}
+
+#[test]
+fn raise_a_correction_reaches_exactly_those_that_were_told() {
+    let mut desk = Desk::new();
+    desk.rules.alert.growth_steps.clear();
+    desk.hear("a");
+    let mut raw = desk.raw(PORT);
+    raw.title = Some(RawText::plain("Correction: Cracks in the old port wall".to_owned()));
+    let decision = desk.take("z", &raw, None);
+    let told: Vec<(&str, &str)> = decision
+        .alerts
+        .iter()
+        .flat_map(|alert| alert.endpoints.iter().map(|to| (to.endpoint.as_str(), alert.draft.kind.as_str())))
+        .collect();
+    assert_eq!(told, [("all", "item.corrected")]);
+    assert!(desk.take("y", &desk_raw_again(&raw), None).alerts.iter().all(|alert| alert.endpoints.is_empty()));
+}
+
+/// The same notice under another key.
+fn desk_raw_again(raw: &RawItem) -> RawItem {
+    RawItem { key: ItemKey::new("again"), ..raw.clone() }
+}
