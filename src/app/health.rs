@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::error::AppPart;
 use super::reload_record::ReloadRecord;
+use super::silences::SilenceTally;
 use crate::config::Config;
 use crate::deliver::DeliveryCounters;
 use crate::http::Readiness;
@@ -25,6 +26,9 @@ const STUCK_AFTER: Duration = Duration::from_secs(30);
 
 /// Deliveries that are owed for so long are worth a word.
 const OWED_LONG: Duration = Duration::from_secs(3600);
+
+/// Silences that a warning names.
+const SILENCES_NAMED_MAX: usize = 5;
 
 /// What the stages count and how they are seen to live; cheap to clone.
 #[derive(Clone)]
@@ -54,6 +58,8 @@ pub struct AppHealth {
     /// What the store says.
     #[serde(flatten)]
     pub standing: Standing,
+    /// Silences that hold now.
+    pub silences: Vec<SilenceTally>,
     /// Free bytes on the store's disk.
     pub free_bytes: u64,
     /// Bytes of the database.
@@ -117,11 +123,28 @@ impl Gauges {
         if standing.parked > 0 {
             warnings.push(format!("delivery: {} parked", standing.parked));
         }
+        warnings.extend(silenced(&health.silences));
         if let Some(record) = self.reload.borrow().as_ref().filter(|record| !record.taken) {
             warnings.push(format!("config: the last reload was refused ({})", record.summary));
         }
         Readiness { ready: reasons.is_empty(), reasons, warnings }
     }
+}
+
+/// What is kept from people on purpose, lest it be forgotten.
+fn silenced(silences: &[SilenceTally]) -> Option<String> {
+    let held: u64 = silences.iter().map(|silence| silence.held_back).sum();
+    let named = silences.iter().take(SILENCES_NAMED_MAX).map(|silence| {
+        let until = silence.silence.ends.map_or_else(|| "for good".to_owned(), |ends| format!("until {ends}"));
+        format!("{} {until}: {}", silence.silence.id, silence.held_back)
+    });
+    let mut named = named.collect::<Vec<_>>().join(", ");
+    if silences.len() > SILENCES_NAMED_MAX {
+        named.push_str(", …");
+    }
+    let count = counted(silences.len() as u64, "silence");
+    (!silences.is_empty())
+        .then(|| format!("silences: {count} in force, {} held back ({named})", counted(held, "alert")))
 }
 
 /// One line for `systemctl status` that reads like a sentence.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::health::{AppHealth, Gauges};
+use super::silences::active_silences;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::Readiness;
@@ -117,13 +118,14 @@ impl Keeper {
     async fn look(&mut self, cancel: &CancellationToken) -> Result<(), StoreError> {
         let config = self.links.config.borrow().clone();
         let endpoints: Vec<EndpointId> = config.endpoints.iter().filter(|e| e.enabled).map(|e| e.id.clone()).collect();
-        let asked = config.clone();
+        let (asked, now) = (config.clone(), self.links.clock.now());
         let looked = self.links.store.blocking(move |store| {
             let free = store.free_bytes();
             let checkpointed =
                 if store.log_bytes() >= LOG_BYTES { store.checkpoint_passive().map(|_| ()) } else { Ok(()) };
             let feeds = asked.feeds.iter().filter(|feed| feed.enabled).map(|feed| &feed.id);
             let standing = store.standing(feeds, &endpoints);
+            let standing = standing.and_then(|standing| Ok((standing, active_silences(&asked, store, now)?)));
             (free, checkpointed, standing, store.corrections_waiting(), store.database_bytes(), store.log_bytes())
         });
         let (free, checkpointed, standing, corrections, database_bytes, log_bytes) = looked.await;
@@ -131,6 +133,7 @@ impl Keeper {
             [free.as_ref().err(), checkpointed.as_ref().err(), standing.as_ref().err()].into_iter().flatten().next();
         let mut health = AppHealth {
             standing: self.links.health.borrow().standing.clone(),
+            silences: self.links.health.borrow().silences.clone(),
             free_bytes: self.links.health.borrow().free_bytes,
             database_bytes,
             log_bytes,
@@ -144,8 +147,9 @@ impl Keeper {
             health.holding = self.hold(*free, config.daemon.free_space_bytes_min);
         }
         self.mind_log(log_bytes);
-        if let Ok(standing) = &standing {
+        if let Ok((standing, silences)) = &standing {
             health.standing.clone_from(standing);
+            health.silences.clone_from(silences);
         }
         let readiness = self.links.gauges.readiness(&config, &health, self.links.clock.now());
         self.links.readiness.send_if_modified(|told| std::mem::replace(told, readiness.clone()) != readiness);

@@ -62,6 +62,10 @@ fn samples(config: &Config, gauges: &Gauges, health: &AppHealth, ready: bool, no
         Sample::new(Metric::IngestLastItem, standing.last_item_at.map_or(0.0, seconds)),
         Sample::new(Metric::StoreSearchLag, standing.search_lag as f64),
     ]);
+    out.push(Sample::new(Metric::SilencesActive, health.silences.len() as f64));
+    out.extend(health.silences.iter().map(|silence| {
+        Sample::labelled(Metric::SilencedAlerts, "silence", &silence.silence.id, silence.held_back as f64)
+    }));
     let reload = gauges.reload.borrow();
     let reload_at = reload.as_ref().map_or(gauges.started_at, |record| Timestamp::from_millis(record.begun_ms));
     out.push(Sample::new(Metric::ConfigReloadOk, flag(reload.as_ref().is_none_or(|record| record.taken))));

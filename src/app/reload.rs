@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::compile;
 use super::reload_record::{RELOAD_FILE, ReloadRecord};
 use super::start::App;
+use super::{compile, silences};
 use crate::config::{self, Config, ConfigDiff, ConfigPlace, Environment, Loaded, Report};
 use crate::deliver::DeliveryRules;
 use crate::model::{FeedState, Timestamp};
@@ -55,6 +55,7 @@ pub(super) struct ReloadBase {
     pub(super) rules: Arc<Rules>,
     pub(super) client: Client,
     pub(super) store: Store,
+    pub(super) now: Timestamp,
 }
 
 /// Does everything that can fail. Blocks for a moment: keep it off the runtime's threads.
@@ -74,7 +75,9 @@ pub(super) fn prepare_after(base: &ReloadBase, pause: impl FnMut()) -> Result<Re
         base.rules.clone()
     } else {
         match compile::rules(&loaded.config) {
-            Ok(rules) => {
+            Ok(mut rules) => {
+                silences::date(&mut rules.alert.silences, &loaded.config, &base.store, base.now)
+                    .map_err(|error| refuse(error.to_string(), Vec::new()))?;
                 loaded.add_query_problems(&compile::warnings(&rules, &loaded.config));
                 Arc::new(rules)
             }
@@ -147,6 +150,7 @@ impl App {
             rules: self.live.rules.borrow().clone(),
             client: self.live.client.clone(),
             store: self.store.clone(),
+            now: self.now(),
         };
         tokio::task::spawn_blocking(move || prepare(&base))
     }
@@ -264,6 +268,7 @@ mod tests {
             rules: Arc::new(compile::rules(&config).expect("compiles")),
             client: rules::client(&config.polling).expect("a client"),
             store: Store::open(&dir.path().join("state"), Access::Own).expect("opens"),
+            now: Timestamp::default(),
             config: Arc::new(config),
             place,
             environment,

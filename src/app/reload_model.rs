@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use super::compile;
 use super::reload::{ReloadBase, prepare_after};
 use crate::config::{Config, ConfigPlace, Environment, ListDiff};
+use crate::model::Timestamp;
 use crate::source::feed::polling::rules;
 use crate::store::{Access, Store};
 
@@ -163,6 +164,7 @@ proptest! {
             rules: Arc::new(compile::rules(&config).expect("compiles")),
             client: rules::client(&config.polling).expect("a client"),
             store: Store::open(&config.daemon.state_dir, Access::Own).expect("a store"),
+            now: Timestamp::default(),
             config: Arc::new(config),
             place: place.clone(),
             environment: environment.clone(),

@@ -7,9 +7,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::compile;
 use super::error::{AppError, AppPart};
 use super::reload_record::RELOAD_FILE;
+use super::{compile, silences};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::deliver::console::Console;
@@ -44,13 +44,14 @@ pub(super) struct CoreStages {
 
 impl CoreStages {
     pub(super) fn open(config: &Config, clock: &Clock) -> Result<Self, AppError> {
-        let rules = compile::rules(config).map_err(|problems| AppError::Rules(problems.len()))?;
+        let mut rules = compile::rules(config).map_err(|problems| AppError::Rules(problems.len()))?;
         for problem in compile::warnings(&rules, config) {
             warn!(problem = %clean::one_line(&problem.what), "config warning");
         }
         let store = Store::open(&config.daemon.state_dir, Access::Own)?;
         // A start takes the config whole: what a reload said before says nothing any more.
         let _ = std::fs::remove_file(config.daemon.state_dir.join(RELOAD_FILE));
+        silences::date(&mut rules.alert.silences, config, &store, clock.now())?;
         let window = config.memory.copies_window.max(config.memory.story_window);
         let corrected = store.carry_out_corrections(clock.now())?.len();
         if corrected > 0 {

@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::error::UNAVAILABLE;
 use super::output::{self, Output};
 use super::{CliError, Context};
-use crate::app::{compile, last_reload};
+use crate::app::{active_silences, compile, last_reload};
 use crate::config::{self, Config};
 use crate::model::{EndpointId, Timestamp};
-use crate::store::{Access, Store, lock_holder, outbox};
+use crate::store::{Access, Store, StoreError, lock_holder, outbox};
 use crate::text::{clean, counted};
 
 /// Less than this is no room at all: a transaction and its log do not fit.
@@ -226,12 +226,7 @@ fn examine_disk(findings: &mut Findings, config: &Config, store: &Store) {
     }
 }
 
-fn examine_store(
-    findings: &mut Findings,
-    config: &Config,
-    store: &Store,
-    now: Timestamp,
-) -> Result<(), crate::store::StoreError> {
+fn examine_store(findings: &mut Findings, config: &Config, store: &Store, now: Timestamp) -> Result<(), StoreError> {
     match store.integrity()? {
         None => findings.ok("store", "the database is whole"),
         Some(detail) => findings.add(
@@ -255,10 +250,24 @@ fn examine_store(
         findings.ok("clock", "agrees with what is stored");
     }
     examine_feeds(findings, config, store)?;
-    examine_endpoints(findings, config, store)
+    examine_endpoints(findings, config, store)?;
+    examine_silences(findings, config, store, now)
 }
 
-fn examine_feeds(findings: &mut Findings, config: &Config, store: &Store) -> Result<(), crate::store::StoreError> {
+/// What nobody is told on purpose: right as long as somebody remembers it.
+fn examine_silences(findings: &mut Findings, config: &Config, store: &Store, now: Timestamp) -> Result<(), StoreError> {
+    let silences = active_silences(config, store, now)?;
+    if silences.is_empty() {
+        findings.ok("silences", "none is in force");
+    }
+    for silence in silences {
+        let remedy = format!("see what it kept from people: wirewatch silences show {}", silence.silence.id);
+        findings.add(Grade::Warning, "silences", super::silences::in_a_line(&silence, now), remedy);
+    }
+    Ok(())
+}
+
+fn examine_feeds(findings: &mut Findings, config: &Config, store: &Store) -> Result<(), StoreError> {
     let (mut failing, mut unpolled) = (0, 0);
     for feed in config.feeds.iter().filter(|feed| feed.enabled) {
         let Some(state) = store.feed(feed.id.as_str())? else {
@@ -290,7 +299,7 @@ fn examine_feeds(findings: &mut Findings, config: &Config, store: &Store) -> Res
     Ok(())
 }
 
-fn examine_endpoints(findings: &mut Findings, config: &Config, store: &Store) -> Result<(), crate::store::StoreError> {
+fn examine_endpoints(findings: &mut Findings, config: &Config, store: &Store) -> Result<(), StoreError> {
     let ids: Vec<EndpointId> = config.endpoints.iter().filter(|e| e.enabled).map(|e| e.id.clone()).collect();
     for id in ids {
         let health = store.read("read an endpoint", |c| outbox::health(c, &id))?;

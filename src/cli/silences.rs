@@ -1,12 +1,23 @@
-//! `silences`: what is not told for a while, by hand; those of the config are listed with them.
+//! `silences`: what is not told for a while, by hand; those of the config are listed with them. What each held back
+//! can be seen, and what one would have held back before it is given.
 
 use clap::{Args, Subcommand};
 
+use serde::Serialize;
+
 use super::output::{self, Output, Table};
 use super::{CliError, Context, Since};
-use crate::config::{Config, SilenceConfig};
+use crate::app::{self, SilenceTally};
+use crate::config::Config;
 use crate::model::{SourceId, StoryId, Timestamp, TopicId};
-use crate::store::{Access, SilenceRecord};
+use crate::pipeline::alert::{Loud, SILENCE_LASTS, Silence};
+use crate::store::{Access, PastAlert, SilenceRecord, Store};
+use crate::text::{clean, counted};
+
+/// Alerts that `show` and `preview` list; all are counted.
+const LISTED_MAX: usize = 50;
+/// Alerts that a preview looks at.
+const LOOKED_AT_MAX: usize = 100_000;
 
 /// Lists silences; adds one or ends one. What is silenced is stored as an alert and told nobody.
 #[derive(Debug, Args)]
@@ -26,7 +37,14 @@ enum SilencesVerb {
         #[arg(long)]
         all: bool,
     },
-    /// Adds one: everything that is given must fit.
+    /// Shows one and the alerts it held back.
+    Show {
+        /// Its id (`sil_…`, or the name it has in the config).
+        id: String,
+    },
+    /// Says what one would have held back in the last seven days; nothing is changed.
+    Preview(MatcherArgs),
+    /// Adds one, for seven days unless it says otherwise: everything that is given must fit.
     Add(AddArgs),
     /// Ends one now.
     Expire {
@@ -35,9 +53,10 @@ enum SilencesVerb {
     },
 }
 
+/// What is silenced. One of them at least: a silence without would keep every alert from everybody.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true, id = "matchers", args = ["topic", "source", "story", "text"])]
-struct AddArgs {
+struct MatcherArgs {
     /// This topic; may be given several times.
     #[arg(long)]
     topic: Vec<String>,
@@ -50,15 +69,24 @@ struct AddArgs {
     /// These words, one after the other, in the title.
     #[arg(long)]
     text: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct AddArgs {
+    #[command(flatten)]
+    matchers: MatcherArgs,
     /// From then on [default: now].
     #[arg(long)]
     starts: Option<String>,
-    /// So long (`2h`, `7d`).
-    #[arg(long = "for", value_parser = super::since, conflicts_with = "ends")]
+    /// So long (`2h`, `7d`) [default: 7d].
+    #[arg(long = "for", value_parser = super::since, conflicts_with_all = ["until", "forever"])]
     length: Option<Since>,
-    /// Until then.
+    /// Until then (`2025-03-17T08:00:00Z`).
+    #[arg(long, visible_alias = "ends", conflicts_with = "forever")]
+    until: Option<String>,
+    /// Until somebody ends it.
     #[arg(long)]
-    ends: Option<String>,
+    forever: bool,
     /// Who silences [default: the user].
     #[arg(long, env = "USER", default_value = "unknown")]
     author: String,
@@ -73,27 +101,27 @@ struct AddArgs {
 /// [`CliError`] when an argument means nothing, or the store cannot be read or written.
 pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
     let config = context.load()?.config;
-    let now = context.clock.now();
+    let (now, out) = (context.clock.now(), Output::of(args.json));
     match &args.verb {
-        None => list(&config, false, Output::of(args.json), context),
-        Some(SilencesVerb::List { all }) => list(&config, *all, Output::of(args.json), context),
+        None => list(&config, false, out, context),
+        Some(SilencesVerb::List { all }) => list(&config, *all, out, context),
+        Some(SilencesVerb::Show { id }) => show(id, &config, out, context),
+        Some(SilencesVerb::Preview(matchers)) => {
+            let store = context.read_store()?;
+            let silence = standing(matched(matchers, &config, now)?, &store)?;
+            print_preview(&preview(&silence, &store, now)?, out)
+        }
         Some(SilencesVerb::Add(add)) => {
-            let mut record = record(add, &config, now)?;
+            let record = timed(add, matched(&add.matchers, &config, now)?, now)?;
             let store = context.open_store(Access::Share)?;
-            if let Some(named) = record.story {
-                // As it stands today: the silence is for what is read under that id now.
-                record.story = store.standing_story(named)?;
-                if record.story.is_none() {
-                    let hint = "`wirewatch stories` lists them";
-                    return Err(CliError::data(format!("silence story {named}: no such story")).hint(hint));
-                }
-            }
+            let record = standing(record, &store)?;
+            let preview = preview(&record, &store, now)?;
             let id = store.add_silence(&record)?;
-            if args.json {
+            if out == Output::Json {
                 return Ok(output::document(&SilenceRecord { id, ..record })?);
             }
-            let until = record.ends.map_or_else(|| "for good".to_owned(), |ends| format!("until {ends}"));
-            println!("{id} silences {until}; a running daemon heeds it from its next batch on");
+            println!("{id} silences {}; a running daemon heeds it from its next batch on", until(record.ends));
+            println!("in the last 7 days it would have held back {}", preview.count());
             Ok(())
         }
         Some(SilencesVerb::Expire { id }) if config.silences.iter().any(|silence| silence.id == *id) => {
@@ -101,7 +129,7 @@ pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
         }
         Some(SilencesVerb::Expire { id }) => {
             if context.open_store(Access::Share)?.expire_silence(id, now)? {
-                match Output::of(args.json) {
+                match out {
                     Output::Json => output::document(&serde_json::json!({"id": id, "ends": now}))?,
                     Output::Text => println!("{id} has ended"),
                 }
@@ -112,61 +140,188 @@ pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
     }
 }
 
-fn record(add: &AddArgs, config: &Config, now: Timestamp) -> Result<SilenceRecord, CliError> {
+/// What is to be silenced, checked; times and reasons are for the caller.
+fn matched(matchers: &MatcherArgs, config: &Config, now: Timestamp) -> Result<SilenceRecord, CliError> {
+    for topic in &matchers.topic {
+        if !config.topics.iter().any(|known| known.id.as_str() == topic) || TopicId::new(topic).is_err() {
+            return Err(CliError::data(format!("silence topic {topic}: the config has none of this name")));
+        }
+    }
+    for source in &matchers.source {
+        SourceId::new(source).map_err(|_| CliError::usage(format!("silence source {source}: that is no name")))?;
+    }
+    if matchers.text.as_ref().is_some_and(|text| !text.contains(char::is_alphanumeric)) {
+        let hint = "give words of the title, or --topic, --source or --story";
+        return Err(CliError::usage("silence a text without words").hint(hint));
+    }
+    let story = match &matchers.story {
+        Some(id) => Some(StoryId::parse(id).map_err(|e| CliError::usage(format!("silence story {id}: {e}")))?),
+        None => None,
+    };
+    Ok(SilenceRecord {
+        id: String::new(),
+        topics: matchers.topic.clone(),
+        sources: matchers.source.clone(),
+        story,
+        text: matchers.text.clone(),
+        starts: now,
+        ends: None,
+        author: String::new(),
+        comment: String::new(),
+    })
+}
+
+/// From when until when, by whom and why.
+fn timed(add: &AddArgs, what: SilenceRecord, now: Timestamp) -> Result<SilenceRecord, CliError> {
     let time = |text: &Option<String>| match text {
         None => Ok(None),
         Some(text) => Timestamp::parse(text)
             .map(Some)
             .map_err(|_| CliError::usage(format!("read the time {text}")).hint("write 2025-03-17T08:00:00Z")),
     };
-    for topic in &add.topic {
-        if !config.topics.iter().any(|known| known.id.as_str() == topic) || TopicId::new(topic).is_err() {
-            return Err(CliError::data(format!("silence topic {topic}: the config has none of this name")));
-        }
-    }
-    for source in &add.source {
-        SourceId::new(source).map_err(|_| CliError::usage(format!("silence source {source}: that is no name")))?;
-    }
-    let story = match &add.story {
-        Some(id) => Some(StoryId::parse(id).map_err(|e| CliError::usage(format!("silence story {id}: {e}")))?),
-        None => None,
-    };
     let starts = time(&add.starts)?.unwrap_or(now);
-    let ends = match (&add.length, time(&add.ends)?) {
+    let ends = match (&add.length, time(&add.until)?) {
+        _ if add.forever => None,
         (Some(Since::Age(length)), _) => Some(starts.plus(*length)),
         (Some(Since::Moment(at)), _) => Some(*at),
-        (None, ends) => ends,
+        (None, until) => Some(until.unwrap_or(starts.plus(SILENCE_LASTS))),
     };
     if ends.is_some_and(|ends| ends <= starts) {
         return Err(CliError::usage("silence for no time: it ends before it starts"));
     }
-    Ok(SilenceRecord {
-        id: String::new(),
-        topics: add.topic.clone(),
-        sources: add.source.clone(),
-        story,
-        text: add.text.clone(),
-        starts,
-        ends,
-        author: add.author.clone(),
-        comment: add.comment.clone(),
-    })
+    Ok(SilenceRecord { starts, ends, author: add.author.clone(), comment: add.comment.clone(), ..what })
+}
+
+/// With the story as it stands today: the silence is for what is read under that id now.
+fn standing(mut silence: SilenceRecord, store: &Store) -> Result<SilenceRecord, CliError> {
+    if let Some(named) = silence.story {
+        silence.story = store.standing_story(named)?;
+        if silence.story.is_none() {
+            let hint = "`wirewatch stories` lists them";
+            return Err(CliError::data(format!("silence story {named}: no such story")).hint(hint));
+        }
+    }
+    Ok(silence)
+}
+
+/// What a silence would have done.
+#[derive(Serialize)]
+struct Preview {
+    /// Since then.
+    since: Timestamp,
+    /// Alerts raised.
+    alerts: usize,
+    /// Those among them that it would have held back.
+    held_back: usize,
+    /// The newest of these.
+    newest: Vec<PastAlert>,
+}
+
+impl Preview {
+    fn count(&self) -> String {
+        format!("{} of {}", self.held_back, counted(self.alerts as u64, "alert"))
+    }
+}
+
+fn preview(silence: &SilenceRecord, store: &Store, now: Timestamp) -> Result<Preview, CliError> {
+    let since = now.minus(SILENCE_LASTS);
+    let mut alerts = store.past_alerts(since, None, LOOKED_AT_MAX)?;
+    let all = alerts.len();
+    let matcher = silence.matcher().map(|matcher| Silence { starts: None, ends: None, ..matcher });
+    alerts.retain(|alert| matcher.as_ref().is_some_and(|matcher| covers(matcher, alert, now)));
+    let held_back = alerts.len();
+    alerts.truncate(LISTED_MAX);
+    Ok(Preview { since, alerts: all, held_back, newest: alerts })
+}
+
+/// As the decision does: an alert is kept back where all its topics are. Stored alerts name the story that stands.
+fn covers(silence: &Silence, alert: &PastAlert, now: Timestamp) -> bool {
+    let (Ok(source), Some(story)) = (SourceId::new(&alert.source), alert.story) else { return false };
+    let title = alert.title.as_str();
+    !alert.topics.is_empty()
+        && alert.topics.iter().all(|topic| {
+            let topic = TopicId::new(topic);
+            topic.is_ok_and(|topic| {
+                silence.covers(&Loud { topic: &topic, source: &source, story, title }, |story| story, now)
+            })
+        })
+}
+
+fn print_preview(preview: &Preview, out: Output) -> Result<(), CliError> {
+    if out == Output::Json {
+        return Ok(output::document(preview)?);
+    }
+    println!("in the last 7 days it would have held back {}", preview.count());
+    print_alerts(&preview.newest, preview.held_back)
+}
+
+fn print_alerts(alerts: &[PastAlert], all: usize) -> Result<(), CliError> {
+    if alerts.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&["RAISED (UTC)", "ID", "TOPICS", "SOURCE", "TITLE"]);
+    for alert in alerts {
+        let topics = alert.topics.join(", ");
+        table.row([output::minute(alert.at), alert.id.clone(), topics, alert.source.clone(), alert.title.clone()]);
+    }
+    table.print("")?;
+    if all > alerts.len() {
+        println!("… and {} before these", all - alerts.len());
+    }
+    Ok(())
+}
+
+/// One, with what it held back.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    tally: SilenceTally,
+    /// The newest of them.
+    alerts: Vec<PastAlert>,
+}
+
+fn show(id: &str, config: &Config, out: Output, context: &Context) -> Result<(), CliError> {
+    let (store, now) = (context.read_store()?, context.clock.now());
+    let found = app::silences(config, &store, now, true)?.into_iter().find(|tally| tally.silence.id == id);
+    let Some(tally) = found else {
+        let hint = "`wirewatch silences list --all` lists them";
+        return Err(CliError::data(format!("find {id}: no such silence")).hint(hint));
+    };
+    let alerts = store.past_alerts(Timestamp::default(), Some(id), LISTED_MAX)?;
+    if out == Output::Json {
+        return Ok(output::document(&Shown { tally, alerts })?);
+    }
+    let SilenceTally { silence, active, held_back, .. } = &tally;
+    println!("{}: {}", silence.id, what(silence));
+    let state = if *active {
+        "in force"
+    } else if silence.starts > now {
+        "not yet"
+    } else {
+        "has ended"
+    };
+    println!("  {state}: from {} {}", output::minute(silence.starts), until(silence.ends));
+    println!(
+        "  by {}{}",
+        silence.author,
+        if silence.comment.is_empty() { String::new() } else { format!(": {}", silence.comment) }
+    );
+    println!("  held back {}", counted(*held_back, "alert"));
+    print_alerts(&alerts, usize::try_from(*held_back).unwrap_or(usize::MAX))
 }
 
 fn list(config: &Config, all: bool, out: Output, context: &Context) -> Result<(), CliError> {
-    let now = context.clock.now();
-    let mut silences: Vec<SilenceRecord> =
-        config.silences.iter().map(of_config).filter(|s| all || s.ends.is_none_or(|ends| ends > now)).collect();
-    silences.extend(context.read_store()?.silences(now, all)?);
+    let silences = app::silences(config, &context.read_store()?, context.clock.now(), all)?;
     if out == Output::Json {
         return Ok(output::lines(&silences)?);
     }
-    let mut table = Table::new(&["SILENCE", "FROM (UTC)", "UNTIL", "BY", "WHAT", "WHY"]);
-    for silence in &silences {
+    let mut table = Table::new(&["SILENCE", "FROM (UTC)", "UNTIL", "HELD BACK", "BY", "WHAT", "WHY"]);
+    for SilenceTally { silence, held_back, .. } in &silences {
         table.row([
             silence.id.clone(),
             output::minute(silence.starts),
             silence.ends.map_or_else(|| "for good".to_owned(), output::minute),
+            held_back.to_string(),
             silence.author.clone(),
             what(silence),
             silence.comment.clone(),
@@ -175,18 +330,18 @@ fn list(config: &Config, all: bool, out: Output, context: &Context) -> Result<()
     Ok(table.print("no silences")?)
 }
 
-fn of_config(silence: &SilenceConfig) -> SilenceRecord {
-    SilenceRecord {
-        id: silence.id.clone(),
-        topics: silence.topics.iter().map(|t| t.as_str().to_owned()).collect(),
-        sources: silence.sources.iter().map(|s| s.as_str().to_owned()).collect(),
-        story: silence.story,
-        text: silence.text.clone(),
-        starts: silence.starts.unwrap_or_default(),
-        ends: silence.ends,
-        author: silence.author.clone().unwrap_or_else(|| "the config".to_owned()),
-        comment: silence.comment.clone().unwrap_or_default(),
-    }
+/// For `status` and `doctor`.
+pub(super) fn in_a_line(tally: &SilenceTally, now: Timestamp) -> String {
+    let SilenceTally { silence, held_back, last_held_back_at, .. } = tally;
+    let last = last_held_back_at.map(|at| format!(", the last {}", output::ago(at, now))).unwrap_or_default();
+    let why = if silence.comment.is_empty() { String::new() } else { format!(" ({})", silence.comment) };
+    let (id, what, until) = (&silence.id, what(silence), until(silence.ends));
+    let line = format!("{id} on {what} {until}{why}: {} held back{last}", counted(*held_back, "alert"));
+    clean::one_line(&line).into_owned()
+}
+
+fn until(ends: Option<Timestamp>) -> String {
+    ends.map_or_else(|| "for good".to_owned(), |ends| format!("until {}", output::minute(ends)))
 }
 
 fn what(silence: &SilenceRecord) -> String {
@@ -194,5 +349,5 @@ fn what(silence: &SilenceRecord) -> String {
     parts.extend(silence.sources.iter().map(|s| format!("source {s}")));
     parts.extend(silence.story.map(|s| format!("story {s}")));
     parts.extend(silence.text.as_ref().map(|t| format!("\"{t}\"")));
-    if parts.is_empty() { "everything".to_owned() } else { parts.join(", ") }
+    parts.join(", ")
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::doctor::DISK_FULL_BYTES;
 use super::output::{self, Output};
 use super::{CliError, Context};
-use crate::app::last_reload;
+use crate::app::{SilenceTally, active_silences, last_reload};
 use crate::config::Config;
 use crate::model::{EndpointId, Timestamp};
 use crate::store::{Access, RejectionTotal, Store, Totals, lock_holder, outbox};
@@ -33,6 +33,8 @@ struct Status {
     totals: Totals,
     feeds: Feeds,
     endpoints: Vec<Endpoint>,
+    /// Those that hold now.
+    silences: Vec<SilenceTally>,
     rejected: Vec<RejectionTotal>,
 }
 
@@ -121,7 +123,9 @@ fn gather(context: &Context) -> Result<Status, CliError> {
             })
             .collect()
     })?;
+    let silences = active_silences(&config, &store, context.clock.now())?;
     Ok(Status {
+        silences,
         running: pid.is_some(),
         pid,
         config: context.place_name(),
@@ -216,6 +220,9 @@ fn print(status: &Status, now: Timestamp) {
         println!("    {feed} answered 410: stopped until it is enabled again");
     }
     print_endpoints(status, now);
+    for silence in &status.silences {
+        println!("  silence    {}", clean::one_line(&super::silences::in_a_line(silence, now)));
+    }
     for rejected in &status.rejected {
         println!(
             "  not taken  {} × {} from {}, last {}: {}",

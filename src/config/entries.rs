@@ -11,6 +11,7 @@ use super::reader::Reader;
 use super::section::Section;
 use super::value::{nearest, show_duration};
 use crate::model::{Lang, Outlet, Severity, SourceId, StoryId, Timestamp, TopicId};
+use crate::pipeline::alert::SILENCE_LASTS;
 use crate::pipeline::normalize::outlet::{FeedOutlet, of_link};
 use crate::source::feed::{Backfill, FeedConfig, FetchConfig, FullText, IdentifiedBy, PollingConfig};
 
@@ -38,12 +39,33 @@ pub struct SilenceConfig {
     pub story: Option<StoryId>,
     /// From then on; `None`: at once.
     pub starts: Option<Timestamp>,
-    /// Until then; `None`: until it is taken out of the config.
+    /// Until then; `None`: seven days after it was first read, or `forever`.
     pub ends: Option<Timestamp>,
+    /// Until it is taken out of the config.
+    pub forever: bool,
     /// Who.
     pub author: Option<String>,
     /// Why.
     pub comment: Option<String>,
+}
+
+impl SilenceConfig {
+    /// Whether its end follows from when it was first read.
+    #[must_use]
+    pub fn is_undated(&self) -> bool {
+        self.ends.is_none() && !self.forever
+    }
+
+    /// What it names, as text: with another it is another silence.
+    #[must_use]
+    pub fn matchers(&self) -> String {
+        let Self { topics, sources, text, story, .. } = self;
+        let list = |names: Vec<&str>| names.join(",");
+        let topics = list(topics.iter().map(TopicId::as_str).collect());
+        let sources = list(sources.iter().map(SourceId::as_str).collect());
+        let story = story.map(|story| story.to_string()).unwrap_or_default();
+        format!("topics={topics} sources={sources} story={story} text={}", text.as_deref().unwrap_or_default())
+    }
 }
 
 /// One `[[tests]]` entry: a text and what it must match of the topics it judges.
@@ -285,7 +307,7 @@ pub(super) fn silences(reader: &Reader<'_>, names: &Names) -> Vec<SilenceConfig>
     let mut out = Vec::new();
     for s in reader.entries("silences", None) {
         let id = s.required("id", |found| found.id(SourceId::new).map(|id| id.as_str().to_owned()));
-        let silence = SilenceConfig {
+        let mut silence = SilenceConfig {
             id: id.clone().unwrap_or_default(),
             topics: s.list_or_empty("topics", |found| names.topic(found)),
             sources: s.list_or_empty("sources", |found| names.source(&s, found)),
@@ -296,6 +318,7 @@ pub(super) fn silences(reader: &Reader<'_>, names: &Names) -> Vec<SilenceConfig>
             }),
             starts: s.get("starts", Found::time),
             ends: s.get("ends", Found::time),
+            forever: s.get("forever", Found::flag).unwrap_or(false),
             author: text(&s, "author"),
             comment: text(&s, "comment"),
         };
@@ -304,12 +327,38 @@ pub(super) fn silences(reader: &Reader<'_>, names: &Names) -> Vec<SilenceConfig>
         {
             s.fault("ends", &place, Fault::new(ProblemKind::Range, "must be after `starts`", "not after it"));
         }
+        if let (true, Some(_), Some(place)) = (silence.forever, silence.ends, s.written("forever")) {
+            s.fault("forever", &place, Fault::new(ProblemKind::Value, "contradicts `ends`", "it ends, too"));
+        }
+        if names_nothing(&silence, &s) {
+            matcherless(&s, &silence.id);
+        }
+        if let (false, None, Some(starts)) = (silence.forever, silence.ends, silence.starts) {
+            silence.ends = Some(starts.plus(SILENCE_LASTS));
+        }
         if id.is_some_and(|id| ids.take(&s, "id", id)) {
             out.push(silence);
         }
         s.finish();
     }
     out
+}
+
+/// Whether nothing is named: no key is there, or a list is empty, or a text blank. A name that is wrong is told of by itself.
+fn names_nothing(silence: &SilenceConfig, s: &Section<'_>) -> bool {
+    let has_elements = |found: &Found<'_>| Ok(found.value.get_ref().as_array().is_some_and(|list| !list.is_empty()));
+    let lists = ["topics", "sources"].into_iter().any(|key| s.get(key, has_elements).unwrap_or(false));
+    !lists && silence.text.is_none() && s.written("story").is_none()
+}
+
+/// It would keep every alert from everybody: surely not what was meant.
+fn matcherless(s: &Section<'_>, id: &str) {
+    let mut problem =
+        Problem::new(ProblemKind::Missing, format!("silence `{id}` names nothing and would silence everything"))
+            .at(s.place.clone(), "no `topics`, `sources`, `text` or `story`")
+            .key(s.path.clone());
+    problem.hint = Some("name one of them; an endpoint that is to hear nothing has `enabled = false`".to_owned());
+    s.reader.problem(problem);
 }
 
 pub(super) fn tests(reader: &Reader<'_>, names: &Names) -> Vec<TestCase> {

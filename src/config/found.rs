@@ -53,6 +53,13 @@ impl<'a> Found<'a> {
         })
     }
 
+    pub fn flag(&self) -> Result<bool, Fault> {
+        match self.value.get_ref() {
+            DeValue::Boolean(flag) => Ok(*flag),
+            other => Err(wrong_type("must be true or false", other)),
+        }
+    }
+
     pub fn integer(&self) -> Result<i64, Fault> {
         let must = "must be a whole number";
         match self.value.get_ref() {

@@ -200,6 +200,12 @@ fn problems_of_every_kind_are_found() {
             "[[silences]]\nid = 's'\nstarts = 2025-01-02T00:00:00Z\nends = 2025-01-01T00:00:00Z\n".into(),
             "`ends` must be after `starts`",
         ),
+        ("[[silences]]\nid = 'quiet'\n".into(), "silence `quiet` names nothing and would silence everything"),
+        ("[[silences]]\nid = 's'\ntopics = []\ntext = ' '\n".into(), "silence `s` names nothing and would silence"),
+        (
+            "[[silences]]\nid = 's'\ntext = 'drill'\nforever = true\nends = 2025-01-01T00:00:00Z\n".into(),
+            "`forever` contradicts `ends`",
+        ),
         ("[[silences]]\nid = 's'\nends = 2025-01-01\n".into(), "`ends` must be a time such as 2025-03-17T08:00:00Z"),
         ("[[tests]]\ntitle = 'a'\n".into(), "`topics` is missing"),
         ("[[tests]]\ntopics = []\n".into(), "this test has neither `title` nor `text`"),

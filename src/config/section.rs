@@ -111,10 +111,7 @@ impl<'a> Section<'a> {
     }
 
     pub fn flag(&self, key: &'static str) -> bool {
-        self.set(key, |found| match found.value.get_ref() {
-            DeValue::Boolean(flag) => Ok(*flag),
-            other => Err(wrong_type("must be true or false", other)),
-        })
+        self.set(key, Found::flag)
     }
 
     pub fn duration(&self, key: &'static str, range: RangeInclusive<Duration>) -> Duration {

@@ -46,7 +46,7 @@ pub use labels::{LabelledItem, Relevance};
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use prune::{Ages, Pruned, Pruning};
 pub use search::{Hit, SearchQuery};
-pub use silences::SilenceRecord;
+pub use silences::{HeldBack, PastAlert, SilenceRecord};
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord, Why};
 
 /// A cheap handle to the store: one connection writes, a few read.

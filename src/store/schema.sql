@@ -240,6 +240,8 @@ CREATE TABLE alerts (
 ) STRICT;
 CREATE INDEX alerts_story ON alerts (story);
 CREATE INDEX alerts_item ON alerts (item);
+CREATE INDEX alerts_silenced ON alerts (silenced_by, at) WHERE silenced_by IS NOT NULL;
+CREATE INDEX alerts_at ON alerts (at);
 
 -- The topics an alert names; `is_new`: its receivers were not told of them before.
 CREATE TABLE alert_topics (
@@ -328,6 +330,13 @@ CREATE TABLE silences (
     author  TEXT NOT NULL,
     comment TEXT NOT NULL
 ) STRICT;
+
+-- Silences of the config that say no end: when they were first read, with what they named then.
+CREATE TABLE config_silences (
+    id       TEXT PRIMARY KEY,
+    matchers TEXT NOT NULL,
+    since    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Everything that was not taken, by source and reason.
 CREATE TABLE rejections (

@@ -2,6 +2,8 @@
 //! so that it can be told later who silenced what. One of a story goes along with the report that the story
 //! was known by: with the older one in a merge, with that item in a split.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
@@ -33,7 +35,122 @@ pub struct SilenceRecord {
     pub comment: String,
 }
 
+/// What a silence kept from people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Alerts.
+    pub alerts: u64,
+    /// The last of them.
+    pub last_at: Timestamp,
+}
+
+/// A stored alert about an item, as a silence looks at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PastAlert {
+    /// Its id.
+    pub id: String,
+    /// When it was raised.
+    pub at: Timestamp,
+    /// Its topics.
+    pub topics: Vec<String>,
+    /// Where its item came from.
+    pub source: String,
+    /// Its story.
+    pub story: Option<StoryId>,
+    /// The headline of its item.
+    pub title: String,
+    /// The silence it fell under.
+    pub silenced_by: Option<String>,
+}
+
 impl Store {
+    /// What each silence held back, by its id.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the alerts cannot be read.
+    pub fn held_back(&self) -> Result<HashMap<String, HeldBack>, StoreError> {
+        self.read("count what silences held back", |c| {
+            c.prepare_cached(
+                "SELECT silenced_by, count(*), max(at) FROM alerts WHERE silenced_by IS NOT NULL GROUP BY silenced_by",
+            )?
+            .query_map([], |row| {
+                let alerts = row.get::<_, i64>(1)?.unsigned_abs();
+                Ok((row.get(0)?, HeldBack { alerts, last_at: Timestamp::from_millis(row.get(2)?) }))
+            })?
+            .collect()
+        })
+    }
+
+    /// The alerts about items that were raised since, newest first; with an id only those that this silence held back.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub fn past_alerts(
+        &self,
+        since: Timestamp,
+        silenced_by: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<PastAlert>, StoreError> {
+        let sql = format!(
+            "SELECT a.sequence, a.id, a.at, a.story, a.silenced_by, i.source, i.headline FROM alerts a
+             JOIN items i ON i.id = a.item WHERE {} ORDER BY a.at DESC, a.sequence DESC LIMIT ?3",
+            if silenced_by.is_some() { "a.silenced_by = ?2 AND a.at >= ?1" } else { "a.at >= ?1 AND ?2 IS NULL" }
+        );
+        self.read("read past alerts", |c| {
+            let mut topics = c.prepare_cached("SELECT topic FROM alert_topics WHERE alert = ?1 ORDER BY score DESC")?;
+            c.prepare_cached(&sql)?
+                .query_map(params![since.millis(), silenced_by, limit as i64], |row| {
+                    let sequence: i64 = row.get(0)?;
+                    Ok(PastAlert {
+                        id: row.get(1)?,
+                        at: Timestamp::from_millis(row.get(2)?),
+                        topics: topics.query_map([sequence], |row| row.get(0))?.collect::<Result<_, _>>()?,
+                        source: row.get(5)?,
+                        story: row.get::<_, Option<i64>>(3)?.map(StoryId::from_i64),
+                        title: row.get(6)?,
+                        silenced_by: row.get(4)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// Silences of the config that say no end, what they name, and when they were first read so.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub fn config_silences(&self) -> Result<Vec<(String, String, Timestamp)>, StoreError> {
+        self.read("read silences of the config", |c| {
+            c.prepare_cached("SELECT id, matchers, since FROM config_silences ORDER BY id")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, Timestamp::from_millis(row.get(2)?))))?
+                .collect()
+        })
+    }
+
+    /// Notes which of them there are now: one that is new, or names something else, was first read now.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be written.
+    pub fn note_config_silences(&self, silences: &[(String, String)], now: Timestamp) -> Result<(), StoreError> {
+        let known = self.config_silences()?;
+        let is_known = |(id, matchers): &(String, String)| known.iter().any(|(i, m, _)| i == id && m == matchers);
+        if silences.len() == known.len() && silences.iter().all(is_known) {
+            return Ok(());
+        }
+        self.write("note silences of the config", |tx| {
+            for (id, _, _) in known.iter().filter(|(id, _, _)| !silences.iter().any(|(there, _)| there == id)) {
+                tx.execute("DELETE FROM config_silences WHERE id = ?1", [id])?;
+            }
+            for (id, matchers) in silences.iter().filter(|silence| !is_known(silence)) {
+                tx.execute(
+                    "INSERT OR REPLACE INTO config_silences VALUES (?1, ?2, ?3)",
+                    params![id, matchers, now.millis()],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
     /// Adds a silence; its `id` is given here.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 use serde_json::Value;
+use wirewatch::model::Timestamp;
 
 use super::crash::{Daemon, command};
 use super::newsroom::{Newsroom, article, body, title, until};
@@ -145,13 +146,42 @@ async fn alerts_and_silences_are_read_and_changed_without_a_daemon() {
     assert_eq!(read(&room, &["alerts", "list", "--since", "1h"]).await.len(), 1);
     assert!(read(&room, &["alerts", "--since", "2090-01-01T00:00:00Z"]).await.is_empty());
 
-    fails(&room, &["silences", "add"], 64).await;
+    assert!(fails(&room, &["silences", "add"], 64).await.contains("--topic <TOPIC>|--source <SOURCE>"));
+    assert!(fails(&room, &["silences", "add", "--text", " … "], 64).await.contains("without words"));
+    let preview = ["silences", "preview", "--topic", "levee"];
+    assert!(said(&room, &preview).await.starts_with("in the last 7 days it would have held back 1 of 1 alert"));
+    let counted = read(&room, &preview).await.remove(0);
+    assert_eq!(
+        (&counted["alerts"], &counted["held_back"], &counted["newest"][0]["id"]),
+        (&1.into(), &1.into(), &alert.as_str().into())
+    );
+    for other in [["--topic", "ferry"], ["--source", "gazette"], ["--text", "ferry runs"]] {
+        let counted = read(&room, &[&["silences", "preview"][..], &other].concat()).await.remove(0);
+        assert_eq!((&counted["alerts"], &counted["held_back"]), (&1.into(), &0.into()), "{other:?}");
+    }
     assert!(fails(&room, &["silences", "add", "--topic", "nothing"], 65).await.contains("none of this name"));
     fails(&room, &["silences", "add", "--text", "levee", "--ends", "2001-01-01T00:00:00Z"], 64).await;
     let add = ["silences", "add", "--topic", "levee", "--for", "2h", "--author", "a. author", "--comment", "drill"];
     let silence = id(&read(&room, &add).await[0]);
+    // Nobody said for how long: not for good.
+    let listed = read(&room, &["silences", "list"]).await;
+    let times = |silence: &Value| {
+        let at = |key: &str| Timestamp::parse(silence[key].as_str().expect("a time")).expect("a time");
+        at("ends").since(at("starts")).as_secs()
+    };
+    assert_eq!((times(&listed[0]), times(&listed[1])), (7 * 86_400, 7_200));
+    for (length, lasts) in [(None, Some(7 * 86_400)), (Some(["--for", "3d"]), Some(3 * 86_400))] {
+        let args = [&["silences", "add", "--text", "drill"][..], length.as_ref().map_or(&[][..], |l| &l[..])].concat();
+        let added = read(&room, &args).await.remove(0);
+        assert_eq!(Some(times(&added)), lasts, "{args:?}");
+        read(&room, &["silences", "expire", added["id"].as_str().expect("an id")]).await;
+    }
+    let forever = read(&room, &["silences", "add", "--text", "drill", "--forever"]).await.remove(0);
+    assert_eq!(forever["ends"], Value::Null);
+    read(&room, &["silences", "expire", forever["id"].as_str().expect("an id")]).await;
+    fails(&room, &["silences", "add", "--text", "drill", "--forever", "--for", "2h"], 64).await;
     let listed = said(&room, &["silences", "list"]).await;
-    for word in [silence.as_str(), "topic levee", "a. author", "drill", "ferries", "for good"] {
+    for word in [silence.as_str(), "topic levee", "a. author", "drill", "ferries", "HELD BACK"] {
         assert!(listed.contains(word), "no `{word}` in {listed}");
     }
     room.drop_file("2.txt", &article(2));
@@ -163,11 +193,28 @@ async fn alerts_and_silences_are_read_and_changed_without_a_daemon() {
     assert!(explained.contains(&format!("told nobody: silenced by {silence}")), "{explained}");
     let shown = said(&room, &["alerts", "show", &id(&quiet)]).await;
     assert!(shown.contains(&format!("silenced by {silence}")) && shown.contains("no endpoint was told"), "{shown}");
+    let shown = said(&room, &["silences", "show", &silence]).await;
+    for word in ["in force", "held back 1 alert", &title(2), &id(&quiet), "a. author: drill"] {
+        assert!(shown.contains(word), "no `{word}` in {shown}");
+    }
+    let shown = read(&room, &["silences", "show", &silence]).await.remove(0);
+    assert_eq!((&shown["held_back"], &shown["alerts"][0]["id"]), (&1.into(), &id(&quiet).into()));
+    assert!(said(&room, &["silences", "show", "ferries"]).await.contains("held back 0 alerts"));
+    assert!(fails(&room, &["silences", "show", "nobody"], 65).await.contains("no such silence"));
+    let status = said(&room, &["status"]).await;
+    assert!(
+        status.contains(&format!("{silence} on topic levee until")) && status.contains("1 alert held back"),
+        "{status}"
+    );
+    let active = read(&room, &["status"]).await.remove(0)["silences"].clone();
+    assert_eq!((&active[0]["id"], &active[1]["held_back"]), (&"ferries".into(), &1.into()));
+    let doctor = run(&room, &["doctor"]).await;
+    assert!(text(&doctor.stdout).contains(&format!("wirewatch silences show {silence}")), "{doctor:?}");
     assert_eq!(read(&room, &["silences", "expire", &silence]).await[0]["id"], silence.as_str());
     assert!(fails(&room, &["silences", "expire", &silence], 65).await.contains("has ended"));
     assert!(fails(&room, &["silences", "expire", "ferries"], 65).await.contains("stands in the config"));
     assert_eq!(read(&room, &["silences", "list"]).await.len(), 1);
-    assert_eq!(read(&room, &["silences", "list", "--all"]).await.len(), 2);
+    assert_eq!(read(&room, &["silences", "list", "--all"]).await.len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -105,7 +105,7 @@ async fn silence_of_a_story_goes_with_the_report_it_was_meant_for() {
     let output = run(&room, &["stories", "merge", gone, kept]).await;
     assert!(text(&output.stdout).contains(&format!("{silence} silences {kept}")), "{}", text(&output.stdout));
     let shown = run(&room, &["stories", "show", kept]).await;
-    for word in ["silenced   for good", "drill", first, second, &format!("came with {gone}")] {
+    for word in ["silenced   until", "drill", first, second, &format!("came with {gone}")] {
         assert!(text(&shown.stdout).contains(word), "{word}: {}", text(&shown.stdout));
     }
     // ... and the report that it was given for out of it again. The rest is loud.

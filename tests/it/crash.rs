@@ -81,6 +81,8 @@ impl Drop for Daemon {
 pub fn command(room: &Newsroom) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wirewatch"));
     command.env_clear().env("HOME", room.dir.path()).env("WIREWATCH_CONFIG", room.config_file());
+    // Where a bug is planted (`proof/mutants`), it is in this process as well.
+    command.envs(std::env::var_os("WIREWATCH_MUTANT").map(|mutant| ("WIREWATCH_MUTANT", mutant)));
     command.current_dir(room.dir.path());
     command
 }

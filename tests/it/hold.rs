@@ -197,6 +197,41 @@ async fn silence_by_hand_stores_the_alert_and_tells_nobody_until_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_of_the_config_that_says_no_end_is_forgotten_after_seven_days() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let receiver = Receiver::start().await;
+    let room = Newsroom::new(
+        &receiver,
+        "[[silences]]\nid = \"undated\"\ntopics = [\"levee\"]\n\
+         [[silences]]\nid = \"kept\"\ntopics = [\"ferry\"]\nforever = true\n",
+    );
+    let clock = Clock::manual(START);
+    let ferry = |n: u64| article(n).replace("levee", "ferry");
+    // Restarts do not begin it anew.
+    for (day, n) in [(0, 0), (6, 1)] {
+        clock.set(START.plus(DAY * day));
+        room.drop_file(&format!("{n}.txt"), &article(n));
+        once(&room, &clock).await;
+    }
+    assert_eq!(receiver.count(), 0);
+    let config = room.config();
+    let tallies = |room: &Newsroom| wirewatch::app::silences(&config, &room.store(), clock.now(), true).expect("read");
+    let held: Vec<_> = tallies(&room).iter().map(|t| (t.silence.id.clone(), t.active, t.held_back)).collect();
+    assert_eq!(held, [("undated".to_owned(), true, 2), ("kept".to_owned(), true, 0)]);
+    clock.set(START.plus(DAY * 7));
+    room.drop_file("2.txt", &article(2));
+    room.drop_file("f.txt", &ferry(3));
+    once(&room, &clock).await;
+    assert_eq!(receiver.count(), 1, "it has ended, the other has not");
+    assert_eq!(tallies(&room).iter().map(|t| (t.active, t.held_back)).collect::<Vec<_>>(), [(false, 2), (true, 1)]);
+    // Another thing to be silent about is another silence.
+    room.reconfigure("topics = [\"levee\"]", "topics = [\"levee\", \"ferry\"]");
+    room.drop_file("4.txt", &article(4));
+    once(&room, &clock).await;
+    assert_eq!(receiver.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoint_that_fails_is_told_of_once_elsewhere_and_disabled_in_the_end() {
     let (desk, ops) = (Receiver::start().await, Receiver::start().await);
     desk.otherwise(Answer::status(500));

@@ -306,6 +306,30 @@ async fn metrics_received_is_the_sum_of_what_became_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silences_in_force_are_a_warning_of_readyz_and_figures() {
+    let receiver = Receiver::start().await;
+    let room = Newsroom::new(&receiver, "[[silences]]\nid = \"drill\"\ntopics = [\"levee\"]\n");
+    room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    let http = running.http.expect("it listens");
+    room.drop_file("1.txt", &article(1));
+    let mut ready = String::new();
+    for _ in 0..1200 {
+        ready = get_path(http, "/readyz").await;
+        if ready.contains("silences: 1 silence in force, 1 alert held back (drill until ") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(ready.contains("200 OK") && ready.contains("1 alert held back (drill until "), "{ready}");
+    let metrics = get_path(http, "/metrics").await;
+    assert!((value(&metrics, "wirewatch_silences_active") - 1.0).abs() < 0.1, "{metrics}");
+    assert!((value(&metrics, "wirewatch_silenced_alerts{silence=\"drill\"}") - 1.0).abs() < 0.1, "{metrics}");
+    running.stop().await;
+    assert_eq!(receiver.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn backup_of_a_running_store_restores_whole_and_sends_the_same_ids() {
     let receiver = Receiver::start().await;
     let room = Newsroom::new(&receiver, "");

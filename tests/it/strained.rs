@@ -217,12 +217,15 @@ async fn database_that_is_damaged_or_newer_ends_with_65_and_is_left_as_it_is() {
         assert!(said.contains(word), "{what}: no `{word}` in {said}");
         assert!(&std::fs::read(&path).expect("read") == bad, "{what}: it was changed");
     }
-    // A backup that a later program made is not put in the place of a store that works.
+    // A backup that a later program made, or that is damaged, is not put in the place of a store that works.
     std::fs::write(&path, &sound).expect("written");
-    let run = command(&room).args(["restore", "newer.db"]).stdin(Stdio::null()).output().expect("it runs");
-    let said = String::from_utf8_lossy(&run.stderr).into_owned();
-    assert!(run.status.code() == Some(65) && said.contains("upgrade wirewatch"), "{said}");
-    assert!(std::fs::read(&path).expect("read") == sound, "the store is where it was");
+    std::fs::write(room.path("flipped.db"), &flipped).expect("written");
+    for (backup, word) in [("newer.db", "upgrade wirewatch"), ("flipped.db", "damaged")] {
+        let run = command(&room).args(["restore", backup]).stdin(Stdio::null()).output().expect("it runs");
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(run.status.code() == Some(65) && said.contains(word), "{backup}: {said}");
+        assert!(std::fs::read(&path).expect("read") == sound, "{backup}: the store is where it was");
+    }
     let left = std::fs::read_dir(room.path("state")).expect("listed").flatten().map(|e| e.file_name());
     let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains("partial")).collect();
     assert!(left.is_empty(), "{left:?}");

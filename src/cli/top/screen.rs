@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use super::snapshot::{TopSnapshot, TopStanding};
 use super::view::{TopPane, TopView};
 use crate::cli::output::{self, Table};
-use crate::text::clean;
+use crate::text::{clean, counted};
 
 /// Lines above the table's rows, and below them.
 const HEAD_ROWS: usize = 7;
@@ -137,6 +137,11 @@ fn head(snapshot: &TopSnapshot, view: &TopView) -> [String; 5] {
     let (owed, parked) = snapshot.endpoints.iter().fold((0, 0), |(o, p), e| (o + e.owed, p + e.parked));
     let oldest = snapshot.endpoints.iter().filter_map(|e| e.oldest_owed_at).min();
     let oldest = oldest.map(|at| format!(", oldest {}", output::ago(at, snapshot.at))).unwrap_or_default();
+    let held: u64 = snapshot.silences.iter().map(|silence| silence.held_back).sum();
+    let silenced = match snapshot.silences.len() {
+        0 => String::new(),
+        count => format!("; {} held {held} back", counted(count as u64, "silence")),
+    };
     let lag = |span: Option<u64>, what: &str| span.map(|ms| format!("; {what} {}", lag(ms))).unwrap_or_default();
     [
         format!("wirewatch  {running}   {time} UTC{paused}"),
@@ -150,7 +155,7 @@ fn head(snapshot: &TopSnapshot, view: &TopView) -> [String; 5] {
             standing(TopStanding::New),
         ),
         format!(
-            "Alerts     {} in the last hour{}",
+            "Alerts     {} in the last hour{}{silenced}",
             a.alerts_hour,
             lag(a.published_to_alert_ms, "published to alert, median")
         ),
@@ -261,6 +266,7 @@ mod tests {
             activity,
             feeds,
             endpoints: vec![endpoint],
+            silences: Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use serde::Serialize;
 
 use super::view::{SortKey, TopPane, TopView};
+use crate::app::{SilenceTally, active_silences};
 use crate::cli::output;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -30,6 +31,8 @@ pub(super) struct TopSnapshot {
     pub(super) activity: Activity,
     pub(super) feeds: Vec<TopFeed>,
     pub(super) endpoints: Vec<TopEndpoint>,
+    /// Silences that hold now.
+    pub(super) silences: Vec<SilenceTally>,
 }
 
 /// How a feed stands, most urgent first.
@@ -110,7 +113,8 @@ impl SnapshotReader {
             ids.iter().map(|id| outbox::health(c, id).map(|health| endpoint_row(id, health))).collect()
         })?;
         let resident_bytes = pid.as_deref().and_then(resident_bytes);
-        Ok(TopSnapshot { at, pid, resident_bytes, activity: self.store.activity(at)?, feeds, endpoints })
+        let silences = active_silences(&self.config, &self.store, at)?;
+        Ok(TopSnapshot { at, pid, resident_bytes, activity: self.store.activity(at)?, feeds, endpoints, silences })
     }
 }
 

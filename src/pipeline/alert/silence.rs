@@ -1,8 +1,14 @@
 //! Silences: what fits one is stored as an alert and shown, and nobody is told. From the config or given
 //! by hand; either way the same matchers.
 
+use std::time::Duration;
+
 use crate::model::{SourceId, StoryId, Timestamp, TopicId};
 use crate::text::tokens::Tokens;
+
+/// A silence that does not say when it ends ends so long after it began: one that is forgotten must not keep
+/// alerts from people for good.
+pub const SILENCE_LASTS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// One silence: everything that is given must fit.
 #[derive(Debug, Clone, PartialEq, Eq)]

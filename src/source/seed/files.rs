@@ -105,6 +105,16 @@ pub fn look(path: &Path, bytes_max: u64) -> Result<Option<FileStamp>, ReadError>
 /// # Errors
 /// [`ReadError`]: gone, changed under the read, or refused with its reason.
 pub fn read(path: &Path, bytes_max: u64, links: LinkPolicy) -> Result<FileContents, ReadError> {
+    read_while(path, bytes_max, links, || ())
+}
+
+/// The same while something happens to the file.
+fn read_while(
+    path: &Path,
+    bytes_max: u64,
+    links: LinkPolicy,
+    meanwhile: impl FnOnce(),
+) -> Result<FileContents, ReadError> {
     // O_NONBLOCK: opening a FIFO without a writer would wait for ever. Regular files ignore it.
     let mut flags = OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     if links == LinkPolicy::Refused {
@@ -120,6 +130,7 @@ pub fn read(path: &Path, bytes_max: u64, links: LinkPolicy) -> Result<FileConten
     check(&meta, bytes_max)?;
     let before = FileStamp::of(&meta);
     let bytes = read_at_most(&file, before.size_bytes, bytes_max)?;
+    meanwhile();
     let after = FileStamp::of(&file.metadata().map_err(|e| read_error(&e))?);
     let named = std::fs::metadata(path).map_err(|e| read_error(&e))?;
     let same_file = (named.dev(), named.ino()) == before.place;
