@@ -248,6 +248,28 @@ mod tests {
     }
 
     #[test]
+    fn read_file_that_is_written_or_replaced_meanwhile_is_read_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, other) = (dir.path().join("a"), dir.path().join("b"));
+        let written_again = || {
+            // Of the same size, a moment later.
+            std::fs::write(&path, "pier").expect("written");
+            let later = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
+            File::options().write(true).open(&path).and_then(|f| f.set_modified(later)).expect("set");
+        };
+        let grown = || std::fs::write(&path, "docks").expect("written");
+        let replaced = || std::fs::rename(&other, &path).expect("renamed");
+        let cases: [(&str, &dyn Fn()); 3] =
+            [("written again", &written_again), ("grown", &grown), ("replaced", &replaced)];
+        for (what, meanwhile) in cases {
+            std::fs::write(&path, "dock").expect("written");
+            std::fs::write(&other, "dock").expect("written");
+            let read = read_while(&path, MAX, Links::Refused, meanwhile);
+            assert!(matches!(read, Err(ReadError::Changed)), "{what}: {read:?}");
+        }
+    }
+
+    #[test]
     fn read_missing_file_is_gone_not_refused() {
         assert!(matches!(read(Path::new("/nonexistent/a"), MAX, LinkPolicy::Refused), Err(ReadError::Gone)));
     }
