@@ -49,6 +49,8 @@ const TELL_AFTER: Duration = Duration::from_secs(3600);
 const THROTTLE_AFTER: Duration = Duration::from_secs(60);
 /// The loop turns at least this often, to be seen alive.
 const TURN_MAX: Duration = Duration::from_secs(10);
+/// A clock that goes back by less is left alone.
+const CLOCK_SLACK: Duration = Duration::from_secs(60);
 /// Requests in flight may finish for so long once delivery is to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
@@ -147,6 +149,10 @@ pub(super) struct Queue {
     unwritten_told_at: Option<Timestamp>,
     /// A change to tell on other endpoints.
     news: Option<(Change, Option<String>)>,
+    /// When the loop last turned, to notice a clock that is set back.
+    turned_at: Timestamp,
+    /// What is stored may lie in a future that the clock only claimed: at a start, and when it went back.
+    mends: bool,
     /// What the log last said: a change is news, its continuation is not.
     said: Said,
     summary: QueueSummary,
@@ -199,6 +205,8 @@ impl Queue {
             noticed: None,
             unwritten_told_at: None,
             news: None,
+            turned_at: look_at,
+            mends: true,
             said: Said::Working,
             summary: QueueSummary::default(),
             pulse,
@@ -213,7 +221,7 @@ impl Queue {
     pub(super) async fn run(mut self, cancel: CancellationToken) -> Result<QueueSummary, QueueError> {
         while !cancel.is_cancelled() {
             self.tell().await?;
-            self.pulse.beat(self.shared.clock.now());
+            self.mind_clock();
             if self.has_room() {
                 if let Some(row) = self.ready.pop_front() {
                     self.start(row).await;
@@ -231,6 +239,16 @@ impl Queue {
         }
         self.drain().await?;
         Ok(self.summary)
+    }
+
+    /// A clock that is set back leaves due times behind that would come in hours or years.
+    fn mind_clock(&mut self) {
+        let now = self.shared.clock.now();
+        if self.turned_at.since(now) >= CLOCK_SLACK {
+            (self.mends, self.look) = (true, true);
+        }
+        self.turned_at = now;
+        self.pulse.beat(now);
     }
 
     fn has_room(&self) -> bool {
@@ -268,6 +286,9 @@ impl Queue {
         };
         self.look = false;
         self.look_at = now.plus(IDLE_LOOK);
+        if self.mends {
+            self.mends = !self.mend_clock(now).await?;
+        }
         match self.read_due(now).await {
             Ok(mut claim) => {
                 self.write_bodies(&mut claim, now).await?;
@@ -297,6 +318,23 @@ impl Queue {
             store.read("read due deliveries", |connection| outbox::claim_due(connection, &request))
         });
         read.await
+    }
+
+    /// Whether the store took it: waits that began while the clock was ahead begin anew.
+    async fn mend_clock(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let (store, endpoint) = (self.shared.store.clone(), self.endpoint.id.clone());
+        let mended = tokio::task::spawn_blocking(move || {
+            store.write("mend due times", |tx| outbox::mend_clock(tx, &endpoint, now))
+        });
+        match mended.await.expect("invariant: mending due times does not panic") {
+            Ok(0) => Ok(true),
+            Ok(deliveries) => {
+                warn!(endpoint = %self.endpoint.id, deliveries, "clock was ahead, deliveries wait from now on");
+                Ok(true)
+            }
+            Err(failure) if failure.is_passing() => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// What could not be written when it was raised is written now, or parked again with the reason.

@@ -3,6 +3,7 @@
 //! never deleted here. Who decides when to try again is `deliver::retry`.
 
 mod claim;
+mod clock;
 mod endpoint;
 mod hold;
 mod manage;
@@ -18,6 +19,7 @@ use serde::{Serialize, Serializer};
 use crate::model::Timestamp;
 
 pub use claim::{Claim, ClaimRequest, Claimed, claim_due};
+pub use clock::mend_clock;
 pub use endpoint::{EndpointHealth, EndpointState, disable, enable, health, note, state, take_unwritten};
 pub use hold::{Release, release};
 pub(super) use hold::{fold_into, over_rate};

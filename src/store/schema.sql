@@ -299,6 +299,7 @@ CREATE TABLE endpoints (
     disabled_at     INTEGER,          -- by a 410 or by an operator; rows stay pending meanwhile
     disabled_reason TEXT,
     not_before      INTEGER,          -- paused until then (429, Retry-After)
+    paused_at       INTEGER,          -- since then
     throttled       INTEGER NOT NULL, -- one request at a time until one succeeds
     last_success_at INTEGER,
     failing_since   INTEGER,

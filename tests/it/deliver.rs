@@ -297,6 +297,44 @@ async fn delivery_503_with_retry_after_pauses_the_whole_endpoint() {
 }
 
 #[tokio::test]
+async fn delivery_waits_of_a_clock_that_was_ahead_begin_anew_when_it_is_right_again() {
+    let (hours, years) = (Duration::from_secs(2 * 3600), Duration::from_secs(10 * 365 * 86_400));
+    let answers = [Answer::with(503, "Retry-After: 120"), Answer::with(429, "Retry-After: 90"), Answer::status(500)];
+    for (ahead, restarted) in [(hours, false), (years, false), (hours, true), (years, true)] {
+        for answer in &answers {
+            let receiver = Receiver::start().await;
+            receiver.script([answer.clone()]);
+            let mut bed = Bed::new(vec![EndpointConfig { concurrency: 1, ..endpoint("desk", receiver.url()) }]);
+            bed.clock.advance(ahead);
+            bed.run();
+            let first = bed.owe(1..=1, &["desk"])[0];
+            bed.attempts(first, 1).await;
+            bed.owe(2..=3, &["desk"]);
+            if restarted {
+                bed.stop().await;
+            }
+            bed.clock.set(START);
+            if restarted {
+                bed.run();
+            }
+            bed.waker.wake();
+            let wait = |bed: &Bed| bed.show(first).row.due_at.since(START);
+            bed.until("the wait is that of the answer again", |bed| wait(bed) <= Duration::from_secs(120)).await;
+            bed.until("all delivered", |bed| {
+                bed.clock.advance(Duration::from_secs(5));
+                bed.waker.wake();
+                bed.count("desk", DeliveryState::Delivered) == 3
+            })
+            .await;
+            let took = bed.clock.now().since(START);
+            assert!(took < Duration::from_secs(1800), "{answer:?}, {ahead:?}: {took:?}");
+            assert_eq!(receiver.count(), 4, "{answer:?}: one refused, each delivered once");
+            bed.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn delivery_429_without_retry_after_waits_a_minute() {
     let receiver = Receiver::start().await;
     receiver.script([Answer::status(429)]);

@@ -109,10 +109,11 @@ fn open_or_close(connection: &Connection, record: &AttemptRecord) -> rusqlite::R
         Gate::Unchanged => Ok(()),
         Gate::PauseUntil(until) => connection
             .prepare_cached(
-                "INSERT INTO endpoints (endpoint, not_before, throttled) VALUES (?1, ?2, 1)
-                 ON CONFLICT (endpoint) DO UPDATE SET throttled = 1, not_before = max(coalesce(not_before, 0), ?2)",
+                "INSERT INTO endpoints (endpoint, not_before, paused_at, throttled) VALUES (?1, ?2, ?3, 1)
+                 ON CONFLICT (endpoint) DO UPDATE SET throttled = 1, not_before = max(coalesce(not_before, 0), ?2),
+                     paused_at = CASE WHEN ?2 >= coalesce(not_before, 0) THEN ?3 ELSE paused_at END",
             )?
-            .execute(params![record.endpoint.as_str(), until.millis()])
+            .execute(params![record.endpoint.as_str(), until.millis(), record.at.millis()])
             .map(|_| ()),
         Gate::Disable { reason } => endpoint::disable(connection, &record.endpoint, reason, record.at),
     }
