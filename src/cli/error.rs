@@ -90,8 +90,12 @@ impl fmt::Display for CliError {
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::Missing { .. } | StoreError::Held { .. } | StoreError::Busy { .. } => UNAVAILABLE,
-            StoreError::Corrupt { .. } | StoreError::Newer { .. } => DATA,
+            StoreError::Missing { .. }
+            | StoreError::Held { .. }
+            | StoreError::Busy { .. }
+            | StoreError::Shortage { .. }
+            | StoreError::Restoring { .. } => UNAVAILABLE,
+            StoreError::Corrupt { .. } | StoreError::Newer { .. } | StoreError::Half { .. } => DATA,
             _ => IO,
         };
         let hint = match &error {
@@ -100,6 +104,14 @@ impl From<StoreError> for CliError {
                 Some("one instance per state directory; `wirewatch status` shows the one that runs")
             }
             StoreError::Busy { .. } => Some("close other programs that have the database open"),
+            StoreError::Shortage { .. } => Some("raise the limits of the service: `LimitNOFILE`, `MemoryMax`"),
+            StoreError::Half { .. } => Some(
+                "put the database back beside its log, or take a backup: `wirewatch restore FILE`; to begin anew, which tells \
+                 everything again, move the log away",
+            ),
+            StoreError::Restoring { .. } => Some(
+                "`wirewatch run` finishes it at its start; so does `wirewatch restore FILE`, which then takes FILE",
+            ),
             StoreError::Directory { source, .. } | StoreError::File { source, .. }
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {

@@ -321,7 +321,7 @@ impl Queue {
     }
 
     /// Whether the store took it: waits that began while the clock was ahead begin anew.
-    async fn mend_clock(&self, now: Timestamp) -> Result<bool, StoreError> {
+    async fn mend_clock(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         let (store, endpoint) = (self.shared.store.clone(), self.endpoint.id.clone());
         let mended = tokio::task::spawn_blocking(move || {
             store.write("mend due times", |tx| outbox::mend_clock(tx, &endpoint, now))

@@ -1,5 +1,6 @@
 //! A copy of the store while it is in use, and the way back. A copy is checked before it gets its name;
-//! a restore checks first, moves the old database aside, and never touches one that is in use.
+//! a restore checks first, moves the old database aside, and never touches one that is in use. From a note on the disk
+//! on it is carried through whatever happens: by whoever opens the store next, if need be.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::open::{DATABASE_FILE, LOCK_FILE, make_directory, refuse_foreign_file, take_lock};
+use super::open::{DATABASE_FILE, LOCK_FILE, judged, make_directory, refuse_foreign_file, take_lock};
 use super::{Store, StoreError};
 use crate::model::Timestamp;
 
@@ -111,6 +112,8 @@ pub fn restore(from: &Path, state_dir: &Path, now: Timestamp) -> Result<Restored
     refuse_foreign_file(from)?;
     make_directory(state_dir)?;
     let _lock = take_lock(&state_dir.join(LOCK_FILE))?;
+    // One that was cut short comes first: its copy would be taken for this one's.
+    finish_restore(state_dir)?;
     let path = state_dir.join(DATABASE_FILE);
     let partial = partial_name(&path);
     let _ = fs::remove_file(&partial);
@@ -124,10 +127,55 @@ pub fn restore(from: &Path, state_dir: &Path, now: Timestamp) -> Result<Restored
     })?;
     keep_owner(state_dir, &partial)?;
     sync(&partial)?;
-    let replaced = move_aside(&path, now)?;
-    fs::rename(&partial, &path).map_err(|source| io(&path, source))?;
-    sync(state_dir)?;
+    let replaced = path.exists().then(|| aside_name(&path, &stamp(now)));
+    note_restore(state_dir, &path, now)?;
+    finish_restore(state_dir)?;
     Ok(Restored { path, replaced, items, owed })
+}
+
+/// From here on the restore is as good as done: what is left is moving files, and that is finished by whoever opens the
+/// store, however often it is cut short.
+fn note_restore(state_dir: &Path, path: &Path, now: Timestamp) -> Result<(), StoreError> {
+    let (note, new) = (note_name(path), with_suffix(path, ".restoring.new"));
+    fs::write(&new, stamp(now)).map_err(|source| io(&new, source))?;
+    sync(&new)?;
+    fs::rename(&new, &note).map_err(|source| io(&note, source))?;
+    sync(state_dir)
+}
+
+/// Whether a restore was cut short and has to be finished.
+pub(super) fn is_restoring(path: &Path) -> bool {
+    note_name(path).exists()
+}
+
+/// Carries a restore through that was noted, if one was: the old database goes aside with its log, which belongs to it
+/// and would ruin the restored one, and the copy, which is whole and checked, takes its place.
+///
+/// # Errors
+/// [`StoreError::File`] when the disk refuses; the next call goes on where this one ended.
+pub(super) fn finish_restore(state_dir: &Path) -> Result<(), StoreError> {
+    let path = state_dir.join(DATABASE_FILE);
+    let (note, partial) = (note_name(&path), partial_name(&path));
+    let stamp = match fs::read_to_string(&note) {
+        Ok(stamp) => stamp,
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(io(&note, source)),
+    };
+    // Without the copy it is in place already.
+    if partial.exists() {
+        let aside = aside_name(&path, &stamp);
+        for suffix in ["", "-wal", "-shm"] {
+            let (from, to) = (with_suffix(&path, suffix), with_suffix(&aside, suffix));
+            if from.exists() {
+                fs::rename(&from, &to).map_err(|source| io(&from, source))?;
+            }
+        }
+        sync(state_dir)?;
+        fs::rename(&partial, &path).map_err(|source| io(&path, source))?;
+        sync(state_dir)?;
+    }
+    fs::remove_file(&note).map_err(|source| io(&note, source))?;
+    sync(state_dir)
 }
 
 /// Restored by root, the database still belongs to whoever the directory belongs to: systemd mends the owner
@@ -145,20 +193,17 @@ fn keep_owner(state_dir: &Path, file: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The old database goes aside with its log, which belongs to it and would ruin the restored one.
-fn move_aside(path: &Path, now: Timestamp) -> Result<Option<PathBuf>, StoreError> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let stamp: String = now.to_string().chars().filter(char::is_ascii_digit).take(14).collect();
-    let aside = path.with_extension(format!("replaced-{stamp}.db"));
-    for suffix in ["", "-wal", "-shm"] {
-        let (from, to) = (with_suffix(path, suffix), with_suffix(&aside, suffix));
-        if from.exists() {
-            fs::rename(&from, &to).map_err(|source| io(&from, source))?;
-        }
-    }
-    Ok(Some(aside))
+/// The time of a restore, as the name of what it replaced has it.
+fn stamp(now: Timestamp) -> String {
+    now.to_string().chars().filter(char::is_ascii_digit).take(14).collect()
+}
+
+fn aside_name(path: &Path, stamp: &str) -> PathBuf {
+    path.with_extension(format!("replaced-{stamp}.db"))
+}
+
+fn note_name(path: &Path) -> PathBuf {
+    with_suffix(path, ".restoring")
 }
 
 /// Items and deliveries owed in a database that is sound and that this program knows.
@@ -167,7 +212,7 @@ fn verify(path: &Path) -> Result<(u64, u64), StoreError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fail)?;
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fail)?;
     if verdict != "ok" {
-        return Err(StoreError::Corrupt { path: path.to_owned(), detail: verdict });
+        return Err(judged(path, verdict));
     }
     super::open::refuse_newer(path, &connection)?;
     let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
@@ -196,4 +241,78 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Access;
+    use super::*;
+
+    /// A store that somebody wrote into, its log beside it as a crash leaves it.
+    fn crashed(state_dir: &Path, mark: &str) {
+        let path = state_dir.join(DATABASE_FILE);
+        let store = Store::open(state_dir, Access::Own).expect("opens");
+        store.write("test", |tx| tx.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?1)", [mark])).expect("written");
+        let files = ["", "-wal"].map(|suffix| (suffix, fs::read(with_suffix(&path, suffix)).expect("read")));
+        drop(store);
+        for (suffix, bytes) in files {
+            fs::write(with_suffix(&path, suffix), bytes).expect("written");
+        }
+    }
+
+    fn mark(state_dir: &Path) -> Option<String> {
+        let store = Store::open(state_dir, Access::Own).expect("opens");
+        let read = |c: &Connection| c.query_row("SELECT value FROM meta WHERE key = 'mark'", [], |row| row.get(0));
+        store.read("test", read).ok()
+    }
+
+    /// A restore as it stands after so many of its moves, as a kill or a power cut leaves it.
+    fn cut_short(state_dir: &Path, backup: &Path, moves: usize) {
+        let (path, now) = (state_dir.join(DATABASE_FILE), Timestamp::from_seconds(1));
+        fs::copy(backup, partial_name(&path)).expect("copied");
+        if moves == 0 {
+            return;
+        }
+        note_restore(state_dir, &path, now).expect("noted");
+        let aside = aside_name(&path, &stamp(now));
+        for suffix in ["", "-wal"].into_iter().take(moves - 1) {
+            fs::rename(with_suffix(&path, suffix), with_suffix(&aside, suffix)).expect("moved");
+        }
+        if moves == 4 {
+            fs::rename(partial_name(&path), &path).expect("moved");
+        }
+    }
+
+    #[test]
+    fn restore_that_is_cut_short_is_whole_or_not_at_all() {
+        let made = tempfile::tempdir().expect("a directory");
+        crashed(made.path(), "backup");
+        let backup = made.path().join("copy.db");
+        Store::open(made.path(), Access::Own).expect("opens").backup(&backup, |_| {}).expect("copied");
+        for (moves, expected) in [(0, "before"), (1, "backup"), (2, "backup"), (3, "backup"), (4, "backup")] {
+            let dir = tempfile::tempdir().expect("a directory");
+            crashed(dir.path(), "before");
+            cut_short(dir.path(), &backup, moves);
+            let looked = Store::open(dir.path(), Access::Read).map(|_| ());
+            assert_eq!(matches!(looked, Err(StoreError::Restoring { .. })), moves > 0, "{moves}: {looked:?}");
+            assert_eq!(mark(dir.path()).as_deref(), Some(expected), "after {moves} moves");
+            assert!(!is_restoring(&dir.path().join(DATABASE_FILE)), "{moves}: it is over");
+            if moves > 0 {
+                let replaced = dir.path().join("wirewatch.replaced-19700101000001.db");
+                assert!(replaced.exists() && with_suffix(&replaced, "-wal").exists(), "{moves}: the old one is kept");
+            }
+        }
+    }
+
+    #[test]
+    fn restore_beside_a_log_without_its_database_takes_the_log_aside() {
+        let dir = tempfile::tempdir().expect("a directory");
+        crashed(dir.path(), "before");
+        let backup = dir.path().join("copy.db");
+        Store::open(dir.path(), Access::Own).expect("opens").backup(&backup, |_| {}).expect("copied");
+        crashed(dir.path(), "later");
+        fs::remove_file(dir.path().join(DATABASE_FILE)).expect("removed");
+        restore(&backup, dir.path(), Timestamp::from_seconds(1)).expect("restored");
+        assert_eq!(mark(dir.path()).as_deref(), Some("before"), "nothing of the log that was left");
+    }
 }

@@ -1,8 +1,13 @@
 //! What can go wrong with the store, by what the operator does about it.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
+use rustix::io::Errno;
+
+/// With fewer descriptors left, a file that could not be opened says nothing about the disk.
+const DESCRIPTORS_SPARE: usize = 8;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +60,18 @@ pub enum StoreError {
         /// What the check said.
         detail: String,
     },
+    /// The database is gone, and its log is still there: what was in it is not to be begun anew.
+    #[error("open {path}: the database is gone, but its log beside it ({}-wal) is there, which is of no use without it", path.display())]
+    Half {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// A restore was cut short; whoever owns the store carries it through.
+    #[error("open {path}: a restore was cut short and is not finished")]
+    Restoring {
+        /// The database file.
+        path: PathBuf,
+    },
     /// The SQLite library has a bug that can corrupt the log.
     #[error("use SQLite {version}: versions before 3.51.3 can corrupt a write-ahead log")]
     Library {
@@ -64,6 +81,14 @@ pub enum StoreError {
     /// The disk is full.
     #[error("{doing}: no space left for {path}; free some, nothing is lost meanwhile")]
     Full {
+        /// The database file.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+    },
+    /// The process may open no further files, or there is no memory: nothing is wrong with the disk.
+    #[error("{doing}: too few file descriptors or too little memory for {path}; work waits until there are more")]
+    Shortage {
         /// The database file.
         path: PathBuf,
         /// What was being done.
@@ -109,6 +134,10 @@ impl StoreError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Corrupt { path, detail: source.to_string() }
             }
+            Some(ErrorCode::OutOfMemory) => Self::Shortage { path, doing },
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) if descriptors_are_short() => {
+                Self::Shortage { path, doing }
+            }
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
                 Self::Disk { path, doing, source }
             }
@@ -119,6 +148,14 @@ impl StoreError {
     /// Whether the same transaction may succeed later, with nothing lost in between.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::Busy { .. })
+        matches!(self, Self::Full { .. } | Self::Busy { .. } | Self::Shortage { .. })
     }
+}
+
+/// Whether only a few more files could be opened: SQLite does not tell this from a broken disk. A few and not none,
+/// for another thread may have closed one since.
+fn descriptors_are_short() -> bool {
+    let opened: Result<Vec<File>, _> = (0..DESCRIPTORS_SPARE).map(|_| File::open("/dev/null")).collect();
+    let number = |error: &std::io::Error| error.raw_os_error();
+    opened.is_err_and(|error| [Errno::MFILE, Errno::NFILE].iter().any(|e| number(&error) == Some(e.raw_os_error())))
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::StoreError;
+use super::backup::{finish_restore, is_restoring};
 use crate::failpoint::Planted;
 
 /// The database's name in the state directory.
@@ -65,6 +66,7 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
             make_directory(state_dir)?;
             Some(take_lock(&state_dir.join(LOCK_FILE))?)
         }
+        Access::Share | Access::Read if is_restoring(&path) => None,
         Access::Share | Access::Read => {
             // That nothing can be seen there does not mean that nothing is there.
             match path.try_exists() {
@@ -74,8 +76,16 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
             }
         }
     };
+    if access == Access::Own {
+        finish_restore(state_dir)?;
+    } else if is_restoring(&path) {
+        return Err(StoreError::Restoring { path });
+    }
     refuse_foreign_file(&path)?;
-    if access == Access::Own && !path.exists() && !wal_exists(&path) {
+    // That it cannot be seen does not mean that it is not there.
+    let exists = path.try_exists().map_err(|source| StoreError::File { path: path.clone(), source })?;
+    if access == Access::Own && !exists {
+        refuse_half(&path)?;
         create(&path)?;
     }
     let mut connection = match access {
@@ -189,12 +199,18 @@ pub(super) fn refuse_foreign_file(path: &Path) -> Result<(), StoreError> {
     match file.read_exact(&mut head) {
         Ok(()) if &head == b"SQLite format 3\0" => Ok(()),
         Ok(()) => Err(corrupt("it is not an SQLite file")),
-        Err(_) if wal_exists(path) => Ok(()),
-        Err(_) => Err(corrupt("it is empty or cut short")),
+        Err(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => Err(corrupt("it is empty or cut short")),
+        // What cannot be read now is not known to be damaged.
+        Err(source) => Err(StoreError::File { path: path.to_owned(), source }),
     }
 }
 
-/// A crash during creation leaves an empty main file beside its log, which SQLite recovers.
+/// A log without its database is all that is left of a store, and no reason to begin a new one, which would tell
+/// everything once more under other ids.
+fn refuse_half(path: &Path) -> Result<(), StoreError> {
+    if wal_exists(path) { Err(StoreError::Half { path: path.to_owned() }) } else { Ok(()) }
+}
+
 fn wal_exists(path: &Path) -> bool {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
@@ -268,7 +284,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     // Where a file system has no shared memory for the log, SQLite stays with the old mode and calls that no error.
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(fail)?;
     if mode != "wal" {
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+        let code = ffi::Error::new(ffi::SQLITE_IOERR);
         return Err(fail(rusqlite::Error::SqliteFailure(code, Some(format!("the journal stays in mode `{mode}`")))));
     }
     Ok(connection)
@@ -295,7 +311,22 @@ fn check_integrity(path: &Path, connection: &Connection) -> Result<(), StoreErro
     let verdict: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|error| StoreError::sql(path, "check the database", error))?;
-    if verdict == "ok" { Ok(()) } else { Err(StoreError::Corrupt { path: path.to_owned(), detail: verdict }) }
+    if verdict == "ok" { Ok(()) } else { Err(judged(path, verdict)) }
+}
+
+/// What a verdict of SQLite's check says: a page that could not be read is told among those that are damaged.
+pub(super) fn judged(path: &Path, verdict: String) -> StoreError {
+    let code = verdict.split_once("error code").and_then(|(_, rest)| {
+        let digits = rest.trim_start_matches(['=', ' ']);
+        digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse::<i32>().ok()
+    });
+    match code.map(|code| code & 0xff) {
+        Some(code @ (ffi::SQLITE_IOERR | ffi::SQLITE_NOMEM | ffi::SQLITE_CANTOPEN)) => {
+            let failure = rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(verdict));
+            StoreError::sql(path, "check the database", failure)
+        }
+        _ => StoreError::Corrupt { path: path.to_owned(), detail: verdict },
+    }
 }
 
 /// A database that a later version of this program has written.
@@ -436,6 +467,58 @@ mod tests {
         store.write("test", |tx| tx.pragma_update(None, "user_version", 99)).expect("writes");
         drop(store);
         assert!(matches!(Store::open(dir.path(), Access::Own).map(|_| ()), Err(StoreError::Newer { found: 99, .. })));
+    }
+
+    #[test]
+    fn store_that_cannot_be_read_now_is_not_damaged() {
+        let dir = dir();
+        let path = dir.path().join(DATABASE_FILE);
+        let unread = "*** in database main ***\nTree 5 page 9: btreeInitPage() returns error code 10";
+        for (verdict, damaged) in [
+            (unread, false),
+            ("Tree 3 page 4: unable to get the page. error code=266", false),
+            ("Tree 3 page 4: unable to get the page. error code=7", false),
+            ("Tree 5 page 9: btreeInitPage() returns error code 11", true),
+            ("row 3 missing from index items_source", true),
+        ] {
+            let judged = judged(&path, verdict.to_owned());
+            assert_eq!(matches!(judged, StoreError::Corrupt { .. }), damaged, "{verdict}: {judged}");
+        }
+        // Reading it fails, though it is there: here because it is a folder.
+        fs::create_dir(&path).expect("made");
+        let refused = Store::open(dir.path(), Access::Own).map(|_| ());
+        assert!(matches!(refused, Err(StoreError::File { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn store_log_without_its_database_is_no_new_store() {
+        let dir = dir();
+        let path = dir.path().join(DATABASE_FILE);
+        let store = Store::open(dir.path(), Access::Own).expect("opens");
+        store.write("test", |tx| tx.execute("INSERT INTO meta VALUES ('a', 'b')", [])).expect("written");
+        let (database, log) = (fs::read(&path).expect("read"), fs::read(dir.path().join("wirewatch.db-wal")));
+        let log = log.expect("a log while it is open");
+        drop(store);
+        for gone in ["", "empty"] {
+            let _ = fs::remove_file(&path);
+            if gone == "empty" {
+                fs::write(&path, "").expect("written");
+            }
+            fs::write(dir.path().join("wirewatch.db-wal"), &log).expect("written");
+            let refused = Store::open(dir.path(), Access::Own).map(|_| ());
+            assert!(
+                matches!(refused, Err(StoreError::Half { .. } | StoreError::Corrupt { .. })),
+                "{gone}: {refused:?}"
+            );
+            assert_eq!(fs::read(dir.path().join("wirewatch.db-wal")).expect("still there"), log, "{gone}");
+        }
+        // With its database it is whole again.
+        fs::write(&path, database).expect("written");
+        let store = Store::open(dir.path(), Access::Own).expect("opens");
+        let kept: String = store
+            .read("test", |c| c.query_row("SELECT value FROM meta WHERE key = 'a'", [], |row| row.get(0)))
+            .expect("read");
+        assert_eq!(kept, "b");
     }
 
     #[test]

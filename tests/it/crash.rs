@@ -39,6 +39,10 @@ impl Daemon {
         rustix::process::Pid::from_child(&self.0).as_raw_nonzero().get()
     }
 
+    pub fn lives(&mut self) -> bool {
+        self.0.try_wait().expect("waited").is_none()
+    }
+
     /// Waits until it says that it is ready: before that it is cut rather than stopped.
     pub async fn ready(&mut self, room: &Newsroom) {
         until("the program is ready", || {

@@ -50,6 +50,37 @@ async fn descriptors_64_are_enough_for_files_feeds_and_webhooks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn descriptors_that_run_out_are_waited_for_and_nothing_is_refused_meanwhile() {
+    let receiver = Receiver::start().await;
+    let room = Newsroom::new(&receiver, "");
+    let mut daemon = Daemon::start(&room, None);
+    daemon.ready(&room).await;
+    let pid = rustix::process::Pid::from_raw(daemon.pid()).expect("a process");
+    let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).expect("listed").count() as u64;
+    let limit = |most: u64| {
+        let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        let new = rustix::process::Rlimit { current: Some(most), maximum: limits.maximum };
+        rustix::process::prlimit(Some(pid), rustix::process::Resource::Nofile, new).expect("limited")
+    };
+    let before = limit(open);
+    for n in 0..FILES {
+        room.drop_file(&format!("{n}.txt"), &article(n));
+    }
+    // Longer than the keeper looks at the store, and than everything is tried again.
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(daemon.lives(), "a shortage is no reason to end");
+    }
+    limit(before.current.expect("a limit"));
+    receiver.wait_for(FILES as usize).await;
+    let store = room.store();
+    until("all recorded", || pending(&store) == 0).await;
+    assert_eq!(number(&store, "SELECT count(*) FROM rejections"), 0, "no file was at fault");
+    assert_eq!(daemon.stop().await, Some(0));
+    assert_eq!(told(&receiver.received(), None).alerts(), firsts(0..FILES));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn process_stopped_for_a_while_goes_on_where_it_was() {
     let receiver = Receiver::start().await;
     let room = Newsroom::new(&receiver, "");

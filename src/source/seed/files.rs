@@ -61,7 +61,7 @@ pub enum ReadError {
     /// It went away: nothing to do.
     #[error("the file is gone")]
     Gone,
-    /// It changed while it was read: come again when it stands still.
+    /// It changed while it was read, or there is nothing to read it with: come again.
     #[error("the file changed while it was read")]
     Changed,
     /// It will not be read as it is.
@@ -181,8 +181,11 @@ fn read_at_most(file: &File, expected: u64, bytes_max: u64) -> Result<Vec<u8>, R
 fn read_error(error: &io::Error) -> ReadError {
     let link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
     let special = error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error());
+    let short = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOMEM];
     match error.kind() {
         io::ErrorKind::NotFound => ReadError::Gone,
+        // That we can open no more files is no fault of this one.
+        _ if short.iter().any(|short| error.raw_os_error() == Some(short.raw_os_error())) => ReadError::Changed,
         _ if link => refused(RejectReason::Symlink, "a symbolic link is not followed; drop the file itself"),
         _ if special => refused(RejectReason::SpecialFile, "a directory, FIFO, socket or device is not read"),
         _ => refused(RejectReason::Unreadable, &format!("cannot be read: {error}")),
