@@ -258,7 +258,7 @@ fn word(text: &str, span: Range<usize>) -> Result<Kind, QueryProblem> {
     }
     let (stem, form) = form_of(text);
     if let Some(at) = stem.find(['*', '~']) {
-        // Of the signs before it the first is none of the word\'s.
+        // Of the signs before it the first is none of the word's.
         let lead = usize::from(matches!(form, Form::Written | Form::Inside | Form::Ending));
         let sign = span.start + lead + at;
         return Err(QueryProblem::new(sign..sign + 1, "`*` and `~` stand only at the end of a word")
