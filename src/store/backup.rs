@@ -252,7 +252,9 @@ mod tests {
     fn crashed(state_dir: &Path, mark: &str) {
         let path = state_dir.join(DATABASE_FILE);
         let store = Store::open(state_dir, Access::Own).expect("opens");
-        store.write("test", |tx| tx.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?1)", [mark])).expect("written");
+        store
+            .write("test", |tx| tx.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?1)", [mark]))
+            .expect("written");
         let files = ["", "-wal"].map(|suffix| (suffix, fs::read(with_suffix(&path, suffix)).expect("read")));
         drop(store);
         for (suffix, bytes) in files {
