@@ -267,7 +267,7 @@ mod tests {
         for (what, meanwhile) in cases {
             std::fs::write(&path, "dock").expect("written");
             std::fs::write(&other, "dock").expect("written");
-            let read = read_while(&path, MAX, Links::Refused, meanwhile);
+            let read = read_while(&path, MAX, LinkPolicy::Refused, meanwhile);
             assert!(matches!(read, Err(ReadError::Changed)), "{what}: {read:?}");
         }
     }
