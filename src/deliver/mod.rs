@@ -13,6 +13,7 @@ mod run;
 pub mod secret;
 mod send;
 pub mod sign;
+mod summary;
 mod waker;
 
 use std::path::PathBuf;
@@ -24,8 +25,8 @@ use crate::pipeline::alert::Timing;
 use crate::pipeline::alert::format::{Format, MailRoute, Mailbox, Service, Template};
 
 pub use count::{DeliveryCounters, DeliveryCounts};
-pub use queue::QueueSummary;
 pub use run::{Delivery, DeliveryError, DeliveryRules};
+pub use summary::QueueSummary;
 pub use waker::DeliveryWaker;
 
 /// How a payload is written.

@@ -20,6 +20,7 @@ use super::notice::{Change, Told, tell};
 use super::record::{Recorder, RecorderStopped, Recording};
 use super::retry::{Attempted, Outcome, RetryRules};
 use super::send::{Answer, Channel};
+use super::summary::{QueueSummary, Until};
 use super::waker::DeliveryWaker;
 use super::{DeliveryConfig, EndpointConfig, PayloadFormat};
 use crate::clock::Clock;
@@ -68,15 +69,6 @@ pub(super) enum QueueError {
     Attempt(JoinError),
 }
 
-/// When a queue ends by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Until {
-    /// Only when cancelled.
-    Cancelled,
-    /// When nothing that was due then is left.
-    NothingDue(Timestamp),
-}
-
 /// What all queues share.
 #[derive(Clone)]
 pub(super) struct Shared {
@@ -90,29 +82,6 @@ pub(super) struct Shared {
     /// Who hears what happens to endpoints.
     pub(super) operations: Arc<[(EndpointId, Format)]>,
     pub(super) waker: DeliveryWaker,
-}
-
-/// What a queue did, for `run --once`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct QueueSummary {
-    /// Rows delivered.
-    pub delivered: u64,
-    /// Attempts that failed and will be made again.
-    pub failed: u64,
-    /// Rows given up for now.
-    pub parked: u64,
-}
-
-impl QueueSummary {
-    /// The sum.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            delivered: self.delivered + other.delivered,
-            failed: self.failed + other.failed,
-            parked: self.parked + other.parked,
-        }
-    }
 }
 
 /// One endpoint's queue.
@@ -322,11 +291,12 @@ impl Queue {
 
     /// Whether the store took it: waits that began while the clock was ahead begin anew.
     async fn mend_clock(&mut self, now: Timestamp) -> Result<bool, StoreError> {
-        let (store, endpoint) = (self.shared.store.clone(), self.endpoint.id.clone());
-        let mended = tokio::task::spawn_blocking(move || {
-            store.write("mend due times", |tx| outbox::mend_clock(tx, &endpoint, now))
-        });
-        match mended.await.expect("invariant: mending due times does not panic") {
+        let endpoint = self.endpoint.id.clone();
+        let mended = self
+            .shared
+            .store
+            .blocking(move |store| store.write("mend due times", |tx| outbox::mend_clock(tx, &endpoint, now)));
+        match mended.await {
             Ok(0) => Ok(true),
             Ok(deliveries) => {
                 warn!(endpoint = %self.endpoint.id, deliveries, "clock was ahead, deliveries wait from now on");

@@ -12,9 +12,10 @@ use tracing::{info, warn};
 
 use super::console::Console;
 use super::count::DeliveryCounters;
-use super::queue::{Queue, QueueError, QueueSummary, Shared, Until};
+use super::queue::{Queue, QueueError, Shared};
 use super::record::Recorder;
 use super::retry::RetryRules;
+use super::summary::{QueueSummary, Until};
 use super::waker::DeliveryWaker;
 use super::{DeliveryConfig, EndpointConfig};
 use crate::clock::Clock;

@@ -10,6 +10,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::open::{DATABASE_FILE, LOCK_FILE, judged, make_directory, refuse_foreign_file, take_lock};
+use super::restoring::{aside_name, finish_restore, io, note_restore, partial_name, stamp, sync};
 use super::{Store, StoreError};
 use crate::model::Timestamp;
 
@@ -113,8 +114,8 @@ pub fn restore(from: &Path, state_dir: &Path, now: Timestamp) -> Result<Restored
     make_directory(state_dir)?;
     let _lock = take_lock(&state_dir.join(LOCK_FILE))?;
     // One that was cut short comes first: its copy would be taken for this one's.
-    finish_restore(state_dir)?;
     let path = state_dir.join(DATABASE_FILE);
+    finish_restore(&path)?;
     let partial = partial_name(&path);
     let _ = fs::remove_file(&partial);
     create_private(&partial)?;
@@ -128,54 +129,9 @@ pub fn restore(from: &Path, state_dir: &Path, now: Timestamp) -> Result<Restored
     keep_owner(state_dir, &partial)?;
     sync(&partial)?;
     let replaced = path.exists().then(|| aside_name(&path, &stamp(now)));
-    note_restore(state_dir, &path, now)?;
-    finish_restore(state_dir)?;
+    note_restore(&path, now)?;
+    finish_restore(&path)?;
     Ok(Restored { path, replaced, items, owed })
-}
-
-/// From here on the restore is as good as done: what is left is moving files, and that is finished by whoever opens the
-/// store, however often it is cut short.
-fn note_restore(state_dir: &Path, path: &Path, now: Timestamp) -> Result<(), StoreError> {
-    let (note, new) = (note_name(path), with_suffix(path, ".restoring.new"));
-    fs::write(&new, stamp(now)).map_err(|source| io(&new, source))?;
-    sync(&new)?;
-    fs::rename(&new, &note).map_err(|source| io(&note, source))?;
-    sync(state_dir)
-}
-
-/// Whether a restore was cut short and has to be finished.
-pub(super) fn is_restoring(path: &Path) -> bool {
-    note_name(path).exists()
-}
-
-/// Carries a restore through that was noted, if one was: the old database goes aside with its log, which belongs to it
-/// and would ruin the restored one, and the copy, which is whole and checked, takes its place.
-///
-/// # Errors
-/// [`StoreError::File`] when the disk refuses; the next call goes on where this one ended.
-pub(super) fn finish_restore(state_dir: &Path) -> Result<(), StoreError> {
-    let path = state_dir.join(DATABASE_FILE);
-    let (note, partial) = (note_name(&path), partial_name(&path));
-    let stamp = match fs::read_to_string(&note) {
-        Ok(stamp) => stamp,
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(io(&note, source)),
-    };
-    // Without the copy it is in place already.
-    if partial.exists() {
-        let aside = aside_name(&path, &stamp);
-        for suffix in ["", "-wal", "-shm"] {
-            let (from, to) = (with_suffix(&path, suffix), with_suffix(&aside, suffix));
-            if from.exists() {
-                fs::rename(&from, &to).map_err(|source| io(&from, source))?;
-            }
-        }
-        sync(state_dir)?;
-        fs::rename(&partial, &path).map_err(|source| io(&path, source))?;
-        sync(state_dir)?;
-    }
-    fs::remove_file(&note).map_err(|source| io(&note, source))?;
-    sync(state_dir)
 }
 
 /// Restored by root, the database still belongs to whoever the directory belongs to: systemd mends the owner
@@ -191,19 +147,6 @@ fn keep_owner(state_dir: &Path, file: &Path) -> Result<(), StoreError> {
         chown(path, Some(theirs.uid()), Some(theirs.gid())).map_err(|source| io(path, source))?;
     }
     Ok(())
-}
-
-/// The time of a restore, as the name of what it replaced has it.
-fn stamp(now: Timestamp) -> String {
-    now.to_string().chars().filter(char::is_ascii_digit).take(14).collect()
-}
-
-fn aside_name(path: &Path, stamp: &str) -> PathBuf {
-    path.with_extension(format!("replaced-{stamp}.db"))
-}
-
-fn note_name(path: &Path) -> PathBuf {
-    with_suffix(path, ".restoring")
 }
 
 /// Items and deliveries owed in a database that is sound and that this program knows.
@@ -225,27 +168,10 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(|_| ()).map_err(|e| io(path, e))
 }
 
-fn sync(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|source| io(path, source))
-}
-
-fn io(path: &Path, source: std::io::Error) -> StoreError {
-    StoreError::File { path: path.to_owned(), source }
-}
-
-fn partial_name(path: &Path) -> PathBuf {
-    with_suffix(path, ".partial")
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Access;
+    use super::super::restoring::{is_restoring, with_suffix};
     use super::*;
 
     /// A store that somebody wrote into, its log beside it as a crash leaves it.
@@ -275,7 +201,7 @@ mod tests {
         if moves == 0 {
             return;
         }
-        note_restore(state_dir, &path, now).expect("noted");
+        note_restore(&path, now).expect("noted");
         let aside = aside_name(&path, &stamp(now));
         for suffix in ["", "-wal"].into_iter().take(moves - 1) {
             fs::rename(with_suffix(&path, suffix), with_suffix(&aside, suffix)).expect("moved");

@@ -19,6 +19,7 @@ mod prune;
 #[cfg(test)]
 mod prune_tests;
 mod recall;
+mod restoring;
 mod search;
 #[cfg(test)]
 mod search_tests;

@@ -10,7 +10,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::StoreError;
-use super::backup::{finish_restore, is_restoring};
+use super::restoring::{finish_restore, is_restoring};
 use crate::failpoint::Planted;
 
 /// The database's name in the state directory.
@@ -77,7 +77,7 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
         }
     };
     if access == Access::Own {
-        finish_restore(state_dir)?;
+        finish_restore(&path)?;
     } else if is_restoring(&path) {
         return Err(StoreError::Restoring { path });
     }
