@@ -51,7 +51,7 @@ const THROTTLE_AFTER: Duration = Duration::from_secs(60);
 /// The loop turns at least this often, to be seen alive.
 const TURN_MAX: Duration = Duration::from_secs(10);
 /// A clock that goes back by less is left alone.
-const CLOCK_SLACK: Duration = Duration::from_secs(60);
+const CLOCK_SLACK: Duration = Duration::from_mins(1);
 /// Requests in flight may finish for so long once delivery is to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
@@ -118,10 +118,9 @@ pub(super) struct Queue {
     unwritten_told_at: Option<Timestamp>,
     /// A change to tell on other endpoints.
     news: Option<(Change, Option<String>)>,
-    /// When the loop last turned, to notice a clock that is set back.
-    turned_at: Timestamp,
-    /// What is stored may lie in a future that the clock only claimed: at a start, and when it went back.
-    mends: bool,
+    /// When the loop last turned, to notice a clock that is set back. `None`, at a start and when it was: what is
+    /// stored may lie in a future that the clock only claimed.
+    turned_at: Option<Timestamp>,
     /// What the log last said: a change is news, its continuation is not.
     said: Said,
     summary: QueueSummary,
@@ -174,8 +173,7 @@ impl Queue {
             noticed: None,
             unwritten_told_at: None,
             news: None,
-            turned_at: look_at,
-            mends: true,
+            turned_at: None,
             said: Said::Working,
             summary: QueueSummary::default(),
             pulse,
@@ -213,10 +211,10 @@ impl Queue {
     /// A clock that is set back leaves due times behind that would come in hours or years.
     fn mind_clock(&mut self) {
         let now = self.shared.clock.now();
-        if self.turned_at.since(now) >= CLOCK_SLACK {
-            (self.mends, self.look) = (true, true);
+        if self.turned_at.is_some_and(|turned_at| turned_at.since(now) >= CLOCK_SLACK) {
+            (self.turned_at, self.look) = (None, true);
         }
-        self.turned_at = now;
+        self.turned_at = self.turned_at.map(|_| now);
         self.pulse.beat(now);
     }
 
@@ -255,8 +253,8 @@ impl Queue {
         };
         self.look = false;
         self.look_at = now.plus(IDLE_LOOK);
-        if self.mends {
-            self.mends = !self.mend_clock(now).await?;
+        if self.turned_at.is_none() && self.mend_clock(now).await? {
+            self.turned_at = Some(now);
         }
         match self.read_due(now).await {
             Ok(mut claim) => {

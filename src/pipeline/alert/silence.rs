@@ -8,7 +8,7 @@ use crate::text::tokens::Tokens;
 
 /// A silence that does not say when it ends ends so long after it began: one that is forgotten must not keep
 /// alerts from people for good.
-pub const SILENCE_LASTS: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const SILENCE_LASTS: Duration = Duration::from_hours(7 * 24);
 
 /// One silence: everything that is given must fit.
 #[derive(Debug, Clone, PartialEq, Eq)]

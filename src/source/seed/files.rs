@@ -257,7 +257,8 @@ mod tests {
         let written_again = || {
             // Of the same size, a moment later.
             std::fs::write(&path, "pier").expect("written");
-            let later = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
+            let written = std::fs::metadata(&path).and_then(|meta| meta.modified()).expect("a time");
+            let later = written + std::time::Duration::from_secs(1);
             File::options().write(true).open(&path).and_then(|f| f.set_modified(later)).expect("set");
         };
         let grown = || std::fs::write(&path, "docks").expect("written");

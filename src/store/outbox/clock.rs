@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use crate::model::{EndpointId, Timestamp};
 
 /// Stored moments may be ahead by so much: clocks are set right by seconds.
-const SLACK: Duration = Duration::from_secs(60);
+const SLACK: Duration = Duration::from_mins(1);
 
 /// Brings due times and the pause of an endpoint back from a future that the clock only claimed. Says how many
 /// deliveries had waited for it.
