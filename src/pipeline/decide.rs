@@ -74,6 +74,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Who is told what.
     pub alerts: Vec<RaisedAlert>,
+    /// How the story stands: goes up in what was not sent of it yet, and is nothing by itself.
+    pub refreshed: Vec<RaisedAlert>,
     /// How those that heard something stand with the story now.
     pub told: Vec<(Listener, Told)>,
     /// Stories that turned out to be one: `(from, into)`.
@@ -95,8 +97,8 @@ pub struct Grounds {
 
 impl Decision {
     fn of(prepared: Prepared, verdict: Verdict, raised: Raised) -> Self {
-        let Raised { alerts, told } = raised;
-        Self { prepared, verdict, alerts, told, merges: Vec::new(), grounds: None, promoted: None }
+        let Raised { alerts, refreshed, told } = raised;
+        Self { prepared, verdict, alerts, refreshed, told, merges: Vec::new(), grounds: None, promoted: None }
     }
 
     /// The story it is in.

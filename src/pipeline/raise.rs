@@ -34,6 +34,8 @@ pub struct RaisedAlert {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Raised {
     pub alerts: Vec<RaisedAlert>,
+    /// How the story stands, for those that were told of it and whose alert is not sent yet.
+    pub refreshed: Vec<RaisedAlert>,
     /// How those that heard something stand now.
     pub told: Vec<(Listener, Told)>,
 }
@@ -107,7 +109,14 @@ impl Hearing<'_> {
             let takes_item = route.takes_item(&item.source, item.lang);
             let takes = |topic: &TopicState| takes_item && !self.is_silenced(topic) && route.takes_topic(topic);
             let told = self.state.told(&listener);
-            let Some(heard) = self.correction(told).or_else(|| self.hear(takes, told)) else { continue };
+            let Some(heard) = self.correction(told).or_else(|| self.hear(takes, told)) else {
+                let newer = self.refresh(takes, told).map(|heard| {
+                    let to = route.alert(heard.kind, heard.severity, self.cause.now);
+                    self.alert(heard, None, vec![to], instance)
+                });
+                raised.refreshed.extend(newer);
+                continue;
+            };
             raised.told.push((listener, self.told_after(&heard, told)));
             let mut to = route.alert(heard.kind, heard.severity, self.cause.now);
             if heard.reason == AlertReason::Development && self.rules.developments == Developments::Digest {
@@ -151,7 +160,6 @@ impl Hearing<'_> {
         if own.is_empty() {
             return None;
         }
-        let was_told = |topic: &TopicState| told.is_some_and(|told| told.has(&topic.topic));
         let grown_by = told.map(|told| self.grown_by(&own, told)).unwrap_or_default();
         let mut news = told.map(|told| self.edited_headline(told)).unwrap_or_default();
         news.extend(told.map(|told| self.developments(told)).unwrap_or_default());
@@ -160,14 +168,33 @@ impl Hearing<'_> {
             None => (AlertKind::Matched, AlertReason::First),
             Some(told) => (AlertKind::StoryUpdated, self.update(&own, told, &grown_by, &news)?),
         };
-        let mut topics: Vec<AlertTopic> = taken
+        let topics = self.named(&taken, told);
+        let severity = topics.iter().map(|topic| topic.matched.severity).max()?;
+        Some(Heard { kind, reason, topics, severity, grown_by, news })
+    }
+
+    /// How the story stands after an item that is no news to a listener that was told of it: what was not sent yet
+    /// says that, and by the better report.
+    fn refresh(&self, takes: impl Fn(&TopicState) -> bool, told: Option<&Told>) -> Option<Heard> {
+        let told = told?;
+        let known = self.state.topics.iter().filter(|topic| takes(topic) && told.has(&topic.topic));
+        let known: Vec<&TopicState> = known.collect();
+        known.iter().find(|topic| self.own(topic).is_some())?;
+        let topics = self.named(&known, Some(told));
+        let severity = topics.iter().map(|topic| topic.matched.severity).max()?;
+        let (kind, reason) = (AlertKind::StoryUpdated, AlertReason::Growth);
+        Some(Heard { kind, reason, topics, severity, grown_by: Vec::new(), news: Vec::new() })
+    }
+
+    /// Topics as an alert names them, the best first.
+    fn named(&self, topics: &[&TopicState], told: Option<&Told>) -> Vec<AlertTopic> {
+        let was_told = |topic: &TopicState| told.is_some_and(|told| told.has(&topic.topic));
+        let mut named: Vec<AlertTopic> = topics
             .iter()
             .map(|topic| AlertTopic { matched: topic.as_match(self.own(topic)), new: !was_told(topic) })
             .collect();
-        topics
-            .sort_by(|a, b| b.matched.score.cmp(&a.matched.score).then_with(|| a.matched.topic.cmp(&b.matched.topic)));
-        let severity = topics.iter().map(|topic| topic.matched.severity).max()?;
-        Some(Heard { kind, reason, topics, severity, grown_by, news })
+        named.sort_by(|a, b| b.matched.score.cmp(&a.matched.score).then_with(|| a.matched.topic.cmp(&b.matched.topic)));
+        named
     }
 
     /// Why a listener that was told of the story hears of it again; `None`: it does not.

@@ -29,6 +29,13 @@ pub(super) fn write_alerts(
 ) -> rusqlite::Result<()> {
     let Some(story) = decision.story() else { return Ok(()) };
     write_told(tx, story, &decision.told)?;
+    for alert in &decision.refreshed {
+        for to in &alert.endpoints {
+            if let Some(last) = last_alert(tx, story, &to.endpoint)? {
+                outbox::fold_alert(tx, to, last, &alert.payload, now)?;
+            }
+        }
+    }
     decision.alerts.iter().try_for_each(|alert| write_alert(tx, alert, story, now, due))
 }
 

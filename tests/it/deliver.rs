@@ -709,6 +709,6 @@ async fn console_endpoint_prints_alerts_in_their_order() {
     bed.until("printed", |bed| bed.count("here", DeliveryState::Delivered) == 300).await;
     bed.stop().await;
     let text = String::from_utf8(bed.printed.lock().expect("sound").clone()).expect("text");
-    let number = |line: &str| line.trim().strip_prefix("Harbour wall number ")?.parse::<u32>().ok();
+    let number = |line: &str| line.split_once("Harbour wall number ")?.1.trim().parse::<u32>().ok();
     assert!(text.lines().filter_map(number).eq(1..=300), "{text}");
 }

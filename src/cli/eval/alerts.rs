@@ -80,6 +80,12 @@ pub(super) fn run(items: &[Value], mut rules: Rules, memory: MemoryConfig) -> To
 
 /// What a decision makes the endpoint hear, by itself or in what waits of the story.
 fn wait(decision: &Decision, ledger: &Ledger, waiting: &mut Vec<Waiting>) {
+    for alert in &decision.refreshed {
+        let story = ledger.resolve(alert.draft.story.id);
+        if let Some(known) = waiting.iter_mut().find(|known| ledger.resolve(known.story) == story) {
+            known.payload = fold(&known.payload, &alert.payload);
+        }
+    }
     for alert in &decision.alerts {
         let story = ledger.resolve(alert.draft.story.id);
         for to in &alert.endpoints {

@@ -20,7 +20,8 @@ pub fn fold(earlier: &AlertPayload, later: &AlertPayload) -> AlertPayload {
     data.topics.extend(gone);
     data.story.clone_from(&newer.story);
     data.sightings.clone_from(&newer.sightings);
-    if best_topic(&newer.evidence) > best_topic(&data.evidence) {
+    // The same item again was edited: nobody is shown what it does not say any more.
+    if best_topic(&newer.evidence) > best_topic(&data.evidence) || newer.item.id == data.item.id {
         data.item.clone_from(&newer.item);
         data.evidence.clone_from(&newer.evidence);
     }
