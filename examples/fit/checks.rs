@@ -8,7 +8,7 @@ use std::time::Duration;
 use wirewatch::model::{ItemId, ItemKey, Origin, SourceId, SourceKind, StoryId, Timestamp};
 use wirewatch::pipeline::classify::TopicSet;
 use wirewatch::pipeline::features::Features;
-use wirewatch::pipeline::memory::{Memory, MemoryConfig, SHARED_MIN};
+use wirewatch::pipeline::memory::{Memory, MemoryConfig};
 use wirewatch::pipeline::story::decision::Model;
 use wirewatch::pipeline::{Rules, prepare};
 use wirewatch::source::Limits;
@@ -135,7 +135,7 @@ fn stream(articles: &Articles, order: &[usize], model: &'static Model) -> (Vec<S
         let id = ItemId::of(&source, &ItemKey::new(&number.to_string()));
         let placement = memory.place(id, &article.1);
         if article.0 != EITHER {
-            let near = placement.candidates.iter().filter(|c| c.shared.len() >= SHARED_MIN);
+            let near = placement.candidates.iter().filter(|c| c.shares_enough());
             margin = near.map(|c| (c.score - model.join).abs()).fold(margin, f32::min);
         }
         memory.insert(id, placement.story(), &article.1, now);

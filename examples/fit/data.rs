@@ -36,6 +36,9 @@ const NOISE_SKIP: usize = 4;
 const EASY: usize = 6;
 /// Weight of two reports of one event that share nothing: no search finds them, but stories that hold one are compared.
 const FAR_WEIGHT: f32 = 0.02;
+/// Weight of two short items of different pairs, and the time between them.
+const STRANGER_WEIGHT: f32 = 0.1;
+const STRANGERS_APART: Duration = Duration::from_secs(6 * 3600);
 /// Documents that came longer after each other are not compared.
 const DAYS_MAX: i64 = 3;
 
@@ -219,6 +222,7 @@ impl Sets {
                 Pair { class, set: Set::Pairs, folds: [pair.fold(); 2], same: pair.same, weight: 1.0, signals }
             };
             pairs.extend(short.iter().map(one));
+            pairs.extend(strangers(class, short));
         }
         let class = self.corpora.len() + self.short.len();
         for (b, second) in self.seeds.iter().enumerate().take(SEED_STORIES.len()) {
@@ -408,6 +412,25 @@ fn alone(first: &Features, second: &Features, at: [Timestamp; 2]) -> [[f32; SIGN
     let query = |features: &Features, at| Query::new(Rarity::default().weigh(&features.profile), facts(features, at));
     let terms: Vec<Weighted> = query(first, at[0]).terms().iter().map(|(term, _)| *term).collect();
     both_ways(&query(second, at[1]), &terms, facts(first, at[0]))
+}
+
+/// The items of short pairs against those of others: other news of one country, one company, one war.
+fn strangers(class: usize, short: &[ShortPair]) -> Vec<Pair> {
+    let hashes = |features: &Features| features.profile.terms.iter().map(|term| term.hash).collect::<Vec<_>>();
+    let mut pairs = Vec::new();
+    for (number, pair) in short.iter().enumerate() {
+        for other in &short[..number] {
+            for (a, b) in pair.features.iter().zip(&other.features) {
+                let ours = hashes(a);
+                if hashes(b).iter().any(|hash| ours.contains(hash)) {
+                    let signals = alone(a, b, [read::START, read::START.plus(STRANGERS_APART)]);
+                    let folds = [pair.fold(), other.fold()];
+                    pairs.push(Pair { class, set: Set::Pairs, folds, same: false, weight: STRANGER_WEIGHT, signals });
+                }
+            }
+        }
+    }
+    pairs
 }
 
 /// The id that an item of a test has.

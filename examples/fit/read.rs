@@ -39,7 +39,11 @@ impl Reader {
         for (number, item) in items.iter().enumerate() {
             let published = item["published"].as_str().and_then(date::parse);
             now = published.map_or_else(|| now.plus(Duration::from_secs(1)), |date| date.at).max(now);
-            let Some(prepared) = self.prepared(item, number, cut, now) else { continue };
+            let Some(mut prepared) = self.prepared(item, number, cut, now) else { continue };
+            if matches!(set, Set::Ecb | Set::Energy) {
+                // One name for all: not who published it.
+                prepared.features.source = 0;
+            }
             let cluster = item["cluster"].as_str().or(item["event"].as_str()).map(str::to_owned);
             let group = match set {
                 Set::Ecb => item["topic"].to_string(),

@@ -40,11 +40,11 @@ impl Recipe {
         let number =
             |name: &str, default: f32| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
         Self {
-            rounds: number("FIT_ROUNDS", 25.0) as usize,
-            decay: number("FIT_DECAY", 0.1),
+            rounds: number("FIT_ROUNDS", 40.0) as usize,
+            decay: number("FIT_DECAY", 0.05),
             rate: number("FIT_RATE", 0.004),
-            join: number("FIT_JOIN", 0.2),
-            merge: number("FIT_MERGE", 0.4),
+            join: number("FIT_JOIN", 0.5),
+            merge: number("FIT_MERGE", 0.7),
             without: Vec::new(),
             weights: weights.to_vec(),
             start: number("FIT_START", 0.0) as u64,

@@ -3,9 +3,10 @@
 
 use serde::Serialize;
 
+use super::facts::{Difference, Separation};
 use super::features::Features;
 use super::ledger::Ledger;
-use super::memory::{Bar, Candidate, Outcome, Placement, SHARED_MIN};
+use super::memory::{Bar, Candidate, Outcome, Placement};
 use super::story::decision::{self, Model};
 use super::story::words::spell;
 use crate::model::{ItemId, StoryId, Timestamp};
@@ -28,6 +29,8 @@ pub enum Standing {
     BelowThreshold,
     /// Near enough, but too few terms are shared to trust that.
     TooFewShared,
+    /// Near enough by its words, but it says something else: another place, actor, number of a series.
+    Different,
     /// Near enough, but the story opened too long before: what follows an event is another.
     TooLate,
     /// Near enough, but the item repeats a known text and goes where that is.
@@ -53,6 +56,10 @@ pub struct Considered {
     pub nearest_score: f32,
     /// What each view of the two brought, in log-odds against an average pair.
     pub effects: Vec<Effect>,
+    /// What the two say that cannot both be said of one event: `place: PE / CL`.
+    pub differences: Vec<String>,
+    /// Log-odds that these took.
+    pub toll: f32,
     /// Telling words that it shares with the nearest, as the item writes them.
     pub shared: Vec<String>,
 }
@@ -142,9 +149,10 @@ fn standing(candidate: &Candidate, placement: &Placement, copy_story: Option<Sto
         Some(_) if joined => Standing::CopyElsewhere,
         None if joined => Standing::Joined,
         _ if placement.merged == Some(candidate.story) => Standing::Merged,
+        _ if candidate.score < join && candidate.score + candidate.toll >= join => Standing::Different,
         _ if candidate.score < join => Standing::BelowThreshold,
         _ if candidate.bar == Some(Bar::Span) => Standing::TooLate,
-        _ if candidate.shared.len() < SHARED_MIN => Standing::TooFewShared,
+        _ if !candidate.shares_enough() => Standing::TooFewShared,
         _ => Standing::Outscored,
     }
 }
@@ -160,6 +168,13 @@ fn considered(candidate: &Candidate, standing: Standing, wording: Wording<'_>, m
         nearest: candidate.nearest,
         nearest_score: model.pair(&candidate.signals),
         effects: effects.into_iter().map(|(view, effect)| Effect { view, effect }).collect(),
+        differences: candidate
+            .differences
+            .iter()
+            .filter(|d| d.separation == Separation::Clear)
+            .map(Difference::spell)
+            .collect(),
+        toll: candidate.toll,
         shared: shared_words(wording, &candidate.shared),
     }
 }

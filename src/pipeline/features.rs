@@ -64,6 +64,12 @@ impl Features {
         }
     }
 
+    /// Whether its text takes up its headline: a text that does not is what the source says under everything.
+    #[must_use]
+    pub fn is_grounded(&self) -> bool {
+        self.profile.terms.iter().any(|term| term.zone == Zone::Title && term.count > 1)
+    }
+
     /// What comparisons need beside the terms, for an item that came at this hour.
     #[must_use]
     pub fn circumstances(&self, arrived_h: i32) -> Facts {

@@ -115,6 +115,7 @@ fn print_one(out: &mut impl Write, near: &Named<Considered>, threshold: f32) -> 
         Standing::Merged => "joined as well: the two are one story",
         Standing::Outscored => "near enough, but another one is nearer",
         Standing::BelowThreshold => "not near enough",
+        Standing::Different => "near enough by its words, but it says something else",
         Standing::TooLate => "the story opened too long before ([memory] story_span): what follows an event is another",
         Standing::TooFewShared => "too few words in common to tell",
         Standing::CopyElsewhere => "near enough, but the text it repeats is in another",
@@ -125,6 +126,10 @@ fn print_one(out: &mut impl Write, near: &Named<Considered>, threshold: f32) -> 
     writeln!(out, "    {members} ({:+.2}): {} “{title}”", what.nearest_score, what.nearest)?;
     let effects: Vec<String> = what.effects.iter().map(|e| format!("{} {:+.1}", e.view, e.effect)).collect();
     writeln!(out, "    brought by {}", effects.join(", "))?;
+    if !what.differences.is_empty() {
+        let differences = clean::excerpt(&what.differences.join("; "), 160);
+        writeln!(out, "    told apart by {differences} (-{:.1})", what.toll)?;
+    }
     if !what.shared.is_empty() {
         writeln!(out, "    shared: {}", clean::excerpt(&what.shared.join(", "), 160))?;
     }

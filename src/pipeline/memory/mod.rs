@@ -14,7 +14,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use place::{Bar, Candidate, Outcome, Placement, SHARED_MIN};
+pub use place::{Bar, Candidate, Outcome, Placement};
 
 use self::chains::Chains;
 use self::groups::Groups;
@@ -168,8 +168,14 @@ impl Memory {
             }
             let query = query.get_or_insert_with(|| self.query(features));
             let headlines = Headlines::of(query, &record.terms());
+            // Headlines that share nothing over one text: it vouches for both only where it takes them up.
+            let furniture = headlines == Headlines::Disjoint && !(features.is_grounded() && record.is_grounded());
             let better = best.is_none_or(|(_, b, _)| overlap.containment > b.containment);
-            if verdict::is_copy(&overlap, headlines) && better {
+            if better
+                && !furniture
+                && verdict::is_copy(&overlap, headlines)
+                && !verdict::is_template(&features.facts, &record.said())
+            {
                 best = Some((slot, overlap, headlines));
             }
         }

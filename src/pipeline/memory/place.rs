@@ -4,10 +4,11 @@
 use super::chains::PER_KEY_MAX;
 use super::{ALONE, Memory, Slot, telling, term_key};
 use crate::model::{ItemId, StoryId};
+use crate::pipeline::facts::{Aspect, Difference, ItemFacts, Separation, differences};
 use crate::pipeline::features::Features;
 use crate::pipeline::story::decision;
 use crate::pipeline::story::rarity::Weighted;
-use crate::pipeline::story::signals::{Facts, Query, SIGNALS};
+use crate::pipeline::story::signals::{Facts, Query, RAREST, SIGNALS};
 
 /// Remembered items looked at while gathering candidates.
 const POSTINGS_MAX: usize = 96;
@@ -26,10 +27,14 @@ const MEMBERS_LAST: usize = 8;
 const RUNNERS_UP: usize = 3;
 /// How far below the merge threshold an item's own score may be for its two stories to be compared.
 const MERGE_SLACK: f32 = 1.0;
+/// What differences can take at most.
+const TOLL_MAX: f32 = 5.0;
 /// Terms an item needs to join anything: one-word items join by accident.
 const TERMS_MIN: usize = 3;
-/// Terms it must share with the nearest member.
-pub const SHARED_MIN: usize = 2;
+/// Terms it must share with the nearest member, see [`Candidate::shares_enough`].
+const SHARED_MIN: usize = 2;
+/// What two places of the gazetteer come to at most.
+const PLACES_IDF: f32 = 8.5;
 
 /// One story that was considered.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +43,8 @@ pub struct Candidate {
     pub story: StoryId,
     /// Its member nearest to the item.
     pub nearest: ItemId,
+    /// The same in the memory.
+    nearest_slot: Slot,
     /// Log-odds of belonging; joined at the model's threshold or more.
     pub score: f32,
     /// Members compared.
@@ -46,8 +53,22 @@ pub struct Candidate {
     pub signals: [f32; SIGNALS],
     /// Terms shared with the nearest member, weightiest first.
     pub shared: Vec<u32>,
+    /// What it and the nearest member say that cannot both be said of one event; looked at where the words are near.
+    pub differences: Vec<Difference>,
+    /// What these have taken from the score.
+    pub toll: f32,
     /// What keeps the item out of it, however near it is.
     pub bar: Option<Bar>,
+}
+
+impl Candidate {
+    /// Whether the item shares enough with the nearest member to trust the score: three terms, or two of which one
+    /// at least is no country or capital.
+    #[must_use]
+    pub fn shares_enough(&self) -> bool {
+        let rarest = RAREST.iter().map(|signal| self.signals[*signal]).sum::<f32>() * 10.0;
+        self.shared.len() >= SHARED_MIN + 1 || self.shared.len() == SHARED_MIN && rarest > PLACES_IDF
+    }
 }
 
 /// What keeps an item out of a story that resembles it.
@@ -96,9 +117,12 @@ impl Memory {
         if features.profile.terms.len() >= TERMS_MIN && !features.roundup {
             let query = self.query(features);
             judged = self.judge(&query);
+            for (candidate, _) in judged.iter_mut().filter(|(candidate, _)| candidate.score >= self.model.join) {
+                self.weigh_differences(&features.facts, candidate);
+            }
             judged.sort_by(|a, b| b.0.score.total_cmp(&a.0.score).then(a.1.cmp(&b.1)));
         }
-        let joins = |c: &Candidate| c.bar.is_none() && c.score >= self.model.join && c.shared.len() >= SHARED_MIN;
+        let joins = |c: &Candidate| c.bar.is_none() && c.score >= self.model.join && c.shares_enough();
         let (outcome, merged) = match judged.iter().position(|(candidate, _)| joins(candidate)) {
             Some(best) => self.join_and_merge(&judged[best], &judged[best + 1..]),
             None => (Outcome::Open(StoryId::opened_by(item)), None),
@@ -116,7 +140,9 @@ impl Memory {
             if apart || other.score < self.model.merge - MERGE_SLACK {
                 continue;
             }
-            if self.likeness(best.1, *other_first) >= self.model.merge {
+            let said = |slot: Slot| self.records.get(slot).said();
+            let taken = toll(&differences(&said(best.1), &said(*other_first)));
+            if self.likeness(best.1, *other_first) - taken >= self.model.merge {
                 let (keep, gone) =
                     if best.1 < *other_first { (best.0.story, other.story) } else { (other.story, best.0.story) };
                 return (Outcome::Join(keep), Some(gone));
@@ -189,13 +215,24 @@ impl Memory {
         let candidate = Candidate {
             story: self.groups.story_of(&record),
             nearest: near.item(),
+            nearest_slot: nearest.1,
             score: decision::story(&scores, members.len()),
             compared: scores.len(),
             signals: nearest.2,
             shared: near.terms().map(Weighted::hash).filter(|t| query.find(*t).is_some()).collect(),
+            differences: Vec::new(),
+            toll: 0.0,
             bar,
         };
         (candidate, first)
+    }
+
+    /// Takes from a story's score what clearly tells the item and the nearest member apart, however alike their
+    /// words are.
+    fn weigh_differences(&self, facts: &ItemFacts, candidate: &mut Candidate) {
+        candidate.differences = differences(facts, &self.records.get(candidate.nearest_slot).said());
+        candidate.toll = toll(&candidate.differences);
+        candidate.score -= candidate.toll;
     }
 
     /// Whether two items are too far apart in time to report one event.
@@ -236,6 +273,25 @@ impl Memory {
         }
         summed.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.0.cmp(&a.0)));
         summed.into_iter().take(CANDIDATES_MAX).map(|(slot, _)| slot).collect()
+    }
+}
+
+/// Log-odds that clear differences take from an item's likeness to a story: how much rarer each is between reports of
+/// one event than between others, on the labelled sets.
+fn toll(differences: &[Difference]) -> f32 {
+    let clear = differences.iter().filter(|difference| difference.separation == Separation::Clear);
+    clear.map(|difference| toll_of(difference.aspect)).sum::<f32>().min(TOLL_MAX)
+}
+
+fn toll_of(aspect: Aspect) -> f32 {
+    match aspect {
+        Aspect::Identifier => 3.0,
+        Aspect::Place | Aspect::Actor | Aspect::Nth => 2.5,
+        Aspect::Quantity => 1.5,
+        Aspect::Date => 1.0,
+        Aspect::Polarity => 0.5,
+        // Words and names are views of their own, and round-ups join nothing anyway.
+        Aspect::Name | Aspect::Stage | Aspect::Genre | Aspect::Wording => 0.0,
     }
 }
 

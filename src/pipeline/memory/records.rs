@@ -49,6 +49,8 @@ struct Head {
     terms: u8,
     weekdays: u8,
     roundup: bool,
+    /// Whether its text takes up its headline.
+    grounded: bool,
 }
 
 /// One remembered item.
@@ -84,6 +86,7 @@ impl Records {
             source: features.source,
             weekdays: features.weekdays,
             roundup: features.roundup,
+            grounded: features.is_grounded(),
         };
         block.packed.extend_from_slice(&sample);
         for (term, _) in terms {
@@ -199,6 +202,12 @@ impl<'a> Record<'a> {
             source: self.head.source,
             weekdays: self.head.weekdays,
         }
+    }
+
+    /// Whether its text takes up its headline.
+    #[must_use]
+    pub fn is_grounded(&self) -> bool {
+        self.head.grounded
     }
 
     /// Whether it announces many events.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{ItemKey, SourceId};
+use crate::model::{ItemKey, Lang, SourceId};
+use crate::pipeline::features::source_hash;
 use crate::text::tokens::Tokens;
 
 const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -365,4 +366,131 @@ fn bytes_per_item_stay_within_the_promise() {
     }
     let per_item = (memory.bytes() - fixed) / 2_000;
     assert!(per_item <= 256, "{per_item} bytes");
+}
+
+/// Features of a short item of a source, with what it says.
+fn short_item(source: &str, title: &str, text: &str) -> Features {
+    let mut features = features(title, text).with_facts(title, text, Lang::from_tag("en"));
+    features.source = source_hash(source);
+    features
+}
+
+/// Ten countries with their capitals and ten kinds of news.
+const COUNTRIES: [(&str, &str); 10] = [
+    ("Norway", "Oslo"),
+    ("Portugal", "Lisbon"),
+    ("Greece", "Athens"),
+    ("Finland", "Helsinki"),
+    ("Hungary", "Budapest"),
+    ("Ireland", "Dublin"),
+    ("Chile", "Santiago"),
+    ("Kenya", "Nairobi"),
+    ("Japan", "Tokyo"),
+    ("Peru", "Lima"),
+];
+const NEWS: [(&str, &str); 10] = [
+    ("{} to send 300 soldiers to northern border force", "The cabinet in {} decided this on Monday evening."),
+    ("{} imposes sanctions on owners of three tankers", "The list was published in {} after weeks of debate."),
+    ("Ferry runs aground off {}, passengers safe", "A tug from {} pulled the ship free at noon."),
+    ("{} raises pension age to 67", "Unions in {} called for a general strike."),
+    ("Bank in {} fined for hiding losses", "The supervisor in {} found false books for two years."),
+    ("{} opens first tidal power plant", "Engineers from {} had worked on the turbines since spring."),
+    ("Wildfire forces thousands from homes in {}", "Planes from {} dropped water until dark."),
+    ("Court in {} frees newspaper editor", "Judges in {} saw no proof of treason."),
+    ("{} recalls baby food after glass is found", "Shops in {} cleared their shelves within hours."),
+    ("{} wins place in volleyball final", "The team flies home to {} before the match."),
+];
+
+#[test]
+fn hundred_events_of_one_summary_feed_are_nearly_all_stories_of_their_own() {
+    let mut memory = Memory::new(MemoryConfig::default());
+    let mut swallowed = Vec::new();
+    for number in 0..100 {
+        let ((title, text), (country, capital)) = (NEWS[number / 10], COUNTRIES[number % 10]);
+        let item = short_item("summaries", &title.replace("{}", country), &text.replace("{}", capital));
+        let (story, copy, merged) = decide(&mut memory, number, &item, after(number as u64 * 12));
+        let own = story == StoryId::opened_by(id(number));
+        if !own || copy || merged.is_some() {
+            swallowed.push((number, copy, merged.is_some()));
+        }
+    }
+    assert!(swallowed.len() <= 5, "{} of 100: {swallowed:?}", swallowed.len());
+}
+
+#[test]
+fn one_event_of_forty_outlets_in_four_wordings_is_one_story() {
+    let wordings = [
+        (
+            "Car ferry Svanhild sinks off Bergen, 14 missing",
+            "The ferry Svanhild went down in a storm off Bergen on Friday night and 14 people are missing, the coast guard said.",
+        ),
+        (
+            "Fourteen missing as ferry goes down near Bergen",
+            "Rescuers search the sea off Bergen for 14 people after the car ferry Svanhild capsized in high waves on Friday.",
+        ),
+        (
+            "Norwegian ferry Svanhild capsizes in storm",
+            "Helicopters from Bergen saved 62 people from the Svanhild, a car ferry that sank on Friday; 14 are still missing.",
+        ),
+        (
+            "Storm sinks Svanhild: search for 14 off Bergen",
+            "The Norwegian coast guard looks for 14 people from the car ferry Svanhild, which sank off Bergen on Friday night.",
+        ),
+    ];
+    let mut memory = Memory::new(MemoryConfig::default());
+    let mut stories = std::collections::BTreeSet::new();
+    for number in 0..40 {
+        let (title, text) = wordings[number % 4];
+        let item = short_item(&format!("outlet {number}"), title, text);
+        let (story, ..) = decide(&mut memory, number, &item, after(number as u64 * 5));
+        stories.insert(story);
+    }
+    assert_eq!(stories.len(), 1);
+}
+
+#[test]
+fn notices_of_one_template_with_another_identifier_are_no_copies() {
+    let mut memory = Memory::new(MemoryConfig::default());
+    let mut stories = std::collections::BTreeSet::new();
+    for number in 0..10 {
+        let text = format!(
+            "The agency has added CVE-2031-{} to the list of holes that are used in attacks, on evidence that this is so. \
+             Offices have three weeks to close it. Holes of this sort are a common way in and a great danger.",
+            40_100 + number * 37
+        );
+        let item = short_item("agency", "Agency adds one hole in use to its list", &text);
+        let (story, copy, _) = decide(&mut memory, number, &item, after(number as u64 * 2000));
+        assert!(!copy, "{number}");
+        stories.insert(story);
+    }
+    assert_eq!(stories.len(), 10);
+}
+
+#[test]
+fn text_that_says_nothing_of_its_headline_makes_no_copies() {
+    let mut memory = Memory::new(MemoryConfig::default());
+    let description = "The channel of the coast ministry. Follow us for orders, figures and dates of everything that \
+                       concerns harbours, piers and lighthouses, and write to the press desk with questions.";
+    let headlines =
+        ["Tender for dredging opened", "Two inspectors dismissed over bribes", "New tariff for foreign yachts"];
+    for (number, headline) in headlines.into_iter().enumerate() {
+        let item = short_item("ministry", headline, description);
+        let (_, copy, _) = decide(&mut memory, number, &item, after(number as u64 * 60));
+        assert!(!copy, "{headline}");
+    }
+}
+
+#[test]
+fn report_after_the_span_is_another_story() {
+    let mut memory = Memory::new(MemoryConfig::default());
+    let (title, text) = report(0, 1);
+    let first = decide(&mut memory, 0, &features(&title, &text), START).0;
+    let (title, text) = report(0, 2);
+    let item = features(&title, &text);
+    memory.advance(after(60 * 71));
+    assert_eq!(memory.place(id(1), &item).story(), first);
+    memory.advance(after(60 * 74));
+    let late = memory.place(id(1), &item);
+    assert_eq!(late.story(), StoryId::opened_by(id(1)));
+    assert_eq!(late.candidates[0].bar, Some(Bar::Span));
 }

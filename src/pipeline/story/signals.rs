@@ -54,6 +54,8 @@ pub const VIEWS: [(&str, &[usize]); 9] = [
     ("what stands in place of another", &[20, 21, 22, 23]),
     ("source", &[29]),
 ];
+/// The two rarest shared terms among the signals, each a tenth of its idf.
+pub const RAREST: [usize; 2] = [24, 25];
 /// Slots of the lookup table: several times the terms of an item.
 const LOOKUP_SLOTS: usize = 128;
 
