@@ -15,7 +15,8 @@ use crate::text::{clean, counted};
 /// Finds items by their text, newest first.
 #[derive(Debug, Args)]
 pub struct SearchArgs {
-    /// Words, "a phrase", a prefix*, -without; OR between two words.
+    /// Words, "a phrase", a prefix*, -without; OR between two words. Or the operators of topics: AND, OR, NOT,
+    /// NEAR/n, parentheses, title: and body:.
     #[arg(required = true, allow_hyphen_values = true)]
     query: Vec<String>,
     /// Only of this source.
@@ -56,6 +57,16 @@ pub fn run(args: &SearchArgs, context: &Context) -> Result<(), CliError> {
         since: args.page.since(context.clock.now()),
         limit: args.page.limit,
     };
+    let loose = query.check().map_err(|problem| {
+        let wrong = CliError::usage(format!("search: {problem}"));
+        match problem.hint {
+            Some(hint) => wrong.hint(hint),
+            None => wrong,
+        }
+    })?;
+    if loose {
+        eprintln!("note: the index knows no order of words: `BEFORE` is read as `NEAR`");
+    }
     let hits = store.search(&query)?;
     let lag = store.search_lag()?;
     if lag > 0 {

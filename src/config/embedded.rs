@@ -13,6 +13,9 @@ pub(super) const MAIN_NAME: &str = "wirewatch.toml";
 pub(super) const INCLUDED: &[(&str, &str)] = &[
     ("feeds.toml", include_str!("../../config/feeds.toml")),
     ("topics/cases.toml", include_str!("../../config/topics/cases.toml")),
+    ("topics/elections.toml", include_str!("../../config/topics/elections.toml")),
+    ("topics/energy-attacks.toml", include_str!("../../config/topics/energy-attacks.toml")),
+    ("topics/exploited-vulnerabilities.toml", include_str!("../../config/topics/exploited-vulnerabilities.toml")),
     ("topics/names.toml", include_str!("../../config/topics/names.toml")),
     ("topics/sanctions.toml", include_str!("../../config/topics/sanctions.toml")),
     ("topics/security-guarantees.toml", include_str!("../../config/topics/security-guarantees.toml")),

@@ -14,6 +14,7 @@ mod feeds;
 mod history;
 mod labels;
 mod open;
+mod operators;
 pub mod outbox;
 mod prune;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use feeds::FailureTotal;
 pub use history::{PAGE_ITEMS, PastItem};
 pub use labels::{LabelledItem, Relevance};
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
+pub use operators::SearchProblem;
 pub use prune::{Ages, Pruned, Pruning};
 pub use search::{Hit, SearchQuery};
 pub use silences::{HeldBack, PastAlert, SilenceRecord};

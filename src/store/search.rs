@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::browse::{ItemLine, item_line};
+use super::operators::{self, SearchProblem};
 use super::{Store, StoreError};
 use crate::model::{StoryId, Timestamp};
 use crate::text::clean;
@@ -28,7 +29,7 @@ const QUERY_WORDS_MAX: usize = 64;
 /// What to look for.
 #[derive(Debug, Clone, Default)]
 pub struct SearchQuery {
-    /// Words, `"phrases"`, `prefix*`, `-without`, `OR`.
+    /// Words, `"phrases"`, `prefix*`, `-without`, `OR`; or the operators of topics.
     pub text: String,
     /// Only with a match on this topic.
     pub topic: Option<String>,
@@ -112,8 +113,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the index cannot be read.
     pub fn search(&self, query: &SearchQuery) -> Result<Vec<Hit>, StoreError> {
-        let words = words(&query.text);
-        let Some(expression) = expression(&words) else { return Ok(Vec::new()) };
+        let Ok((words, Some(expression))) = read(&query.text) else { return Ok(Vec::new()) };
         let expression = filtered(&expression, query);
         self.read("search", |c| {
             let Some((from, to)) = bounds(c, query)? else { return Ok(Vec::new()) };
@@ -198,6 +198,32 @@ fn filtered(expression: &str, query: &SearchQuery) -> String {
         }
     }
     all
+}
+
+impl SearchQuery {
+    /// Whether it can be asked, and whether an order in it is not looked at.
+    ///
+    /// # Errors
+    /// A [`SearchProblem`] where it is written with operators that are wrong or that the index lacks.
+    pub fn check(&self) -> Result<bool, SearchProblem> {
+        if !operators::is_operated(&self.text) {
+            return Ok(false);
+        }
+        operators::operated(&self.text).map(|built| built.loose)
+    }
+}
+
+/// Words to show and the expression for the index, which knows two ways of writing: as people type into a box, and
+/// with the operators of topics.
+fn read(text: &str) -> Result<(Vec<Word>, Option<String>), SearchProblem> {
+    if !operators::is_operated(text) {
+        let words = words(text);
+        let expression = expression(&words);
+        return Ok((words, expression));
+    }
+    let built = operators::operated(text)?;
+    let shown = built.words.into_iter().map(|text| Word { text, prefix: false, without: false, or: false });
+    Ok((shown.collect(), Some(built.expression)))
 }
 
 /// A part of a query.

@@ -258,3 +258,50 @@ async fn eval_pairs_counts_each_kind_of_pair() {
     }
     assert_eq!(counted["  different, kept apart: plain"]["pairs"], 1, "{counted}");
 }
+
+/// What a new user does on the first Monday: a topic beside the shipped ones, a threshold moved, a test that fails
+/// read and mended. Each step ends in a config that can be used, or says what to do.
+#[test]
+fn topic_of_ones_own_beside_the_shipped_ones_has_no_dead_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let wirewatch = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wirewatch"));
+        let output =
+            command.args(arguments).current_dir(folder.path()).env("HOME", folder.path()).output().expect("starts");
+        (output.status.code(), said(&output))
+    };
+    let edit = |file: &str, from: &str, to: &str| {
+        let path = folder.path().join("config/topics").join(file);
+        let text = std::fs::read_to_string(&path).expect("there");
+        assert!(text.contains(from), "{from} in {file}");
+        std::fs::write(&path, text.replace(from, to)).expect("written");
+    };
+    assert_eq!(wirewatch(&["init"]).0, Some(0));
+    let (code, made) = wirewatch(&["init", "--topic", "nuclear plant safety"]);
+    assert_eq!(code, Some(0), "{made}");
+    assert!(made.contains("config/topics/nuclear-plant-safety.toml") && made.contains("wirewatch check"), "{made}");
+    assert_eq!(wirewatch(&["check"]).0, Some(0), "a topic beside the shipped ones");
+    assert_eq!(wirewatch(&["init", "--topic", "nuclear plant safety"]).0, Some(64), "nothing is overwritten");
+    for topic in ["sanctions", "security-guarantees", "troop-deployment"] {
+        edit(&format!("{topic}.toml"), "threshold = 5.0", "threshold = 6.0");
+    }
+    let (code, checked) = wirewatch(&["check"]);
+    assert_eq!(code, Some(0), "a threshold moved: {checked}");
+
+    let own = "nuclear-plant-safety.toml";
+    let test = "[[tests]]\ntitle = \"Cooling water runs low at reactor\"\nlang = \"en\"\ntopics = [\"nuclear-plant-safety\"]\n\n# Run by";
+    edit(own, "# Run by", test);
+    let (code, failed) = wirewatch(&["check"]);
+    assert_eq!(code, Some(78), "{failed}");
+    for part in ["test \"Cooling water runs low at reactor\" fails", "has 0 of 5 points", "wirewatch explain --test"] {
+        assert!(failed.contains(part), "{part} in {failed}");
+    }
+    let (code, explained) = wirewatch(&["explain", "--test", "cooling water"]);
+    assert_eq!(code, Some(0), "{explained}");
+    assert!(explained.contains("the test fails: it does not match nuclear-plant-safety"), "{explained}");
+    edit(own, "en = [\"nuclear plant safety\"]", "en = [\"nuclear plant safety\", \"reactor*\"]");
+    edit(own, "\"review*\"]", "\"review*\", \"runs low\"]");
+    let (code, mended) = wirewatch(&["check"]);
+    assert_eq!(code, Some(0), "{mended}");
+    assert!(wirewatch(&["explain", "--test", "Cooling"]).1.contains("the test holds"));
+}

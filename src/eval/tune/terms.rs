@@ -89,7 +89,7 @@ pub fn contradicted(term: &MissingTerm, examples: &[Example], setting: &Setting,
         if !example.about && with(example, boost) {
             return true;
         }
-        lifts |= example.about && with(example, 1.0);
+        lifts |= example.about && with(example, boost);
     }
     !lifts
 }
