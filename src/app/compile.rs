@@ -2,6 +2,7 @@
 //! the config.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::models;
 use crate::config::{
@@ -115,7 +116,6 @@ fn unknown_name(clause: &Clause, topic: &TopicConfig, sources: &[&str]) -> Optio
         Clause::Lang(code) if !is_language(code) => {
             let meant = match code.as_str() {
                 "ua" => "uk",
-                "gb" | "us" => "en",
                 "cz" => "cs",
                 "dk" => "da",
                 "se" => "sv",
@@ -171,16 +171,16 @@ fn accounted(rules: &Rules, topic: &TopicId, document: &Document<'_>) -> Option<
     let list = |words: Vec<String>| words.join(", ");
     if !explained.rules.is_empty() {
         let hit = explained.rules.iter().map(|rule| format!("{} {}", rule.rule, rule.points));
-        line.push_str(&format!(": {}", list(hit.collect())));
+        let _ = write!(line, ": {}", list(hit.collect()));
     }
     let closed = explained.gates.iter().filter(|gate| !gate.open).map(|gate| excerpt(gate.query.trim(), 40));
     let closed: Vec<String> = closed.collect();
     if !closed.is_empty() {
-        line.push_str(&format!(", closed by {}", list(closed)));
+        let _ = write!(line, ", closed by {}", list(closed));
     }
     let nearly = rules.topics.near_misses(document, topic);
     if !explained.matched && !nearly.is_empty() {
-        line.push_str(&format!(", nearly {}", list(nearly.iter().map(ToString::to_string).collect())));
+        let _ = write!(line, ", nearly {}", list(nearly.iter().map(ToString::to_string).collect()));
     }
     Some(line)
 }

@@ -412,9 +412,9 @@ fn test_judges_the_topics_of_its_own_file_and_those_it_names() {
     ] {
         let (mut first, mut second) = (format!("{main}{off}"), "[[aliases]]\nname = 'x'\nforms = ['x']\n".to_owned());
         if of_tests_alone {
-            second.push_str(&test(rest))
+            second.push_str(&test(rest));
         } else {
-            first.push_str(&test(rest))
+            first.push_str(&test(rest));
         }
         let (_folder, loaded) =
             load_with(&first, &[("more/other.toml", &topic("other")), ("more/tests.toml", &second)]);

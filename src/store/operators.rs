@@ -150,7 +150,7 @@ mod tests {
     fn operators_of_topics_become_an_expression() {
         for (typed, expected) in [
             ("storm AND (gale OR hail)", "(\"storm\" AND (\"gale\" OR \"hail\"))"),
-            ("storm NOT film", "(\"storm\" NOT \"film\")"),
+            ("storm NOT film", "((\"storm\") NOT \"film\")"),
             ("storm NEAR/5 \"far coast\"", "(NEAR(\"storm\" \"far coast\", 5))"),
             ("(storm OR gale) NEAR/3 coast*", "(NEAR(\"storm\" \"coast\" *, 3) OR NEAR(\"gale\" \"coast\" *, 3))"),
             ("storm NOT NEAR/3 film", "(\"storm\" NOT (NEAR(\"storm\" \"film\", 3)))"),

@@ -89,10 +89,12 @@ impl Group {
 
     fn length(item: &Value) -> Self {
         let words = item["text"].as_str().unwrap_or_default().split_whitespace().count();
-        Self::Length(match words {
-            ..SHORT_WORDS_MIN => Length::Headline,
-            ..ARTICLE_WORDS_MIN => Length::Short,
-            _ => Length::Article,
+        Self::Length(if words < SHORT_WORDS_MIN {
+            Length::Headline
+        } else if words < ARTICLE_WORDS_MIN {
+            Length::Short
+        } else {
+            Length::Article
         })
     }
 

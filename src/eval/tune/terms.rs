@@ -169,7 +169,7 @@ mod tests {
         let setting = Setting { weights: vec![1.0], threshold: 5.0 };
         let missed = reading(1, true, 2.0, "tidal surge reaches harbour");
         let other = reading(2, false, 3.0, "film called tidal surge opens");
-        assert!(!contradicted(&term(3.0), &[missed.clone()], &setting, 2.0));
+        assert!(!contradicted(&term(3.0), std::slice::from_ref(&missed), &setting, 2.0));
         assert!(contradicted(&term(3.0), &[missed.clone(), other.clone()], &setting, 2.0));
         assert!(contradicted(&term(1.0), &[missed], &setting, 2.0), "lifts nothing");
         assert!(contradicted(&term(3.0), &[other], &setting, 2.0));

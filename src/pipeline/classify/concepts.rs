@@ -21,7 +21,9 @@ impl<'a> Concepts<'a> {
     /// all that any of its concepts has a list for.
     pub fn gaps(&self, topic: &TopicConfig, queries: &[Query]) -> Vec<LanguageGap> {
         let mut names = BTreeSet::new();
-        queries.iter().for_each(|query| named(query, &mut names));
+        for query in queries {
+            named(query, &mut names);
+        }
         let spoken: Vec<(&str, BTreeSet<Lang>)> = names
             .into_iter()
             .map(|name| (name, self.languages(name, &mut BTreeSet::new())))
@@ -66,8 +68,12 @@ fn named<'q>(query: &'q Query, names: &mut BTreeSet<&'q str>) {
             named(right, names);
         }
         Clause::And(parts) | Clause::Or(parts) => parts.iter().for_each(|part| named(part, names)),
-        Clause::Word(_) | Clause::Phrase(_) | Clause::Number(_) | Clause::Regex(_) | Clause::Source(_) => {}
-        Clause::Lang(_) => {}
+        Clause::Word(_)
+        | Clause::Phrase(_)
+        | Clause::Number(_)
+        | Clause::Regex(_)
+        | Clause::Source(_)
+        | Clause::Lang(_) => {}
     }
 }
 

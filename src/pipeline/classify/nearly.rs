@@ -11,6 +11,15 @@ use crate::model::TopicId;
 /// Rules shown.
 const SHOWN_MAX: usize = 3;
 
+/// What keeps a query that is near from holding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Lack {
+    /// Its words are there, but elsewhere or too far apart.
+    Places,
+    /// One part is not there.
+    Part(NodeId),
+}
+
 /// A rule that does not hit, and what it lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NearMiss {
@@ -42,7 +51,11 @@ impl TopicSet {
                 continue;
             }
             if let Some(lacks) = self.lacking(rule.node, &mut search) {
-                near.push(NearMiss { rule: rule.id.clone(), lacks: lacks.map(|part| self.plan.describe(part)) });
+                let lacks = match lacks {
+                    Lack::Places => None,
+                    Lack::Part(part) => Some(self.plan.describe(part)),
+                };
+                near.push(NearMiss { rule: rule.id.clone(), lacks });
             }
         }
         near.sort_by_key(|miss| miss.lacks.is_some());
@@ -50,26 +63,22 @@ impl TopicSet {
         near
     }
 
-    /// The one part a query lacks, or `Some(None)` where only places are wrong; nothing when it is further off.
-    fn lacking(&self, id: NodeId, search: &mut Search<'_>) -> Option<Option<NodeId>> {
+    /// What a query lacks; nothing when it is further off than one part.
+    fn lacking(&self, id: NodeId, search: &mut Search<'_>) -> Option<Lack> {
         let of_all = |parts: &[NodeId], search: &mut Search<'_>| {
             let missing: Vec<NodeId> = parts.iter().copied().filter(|part| !search.could(*part)).collect();
             match missing.as_slice() {
-                [] => Some(None),
-                [one] => Some(Some(*one)),
+                [] => Some(Lack::Places),
+                [one] => Some(Lack::Part(*one)),
                 _ => None,
             }
         };
         match &self.plan.nodes[id as usize] {
-            Node::Any(parts) => {
-                let mut found: Vec<_> = parts.iter().filter_map(|part| self.lacking(*part, search)).collect();
-                found.sort_by_key(Option::is_some);
-                found.into_iter().next()
-            }
+            Node::Any(parts) => parts.iter().filter_map(|part| self.lacking(*part, search)).min(),
             Node::Near { left, right, .. } => of_all(&[*left, *right], search),
             Node::All(parts) => of_all(parts, search),
-            Node::Apart { left, .. } => search.could(*left).then_some(None),
-            Node::Term { .. } | Node::Row { .. } => search.could(id).then_some(None),
+            Node::Apart { left, .. } => search.could(*left).then_some(Lack::Places),
+            Node::Term { .. } | Node::Row { .. } => search.could(id).then_some(Lack::Places),
             Node::Not(_) | Node::Pattern { .. } | Node::Source(_) | Node::Lang(_) => None,
         }
     }

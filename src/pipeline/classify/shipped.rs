@@ -134,7 +134,9 @@ fn shipped_topics_hold_their_own_tests() {
 fn shipped_tests_hold_at_a_threshold_of_six() {
     let tables = tables();
     let mut topics: Vec<TopicConfig> = entries(&tables, "topics").into_iter().map(read_topic).collect();
-    topics.iter_mut().for_each(|topic| topic.threshold = 6.0);
+    for topic in &mut topics {
+        topic.threshold = 6.0;
+    }
     let aliases: Vec<AliasConfig> = entries(&tables, "aliases").into_iter().map(read_alias).collect();
     let set = TopicSet::compile(&topics, &aliases).expect("the shipped topics compile");
     let wrong: Vec<String> = entries(&tables, "tests")
