@@ -41,9 +41,9 @@ impl Recipe {
             |name: &str, default: f32| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
         Self {
             rounds: number("FIT_ROUNDS", 40.0) as usize,
-            decay: number("FIT_DECAY", 0.05),
+            decay: number("FIT_DECAY", 0.03),
             rate: number("FIT_RATE", 0.004),
-            join: number("FIT_JOIN", 0.5),
+            join: number("FIT_JOIN", 0.2),
             merge: number("FIT_MERGE", 0.7),
             without: Vec::new(),
             weights: weights.to_vec(),

@@ -43,8 +43,7 @@ impl Features {
         let published_h = trusted.and_then(|d| i32::try_from(d.at.seconds().div_euclid(3600)).ok());
         let mut features = Self::of_text(&item.title, title, &item.text, text, published_h);
         features.facts = facts::read(&item.title, title, &item.text, text, item.lang, names);
-        features.source =
-            source_hash(item.outlet.as_ref().map_or_else(|| item.source.as_str(), |outlet| outlet.as_str()));
+        features.source = item.outlet.as_ref().map_or(0, |outlet| source_hash(outlet.as_str()));
         features
     }
 
