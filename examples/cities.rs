@@ -3,6 +3,7 @@
 //! Every form of a name stands in it as it sounds, in Latin letters.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::Write;
 
 use serde::Deserialize;
@@ -94,7 +95,7 @@ fn wanted(place: &Place) -> bool {
 /// A name as it sounds; `None` for codes, other scripts, and what is romanised from them.
 fn form(name: &str) -> Option<String> {
     let words: Vec<&str> = name.split([' ', '-', '/']).filter(|w| !w.is_empty()).collect();
-    let code = name.chars().count() < 4 || name.chars().all(|c| c.is_uppercase());
+    let code = name.chars().count() < 4 || name.chars().all(char::is_uppercase);
     if code || words.len() > 3 || !name.chars().next()?.is_uppercase() {
         return None;
     }
@@ -130,7 +131,7 @@ fn main() {
             .take(FORMS_MAX)
             .collect();
         if !forms.is_empty() {
-            out.push_str(&format!("{}\t{}\t{}\n", place.countrycode, place.name.replace(' ', "_"), forms.join(" ")));
+            let _ = writeln!(out, "{}\t{}\t{}", place.countrycode, place.name.replace(' ', "_"), forms.join(" "));
         }
     }
     std::io::stdout().write_all(out.as_bytes()).expect("the table is written");

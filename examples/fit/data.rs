@@ -334,7 +334,7 @@ impl Corpus {
                 }
             }
         }
-        let skipped = self.set == Set::January && number % NOISE_SKIP != 0;
+        let skipped = self.set == Set::January && !number.is_multiple_of(NOISE_SKIP);
         let (mut others, mut strangers, mut rank) = (0, 0, 0);
         for other in found.into_iter().filter(|other| recent(*other) && !self.documents[*other].features.roundup) {
             if !labelled(number) && !labelled(other) {

@@ -102,7 +102,7 @@ impl MailServer {
         }
         // One mail at a time: bursts go over one connection.
         let mut kept = self.kept.lock().await;
-        let answer = match self.prepared(&mut kept, row.attempts).await {
+        match self.prepared(&mut kept, row.attempts).await {
             Err(refusal) => refusal.into_answer(),
             Ok((mut open, refused)) => {
                 match timeout(self.timeout, self.transmit(&mut open.connection, &row.body)).await {
@@ -118,8 +118,7 @@ impl MailServer {
                     }
                 }
             }
-        };
-        answer
+        }
     }
 
     /// A connection whose server has taken sender and recipients; whom it refused beside others that it took.

@@ -85,6 +85,7 @@ pub(super) struct Shared {
 }
 
 /// One endpoint's queue.
+#[expect(clippy::struct_excessive_bools, reason = "independent observations of what is due, not a state")]
 pub(super) struct Queue {
     endpoint: Arc<EndpointConfig>,
     shared: Shared,

@@ -256,7 +256,7 @@ impl Hearing<'_> {
     }
 
     /// The outlets whose own items hit one of these topics, in order of appearance.
-    fn outlets<'s>(&'s self, topics: impl Fn(&TopicId) -> bool) -> Vec<&'s Outlet> {
+    fn outlets(&self, topics: impl Fn(&TopicId) -> bool) -> Vec<&Outlet> {
         let of_topics = self.state.topics.iter().filter(|topic| topics(&topic.topic));
         let known: BTreeSet<&Outlet> = of_topics.flat_map(|topic| &topic.outlets).collect();
         self.state.outlets.iter().filter(|outlet| known.contains(outlet)).collect()

@@ -89,12 +89,11 @@ fn wait(decision: &Decision, ledger: &Ledger, waiting: &mut Vec<Waiting>) {
     for alert in &decision.alerts {
         let story = ledger.resolve(alert.draft.story.id);
         for to in &alert.endpoints {
-            match waiting.iter_mut().find(|known| to.folds && ledger.resolve(known.story) == story) {
-                Some(known) => known.payload = fold(&known.payload, &alert.payload),
-                None => {
-                    let until = to.held.map_or(alert.draft.at, |held| held.until);
-                    waiting.push(Waiting { until, story, payload: alert.payload.clone() });
-                }
+            if let Some(known) = waiting.iter_mut().find(|known| to.folds && ledger.resolve(known.story) == story) {
+                known.payload = fold(&known.payload, &alert.payload);
+            } else {
+                let until = to.held.map_or(alert.draft.at, |held| held.until);
+                waiting.push(Waiting { until, story, payload: alert.payload.clone() });
             }
         }
     }

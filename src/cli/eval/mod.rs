@@ -134,7 +134,9 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), CliError> {
         What::Stories { file, cut, assignments, pairs } => {
             let mut items = in_order(read(file)?);
             if let Some(cut) = cut {
-                items.iter_mut().for_each(|item| cut.apply(item));
+                for item in &mut items {
+                    cut.apply(item);
+                }
             }
             let found = stream(&items, &rules, config.memory);
             if let Some(out) = assignments {

@@ -179,7 +179,7 @@ impl TopView {
             TerminalKey::Char(' ') => self.paused = !self.paused,
             TerminalKey::Char('?' | 'h') => self.help = !self.help,
             TerminalKey::Escape => {
-                (self.help, self.attention, self.from) = (false, false, std::mem::take(&mut self.from))
+                (self.help, self.attention, self.from) = (false, false, std::mem::take(&mut self.from));
             }
             TerminalKey::Up | TerminalKey::Char('k') => self.from = self.from.saturating_sub(1),
             TerminalKey::Down | TerminalKey::Char('j') => self.from += 1,

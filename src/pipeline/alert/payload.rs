@@ -249,7 +249,7 @@ impl AlertPayload {
         let PayloadInput { alert, item, labels } = *input;
         let topic = |(at, topic): (usize, &crate::model::AlertTopic)| TopicView {
             id: topic.matched.topic.as_str().to_owned(),
-            label: labels.get(at).map_or_else(|| topic.matched.topic.as_str(), |label| label).to_owned(),
+            label: labels.get(at).copied().unwrap_or_else(|| topic.matched.topic.as_str()).to_owned(),
             score: number(topic.matched.score),
             threshold: number(topic.matched.threshold),
             severity: topic.matched.severity.to_string(),

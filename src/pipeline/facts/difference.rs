@@ -192,7 +192,7 @@ fn genre(a: &ItemFacts, b: &ItemFacts, out: &mut Vec<Difference>) {
 /// Both name identifiers of one sort, and none is the same.
 fn identifiers(a: &ItemFacts, b: &ItemFacts, zone: Zone, out: &mut Vec<Difference>) {
     let sort = |fact: Fact| fact.value() >> 20;
-    let pair = disjoint(zone.facts(a, Sort::Code), zone.facts(b, Sort::Code), sort, |fact| fact.value());
+    let pair = disjoint(&zone.facts(a, Sort::Code), &zone.facts(b, Sort::Code), sort, Fact::value);
     if let Some(pair) = pair {
         push(out, Aspect::Identifier, pair, Separation::Clear);
     }
@@ -216,8 +216,8 @@ fn numbered(a: &ItemFacts, b: &ItemFacts, zone: Zone, out: &mut Vec<Difference>)
 
 /// The first of each side where both sides have something of one class and nothing of it is the same.
 fn disjoint(
-    ours: impl Iterator<Item = Fact> + Clone,
-    theirs: impl Iterator<Item = Fact> + Clone,
+    ours: &(impl Iterator<Item = Fact> + Clone),
+    theirs: &(impl Iterator<Item = Fact> + Clone),
     class: impl Fn(Fact) -> u32,
     value: impl Fn(Fact) -> u32,
 ) -> Option<(Fact, Fact)> {
@@ -336,7 +336,7 @@ fn quantities(a: &ItemFacts, b: &ItemFacts, zone: Zone, out: &mut Vec<Difference
 /// Both name a day, and it is another.
 fn dates(a: &ItemFacts, b: &ItemFacts, zone: Zone, out: &mut Vec<Difference>) {
     let class = |fact: Fact| u32::from(fact.value() < 8);
-    if let Some(pair) = disjoint(zone.facts(a, Sort::Day), zone.facts(b, Sort::Day), class, |fact| fact.value()) {
+    if let Some(pair) = disjoint(&zone.facts(a, Sort::Day), &zone.facts(b, Sort::Day), class, Fact::value) {
         push(out, Aspect::Date, pair, Separation::Clear);
     }
 }

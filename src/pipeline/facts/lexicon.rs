@@ -470,7 +470,7 @@ impl TableReader {
                 Some(first) if first.is_uppercase() => Case::Capital,
                 _ => Case::Any,
             };
-            let hash = step(state, folded[start..folded.len() - end].as_bytes());
+            let hash = step(state, &folded.as_bytes()[start..folded.len() - end]);
             let last = index + 1 == parts.len();
             let entry = Entry { hash, sense: last.then_some(sense), ending, case };
             self.entries.push(entry);

@@ -21,27 +21,25 @@ const SCALES: [(&str, u8); 9] =
     [("k", 3), ("m", 6), ("mn", 6), ("mln", 6), ("bn", 9), ("b", 9), ("mrd", 9), ("tn", 12), ("млн", 6)];
 
 /// Reads a folded word that holds a digit, and what it was folded from. `comma_groups`: commas part thousands (English); else dots do.
-pub(super) fn written(folded: &str, original: &str, comma_groups: bool) -> Option<Written> {
+pub(super) fn written(folded: &str, original: &str, comma_groups: bool) -> Written {
     let digits: String = folded.chars().map(western).collect();
     let end = digits.find(|c: char| !c.is_ascii_digit() && c != ',' && c != '.' && c != '\'').unwrap_or(digits.len());
     let (number, tail) = digits.split_at(end);
     if number.is_empty() || !number.starts_with(|c: char| c.is_ascii_digit()) {
-        return Some(Written::Code);
+        return Written::Code;
     }
     let amount = amount(number, comma_groups);
     if tail.is_empty() {
-        return Some(amount.map_or(Written::Code, Written::Amount));
+        return amount.map_or(Written::Code, Written::Amount);
     }
-    let Some(amount) = amount else { return Some(Written::Code) };
+    let Some(amount) = amount else { return Written::Code };
     if NTH.contains(&tail) && amount.power >= 0 && amount.value() < 1000.0 {
-        return Some(Written::Nth(amount.value() as u16));
+        return Written::Nth(amount.value() as u16);
     }
     match SCALES.iter().find(|(name, _)| *name == tail) {
         // A licence 124B is no sum: those are written small.
-        Some((_, power)) if original.ends_with(char::is_lowercase) => {
-            Some(Written::Amount(amount.times_ten_to(*power)))
-        }
-        _ => Some(Written::Code),
+        Some((_, power)) if original.ends_with(char::is_lowercase) => Written::Amount(amount.times_ten_to(*power)),
+        _ => Written::Code,
     }
 }
 
@@ -86,7 +84,7 @@ mod tests {
 
     fn value(word: &str, comma_groups: bool) -> Option<f64> {
         match written(word, word, comma_groups) {
-            Some(Written::Amount(amount)) => Some((amount.value() * 1000.0).round() / 1000.0),
+            Written::Amount(amount) => Some((amount.value() * 1000.0).round() / 1000.0),
             _ => None,
         }
     }
@@ -113,11 +111,11 @@ mod tests {
 
     #[test]
     fn written_ordinals_and_identifiers_are_no_amounts() {
-        assert_eq!(written("17th", "", true), Some(Written::Nth(17)));
-        assert_eq!(written("19e", "", false), Some(Written::Nth(19)));
-        assert_eq!(written("17-го".trim_start_matches("17-"), "", false), Some(Written::Code));
+        assert_eq!(written("17th", "", true), Written::Nth(17));
+        assert_eq!(written("19e", "", false), Written::Nth(19));
+        assert_eq!(written("17-го".trim_start_matches("17-"), "", false), Written::Code);
         for code in ["4.99.2", "a9", "124b2", "h5n1"] {
-            assert_eq!(written(code, "", true), Some(Written::Code), "{code}");
+            assert_eq!(written(code, "", true), Written::Code, "{code}");
         }
     }
 }

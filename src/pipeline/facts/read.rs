@@ -303,10 +303,10 @@ impl<'a> Zone<'a> {
         let last = &self.spots[end - 1];
         if last.word.shouted {
             facts.add(Fact::new(Sort::Name, facts.title, xxh3_64(last.word.folded.as_bytes()) as u32));
-        } else if let Some(bones) = sound::skeleton(last.word.folded, self.lang) {
-            if bones.as_bytes().len() >= 2 {
-                facts.add(Fact::new(Sort::Name, facts.title, xxh3_64(bones.as_bytes()) as u32));
-            }
+        } else if let Some(bones) = sound::skeleton(last.word.folded, self.lang)
+            && bones.as_bytes().len() >= 2
+        {
+            facts.add(Fact::new(Sort::Name, facts.title, xxh3_64(bones.as_bytes()) as u32));
         }
         end - at
     }
@@ -406,11 +406,11 @@ impl<'a> Zone<'a> {
         }
         let original = &self.text[spot.start..spot.end];
         match numbers::written(spot.word.folded, original, matches!(self.code, "en" | "")) {
-            Some(Written::Nth(n)) => {
+            Written::Nth(n) => {
                 self.nth(at, 1, n, facts);
                 1
             }
-            Some(Written::Code) => {
+            Written::Code => {
                 let kind = spot.word.folded.trim_end_matches(|c: char| c.is_ascii_digit());
                 facts.add(code(
                     facts.title,
@@ -419,8 +419,7 @@ impl<'a> Zone<'a> {
                 ));
                 1
             }
-            Some(Written::Amount(amount)) => self.amount(at, amount, facts),
-            None => 0,
+            Written::Amount(amount) => self.amount(at, amount, facts),
         }
     }
 
@@ -506,7 +505,7 @@ impl<'a> Zone<'a> {
         match unit {
             _ if year => {}
             Some(unit) if unit < UNIT_HASHED || self.title && !weak => {
-                facts.add(Fact::quantity(facts.title, amount, unit))
+                facts.add(Fact::quantity(facts.title, amount, unit));
             }
             None if self.title && !weak => facts.add(Fact::quantity(facts.title, amount, UNIT_HASHED)),
             _ if weak => return 0,

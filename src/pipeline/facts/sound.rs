@@ -148,8 +148,8 @@ pub fn latin(folded: &str) -> Option<Letters> {
             [b't', b's', b'c', b'h', ..] => (b"c", 4),
             [b's', b'c', b'h', ..] => (b"s", 3),
             [b't', b's', b'h', ..] => (b"c", 3),
-            [b's', b'h', ..] | [b's', b'z', ..] => (b"s", 2),
-            [b'c', b'h', ..] | [b'c', b'z', ..] | [b't', b's', ..] | [b't', b'z', ..] => (b"c", 2),
+            [b's', b'h' | b'z', ..] => (b"s", 2),
+            [b'c', b'h' | b'z', ..] | [b't', b's' | b'z', ..] => (b"c", 2),
             [b'z', b'h', ..] => (b"z", 2),
             [b'k', b'h', ..] => (b"h", 2),
             [b'p', b'h', ..] => (b"f", 2),
@@ -163,7 +163,9 @@ pub fn latin(folded: &str) -> Option<Letters> {
             [letter, ..] => (std::slice::from_ref(letter), 1),
             [] => break,
         };
-        sound.iter().for_each(|byte| out.push(*byte));
+        for byte in sound {
+            out.push(*byte);
+        }
         at += taken;
     }
     Some(out)
@@ -246,27 +248,23 @@ fn sounds(word: &[u8], code: &str, cyrillic: bool) -> Letters {
             }
             [b's', b'c', b'h', b't', b's', b'c', b'h', ..] => (b"s", 7),
             [b's', b'z', b'c', b'z', ..] | [b't', b's', b'c', b'h', ..] => (b"s", 4),
-            [b's', b'c', b'h', ..] | [b't', b's', b'h', ..] | [b't', b'c', b'h', ..] | [b'd', b's', b'c', ..] => {
-                (b"s", 3)
-            }
-            [b'd', b'z', b'h', ..] => (b"s", 3),
-            [b's', b'h', ..]
-            | [b's', b'z', ..]
+            [b's' | b't', b'c', b'h', ..]
+            | [b't', b's', b'h', ..]
+            | [b'd', b's', b'c', ..]
+            | [b'd', b'z', b'h', ..] => (b"s", 3),
+            [b's', b'h' | b'z', ..]
             | [b'c', b'z', ..]
-            | [b't', b's', ..]
-            | [b't', b'z', ..]
+            | [b't', b's' | b'z', ..]
             | [b'z', b'h', ..]
-            | [b'd', b'j', ..]
-            | [b'd', b'z', ..] => (b"s", 2),
+            | [b'd', b'j' | b'z', ..] => (b"s", 2),
             [b'c', b'h', ..] if soft_ch => (b"s", 2),
             [b'c', b'h' | b'k', ..] => (if rest[1] == b'k' { b"k" } else { b"g" }, 2),
-            [b'k', b'h', ..] | [b'g', b'h', ..] => (b"g", 2),
+            [b'k' | b'g', b'h', ..] => (b"g", 2),
             [b'p', b'h', ..] => (b"v", 2),
             [b't', b'h', ..] | [b'd', b't', ..] => (b"t", 2),
             [b'q', b'u', ..] => (b"k", 2),
-            [b'c', b'e' | b'i' | b'y', ..] => (b"s", 1),
+            [b'c', b'e' | b'i' | b'y', ..] | [b'z', ..] => (b"s", 1),
             [b'c' | b'q', ..] => (b"k", 1),
-            [b'z', ..] => (b"s", 1),
             [b'x', ..] => (if at == 0 { b"s" } else { b"ks" }, 1),
             [b'f' | b'w', ..] => (b"v", 1),
             // Уиткофф is Witkoff.
@@ -282,7 +280,9 @@ fn sounds(word: &[u8], code: &str, cyrillic: bool) -> Letters {
             [letter, ..] => (std::slice::from_ref(letter), 1),
             [] => break,
         };
-        sound.iter().for_each(|byte| out.push(*byte));
+        for byte in sound {
+            out.push(*byte);
+        }
         at += taken;
     }
     out

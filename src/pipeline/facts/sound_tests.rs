@@ -76,7 +76,9 @@ const SAME: &[&[(&str, &str)]] = &[
 ];
 
 /// Names that are not one.
-const DIFFERENT: &[((&str, &str), (&str, &str))] = &[
+/// A name and its language.
+type Spoken = (&'static str, &'static str);
+const DIFFERENT: &[(Spoken, Spoken)] = &[
     (("en", "Kovalenko"), ("uk", "Коваль")),
     (("en", "Kovalenko"), ("en", "Kovalchuk")),
     (("en", "Shevchuk"), ("uk", "Шевченко")),

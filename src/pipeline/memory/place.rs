@@ -67,7 +67,7 @@ impl Candidate {
     #[must_use]
     pub fn shares_enough(&self) -> bool {
         let rarest = RAREST.iter().map(|signal| self.signals[*signal]).sum::<f32>() * 10.0;
-        self.shared.len() >= SHARED_MIN + 1 || self.shared.len() == SHARED_MIN && rarest > PLACES_IDF
+        self.shared.len() > SHARED_MIN || self.shared.len() == SHARED_MIN && rarest > PLACES_IDF
     }
 }
 

@@ -143,7 +143,9 @@ impl Query {
             lookup[at] = index as u8;
         }
         let mut sums = Sums::default();
-        terms.iter().for_each(|(term, _)| sums.add(*term));
+        for (term, _) in &terms {
+            sums.add(*term);
+        }
         Self { terms, lookup, sums, facts }
     }
 

@@ -88,7 +88,7 @@ impl MetaState {
                 "og:title" => self.offer(MetaField::Title, 4, content),
                 "twitter:title" | "dc.title" => self.offer(MetaField::Title, 3, content),
                 "author" | "dc.creator" | "parsely-author" | "sailthru.author" => {
-                    self.offer(MetaField::Author, 3, content)
+                    self.offer(MetaField::Author, 3, content);
                 }
                 // Open Graph's author is as often a link to a profile.
                 "article:author" if !content.starts_with("http") => self.offer(MetaField::Author, 2, content),

@@ -1,5 +1,7 @@
 //! Goldens of every format and type, and what must hold for any payload: readable order, limits, no live mention.
 
+use std::fmt::Write as _;
+
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -177,7 +179,7 @@ fn render_mail_matches_goldens() {
         let body = format.render(payload.to_string().as_bytes()).expect("rendered").expect("a body of its own");
         let mail = String::from_utf8(body.bytes).expect("ASCII");
         let read = email_tests::read(&mail);
-        all.push_str(&format!("=== {name}\n{}\n\n{}\n{}\n", read.headers.replace("\r\n", "\n"), read.text, read.html));
+        let _ = write!(all, "=== {name}\n{}\n\n{}\n{}\n", read.headers.replace("\r\n", "\n"), read.text, read.html);
     }
     golden("email.txt", &all);
 }
