@@ -251,7 +251,9 @@ impl Sets {
         for document in corpora.iter_mut().flat_map(|corpus| &mut corpus.documents) {
             document.at = document.at.plus(Duration::from_secs(random.below(21_600)));
         }
-        corpora.iter_mut().for_each(|corpus| corpus.documents.sort_by_key(|document| document.at));
+        for corpus in &mut corpora {
+            corpus.documents.sort_by_key(|document| document.at);
+        }
         corpora
     }
 }

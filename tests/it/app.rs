@@ -86,7 +86,7 @@ async fn app_restarted_sends_nothing_twice_and_remembers_its_stories() {
 
     let told = told(&receiver.received(), None);
     let mut expected = firsts([0, 1, 2, 3, 9]);
-    expected.insert(("ferry".to_owned(), title(2), "new_topic".to_owned()));
+    expected.insert(("ferry".to_owned(), title(2), "topic".to_owned()));
     assert_eq!(told.alerts(), expected);
     assert_eq!(told.repeats, 0);
     let order: Vec<u64> = receiver.received().iter().skip(4).map(|r| told.sequences[&r.id]).collect();

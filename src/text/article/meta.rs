@@ -176,7 +176,7 @@ fn names(value: &Value) -> Vec<String> {
 fn is_article(kind: Option<&Value>) -> bool {
     let names_article = |kind: &Value| {
         kind.as_str().is_some_and(|k| {
-            k.ends_with("PageArticle") || k.ends_with("Posting") || k == "Report" || k == "LiveBlogPosting"
+            k.ends_with("Article") || k.ends_with("Posting") || k == "Report" || k == "LiveBlogPosting"
         })
     };
     match kind {
