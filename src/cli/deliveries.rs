@@ -174,7 +174,7 @@ fn print(detail: &DeliveryDetail) {
     }
     match (&row.hold, row.folded_into) {
         (Some(hold), _) => println!("  waits until {} for its {}", row.due_at, clean::one_line(hold)),
-        (None, Some(into)) => println!("  went up in {into}"),
+        (None, Some(into)) => println!("  sent as part of {into}"),
         (None, None) if row.state == DeliveryState::Pending => println!("  next attempt at {}", row.due_at),
         (None, None) => {}
     }

@@ -1,4 +1,4 @@
-//! `endpoints`: who hears of alerts and how they do; a test that goes the way of every alert; switch one
+//! `endpoints`: who hears of alerts and whether they can be reached; a test that goes the way of every alert; switch one
 //! off and on without touching the config.
 
 use std::io::Write as _;
@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Looks before the answer is "still on its way".
 const LOOKS_MAX: u32 = 300;
 
-/// Lists endpoints and how they do; shows, tests, enables or disables one.
+/// Lists endpoints and their state; shows, tests, enables or disables one.
 #[derive(Debug, Args)]
 pub struct EndpointsArgs {
     #[command(subcommand)]

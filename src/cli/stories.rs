@@ -210,7 +210,7 @@ fn said(done: &CorrectionRecord) -> String {
             let items = counted(done.items.len() as u64, "item");
             format!("{items} left {story} for {into}; the two stay two")
         }
-        (Some(_), _) => format!("{story} went up in {into}"),
+        (Some(_), _) => format!("{story} was merged into {into}"),
     }
 }
 
@@ -219,7 +219,7 @@ fn show(story: &StoryRecord, silences: &[SilenceRecord]) {
     println!("{}", clean::one_line(&line.title));
     println!("  id         {}", line.id);
     if let Some(from) = story.merged_from {
-        println!("  merged     {from} went up in it");
+        println!("  merged     {from} was merged into it");
     }
     println!("  seen       {} to {}", line.first_seen, line.last_seen);
     println!(
@@ -260,7 +260,7 @@ fn reason(event: &StoryEvent, story: &StoryRecord) -> Option<String> {
         return Some(format!("put here by hand: it left {}", split.story));
     }
     if let Some(from) = event.came_with {
-        return Some(format!("came with {from}, which went up in this story"));
+        return Some(format!("came with {from}, which was merged into this story"));
     }
     event.why.as_ref().map(|why| found(why, event.what == "opened"))
 }
@@ -292,7 +292,7 @@ fn by_hand(correction: &CorrectionRecord) -> String {
     let what = match (verb.as_str(), into) {
         ("split", Some(into)) => format!("{} of its items left {story} for {into}", items.len()),
         ("split", None) => format!("{} of its items are to leave {story}", items.len()),
-        (_, into) => format!("{story} went up in {}", into.map(|into| into.to_string()).unwrap_or_default()),
+        (_, into) => format!("{story} was merged into {}", into.map(|into| into.to_string()).unwrap_or_default()),
     };
     let state = match (refused, done_at) {
         (Some(why), _) => format!(" (refused: {why})"),

@@ -80,7 +80,7 @@ async fn corrections_without_a_daemon_are_made_at_once_and_nonsense_is_refused()
         assert!(output.status.code() == Some(code) && said.contains(word), "{arguments:?}: {said}");
     }
     let output = run(&room, &["stories", "merge", kept, gone]).await;
-    assert!(text(&output.stdout).contains("went up in"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("was merged into"), "{}", text(&output.stderr));
     let output = run(&room, &["stories", "show", kept]).await;
     assert!(text(&output.stdout).contains("by hand"), "{}", text(&output.stdout));
 }

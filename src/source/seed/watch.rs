@@ -36,7 +36,7 @@ const SCAN_UNWATCHED_EVERY: Duration = Duration::from_secs(5);
 const TURN_MAX: Duration = Duration::from_secs(10);
 /// At a stop, files in flight have this long for their receipt.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
-/// A single scan waits at most so many settle times for files that are still being written.
+/// How many settle times a single scan waits for files that are still being written.
 const ONCE_SETTLES_MAX: u32 = 20;
 
 /// Whether the directory is there and how it is followed.
