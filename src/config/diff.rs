@@ -80,6 +80,7 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
         ("memory.copies_window", old.memory.copies_window != new.memory.copies_window),
         ("memory.bytes_max", old.memory.bytes_max != new.memory.bytes_max),
         ("memory.story_span", old.memory.story_span != new.memory.story_span),
+        ("memory.languages", old.memory.languages != new.memory.languages),
         ("memory.story_window", old.memory.story_window != new.memory.story_window),
     ];
     let soft_daemon = |config: &Config| {

@@ -13,7 +13,7 @@ use crate::deliver::DeliveryConfig;
 use crate::model::{EndpointId, SourceId};
 use crate::pipeline::alert::source::HealthRules;
 use crate::pipeline::alert::{Developments, OnRevision};
-use crate::pipeline::memory::MemoryConfig;
+use crate::pipeline::memory::{Languages, MemoryConfig};
 use crate::pipeline::normalize::NormalizeRules;
 use crate::source::Limits;
 use crate::source::feed::{PollingConfig, SpacingScope};
@@ -216,6 +216,10 @@ pub(super) fn memory(s: &Section<'_>) -> MemoryConfig {
         story_window: s.duration("story_window", MINUTE..=366 * DAY),
         story_span: s.duration("story_span", HOUR..=366 * DAY),
         bytes_max: s.bytes("bytes_max", MIB..=64 * GIB) as usize,
+        languages: s.choice(
+            "languages",
+            &[("apart", Languages::Apart), ("related", Languages::Related), ("together", Languages::Together)],
+        ),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::facts::{Difference, Separation};
 use super::features::Features;
 use super::ledger::Ledger;
-use super::memory::{Bar, Candidate, Outcome, Placement};
+use super::memory::{Bar, Candidate, Outcome, Placement, Related, SHARED_MIN};
 use super::story::decision::{self, Model};
 use super::story::words::spell;
 use crate::model::{ItemId, StoryId, Timestamp};
@@ -84,6 +84,37 @@ pub struct Repeats {
     pub headlines: &'static str,
 }
 
+/// A story of another language that may be of the same event.
+#[derive(Debug, Clone, Serialize)]
+pub struct RelatedStory {
+    /// Which.
+    pub story: StoryId,
+    /// Its member that says most of the same.
+    pub nearest: ItemId,
+    /// Log-odds of being one event.
+    pub score: f32,
+    /// Whether that is enough to be one story, where `[memory] languages = "together"`.
+    pub sure: bool,
+    /// What both say.
+    pub shared: Vec<String>,
+    /// What tells the two apart, if anything does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_apart_by: Option<String>,
+}
+
+impl RelatedStory {
+    fn of(related: &Related) -> Self {
+        Self {
+            story: related.story,
+            nearest: related.nearest,
+            score: related.score,
+            sure: related.joins,
+            shared: related.shared.iter().map(|fact| fact.spell()).collect(),
+            kept_apart_by: related.kept_apart_by.map(|difference| difference.spell()),
+        }
+    }
+}
+
 /// Everything that was considered.
 #[derive(Debug, Clone, Serialize)]
 pub struct Consideration {
@@ -95,6 +126,8 @@ pub struct Consideration {
     pub copy: Option<Repeats>,
     /// The nearest stories, nearest first.
     pub stories: Vec<Considered>,
+    /// Stories of other languages that may be of the same event, the likeliest first.
+    pub related: Vec<RelatedStory>,
 }
 
 /// The words that people see.
@@ -138,6 +171,7 @@ impl Ledger {
                 headlines: copy.headlines.as_str(),
             }),
             stories: stories.collect(),
+            related: placement.related.iter().map(RelatedStory::of).collect(),
         }
     }
 }

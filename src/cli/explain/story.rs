@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::{CliError, Context};
 use crate::config::Config;
 use crate::model::{ItemId, Timestamp};
-use crate::pipeline::consider::{Consideration, Considered, Repeats, Standing, Wording};
+use crate::pipeline::consider::{Consideration, Considered, RelatedStory, Repeats, Standing, Wording};
 use crate::pipeline::{Ledger, Prepared};
 use crate::store::{Access, Store, StoreError};
 use crate::text::clean;
@@ -22,6 +22,8 @@ pub(super) struct StoryExplained {
     #[serde(skip_serializing_if = "Option::is_none")]
     copy: Option<Named<Repeats>>,
     stories: Vec<Named<Considered>>,
+    /// Stories of other languages.
+    related: Vec<Named<RelatedStory>>,
 }
 
 /// Something with the headline of the item it is about.
@@ -84,7 +86,11 @@ fn named(considered: Consideration, store: &Store) -> Result<StoryExplained, Cli
     for story in considered.stories {
         stories.push(Named { nearest_title: title(story.nearest)?, what: story });
     }
-    Ok(StoryExplained { decision, threshold: considered.threshold, copy, stories })
+    let mut related = Vec::with_capacity(considered.related.len());
+    for story in considered.related {
+        related.push(Named { nearest_title: title(story.nearest)?, what: story });
+    }
+    Ok(StoryExplained { decision, threshold: considered.threshold, copy, stories, related })
 }
 
 /// Prints it for people.
@@ -104,7 +110,19 @@ pub(super) fn print(out: &mut impl Write, story: &StoryExplained) -> io::Result<
     for near in &story.stories {
         print_one(out, near, story.threshold)?;
     }
-    Ok(())
+    story.related.iter().try_for_each(|near| print_related(out, near))
+}
+
+fn print_related(out: &mut impl Write, near: &Named<RelatedStory>) -> io::Result<()> {
+    let Named { nearest_title, what } = near;
+    let verdict = match (&what.kept_apart_by, what.sure) {
+        (Some(difference), _) => format!("kept apart by {difference}"),
+        (None, true) => "sure enough to be one story ([memory] languages = \"together\")".to_owned(),
+        (None, false) => "not sure enough to be one story".to_owned(),
+    };
+    let title = clean::excerpt(nearest_title, 90);
+    writeln!(out, "  in another language {}: {:+.2}, {verdict}", what.story, what.score)?;
+    writeln!(out, "    “{title}”: both say {}", what.shared.join(", "))
 }
 
 fn print_one(out: &mut impl Write, near: &Named<Considered>, threshold: f32) -> io::Result<()> {

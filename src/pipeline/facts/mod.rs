@@ -9,6 +9,7 @@
 pub mod difference;
 #[cfg(test)]
 mod difference_tests;
+pub mod kinship;
 mod lexicon;
 mod numbers;
 mod read;
@@ -153,6 +154,12 @@ impl Fact {
             Sort::Quantity if self.unit() < UNIT_HASHED => Some(self.0 & !TITLE_BIT),
             Sort::Quantity | Sort::Act | Sort::Stage | Sort::Day | Sort::Genre => None,
         }
+    }
+
+    /// The country that a place is in, as a fact of its own; `None` for anything else.
+    #[must_use]
+    pub fn country_alone(self) -> Option<Self> {
+        (self.sort() == Sort::Place && self.city() != 0).then(|| Self::place(false, self.country(), 0, None))
     }
 
     fn country(self) -> u16 {

@@ -56,6 +56,8 @@ struct Spot<'a> {
     sounds: Option<sound::Letters>,
     /// Its senses in [`Zone::found`].
     senses: std::ops::Range<usize>,
+    /// Something was elided before it (n'enverra, l'Ukraine).
+    elided: bool,
     /// Part of something that started before it, or was used up.
     taken: bool,
 }
@@ -243,7 +245,12 @@ impl<'a> Zone<'a> {
         if !facts.title {
             return;
         }
-        let not = (1..=2).filter_map(|back| at.checked_sub(back)).any(|before| self.has(before, |s| s == Sense::Not));
+        // A German verb stands at the end, far from its negation; a French one carries it (n'enverra).
+        let reach = if self.code == "de" { 6 } else { 2 };
+        let not = (1..=reach)
+            .filter_map(|back| at.checked_sub(back))
+            .any(|before| self.has(before, |s| s == Sense::Not))
+            || self.code == "fr" && self.text[self.spots[at].start..].starts_with(['n', 'N']) && self.spots[at].elided;
         for found in self.senses(at) {
             match found.sense {
                 Sense::Act { class, positive } => {
@@ -608,6 +615,7 @@ fn spot<'a>(text: &'a str, token: Token<'a>, opens_sentence: bool) -> Spot<'a> {
         opens_sentence,
         sounds,
         senses: 0..0,
+        elided: from > 0,
         taken: false,
     }
 }

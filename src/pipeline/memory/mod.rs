@@ -5,6 +5,9 @@
 //! store it decides as if it had never been gone. It reads no clock and makes no query; the loop in
 //! `ingest` owns it.
 
+mod across;
+#[cfg(test)]
+mod across_tests;
 mod chains;
 mod groups;
 mod place;
@@ -14,7 +17,8 @@ mod tests;
 
 use std::time::Duration;
 
-pub use place::{Bar, Candidate, Outcome, Placement};
+pub use across::{Languages, Related};
+pub use place::{Bar, Candidate, Outcome, Placement, SHARED_MIN};
 
 use self::chains::Chains;
 use self::groups::Groups;
@@ -56,12 +60,20 @@ pub struct MemoryConfig {
     /// Bytes for all of it; the oldest items are forgotten early when it is reached (default 256 MiB,
     /// about 800,000 items).
     pub bytes_max: usize,
+    /// What is done with stories of different languages.
+    pub languages: Languages,
 }
 
 impl Default for MemoryConfig {
     fn default() -> Self {
         let days = |n: u64| Duration::from_secs(n * 24 * 3600);
-        Self { copies_window: days(14), story_window: days(7), story_span: days(3), bytes_max: 256 << 20 }
+        Self {
+            copies_window: days(14),
+            story_window: days(7),
+            story_span: days(3),
+            bytes_max: 256 << 20,
+            languages: Languages::default(),
+        }
     }
 }
 
@@ -88,6 +100,9 @@ pub struct Memory {
     by_term: Chains,
     /// Items by the story they would have opened.
     by_story: Chains,
+    /// Items by the rarest of what they say.
+    by_fact: Chains,
+    fact_counts: across::FactCounts,
     rarity: Rarity,
     groups: Groups,
     /// What tells whether two items report one event.
@@ -112,6 +127,8 @@ impl Memory {
             by_shingle: Chains::new(SKETCH_KEYS),
             by_term: Chains::new(STORY_KEYS),
             by_story: Chains::new(1),
+            by_fact: across::index(),
+            fact_counts: across::FactCounts::default(),
             rarity: Rarity::default(),
             groups: Groups::default(),
             model: Model::shipped(),
@@ -197,6 +214,10 @@ impl Memory {
         self.by_term.push(telling(&query).into_iter().map(|(term, _)| term_key(term)));
         self.rarity.add(query.terms().iter().map(|(term, _)| *term));
         self.by_story.push([groups::story_key(StoryId::opened_by(item))]);
+        // Without languages to bring together it stays empty.
+        let facts = Some(&features.facts).filter(|_| self.config.languages != Languages::Apart);
+        self.by_fact.push(facts.map_or_else(Vec::new, |facts| self.fact_counts.keys(facts)));
+        self.fact_counts.add(&features.facts);
         self.join(slot, story);
         if self.records.end() - self.live > self.items_max {
             if self.story_live == self.live {
@@ -271,6 +292,8 @@ impl Memory {
         self.records.bytes()
             + self.by_shingle.bytes()
             + self.by_term.bytes()
+            + self.by_fact.bytes()
+            + self.fact_counts.bytes()
             + self.rarity.bytes()
             + self.groups.bytes()
     }
@@ -297,7 +320,9 @@ impl Memory {
     /// The oldest item that counts for stories no longer does.
     fn leave_story(&mut self) {
         let slot = self.story_live;
-        self.rarity.remove(self.records.get(slot).terms());
+        let record = self.records.get(slot);
+        self.rarity.remove(record.terms());
+        self.fact_counts.remove(&record.said());
         self.groups.leave(&mut self.records, slot, false);
         self.story_live += 1;
     }
@@ -307,16 +332,24 @@ impl Memory {
         self.by_shingle.forget_before(self.live);
         self.by_term.forget_before(self.story_live);
         self.by_story.forget_before(self.story_live);
+        self.by_fact.forget_before(self.story_live);
         self.records.forget_before(self.live);
     }
 
     /// Slots start from zero again.
     fn renumber(&mut self) {
-        let by = self.records.base().min(self.by_shingle.base()).min(self.by_term.base()).min(self.by_story.base());
+        let by = self
+            .records
+            .base()
+            .min(self.by_shingle.base())
+            .min(self.by_term.base())
+            .min(self.by_story.base())
+            .min(self.by_fact.base());
         self.records.renumber(by);
         self.by_shingle.renumber(by);
         self.by_term.renumber(by);
         self.by_story.renumber(by);
+        self.by_fact.renumber(by);
         self.groups.renumber(by);
         self.live -= by;
         self.story_live -= by;

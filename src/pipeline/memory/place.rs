@@ -2,7 +2,7 @@
 //! nearest member and by all that are compared, the best one joined if it is near enough.
 
 use super::chains::PER_KEY_MAX;
-use super::{ALONE, Memory, Slot, telling, term_key};
+use super::{ALONE, Languages, Memory, Related, Slot, telling, term_key};
 use crate::model::{ItemId, StoryId};
 use crate::pipeline::facts::{Aspect, Difference, ItemFacts, Separation, differences};
 use crate::pipeline::features::Features;
@@ -96,6 +96,8 @@ pub struct Placement {
     pub merged: Option<StoryId>,
     /// Stories considered, best first.
     pub candidates: Vec<Candidate>,
+    /// Stories of other languages that may be of the same event, likeliest first.
+    pub related: Vec<Related>,
 }
 
 impl Placement {
@@ -127,8 +129,10 @@ impl Memory {
             Some(best) => self.join_and_merge(&judged[best], &judged[best + 1..]),
             None => (Outcome::Open(StoryId::opened_by(item)), None),
         };
+        let related = self.related(features);
+        let (outcome, merged) = self.across(outcome, merged, &judged, &related);
         let candidates = judged.into_iter().map(|(candidate, _)| candidate).take(1 + RUNNERS_UP).collect();
-        Placement { outcome, merged, candidates }
+        Placement { outcome, merged, candidates, related }
     }
 
     /// Joins the best story; the next best becomes one with it if all members agree. The older id stays.
@@ -151,6 +155,30 @@ impl Memory {
         (Outcome::Join(best.0.story), None)
     }
 
+    /// The story of another language that the item proves to be of the same event: it joins that, or the
+    /// two stories become one, the older id staying.
+    fn across(
+        &self,
+        outcome: Outcome,
+        merged: Option<StoryId>,
+        judged: &[(Candidate, Slot)],
+        related: &[Related],
+    ) -> (Outcome, Option<StoryId>) {
+        let sure = related.iter().find(|related| related.joins);
+        let Some(sure) = sure.filter(|_| self.config.languages == Languages::Together && merged.is_none()) else {
+            return (outcome, merged);
+        };
+        match outcome {
+            Outcome::Open(_) => (Outcome::Join(sure.story), None),
+            Outcome::Join(story) if story == sure.story || self.groups.are_apart(story, sure.story) => (outcome, None),
+            Outcome::Join(story) => match judged.iter().find(|(candidate, _)| candidate.story == story) {
+                Some((_, first)) if *first < sure.first => (outcome, Some(sure.story)),
+                Some(_) => (Outcome::Join(sure.story), Some(story)),
+                None => (outcome, None),
+            },
+        }
+    }
+
     /// Mean log-odds over pairs of members of two stories, each given by its first member.
     fn likeness(&self, a: Slot, b: Slot) -> f32 {
         let (a_record, b_record) = (self.records.get(a), self.records.get(b));
@@ -165,6 +193,9 @@ impl Memory {
             let query = Query::new(terms, record.facts());
             for other in b.clone() {
                 let other = self.records.get(other);
+                if other.lang() != record.lang() {
+                    continue;
+                }
                 sum += self.model.pair(&query.signals(other.terms(), other.facts()));
                 pairs += 1.0;
             }
@@ -200,7 +231,10 @@ impl Memory {
         let members = self.groups.members(&slot, &record);
         let mut scores = Vec::with_capacity(MEMBERS_FIRST + MEMBERS_LAST);
         let mut nearest = (f32::NEG_INFINITY, slot, [0.0; SIGNALS]);
-        for member in sampled(members) {
+        // Members of another language share no words: they would only speak against it.
+        let lang = |slot: Slot| self.records.get(slot).lang();
+        let own: Vec<Slot> = members.iter().copied().filter(|member| lang(*member) == lang(slot)).collect();
+        for member in sampled(&own) {
             let other = self.records.get(member);
             let signals = query.signals(other.terms(), other.facts());
             let score = self.model.pair(&signals);

@@ -185,6 +185,13 @@ impl<'a> Record<'a> {
         bytes.chunks_exact(4).map(read)
     }
 
+    /// The language it was read in, as [`ItemFacts::lang`] counts them.
+    #[must_use]
+    pub fn lang(&self) -> u8 {
+        let start = usize::from(self.head.sample_bytes) + usize::from(self.head.terms) * 4;
+        self.packed.get(start).map_or(0, |byte| byte >> 4)
+    }
+
     /// What it says, free of its language.
     #[must_use]
     pub fn said(&self) -> ItemFacts {
