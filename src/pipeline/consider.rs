@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::facts::{Difference, Separation};
 use super::features::Features;
 use super::ledger::Ledger;
-use super::memory::{Bar, Candidate, Outcome, Placement, Related, SHARED_MIN};
+use super::memory::{Bar, Candidate, Outcome, Placement, Related};
 use super::story::decision::{self, Model};
 use super::story::words::spell;
 use crate::model::{ItemId, StoryId, Timestamp};

@@ -18,7 +18,7 @@ mod tests;
 use std::time::Duration;
 
 pub use across::{Languages, Related};
-pub use place::{Bar, Candidate, Outcome, Placement, SHARED_MIN};
+pub use place::{Bar, Candidate, Outcome, Placement};
 
 use self::chains::Chains;
 use self::groups::Groups;
