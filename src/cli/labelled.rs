@@ -82,6 +82,11 @@ pub(super) fn raw(item: &Value, number: usize) -> RawItem {
     raw
 }
 
+/// Whether `source` says who published what: the same name in every item is that of the collection.
+pub(super) fn names_outlets(items: &[Value]) -> bool {
+    items.windows(2).any(|pair| pair[0]["source"] != pair[1]["source"])
+}
+
 pub(super) fn origin(item: &Value, received: Timestamp) -> Origin {
     let name: String = text(item, "source")
         .unwrap_or_default()

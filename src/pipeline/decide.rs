@@ -2,7 +2,7 @@
 //! somebody hear of it. Deterministic: the same items in the same order with the same times give the
 //! same decisions, today or in a replay. Returns data; `store.apply` makes it durable.
 
-use crate::model::{ItemId, StoryId, Timestamp};
+use crate::model::{ItemId, RelatedStory, StoryId, Timestamp};
 
 use super::Rules;
 use super::ledger::{Known, Ledger, Remembered, StoryState};
@@ -129,7 +129,7 @@ fn revise(prepared: Prepared, known: Known, ledger: &mut Ledger, rules: &Rules, 
     let story = ledger.resolve(known.story);
     let revision = known.revision + 1;
     ledger.revise(prepared.item.id, prepared.item.version, revision);
-    let cause = Cause { prepared: &prepared, story, revision: Some(revision), duplicate: false, now };
+    let cause = Cause { prepared: &prepared, story, revision: Some(revision), duplicate: false, related: &[], now };
     let raised = raise_alerts(&cause, ledger, rules);
     Decision::of(prepared, Verdict::Revision { story, revision }, raised)
 }
@@ -139,6 +139,7 @@ fn place(prepared: Prepared, before: Option<Known>, ledger: &mut Ledger, rules: 
     ledger.memory.advance(now);
     let placement = ledger.memory.place(prepared.item.id, &prepared.features);
     let copy = find_copy(&prepared, &placement, ledger);
+    let related = saga(&placement, ledger);
     let joined = match (copy, placement.outcome) {
         // A copy that hits a topic its story did not is news for that topic: it is kept as an item.
         (Some(copy), _) if !brings_topic(&prepared, copy.story, ledger) => {
@@ -146,7 +147,7 @@ fn place(prepared: Prepared, before: Option<Known>, ledger: &mut Ledger, rules: 
         }
         (Some(copy), _) => {
             let grounds = Some(Grounds { nearest: copy.of, score: None });
-            Joined { story: copy.story, opened: false, merged: None, grounds, before }
+            Joined { story: copy.story, opened: false, merged: None, grounds, before, related }
         }
         (None, outcome) => {
             let best = placement.candidates.first();
@@ -155,10 +156,22 @@ fn place(prepared: Prepared, before: Option<Known>, ledger: &mut Ledger, rules: 
                 Outcome::Join(story) => (ledger.resolve(story), false),
                 Outcome::Open(story) => (story, true),
             };
-            Joined { story, opened, merged: placement.merged, grounds, before }
+            Joined { story, opened, merged: placement.merged, grounds, before, related }
         }
     };
-    add(prepared, &joined, ledger, rules, now)
+    add(prepared, joined, ledger, rules, now)
+}
+
+/// Other stories of the saga that an item belongs to, by name.
+fn saga(placement: &Placement, ledger: &Ledger) -> Vec<RelatedStory> {
+    let mut found: Vec<RelatedStory> = Vec::new();
+    for story in placement.saga(ledger.memory.model().join) {
+        let id = ledger.resolve(story);
+        if let Some(state) = ledger.story(id).filter(|_| found.iter().all(|known| known.id != id)) {
+            found.push(RelatedStory { id, title: state.title.clone() });
+        }
+    }
+    found
 }
 
 /// Where an item goes.
@@ -170,6 +183,8 @@ struct Joined {
     grounds: Option<Grounds>,
     /// What the item was when it was seen before.
     before: Option<Known>,
+    /// Other stories of the saga.
+    related: Vec<RelatedStory>,
 }
 
 /// A known item that a new one is a copy of.
@@ -238,8 +253,11 @@ fn sight(
         state.last_seen = state.last_seen.max(now);
         item.outlet.iter().for_each(|outlet| state.add_outlet(outlet));
     }
-    let raised =
-        raise_alerts(&Cause { prepared: &prepared, story, revision: None, duplicate: true, now }, ledger, rules);
+    let raised = raise_alerts(
+        &Cause { prepared: &prepared, story, revision: None, duplicate: true, related: &[], now },
+        ledger,
+        rules,
+    );
     Decision::of(prepared, Verdict::Sighting { of, story, level, overlap, again }, raised)
 }
 
@@ -251,8 +269,9 @@ fn merge(gone: Option<StoryId>, story: StoryId, ledger: &mut Ledger) -> Vec<(Sto
 }
 
 /// An item finds its place in a story, new or known.
-fn add(prepared: Prepared, to: &Joined, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
-    let Joined { story, opened, merged, grounds, before } = *to;
+fn add(prepared: Prepared, to: Joined, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
+    let Joined { story, opened, merged, grounds, before, mut related } = to;
+    related.retain(|other| other.id != story);
     let merges = merge(merged, story, ledger);
     let promoted = before.and_then(|known| promote(known, ledger));
     let state =
@@ -271,8 +290,8 @@ fn add(prepared: Prepared, to: &Joined, ledger: &mut Ledger, rules: &Rules, now:
         features: &prepared.features,
     });
     ledger.revise(prepared.item.id, prepared.item.version, 0);
-    let raised =
-        raise_alerts(&Cause { prepared: &prepared, story, revision: None, duplicate: false, now }, ledger, rules);
+    let cause = Cause { prepared: &prepared, story, revision: None, duplicate: false, related: &related, now };
+    let raised = raise_alerts(&cause, ledger, rules);
     Decision { merges, grounds, promoted, ..Decision::of(prepared, Verdict::New { story, opened }, raised) }
 }
 

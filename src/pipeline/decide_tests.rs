@@ -294,3 +294,22 @@ fn decide_feeds_of_one_publisher_are_one_outlet() {
     let outlets: Vec<&str> = story.outlets.iter().map(Outlet::as_str).collect();
     assert_eq!((outlets, story.items, story.sightings_exact), (vec!["gazette.example"], 1, 2));
 }
+
+#[test]
+fn decide_what_follows_an_event_days_later_names_the_story_before_it() {
+    let mut desk = Desk::new();
+    let (Verdict::New { story: before, .. }, _) = desk.take("alpha", "1", BRIDGE) else { panic!("news") };
+    desk.now = desk.now.plus(Duration::from_secs(4 * 24 * 3600));
+    let source = SourceId::new("beta").expect("a name");
+    let origin = Origin { source, kind: SourceKind::Feed, received: desk.now };
+    let text = BRIDGE.replace("was closed on Monday", "stays closed").replace("two of its", "all of its");
+    let prepared = prepare(&item("2", &text), &origin, &desk.rules).expect("readable");
+    let mut prepared = prepared;
+    // Worded alike, and no copy of it.
+    prepared.features.sketch = dedupe::sketch::Sketch::default();
+    let decision = decide(prepared, &mut desk.ledger, &desk.rules, desk.now);
+    assert!(matches!(decision.verdict, Verdict::New { opened: true, .. }), "{:?}", decision.verdict);
+    let related = &decision.alerts[0].draft.story.related;
+    assert_eq!(related.iter().map(|story| story.id).collect::<Vec<_>>(), [before]);
+    assert!(related[0].title.starts_with("The old swing bridge"), "{related:?}");
+}

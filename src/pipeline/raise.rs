@@ -13,8 +13,8 @@ use super::news::{edited, fact_keys, unheard};
 use super::prepare::Prepared;
 use super::told::{Listener, Told, add};
 use crate::model::{
-    AlertDraft, AlertId, AlertKind, AlertNews, AlertReason, AlertTopic, Match, NewsKind, Outlet, Severity, StoryId,
-    Timestamp, TopicId,
+    AlertDraft, AlertId, AlertKind, AlertNews, AlertReason, AlertTopic, Match, NewsKind, Outlet, RelatedStory,
+    Severity, StoryId, StorySummary, Timestamp, TopicId,
 };
 
 /// One alert, ready for the outbox.
@@ -47,6 +47,8 @@ pub(super) struct Cause<'a> {
     pub revision: Option<u32>,
     /// A further appearance of a text that is known: it says nothing of its own.
     pub duplicate: bool,
+    /// Other stories of the saga that the item belongs to.
+    pub related: &'a [RelatedStory],
     pub now: Timestamp,
 }
 
@@ -331,7 +333,7 @@ impl Hearing<'_> {
             at: self.cause.now,
             topics,
             item: item.id,
-            story: self.state.summary(self.cause.story),
+            story: StorySummary { related: self.cause.related.to_vec(), ..self.state.summary(self.cause.story) },
             news,
             grown_by,
         };

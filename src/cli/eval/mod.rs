@@ -13,11 +13,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use super::labelled::{START, origin, published, raw, read};
+use super::labelled::{START, names_outlets, origin, published, raw, read};
 use super::output::{self, Table};
 use super::{CliError, Context};
 use crate::eval::Quality;
-use crate::model::{Origin, RawItem, StoryId, Timestamp, TopicId};
+use crate::model::{Origin, RawItem, SourceKind, StoryId, Timestamp, TopicId};
 use crate::pipeline::classify::quality::Borderline;
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::{Decision, Ledger, Rules, Verdict, decide, prepare};
@@ -187,9 +187,12 @@ fn stream(items: &[Value], rules: &Rules, memory: MemoryConfig) -> Vec<Option<St
     let mut ledger = Ledger::new("eval", memory);
     let bar = output::progress(items.len() as u64, "items");
     let mut found = Vec::with_capacity(items.len());
+    let outlets = names_outlets(items);
     for (number, (item, now)) in items.iter().zip(arrivals(items)).enumerate() {
-        let story =
-            take(&raw(item, number), &origin(item, now), rules, &mut ledger).and_then(|d| story_of(&d, &ledger));
+        let mut from = origin(item, now);
+        // An article of a drop directory has no outlet but the one it names.
+        from.kind = if outlets { from.kind } else { SourceKind::Seed };
+        let story = take(&raw(item, number), &from, rules, &mut ledger).and_then(|d| story_of(&d, &ledger));
         found.push(story);
         bar.inc(1);
     }

@@ -33,9 +33,9 @@ pub enum Languages {
     /// Nothing: each language has its own stories.
     Apart,
     /// They are shown as related.
-    #[default]
     Related,
     /// They become one where the evidence is strong, and are shown as related where it is not.
+    #[default]
     Together,
 }
 

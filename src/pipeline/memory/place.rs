@@ -110,6 +110,26 @@ impl Placement {
     }
 }
 
+impl Placement {
+    /// Stories of the same saga: what it would have joined, had they not opened too long before or said something
+    /// else, and those of other languages that are near.
+    #[must_use]
+    pub fn saga(&self, join: f32) -> Vec<StoryId> {
+        let near = |candidate: &&Candidate| candidate.shares_enough() && candidate.score + candidate.toll >= join;
+        let late = |candidate: &&Candidate| candidate.bar == Some(Bar::Span);
+        let candidates = || self.candidates.iter().filter(near);
+        let own = candidates().filter(late).chain(candidates().filter(|c| !late(c) && c.toll > 0.0));
+        let mut found = Vec::new();
+        for story in own.map(|candidate| candidate.story).chain(self.related.iter().map(|related| related.story)) {
+            if story != self.story() && self.merged != Some(story) && !found.contains(&story) {
+                found.push(story);
+            }
+        }
+        found.truncate(RUNNERS_UP);
+        found
+    }
+}
+
 impl Memory {
     /// Finds the story of an item that is no copy of a known one.
     #[must_use]
@@ -118,7 +138,7 @@ impl Memory {
         // A live blog or a list of the week tells many events: it reports none that others could join.
         if features.profile.terms.len() >= TERMS_MIN && !features.roundup {
             let query = self.query(features);
-            judged = self.judge(&query);
+            judged = self.judge(&query, features.facts.lang);
             for (candidate, _) in judged.iter_mut().filter(|(candidate, _)| candidate.score >= self.model.join) {
                 self.weigh_differences(&features.facts, candidate);
             }
@@ -203,13 +223,14 @@ impl Memory {
         sum / pairs - decision::mass(sizes)
     }
 
-    /// Scores the stories that share telling terms with the item, each with its first member.
-    fn judge(&self, query: &Query) -> Vec<(Candidate, Slot)> {
+    /// Scores the stories of the item's language that share telling terms with it, each with its first member. Names
+    /// alone, which other languages share, are no measure of that: those are asked by what they say.
+    fn judge(&self, query: &Query, lang: u8) -> Vec<(Candidate, Slot)> {
         let mut stories: Vec<(u32, Slot)> = Vec::new();
         let mut judged = Vec::new();
         for slot in self.gather(query) {
             let record = self.records.get(slot);
-            if record.is_roundup() {
+            if record.is_roundup() || (lang != 0 && record.lang() != 0 && record.lang() != lang) {
                 continue;
             }
             let group = record.group();

@@ -264,7 +264,7 @@ fn story(data: &Value, headline: &str, clock: &words::WallClock<'_>) -> String {
         _ => format!("{} since {since}", counted(outlets, "outlet")),
     };
     let other = !title.trim().is_empty() && words::plain_name(&title) != words::plain_name(headline);
-    let follows = list_of(story, "/related").first().map(|related| text_of(related, "/title")).unwrap_or_default();
+    let also = list_of(story, "/related").first().map(|related| text_of(related, "/title")).unwrap_or_default();
     let mut parts = Vec::new();
     if other {
         parts.push(format!("Story: {title}"));
@@ -272,8 +272,8 @@ fn story(data: &Value, headline: &str, clock: &words::WallClock<'_>) -> String {
     if !carried.is_empty() && (other || outlets > 1) {
         parts.push(carried);
     }
-    if !follows.trim().is_empty() {
-        parts.push(format!("follows: {follows}"));
+    if !also.trim().is_empty() {
+        parts.push(format!("see also: {also}"));
     }
     parts.join(" · ")
 }

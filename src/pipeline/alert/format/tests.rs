@@ -194,7 +194,7 @@ fn message_reads_in_the_order_of_need() {
         first.paragraphs(),
         [
             "The council voted on Monday to build a new wall around the old harbour for 12 million crowns.",
-            "Story: Council to vote on harbour wall · 3 outlets since yesterday 18:30 UTC · follows: Storm breaks the old harbour wall",
+            "Story: Council to vote on harbour wall · 3 outlets since yesterday 18:30 UTC · see also: Storm breaks the old harbour wall",
             "High · Harbour works, Town budgets",
         ]
     );
