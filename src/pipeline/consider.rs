@@ -86,7 +86,7 @@ pub struct Repeats {
 
 /// A story of another language that may be of the same event.
 #[derive(Debug, Clone, Serialize)]
-pub struct RelatedStory {
+pub struct ForeignStory {
     /// Which.
     pub story: StoryId,
     /// Its member that says most of the same.
@@ -102,7 +102,7 @@ pub struct RelatedStory {
     pub kept_apart_by: Option<String>,
 }
 
-impl RelatedStory {
+impl ForeignStory {
     fn of(related: &Related) -> Self {
         Self {
             story: related.story,
@@ -127,7 +127,7 @@ pub struct Consideration {
     /// The nearest stories, nearest first.
     pub stories: Vec<Considered>,
     /// Stories of other languages that may be of the same event, the likeliest first.
-    pub related: Vec<RelatedStory>,
+    pub related: Vec<ForeignStory>,
 }
 
 /// The words that people see.
@@ -171,7 +171,7 @@ impl Ledger {
                 headlines: copy.headlines.as_str(),
             }),
             stories: stories.collect(),
-            related: placement.related.iter().map(RelatedStory::of).collect(),
+            related: placement.related.iter().map(ForeignStory::of).collect(),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::{CliError, Context};
 use crate::config::Config;
 use crate::model::{ItemId, Timestamp};
-use crate::pipeline::consider::{Consideration, Considered, RelatedStory, Repeats, Standing, Wording};
+use crate::pipeline::consider::{Consideration, Considered, ForeignStory, Repeats, Standing, Wording};
 use crate::pipeline::{Ledger, Prepared};
 use crate::store::{Access, Store, StoreError};
 use crate::text::clean;
@@ -23,7 +23,7 @@ pub(super) struct StoryExplained {
     copy: Option<Named<Repeats>>,
     stories: Vec<Named<Considered>>,
     /// Stories of other languages.
-    related: Vec<Named<RelatedStory>>,
+    related: Vec<Named<ForeignStory>>,
 }
 
 /// Something with the headline of the item it is about.
@@ -113,7 +113,7 @@ pub(super) fn print(out: &mut impl Write, story: &StoryExplained) -> io::Result<
     story.related.iter().try_for_each(|near| print_related(out, near))
 }
 
-fn print_related(out: &mut impl Write, near: &Named<RelatedStory>) -> io::Result<()> {
+fn print_related(out: &mut impl Write, near: &Named<ForeignStory>) -> io::Result<()> {
     let Named { nearest_title, what } = near;
     let verdict = match (&what.kept_apart_by, what.sure) {
         (Some(difference), _) => format!("kept apart by {difference}"),
