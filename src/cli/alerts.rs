@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::output::{self, Output, Table};
 use super::page::Page;
-use super::{CliError, Context};
+use super::{CliError, Context, ids};
 use crate::deliver::console::{self, Style};
 use crate::store::outbox::{self, DeliveryFilter};
 use crate::store::{AlertFilter, AlertRecord};
@@ -25,7 +25,7 @@ enum AlertsVerb {
     List(ListArgs),
     /// Shows one alert and its deliveries; with --json its payload as stored.
     Show {
-        /// Its id (`alr_…`).
+        /// Its number, or its id (`alr_…`).
         id: String,
         /// Print JSON.
         #[arg(long)]
@@ -96,25 +96,25 @@ fn list(args: &ListArgs, context: &Context) -> Result<(), CliError> {
 
 fn show(id: &str, out: Output, context: &Context) -> Result<(), CliError> {
     let store = context.read_store()?;
-    let alert = store.alert(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such alert")))?;
+    let alert = ids::alert(&store, id)?;
     if out == Output::Json {
         return Ok(output::document(&alert)?);
     }
-    print!("{}", console::block(alert.payload.get().as_bytes(), &Style::stdout()));
-    println!("{}: {} of {}", alert.id, alert.r#type, output::minute(alert.at));
+    out!("{}", console::block(alert.payload.get().as_bytes(), &Style::stdout()));
+    outln!("{}: {} of {}", alert.id, alert.r#type, output::minute(alert.at));
     if let Some(silence) = &alert.silenced_by {
-        println!("  silenced by {silence}");
+        outln!("  silenced by {silence}");
     }
     let filter =
         DeliveryFilter { alert: Some(alert.sequence.cast_signed()), rows_max: 1000, ..DeliveryFilter::default() };
     let rows = store.read("list deliveries", |c| outbox::list(c, &filter))?;
     if rows.is_empty() {
-        println!("  no endpoint was told");
+        outln!("  no endpoint was told");
     }
     for row in rows {
         let held = row.hold.map(|hold| format!(", waits for its {hold}")).unwrap_or_default();
         let into = row.folded_into.map(|into| format!(" into {into}")).unwrap_or_default();
-        println!("  {} to {}: {}{held}{into}, {} attempts", row.id, row.endpoint, row.state, row.attempts);
+        outln!("  {} to {}: {}{held}{into}, {} attempts", row.id, row.endpoint, row.state, row.attempts);
     }
     Ok(())
 }

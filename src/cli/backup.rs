@@ -1,13 +1,13 @@
 //! `backup` and `restore`: a copy of the store beside a running daemon, and the way back into a state
 //! directory that no daemon uses.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::output::{self, Output};
 use super::{CliError, Context};
-use crate::store::{BackupMade, restore};
+use crate::store::{BackupMade, StoreError, restore};
 
 /// Copies the store into a file, beside a running daemon.
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<(), CliError> {
         return Ok(output::document(&made)?);
     }
     let BackupMade { path, bytes, items, owed } = made;
-    println!("backed up {items} items and {owed} deliveries owed to {} ({} KiB, checked)", path.display(), bytes >> 10);
+    outln!("backed up {items} items and {owed} deliveries owed to {} ({} KiB, checked)", path.display(), bytes >> 10);
     Ok(())
 }
 
@@ -57,16 +57,36 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<(), CliError> {
 /// [`CliError`] when the backup is not sound, the daemon runs, or the disk fails.
 pub fn run_restore(args: &RestoreArgs, context: &Context) -> Result<(), CliError> {
     let state_dir = context.load()?.config.daemon.state_dir;
-    let restored = restore(&args.file, &state_dir, context.clock.now())?;
+    let restored = restore(&args.file, &state_dir, context.clock.now()).map_err(|error| refused(error, &args.file))?;
     if Output::of(args.json) == Output::Json {
         return Ok(output::document(&restored)?);
     }
-    println!("restored {} items to {}", restored.items, restored.path.display());
+    outln!("restored {} items to {}", restored.items, restored.path.display());
     if let Some(replaced) = &restored.replaced {
-        println!("the database before is kept as {}", replaced.display());
+        outln!("the database before is kept as {}", replaced.display());
     }
     if restored.owed > 0 {
-        println!("{} deliveries are owed in it and go out at the next start, with the ids they had", restored.owed);
+        outln!("{} deliveries are owed in it and go out at the next start, with the ids they had", restored.owed);
     }
     Ok(())
+}
+
+/// What stands in the way of a restore, told of the backup rather than of the store it was to become.
+fn refused(error: StoreError, file: &Path) -> CliError {
+    let name = file.display();
+    match error {
+        StoreError::Missing { .. } => CliError::new(super::error::UNAVAILABLE, format!("restore {name}: no such file"))
+            .hint("name a file that `wirewatch backup` wrote"),
+        StoreError::Corrupt { detail, .. } => {
+            CliError::data(format!("restore {name}: it is no sound backup ({detail})"))
+                .hint("nothing was changed; take another one")
+        }
+        StoreError::Newer { found, known, .. } => {
+            CliError::data(format!("restore {name}: its schema is version {found}, this program knows up to {known}"))
+                .hint("nothing was changed; upgrade wirewatch first")
+        }
+        StoreError::Held { .. } => CliError::from(error)
+            .hint("stop it first (`systemctl stop wirewatch`): a backup is made beside a daemon, but not put back"),
+        other => other.into(),
+    }
 }

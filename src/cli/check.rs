@@ -24,11 +24,11 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<(), CliError> {
     if args.json {
         output::document(&report.to_json())?;
     } else {
-        eprint!("{}", report.render(output::look()));
+        err!("{}", report.render(output::look()));
         match (report.errors(), report.warnings()) {
-            (0, 0) => println!("the config is good: {}", context.place_name()),
-            (0, warnings) => println!("the config can be used, with {warnings} warning(s): {}", context.place_name()),
-            (errors, _) => println!("the config has {errors} error(s): {}", context.place_name()),
+            (0, 0) => outln!("the config is good: {}", context.place_name()),
+            (0, warnings) => outln!("the config can be used, with {warnings} warning(s): {}", context.place_name()),
+            (errors, _) => outln!("the config has {errors} error(s): {}", context.place_name()),
         }
     }
     if report.is_ok() { Ok(()) } else { Err(CliError::reported(CONFIG)) }

@@ -160,26 +160,29 @@ fn show(id: DeliveryId, out: Output, context: &Context) -> Result<(), CliError> 
 
 fn print(detail: &DeliveryDetail) {
     let row = &detail.row;
-    println!("{} of {} to {}: {}", row.id, row.alert, clean::one_line(&row.endpoint), row.state);
+    outln!("{} of {} to {}: {}", row.id, row.alert, clean::one_line(&row.endpoint), row.state);
     for attempt in &detail.attempts {
         let status = attempt.status.map(|s| s.to_string()).unwrap_or_default();
         let excerpt = attempt.excerpt.as_deref().map(clean::one_line).unwrap_or_default();
-        println!(
+        outln!(
             "  attempt {} at {}: {} {status} in {} ms  {excerpt}",
-            attempt.attempt, attempt.at, attempt.outcome, attempt.latency_ms
+            attempt.attempt,
+            attempt.at,
+            attempt.outcome,
+            attempt.latency_ms
         );
     }
     if let Some(error) = &row.last_error {
-        println!("  last failure: {}", clean::one_line(error));
+        outln!("  last failure: {}", clean::one_line(error));
     }
     match (&row.hold, row.folded_into) {
-        (Some(hold), _) => println!("  waits until {} for its {}", row.due_at, clean::one_line(hold)),
-        (None, Some(into)) => println!("  sent as part of {into}"),
-        (None, None) if row.state == DeliveryState::Pending => println!("  next attempt at {}", row.due_at),
+        (Some(hold), _) => outln!("  waits until {} for its {}", row.due_at, clean::one_line(hold)),
+        (None, Some(into)) => outln!("  sent as part of {into}"),
+        (None, None) if row.state == DeliveryState::Pending => outln!("  next attempt at {}", row.due_at),
         (None, None) => {}
     }
     let kind = if detail.content_type.is_empty() { "not written yet, from" } else { &detail.content_type };
-    println!("  {}: {}", clean::one_line(kind), clean::one_line(&detail.body));
+    outln!("  {}: {}", clean::one_line(kind), clean::one_line(&detail.body));
 }
 
 fn replay(what: &Replay, name: Option<&str>, out: Output, context: &Context) -> Result<(), CliError> {
@@ -192,7 +195,7 @@ fn replay(what: &Replay, name: Option<&str>, out: Output, context: &Context) -> 
     if out == Output::Json {
         return Ok(output::document(&serde_json::json!({"due_again": count}))?);
     }
-    println!("{count} due again; a running daemon sends them within a few seconds");
+    outln!("{count} due again; a running daemon sends them within a few seconds");
     Ok(())
 }
 
@@ -201,7 +204,7 @@ fn cancel(id: DeliveryId, out: Output, context: &Context) -> Result<(), CliError
     if store.write("cancel a delivery", |tx| outbox::cancel(tx, id, now))? {
         match out {
             Output::Json => output::document(&serde_json::json!({"id": id, "state": "cancelled"}))?,
-            Output::Text => println!("{id} is cancelled"),
+            Output::Text => outln!("{id} is cancelled"),
         }
         return Ok(());
     }

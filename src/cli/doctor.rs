@@ -117,14 +117,14 @@ fn print(findings: &[Finding]) {
             Grade::Warning => "warning",
             Grade::Problem => "PROBLEM",
         };
-        println!("{mark}  {:<10} {}", finding.area, clean::one_line(&finding.what));
+        outln!("{mark}  {:<10} {}", finding.area, clean::one_line(&finding.what));
         if !finding.remedy.is_empty() {
-            println!("                    → {}", clean::one_line(&finding.remedy));
+            outln!("                    → {}", clean::one_line(&finding.remedy));
         }
     }
     let count = |grade| findings.iter().filter(|finding| finding.grade == grade).count();
     let graded = |grade, what| counted(count(grade) as u64, what);
-    println!("\n{}, {}", graded(Grade::Problem, "problem"), graded(Grade::Warning, "warning"));
+    outln!("\n{}, {}", graded(Grade::Problem, "problem"), graded(Grade::Warning, "warning"));
 }
 
 fn examine_config(findings: &mut Findings, context: &Context) -> Option<Config> {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::UNAVAILABLE;
 use super::output::{self, Output, Table};
-use super::{CliError, Context};
+use super::{CliError, Context, ids};
 use crate::config::Config;
 use crate::deliver::console::Console;
 use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, EndpointConfig, PayloadFormat};
@@ -20,7 +20,7 @@ use crate::model::{AlertId, AlertKind, EndpointId, Lang, Severity, SourceId, Tim
 use crate::pipeline::alert::{Content, Notice};
 use crate::store::outbox::{self, DeliveryDetail, DeliveryId, DeliveryState, EndpointHealth};
 use crate::store::{Access, Store, StoreError};
-use crate::text::clean;
+use crate::text::{clean, counted};
 
 /// How often a row is looked at while a daemon delivers it.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -177,20 +177,20 @@ fn show(endpoint: &EndpointConfig, config: &Config, out: Output) -> Result<(), C
         return Ok(output::document(&line)?);
     }
     let names = |list: Vec<&str>| if list.is_empty() { "all".to_owned() } else { list.join(", ") };
-    println!("{}: {}, {}", line.id, line.format, state(&line, line.health.state.failing_since));
+    outln!("{}: {}, {}", line.id, line.format, state(&line, line.health.state.failing_since));
     if let Some(url) = &line.url {
-        println!("  to {}", clean::one_line(url));
+        outln!("  to {}", clean::one_line(url));
     }
-    println!("  topics: {}", names(endpoint.topics.iter().map(TopicId::as_str).collect()));
-    println!("  sources: {}", names(endpoint.sources.iter().map(SourceId::as_str).collect()));
-    println!("  languages: {}", names(endpoint.languages.iter().map(Lang::as_str).collect()));
-    println!("  severity: {} and above, score: {} and above", endpoint.severity_min, endpoint.score_min);
-    println!("  owed: {}, parked: {}", line.health.pending, line.health.parked);
+    outln!("  topics: {}", names(endpoint.topics.iter().map(TopicId::as_str).collect()));
+    outln!("  sources: {}", names(endpoint.sources.iter().map(SourceId::as_str).collect()));
+    outln!("  languages: {}", names(endpoint.languages.iter().map(Lang::as_str).collect()));
+    outln!("  severity: {} and above, score: {} and above", endpoint.severity_min, endpoint.score_min);
+    outln!("  owed: {}, parked: {}", line.health.pending, line.health.parked);
     if let Some(until) = line.health.state.not_before {
-        println!("  paused until {until}");
+        outln!("  paused until {until}");
     }
     if let Some(error) = &line.health.state.last_error {
-        println!("  last failure: {}", clean::one_line(error));
+        outln!("  last failure: {}", clean::one_line(error));
     }
     Ok(())
 }
@@ -207,7 +207,7 @@ fn disable(
     store.write("disable an endpoint", |tx| outbox::disable(tx, id, &reason, now))?;
     match out {
         Output::Json => output::document(&line(endpoint, config)?)?,
-        Output::Text => println!("{id} is disabled; what it is owed stays, `wirewatch endpoints enable {id}` sends it"),
+        Output::Text => outln!("{id} is disabled; what it is owed stays, `wirewatch endpoints enable {id}` sends it"),
     }
     Ok(())
 }
@@ -217,17 +217,15 @@ fn enable(endpoint: &EndpointConfig, config: &Config, out: Output) -> Result<(),
     let was_disabled = store.write("enable an endpoint", |tx| outbox::enable(tx, id))?;
     match (out, was_disabled) {
         (Output::Json, _) => output::document(&line(endpoint, config)?)?,
-        (Output::Text, true) => println!("{id} is enabled; a running daemon sends within a few seconds"),
-        (Output::Text, false) => println!("{id} was not disabled; a pause is lifted"),
+        (Output::Text, true) => outln!("{id} is enabled; a running daemon sends within a few seconds"),
+        (Output::Text, false) => outln!("{id} was not disabled; a pause is lifted"),
     }
     Ok(())
 }
 
 fn preview(endpoint: &EndpointConfig, alert: &str, config: &Config) -> Result<(), CliError> {
     let store = store(config, Access::Read)?;
-    let found = store
-        .alert(alert)?
-        .ok_or_else(|| CliError::data(format!("find {alert}: no such alert")).hint("`wirewatch alerts` lists them"))?;
+    let found = ids::alert(&store, alert)?;
     let payload = found.payload.get().as_bytes();
     let format = endpoint.wire_format();
     let body = format.render(payload).map_err(|error| CliError::data(error.to_string()))?;
@@ -240,7 +238,7 @@ fn preview(endpoint: &EndpointConfig, alert: &str, config: &Config) -> Result<()
         return Ok(console.print(payload)?);
     }
     // Beside the body, which can be piped on as it is.
-    eprintln!("{} to {}, {} bytes of {content_type}:", found.r#type, endpoint.id, bytes.len());
+    errln!("{} to {}, {} bytes of {content_type}:", found.r#type, endpoint.id, bytes.len());
     let mut out = std::io::stdout().lock();
     out.write_all(&bytes)?;
     Ok(writeln!(out)?)
@@ -263,12 +261,33 @@ fn test(endpoint: &EndpointConfig, config: &Config, out: Output, context: &Conte
     let now = context.clock.now();
     let notice = notice(store.instance(), &endpoint.id, now);
     let to = [(endpoint.id.clone(), endpoint.wire_format())];
-    let rows = store.write("raise a test", |tx| outbox::raise(tx, &notice, &to, now))?;
+    let rows = store.write("raise a test", |tx| {
+        // It is to tell how things are now: not after a pause, and not after what failed before.
+        outbox::lift_pause(tx, &endpoint.id)?;
+        let rows = outbox::raise(tx, &notice, &to, now)?;
+        rows.iter().try_for_each(|row| outbox::put_first(tx, *row)).map(|()| rows)
+    })?;
     let id = *rows.first().ok_or_else(|| CliError::new(UNAVAILABLE, "raise a test: one was raised this moment"))?;
     if alone {
         deliver(&store, endpoint, config, context)?;
     }
-    outcome(&store, id, out)
+    let arrived = outcome(&store, id, out);
+    let now = context.clock.now();
+    if arrived.is_err() {
+        // Nobody waits for a test that comes days later.
+        store.write("call off a test", |tx| outbox::cancel(tx, id, now))?;
+        return arrived;
+    }
+    let released = store.write("send what waits", |tx| outbox::send_now(tx, &endpoint.id, now))?;
+    if released > 0 {
+        if alone {
+            deliver(&store, endpoint, config, context)?;
+        }
+        let waited = counted(released as u64, "delivery");
+        let when = if alone { "was tried now" } else { "goes out within a few seconds" };
+        errln!("it works again: {waited} that waited for another try {when}");
+    }
+    Ok(())
 }
 
 fn notice(instance: &str, endpoint: &EndpointId, now: Timestamp) -> Notice {
@@ -316,19 +335,19 @@ fn outcome(store: &Store, id: DeliveryId, out: Output) -> Result<(), CliError> {
         let arrived = detail.row.state == DeliveryState::Delivered;
         return if arrived { Ok(()) } else { Err(CliError::reported(UNAVAILABLE)) };
     }
-    Err(CliError::new(UNAVAILABLE, format!("see {id} delivered within half a minute"))
-        .hint("it is in the outbox; is the endpoint paused or disabled? `wirewatch endpoints show` says"))
+    Err(CliError::new(UNAVAILABLE, format!("see {id} delivered within half a minute; it was called off"))
+        .hint("is the daemon busy with others of this endpoint? `wirewatch endpoints show` says how it stands"))
 }
 
 fn say(detail: &DeliveryDetail) {
     let row = &detail.row;
     let Some(attempt) = detail.attempts.last() else {
-        println!("{} to {}: {}, {}", row.id, row.endpoint, row.state, row.last_error.as_deref().unwrap_or_default());
+        outln!("{} to {}: {}, {}", row.id, row.endpoint, row.state, row.last_error.as_deref().unwrap_or_default());
         return;
     };
     let status = attempt.status.map(|status| format!(" {status}")).unwrap_or_default();
-    println!("{} to {}: {}{status} in {} ms", row.id, row.endpoint, attempt.outcome, attempt.latency_ms);
+    outln!("{} to {}: {}{status} in {} ms", row.id, row.endpoint, attempt.outcome, attempt.latency_ms);
     if let Some(error) = &row.last_error {
-        println!("  {}", clean::one_line(error));
+        outln!("  {}", clean::one_line(error));
     }
 }

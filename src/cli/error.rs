@@ -71,7 +71,7 @@ impl CliError {
     #[must_use]
     pub fn report(&self) -> ExitCode {
         if !self.silent {
-            eprintln!("wirewatch: {self}");
+            errln!("wirewatch: {self}");
         }
         ExitCode::from(self.code)
     }

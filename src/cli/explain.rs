@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use self::story::StoryExplained;
 use super::output::{self, Output};
-use super::{CliError, Context};
+use super::{CliError, Context, ids};
 use crate::app::compile;
 use crate::config::{Config, TestCase};
 use crate::model::{Field, Item, ItemId, Origin, RawItem, RawText, SourceId, SourceKind, TopicId};
@@ -20,14 +20,18 @@ use crate::pipeline::classify::{Document, GateKind, RuleExplanation, TopicExplan
 use crate::pipeline::{Rules, prepare};
 use crate::source::parser::Parser;
 use crate::source::seed::parse_file;
-use crate::store::ItemRecord;
+use crate::store::outbox::{self, DeliveryFilter};
+use crate::store::{ItemRecord, Store};
 use crate::text::tokens::Tokens;
 use crate::text::{clean, counted};
+
+/// Deliveries of one alert that are listed.
+const DELIVERIES_MAX: usize = 100;
 
 /// Explains the decision for an item of the store, a file, or standard input.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// An item's id (`itm_…`), a file, or `-`.
+    /// An item's id (`itm_…`, or the beginning of it), a file, or `-`.
     #[arg(required_unless_present = "test")]
     what: Option<String>,
     /// One of the config's [[tests]], by the start of its title or a part of it.
@@ -72,6 +76,16 @@ struct Stored {
     story: String,
     quiet: bool,
     alerts: Vec<String>,
+    /// What became of them.
+    deliveries: Vec<Told>,
+}
+
+/// A delivery of an alert of the item.
+#[derive(Serialize)]
+struct Told {
+    endpoint: String,
+    /// `delivered`, or why not.
+    state: String,
 }
 
 /// Runs the command.
@@ -83,10 +97,10 @@ pub fn run(args: &ExplainArgs, context: &Context) -> Result<(), CliError> {
     let rules = super::compiled(&mut loaded, &context.place_name())?;
     let config = loaded.config;
     let what = args.what.as_deref().unwrap_or_default();
-    let explained = match (&args.test, ItemId::parse(what)) {
-        (Some(title), _) => vec![of_test(title, &loaded.tests, &rules)?],
-        (None, Ok(id)) => vec![stored(id, &rules, &config, context)?],
-        (None, Err(_)) => file(Path::new(what), &rules, &config, context)?,
+    let explained = match &args.test {
+        Some(title) => vec![of_test(title, &loaded.tests, &rules)?],
+        None if ids::is_item(what) => vec![stored(what, &rules, &config, context)?],
+        None => file(Path::new(what), &rules, &config, context)?,
     };
     let keep = |topic: &TopicExplanation| args.topic.as_deref().is_none_or(|only| topic.topic.as_str() == only);
     let explained: Vec<Explained> = explained
@@ -107,8 +121,9 @@ pub fn run(args: &ExplainArgs, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-fn stored(id: ItemId, rules: &Rules, config: &Config, context: &Context) -> Result<Explained, CliError> {
+fn stored(what: &str, rules: &Rules, config: &Config, context: &Context) -> Result<Explained, CliError> {
     let store = context.read_store()?;
+    let id = ids::item(&store, what)?;
     let record = store.item(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such item")))?;
     let alerts = store.alerts_of_item(record.line.id)?;
     let quiet = record.quiet;
@@ -127,9 +142,33 @@ fn stored(id: ItemId, rules: &Rules, config: &Config, context: &Context) -> Resu
             "no alert of its own: its story was alerted on these topics before, or the rules changed since".to_owned()
         }
     };
-    let stored = Some(Stored { story, quiet, alerts: alerts.into_iter().map(|(id, _)| id).collect() });
+    let alerts: Vec<String> = alerts.into_iter().map(|(id, _)| id).collect();
+    let deliveries = told(&alerts, &store)?;
+    let stored = Some(Stored { story, quiet, alerts, deliveries });
     let near = story::of_stored(id, &store, config)?;
     Ok(Explained { id, title: item.headline().into_owned(), topics, endpoints, stored, story: near, verdict, item })
+}
+
+/// Who was told, or is still to be.
+fn told(alerts: &[String], store: &Store) -> Result<Vec<Told>, CliError> {
+    let mut told = Vec::new();
+    for alert in alerts {
+        let Some(alert) = store.alert(alert)? else { continue };
+        let filter = DeliveryFilter {
+            alert: Some(alert.sequence.cast_signed()),
+            rows_max: DELIVERIES_MAX,
+            ..DeliveryFilter::default()
+        };
+        for row in store.read("list deliveries", |c| outbox::list(c, &filter))? {
+            let state = match (&row.state, &row.hold, row.folded_into) {
+                (_, Some(hold), _) => format!("pending, held for its {hold}"),
+                (_, None, Some(into)) => format!("sent within {into}"),
+                (state, None, None) => state.to_string(),
+            };
+            told.push(Told { endpoint: row.endpoint, state });
+        }
+    }
+    Ok(told)
 }
 
 /// One of the config's `[[tests]]`.
@@ -198,7 +237,7 @@ fn file(path: &Path, rules: &Rules, config: &Config, context: &Context) -> Resul
     let mut memory = story::Recalled::of(config, context)?;
     for raw in &document.items {
         match prepare(raw, &origin, rules) {
-            Err(rejection) => eprintln!("note: {} ({})", clean::one_line(&rejection.detail), rejection.reason),
+            Err(rejection) => errln!("note: {} ({})", clean::one_line(&rejection.detail), rejection.reason),
             Ok(prepared) => {
                 let topics = explain(&prepared.item, rules);
                 let endpoints = hearings(&prepared.item, &topics, rules);
@@ -266,8 +305,8 @@ fn print(one: &Explained, colour: bool) -> io::Result<()> {
         }
         for hearing in one.endpoints.iter().filter(|hearing| hearing.topic == topic.topic.as_str()) {
             match &hearing.because {
-                None => writeln!(out, "  told     {}", hearing.endpoint)?,
-                Some(because) => writeln!(out, "  not told {}, by its {because}", hearing.endpoint)?,
+                None => writeln!(out, "  taken by {}", hearing.endpoint)?,
+                Some(because) => writeln!(out, "  not by   {}, by its {because}", hearing.endpoint)?,
             }
         }
     }
@@ -275,6 +314,9 @@ fn print(one: &Explained, colour: bool) -> io::Result<()> {
         story::print(&mut out, story)?;
     }
     writeln!(out, "\n{}", one.verdict)?;
+    for told in one.stored.iter().flat_map(|stored| &stored.deliveries) {
+        writeln!(out, "  {}: {}", told.endpoint, clean::one_line(&told.state))?;
+    }
     if colour {
         writeln!(out)?;
         marked(&mut out, one)?;

@@ -240,7 +240,7 @@ fn show(line: &FeedLine, out: Output) -> Result<(), CliError> {
     if out == Output::Json {
         return Ok(output::document(line)?);
     }
-    println!("{}: {}", line.id, line.state);
+    outln!("{}: {}", line.id, line.state);
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
     for (name, value) in [
         ("url", Some(line.url.clone())),
@@ -262,16 +262,19 @@ fn show(line: &FeedLine, out: Output) -> Result<(), CliError> {
         ("moved to", line.moved_to.clone()),
     ] {
         if let Some(value) = value {
-            println!("  {name:<14} {}", clean::one_line(&value));
+            outln!("  {name:<14} {}", clean::one_line(&value));
         }
     }
     for failed in &line.failures {
-        println!("  failed         {} × {}, last {}", failed.count, failed.class, failed.last_at);
+        outln!("  failed         {} × {}, last {}", failed.count, failed.class, failed.last_at);
     }
     for rejected in &line.rejected {
-        println!(
+        outln!(
             "  not taken      {} × {}, last {}: {}",
-            rejected.count, rejected.reason, rejected.last_at, rejected.detail
+            rejected.count,
+            rejected.reason,
+            rejected.last_at,
+            rejected.detail
         );
     }
     Ok(())

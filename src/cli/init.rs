@@ -38,11 +38,11 @@ pub fn run(args: &InitArgs) -> Result<(), CliError> {
         error => CliError::new(IO, format!("write a config: {error}")),
     })?;
     for file in &done.files {
-        println!("wrote {}", clean::one_line(&file.display().to_string()));
+        outln!("wrote {}", clean::one_line(&file.display().to_string()));
     }
-    println!();
+    outln!();
     for line in &done.next_steps {
-        println!("{line}");
+        outln!("{line}");
     }
     Ok(())
 }
@@ -62,10 +62,10 @@ fn topic(folder: &Path, name: &str) -> Result<(), CliError> {
             ScaffoldError::Write(_) => CliError::new(IO, what),
         }
     })?;
-    println!("wrote {} with topic `{}`", clean::one_line(&done.file.display().to_string()), done.id);
-    println!();
+    outln!("wrote {} with topic `{}`", clean::one_line(&done.file.display().to_string()), done.id);
+    outln!();
     for line in &done.next_steps {
-        println!("{}", clean::one_line(line));
+        outln!("{}", clean::one_line(line));
     }
     Ok(())
 }

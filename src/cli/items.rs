@@ -6,8 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::output::{self, Output, Table};
 use super::page::Page;
-use super::{CliError, Context, export, labels};
-use crate::model::{ItemId, Timestamp};
+use super::{CliError, Context, export, ids, labels};
+use crate::model::Timestamp;
 use crate::store::{ItemFilter, ItemRecord};
 use crate::text::changes::in_line;
 use crate::text::clean;
@@ -54,20 +54,20 @@ enum ItemsVerb {
     List(ListArgs),
     /// Shows one item with its text, matches, further appearances, and what was edited, word by word.
     Show {
-        /// Its id (`itm_…`).
+        /// Its id (`itm_…`), or the beginning of it.
         id: String,
     },
     /// Notes what an item is about (`+topic`) and is not (`-topic`), for `tune`.
     Label {
-        /// Its id (`itm_…`).
+        /// Its id (`itm_…`), or the beginning of it.
         id: String,
         /// `+sanctions` says it is about it, `-sanctions` that it is not.
-        #[arg(required = true, allow_hyphen_values = true, value_name = "+TOPIC|-TOPIC")]
+        #[arg(required = true, value_parser = super::arguments::word, value_name = "+TOPIC|-TOPIC")]
         labels: Vec<String>,
     },
     /// Forgets labels of an item.
     Unlabel {
-        /// Its id (`itm_…`).
+        /// Its id (`itm_…`), or the beginning of it.
         id: String,
         /// Which topics.
         #[arg(required = true)]
@@ -92,8 +92,9 @@ pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
         Some(ItemsVerb::Labels { jsonl }) => labels::list(*jsonl || args.json, context),
         Some(ItemsVerb::Show { id }) => {
             let store = context.read_store()?;
-            let id = ItemId::parse(id).map_err(|e| CliError::usage(e.to_string()))?;
-            let item = store.item(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such item")))?;
+            let item = store
+                .item(ids::item(&store, id)?)?
+                .ok_or_else(|| CliError::data(format!("find {id}: no such item")))?;
             match Output::of(args.json) {
                 Output::Json => Ok(output::document(&item)?),
                 Output::Text => Ok(show(&item)?),

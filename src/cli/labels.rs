@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::output::{self, Table};
-use super::{CliError, Context};
+use super::{CliError, Context, ids};
 use crate::model::{ItemId, TopicId};
 use crate::store::{Access, LabelledItem, Relevance};
 
@@ -29,7 +29,7 @@ pub(super) fn label(id: &str, labels: &[String], context: &Context) -> Result<()
             _ => format!("is not about {topic}"),
         })
         .collect();
-    println!("{of} {}", words.join(", "));
+    outln!("{of} {}", words.join(", "));
     Ok(())
 }
 
@@ -41,13 +41,13 @@ pub(super) fn unlabel(id: &str, topics: &[String], context: &Context) -> Result<
         read.push((topic, None));
     }
     let of = write(id, &read, context)?;
-    println!("{of}: forgotten");
+    outln!("{of}: forgotten");
     Ok(())
 }
 
 fn write(id: &str, labels: &[(TopicId, Option<Relevance>)], context: &Context) -> Result<ItemId, CliError> {
-    let item = ItemId::parse(id).map_err(|e| CliError::usage(e.to_string()))?;
     let store = context.open_store(Access::Share)?;
+    let item = ids::item(&store, id)?;
     store.label(item, labels, context.clock.now())?.ok_or_else(|| CliError::data(format!("label {id}: no such item")))
 }
 

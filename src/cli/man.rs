@@ -35,7 +35,7 @@ pub fn run(args: &ManArgs) -> Result<(), CliError> {
         let path = folder.join(name);
         fs::write(&path, page).map_err(|error| fail(&path, &error))?;
     }
-    eprintln!("wrote {} pages", pages.len());
+    errln!("wrote {} pages", pages.len());
     Ok(())
 }
 

@@ -1,7 +1,14 @@
 //! The command line: one file per command. Arguments in, text or JSON on standard output, errors as one
 //! sentence with a hint on standard error, an exit code from sysexits.
 
+// They panic when the reader goes away: `out!` and `outln!` do not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+mod printing;
+
 mod alerts;
+mod arguments;
 mod backtest;
 mod backup;
 mod check;
@@ -14,6 +21,7 @@ mod eval;
 mod explain;
 mod export;
 mod feeds;
+mod ids;
 mod ingest;
 mod init;
 mod items;
@@ -126,7 +134,7 @@ pub struct Context {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(arguments::given(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return error::usage_exit(&error),
     };
@@ -218,7 +226,7 @@ impl Context {
 }
 
 fn refused(report: &Report, name: &str) -> CliError {
-    eprint!("{}", report.render(output::look()));
+    err!("{}", report.render(output::look()));
     CliError::new(error::CONFIG, format!("use the config {name}")).hint("`wirewatch check` shows all of its problems")
 }
 
@@ -226,7 +234,7 @@ fn refused(report: &Report, name: &str) -> CliError {
 fn compiled(loaded: &mut Loaded, name: &str) -> Result<Rules, CliError> {
     compile::rules(&loaded.config).map_err(|problems| {
         loaded.add_query_problems(&problems);
-        eprint!("{}", loaded.report.render(output::look()));
+        err!("{}", loaded.report.render(output::look()));
         CliError::new(error::CONFIG, format!("compile {} of the queries of {name}", problems.len()))
             .hint("`wirewatch check` shows each of them at its place")
     })

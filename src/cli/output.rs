@@ -120,7 +120,7 @@ impl Table {
     /// When standard output is closed or full.
     pub fn print(&self, nothing: &str) -> io::Result<()> {
         if self.rows.is_empty() {
-            eprintln!("{nothing}");
+            errln!("{nothing}");
             return Ok(());
         }
         io::stdout().lock().write_all(self.render(terminal_width()).as_bytes())

@@ -120,9 +120,9 @@ fn view(item: Item) -> ParsedItem {
 
 fn print(parsed: &ParsedFile) {
     let title = parsed.title.as_deref().map(clean::one_line).unwrap_or_default();
-    println!("{:?}, {}, {} items  {title}", parsed.format, parsed.encoding, parsed.items.len());
+    outln!("{:?}, {}, {} items  {title}", parsed.format, parsed.encoding, parsed.items.len());
     for item in &parsed.items {
-        println!("\n{}", clean::one_line(&item.title));
+        outln!("\n{}", clean::one_line(&item.title));
         for (name, value) in [
             ("key", Some(item.key.clone())),
             ("url", item.url.clone()),
@@ -132,15 +132,15 @@ fn print(parsed: &ParsedFile) {
             ("language", item.lang.map(|l| l.to_string())),
         ] {
             if let Some(value) = value {
-                println!("  {name:<10} {}", clean::one_line(&value));
+                outln!("  {name:<10} {}", clean::one_line(&value));
             }
         }
         for paragraph in item.text.lines() {
-            println!("  | {}", clean::one_line(paragraph));
+            outln!("  | {}", clean::one_line(paragraph));
         }
     }
     for warning in &parsed.warnings {
-        eprintln!("note: {}", clean::one_line(warning));
+        errln!("note: {}", clean::one_line(warning));
     }
 }
 

@@ -38,7 +38,7 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<(), CliError> {
         return Ok(output::document(&total)?);
     }
     let Pruned { texts, items, keys, deliveries, .. } = total;
-    println!("removed {texts} texts, {items} items (their keys stay), {keys} keys, {deliveries} deliveries");
-    println!("the database has {} KiB, before {} KiB", store.database_bytes() >> 10, before >> 10);
+    outln!("removed {texts} texts, {items} items (their keys stay), {keys} keys, {deliveries} deliveries");
+    outln!("the database has {} KiB, before {} KiB", store.database_bytes() >> 10, before >> 10);
     Ok(())
 }

@@ -50,7 +50,7 @@ pub fn run(args: &ReceiveArgs, context: &Context) -> Result<(), CliError> {
         })?;
         let address = listener.local_addr().map_err(|error| CliError::new(IO, format!("listen: {error}")))?;
         let verified = if signer.is_some() { "signatures are verified" } else { "signatures are NOT verified" };
-        eprintln!("receiving on http://{address}/, {verified}; stop with Ctrl-C");
+        errln!("receiving on http://{address}/, {verified}; stop with Ctrl-C");
         let show = if args.json { ReceiverOutput::JsonLines } else { ReceiverOutput::People(Style::stdout()) };
         let receive = Receiver { listener, signer, clock: context.clock.clone(), console: Console::stdout(), show, answer };
         let cancel = CancellationToken::new();

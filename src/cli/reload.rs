@@ -76,12 +76,12 @@ pub(super) fn ask(context: &Context) -> Result<ReloadRecord, CliError> {
 
 fn print(record: &ReloadRecord) {
     if record.taken {
-        println!("reloaded: {}", clean::one_line(&record.summary));
+        outln!("reloaded: {}", clean::one_line(&record.summary));
         return;
     }
-    println!("refused, the old rules stay: {}", clean::one_line(&record.summary));
+    outln!("refused, the old rules stay: {}", clean::one_line(&record.summary));
     for problem in &record.problems {
-        println!("  {}", clean::one_line(problem));
+        outln!("  {}", clean::one_line(problem));
     }
-    eprintln!("hint: `wirewatch check` shows each problem at its place");
+    errln!("hint: `wirewatch check` shows each problem at its place");
 }

@@ -7,8 +7,7 @@ use clap::Args;
 
 use super::output::{self, Output};
 use super::page::Page;
-use super::{CliError, Context};
-use crate::model::StoryId;
+use super::{CliError, Context, ids};
 use crate::store::{Access, SearchQuery, Store, lock_holder};
 use crate::text::{clean, counted};
 
@@ -17,7 +16,7 @@ use crate::text::{clean, counted};
 pub struct SearchArgs {
     /// Words, "a phrase", a prefix*, -without; OR between two words. Or the operators of topics: AND, OR, NOT,
     /// NEAR/n, parentheses, title: and body:.
-    #[arg(required = true, allow_hyphen_values = true)]
+    #[arg(required = true, value_parser = super::arguments::word)]
     query: Vec<String>,
     /// Only of this source.
     #[arg(long)]
@@ -43,9 +42,9 @@ const BATCHES_MAX: usize = 100;
 /// # Errors
 /// [`CliError`] when there is no store or it cannot be read.
 pub fn run(args: &SearchArgs, context: &Context) -> Result<(), CliError> {
-    let story = args.story.as_deref().map(StoryId::parse).transpose().map_err(|e| CliError::usage(e.to_string()))?;
     let state_dir = context.load()?.config.daemon.state_dir;
     let store = Store::open(&state_dir, Access::Read)?;
+    let story = args.story.as_deref().map(|id| ids::story(&store, id)).transpose()?;
     if lock_holder(&state_dir).is_none() {
         catch_up(&state_dir);
     }
@@ -65,18 +64,18 @@ pub fn run(args: &SearchArgs, context: &Context) -> Result<(), CliError> {
         }
     })?;
     if loose {
-        eprintln!("note: the index knows no order of words: `BEFORE` is read as `NEAR`");
+        errln!("note: the index knows no order of words: `BEFORE` is read as `NEAR`");
     }
     let hits = store.search(&query)?;
     let lag = store.search_lag()?;
     if lag > 0 {
-        eprintln!("note: {} not indexed yet; the daemon does that", are(lag));
+        errln!("note: {} not indexed yet; the daemon does that", are(lag));
     }
     if Output::of(args.json) == Output::Json {
         return Ok(output::lines(&hits)?);
     }
     if hits.is_empty() {
-        eprintln!("nothing found");
+        errln!("nothing found");
     }
     let mut out = io::stdout().lock();
     for hit in &hits {

@@ -6,10 +6,10 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::output::{self, Output, Table};
-use super::{CliError, Context, Since};
+use super::{CliError, Context, Since, ids};
 use crate::app::{self, SilenceTally};
 use crate::config::Config;
-use crate::model::{SourceId, StoryId, Timestamp, TopicId};
+use crate::model::{SourceId, Timestamp, TopicId};
 use crate::pipeline::alert::{Loud, SILENCE_LASTS, Silence};
 use crate::store::{Access, PastAlert, SilenceRecord, Store};
 use crate::text::{clean, counted};
@@ -63,7 +63,7 @@ struct MatcherArgs {
     /// This source; may be given several times.
     #[arg(long)]
     source: Vec<String>,
-    /// This story (`sty_…`).
+    /// This story (`sty_…`, or the beginning of it).
     #[arg(long)]
     story: Option<String>,
     /// These words, one after the other, in the title.
@@ -108,20 +108,20 @@ pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
         Some(SilencesVerb::Show { id }) => show(id, &config, out, context),
         Some(SilencesVerb::Preview(matchers)) => {
             let store = context.read_store()?;
-            let silence = standing(matched(matchers, &config, now)?, &store)?;
+            let silence = standing(matched(matchers, &config, &store, now)?, &store)?;
             print_preview(&preview(&silence, &store, now)?, out)
         }
         Some(SilencesVerb::Add(add)) => {
-            let record = timed(add, matched(&add.matchers, &config, now)?, now)?;
             let store = context.open_store(Access::Share)?;
+            let record = timed(add, matched(&add.matchers, &config, &store, now)?, now)?;
             let record = standing(record, &store)?;
             let preview = preview(&record, &store, now)?;
             let id = store.add_silence(&record)?;
             if out == Output::Json {
                 return Ok(output::document(&SilenceRecord { id, ..record })?);
             }
-            println!("{id} silences {}; a running daemon heeds it from its next batch on", until(record.ends));
-            println!("in the last 7 days it would have held back {}", preview.count());
+            outln!("{id} silences {}; a running daemon heeds it from its next batch on", until(record.ends));
+            outln!("in the last 7 days it would have held back {}", preview.count());
             Ok(())
         }
         Some(SilencesVerb::Expire { id }) if config.silences.iter().any(|silence| silence.id == *id) => {
@@ -131,7 +131,7 @@ pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
             if context.open_store(Access::Share)?.expire_silence(id, now)? {
                 match out {
                     Output::Json => output::document(&serde_json::json!({"id": id, "ends": now}))?,
-                    Output::Text => println!("{id} has ended"),
+                    Output::Text => outln!("{id} has ended"),
                 }
                 return Ok(());
             }
@@ -141,7 +141,7 @@ pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
 }
 
 /// What is to be silenced, checked; times and reasons are for the caller.
-fn matched(matchers: &MatcherArgs, config: &Config, now: Timestamp) -> Result<SilenceRecord, CliError> {
+fn matched(matchers: &MatcherArgs, config: &Config, store: &Store, now: Timestamp) -> Result<SilenceRecord, CliError> {
     for topic in &matchers.topic {
         if !config.topics.iter().any(|known| known.id.as_str() == topic) || TopicId::new(topic).is_err() {
             return Err(CliError::data(format!("silence topic {topic}: the config has none of this name")));
@@ -154,10 +154,7 @@ fn matched(matchers: &MatcherArgs, config: &Config, now: Timestamp) -> Result<Si
         let hint = "give words of the title, or --topic, --source or --story";
         return Err(CliError::usage("silence a text without words").hint(hint));
     }
-    let story = match &matchers.story {
-        Some(id) => Some(StoryId::parse(id).map_err(|e| CliError::usage(format!("silence story {id}: {e}")))?),
-        None => None,
-    };
+    let story = matchers.story.as_deref().map(|id| ids::story(store, id)).transpose()?;
     Ok(SilenceRecord {
         id: String::new(),
         topics: matchers.topic.clone(),
@@ -251,7 +248,7 @@ fn print_preview(preview: &Preview, out: Output) -> Result<(), CliError> {
     if out == Output::Json {
         return Ok(output::document(preview)?);
     }
-    println!("in the last 7 days it would have held back {}", preview.count());
+    outln!("in the last 7 days it would have held back {}", preview.count());
     print_alerts(&preview.newest, preview.held_back)
 }
 
@@ -266,7 +263,7 @@ fn print_alerts(alerts: &[PastAlert], all: usize) -> Result<(), CliError> {
     }
     table.print("")?;
     if all > alerts.len() {
-        println!("… and {} before these", all - alerts.len());
+        outln!("… and {} before these", all - alerts.len());
     }
     Ok(())
 }
@@ -292,7 +289,7 @@ fn show(id: &str, config: &Config, out: Output, context: &Context) -> Result<(),
         return Ok(output::document(&Shown { tally, alerts })?);
     }
     let SilenceTally { silence, active, held_back, .. } = &tally;
-    println!("{}: {}", silence.id, what(silence));
+    outln!("{}: {}", silence.id, what(silence));
     let state = if *active {
         "in force"
     } else if silence.starts > now {
@@ -300,13 +297,13 @@ fn show(id: &str, config: &Config, out: Output, context: &Context) -> Result<(),
     } else {
         "has ended"
     };
-    println!("  {state}: from {} {}", output::minute(silence.starts), until(silence.ends));
-    println!(
+    outln!("  {state}: from {} {}", output::minute(silence.starts), until(silence.ends));
+    outln!(
         "  by {}{}",
         silence.author,
         if silence.comment.is_empty() { String::new() } else { format!(": {}", silence.comment) }
     );
-    println!("  held back {}", counted(*held_back, "alert"));
+    outln!("  held back {}", counted(*held_back, "alert"));
     print_alerts(&alerts, usize::try_from(*held_back).unwrap_or(usize::MAX))
 }
 

@@ -171,16 +171,16 @@ fn attention(config: &Config, store: &Store, errors: Option<&str>) -> Vec<String
 fn print(status: &Status, now: Timestamp) {
     let ago = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| output::ago(at, now));
     match &status.pid {
-        Some(pid) => println!("wirewatch is running (process {pid})"),
-        None => println!("wirewatch is not running"),
+        Some(pid) => outln!("wirewatch is running (process {pid})"),
+        None => outln!("wirewatch is not running"),
     }
     for line in &status.attention {
-        println!("  attention  {}", clean::one_line(line));
+        outln!("  attention  {}", clean::one_line(line));
     }
-    println!("  config     {}", status.config);
-    println!("  state      {}", status.state_dir);
+    outln!("  config     {}", status.config);
+    outln!("  state      {}", status.state_dir);
     let t = &status.totals;
-    println!(
+    outln!(
         "  stored     {} in {}, {}, {}; last item {}",
         counted(t.items, "item"),
         counted(t.stories, "story"),
@@ -189,14 +189,14 @@ fn print(status: &Status, now: Timestamp) {
         ago(t.last_item_at)
     );
     let dir = status.seed_dir.as_deref().unwrap_or("off");
-    println!(
+    outln!(
         "  seeds      {} taken, {} refused; {}",
         counted(t.seed_files, "file"),
         t.seed_files_refused,
         clean::one_line(dir)
     );
     let f = &status.feeds;
-    println!(
+    outln!(
         "  feeds      {} configured: {} ok, {} failing, {} gone, {} not polled yet",
         f.configured,
         f.ok,
@@ -205,7 +205,7 @@ fn print(status: &Status, now: Timestamp) {
         f.never_polled
     );
     for feed in f.failing.iter().take(FAILING_MAX) {
-        println!(
+        outln!(
             "    {} {} for {}: {}",
             feed.id,
             feed.class,
@@ -214,17 +214,17 @@ fn print(status: &Status, now: Timestamp) {
         );
     }
     if f.failing.len() > FAILING_MAX {
-        println!("    … and {} more: `wirewatch feeds`", f.failing.len() - FAILING_MAX);
+        outln!("    … and {} more: `wirewatch feeds`", f.failing.len() - FAILING_MAX);
     }
     for feed in &f.gone {
-        println!("    {feed} answered 410: stopped until it is enabled again");
+        outln!("    {feed} answered 410: stopped until it is enabled again");
     }
     print_endpoints(status, now);
     for silence in &status.silences {
-        println!("  silence    {}", clean::one_line(&super::silences::in_a_line(silence, now)));
+        outln!("  silence    {}", clean::one_line(&super::silences::in_a_line(silence, now)));
     }
     for rejected in &status.rejected {
-        println!(
+        outln!(
             "  not taken  {} × {} from {}, last {}: {}",
             rejected.count,
             rejected.reason,
@@ -239,7 +239,7 @@ fn print_endpoints(status: &Status, now: Timestamp) {
     for endpoint in &status.endpoints {
         let oldest =
             endpoint.oldest_pending_at.map(|at| format!(", oldest {}", output::ago(at, now))).unwrap_or_default();
-        println!(
+        outln!(
             "  endpoint   {}: {} owed{oldest}, {} parked, last success {}",
             endpoint.id,
             endpoint.pending,
@@ -247,9 +247,9 @@ fn print_endpoints(status: &Status, now: Timestamp) {
             endpoint.last_success_at.map_or_else(|| "never".to_owned(), |at| output::ago(at, now))
         );
         if let Some(reason) = &endpoint.disabled {
-            println!("    disabled: {}", clean::one_line(reason));
+            outln!("    disabled: {}", clean::one_line(reason));
         } else if let Some(error) = &endpoint.last_error {
-            println!("    last error: {}", clean::one_line(error));
+            outln!("    last error: {}", clean::one_line(error));
         }
     }
 }

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 
 use super::output::{self, Output, Table};
 use super::page::Page;
-use super::{CliError, Context};
-use crate::model::{ItemId, StoryId, Timestamp};
+use super::{CliError, Context, ids};
+use crate::model::Timestamp;
 use crate::store::{
     Access, Correction, CorrectionRecord, SilenceRecord, Store, StoryEvent, StoryFilter, StoryRecord, Why,
 };
@@ -48,7 +48,7 @@ enum StoriesVerb {
     List(ListArgs),
     /// Shows one story: first report, copies, growth, alerts.
     Show {
-        /// Its id (`sty_…`).
+        /// Its id (`sty_…`), or the beginning of it.
         id: String,
     },
     /// Takes items out of a story that report another event: they become a story of their own. Holds
@@ -98,8 +98,8 @@ pub fn run(args: &StoriesArgs, context: &Context) -> Result<(), CliError> {
     let out = Output::of(args.json);
     match &args.verb {
         Some(StoriesVerb::Show { id }) => {
-            let id = story_id(id)?;
             let store = context.read_store()?;
+            let id = ids::story(&store, id)?;
             let story = store.story(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such story")))?;
             if out == Output::Json {
                 return Ok(output::document(&story)?);
@@ -108,13 +108,17 @@ pub fn run(args: &StoriesArgs, context: &Context) -> Result<(), CliError> {
             Ok(())
         }
         Some(StoriesVerb::Split(split)) => {
-            let items: Result<_, _> = split.items.iter().map(|id| ItemId::parse(id)).collect();
-            let items = items.map_err(|e| CliError::usage(e.to_string()))?;
-            let asked = Correction::Split { story: story_id(&split.story)?, items };
+            let store = context.open_store(Access::Share)?;
+            let items = split.items.iter().map(|id| ids::item(&store, id)).collect::<Result<_, _>>()?;
+            let asked = Correction::Split { story: ids::story(&store, &split.story)?, items };
             correct(&asked, &split.word, out, context)
         }
         Some(StoriesVerb::Merge(merge)) => {
-            let asked = Correction::Merge { story: story_id(&merge.story)?, other: story_id(&merge.other)? };
+            let store = context.open_store(Access::Share)?;
+            let asked = Correction::Merge {
+                story: ids::story(&store, &merge.story)?,
+                other: ids::story(&store, &merge.other)?,
+            };
             correct(&asked, &merge.word, out, context)
         }
         Some(StoriesVerb::List(args)) => list(args, out, context),
@@ -149,15 +153,12 @@ fn list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliError>
     Ok(table.print("no stories")?)
 }
 
-fn story_id(text: &str) -> Result<StoryId, CliError> {
-    StoryId::parse(text).map_err(|e| CliError::usage(e.to_string()))
-}
-
 /// Asks whoever holds the store; where nobody does, it is done here and now.
 fn correct(asked: &Correction, word: &CorrectionWord, out: Output, context: &Context) -> Result<(), CliError> {
     let now = context.clock.now();
+    let verb = if matches!(asked, Correction::Split { .. }) { "split" } else { "merge" };
     let store = context.open_store(Access::Share)?;
-    let number = store.ask_correction(asked, (&word.author, &word.comment), now)?;
+    let number = store.ask_correction(asked, (&word.author, &word.comment), now)?.map_err(|why| refused(verb, &why))?;
     match context.open_store(Access::Own) {
         Ok(own) => own.carry_out_corrections(now).map(|_| ())?,
         Err(error) if error.code() == super::error::UNAVAILABLE => {}
@@ -174,18 +175,20 @@ fn correct(asked: &Correction, word: &CorrectionWord, out: Output, context: &Con
         std::thread::sleep(LOOK_EVERY);
     };
     if let Some(why) = &done.refused {
-        return Err(
-            CliError::data(format!("{}: {why}", done.verb)).hint("`wirewatch stories show` lists what is in it")
-        );
+        return Err(refused(verb, why));
     }
     if out == Output::Json {
         return Ok(output::document(&done)?);
     }
-    println!("{}", said(&done));
+    outln!("{}", said(&done));
     for line in silenced(&store, &done, now)? {
-        println!("{line}");
+        outln!("{line}");
     }
     Ok(())
+}
+
+fn refused(verb: &str, why: &str) -> CliError {
+    CliError::data(format!("{verb}: {why}")).hint("`wirewatch stories show` lists what is in it")
 }
 
 /// Which silences hold for what came of a correction: one of two halves may be loud now, or a whole silent.
@@ -216,34 +219,34 @@ fn said(done: &CorrectionRecord) -> String {
 
 fn show(story: &StoryRecord, silences: &[SilenceRecord]) {
     let line = &story.line;
-    println!("{}", clean::one_line(&line.title));
-    println!("  id         {}", line.id);
+    outln!("{}", clean::one_line(&line.title));
+    outln!("  id         {}", line.id);
     if let Some(from) = story.merged_from {
-        println!("  merged     {from} was merged into it");
+        outln!("  merged     {from} was merged into it");
     }
-    println!("  seen       {} to {}", line.first_seen, line.last_seen);
-    println!(
+    outln!("  seen       {} to {}", line.first_seen, line.last_seen);
+    outln!(
         "  counts     {}, {}, {}",
         counted(line.items, "item"),
         counted(line.sightings_exact, "exact copy"),
         counted(line.sightings_near, "near copy")
     );
-    println!("  outlets    {}: {}", line.outlets.len(), clean::one_line(&line.outlets.join(", ")));
+    outln!("  outlets    {}: {}", line.outlets.len(), clean::one_line(&line.outlets.join(", ")));
     for correction in &story.corrections {
-        println!("  by hand    {}", by_hand(correction));
+        outln!("  by hand    {}", by_hand(correction));
     }
     for silence in silences {
-        println!("  silenced   {}", silenced_by(silence));
+        outln!("  silenced   {}", silenced_by(silence));
     }
-    println!();
-    println!("  {:<16}  {:<10}  {:>7}  {:<20}  TITLE", "SEEN (UTC)", "WHAT", "OUTLETS", "BY");
+    outln!();
+    outln!("  {:<16}  {:<10}  {:>7}  {:<20}  TITLE", "SEEN (UTC)", "WHAT", "OUTLETS", "BY");
     for event in &story.timeline {
         let (by, title) = (clean::one_line(&event.by), clean::excerpt(&event.title, 100));
-        println!("  {}  {:<10}  {:>7}  {by:<20}  {title}", output::minute(event.at), event.what, event.outlets);
+        outln!("  {}  {:<10}  {:>7}  {by:<20}  {title}", output::minute(event.at), event.what, event.outlets);
         // With its id: that is what `split` and `explain` take.
         if is_item(event) {
             let why = reason(event, story).map(|why| format!("  {}", clean::excerpt(&why, 160))).unwrap_or_default();
-            println!("  {:<16}  {}{why}", "", event.item);
+            outln!("  {:<16}  {}{why}", "", event.item);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Names that people choose (sources, topics, endpoints) are checked text.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -57,6 +58,27 @@ fn decode(text: &str, digits: usize) -> Option<u128> {
         let digit = ALPHABET.iter().position(|&c| c == byte.to_ascii_lowercase())?;
         value.checked_mul(32)?.checked_add(digit as u128)
     })
+}
+
+/// The numbers of the 63-bit ids that begin with a text; the prefix of their kind may be left out.
+fn beginning(
+    text: &str,
+    kind: &'static str,
+    prefix: &'static str,
+    digits: usize,
+) -> Result<RangeInclusive<i64>, IdError> {
+    let written = text.strip_prefix(prefix);
+    let body = written.unwrap_or(text);
+    let known = decode(body, body.len().min(digits)).filter(|_| !body.is_empty());
+    let first = known.map(|value| value << (5 * (digits - body.len())));
+    match first.and_then(|first| i64::try_from(first).ok()) {
+        Some(first) => {
+            let more = (1_u128 << (5 * (digits - body.len()))) - 1;
+            Ok(first..=i64::try_from(more).map_or(i64::MAX, |more| first.saturating_add(more)))
+        }
+        None if written.is_some() => Err(IdError::Body { text: text.to_owned(), kind, prefix }),
+        None => Err(IdError::Prefix { text: text.to_owned(), kind, prefix }),
+    }
 }
 
 macro_rules! hashed_id {
@@ -139,6 +161,20 @@ impl ItemId {
     pub fn from_i64(value: i64) -> Self {
         Self(value.cast_unsigned())
     }
+
+    /// The numbers of all ids that begin with a text, with or without the prefix.
+    ///
+    /// # Errors
+    /// [`IdError`] when no id of this kind does.
+    pub fn beginning(text: &str) -> Result<RangeInclusive<i64>, IdError> {
+        beginning(text, "an item", Self::PREFIX, 13)
+    }
+
+    /// The text form, cut to so many digits after the prefix.
+    #[must_use]
+    pub fn short(self, digits: usize) -> String {
+        self.to_string().chars().take(Self::PREFIX.len() + digits).collect()
+    }
 }
 
 impl StoryId {
@@ -164,6 +200,20 @@ impl StoryId {
     #[must_use]
     pub fn from_i64(value: i64) -> Self {
         Self(value.cast_unsigned())
+    }
+
+    /// The numbers of all ids that begin with a text, with or without the prefix.
+    ///
+    /// # Errors
+    /// [`IdError`] when no id of this kind does.
+    pub fn beginning(text: &str) -> Result<RangeInclusive<i64>, IdError> {
+        beginning(text, "a story", Self::PREFIX, 13)
+    }
+
+    /// The text form, cut to so many digits after the prefix.
+    #[must_use]
+    pub fn short(self, digits: usize) -> String {
+        self.to_string().chars().take(Self::PREFIX.len() + digits).collect()
     }
 }
 
@@ -328,6 +378,24 @@ mod tests {
         assert_eq!(ItemId::parse(&id.to_string()), Ok(id));
         assert_eq!(ItemId::from_i64(id.to_i64()), id);
         assert!(id.to_i64() >= 0);
+    }
+
+    #[test]
+    fn id_a_beginning_stands_for_all_ids_that_have_it() {
+        let id = ItemId::of(&source("a"), &ItemKey::new("1"));
+        for digits in 1..=13 {
+            let range = ItemId::beginning(&id.short(digits)).expect("a beginning");
+            assert!(range.contains(&id.to_i64()), "{digits}");
+            let bare = ItemId::beginning(&id.short(digits)[4..]).expect("without the prefix");
+            assert_eq!(bare, range);
+        }
+        assert_eq!(ItemId::beginning(&id.to_string()), Ok(id.to_i64()..=id.to_i64()));
+        assert_eq!(StoryId::beginning("7").map(|range| *range.end()), Ok(i64::MAX));
+        for wrong in
+            ["", "itm_", "sty_00", "nonsense", "itm_zz", "itm_00000000000000", "0000000000000000000000000000000"]
+        {
+            assert!(ItemId::beginning(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Store {
         })
     }
 
-    /// Asks for a correction; gives its number.
+    /// Asks for a correction; gives its number, or why it cannot be carried out: what is refused leaves no trace.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
@@ -81,13 +81,20 @@ impl Store {
         what: &Correction,
         (author, comment): (&str, &str),
         now: Timestamp,
-    ) -> Result<i64, StoreError> {
+    ) -> Result<Result<i64, String>, StoreError> {
         let (verb, story, into, items) = match what {
             Correction::Split { story, items } => ("split", *story, None, items.as_slice()),
             Correction::Merge { story, other } => ("merge", *story, Some(*other), [].as_slice()),
         };
-        let items: Vec<i64> = items.iter().map(|item| item.to_i64()).collect();
+        let numbers: Vec<i64> = items.iter().map(|item| item.to_i64()).collect();
         self.write("ask for a correction", |tx| {
+            let possible = match what {
+                Correction::Split { story, items } => leaving(tx, *story, items)?.map(|_| ()),
+                Correction::Merge { story, other } => pair(tx, [*story, *other])?.map(|_| ()),
+            };
+            if let Err(why) = possible {
+                return Ok(Err(why));
+            }
             tx.execute(
                 "INSERT INTO corrections (verb, story, into_story, items, author, comment, asked_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -95,13 +102,13 @@ impl Store {
                     verb,
                     story.to_i64(),
                     into.map(StoryId::to_i64),
-                    serde_json::to_string(&items).expect("invariant: numbers are JSON"),
+                    serde_json::to_string(&numbers).expect("invariant: numbers are JSON"),
                     author,
                     comment,
                     now.millis(),
                 ],
             )?;
-            Ok(tx.last_insert_rowid())
+            Ok(Ok(tx.last_insert_rowid()))
         })
     }
 
@@ -170,8 +177,8 @@ impl Store {
 pub(super) fn of_story(c: &Connection, story: i64) -> rusqlite::Result<Vec<CorrectionRecord>> {
     c.prepare_cached(
         "SELECT * FROM corrections
-         WHERE story IN (SELECT id FROM stories WHERE id = ?1 OR merged_into = ?1)
-            OR into_story IN (SELECT id FROM stories WHERE id = ?1 OR merged_into = ?1)
+         WHERE refused IS NULL AND (story IN (SELECT id FROM stories WHERE id = ?1 OR merged_into = ?1)
+            OR into_story IN (SELECT id FROM stories WHERE id = ?1 OR merged_into = ?1))
          ORDER BY id LIMIT 1000",
     )?
     .query_map([story], record)?
@@ -238,8 +245,18 @@ fn carry_out(tx: &Transaction<'_>, asked: CorrectionRecord, now: Timestamp) -> r
 type Outcome = rusqlite::Result<Result<(StoryId, StoryId), String>>;
 
 fn merge(tx: &Transaction<'_>, asked: &CorrectionRecord, now: Timestamp) -> Outcome {
+    let Some(other) = asked.into else { return Ok(Err("two stories are needed".to_owned())) };
+    let found = pair(tx, [asked.story, other])?;
+    if let Ok((gone, keep)) = found {
+        write_merge(tx, gone, keep, now)?;
+    }
+    Ok(found)
+}
+
+/// Of two stories that may be merged the one that goes and the one that stays, or why they may not.
+fn pair(tx: &Transaction<'_>, stories: [StoryId; 2]) -> Outcome {
     let mut found = Vec::new();
-    for story in [Some(asked.story), asked.into].into_iter().flatten() {
+    for story in stories {
         let id = resolve(tx, story.to_i64())?;
         let first_seen: Option<i64> = tx
             .prepare_cached("SELECT first_seen FROM stories WHERE id = ?1")?
@@ -256,14 +273,24 @@ fn merge(tx: &Transaction<'_>, asked: &CorrectionRecord, now: Timestamp) -> Outc
     if keep == gone {
         return Ok(Err("they are one story already".to_owned()));
     }
-    let (keep, gone) = (StoryId::from_i64(keep), StoryId::from_i64(gone));
-    write_merge(tx, gone, keep, now)?;
-    Ok(Ok((gone, keep)))
+    Ok(Ok((StoryId::from_i64(gone), StoryId::from_i64(keep))))
 }
 
 fn split(tx: &Transaction<'_>, asked: &CorrectionRecord) -> Outcome {
-    let story = resolve(tx, asked.story.to_i64())?;
-    for item in &asked.items {
+    let (story, moving) = match leaving(tx, asked.story, &asked.items)? {
+        Ok(found) => found,
+        Err(why) => return Ok(Err(why)),
+    };
+    let into = StoryId::from_i64(story).split_off(asked.number);
+    super::silences::follow_split(tx, StoryId::from_i64(story), into, &asked.items)?;
+    write_split(tx, story, into.to_i64(), &moving)?;
+    Ok(Ok((StoryId::from_i64(story), into)))
+}
+
+/// The story that stands, and the numbers of the items that leave it as JSON, or why they may not.
+fn leaving(tx: &Transaction<'_>, story: StoryId, items: &[ItemId]) -> rusqlite::Result<Result<(i64, String), String>> {
+    let story = resolve(tx, story.to_i64())?;
+    for item in items {
         let of: Option<i64> = tx
             .prepare_cached("SELECT story FROM items WHERE id = ?1")?
             .query_row([item.to_i64()], |row| row.get(0))
@@ -272,18 +299,15 @@ fn split(tx: &Transaction<'_>, asked: &CorrectionRecord) -> Outcome {
             return Ok(Err(format!("{item} is no item of that story")));
         }
     }
-    let moving = serde_json::to_string(&asked.items.iter().map(|i| i.to_i64()).collect::<Vec<_>>())
+    let moving = serde_json::to_string(&items.iter().map(|i| i.to_i64()).collect::<Vec<_>>())
         .expect("invariant: numbers are JSON");
     let staying: bool = tx
         .prepare_cached("SELECT 1 FROM items WHERE story = ?1 AND id NOT IN (SELECT value FROM json_each(?2)) LIMIT 1")?
         .exists(params![story, moving])?;
-    if asked.items.is_empty() || !staying {
+    if items.is_empty() || !staying {
         return Ok(Err("a split takes some of a story's items, not none and not all".to_owned()));
     }
-    let into = StoryId::from_i64(story).split_off(asked.number);
-    super::silences::follow_split(tx, StoryId::from_i64(story), into, &asked.items)?;
-    write_split(tx, story, into.to_i64(), &moving)?;
-    Ok(Ok((StoryId::from_i64(story), into)))
+    Ok(Ok((story, moving)))
 }
 
 /// `moving` is a JSON array of item numbers.

@@ -12,6 +12,7 @@ mod corrections;
 mod error;
 mod feeds;
 mod history;
+mod ids;
 mod labels;
 mod open;
 mod operators;

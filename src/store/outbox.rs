@@ -20,7 +20,10 @@ use crate::model::Timestamp;
 
 pub use claim::{Claim, ClaimRequest, Claimed, claim_due};
 pub use clock::mend_clock;
-pub use endpoint::{EndpointHealth, EndpointState, disable, enable, health, note, state, take_unwritten};
+pub use endpoint::{
+    EndpointHealth, EndpointState, disable, enable, health, lift_pause, note, put_first, send_now, state,
+    take_unwritten,
+};
 pub use hold::{Release, release};
 pub(super) use hold::{fold_into, over_rate};
 pub use manage::{
@@ -100,7 +103,10 @@ impl FromStr for DeliveryId {
     type Err = DeliveryIdError;
 
     fn from_str(text: &str) -> Result<Self, DeliveryIdError> {
-        text.strip_prefix("dlv_")
+        // Its number alone will do.
+        let number = text.strip_prefix("dlv_").unwrap_or(text);
+        Some(number)
+            .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|number| number.parse().ok())
             .filter(|&number: &i64| number > 0)
             .map(Self)

@@ -304,7 +304,7 @@ async fn routing_by_language_and_score_is_kept_and_explained() {
     std::fs::write(room.path("two.json"), Value::from(items.to_vec()).to_string()).expect("written");
     let shown = said(&room, &["explain", "two.json"]).await;
     for word in
-        ["told     german", "by its languages: en is not among them", "by its score_min: 999 is above", "told     desk"]
+        ["taken by german", "by its languages: en is not among them", "by its score_min: 999 is above", "taken by desk"]
     {
         assert!(shown.contains(word), "no `{word}` in {shown}");
     }

@@ -31,6 +31,7 @@ mod repoll;
 mod service;
 mod sources;
 mod strained;
+mod terminal;
 mod top;
 mod topics;
 mod waiting;

@@ -164,7 +164,7 @@ fn run(
     let mut outcomes = Vec::new();
     for (at, step) in steps.iter().enumerate() {
         if let Some(correction) = correction(step, store) {
-            store.ask_correction(&correction, ("somebody", "because"), now).expect("asked");
+            store.ask_correction(&correction, ("somebody", "because"), now).expect("asked").expect("possible");
             let done = store.carry_out_corrections(now).expect("done");
             assert!(done.iter().all(|c| c.refused.is_none()), "{done:?}");
             store.recall_corrected(&done, &mut ledger).expect("recalled");

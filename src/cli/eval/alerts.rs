@@ -154,29 +154,25 @@ pub(super) fn print(told: &Told, list: bool, json: bool) -> Result<(), CliError>
     if list {
         for post in told.posts.iter().filter(|post| post.verdict != PostVerdict::Useful) {
             let event = post.event.as_deref().unwrap_or("no event");
-            eprintln!(
-                "{:?}: {} {} ({}): {}",
-                post.verdict,
-                post.item,
-                post.reason,
-                clean::excerpt(event, 60),
-                post.title
-            );
+            errln!("{:?}: {} {} ({}): {}", post.verdict, post.item, post.reason, clean::excerpt(event, 60), post.title);
         }
         for event in &quality.missed {
-            eprintln!("missed: {}", clean::excerpt(event, 80));
+            errln!("missed: {}", clean::excerpt(event, 80));
         }
     }
     if json {
         return Ok(output::document(quality)?);
     }
-    println!(
+    outln!(
         "{} of {} wanted events told; {} alerts, {:.2} for each event told",
-        quality.events_told, quality.events_wanted, quality.posts, quality.alerts_per_told_event
+        quality.events_told,
+        quality.events_wanted,
+        quality.posts,
+        quality.alerts_per_told_event
     );
-    println!("recall {:.3}, precision {:.3}", quality.recall, quality.precision);
+    outln!("recall {:.3}, precision {:.3}", quality.recall, quality.precision);
     if let (Some(median), Some(p90)) = (quality.delay_median_s, quality.delay_p90_s) {
-        println!("told after {} min (median), {} min (nine of ten)", median / 60, p90 / 60);
+        outln!("told after {} min (median), {} min (nine of ten)", median / 60, p90 / 60);
     }
     let mut table = Table::new(&["REASON", "ALERTS", "USEFUL", "REPEAT", "UNWANTED", "NOISE"]);
     let reasons: BTreeSet<&str> = told.posts.iter().map(|post| post.reason.as_str()).collect();
@@ -192,6 +188,6 @@ pub(super) fn print(told: &Told, list: bool, json: bool) -> Result<(), CliError>
     table.print("no alerts")?;
     let shares: Vec<String> =
         quality.severities.iter().map(|(severity, share)| format!("{severity} {:.1} %", share * 100.0)).collect();
-    println!("{}", shares.join(", "));
+    outln!("{}", shares.join(", "));
     Ok(())
 }

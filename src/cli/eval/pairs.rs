@@ -68,7 +68,7 @@ pub(super) fn duplicates_quality(
         counts.add(truth, said);
         if list && truth != said {
             let name = |side: &str| clean::excerpt(pair[side]["title"].as_str().unwrap_or_default(), 70);
-            eprintln!("{}: said {said}: {} | {}", pair["id"], name("a"), name("b"));
+            errln!("{}: said {said}: {} | {}", pair["id"], name("a"), name("b"));
         }
     }
     print_pairs("duplicates", &counts, json)
@@ -114,12 +114,7 @@ pub(super) fn story_pairs(
         shares.entry(format!("  {what}: {kind}")).or_default().add(together == truth);
         if list && truth != together {
             let name = |side: &str| clean::excerpt(pair[side]["title"].as_str().unwrap_or_default(), 90);
-            eprintln!(
-                "{}: {what} expected: {} | {}",
-                clean::excerpt(&pair["id"].to_string(), 40),
-                name("a"),
-                name("b")
-            );
+            errln!("{}: {what} expected: {} | {}", clean::excerpt(&pair["id"].to_string(), 40), name("a"), name("b"));
         }
     }
     if json {

@@ -57,8 +57,8 @@ pub(super) fn stories_quality(items: &[Value], found: &[Option<StoryId>], json: 
     quality_row(&mut table, "B-cubed", b);
     quality_row(&mut table, "pairwise", p);
     table.print("")?;
-    println!("{} items, {} labelled, {} stories, the largest of {largest}", items.len(), borrowed.len(), sizes.len());
-    println!(
+    outln!("{} items, {} labelled, {} stories, the largest of {largest}", items.len(), borrowed.len(), sizes.len());
+    outln!(
         "{:.1} % of the members of labelled stories belong to another cluster or to none; {} of {} stories of 3 or more are mixed",
         pure.foreign_share * 100.0,
         pure.mixed,

@@ -127,7 +127,7 @@ fn print_groups(groups: &[(Group, usize, TopicsQuality)]) -> Result<(), CliError
             table.row(row.chain([format!("{:.3}", q.f1)]));
         }
     }
-    println!("\nby language, and by length of the text:");
+    outln!("\nby language, and by length of the text:");
     Ok(table.print("no items")?)
 }
 
@@ -141,7 +141,7 @@ fn list_mistakes(item: &Value, one: &Judged) {
     }
     if !line.is_empty() {
         let id = clean::excerpt(item["id"].as_str().unwrap_or_default(), 40);
-        eprintln!("{id}{line}: {}", clean::excerpt(item["title"].as_str().unwrap_or_default(), 90));
+        errln!("{id}{line}: {}", clean::excerpt(item["title"].as_str().unwrap_or_default(), 90));
     }
 }
 
@@ -153,7 +153,7 @@ fn print_topics(quality: &TopicsQuality, items: usize) -> Result<(), CliError> {
         table.row([topic.clone()].into_iter().chain(counts).chain(shares));
     }
     table.print("no topics")?;
-    println!(
+    outln!(
         "{items} items; macro F1 {:.3}; false alarms {} of {} unlabelled ({:.1} %)",
         quality.macro_f1,
         quality.false_alarms,

@@ -80,7 +80,7 @@ pub(super) fn add(args: &AddArgs, context: &Context, out: Output) -> Result<(), 
         return Ok(output::document(&AddedFeed { id: id.as_str(), url: url.as_str(), title, items, file })?);
     }
     let items = items.map(|items| format!(", {items} items now")).unwrap_or_default();
-    println!("added {id} to {file}: {}{items}", clean::one_line(title.unwrap_or(url.as_str())));
+    outln!("added {id} to {file}: {}{items}", clean::one_line(title.unwrap_or(url.as_str())));
     reload_hint();
     Ok(())
 }
@@ -111,7 +111,7 @@ fn found(args: &AddArgs, config: &Config, context: &Context) -> Result<(Url, Opt
     if let Err(failure) = &looked.document {
         return Err(not_readable(&only.url, failure));
     }
-    eprintln!("note: the page declares the feed {}", clean::one_line(only.url.as_str()));
+    errln!("note: the page declares the feed {}", clean::one_line(only.url.as_str()));
     Ok((only.url.clone(), Some(looked)))
 }
 
@@ -130,7 +130,7 @@ fn no_single(url: &Url, declared: &[DeclaredFeed]) -> CliError {
             .hint("look on the site for a link named RSS, Atom or feed");
     }
     for feed in declared {
-        println!("{}  {}", clean::one_line(feed.url.as_str()), clean::one_line(&feed.title));
+        outln!("{}  {}", clean::one_line(feed.url.as_str()), clean::one_line(&feed.title));
     }
     CliError::data(format!("choose a feed: {} declares {}", shown(url), declared.len()))
         .hint("`wirewatch feeds add` with one of the addresses above")
@@ -143,7 +143,7 @@ fn shown(url: &Url) -> String {
 /// Takes a feed out of the config.
 pub(super) fn remove(id: &str, context: &Context) -> Result<(), CliError> {
     let file = edit(context, &FeedEdit::Remove(name(id)?))?;
-    println!("removed {} from {file}; its items stay", clean::one_line(id));
+    outln!("removed {} from {file}; its items stay", clean::one_line(id));
     reload_hint();
     Ok(())
 }
@@ -160,9 +160,9 @@ pub(super) fn enable(id: &str, enabled: bool, context: &Context) -> Result<(), C
     };
     let word = if enabled { "enabled" } else { "disabled" };
     match (&written, revived) {
-        (None, false) => println!("{id} is {word} already"),
-        (Some(file), _) => println!("{word} {id} in {file}"),
-        (None, true) => println!("{id} had answered 410 (gone); it is polled again"),
+        (None, false) => outln!("{id} is {word} already"),
+        (Some(file), _) => outln!("{word} {id} in {file}"),
+        (None, true) => outln!("{id} had answered 410 (gone); it is polled again"),
     }
     if written.is_some() || revived {
         take_effect(context);
@@ -173,8 +173,8 @@ pub(super) fn enable(id: &str, enabled: bool, context: &Context) -> Result<(), C
 /// A running daemon takes the change at once; where it cannot be asked, it is said how.
 fn take_effect(context: &Context) {
     match reload::ask(context) {
-        Ok(record) if record.taken => eprintln!("the running daemon has taken it"),
-        Ok(record) => eprintln!("the running daemon refused to reload: {}", clean::one_line(&record.summary)),
+        Ok(record) if record.taken => errln!("the running daemon has taken it"),
+        Ok(record) => errln!("the running daemon refused to reload: {}", clean::one_line(&record.summary)),
         // Most often there is no daemon, and the next one reads the config when it starts.
         Err(_) => reload_hint(),
     }
@@ -190,7 +190,7 @@ pub(super) fn import(file: &Path, dry_run: bool, context: &Context) -> Result<()
     let (old, new): (Vec<&OpmlOutline>, Vec<&OpmlOutline>) = read.outlines.iter().partition(|o| known.contains(&o.url));
     let feeds: Vec<NewFeed> = new.into_iter().map(|outline| new_feed(outline, &mut taken)).collect();
     for feed in &feeds {
-        println!("{}  {}", feed.id, clean::one_line(feed.url.as_str()));
+        outln!("{}  {}", feed.id, clean::one_line(feed.url.as_str()));
     }
     let count = feeds.len();
     let place = match (dry_run, count) {
@@ -198,17 +198,17 @@ pub(super) fn import(file: &Path, dry_run: bool, context: &Context) -> Result<()
         (false, 0) => "added".to_owned(),
         (false, _) => format!("added to {}", edit(context, &FeedEdit::Add(feeds))?),
     };
-    eprintln!(
+    errln!(
         "{count} feeds {place}; {} there already, {} twice in the list, {} not usable",
         old.len(),
         read.repeated,
         read.skipped.len()
     );
     for skipped in read.skipped.iter().take(20) {
-        eprintln!("note: left out: {}", clean::one_line(skipped));
+        errln!("note: left out: {}", clean::one_line(skipped));
     }
     if let Some(broken) = &read.broken {
-        eprintln!("note: the list is broken from {} on, what came before was read", clean::one_line(broken));
+        errln!("note: the list is broken from {} on, what came before was read", clean::one_line(broken));
     }
     if !dry_run && count > 0 {
         reload_hint();
@@ -284,7 +284,7 @@ fn edit(context: &Context, edit: &FeedEdit) -> Result<String, CliError> {
         EditError::Syntax(_) => CliError::new(CONFIG, error.to_string()).hint("`wirewatch check` shows where"),
         EditError::Inline(_) => CliError::new(CONFIG, error.to_string()).hint("write them as [[feeds]] entries"),
         EditError::Refused { report, .. } => {
-            eprint!("{}", report.render(output::look()));
+            err!("{}", report.render(output::look()));
             CliError::new(CONFIG, error.to_string()).hint("nothing was changed")
         }
         EditError::Write { .. } => CliError::new(IO, error.to_string()),
@@ -292,5 +292,5 @@ fn edit(context: &Context, edit: &FeedEdit) -> Result<String, CliError> {
 }
 
 fn reload_hint() {
-    eprintln!("a running daemon takes it with `systemctl reload wirewatch`");
+    errln!("a running daemon takes it with `systemctl reload wirewatch`");
 }

@@ -168,28 +168,28 @@ fn print(name: &str, looked: &FeedInspection, out: Output, whole: bool) -> std::
     let took = looked.took.as_millis();
     let document = match &looked.document {
         Err((class, words)) => {
-            println!("{name}: {class}: {} ({took} ms)", clean::one_line(words));
+            outln!("{name}: {class}: {} ({took} ms)", clean::one_line(words));
             return Ok(());
         }
         Ok(document) => document,
     };
     let title = document.title.as_deref().map(clean::one_line).unwrap_or_default();
     let (items, bytes) = (document.items.len(), looked.wire_bytes);
-    println!("{name}: {items} items, {:?}, {}, {bytes} bytes, {took} ms  {title}", document.format, document.encoding);
+    outln!("{name}: {items} items, {:?}, {}, {bytes} bytes, {took} ms  {title}", document.format, document.encoding);
     if whole {
         for item in document.items.iter().take(ITEMS_SHOWN).map(item) {
             let published = item.published.map(output::minute).unwrap_or_default();
-            println!("  {published:<16}  {}", clean::one_line(&item.title));
+            outln!("  {published:<16}  {}", clean::one_line(&item.title));
         }
         if items > ITEMS_SHOWN {
-            println!("  … and {} more", items - ITEMS_SHOWN);
+            outln!("  … and {} more", items - ITEMS_SHOWN);
         }
     }
     if looked.hops > 0 {
-        println!("  note: {} redirects led to {}", looked.hops, clean::one_line(&looked.url));
+        outln!("  note: {} redirects led to {}", looked.hops, clean::one_line(&looked.url));
     }
     for warning in warnings(document) {
-        println!("  note: {}", clean::one_line(&warning));
+        outln!("  note: {}", clean::one_line(&warning));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use super::optional_time;
+use super::{DeliveryId, optional_time};
 use crate::model::{EndpointId, Timestamp};
 
 /// The kept state of an endpoint.
@@ -158,6 +158,43 @@ pub fn note(connection: &Connection, endpoint: &EndpointId, noticed: Option<&str
         )?
         .execute(params![endpoint.as_str(), noticed])
         .map(|changed| changed > 0)
+}
+
+/// Ends a pause, so that one try can be made now.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn lift_pause(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE endpoints SET not_before = NULL WHERE endpoint = ?1 AND not_before IS NOT NULL")?
+        .execute([endpoint.as_str()])
+        .map(|_| ())
+}
+
+/// Has a delivery go out before all others of its endpoint.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn put_first(connection: &Connection, row: DeliveryId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE deliveries SET due_at = 0 WHERE id = ?1 AND state = 'pending'")?
+        .execute([row.0])
+        .map(|_| ())
+}
+
+/// Makes due what waits for another try: the endpoint was seen to work. What is held for its hours or its story
+/// stays held. Says how many.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn send_now(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> rusqlite::Result<usize> {
+    lift_pause(connection, endpoint)?;
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET due_at = ?2
+             WHERE endpoint = ?1 AND state = 'pending' AND hold IS NULL AND attempts > 0 AND due_at > ?2",
+        )?
+        .execute(params![endpoint.as_str(), now.millis()])
 }
 
 /// Sends again: not disabled, not paused, failing from now on at the earliest. Says whether it was disabled.
