@@ -97,7 +97,7 @@ impl Running {
         let loaded = Config::load(&ConfigPlace::File(path), &Environment::default()).expect("a sound config");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let console = Console::to(Box::new(std::io::sink()), Style::stdout());
-        let parts = Parts { config: loaded.config, clock: Clock::system(), console };
+        let parts = Parts { config: loaded.config, place: String::new(), clock: Clock::system(), console };
         let app = runtime.block_on(App::start(parts)).expect("it starts");
         Self { dir, runtime, app }
     }

@@ -34,6 +34,8 @@ pub mod eval;
 
 pub mod config;
 
+pub mod view;
+
 pub mod app;
 
 pub mod cli;

@@ -20,9 +20,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("ingest", &["model", "source", "pipeline", "store", "clock", "text", "telemetry", "failpoint"]),
     ("deliver", &["model", "store", "pipeline", "net", "text", "clock", "telemetry", "failpoint"]),
     ("receiver", &["clock", "text", "deliver"]),
-    ("http", &["model", "clock", "telemetry"]),
     ("eval", &["model", "pipeline"]),
     ("config", &["files", "model", "text", "net", "source", "pipeline", "deliver"]),
+    ("view", &["model", "pipeline", "source", "store", "deliver", "config"]),
+    ("http", &["model", "clock", "text", "telemetry", "store", "deliver", "config", "view"]),
     (
         "app",
         &[
@@ -37,6 +38,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "store",
             "ingest",
             "deliver",
+            "view",
             "http",
             "config",
         ],
@@ -58,6 +60,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "receiver",
             "eval",
             "config",
+            "view",
             "app",
         ],
     ),

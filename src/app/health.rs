@@ -8,9 +8,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::error::AppPart;
-use super::reload_record::ReloadRecord;
-use super::silences::SilenceTally;
-use crate::config::Config;
+use crate::config::{Config, ReloadRecord};
 use crate::deliver::DeliveryCounters;
 use crate::http::Readiness;
 use crate::ingest::{IngestCounters, Outage};
@@ -20,6 +18,7 @@ use crate::source::seed::{DirState, SeedStatus};
 use crate::store::Standing;
 use crate::telemetry::Pulse;
 use crate::text::counted;
+use crate::view::SilenceTally;
 
 /// A loop that did not turn for so long hangs; each turns at least every ten seconds.
 const STUCK_AFTER: Duration = Duration::from_secs(30);

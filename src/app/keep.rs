@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::health::{AppHealth, Gauges};
-use super::silences::active_silences;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::Readiness;
@@ -18,6 +17,7 @@ use crate::model::EndpointId;
 use crate::source::{IngestMessage, IngestSender};
 use crate::store::{Ages, Pruned, Pruning, Store, StoreError};
 use crate::text::clean;
+use crate::view::active_silences;
 
 /// How often disk, log and backlog are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -9,7 +9,7 @@ use super::error::AppPart;
 use super::health::{AppHealth, Gauges};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::http::{GuardConfig, ListenerSources, Readiness};
+use crate::http::{GuardConfig, ListenerSources, ReadSources, Readiness};
 use crate::model::Timestamp;
 use crate::source::seed::DirState;
 use crate::telemetry::{Metric, Sample};
@@ -20,6 +20,7 @@ pub(super) fn served(
     readiness: &watch::Sender<Readiness>,
     gauges: &Gauges,
     health: &watch::Receiver<AppHealth>,
+    reads: ReadSources,
     clock: Clock,
 ) -> ListenerSources {
     let guard_config = config.clone();
@@ -36,6 +37,7 @@ pub(super) fn served(
             GuardConfig { hosts: config.http.hosts.clone(), token_file: config.http.token_file.clone() }
         }),
         clock,
+        reads,
     }
 }
 

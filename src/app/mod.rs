@@ -16,7 +16,6 @@ mod once;
 mod reload;
 #[cfg(test)]
 mod reload_model;
-mod reload_record;
 mod signals;
 mod silences;
 mod stages;
@@ -30,8 +29,6 @@ pub use health::AppHealth;
 pub use keep::ages;
 pub use once::{IngestedFile, OnceReport};
 pub use reload::ReloadRefusal;
-pub use reload_record::{RELOAD_FILE, ReloadRecord, last_reload};
 pub use signals::Signals;
-pub use silences::{SilenceTally, active_silences, silences};
 pub use start::{App, Parts};
 pub use systemd::Systemd;

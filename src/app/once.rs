@@ -45,7 +45,7 @@ impl App {
     /// # Errors
     /// [`AppError`] when a stage failed for good.
     pub async fn run_once(parts: Parts) -> Result<OnceReport, AppError> {
-        let Parts { config, clock, console } = parts;
+        let Parts { config, clock, console, .. } = parts;
         let stages = CoreStages::open(&config, &clock)?;
         let parser = Parser::new(threads(&config));
         let client = rules::client(&config.polling)?;
@@ -66,7 +66,7 @@ impl App {
     /// # Errors
     /// [`AppError`] when the store is held by a daemon, or a stage failed for good.
     pub async fn poll_feeds(parts: Parts, feeds: HashSet<SourceId>) -> Result<Vec<PollReport>, AppError> {
-        let Parts { config, clock, console } = parts;
+        let Parts { config, clock, console, .. } = parts;
         let stages = CoreStages::open(&config, &clock)?;
         let client = rules::client(&config.polling)?;
         let parser = Parser::new(threads(&config));
@@ -87,7 +87,7 @@ impl App {
         quiet: bool,
         mut done: impl FnMut(&Path),
     ) -> Result<Vec<IngestedFile>, AppError> {
-        let Parts { config, clock, console } = parts;
+        let Parts { config, clock, console, .. } = parts;
         let stages = CoreStages::open(&config, &clock)?;
         let parser = Parser::new(threads(&config));
         let mut ingested = Vec::with_capacity(files.len());

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::reload_record::{RELOAD_FILE, ReloadRecord};
 use super::start::App;
 use super::{compile, silences};
-use crate::config::{self, Config, ConfigDiff, ConfigPlace, Environment, Loaded, Report};
+use crate::config::{self, Config, ConfigDiff, ConfigPlace, Environment, Loaded, RELOAD_FILE, ReloadRecord, Report};
 use crate::deliver::DeliveryRules;
 use crate::model::{FeedState, Timestamp};
 use crate::net::Client;

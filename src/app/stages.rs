@@ -8,10 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::error::{AppError, AppPart};
-use super::reload_record::RELOAD_FILE;
 use super::{compile, silences};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, RELOAD_FILE};
 use crate::deliver::console::Console;
 use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, QueueSummary};
 use crate::ingest::{Ingest, IngestError, IngestLinks};

@@ -13,13 +13,12 @@ use super::error::{AppError, AppPart};
 use super::health::{self, AppHealth, Gauges, Pulses};
 use super::keep::{Keeper, KeeperLinks};
 use super::measure;
-use super::reload_record::ReloadRecord;
 use super::stages::{CoreStages, threads};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ReloadRecord};
 use crate::deliver::console::Console;
 use crate::deliver::{Delivery, DeliveryCounters, DeliveryError, DeliveryRules};
-use crate::http::{self, Readiness};
+use crate::http::{self, ReadSources, Readiness};
 use crate::ingest::IngestError;
 use crate::model::Timestamp;
 use crate::net::Client;
@@ -36,6 +35,8 @@ use crate::telemetry::Pulse;
 pub struct Parts {
     /// The checked config.
     pub config: Config,
+    /// Where it was read from, for people.
+    pub place: String,
     /// The time.
     pub clock: Clock,
     /// Where `console` endpoints print.
@@ -95,7 +96,7 @@ impl App {
     /// # Errors
     /// [`AppError`]; nothing runs on then.
     pub async fn start(parts: Parts) -> Result<Self, AppError> {
-        let Parts { config, clock, console } = parts;
+        let Parts { config, place, clock, console } = parts;
         let config = Arc::new(config);
         let stages = CoreStages::open(&config, &clock)?;
         let listener = listen(&config).await?;
@@ -148,7 +149,8 @@ impl App {
         let sources_cancel = CancellationToken::new();
         let polling = PollRulesSlot::default();
         let poller = tokio::spawn(poller.following(polling.clone()).run(sources_cancel.clone()));
-        let served = measure::served(config_heard, &readiness, &gauges, &health, clock.clone());
+        let reads = ReadSources::new(store.clone(), config_heard.clone(), &place, clock.clone());
+        let served = measure::served(config_heard, &readiness, &gauges, &health, reads, clock.clone());
         let http_cancel = CancellationToken::new();
         let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let http = listener.map(|listener| tokio::spawn(http::serve(listener, served, http_cancel.clone())));

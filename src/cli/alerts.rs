@@ -58,8 +58,12 @@ pub fn run(args: &AlertsArgs, context: &Context) -> Result<(), CliError> {
 }
 
 fn list(args: &ListArgs, context: &Context) -> Result<(), CliError> {
-    let filter =
-        AlertFilter { topic: args.topic.clone(), since: args.page.since(context.clock.now()), limit: args.page.limit };
+    let filter = AlertFilter {
+        topic: args.topic.clone(),
+        since: args.page.since(context.clock.now()),
+        limit: args.page.limit,
+        ..AlertFilter::default()
+    };
     let alerts = context.read_store()?.alerts(&filter)?;
     if args.json {
         return Ok(output::lines(&alerts)?);

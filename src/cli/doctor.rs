@@ -9,14 +9,13 @@ use serde::Serialize;
 use super::error::UNAVAILABLE;
 use super::output::{self, Output};
 use super::{CliError, Context};
-use crate::app::{active_silences, compile, last_reload};
-use crate::config::{self, Config};
+use crate::app::compile;
+use crate::config::{self, Config, last_reload};
 use crate::model::{EndpointId, Timestamp};
 use crate::store::{Access, Store, StoreError, lock_holder, outbox};
 use crate::text::{clean, counted};
+use crate::view::{DISK_FULL_BYTES, active_silences};
 
-/// Less than this is no room at all: a transaction and its log do not fit.
-pub(super) const DISK_FULL_BYTES: u64 = 512 << 10;
 /// A clock that is behind the newest item by more was set back.
 const CLOCK_SLACK_SECONDS: u64 = 3600;
 /// Failing feeds named.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +20,7 @@ use crate::pipeline::alert::{Content, Notice};
 use crate::store::outbox::{self, DeliveryDetail, DeliveryId, DeliveryState, EndpointHealth};
 use crate::store::{Access, Store, StoreError};
 use crate::text::{clean, counted};
+use crate::view::EndpointLine;
 
 /// How often a row is looked at while a daemon delivers it.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -74,17 +74,6 @@ enum EndpointsVerb {
     },
 }
 
-#[derive(Serialize)]
-struct EndpointLine<'a> {
-    id: &'a str,
-    format: &'static str,
-    /// Without user info and query, which may be secrets.
-    url: Option<String>,
-    enabled: bool,
-    #[serde(flatten)]
-    health: EndpointHealth,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -123,25 +112,11 @@ fn health(config: &Config, endpoint: &EndpointId) -> Result<EndpointHealth, CliE
     }
 }
 
-fn line<'a>(endpoint: &'a EndpointConfig, config: &Config) -> Result<EndpointLine<'a>, CliError> {
-    let url = endpoint.url.as_ref().map(|url| {
-        let host = url.host_str().unwrap_or_default();
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        // A chat service's path is its secret.
-        let path = if endpoint.format.is_chat() { "/…" } else { url.path() };
-        format!("{}://{host}{port}{path}", url.scheme())
-    });
-    let health = health(config, &endpoint.id)?;
-    Ok(EndpointLine {
-        id: endpoint.id.as_str(),
-        format: endpoint.format.as_str(),
-        url,
-        enabled: endpoint.enabled,
-        health,
-    })
+fn line(endpoint: &EndpointConfig, config: &Config) -> Result<EndpointLine, CliError> {
+    Ok(EndpointLine::of(endpoint, health(config, &endpoint.id)?))
 }
 
-fn state(line: &EndpointLine<'_>, now_failing: Option<Timestamp>) -> String {
+fn state(line: &EndpointLine, now_failing: Option<Timestamp>) -> String {
     match (&line.health.state.disabled, line.enabled, now_failing) {
         (_, false, _) => "off in the config".to_owned(),
         (Some((since, reason)), ..) => format!("disabled {}: {reason}", output::minute(*since)),
@@ -152,14 +127,14 @@ fn state(line: &EndpointLine<'_>, now_failing: Option<Timestamp>) -> String {
 }
 
 fn list(config: &Config, out: Output) -> Result<(), CliError> {
-    let lines: Vec<EndpointLine<'_>> = config.endpoints.iter().map(|e| line(e, config)).collect::<Result<_, _>>()?;
+    let lines: Vec<EndpointLine> = config.endpoints.iter().map(|e| line(e, config)).collect::<Result<_, _>>()?;
     if out == Output::Json {
         return Ok(output::lines(&lines)?);
     }
     let mut table = Table::new(&["ENDPOINT", "FORMAT", "OWED", "PARKED", "LAST SUCCESS", "URL", "STATE"]);
     for line in &lines {
         table.row([
-            line.id.to_owned(),
+            line.id.clone(),
             line.format.to_owned(),
             line.health.pending.to_string(),
             line.health.parked.to_string(),

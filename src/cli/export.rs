@@ -118,6 +118,7 @@ mod tests {
 
     fn item(title: &str, url: &str) -> ItemLine {
         ItemLine {
+            seq: 1,
             id: ItemId::from_i64(7),
             source: "desk".to_owned(),
             outlet: Some("gazette.example".to_owned()),

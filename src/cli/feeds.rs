@@ -8,15 +8,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::output::{self, Output, Table};
 use super::{CliError, Context};
 use crate::config::show_duration;
-use crate::model::{FeedState, Health, Timestamp};
+use crate::model::Timestamp;
 use crate::source::feed::FeedConfig;
-use crate::store::{FailureTotal, RejectionTotal, Store};
+use crate::store::Store;
 use crate::text::clean;
+use crate::view::FeedLine;
 
 /// Lists feeds with their state; adds, checks, polls, imports and exports them.
 #[derive(Debug, Args)]
@@ -75,39 +75,6 @@ enum FeedsVerb {
     Export,
 }
 
-/// One feed as printed.
-#[derive(Debug, Serialize)]
-struct FeedLine {
-    id: String,
-    url: String,
-    state: &'static str,
-    title: Option<String>,
-    last_poll_at: Option<Timestamp>,
-    last_success_at: Option<Timestamp>,
-    last_new_item_at: Option<Timestamp>,
-    next_poll_at: Option<Timestamp>,
-    polls: u64,
-    items_last: u64,
-    /// The interval it is polled at now, in seconds.
-    interval_s: Option<u64>,
-    seen_percent: Option<u8>,
-    /// The longest wait for news that is usual, in seconds.
-    usual_period_s: Option<u64>,
-    /// As of the last news.
-    new_items_per_day: Option<f64>,
-    /// What was said of it last: ok, failing, silent.
-    told: Option<Health>,
-    failure: Option<&'static str>,
-    failing_since: Option<Timestamp>,
-    error: Option<String>,
-    moved_to: Option<String>,
-    /// Of all time, by class.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    failures: Vec<FailureTotal>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    rejected: Vec<RejectionTotal>,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -129,7 +96,7 @@ pub fn run(args: &FeedsArgs, context: &Context) -> Result<(), CliError> {
     // A feed that was never polled is worth listing too: no store yet is no error here.
     let store = context.read_store().ok();
     match &args.verb {
-        Some(FeedsVerb::Show { id }) => show(&line(known(&config.feeds, id)?, store.as_ref(), true)?, out),
+        Some(FeedsVerb::Show { id }) => show(&FeedLine::of(known(&config.feeds, id)?, store.as_ref(), true)?, out),
         _ => list(&config.feeds, store.as_ref(), out, context.clock.now()),
     }
 }
@@ -142,7 +109,7 @@ fn known<'a>(feeds: &'a [FeedConfig], id: &str) -> Result<&'a FeedConfig, CliErr
 }
 
 fn list(feeds: &[FeedConfig], store: Option<&Store>, out: Output, now: Timestamp) -> Result<(), CliError> {
-    let lines: Vec<FeedLine> = feeds.iter().map(|feed| line(feed, store, false)).collect::<Result<_, _>>()?;
+    let lines: Vec<FeedLine> = feeds.iter().map(|feed| FeedLine::of(feed, store, false)).collect::<Result<_, _>>()?;
     if out == Output::Json {
         return Ok(output::lines(&lines)?);
     }
@@ -161,79 +128,6 @@ fn list(feeds: &[FeedConfig], store: Option<&Store>, out: Output, now: Timestamp
         ]);
     }
     Ok(table.print("no feeds in the config")?)
-}
-
-fn line(feed: &FeedConfig, store: Option<&Store>, whole: bool) -> Result<FeedLine, CliError> {
-    let stored = match store {
-        Some(store) => store.feed(feed.id.as_str())?.filter(|state| state.url == clean_url(&feed.url)),
-        None => None,
-    };
-    let health = match store {
-        Some(store) if whole => store.source_health(feed.id.as_str())?,
-        _ => None,
-    };
-    let failures = match store {
-        Some(store) if whole => store.feed_failures(feed.id.as_str())?,
-        _ => Vec::new(),
-    };
-    let rejected = match store {
-        Some(store) if whole => store.rejections(Some(feed.id.as_str()), 20)?,
-        _ => Vec::new(),
-    };
-    let state = stored.as_ref();
-    Ok(FeedLine {
-        id: feed.id.as_str().to_owned(),
-        url: shown_url(&feed.url),
-        state: state_name(feed, state),
-        title: state.and_then(|s| s.title.clone()),
-        last_poll_at: state.and_then(|s| s.last_poll_at),
-        last_success_at: state.and_then(|s| s.last_success_at),
-        last_new_item_at: state.and_then(|s| s.last_new_item_at),
-        next_poll_at: state.filter(|s| !s.gone).map(|s| s.next_poll_at),
-        polls: state.map_or(0, |s| s.polls),
-        items_last: state.map_or(0, |s| s.items_last),
-        interval_s: state.and_then(|s| s.interval).map(|interval| interval.as_secs()),
-        seen_percent: state.and_then(|s| s.seen_percent),
-        usual_period_s: health.as_ref().and_then(|h| h.period).map(|period| period.as_secs()),
-        new_items_per_day: health.as_ref().filter(|h| h.period.is_some()).map(|h| h.rate_milli as f64 / 1000.0),
-        told: health.as_ref().map(|h| h.told),
-        failure: state.and_then(|s| s.failure).map(crate::model::FeedFailure::as_str),
-        failing_since: state.and_then(|s| s.failing_since),
-        error: state.and_then(|s| s.error.clone()),
-        moved_to: state
-            .and_then(|s| s.moved.as_ref())
-            .map(|m| url::Url::parse(&m.url).map_or_else(|_| "?".to_owned(), |url| shown_url(&url))),
-        failures,
-        rejected,
-    })
-}
-
-fn state_name(feed: &FeedConfig, state: Option<&FeedState>) -> &'static str {
-    match state {
-        _ if !feed.enabled => "off",
-        None => "new",
-        Some(state) if state.gone => "gone",
-        Some(state) if state.failure.is_some() => "failing",
-        Some(_) => "ok",
-    }
-}
-
-/// Without what may be secret in a URL: its userinfo and its query.
-fn shown_url(url: &url::Url) -> String {
-    let mut url = url.clone();
-    if url.query().is_some() {
-        url.set_query(Some("…"));
-    }
-    clean_url(&url).replace("?%E2%80%A6", "?…")
-}
-
-/// As the store knows it: without userinfo.
-fn clean_url(url: &url::Url) -> String {
-    let mut url = url.clone();
-    // Fails only for URLs that cannot have them.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.to_string()
 }
 
 fn show(line: &FeedLine, out: Output) -> Result<(), CliError> {

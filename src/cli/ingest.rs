@@ -53,7 +53,7 @@ pub fn run(args: &IngestArgs, context: &Context) -> Result<(), CliError> {
     let runtime = super::run::runtime(&config)?;
     let files: Vec<PathBuf> = args.files.iter().map(|file| stdin_to_file(file)).collect::<Result<_, _>>()?;
     let bar = bar(files.len() as u64);
-    let parts = Parts { config, clock: context.clock.clone(), console: Console::stdout() };
+    let parts = Parts { config, place: context.place_name(), clock: context.clock.clone(), console: Console::stdout() };
     let pushed = runtime
         .block_on(App::ingest_files(parts, &files, args.quiet, |_| bar.inc(1)))
         .map_err(|error| held(super::run::error(error), context))?;

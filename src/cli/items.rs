@@ -112,6 +112,7 @@ fn run_list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliEr
         topic: args.topic.clone(),
         since: args.page.since(context.clock.now()),
         limit: args.page.limit,
+        ..ItemFilter::default()
     };
     let items = store.items(&filter)?;
     let (mut stdout, now) = (io::stdout().lock(), context.clock.now());

@@ -9,7 +9,7 @@ use rustix::process::Pid;
 use super::error::{CONFIG, UNAVAILABLE};
 use super::output::{self, Output};
 use super::{CliError, Context};
-use crate::app::{ReloadRecord, last_reload};
+use crate::config::{ReloadRecord, last_reload};
 use crate::store::lock_holder;
 use crate::text::clean;
 

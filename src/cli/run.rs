@@ -1,7 +1,7 @@
 //! `run`: the daemon in the foreground, until a signal or a part that fails for good. `--once`: one
 //! round of everything, for cron and for trying things out.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use clap::Args;
 use tracing::{info, warn};
@@ -42,7 +42,12 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<(), CliError> {
         warn!(problem = %clean::one_line(&line), "config warning");
     }
     let runtime = runtime(&loaded.config)?;
-    let parts = Parts { config: loaded.config, clock: context.clock.clone(), console: Console::stdout() };
+    let parts = Parts {
+        config: loaded.config,
+        place: context.place_name(),
+        clock: context.clock.clone(),
+        console: Console::stdout(),
+    };
     if args.once {
         let once = runtime.block_on(App::run_once(parts)).map_err(error)?;
         return print_once(&once, Output::of(args.json));
@@ -80,6 +85,11 @@ async fn daemon(parts: Parts, context: &Context, logs: Option<LogControl>) -> Re
     let app = App::start(parts).await.map_err(error)?;
     let http = app.http_address.map_or_else(|| "off".to_owned(), |address| address.to_string());
     let config = context.place_name();
+    if let Some(address) = app.http_address
+        && std::io::stderr().is_terminal()
+    {
+        eprintln!("the page: http://{address}/");
+    }
     info!(
         version = env!("CARGO_PKG_VERSION"),
         commit = super::version::COMMIT,

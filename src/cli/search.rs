@@ -55,6 +55,7 @@ pub fn run(args: &SearchArgs, context: &Context) -> Result<(), CliError> {
         story,
         since: args.page.since(context.clock.now()),
         limit: args.page.limit,
+        ..SearchQuery::default()
     };
     let loose = query.check().map_err(|problem| {
         let wrong = CliError::usage(format!("search: {problem}"));

@@ -3,21 +3,14 @@
 
 use clap::{Args, Subcommand};
 
-use serde::Serialize;
-
 use super::output::{self, Output, Table};
 use super::{CliError, Context, Since, ids};
-use crate::app::{self, SilenceTally};
 use crate::config::Config;
 use crate::model::{SourceId, Timestamp, TopicId};
-use crate::pipeline::alert::{Loud, SILENCE_LASTS, Silence};
+use crate::pipeline::alert::SILENCE_LASTS;
 use crate::store::{Access, PastAlert, SilenceRecord, Store};
 use crate::text::{clean, counted};
-
-/// Alerts that `show` and `preview` list; all are counted.
-const LISTED_MAX: usize = 50;
-/// Alerts that a preview looks at.
-const LOOKED_AT_MAX: usize = 100_000;
+use crate::view::{SilencePreview, SilenceShown, SilenceTally, silences};
 
 /// Lists silences; adds one or ends one. What is silenced is stored as an alert and told nobody.
 #[derive(Debug, Args)]
@@ -109,19 +102,19 @@ pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
         Some(SilencesVerb::Preview(matchers)) => {
             let store = context.read_store()?;
             let silence = standing(matched(matchers, &config, &store, now)?, &store)?;
-            print_preview(&preview(&silence, &store, now)?, out)
+            print_preview(&SilencePreview::of(&silence, &store, now)?, out)
         }
         Some(SilencesVerb::Add(add)) => {
             let store = context.open_store(Access::Share)?;
             let record = timed(add, matched(&add.matchers, &config, &store, now)?, now)?;
             let record = standing(record, &store)?;
-            let preview = preview(&record, &store, now)?;
+            let preview = SilencePreview::of(&record, &store, now)?;
             let id = store.add_silence(&record)?;
             if out == Output::Json {
                 return Ok(output::document(&SilenceRecord { id, ..record })?);
             }
             outln!("{id} silences {}; a running daemon heeds it from its next batch on", until(record.ends));
-            outln!("in the last 7 days it would have held back {}", preview.count());
+            outln!("in the last 7 days it would have held back {}", count(&preview));
             Ok(())
         }
         Some(SilencesVerb::Expire { id }) if config.silences.iter().any(|silence| silence.id == *id) => {
@@ -201,54 +194,15 @@ fn standing(mut silence: SilenceRecord, store: &Store) -> Result<SilenceRecord, 
     Ok(silence)
 }
 
-/// What a silence would have done.
-#[derive(Serialize)]
-struct Preview {
-    /// Since then.
-    since: Timestamp,
-    /// Alerts raised.
-    alerts: usize,
-    /// Those among them that it would have held back.
-    held_back: usize,
-    /// The newest of these.
-    newest: Vec<PastAlert>,
+fn count(preview: &SilencePreview) -> String {
+    format!("{} of {}", preview.held_back, counted(preview.alerts as u64, "alert"))
 }
 
-impl Preview {
-    fn count(&self) -> String {
-        format!("{} of {}", self.held_back, counted(self.alerts as u64, "alert"))
-    }
-}
-
-fn preview(silence: &SilenceRecord, store: &Store, now: Timestamp) -> Result<Preview, CliError> {
-    let since = now.minus(SILENCE_LASTS);
-    let mut alerts = store.past_alerts(since, None, LOOKED_AT_MAX)?;
-    let all = alerts.len();
-    let matcher = silence.matcher().map(|matcher| Silence { starts: None, ends: None, ..matcher });
-    alerts.retain(|alert| matcher.as_ref().is_some_and(|matcher| covers(matcher, alert, now)));
-    let held_back = alerts.len();
-    alerts.truncate(LISTED_MAX);
-    Ok(Preview { since, alerts: all, held_back, newest: alerts })
-}
-
-/// As the decision does: an alert is kept back where all its topics are. Stored alerts name the story that stands.
-fn covers(silence: &Silence, alert: &PastAlert, now: Timestamp) -> bool {
-    let (Ok(source), Some(story)) = (SourceId::new(&alert.source), alert.story) else { return false };
-    let title = alert.title.as_str();
-    !alert.topics.is_empty()
-        && alert.topics.iter().all(|topic| {
-            let topic = TopicId::new(topic);
-            topic.is_ok_and(|topic| {
-                silence.covers(&Loud { topic: &topic, source: &source, story, title }, |story| story, now)
-            })
-        })
-}
-
-fn print_preview(preview: &Preview, out: Output) -> Result<(), CliError> {
+fn print_preview(preview: &SilencePreview, out: Output) -> Result<(), CliError> {
     if out == Output::Json {
         return Ok(output::document(preview)?);
     }
-    outln!("in the last 7 days it would have held back {}", preview.count());
+    outln!("in the last 7 days it would have held back {}", count(preview));
     print_alerts(&preview.newest, preview.held_back)
 }
 
@@ -268,27 +222,17 @@ fn print_alerts(alerts: &[PastAlert], all: usize) -> Result<(), CliError> {
     Ok(())
 }
 
-/// One, with what it held back.
-#[derive(Serialize)]
-struct Shown {
-    #[serde(flatten)]
-    tally: SilenceTally,
-    /// The newest of them.
-    alerts: Vec<PastAlert>,
-}
-
 fn show(id: &str, config: &Config, out: Output, context: &Context) -> Result<(), CliError> {
     let (store, now) = (context.read_store()?, context.clock.now());
-    let found = app::silences(config, &store, now, true)?.into_iter().find(|tally| tally.silence.id == id);
-    let Some(tally) = found else {
+    let Some(shown) = SilenceShown::find(id, config, &store, now)? else {
         let hint = "`wirewatch silences list --all` lists them";
         return Err(CliError::data(format!("find {id}: no such silence")).hint(hint));
     };
-    let alerts = store.past_alerts(Timestamp::default(), Some(id), LISTED_MAX)?;
     if out == Output::Json {
-        return Ok(output::document(&Shown { tally, alerts })?);
+        return Ok(output::document(&shown)?);
     }
-    let SilenceTally { silence, active, held_back, .. } = &tally;
+    let SilenceShown { tally, alerts } = &shown;
+    let SilenceTally { silence, active, held_back, .. } = tally;
     outln!("{}: {}", silence.id, what(silence));
     let state = if *active {
         "in force"
@@ -304,11 +248,11 @@ fn show(id: &str, config: &Config, out: Output, context: &Context) -> Result<(),
         if silence.comment.is_empty() { String::new() } else { format!(": {}", silence.comment) }
     );
     outln!("  held back {}", counted(*held_back, "alert"));
-    print_alerts(&alerts, usize::try_from(*held_back).unwrap_or(usize::MAX))
+    print_alerts(alerts, usize::try_from(*held_back).unwrap_or(usize::MAX))
 }
 
 fn list(config: &Config, all: bool, out: Output, context: &Context) -> Result<(), CliError> {
-    let silences = app::silences(config, &context.read_store()?, context.clock.now(), all)?;
+    let silences = silences(config, &context.read_store()?, context.clock.now(), all)?;
     if out == Output::Json {
         return Ok(output::lines(&silences)?);
     }

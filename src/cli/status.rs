@@ -2,16 +2,13 @@
 //! what was not taken.
 
 use clap::Args;
-use serde::Serialize;
 
-use super::doctor::DISK_FULL_BYTES;
 use super::output::{self, Output};
 use super::{CliError, Context};
-use crate::app::{SilenceTally, active_silences, last_reload};
-use crate::config::Config;
-use crate::model::{EndpointId, Timestamp};
-use crate::store::{Access, RejectionTotal, Store, Totals, lock_holder, outbox};
+use crate::model::Timestamp;
+use crate::store::{Access, Store};
 use crate::text::{clean, counted};
+use crate::view::Status;
 
 /// Shows how things stand.
 #[derive(Debug, Args)]
@@ -21,56 +18,8 @@ pub struct StatusArgs {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Status {
-    running: bool,
-    pid: Option<String>,
-    config: String,
-    /// What an operator should look at first.
-    attention: Vec<String>,
-    state_dir: String,
-    seed_dir: Option<String>,
-    totals: Totals,
-    feeds: Feeds,
-    endpoints: Vec<Endpoint>,
-    /// Those that hold now.
-    silences: Vec<SilenceTally>,
-    rejected: Vec<RejectionTotal>,
-}
-
-#[derive(Default, Serialize)]
-struct Feeds {
-    configured: usize,
-    ok: usize,
-    failing: Vec<FailingFeed>,
-    gone: Vec<String>,
-    never_polled: usize,
-}
-
-#[derive(Serialize)]
-struct FailingFeed {
-    id: String,
-    class: &'static str,
-    since: Option<Timestamp>,
-    error: String,
-}
-
-#[derive(Serialize)]
-struct Endpoint {
-    id: String,
-    pending: u64,
-    parked: u64,
-    oldest_pending_at: Option<Timestamp>,
-    last_success_at: Option<Timestamp>,
-    disabled: Option<String>,
-    last_error: Option<String>,
-}
-
 /// Failing feeds named; `feeds` lists all of them.
 const FAILING_MAX: usize = 5;
-
-/// Rejection rows shown.
-const REJECTED_MAX: usize = 10;
 
 /// Runs the command.
 ///
@@ -88,84 +37,8 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<(), CliError> {
 fn gather(context: &Context) -> Result<Status, CliError> {
     let (config, errors) = context.load_to_look()?;
     let store = Store::open(&config.daemon.state_dir, Access::Read)?;
-    let attention = attention(&config, &store, errors.as_deref());
-    let pid = lock_holder(&config.daemon.state_dir);
-    let mut feeds = Feeds { configured: config.feeds.iter().filter(|f| f.enabled).count(), ..Feeds::default() };
-    for feed in config.feeds.iter().filter(|f| f.enabled) {
-        match store.feed(feed.id.as_str())? {
-            None => feeds.never_polled += 1,
-            Some(state) if state.gone => feeds.gone.push(feed.id.as_str().to_owned()),
-            Some(state) => match state.failure {
-                None => feeds.ok += 1,
-                Some(class) => feeds.failing.push(FailingFeed {
-                    id: feed.id.as_str().to_owned(),
-                    class: class.as_str(),
-                    since: state.failing_since,
-                    error: state.error.unwrap_or_default(),
-                }),
-            },
-        }
-    }
-    let ids: Vec<EndpointId> = config.endpoints.iter().filter(|e| e.enabled).map(|e| e.id.clone()).collect();
-    let endpoints = store.read("read endpoints", |c| {
-        ids.iter()
-            .map(|id| {
-                let health = outbox::health(c, id)?;
-                Ok(Endpoint {
-                    id: id.as_str().to_owned(),
-                    pending: health.pending,
-                    parked: health.parked,
-                    oldest_pending_at: health.oldest_pending_at,
-                    last_success_at: health.state.last_success_at,
-                    disabled: health.state.disabled.map(|(_, reason)| reason),
-                    last_error: health.state.last_error,
-                })
-            })
-            .collect()
-    })?;
-    let silences = active_silences(&config, &store, context.clock.now())?;
-    Ok(Status {
-        silences,
-        running: pid.is_some(),
-        pid,
-        config: context.place_name(),
-        attention,
-        state_dir: config.daemon.state_dir.display().to_string(),
-        seed_dir: config.seeds.dir.map(|dir| dir.display().to_string()),
-        totals: store.totals()?,
-        feeds,
-        endpoints,
-        rejected: store.rejections(None, REJECTED_MAX)?,
-    })
-}
-
-/// What stands in the way of the whole service, with the way out of it.
-fn attention(config: &Config, store: &Store, errors: Option<&str>) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some(errors) = errors {
-        lines.push(format!(
-            "the config has {errors} (`wirewatch check` shows them): a daemon keeps to what it took before, a start fails"
-        ));
-    } else if let Some(record) = last_reload(&config.daemon.state_dir).filter(|record| !record.taken) {
-        lines.push(format!("the last reload was refused ({}): mend it, then `wirewatch reload`", record.summary));
-    }
-    let reserve = config.daemon.free_space_bytes_min;
-    match store.free_bytes() {
-        Ok(free) if free < DISK_FULL_BYTES => {
-            lines.push(format!("the disk of the database is full ({} KiB free): nothing can be stored", free >> 10));
-        }
-        Ok(free) if free < reserve => lines.push(format!(
-            "disk nearly full: {} MiB free, {} MiB are kept in reserve; nothing new is taken, deliveries go on",
-            free >> 20,
-            reserve >> 20
-        )),
-        Ok(_) => {}
-        Err(error) => lines.push(error.to_string()),
-    }
-    if let Some(Err(error)) = config.seeds.dir.as_ref().map(std::fs::read_dir) {
-        lines.push(format!("the seed directory cannot be read: {error}"));
-    }
-    lines
+    let place = context.place_name();
+    Ok(Status::of(&config, &store, &place, errors.as_deref(), context.clock.now())?)
 }
 
 fn print(status: &Status, now: Timestamp) {

@@ -133,6 +133,7 @@ fn list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliError>
         since: args.page.since(context.clock.now()),
         outlets_min: args.outlets,
         limit: args.page.limit,
+        ..StoryFilter::default()
     };
     let stories = store.stories(&filter)?;
     if out == Output::Json {

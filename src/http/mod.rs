@@ -1,9 +1,17 @@
-//! The listener for machines and operators: `/healthz` (the process lives), `/readyz` (it works, or the
-//! reasons why not), `/metrics`. Loopback by default; `guard` says who may ask, `limit` how long anybody
+//! The listener for people, programs and operators: the page, `/v1`, `/healthz` (the process lives), `/readyz` (it
+//! works, or the reasons why not), `/metrics`. Loopback by default; `guard` says who may ask, `limit` how long anybody
 //! may take; every answer carries the headers of a closed door.
 
+mod api;
+mod asked;
+mod cursor;
 mod guard;
 mod limit;
+mod look;
+mod one;
+mod page;
+mod refusal;
+mod rows;
 
 use std::sync::Arc;
 
@@ -23,6 +31,7 @@ use crate::model::Timestamp;
 use crate::telemetry::{Exposition, Sample, render};
 
 pub use guard::GuardConfig;
+pub use look::ReadSources;
 
 /// What `/readyz` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,6 +69,8 @@ pub struct ListenerSources {
     pub guard: Arc<dyn Fn() -> GuardConfig + Send + Sync>,
     /// The time.
     pub clock: Clock,
+    /// What the page and `/v1` are made of.
+    pub reads: ReadSources,
 }
 
 /// Serves until cancelled.
@@ -71,7 +82,9 @@ pub async fn serve(listener: TcpListener, served: ListenerSources, cancel: Cance
         .route("/healthz", get(|| async { (StatusCode::OK, "alive\n") }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
+        .merge(api::router())
+        .merge(page::router())
+        .fallback(page::no_such_page)
         .layer(middleware::from_fn_with_state(served.clone(), door))
         .with_state(served);
     let listener = limit::LimitedListener::new(listener);
@@ -111,11 +124,14 @@ fn closed(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         ("content-security-policy", "default-src 'none'"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
         ("cache-control", "no-store"),
     ] {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        // A page may say more exactly what it may do, and an asset how long it keeps.
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -22,13 +22,41 @@ pub struct ItemFilter {
     pub topic: Option<String>,
     /// Only first seen at or after.
     pub since: Option<Timestamp>,
-    /// At most so many, newest first.
+    /// Which part of it.
+    pub part: ListPart,
+    /// At most so many.
     pub limit: usize,
+}
+
+/// Which part of a list in the order of arrival.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ListPart {
+    /// The newest, newest first.
+    #[default]
+    Newest,
+    /// What came before this number, newest first.
+    Before(i64),
+    /// What came after this number, oldest first.
+    After(i64),
+}
+
+impl ListPart {
+    /// The numbers it lies between, and the order.
+    pub(super) fn bounds(self) -> (i64, i64, &'static str) {
+        match self {
+            Self::Newest => (0, i64::MAX, "DESC"),
+            Self::Before(number) => (0, number.saturating_sub(1), "DESC"),
+            Self::After(number) => (number.saturating_add(1), i64::MAX, "ASC"),
+        }
+    }
 }
 
 /// One line of `items`.
 #[derive(Debug, Serialize)]
 pub struct ItemLine {
+    /// Its number in the order of arrival, for reading on.
+    #[serde(skip)]
+    pub seq: i64,
     /// Its id.
     pub id: ItemId,
     /// Its source.
@@ -156,6 +184,10 @@ pub struct AlertFilter {
     pub topic: Option<String>,
     /// Only raised at this time or later.
     pub since: Option<Timestamp>,
+    /// Only of this story.
+    pub story: Option<StoryId>,
+    /// Which part of it.
+    pub part: ListPart,
     /// At most so many.
     pub limit: usize,
 }
@@ -234,6 +266,7 @@ impl Store {
     /// [`StoreError`] when a table cannot be read.
     pub fn items(&self, filter: &ItemFilter) -> Result<Vec<ItemLine>, StoreError> {
         self.read("list items", |c| {
+            let (after, to, order) = filter.part.bounds();
             let from = match filter.since {
                 Some(since) => first_since(c, since)?.unwrap_or(i64::MAX),
                 None => 0,
@@ -249,11 +282,11 @@ impl Store {
             };
             let source = if filter.source.is_some() { "i.source = ?4" } else { "?4 IS NULL" };
             let mut statement = c.prepare_cached(&format!(
-                "SELECT i.* FROM {tables} WHERE i.seq >= ?1 AND i.first_seen >= ?2 AND {topic} AND {source}
-                 ORDER BY i.seq DESC LIMIT ?5"
+                "SELECT i.* FROM {tables} WHERE i.seq BETWEEN ?1 AND ?6 AND i.first_seen >= ?2 AND {topic} AND {source}
+                 ORDER BY i.seq {order} LIMIT ?5"
             ))?;
             let since = filter.since.map_or(i64::MIN, Timestamp::millis);
-            let values = params![from, since, filter.topic, filter.source, filter.limit as i64];
+            let values = params![from.max(after), since, filter.topic, filter.source, filter.limit as i64, to];
             statement.query_map(values, |row| item_line(c, row))?.collect()
         })
     }
@@ -280,6 +313,16 @@ impl Store {
         })
     }
 
+    /// Whether an item was here and was removed when it was old: only its key remains.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn was_removed(&self, id: ItemId) -> Result<bool, StoreError> {
+        self.read("look for what is left of an item", |c| {
+            c.prepare_cached("SELECT 1 FROM tombstones WHERE id = ?1")?.exists([id.to_i64()])
+        })
+    }
+
     /// What an item is called.
     ///
     /// # Errors
@@ -298,15 +341,26 @@ impl Store {
     /// [`StoreError`] when a table cannot be read.
     pub fn alerts(&self, filter: &AlertFilter) -> Result<Vec<AlertRecord>, StoreError> {
         self.read("list alerts", |c| {
-            c.prepare_cached(
+            let (from, to, order) = filter.part.bounds();
+            // An equality the planner can see: a story's alerts have an index.
+            let story = if filter.story.is_some() { "story = ?6" } else { "?6 IS NULL" };
+            c.prepare_cached(&format!(
                 "SELECT * FROM alerts
-                 WHERE (?1 IS NULL OR EXISTS (SELECT 1 FROM alert_topics t WHERE t.topic = ?1 AND t.alert = alerts.sequence))
+                 WHERE sequence BETWEEN ?4 AND ?5 AND {story} AND (?1 IS NULL OR EXISTS (SELECT 1 FROM alert_topics t WHERE t.topic = ?1 AND t.alert = alerts.sequence))
                    AND (?2 IS NULL OR at >= ?2)
-                 ORDER BY sequence DESC LIMIT ?3",
+                 ORDER BY sequence {order} LIMIT ?3"
+            ))?
+            .query_map(
+                params![
+                    filter.topic,
+                    filter.since.map(Timestamp::millis),
+                    filter.limit as i64,
+                    from,
+                    to,
+                    filter.story.map(StoryId::to_i64)
+                ],
+                |row| alert_record(c, row),
             )?
-            .query_map(params![filter.topic, filter.since.map(Timestamp::millis), filter.limit as i64], |row| {
-                alert_record(c, row)
-            })?
             .collect()
         })
     }
@@ -421,6 +475,7 @@ pub(super) fn item_line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemL
         .prepare_cached("SELECT count(*) FROM sightings WHERE item = ?1 AND level <> 'item'")?
         .query_row([id], |row| count(row, 0))?;
     Ok(ItemLine {
+        seq: row.get("seq")?,
         id: ItemId::from_i64(id),
         source: row.get("source")?,
         outlet: row.get("outlet")?,

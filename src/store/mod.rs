@@ -11,6 +11,7 @@ mod care;
 mod corrections;
 mod error;
 mod feeds;
+mod glance;
 mod history;
 mod ids;
 mod labels;
@@ -39,11 +40,14 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub use activity::{Activity, TopicActivity};
 pub use apply::BatchWrite;
 pub use backup::{BackupMade, Restored, restore};
-pub use browse::{AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, RejectionTotal, RevisionRecord, Totals};
+pub use browse::{
+    AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, ListPart, RejectionTotal, RevisionRecord, Totals,
+};
 pub use care::{Checkpointed, Standing};
 pub use corrections::{Correction, CorrectionRecord};
 pub use error::StoreError;
 pub use feeds::FailureTotal;
+pub use glance::{AlsoHeadline, DayTally, HourTally, LastAlert, StoryGlance, StoryTopic};
 pub use history::{PAGE_ITEMS, PastItem};
 pub use labels::{LabelledItem, Relevance};
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};

@@ -114,6 +114,20 @@ impl FromStr for DeliveryId {
     }
 }
 
+impl DeliveryId {
+    /// From its number.
+    #[must_use]
+    pub fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> i64 {
+        self.0
+    }
+}
+
 impl fmt::Display for DeliveryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("dlv_{}", self.0))

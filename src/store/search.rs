@@ -39,6 +39,8 @@ pub struct SearchQuery {
     pub story: Option<StoryId>,
     /// Only first seen at or after.
     pub since: Option<Timestamp>,
+    /// Only what came before this number.
+    pub before: Option<i64>,
     /// At most so many.
     pub limit: usize,
 }
@@ -168,7 +170,7 @@ fn index(c: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
 /// Between which arrivals the hits lie; `None` where nothing can be. Found from an index, so that a filter
 /// makes a search shorter.
 fn bounds(c: &Connection, query: &SearchQuery) -> rusqlite::Result<Option<(i64, i64)>> {
-    let (mut from, mut to) = (0, i64::MAX);
+    let (mut from, mut to) = (0, query.before.map_or(i64::MAX, |before| before.saturating_sub(1)));
     if let Some(since) = query.since {
         let first = super::browse::first_since(c, since)?;
         let Some(first) = first else { return Ok(None) };
@@ -179,7 +181,7 @@ fn bounds(c: &Connection, query: &SearchQuery) -> rusqlite::Result<Option<(i64, 
             .prepare_cached("SELECT min(seq), max(seq) FROM items WHERE story = ?1")?
             .query_row([story.to_i64()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let (Some(first), Some(last)) = ends else { return Ok(None) };
-        (from, to) = (from.max(first), last);
+        (from, to) = (from.max(first), to.min(last));
     }
     Ok(Some((from, to)))
 }

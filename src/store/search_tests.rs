@@ -55,6 +55,7 @@ fn filters(items: i64) -> Vec<ItemFilter> {
         topic: topic.map(str::to_owned),
         since,
         limit: 5,
+        ..ItemFilter::default()
     };
     vec![
         filter(None, None, None),

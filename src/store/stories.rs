@@ -26,6 +26,10 @@ pub struct StoryFilter {
     pub since: Option<Timestamp>,
     /// Only carried by so many outlets or more.
     pub outlets_min: usize,
+    /// Only those that somebody was told of, or nobody.
+    pub told: Option<bool>,
+    /// Only those whose latest came before this one's, by the list's order.
+    pub before: Option<(Timestamp, StoryId)>,
     /// At most so many, latest first.
     pub limit: usize,
 }
@@ -114,20 +118,29 @@ impl Store {
     /// [`StoreError`] when a table cannot be read.
     pub fn stories(&self, filter: &StoryFilter) -> Result<Vec<StoryLine>, StoreError> {
         self.read("list stories", |c| {
-            c.prepare_cached(
+            let told = "EXISTS (SELECT 1 FROM story_told t WHERE t.story = s.id)";
+            let told = match filter.told {
+                Some(true) => told.to_owned(),
+                Some(false) => format!("NOT {told}"),
+                None => "1".to_owned(),
+            };
+            c.prepare_cached(&format!(
                 "SELECT * FROM stories s
-                 WHERE merged_into IS NULL AND last_seen >= ?1
+                 WHERE merged_into IS NULL AND last_seen >= ?1 AND last_seen <= ?5
+                   AND (last_seen < ?5 OR id > ?6) AND {told}
                    AND (?2 IS NULL OR EXISTS (SELECT 1 FROM items i JOIN matches m ON m.item = i.id
                         WHERE i.story = s.id AND m.topic = ?2))
                    AND (?3 < 2 OR (SELECT count(*) FROM story_sources x WHERE x.story = s.id) >= ?3)
-                 ORDER BY last_seen DESC, id LIMIT ?4",
-            )?
+                 ORDER BY last_seen DESC, id LIMIT ?4"
+            ))?
             .query_map(
                 params![
                     filter.since.map_or(i64::MIN, Timestamp::millis),
                     filter.topic,
                     filter.outlets_min as i64,
-                    filter.limit as i64
+                    filter.limit as i64,
+                    filter.before.map_or(i64::MAX, |(at, _)| at.millis()),
+                    filter.before.map_or(-1, |(_, id)| id.to_i64())
                 ],
                 |row| line(c, row),
             )?

@@ -391,7 +391,7 @@ async fn hostile_titles_are_data_in_every_format() {
     let item = serde_json::json!([{"title": title, "text": body(1), "url": "https://news.example/1"}]);
     room.drop_file("hostile.json", &item.to_string());
     let console = Console::to(Box::new(std::io::sink()), Style::plain(80));
-    let parts = Parts { config: room.config(), clock: Clock::manual(START), console };
+    let parts = Parts { config: room.config(), place: String::new(), clock: Clock::manual(START), console };
     App::run_once(parts).await.expect("a round");
     assert_eq!(receiver.count(), formats.len() + 1);
     for request in receiver.received() {

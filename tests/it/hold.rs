@@ -19,7 +19,9 @@ const START: Timestamp = Timestamp::from_seconds(1_742_198_531);
 /// One run: what lies there is read, what is due is sent, and the process is gone.
 async fn once(room: &Newsroom, clock: &Clock) -> OnceReport {
     let console = Console::to(Box::new(std::io::sink()), Style::plain(80));
-    App::run_once(Parts { config: room.config(), clock: clock.clone(), console }).await.expect("a round")
+    App::run_once(Parts { config: room.config(), place: String::new(), clock: clock.clone(), console })
+        .await
+        .expect("a round")
 }
 
 fn received(receiver: &Receiver) -> Vec<Value> {
@@ -215,7 +217,7 @@ async fn silence_of_the_config_that_says_no_end_is_forgotten_after_seven_days() 
     }
     assert_eq!(receiver.count(), 0);
     let config = room.config();
-    let tallies = |room: &Newsroom| wirewatch::app::silences(&config, &room.store(), clock.now(), true).expect("read");
+    let tallies = |room: &Newsroom| wirewatch::view::silences(&config, &room.store(), clock.now(), true).expect("read");
     let held: Vec<_> = tallies(&room).iter().map(|t| (t.silence.id.clone(), t.active, t.held_back)).collect();
     assert_eq!(held, [("undated".to_owned(), true, 2), ("kept".to_owned(), true, 0)]);
     clock.set(START.plus(DAY * 7));

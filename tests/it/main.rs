@@ -20,6 +20,7 @@ mod hold;
 mod hostile;
 mod newsroom;
 mod operate;
+mod page_and_api;
 mod pages;
 mod polling;
 mod program;

@@ -108,7 +108,9 @@ impl Newsroom {
     pub async fn start(&self, clock: &Clock) -> App {
         let config = self.config();
         let console = Console::to(Box::new(std::io::sink()), Style::plain(80));
-        App::start(Parts { config, clock: clock.clone(), console }).await.expect("it starts")
+        App::start(Parts { config, place: self.config_file().display().to_string(), clock: clock.clone(), console })
+            .await
+            .expect("it starts")
     }
 
     /// As writers should: under another name first.

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use wirewatch::app::{App, AppError, Daemon, DaemonRequest, last_reload};
+use wirewatch::app::{App, AppError, Daemon, DaemonRequest};
 use wirewatch::clock::Clock;
-use wirewatch::config::{ConfigPlace, Environment};
+use wirewatch::config::{ConfigPlace, Environment, last_reload};
 use wirewatch::model::Timestamp;
 use wirewatch::store::{Access, Ages, SearchQuery, Store, restore};
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use wirewatch::app::last_reload;
+use wirewatch::config::last_reload;
 
 use super::crash::Daemon;
 use super::newsroom::{Newsroom, article, integrity, number, pending, title, until};

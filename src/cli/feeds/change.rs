@@ -268,7 +268,7 @@ fn outline(feed: &FeedConfig, store: Option<&crate::store::Store>) -> Result<Opm
         None => None,
     };
     let title = state.and_then(|state| state.title).unwrap_or_else(|| feed.id.as_str().to_owned());
-    let url = Url::parse(&super::clean_url(&feed.url)).unwrap_or_else(|_| feed.url.clone());
+    let url = Url::parse(&crate::view::clean_url(&feed.url)).unwrap_or_else(|_| feed.url.clone());
     Ok(OpmlOutline { title, url, groups: feed.tags.first().cloned().into_iter().collect() })
 }
 

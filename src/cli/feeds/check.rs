@@ -251,7 +251,8 @@ pub(super) fn poll(ids: &[String], context: &Context, out: Output) -> Result<(),
     }
     run::start_logs(&config);
     let runtime = run::runtime(&config)?;
-    let parts = Parts { config, clock: Clock::clone(&context.clock), console: Console::stdout() };
+    let parts =
+        Parts { config, place: context.place_name(), clock: Clock::clone(&context.clock), console: Console::stdout() };
     let reports = runtime.block_on(App::poll_feeds(parts, named)).map_err(|error| {
         let error = run::error(error);
         match error.code() {

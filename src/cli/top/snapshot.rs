@@ -6,12 +6,12 @@ use std::cmp::Ordering;
 use serde::Serialize;
 
 use super::view::{SortKey, TopPane, TopView};
-use crate::app::{SilenceTally, active_silences};
 use crate::cli::output;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{EndpointId, FeedState, Timestamp};
 use crate::store::{Activity, Store, StoreError, lock_holder, outbox};
+use crate::view::{SilenceTally, active_silences};
 
 /// What is looked at.
 pub(super) struct SnapshotReader {

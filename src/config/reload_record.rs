@@ -25,8 +25,11 @@ pub struct ReloadRecord {
 }
 
 impl ReloadRecord {
-    /// Whole or not at all, for whoever reads it.
-    pub(super) fn write(&self, path: &Path) -> std::io::Result<()> {
+    /// Writes it whole or not at all, for whoever reads it.
+    ///
+    /// # Errors
+    /// When the file cannot be replaced.
+    pub fn write(&self, path: &Path) -> std::io::Result<()> {
         replace(path, &serde_json::to_vec(self)?)
     }
 }

@@ -1,0 +1,239 @@
+//! `/v1`: the read models as JSON. One table says what there is; the router and the OpenAPI document are made of it,
+//! so that neither can know more than the other.
+
+mod documents;
+mod lists;
+mod openapi;
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::extract::{RawPathParams, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::ListenerSources;
+use super::asked::Asked;
+use super::look::Look;
+use super::refusal::{Refusal, RefusalKind};
+
+/// One thing that can be read.
+pub(super) struct ApiRoute {
+    pub path: &'static str,
+    pub summary: &'static str,
+    /// Keys of its query.
+    pub query: &'static [&'static str],
+    /// What the answer is, as the OpenAPI document names it.
+    pub shape: AnswerShape,
+    read: fn(&Look, &Asked) -> Result<ApiAnswer, Refusal>,
+}
+
+/// Whether an answer is one thing or a part of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AnswerShape {
+    List,
+    Document,
+}
+
+/// An answer that is made.
+pub(super) struct ApiAnswer {
+    body: Vec<u8>,
+    next: Option<String>,
+}
+
+impl ApiAnswer {
+    fn document<T: Serialize>(value: &T) -> Result<Self, Refusal> {
+        let body = serde_json::to_vec(value)
+            .map_err(|error| Refusal::new(RefusalKind::StoreFailed, format!("the answer is not JSON: {error}")))?;
+        Ok(Self { body, next: None })
+    }
+}
+
+/// Everything that can be read.
+pub(super) const ROUTES: &[ApiRoute] = &[
+    ApiRoute {
+        path: "/v1/status",
+        summary: "How things stand: what is stored, what fails, what is owed, what was not taken",
+        query: &[],
+        shape: AnswerShape::Document,
+        read: documents::status,
+    },
+    ApiRoute {
+        path: "/v1/items",
+        summary: "Items, newest first; with `after` oldest first",
+        query: &["source", "topic", "since", "limit", "cursor", "after"],
+        shape: AnswerShape::List,
+        read: lists::items,
+    },
+    ApiRoute {
+        path: "/v1/items/{id}",
+        summary: "One item with its text, matches and further appearances; a copy's id leads to the item",
+        query: &[],
+        shape: AnswerShape::Document,
+        read: documents::item,
+    },
+    ApiRoute {
+        path: "/v1/stories",
+        summary: "Stories, the latest first",
+        query: &["topic", "since", "outlets", "told", "limit", "cursor"],
+        shape: AnswerShape::List,
+        read: lists::stories,
+    },
+    ApiRoute {
+        path: "/v1/stories/{id}",
+        summary: "One story with its timeline; one that was merged leads to the one that stayed",
+        query: &[],
+        shape: AnswerShape::Document,
+        read: documents::story,
+    },
+    ApiRoute {
+        path: "/v1/alerts",
+        summary: "Alerts, newest first; with `after` oldest first",
+        query: &["topic", "story", "since", "limit", "cursor", "after"],
+        shape: AnswerShape::List,
+        read: lists::alerts,
+    },
+    ApiRoute {
+        path: "/v1/alerts/{id}",
+        summary: "One alert with its payload as stored, by its id or its number",
+        query: &[],
+        shape: AnswerShape::Document,
+        read: documents::alert,
+    },
+    ApiRoute {
+        path: "/v1/deliveries",
+        summary: "Deliveries, newest first",
+        query: &["endpoint", "state", "since", "limit", "cursor"],
+        shape: AnswerShape::List,
+        read: lists::deliveries,
+    },
+    ApiRoute {
+        path: "/v1/deliveries/{id}",
+        summary: "One delivery with its attempts and the exact body",
+        query: &[],
+        shape: AnswerShape::Document,
+        read: documents::delivery,
+    },
+    ApiRoute {
+        path: "/v1/feeds",
+        summary: "Every feed of the config and how it stands",
+        query: &[],
+        shape: AnswerShape::List,
+        read: lists::feeds,
+    },
+    ApiRoute {
+        path: "/v1/feeds/{id}",
+        summary: "One feed with its failures and what was not taken from it",
+        query: &[],
+        shape: AnswerShape::Document,
+        read: documents::feed,
+    },
+    ApiRoute {
+        path: "/v1/endpoints",
+        summary: "Every endpoint of the config and how it stands",
+        query: &[],
+        shape: AnswerShape::List,
+        read: lists::endpoints,
+    },
+    ApiRoute {
+        path: "/v1/endpoints/{id}",
+        summary: "One endpoint",
+        query: &[],
+        shape: AnswerShape::Document,
+        read: documents::endpoint,
+    },
+    ApiRoute {
+        path: "/v1/silences",
+        summary: "Silences that hold or will hold; with `all=true` those that have ended as well",
+        query: &["all"],
+        shape: AnswerShape::List,
+        read: lists::silences,
+    },
+    ApiRoute {
+        path: "/v1/silences/{id}",
+        summary: "One silence and the newest alerts that it held back",
+        query: &[],
+        shape: AnswerShape::Document,
+        read: documents::silence,
+    },
+    ApiRoute {
+        path: "/v1/topics",
+        summary: "Every topic of the config with its hits and alerts by the day",
+        query: &[],
+        shape: AnswerShape::List,
+        read: lists::topics,
+    },
+    ApiRoute {
+        path: "/v1/topics/{id}",
+        summary: "One topic with its rules",
+        query: &[],
+        shape: AnswerShape::Document,
+        read: documents::topic,
+    },
+    ApiRoute {
+        path: "/v1/search",
+        summary: "Items by their text, newest first",
+        query: &["q", "source", "topic", "story", "since", "limit", "cursor"],
+        shape: AnswerShape::List,
+        read: lists::search,
+    },
+    ApiRoute {
+        path: "/v1/openapi.json",
+        summary: "This description",
+        query: &[],
+        shape: AnswerShape::Document,
+        read: documents::openapi,
+    },
+];
+
+/// The routes of all of it.
+pub(super) fn router() -> Router<ListenerSources> {
+    let routes = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, reading(route)));
+    routes.route("/v1/{*rest}", get(no_such_path))
+}
+
+async fn no_such_path() -> Response {
+    Refusal::new(RefusalKind::NotFound, "the API has no such path").hint("see /v1/openapi.json").problem()
+}
+
+fn reading(route: &'static ApiRoute) -> MethodRouter<ListenerSources> {
+    get(
+        move |State(served): State<ListenerSources>, path: RawPathParams, RawQuery(query), headers: HeaderMap| async move {
+            let id = path.iter().next().map(|(_, value)| value.to_owned()).unwrap_or_default();
+            let asked =
+                Asked::read(route.path, id, query.as_deref().unwrap_or_default(), route.query, served.clock.now());
+            let made = match asked {
+                Ok(asked) => served.reads.answer(move |look| (route.read)(look, &asked)).await,
+                Err(refusal) => Err(refusal),
+            };
+            match made {
+                Ok(answer) => send(answer, route.path, &headers),
+                Err(refusal) => refusal.problem(),
+            }
+        },
+    )
+}
+
+/// With a validator: who asks again is told that nothing changed in a few bytes.
+fn send(answer: ApiAnswer, path: &str, asked: &HeaderMap) -> Response {
+    let tag = format!("W/\"{:016x}\"", xxh3_64(&answer.body));
+    let given = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let same = given.split(',').map(str::trim).any(|one| one == tag || one == "*");
+    let mut response = if same {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(header::CONTENT_TYPE, "application/json")], answer.body).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, HeaderValue::from_str(&tag).expect("invariant: hexadecimal"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if let Some(next) = answer.next
+        && let Ok(link) = HeaderValue::from_str(&format!("<{path}?{next}>; rel=\"next\""))
+    {
+        headers.insert(header::LINK, link);
+    }
+    response
+}

@@ -1,0 +1,108 @@
+//! The OpenAPI 3.1 document, made of the table of routes: what is not in the table is neither served nor described.
+
+use serde_json::{Map, Value, json};
+
+use super::{AnswerShape, ApiRoute, ROUTES};
+
+/// What each key of a query means, and its JSON Schema.
+fn parameter(key: &str) -> Value {
+    let (description, schema) = match key {
+        "source" => ("Only of this source", json!({"type": "string"})),
+        "topic" => ("Only with a match on this topic", json!({"type": "string"})),
+        "story" => ("Only of this story (`sty_…`)", json!({"type": "string"})),
+        "endpoint" => ("Only to this endpoint", json!({"type": "string"})),
+        "since" => ("Only from then on: an age (`90m`, `7d`) or an RFC 3339 time", json!({"type": "string"})),
+        "outlets" => {
+            ("Only carried by so many outlets or more", json!({"type": "integer", "minimum": 0, "maximum": 65535}))
+        }
+        "told" => ("Only stories that somebody was told of, or nobody", json!({"enum": ["yes", "no"]})),
+        "state" => ("Only in this state", json!({"enum": ["pending", "delivered", "parked", "cancelled", "folded"]})),
+        "all" => ("Those that have ended as well", json!({"enum": ["true", "false"]})),
+        "q" => ("Words, \"phrases\", prefix*, -without, OR; or the operators of topics", json!({"type": "string"})),
+        "limit" => ("At most so many", json!({"type": "integer", "minimum": 1, "maximum": 200, "default": 50})),
+        "cursor" => ("`next` of the part before", json!({"type": "string"})),
+        "after" => ("`newest` or `next` of a part before: what came since, oldest first", json!({"type": "string"})),
+        other => unreachable!("invariant: every key is described, {other} too"),
+    };
+    json!({"name": key, "in": "query", "required": key == "q", "description": description, "schema": schema})
+}
+
+fn operation(route: &ApiRoute) -> Value {
+    let mut parameters: Vec<Value> = route.query.iter().map(|key| parameter(key)).collect();
+    if route.path.contains("{id}") {
+        parameters.push(json!({"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}));
+    }
+    let shape = match route.shape {
+        AnswerShape::List => "#/components/schemas/List",
+        AnswerShape::Document => "#/components/schemas/Document",
+    };
+    let problem = json!({"$ref": "#/components/responses/Problem"});
+    json!({
+        "summary": route.summary,
+        "operationId": operation_id(route.path),
+        "parameters": parameters,
+        "responses": {
+            "200": {
+                "description": "What was asked for",
+                "headers": {"ETag": {"schema": {"type": "string"}}},
+                "content": {"application/json": {"schema": {"$ref": shape}}},
+            },
+            "304": {"description": "Nothing changed since the validator in `If-None-Match`"},
+            "308": {"description": "A story that was merged: see `Location`"},
+            "400": problem, "401": problem, "404": problem, "410": problem, "503": problem,
+        },
+    })
+}
+
+fn operation_id(path: &str) -> String {
+    let words = path.trim_start_matches("/v1/").replace("/{id}", "_one").replace(['/', '.'], "_");
+    format!("read_{words}")
+}
+
+/// The whole document.
+pub(super) fn document() -> Value {
+    let paths: Map<String, Value> =
+        ROUTES.iter().map(|route| (route.path.to_owned(), json!({"get": operation(route)}))).collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "wirewatch",
+            "version": "1",
+            "description": "What was taken, what it was made of, who was told. Fields are only ever added. The \
+                            documents are those that the command of the same name prints with --json.",
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{}, {"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": {
+                "Document": {"type": "object"},
+                "List": {
+                    "type": "object",
+                    "required": ["data", "next"],
+                    "properties": {
+                        "data": {"type": "array", "items": {"type": "object"}},
+                        "next": {"type": ["string", "null"]},
+                        "newest": {"type": "string"},
+                    },
+                },
+                "Problem": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "detail"],
+                    "properties": {
+                        "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
+                        "detail": {"type": "string"}, "hint": {"type": "string"},
+                    },
+                },
+            },
+            "responses": {
+                "Problem": {
+                    "description": "Why not",
+                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                },
+            },
+        },
+    })
+}

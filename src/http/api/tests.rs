@@ -1,0 +1,35 @@
+//! The table of routes against what is described and documented.
+
+use std::path::PathBuf;
+
+use super::*;
+
+#[test]
+fn openapi_describes_every_route_and_nothing_else() {
+    let document = openapi::document();
+    let paths = document["paths"].as_object().expect("paths");
+    let served: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
+    assert_eq!(paths.len(), served.len(), "a path is served twice");
+    for route in ROUTES {
+        let operation = &paths[route.path]["get"];
+        let described = operation["parameters"].as_array().expect("parameters");
+        let keys: Vec<&str> = described
+            .iter()
+            .filter(|one| one["in"] == "query")
+            .map(|one| one["name"].as_str().expect("a name"))
+            .collect();
+        assert_eq!(keys, route.query, "{}", route.path);
+        assert_eq!(described.len() - keys.len(), usize::from(route.path.contains("{id}")), "{}", route.path);
+    }
+}
+
+#[test]
+fn openapi_in_the_docs_is_what_is_served() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
+    let text = serde_json::to_string_pretty(&openapi::document()).expect("JSON") + "\n";
+    if std::env::var_os("WIREWATCH_BLESS").is_some() {
+        std::fs::write(&path, &text).expect("written");
+    }
+    let written = std::fs::read_to_string(&path).expect("docs/openapi.json");
+    assert_eq!(text, written, "docs/openapi.json is not what the routes say: WIREWATCH_BLESS=1 writes it anew");
+}

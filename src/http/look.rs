@@ -1,0 +1,67 @@
+//! What an answer is made of: the store, the config as it is now, and the time. Answers are made off the runtime's
+//! threads, a few at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+
+use super::refusal::{Refusal, RefusalKind};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::model::Timestamp;
+use crate::store::Store;
+
+/// Answers made at once; each reads on a connection of its own.
+const ANSWERS_MAX: usize = 4;
+/// So long a request waits for its turn.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Where answers come from; cheap to clone.
+#[derive(Clone)]
+pub struct ReadSources {
+    store: Store,
+    config: watch::Receiver<Arc<Config>>,
+    place: Arc<str>,
+    clock: Clock,
+    turns: Arc<Semaphore>,
+}
+
+/// What one answer is made of.
+#[derive(Clone)]
+pub(super) struct Look {
+    pub store: Store,
+    pub config: Arc<Config>,
+    /// Where the config was read from.
+    pub place: Arc<str>,
+    pub now: Timestamp,
+}
+
+impl ReadSources {
+    /// Of a running daemon.
+    #[must_use]
+    pub fn new(store: Store, config: watch::Receiver<Arc<Config>>, place: &str, clock: Clock) -> Self {
+        Self { store, config, place: place.into(), clock, turns: Arc::new(Semaphore::new(ANSWERS_MAX)) }
+    }
+
+    /// Makes an answer when it is its turn.
+    pub(super) async fn answer<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(&Look) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let turn = tokio::time::timeout(TURN_WAIT_MAX, self.turns.clone().acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return Err(Refusal::new(RefusalKind::Busy, "others are asking as well; ask again in a moment"));
+        };
+        let config = self.config.borrow().clone();
+        let (place, now) = (self.place.clone(), self.clock.now());
+        self.store
+            .blocking(move |store| {
+                let look = Look { store: store.clone(), config, place, now };
+                let made = make(&look);
+                drop(turn);
+                made
+            })
+            .await
+    }
+}

@@ -1,0 +1,221 @@
+//! The page: the read models as HTML that needs no script. One table says which pages there are, what their queries may
+//! hold, and which template and model each is made of. Text from outside is cleaned and escaped where it is written
+//! (`template`), and nowhere else.
+
+mod alerts;
+mod charts;
+mod items;
+mod marks;
+mod operations;
+mod stories;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::extract::{RawPathParams, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use serde_json::{Map, Value, json};
+
+use super::asked::Asked;
+use super::look::Look;
+use super::refusal::{Refusal, RefusalKind};
+use super::{ListenerSources, Readiness};
+
+/// What a page may do: nothing but show itself, and ask this host.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+                      trusted-types ww";
+/// Bytes of a page.
+const PAGE_BYTES_MAX: usize = 400 << 10;
+
+const STYLE: &str = include_str!("assets/page.css");
+const SCRIPT: &str = include_str!("assets/live.js");
+const ICON: &str = include_str!("assets/icon.svg");
+
+/// One page.
+struct PageRoute {
+    path: &'static str,
+    template: &'static str,
+    /// Keys of its query.
+    query: &'static [&'static str],
+    model: fn(&Look, &Asked) -> Result<Value, Refusal>,
+}
+
+const ROUTES: &[PageRoute] = &[
+    PageRoute {
+        path: "/",
+        template: "now.html",
+        query: &["topic", "since", "outlets", "told", "cursor"],
+        model: stories::now,
+    },
+    PageRoute {
+        path: "/stories",
+        template: "stories.html",
+        query: &["topic", "since", "outlets", "told", "limit", "cursor"],
+        model: stories::list,
+    },
+    PageRoute { path: "/stories/{id}", template: "story.html", query: &[], model: stories::one },
+    PageRoute {
+        path: "/items",
+        template: "items.html",
+        query: &["source", "topic", "since", "limit", "cursor"],
+        model: items::list,
+    },
+    PageRoute { path: "/items/{id}", template: "item.html", query: &[], model: items::one },
+    PageRoute {
+        path: "/search",
+        template: "search.html",
+        query: &["q", "source", "topic", "story", "since", "limit", "cursor"],
+        model: items::search,
+    },
+    PageRoute {
+        path: "/alerts",
+        template: "alerts.html",
+        query: &["topic", "story", "since", "limit", "cursor"],
+        model: alerts::list,
+    },
+    PageRoute { path: "/alerts/{id}", template: "alert.html", query: &[], model: alerts::one },
+    PageRoute { path: "/topics", template: "topics.html", query: &[], model: operations::topics },
+    PageRoute { path: "/topics/{id}", template: "topic.html", query: &[], model: operations::topic },
+    PageRoute { path: "/feeds", template: "feeds.html", query: &["state"], model: operations::feeds },
+    PageRoute { path: "/feeds/{id}", template: "feed.html", query: &[], model: operations::feed },
+    PageRoute {
+        path: "/deliveries",
+        template: "deliveries.html",
+        query: &["endpoint", "state", "since", "limit", "cursor"],
+        model: operations::deliveries,
+    },
+    PageRoute { path: "/deliveries/{id}", template: "delivery.html", query: &[], model: operations::delivery },
+    PageRoute { path: "/endpoints/{id}", template: "endpoint.html", query: &[], model: operations::endpoint },
+    PageRoute { path: "/silences", template: "silences.html", query: &["all"], model: operations::silences },
+    PageRoute { path: "/silences/{id}", template: "silence.html", query: &[], model: operations::silence },
+    PageRoute { path: "/status", template: "status.html", query: &[], model: operations::status },
+];
+
+/// The routes of all pages and of what they load.
+pub(super) fn router() -> Router<ListenerSources> {
+    let pages = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, showing(route)));
+    let at = |name: &str| format!("{}/{name}", template::assets());
+    pages
+        .route(&at("page.css"), asset("text/css; charset=utf-8", STYLE))
+        .route(&at("live.js"), asset("text/javascript; charset=utf-8", SCRIPT))
+        .route(&at("icon.svg"), asset("image/svg+xml", ICON))
+}
+
+/// Its path has its hash: it never changes.
+fn asset(kind: &'static str, text: &'static str) -> MethodRouter<ListenerSources> {
+    get(move || async move {
+        let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+        (headers, text).into_response()
+    })
+}
+
+/// What every page has around its own.
+#[derive(Debug, Clone)]
+struct PageFrame {
+    path: String,
+    /// `light` or `dark` where the reader chose.
+    theme: Option<&'static str>,
+    readiness: Readiness,
+}
+
+impl PageFrame {
+    fn of(served: &ListenerSources, uri: &Uri, headers: &HeaderMap) -> Self {
+        let readiness = served.readiness.borrow().clone();
+        Self { path: uri.path().to_owned(), theme: chosen_theme(headers), readiness }
+    }
+
+    /// A model with this around it.
+    fn around(&self, model: Value, now: crate::model::Timestamp) -> Value {
+        let mut whole = match model {
+            Value::Object(map) => map,
+            other => Map::from_iter([("data".to_owned(), other)]),
+        };
+        let section = self.path.split('/').nth(1).unwrap_or_default();
+        let section = if section == "endpoints" { "deliveries" } else { section };
+        whole.insert("section".to_owned(), json!(section));
+        whole.insert("path".to_owned(), json!(self.path));
+        whole.insert("theme".to_owned(), json!(self.theme));
+        whole.insert("health".to_owned(), json!(self.readiness));
+        whole.insert("now".to_owned(), json!(now));
+        Value::Object(whole)
+    }
+}
+
+fn chosen_theme(headers: &HeaderMap) -> Option<&'static str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let chosen = cookies.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix("ww_theme="));
+    ["light", "dark"].into_iter().find(|theme| chosen == Some(theme))
+}
+
+fn showing(route: &'static PageRoute) -> MethodRouter<ListenerSources> {
+    get(
+        move |State(served): State<ListenerSources>,
+              path: RawPathParams,
+              RawQuery(query),
+              uri: Uri,
+              headers: HeaderMap| async move {
+            let id = path.iter().next().map(|(_, value)| value.to_owned()).unwrap_or_default();
+            let frame = PageFrame::of(&served, &uri, &headers);
+            let now = served.clock.now();
+            let asked = Asked::read(route.path, id, query.as_deref().unwrap_or_default(), route.query, now);
+            let framing = frame.clone();
+            let made = match asked {
+                Ok(asked) => {
+                    let make = move |look: &Look| {
+                        let model = (route.model)(look, &asked)?;
+                        template::render(route.template, &framing.around(model, look.now))
+                    };
+                    served.reads.answer(make).await
+                }
+                Err(refusal) => Err(refusal),
+            };
+            match made {
+                Ok(html) => send(StatusCode::OK, html),
+                Err(refusal) => refused(&refusal, &frame, now),
+            }
+        },
+    )
+}
+
+fn send(status: StatusCode, html: String) -> Response {
+    let kind = (header::CONTENT_TYPE, "text/html; charset=utf-8");
+    if html.len() > PAGE_BYTES_MAX {
+        tracing::warn!(bytes = html.len(), "a page is larger than it should be");
+    }
+    let mut response = (status, [kind], html).into_response();
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response
+}
+
+/// Why there is nothing to show, and what to do next.
+fn refused(refusal: &Refusal, frame: &PageFrame, now: crate::model::Timestamp) -> Response {
+    let (_, mut status, title) = refusal.kind.parts();
+    if refusal.kind == RefusalKind::Moved {
+        // A browser may keep it: a story that was merged stays so.
+        status = StatusCode::MOVED_PERMANENTLY;
+    }
+    let model = json!({
+        "title": title,
+        "detail": refusal.detail,
+        "hint": refusal.hint,
+        "again": matches!(refusal.kind, RefusalKind::Busy | RefusalKind::StoreFailed),
+    });
+    let html = template::render("refused.html", &frame.around(model, now)).unwrap_or_else(|_| title.to_owned());
+    let mut response = send(status, html);
+    refusal.add_headers(&mut response);
+    response
+}
+
+/// What is not there: a page for people, a line for everybody else.
+pub(super) async fn no_such_page(State(served): State<ListenerSources>, uri: Uri, headers: HeaderMap) -> Response {
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !accepts.contains("text/html") {
+        return (StatusCode::NOT_FOUND, "not found\n").into_response();
+    }
+    let refusal = Refusal::new(RefusalKind::NotFound, "there is no page of this address");
+    refused(&refusal, &PageFrame::of(&served, &uri, &headers), served.clock.now())
+}

@@ -1,0 +1,116 @@
+//! What an operator looks at: topics, feeds, deliveries, endpoints, silences, and how everything stands.
+
+use serde_json::{Value, json};
+
+use super::stories::{choices, given, turns};
+use crate::http::asked::Asked;
+use crate::http::look::Look;
+use crate::http::refusal::Refusal;
+use crate::http::{one, rows};
+use crate::store::ItemFilter;
+use crate::view::{Status, silences as all_silences};
+
+/// Items and alerts shown of a topic or feed.
+const SHOWN_OF_ONE: usize = 20;
+
+pub(super) fn topics(look: &Look, _: &Asked) -> Result<Value, Refusal> {
+    Ok(json!({"topics": rows::topics(look)?}))
+}
+
+pub(super) fn topic(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+    let topic = one::topic(look, &asked.id)?;
+    let filter = ItemFilter { topic: Some(asked.id.clone()), limit: SHOWN_OF_ONE, ..ItemFilter::default() };
+    Ok(json!({"topic": topic, "items": look.store.items(&filter)?}))
+}
+
+pub(super) fn feeds(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+    let state = asked.choice("state", &["failing", "gone", "new", "off", "ok"].map(|name| (name, name)))?;
+    let mut feeds = rows::feeds(look)?;
+    let urgency = |state: &str| ["failing", "gone", "new", "ok", "off"].iter().position(|known| *known == state);
+    let mut counts = serde_json::Map::new();
+    for feed in &feeds {
+        let count = counts.get(feed.state).and_then(Value::as_u64).unwrap_or(0);
+        counts.insert(feed.state.to_owned(), json!(count + 1));
+    }
+    feeds.retain(|feed| state.is_none_or(|state| feed.state == state));
+    feeds.sort_by_key(|feed| urgency(feed.state));
+    Ok(json!({"feeds": feeds, "counts": counts, "given": given(asked, &["state"])}))
+}
+
+pub(super) fn feed(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+    let feed = one::feed(look, &asked.id)?;
+    let filter = ItemFilter { source: Some(asked.id.clone()), limit: SHOWN_OF_ONE, ..ItemFilter::default() };
+    let mut feed = json!(feed);
+    // Lists that are left out where they are empty.
+    for list in ["failures", "rejected"] {
+        if feed[list].is_null() {
+            feed[list] = json!([]);
+        }
+    }
+    Ok(json!({"feed": feed, "items": look.store.items(&filter)?}))
+}
+
+pub(super) fn deliveries(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+    let found = rows::deliveries(look, asked)?;
+    let next = found.rows.last().filter(|_| found.more).map(rows::delivery_place);
+    Ok(json!({
+        "endpoints": rows::endpoints(look)?,
+        "given": given(asked, &["endpoint", "state", "since"]),
+        "choices": choices(look),
+        "turns": turns(asked, next, look),
+        "deliveries": found.rows,
+    }))
+}
+
+pub(super) fn delivery(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+    let detail = one::delivery(look, &asked.id)?;
+    let pretty =
+        serde_json::from_str::<Value>(&detail.body).ok().and_then(|body| serde_json::to_string_pretty(&body).ok());
+    Ok(json!({"delivery": detail, "pretty": pretty}))
+}
+
+pub(super) fn endpoint(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+    let (config, line) = one::endpoint(look, &asked.id)?;
+    let names = |list: Vec<&str>| if list.is_empty() { "all".to_owned() } else { list.join(", ") };
+    let filter = crate::store::outbox::DeliveryFilter {
+        endpoint: Some(config.id.clone()),
+        rows_max: SHOWN_OF_ONE,
+        ..crate::store::outbox::DeliveryFilter::default()
+    };
+    let rows = look.store.read("list deliveries", |c| crate::store::outbox::list(c, &filter))?;
+    Ok(json!({
+        "endpoint": line,
+        "filters": {
+            "topics": names(config.topics.iter().map(|topic| topic.as_str()).collect()),
+            "sources": names(config.sources.iter().map(|source| source.as_str()).collect()),
+            "languages": names(config.languages.iter().map(|lang| lang.as_str()).collect()),
+            "severity": config.severity_min.to_string(),
+            "score": config.score_min.to_string(),
+        },
+        "deliveries": rows,
+    }))
+}
+
+pub(super) fn silences(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+    let all = asked.choice("all", &[("true", true), ("false", false)])?.unwrap_or(false);
+    Ok(json!({"silences": all_silences(&look.config, &look.store, look.now, all)?, "all": all}))
+}
+
+pub(super) fn silence(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+    Ok(json!({"silence": one::silence(look, &asked.id)?}))
+}
+
+pub(super) fn status(look: &Look, _: &Asked) -> Result<Value, Refusal> {
+    let status = Status::of(&look.config, &look.store, &look.place, None, look.now)?;
+    let reload = crate::config::last_reload(&look.config.daemon.state_dir);
+    Ok(json!({
+        "status": status,
+        "reload": reload.map(|record| json!({
+            "at": crate::model::Timestamp::from_millis(record.begun_ms), "taken": record.taken,
+            "summary": record.summary,
+        })),
+        "fingerprint": look.config.fingerprint().to_string(),
+        "search_lag": look.store.search_lag()?,
+        "free_bytes": look.store.free_bytes()?,
+    }))
+}

@@ -1,0 +1,100 @@
+//! Why a request gets no answer: a closed set, in words for people and as `application/problem+json` (RFC 9457)
+//! for programs.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::store::StoreError;
+
+/// Why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RefusalKind {
+    BadQuery,
+    BadId,
+    BadCursor,
+    NotFound,
+    Gone,
+    Moved,
+    Busy,
+    StoreFailed,
+}
+
+/// A refusal with what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub kind: RefusalKind,
+    pub detail: String,
+    pub hint: Option<String>,
+    /// Where what was asked for is now.
+    pub location: Option<String>,
+}
+
+impl RefusalKind {
+    /// The stable word, the status, and the title.
+    pub fn parts(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::BadQuery => ("bad-query", StatusCode::BAD_REQUEST, "The query cannot be read"),
+            Self::BadId => ("bad-id", StatusCode::NOT_FOUND, "That is no id"),
+            Self::BadCursor => ("bad-cursor", StatusCode::BAD_REQUEST, "The cursor is not one of this list"),
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing"),
+            Self::Gone => ("gone", StatusCode::GONE, "It was removed"),
+            Self::Moved => ("moved", StatusCode::PERMANENT_REDIRECT, "It is somewhere else now"),
+            Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "Too much is asked at once"),
+            Self::StoreFailed => ("store-failed", StatusCode::SERVICE_UNAVAILABLE, "The store cannot be read"),
+        }
+    }
+}
+
+impl Refusal {
+    pub fn new(kind: RefusalKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), hint: None, location: None }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// There is no such thing.
+    pub fn not_found(what: &str, id: &str) -> Self {
+        Self::new(RefusalKind::NotFound, format!("there is no {what} `{id}`"))
+    }
+
+    /// What was asked for is there.
+    pub fn moved(location: String) -> Self {
+        let detail = format!("see {location}");
+        Self { kind: RefusalKind::Moved, detail, hint: None, location: Some(location) }
+    }
+
+    /// For programs.
+    pub fn problem(&self) -> Response {
+        let (word, status, title) = self.kind.parts();
+        let mut body = json!({"type": word, "title": title, "status": status.as_u16(), "detail": self.detail});
+        if let Some(hint) = &self.hint {
+            body["hint"] = json!(hint);
+        }
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
+        self.add_headers(&mut response);
+        response
+    }
+
+    /// What goes with it, whoever reads it.
+    pub fn add_headers(&self, response: &mut Response) {
+        if let Some(location) = self.location.as_deref().and_then(|to| HeaderValue::from_str(to).ok()) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        if matches!(self.kind, RefusalKind::Busy | RefusalKind::StoreFailed) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "a request could not be answered from the store");
+        // Where its file is concerns the operator, not whoever asks.
+        Self::new(RefusalKind::StoreFailed, "the store could not be read; the log says why")
+    }
+}

@@ -1,0 +1,151 @@
+//! The rows of lists, read as the query asks: the same for `/v1` and for the page. One row more than asked for is
+//! read, to know whether there are more.
+
+use url::form_urlencoded::Serializer;
+
+use super::asked::Asked;
+use super::cursor::Cursor;
+use super::look::Look;
+use super::refusal::{Refusal, RefusalKind};
+use crate::model::{EndpointId, StoryId, Timestamp};
+use crate::store::outbox::{self, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState};
+use crate::store::{
+    AlertFilter, AlertRecord, Hit, ItemFilter, ItemLine, ListPart, SearchQuery, StoryFilter, StoryLine,
+};
+use crate::view::{EndpointLine, FeedLine, TopicLine};
+
+/// A part of a list.
+pub(super) struct RowsPart<T> {
+    pub rows: Vec<T>,
+    /// There are more behind it.
+    pub more: bool,
+}
+
+fn cut<T>(mut rows: Vec<T>, limit: usize) -> RowsPart<T> {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    RowsPart { rows, more }
+}
+
+/// The query that was asked, at another place of the list.
+pub(super) fn query_with(asked: &Asked, key: &str, cursor: &str) -> String {
+    let mut query = Serializer::new(String::new());
+    query.extend_pairs(asked.filters());
+    if let Some(limit) = asked.text("limit") {
+        query.append_pair("limit", limit);
+    }
+    query.append_pair(key, cursor).finish()
+}
+
+fn place(look: &Look, asked: &Asked, key: &str) -> Result<Option<Cursor>, Refusal> {
+    asked.text(key).map(|text| Cursor::decode(text, asked, look.store.instance())).transpose()
+}
+
+fn list_part(look: &Look, asked: &Asked) -> Result<ListPart, Refusal> {
+    match (place(look, asked, "cursor")?, place(look, asked, "after")?) {
+        (Some(_), Some(_)) => Err(Refusal::new(RefusalKind::BadQuery, "`cursor` and `after` exclude each other")),
+        (Some(cursor), None) => Ok(ListPart::Before(cursor.first)),
+        (None, Some(after)) => Ok(ListPart::After(after.first)),
+        (None, None) => Ok(ListPart::Newest),
+    }
+}
+
+pub(super) fn items(look: &Look, asked: &Asked) -> Result<(RowsPart<ItemLine>, ListPart), Refusal> {
+    let (part, limit) = (list_part(look, asked)?, asked.limit()?);
+    let filter = ItemFilter {
+        source: asked.owned("source"),
+        topic: asked.owned("topic"),
+        since: asked.since()?,
+        part,
+        limit: limit + 1,
+    };
+    Ok((cut(look.store.items(&filter)?, limit), part))
+}
+
+pub(super) fn stories(look: &Look, asked: &Asked) -> Result<RowsPart<StoryLine>, Refusal> {
+    let limit = asked.limit()?;
+    let before = place(look, asked, "cursor")?
+        .map(|cursor| (Timestamp::from_millis(cursor.first), StoryId::from_i64(cursor.second)));
+    let filter = StoryFilter {
+        topic: asked.owned("topic"),
+        since: asked.since()?,
+        outlets_min: asked.parsed("outlets", str::parse::<u16>)?.map_or(0, usize::from),
+        told: asked.choice("told", &[("yes", true), ("no", false)])?,
+        before,
+        limit: limit + 1,
+    };
+    Ok(cut(look.store.stories(&filter)?, limit))
+}
+
+/// Where a list of stories goes on.
+pub(super) fn story_place(story: &StoryLine) -> Cursor {
+    Cursor { first: story.last_seen.millis(), second: story.id.to_i64() }
+}
+
+pub(super) fn alerts(look: &Look, asked: &Asked) -> Result<(RowsPart<AlertRecord>, ListPart), Refusal> {
+    let (part, limit) = (list_part(look, asked)?, asked.limit()?);
+    let filter = AlertFilter {
+        topic: asked.owned("topic"),
+        since: asked.since()?,
+        story: asked.parsed("story", StoryId::parse)?,
+        part,
+        limit: limit + 1,
+    };
+    Ok((cut(look.store.alerts(&filter)?, limit), part))
+}
+
+pub(super) fn deliveries(look: &Look, asked: &Asked) -> Result<RowsPart<DeliveryRow>, Refusal> {
+    let limit = asked.limit()?;
+    let state = asked.parsed("state", |text| DeliveryState::from_name(text).ok_or("no state of a delivery"))?;
+    let filter = DeliveryFilter {
+        endpoint: asked.parsed("endpoint", EndpointId::new)?,
+        state,
+        since: asked.since()?,
+        alert: None,
+        before: place(look, asked, "cursor")?.map(|cursor| DeliveryId::from_number(cursor.first)),
+        rows_max: limit + 1,
+    };
+    Ok(cut(look.store.read("list deliveries", |c| outbox::list(c, &filter))?, limit))
+}
+
+/// Where a list of deliveries goes on.
+pub(super) fn delivery_place(row: &DeliveryRow) -> Cursor {
+    Cursor { first: row.id.number(), second: 0 }
+}
+
+pub(super) fn search(look: &Look, asked: &Asked) -> Result<RowsPart<Hit>, Refusal> {
+    let limit = asked.limit()?;
+    let query = SearchQuery {
+        text: asked.owned("q").unwrap_or_default(),
+        topic: asked.owned("topic"),
+        source: asked.owned("source"),
+        story: asked.parsed("story", StoryId::parse)?,
+        since: asked.since()?,
+        before: place(look, asked, "cursor")?.map(|cursor| cursor.first),
+        limit: limit + 1,
+    };
+    query.check().map_err(|problem| {
+        let refusal = Refusal::new(RefusalKind::BadQuery, problem.to_string());
+        match problem.hint {
+            Some(hint) => refusal.hint(hint),
+            None => refusal,
+        }
+    })?;
+    Ok(cut(look.store.search(&query)?, limit))
+}
+
+pub(super) fn feeds(look: &Look) -> Result<Vec<FeedLine>, Refusal> {
+    let line = |feed| FeedLine::of(feed, Some(&look.store), false).map_err(Refusal::from);
+    look.config.feeds.iter().map(line).collect()
+}
+
+pub(super) fn endpoints(look: &Look) -> Result<Vec<EndpointLine>, Refusal> {
+    let endpoints = &look.config.endpoints;
+    Ok(look.store.read("read endpoints", |c| {
+        endpoints.iter().map(|to| Ok(EndpointLine::of(to, outbox::health(c, &to.id)?))).collect()
+    })?)
+}
+
+pub(super) fn topics(look: &Look) -> Result<Vec<TopicLine>, Refusal> {
+    Ok(TopicLine::all(&look.config.topics, &look.store, look.now)?)
+}

@@ -1,0 +1,257 @@
+//! The page and `/v1` of a running daemon: every page answers and is sound HTML, text from outside stays text, lists
+//! go on without a gap, and the API says what the command line says.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
+use serde_json::Value;
+use wirewatch::clock::Clock;
+
+use super::newsroom::{Newsroom, article, number, pending, until};
+use super::operate::{Running, get};
+use super::program;
+
+/// What each shown field of a feed or file may try.
+const HOSTILE: &str =
+    "</title><script>alert(1)</script><img src=x onerror=alert(2)> &lt;script&gt;alert(4) \u{202e}gnihton \u{7}";
+
+async fn listening(more: &str) -> (Newsroom, Running, SocketAddr) {
+    let room = Newsroom::silent(more);
+    room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    let http = running.http.expect("it listens");
+    (room, running, http)
+}
+
+/// Status line and headers, and the body.
+async fn ask(http: SocketAddr, path: &str, more: &str) -> (String, String) {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: text/html\r\n{more}connection: close\r\n\r\n");
+    let answer = get(http, &request).await;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (head.to_owned(), body.to_owned())
+}
+
+async fn read(http: SocketAddr, path: &str) -> Value {
+    let (head, body) = ask(http, path, "").await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}\n{body}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+/// Tags of a page, and what its reader stumbled over.
+#[derive(Default)]
+struct PageTags {
+    tags: RefCell<Vec<Tag>>,
+    errors: RefCell<Vec<String>>,
+}
+
+impl TokenSink for PageTags {
+    type Handle = ();
+
+    fn process_token(&self, token: Token, _: u64) -> TokenSinkResult<()> {
+        match token {
+            Token::TagToken(tag) => self.tags.borrow_mut().push(tag),
+            Token::ParseError(what) => self.errors.borrow_mut().push(what.into_owned()),
+            _ => {}
+        }
+        TokenSinkResult::Continue
+    }
+}
+
+/// Holds a page to what every page keeps to.
+fn check_page(path: &str, head: &str, html: &str) {
+    let head = head.to_lowercase();
+    for header in ["default-src 'none'; script-src 'self'", "require-trusted-types-for", "nosniff", "no-store"] {
+        assert!(head.contains(header), "{path}: {header} in {head}");
+    }
+    assert!(!html.contains('\u{202e}') && !html.contains('\u{7}'), "{path}: a character that changes how a page reads");
+    let tokenizer =
+        Tokenizer::new(PageTags::default(), TokenizerOpts { exact_errors: true, ..TokenizerOpts::default() });
+    let input = BufferQueue::default();
+    input.push_back(html.into());
+    let _ = tokenizer.feed(&input);
+    tokenizer.end();
+    let errors = tokenizer.sink.errors.borrow();
+    assert!(errors.is_empty(), "{path}: {errors:?}");
+    let (mut ids, mut open) = (BTreeSet::new(), Vec::new());
+    for tag in tokenizer.sink.tags.borrow().iter() {
+        let name = tag.name.to_string();
+        let value = |key: &str| tag.attrs.iter().find(|a| *a.name.local == *key).map(|a| a.value.to_string());
+        match tag.kind {
+            TagKind::EndTag => assert_eq!(open.pop().as_ref(), Some(&name), "{path}: </{name}> closes something else"),
+            TagKind::StartTag => {
+                let void = ["meta", "link", "input", "path", "img", "br"].contains(&name.as_str());
+                if !(tag.self_closing || void) {
+                    open.push(name.clone());
+                }
+            }
+        }
+        assert!(!["img", "iframe", "object", "style", "base", "embed"].contains(&name.as_str()), "{path}: <{name}>");
+        if name == "script" && tag.kind == TagKind::StartTag {
+            assert!(value("src").is_some_and(|src| src.starts_with("/assets/")), "{path}: a script of somebody else");
+        }
+        for attribute in &tag.attrs {
+            let key = attribute.name.local.to_string();
+            assert!(!key.starts_with("on") && key != "style", "{path}: {key} on <{name}>");
+        }
+        for link in [value("href"), value("action"), value("src")].into_iter().flatten() {
+            let known = ["/", "?", "#", "http://", "https://"].iter().any(|start| link.starts_with(start));
+            assert!(known, "{path}: a link to {link}");
+        }
+        if let Some(id) = value("id") {
+            assert!(ids.insert(id.clone()), "{path}: {id} stands twice");
+        }
+    }
+    assert!(open.is_empty(), "{path}: left open: {open:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn page_every_one_answers_and_hostile_text_stays_text() {
+    let (room, running, http) = listening("").await;
+    for n in 0..3 {
+        room.drop_file(&format!("{n}.txt"), &article(n));
+    }
+    let hostile = serde_json::json!({
+        "title": format!("Levee breaks {HOSTILE}"), "text": format!("The levee broke. {HOSTILE}\n\nMore {HOSTILE}"),
+        "url": "javascript:alert(3)", "author": HOSTILE, "publisher": HOSTILE, "source": HOSTILE,
+    });
+    room.drop_file("hostile.json", &hostile.to_string());
+    until("all are stored", || number(&running.store, "SELECT count(*) FROM items") == 4).await;
+    until("all are told", || pending(&running.store) == 0).await;
+    let mut paths: Vec<String> = [
+        "/",
+        "/?told=yes&since=30d",
+        "/stories",
+        "/items",
+        "/items?topic=&since=7d",
+        "/alerts",
+        "/topics",
+        "/feeds",
+        "/deliveries",
+        "/silences",
+        "/silences?all=true",
+        "/status",
+        "/search",
+        "/search?q=levee",
+        "/endpoints/console",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    for list in ["stories", "items", "alerts", "topics", "deliveries"] {
+        let rows = read(http, &format!("/v1/{list}")).await;
+        for row in rows["data"].as_array().expect("rows") {
+            paths.push(format!("/{list}/{}", row["id"].as_str().expect("an id")));
+        }
+    }
+    assert!(paths.len() > 20, "{paths:?}");
+    for path in &paths {
+        let (head, html) = ask(http, path, "").await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+        check_page(path, &head, &html);
+    }
+    let (_, now) = ask(http, "/", "").await;
+    assert!(now.contains("&lt;script&gt;alert(4)"), "it is shown as it is: {now}");
+    for (path, status, word) in [
+        ("/nothing", 404, "Search items"),
+        ("/items/itm_x", 404, "damaged"),
+        ("/items?topics=x", 400, "known are"),
+        ("/stories/sty_0000000000000", 404, "no story"),
+        ("/search?q=NOT", 200, ""),
+    ] {
+        let (head, html) = ask(http, path, "").await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")) && html.contains(word), "{path}: {head}\n{html}");
+        check_page(path, &head, &html);
+    }
+    let (head, html) = ask(http, "/", "cookie: a=b; ww_theme=dark\r\n").await;
+    assert!(html.contains("data-theme=\"dark\""), "{head}");
+    let (_, html) = ask(http, "/", "cookie: ww_theme=\"><script>\r\n").await;
+    assert!(!html.contains("data-theme"), "no theme of somebody's own making");
+    let assets: Vec<&str> = now.split('"').filter(|part| part.starts_with("/assets/")).collect();
+    assert_eq!(assets.len(), 3, "{assets:?}");
+    for asset in assets {
+        let (head, _) = ask(http, asset, "").await;
+        assert!(head.starts_with("HTTP/1.1 200") && head.contains("immutable"), "{asset}: {head}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_says_what_the_command_line_says() {
+    let (room, running, http) = listening("").await;
+    for n in 0..4 {
+        room.drop_file(&format!("{n}.txt"), &article(n));
+    }
+    until("all are stored", || number(&running.store, "SELECT count(*) FROM items") == 4).await;
+    until("all are told", || pending(&running.store) == 0).await;
+    let silenced = ["silences", "add", "--text", "quiet words", "--comment", "a trial", "--json"];
+    assert!(program::run(&room, &silenced).await.status.success());
+    for list in ["items", "stories", "alerts", "deliveries", "feeds", "endpoints", "silences"] {
+        let said = program::json(&program::run(&room, &[list, "--json"]).await);
+        let answered = read(http, &format!("/v1/{list}")).await;
+        assert_eq!(answered["data"], Value::from(said.clone()), "{list}");
+        let Some(id) = said.first().and_then(|row| row["id"].as_str()) else { continue };
+        if list == "endpoints" || list == "silences" || list == "items" || list == "stories" || list == "alerts" {
+            let shown = program::json(&program::run(&room, &[list, "show", id, "--json"]).await);
+            assert_eq!(read(http, &format!("/v1/{list}/{id}")).await, shown[0], "{list}/{id}");
+        }
+    }
+    let said = program::json(&program::run(&room, &["status", "--json"]).await);
+    let mut answered = read(http, "/v1/status").await;
+    answered["config"] = said[0]["config"].clone();
+    assert_eq!(answered, said[0]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_lists_go_on_without_a_gap_while_items_arrive() {
+    let (room, running, http) = listening("").await;
+    for n in 0..10 {
+        room.drop_file(&format!("{n}.txt"), &article(n));
+    }
+    until("ten are stored", || number(&running.store, "SELECT count(*) FROM items") == 10).await;
+    let ids = |page: &Value| -> Vec<String> {
+        page["data"].as_array().expect("rows").iter().map(|row| row["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    let first = read(http, "/v1/items?limit=3").await;
+    let newest = first["newest"].as_str().expect("a cursor").to_owned();
+    let mut seen = ids(&first);
+    for n in 10..14 {
+        room.drop_file(&format!("{n}.txt"), &article(n));
+    }
+    until("more are stored", || number(&running.store, "SELECT count(*) FROM items") == 14).await;
+    let mut next = first["next"].as_str().map(str::to_owned);
+    while let Some(cursor) = next {
+        let page = read(http, &format!("/v1/items?limit=3&cursor={cursor}")).await;
+        seen.extend(ids(&page));
+        next = page["next"].as_str().map(str::to_owned);
+    }
+    assert_eq!((seen.len(), seen.iter().collect::<BTreeSet<_>>().len()), (10, 10), "each of the ten once");
+    let since = read(http, &format!("/v1/items?after={newest}&limit=3")).await;
+    let rest = read(http, &format!("/v1/items?after={}", since["newest"].as_str().expect("a cursor"))).await;
+    let later: BTreeSet<String> = ids(&since).into_iter().chain(ids(&rest)).collect();
+    assert_eq!(later.len(), 4, "what came since, each once");
+    assert!(seen.iter().all(|id| !later.contains(id)));
+    let (head, _) = ask(http, "/v1/items?limit=3", "").await;
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a validator").to_owned();
+    let (head, body) = ask(http, "/v1/items?limit=3", &format!("if-none-match: {tag}\r\n")).await;
+    assert!(head.starts_with("HTTP/1.1 304") && body.is_empty(), "{head}");
+    for (path, status, kind) in [
+        (format!("/v1/items?topic=x&cursor={newest}"), 400, "bad-cursor"),
+        (format!("/v1/alerts?cursor={newest}"), 400, "bad-cursor"),
+        ("/v1/items?cursor=garbage".to_owned(), 400, "bad-cursor"),
+        ("/v1/items?topics=x".to_owned(), 400, "bad-query"),
+        ("/v1/items/itm_x".to_owned(), 404, "bad-id"),
+        ("/v1/deliveries/dlv_999".to_owned(), 404, "not-found"),
+        ("/v1/feeds/none".to_owned(), 404, "not-found"),
+        ("/v1/nothing".to_owned(), 404, "not-found"),
+        ("/v1/search".to_owned(), 400, "bad-query"),
+    ] {
+        let (head, body) = ask(http, &path, "").await;
+        let problem: Value = serde_json::from_str(&body).expect("problem+json");
+        assert!(head.contains("application/problem+json"), "{path}: {head}");
+        assert_eq!((&problem["type"], &problem["status"]), (&Value::from(kind), &Value::from(status)), "{path}");
+    }
+    running.stop().await;
+}
