@@ -158,7 +158,7 @@ async fn page_every_one_answers_and_hostile_text_stays_text() {
         ("/items/itm_x", 404, "damaged"),
         ("/items?topics=x", 400, "known are"),
         ("/stories/sty_0000000000000", 404, "no story"),
-        ("/search?q=NOT", 200, ""),
+        ("/search?q=NOT", 400, "Search items"),
     ] {
         let (head, html) = ask(http, path, "").await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status}")) && html.contains(word), "{path}: {head}\n{html}");
