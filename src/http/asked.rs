@@ -4,7 +4,7 @@
 use crate::config::duration;
 use crate::model::Timestamp;
 
-use super::refusal::{Refusal, RefusalKind};
+use super::refusal::{AnswerRefusal, RefusalKind};
 
 /// Rows in one answer.
 pub(super) const ROWS_MAX: usize = 200;
@@ -12,7 +12,7 @@ const ROWS_DEFAULT: usize = 50;
 
 /// A request, read.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct AskedQuery {
     /// The path's form, such as `/v1/items/{id}`.
     pub route: &'static str,
     /// What stands for `{id}`, decoded.
@@ -22,18 +22,24 @@ pub(super) struct Asked {
     values: Vec<(String, String)>,
 }
 
-impl Asked {
+impl AskedQuery {
     /// Reads a query string.
-    pub fn read(route: &'static str, id: String, query: &str, known: &[&str], now: Timestamp) -> Result<Self, Refusal> {
+    pub fn read(
+        route: &'static str,
+        id: String,
+        query: &str,
+        known: &[&str],
+        now: Timestamp,
+    ) -> Result<Self, AnswerRefusal> {
         let mut values: Vec<(String, String)> = Vec::new();
         for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&key.as_ref()) {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                return Err(Refusal::new(RefusalKind::BadQuery, format!("`{key}` is no key of this query"))
+                return Err(AnswerRefusal::new(RefusalKind::BadQuery, format!("`{key}` is no key of this query"))
                     .hint(format!("known are: {known}")));
             }
             if values.iter().any(|(given, _)| *given == key) {
-                return Err(Refusal::new(RefusalKind::BadQuery, format!("`{key}` is given twice")));
+                return Err(AnswerRefusal::new(RefusalKind::BadQuery, format!("`{key}` is given twice")));
             }
             // A form sends what was left empty, too.
             if !value.is_empty() {
@@ -60,31 +66,31 @@ impl Asked {
     }
 
     /// `limit`: how many rows.
-    pub fn limit(&self) -> Result<usize, Refusal> {
+    pub fn limit(&self) -> Result<usize, AnswerRefusal> {
         let Some(text) = self.text("limit") else { return Ok(ROWS_DEFAULT) };
         text.parse().ok().filter(|limit| (1..=ROWS_MAX).contains(limit)).ok_or_else(|| {
-            Refusal::new(RefusalKind::BadQuery, format!("`limit={text}` is no number from 1 to {ROWS_MAX}"))
+            AnswerRefusal::new(RefusalKind::BadQuery, format!("`limit={text}` is no number from 1 to {ROWS_MAX}"))
         })
     }
 
     /// `since`: an age or a time.
-    pub fn since(&self) -> Result<Option<Timestamp>, Refusal> {
+    pub fn since(&self) -> Result<Option<Timestamp>, AnswerRefusal> {
         let Some(text) = self.text("since") else { return Ok(None) };
         if let Ok(at) = Timestamp::parse(text) {
             return Ok(Some(at));
         }
         duration(text).map(|age| Some(self.now.minus(age))).map_err(|_| {
-            Refusal::new(RefusalKind::BadQuery, format!("`since={text}` is neither an age nor a time"))
+            AnswerRefusal::new(RefusalKind::BadQuery, format!("`since={text}` is neither an age nor a time"))
                 .hint("write 90m, 2h, 7d, or 2025-03-17T00:00:00Z")
         })
     }
 
     /// A key with few values.
-    pub fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>, Refusal> {
+    pub fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>, AnswerRefusal> {
         let Some(text) = self.text(key) else { return Ok(None) };
         choices.iter().find(|(name, _)| *name == text).map(|(_, value)| Some(*value)).ok_or_else(|| {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            Refusal::new(RefusalKind::BadQuery, format!("`{key}={text}` means nothing"))
+            AnswerRefusal::new(RefusalKind::BadQuery, format!("`{key}={text}` means nothing"))
                 .hint(format!("it takes: {}", names.join(", ")))
         })
     }
@@ -94,11 +100,11 @@ impl Asked {
         &self,
         key: &str,
         parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Result<Option<T>, Refusal> {
+    ) -> Result<Option<T>, AnswerRefusal> {
         let Some(text) = self.text(key) else { return Ok(None) };
-        parse(text)
-            .map(Some)
-            .map_err(|error| Refusal::new(RefusalKind::BadQuery, format!("`{key}={text}`: {}", error.to_string())))
+        parse(text).map(Some).map_err(|error| {
+            AnswerRefusal::new(RefusalKind::BadQuery, format!("`{key}={text}`: {}", error.to_string()))
+        })
     }
 }
 
@@ -106,9 +112,9 @@ impl Asked {
 mod tests {
     use super::*;
 
-    fn read(query: &str) -> Result<Asked, Refusal> {
+    fn read(query: &str) -> Result<AskedQuery, AnswerRefusal> {
         let now = Timestamp::from_seconds(1_742_198_531);
-        Asked::read("/v1/items", String::new(), query, &["limit", "since", "topic"], now)
+        AskedQuery::read("/v1/items", String::new(), query, &["limit", "since", "topic"], now)
     }
 
     #[test]

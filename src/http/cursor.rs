@@ -4,21 +4,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::asked::Asked;
-use super::refusal::{Refusal, RefusalKind};
+use super::asked::AskedQuery;
+use super::refusal::{AnswerRefusal, RefusalKind};
 
 const VERSION: u8 = 1;
 
 /// A place in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cursor {
+pub(super) struct ListCursor {
     pub first: i64,
     pub second: i64,
 }
 
-impl Cursor {
+impl ListCursor {
     /// As text, for the list that is asked for.
-    pub fn encode(self, asked: &Asked, instance: &str) -> String {
+    pub fn encode(self, asked: &AskedQuery, instance: &str) -> String {
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&list_hash(asked, instance).to_le_bytes());
         bytes.extend_from_slice(&self.first.to_le_bytes());
@@ -27,9 +27,10 @@ impl Cursor {
     }
 
     /// Reads one that was given for this list.
-    pub fn decode(text: &str, asked: &Asked, instance: &str) -> Result<Self, Refusal> {
-        let refused =
-            |detail: &str| Refusal::new(RefusalKind::BadCursor, detail).hint("begin the list anew, without a cursor");
+    pub fn decode(text: &str, asked: &AskedQuery, instance: &str) -> Result<Self, AnswerRefusal> {
+        let refused = |detail: &str| {
+            AnswerRefusal::new(RefusalKind::BadCursor, detail).hint("begin the list anew, without a cursor")
+        };
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused("the cursor is damaged"))?;
         let (version, rest) = bytes.split_first().ok_or_else(|| refused("the cursor is empty"))?;
         if *version != VERSION {
@@ -48,7 +49,7 @@ impl Cursor {
     }
 }
 
-fn list_hash(asked: &Asked, instance: &str) -> u64 {
+fn list_hash(asked: &AskedQuery, instance: &str) -> u64 {
     let mut hash = Xxh3::new();
     let mut add = |text: &str| {
         hash.update(&(text.len() as u64).to_le_bytes());
@@ -68,22 +69,22 @@ mod tests {
     use super::*;
     use crate::model::Timestamp;
 
-    fn asked(query: &str) -> Asked {
+    fn asked(query: &str) -> AskedQuery {
         let known = ["limit", "topic", "cursor"];
-        Asked::read("/v1/items", String::new(), query, &known, Timestamp::default()).expect("read")
+        AskedQuery::read("/v1/items", String::new(), query, &known, Timestamp::default()).expect("read")
     }
 
     #[test]
     fn cursor_is_good_for_its_list_filter_and_store_only() {
-        let place = Cursor { first: 17, second: -3 };
+        let place = ListCursor { first: 17, second: -3 };
         let text = place.encode(&asked("topic=storms&limit=10"), "one");
-        assert_eq!(Cursor::decode(&text, &asked("limit=50&topic=storms&cursor=x"), "one"), Ok(place));
+        assert_eq!(ListCursor::decode(&text, &asked("limit=50&topic=storms&cursor=x"), "one"), Ok(place));
         for (query, instance) in [("topic=floods", "one"), ("", "one"), ("topic=storms", "another")] {
-            let refused = Cursor::decode(&text, &asked(query), instance).expect_err(query);
+            let refused = ListCursor::decode(&text, &asked(query), instance).expect_err(query);
             assert_eq!(refused.kind, RefusalKind::BadCursor);
         }
         for damaged in ["", "x", "AAAA", &text[..20], &format!("{text}AA"), "☃"] {
-            assert!(Cursor::decode(damaged, &asked("topic=storms"), "one").is_err(), "{damaged}");
+            assert!(ListCursor::decode(damaged, &asked("topic=storms"), "one").is_err(), "{damaged}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
-use super::refusal::{Refusal, RefusalKind};
+use super::refusal::{AnswerRefusal, RefusalKind};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::Timestamp;
@@ -29,7 +29,7 @@ pub struct ReadSources {
 
 /// What one answer is made of.
 #[derive(Clone)]
-pub(super) struct Look {
+pub(super) struct StoreLook {
     pub store: Store,
     pub config: Arc<Config>,
     /// Where the config was read from.
@@ -47,17 +47,17 @@ impl ReadSources {
     /// Makes an answer when it is its turn.
     pub(super) async fn answer<T: Send + 'static>(
         &self,
-        make: impl FnOnce(&Look) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
+        make: impl FnOnce(&StoreLook) -> Result<T, AnswerRefusal> + Send + 'static,
+    ) -> Result<T, AnswerRefusal> {
         let turn = tokio::time::timeout(TURN_WAIT_MAX, self.turns.clone().acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
-            return Err(Refusal::new(RefusalKind::Busy, "others are asking as well; ask again in a moment"));
+            return Err(AnswerRefusal::new(RefusalKind::Busy, "others are asking as well; ask again in a moment"));
         };
         let config = self.config.borrow().clone();
         let (place, now) = (self.place.clone(), self.clock.now());
         self.store
             .blocking(move |store| {
-                let look = Look { store: store.clone(), config, place, now };
+                let look = StoreLook { store: store.clone(), config, place, now };
                 let made = make(&look);
                 drop(turn);
                 made

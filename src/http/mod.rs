@@ -12,8 +12,7 @@ mod one;
 mod page;
 mod refusal;
 mod rows;
-
-use std::sync::Arc;
+mod sources;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -21,57 +20,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde::Serialize;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::model::Timestamp;
-use crate::telemetry::{Exposition, Sample, render};
+use crate::telemetry::{Exposition, render};
 
 pub use guard::GuardConfig;
 pub use look::ReadSources;
-
-/// What `/readyz` says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Readiness {
-    /// Everything that should run does.
-    pub ready: bool,
-    /// Why not, in words.
-    pub reasons: Vec<String>,
-    /// What an operator should look at, though news is taken and alerts go out.
-    pub warnings: Vec<String>,
-}
-
-impl Readiness {
-    /// All is well.
-    #[must_use]
-    pub fn ready() -> Self {
-        Self { ready: true, reasons: Vec::new(), warnings: Vec::new() }
-    }
-
-    /// Not now.
-    #[must_use]
-    pub fn not(reason: &str) -> Self {
-        Self { ready: false, reasons: vec![reason.to_owned()], warnings: Vec::new() }
-    }
-}
-
-/// What is served.
-#[derive(Clone)]
-pub struct ListenerSources {
-    /// The verdict.
-    pub readiness: watch::Receiver<Readiness>,
-    /// The figures at a time; answers from memory.
-    pub samples: Arc<dyn Fn(Timestamp) -> Vec<Sample> + Send + Sync>,
-    /// Who may ask, as the config says now.
-    pub guard: Arc<dyn Fn() -> GuardConfig + Send + Sync>,
-    /// The time.
-    pub clock: Clock,
-    /// What the page and `/v1` are made of.
-    pub reads: ReadSources,
-}
+pub use sources::{ListenerSources, Readiness};
 
 /// Serves until cancelled.
 ///

@@ -22,7 +22,7 @@ pub(super) enum RefusalKind {
 
 /// A refusal with what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct AnswerRefusal {
     pub kind: RefusalKind,
     pub detail: String,
     pub hint: Option<String>,
@@ -46,7 +46,7 @@ impl RefusalKind {
     }
 }
 
-impl Refusal {
+impl AnswerRefusal {
     pub fn new(kind: RefusalKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), hint: None, location: None }
     }
@@ -91,7 +91,7 @@ impl Refusal {
     }
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for AnswerRefusal {
     fn from(error: StoreError) -> Self {
         tracing::warn!(%error, "a request could not be answered from the store");
         // Where its file is concerns the operator, not whoever asks.

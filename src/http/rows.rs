@@ -3,10 +3,10 @@
 
 use url::form_urlencoded::Serializer;
 
-use super::asked::Asked;
-use super::cursor::Cursor;
-use super::look::Look;
-use super::refusal::{Refusal, RefusalKind};
+use super::asked::AskedQuery;
+use super::cursor::ListCursor;
+use super::look::StoreLook;
+use super::refusal::{AnswerRefusal, RefusalKind};
 use crate::model::{EndpointId, StoryId, Timestamp};
 use crate::store::outbox::{self, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState};
 use crate::store::{
@@ -28,7 +28,7 @@ fn cut<T>(mut rows: Vec<T>, limit: usize) -> RowsPart<T> {
 }
 
 /// The query that was asked, at another place of the list.
-pub(super) fn query_with(asked: &Asked, key: &str, cursor: &str) -> String {
+pub(super) fn query_with(asked: &AskedQuery, key: &str, cursor: &str) -> String {
     let mut query = Serializer::new(String::new());
     query.extend_pairs(asked.filters());
     if let Some(limit) = asked.text("limit") {
@@ -37,20 +37,20 @@ pub(super) fn query_with(asked: &Asked, key: &str, cursor: &str) -> String {
     query.append_pair(key, cursor).finish()
 }
 
-fn place(look: &Look, asked: &Asked, key: &str) -> Result<Option<Cursor>, Refusal> {
-    asked.text(key).map(|text| Cursor::decode(text, asked, look.store.instance())).transpose()
+fn place(look: &StoreLook, asked: &AskedQuery, key: &str) -> Result<Option<ListCursor>, AnswerRefusal> {
+    asked.text(key).map(|text| ListCursor::decode(text, asked, look.store.instance())).transpose()
 }
 
-fn list_part(look: &Look, asked: &Asked) -> Result<ListPart, Refusal> {
+fn list_part(look: &StoreLook, asked: &AskedQuery) -> Result<ListPart, AnswerRefusal> {
     match (place(look, asked, "cursor")?, place(look, asked, "after")?) {
-        (Some(_), Some(_)) => Err(Refusal::new(RefusalKind::BadQuery, "`cursor` and `after` exclude each other")),
+        (Some(_), Some(_)) => Err(AnswerRefusal::new(RefusalKind::BadQuery, "`cursor` and `after` exclude each other")),
         (Some(cursor), None) => Ok(ListPart::Before(cursor.first)),
         (None, Some(after)) => Ok(ListPart::After(after.first)),
         (None, None) => Ok(ListPart::Newest),
     }
 }
 
-pub(super) fn items(look: &Look, asked: &Asked) -> Result<(RowsPart<ItemLine>, ListPart), Refusal> {
+pub(super) fn items(look: &StoreLook, asked: &AskedQuery) -> Result<(RowsPart<ItemLine>, ListPart), AnswerRefusal> {
     let (part, limit) = (list_part(look, asked)?, asked.limit()?);
     let filter = ItemFilter {
         source: asked.owned("source"),
@@ -62,7 +62,7 @@ pub(super) fn items(look: &Look, asked: &Asked) -> Result<(RowsPart<ItemLine>, L
     Ok((cut(look.store.items(&filter)?, limit), part))
 }
 
-pub(super) fn stories(look: &Look, asked: &Asked) -> Result<RowsPart<StoryLine>, Refusal> {
+pub(super) fn stories(look: &StoreLook, asked: &AskedQuery) -> Result<RowsPart<StoryLine>, AnswerRefusal> {
     let limit = asked.limit()?;
     let before = place(look, asked, "cursor")?
         .map(|cursor| (Timestamp::from_millis(cursor.first), StoryId::from_i64(cursor.second)));
@@ -78,11 +78,11 @@ pub(super) fn stories(look: &Look, asked: &Asked) -> Result<RowsPart<StoryLine>,
 }
 
 /// Where a list of stories goes on.
-pub(super) fn story_place(story: &StoryLine) -> Cursor {
-    Cursor { first: story.last_seen.millis(), second: story.id.to_i64() }
+pub(super) fn story_place(story: &StoryLine) -> ListCursor {
+    ListCursor { first: story.last_seen.millis(), second: story.id.to_i64() }
 }
 
-pub(super) fn alerts(look: &Look, asked: &Asked) -> Result<(RowsPart<AlertRecord>, ListPart), Refusal> {
+pub(super) fn alerts(look: &StoreLook, asked: &AskedQuery) -> Result<(RowsPart<AlertRecord>, ListPart), AnswerRefusal> {
     let (part, limit) = (list_part(look, asked)?, asked.limit()?);
     let filter = AlertFilter {
         topic: asked.owned("topic"),
@@ -94,7 +94,7 @@ pub(super) fn alerts(look: &Look, asked: &Asked) -> Result<(RowsPart<AlertRecord
     Ok((cut(look.store.alerts(&filter)?, limit), part))
 }
 
-pub(super) fn deliveries(look: &Look, asked: &Asked) -> Result<RowsPart<DeliveryRow>, Refusal> {
+pub(super) fn deliveries(look: &StoreLook, asked: &AskedQuery) -> Result<RowsPart<DeliveryRow>, AnswerRefusal> {
     let limit = asked.limit()?;
     let state = asked.parsed("state", |text| DeliveryState::from_name(text).ok_or("no state of a delivery"))?;
     let filter = DeliveryFilter {
@@ -109,11 +109,11 @@ pub(super) fn deliveries(look: &Look, asked: &Asked) -> Result<RowsPart<Delivery
 }
 
 /// Where a list of deliveries goes on.
-pub(super) fn delivery_place(row: &DeliveryRow) -> Cursor {
-    Cursor { first: row.id.number(), second: 0 }
+pub(super) fn delivery_place(row: &DeliveryRow) -> ListCursor {
+    ListCursor { first: row.id.number(), second: 0 }
 }
 
-pub(super) fn search(look: &Look, asked: &Asked) -> Result<RowsPart<Hit>, Refusal> {
+pub(super) fn search(look: &StoreLook, asked: &AskedQuery) -> Result<RowsPart<Hit>, AnswerRefusal> {
     let limit = asked.limit()?;
     let query = SearchQuery {
         text: asked.owned("q").unwrap_or_default(),
@@ -125,7 +125,7 @@ pub(super) fn search(look: &Look, asked: &Asked) -> Result<RowsPart<Hit>, Refusa
         limit: limit + 1,
     };
     query.check().map_err(|problem| {
-        let refusal = Refusal::new(RefusalKind::BadQuery, problem.to_string());
+        let refusal = AnswerRefusal::new(RefusalKind::BadQuery, problem.to_string());
         match problem.hint {
             Some(hint) => refusal.hint(hint),
             None => refusal,
@@ -134,18 +134,18 @@ pub(super) fn search(look: &Look, asked: &Asked) -> Result<RowsPart<Hit>, Refusa
     Ok(cut(look.store.search(&query)?, limit))
 }
 
-pub(super) fn feeds(look: &Look) -> Result<Vec<FeedLine>, Refusal> {
-    let line = |feed| FeedLine::of(feed, Some(&look.store), false).map_err(Refusal::from);
+pub(super) fn feeds(look: &StoreLook) -> Result<Vec<FeedLine>, AnswerRefusal> {
+    let line = |feed| FeedLine::of(feed, Some(&look.store), false).map_err(AnswerRefusal::from);
     look.config.feeds.iter().map(line).collect()
 }
 
-pub(super) fn endpoints(look: &Look) -> Result<Vec<EndpointLine>, Refusal> {
+pub(super) fn endpoints(look: &StoreLook) -> Result<Vec<EndpointLine>, AnswerRefusal> {
     let endpoints = &look.config.endpoints;
     Ok(look.store.read("read endpoints", |c| {
         endpoints.iter().map(|to| Ok(EndpointLine::of(to, outbox::health(c, &to.id)?))).collect()
     })?)
 }
 
-pub(super) fn topics(look: &Look) -> Result<Vec<TopicLine>, Refusal> {
+pub(super) fn topics(look: &StoreLook) -> Result<Vec<TopicLine>, AnswerRefusal> {
     Ok(TopicLine::all(&look.config.topics, &look.store, look.now)?)
 }

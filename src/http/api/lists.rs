@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::ApiAnswer;
-use crate::http::asked::Asked;
-use crate::http::cursor::Cursor;
-use crate::http::look::Look;
-use crate::http::refusal::{Refusal, RefusalKind};
+use super::answer::ApiAnswer;
+use crate::http::asked::AskedQuery;
+use crate::http::cursor::ListCursor;
+use crate::http::look::StoreLook;
+use crate::http::refusal::{AnswerRefusal, RefusalKind};
 use crate::http::rows;
 use crate::store::ListPart;
 use crate::view::silences as all_silences;
@@ -23,19 +23,19 @@ struct ListDocument<'a, T> {
 }
 
 /// A list that is given whole: the config bounds it.
-fn whole<T: Serialize>(rows: &[T]) -> Result<ApiAnswer, Refusal> {
+fn whole<T: Serialize>(rows: &[T]) -> Result<ApiAnswer, AnswerRefusal> {
     ApiAnswer::document(&ListDocument { data: rows, next: None, newest: None })
 }
 
 /// A part of a list that goes on where `place` says.
 fn part<T: Serialize>(
-    look: &Look,
-    asked: &Asked,
+    look: &StoreLook,
+    asked: &AskedQuery,
     rows: &rows::RowsPart<T>,
-    place: impl Fn(&T) -> Cursor,
-    newest: Option<Cursor>,
-) -> Result<ApiAnswer, Refusal> {
-    let encode = |cursor: Cursor| cursor.encode(asked, look.store.instance());
+    place: impl Fn(&T) -> ListCursor,
+    newest: Option<ListCursor>,
+) -> Result<ApiAnswer, AnswerRefusal> {
+    let encode = |cursor: ListCursor| cursor.encode(asked, look.store.instance());
     let next = rows.rows.last().filter(|_| rows.more).map(|row| encode(place(row)));
     let document = ListDocument { data: &rows.rows, next: next.clone(), newest: newest.map(encode) };
     let mut answer = ApiAnswer::document(&document)?;
@@ -45,58 +45,58 @@ fn part<T: Serialize>(
 }
 
 /// Where the list that is asked for stands in the order of arrival.
-fn newest<T>(rows: &[T], asked_part: ListPart, number: impl Fn(&T) -> i64) -> Option<Cursor> {
+fn newest<T>(rows: &[T], asked_part: ListPart, number: impl Fn(&T) -> i64) -> Option<ListCursor> {
     let at = match asked_part {
         ListPart::Newest => rows.first().map_or(0, &number),
         ListPart::After(after) => rows.last().map_or(after, &number),
         ListPart::Before(_) => return None,
     };
-    Some(Cursor { first: at, second: 0 })
+    Some(ListCursor { first: at, second: 0 })
 }
 
-pub(super) fn items(look: &Look, asked: &Asked) -> Result<ApiAnswer, Refusal> {
+pub(super) fn items(look: &StoreLook, asked: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
     let (rows, asked_part) = rows::items(look, asked)?;
     let newest = newest(&rows.rows, asked_part, |item| item.seq);
-    part(look, asked, &rows, |item| Cursor { first: item.seq, second: 0 }, newest)
+    part(look, asked, &rows, |item| ListCursor { first: item.seq, second: 0 }, newest)
 }
 
-pub(super) fn stories(look: &Look, asked: &Asked) -> Result<ApiAnswer, Refusal> {
+pub(super) fn stories(look: &StoreLook, asked: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
     let rows = rows::stories(look, asked)?;
     part(look, asked, &rows, rows::story_place, None)
 }
 
-pub(super) fn alerts(look: &Look, asked: &Asked) -> Result<ApiAnswer, Refusal> {
+pub(super) fn alerts(look: &StoreLook, asked: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
     let (rows, asked_part) = rows::alerts(look, asked)?;
     let newest = newest(&rows.rows, asked_part, |alert| alert.sequence.cast_signed());
-    part(look, asked, &rows, |alert| Cursor { first: alert.sequence.cast_signed(), second: 0 }, newest)
+    part(look, asked, &rows, |alert| ListCursor { first: alert.sequence.cast_signed(), second: 0 }, newest)
 }
 
-pub(super) fn deliveries(look: &Look, asked: &Asked) -> Result<ApiAnswer, Refusal> {
+pub(super) fn deliveries(look: &StoreLook, asked: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
     let rows = rows::deliveries(look, asked)?;
     part(look, asked, &rows, rows::delivery_place, None)
 }
 
-pub(super) fn search(look: &Look, asked: &Asked) -> Result<ApiAnswer, Refusal> {
+pub(super) fn search(look: &StoreLook, asked: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
     if asked.text("q").is_none() {
-        return Err(Refusal::new(RefusalKind::BadQuery, "`q` says what to look for, and is not given"));
+        return Err(AnswerRefusal::new(RefusalKind::BadQuery, "`q` says what to look for, and is not given"));
     }
     let rows = rows::search(look, asked)?;
-    part(look, asked, &rows, |hit| Cursor { first: hit.item.seq, second: 0 }, None)
+    part(look, asked, &rows, |hit| ListCursor { first: hit.item.seq, second: 0 }, None)
 }
 
-pub(super) fn feeds(look: &Look, _: &Asked) -> Result<ApiAnswer, Refusal> {
+pub(super) fn feeds(look: &StoreLook, _: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
     whole(&rows::feeds(look)?)
 }
 
-pub(super) fn endpoints(look: &Look, _: &Asked) -> Result<ApiAnswer, Refusal> {
+pub(super) fn endpoints(look: &StoreLook, _: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
     whole(&rows::endpoints(look)?)
 }
 
-pub(super) fn topics(look: &Look, _: &Asked) -> Result<ApiAnswer, Refusal> {
+pub(super) fn topics(look: &StoreLook, _: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
     whole(&rows::topics(look)?)
 }
 
-pub(super) fn silences(look: &Look, asked: &Asked) -> Result<ApiAnswer, Refusal> {
+pub(super) fn silences(look: &StoreLook, asked: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
     let all = asked.choice("all", &[("true", true), ("false", false)])?.unwrap_or(false);
     whole(&all_silences(&look.config, &look.store, look.now, all)?)
 }

@@ -1,6 +1,7 @@
 //! `/v1`: the read models as JSON. One table says what there is; the router and the OpenAPI document are made of it,
 //! so that neither can know more than the other.
 
+mod answer;
 mod documents;
 mod lists;
 mod openapi;
@@ -12,48 +13,17 @@ use axum::extract::{RawPathParams, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
-use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::ListenerSources;
-use super::asked::Asked;
-use super::look::Look;
-use super::refusal::{Refusal, RefusalKind};
+use super::sources::ListenerSources;
+use answer::{AnswerShape, ApiAnswer, ApiRoute};
 
-/// One thing that can be read.
-pub(super) struct ApiRoute {
-    pub path: &'static str,
-    pub summary: &'static str,
-    /// Keys of its query.
-    pub query: &'static [&'static str],
-    /// What the answer is, as the OpenAPI document names it.
-    pub shape: AnswerShape,
-    read: fn(&Look, &Asked) -> Result<ApiAnswer, Refusal>,
-}
-
-/// Whether an answer is one thing or a part of many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AnswerShape {
-    List,
-    Document,
-}
-
-/// An answer that is made.
-pub(super) struct ApiAnswer {
-    body: Vec<u8>,
-    next: Option<String>,
-}
-
-impl ApiAnswer {
-    fn document<T: Serialize>(value: &T) -> Result<Self, Refusal> {
-        let body = serde_json::to_vec(value)
-            .map_err(|error| Refusal::new(RefusalKind::StoreFailed, format!("the answer is not JSON: {error}")))?;
-        Ok(Self { body, next: None })
-    }
-}
+use super::asked::AskedQuery;
+use super::look::StoreLook;
+use super::refusal::{AnswerRefusal, RefusalKind};
 
 /// Everything that can be read.
-pub(super) const ROUTES: &[ApiRoute] = &[
+const ROUTES: &[ApiRoute] = &[
     ApiRoute {
         path: "/v1/status",
         summary: "How things stand: what is stored, what fails, what is owed, what was not taken",
@@ -185,9 +155,13 @@ pub(super) const ROUTES: &[ApiRoute] = &[
         summary: "This description",
         query: &[],
         shape: AnswerShape::Document,
-        read: documents::openapi,
+        read: description,
     },
 ];
+
+fn description(_: &StoreLook, _: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
+    ApiAnswer::document(&openapi::document(ROUTES))
+}
 
 /// The routes of all of it.
 pub(super) fn router() -> Router<ListenerSources> {
@@ -196,7 +170,7 @@ pub(super) fn router() -> Router<ListenerSources> {
 }
 
 async fn no_such_path() -> Response {
-    Refusal::new(RefusalKind::NotFound, "the API has no such path").hint("see /v1/openapi.json").problem()
+    AnswerRefusal::new(RefusalKind::NotFound, "the API has no such path").hint("see /v1/openapi.json").problem()
 }
 
 fn reading(route: &'static ApiRoute) -> MethodRouter<ListenerSources> {
@@ -204,7 +178,7 @@ fn reading(route: &'static ApiRoute) -> MethodRouter<ListenerSources> {
         move |State(served): State<ListenerSources>, path: RawPathParams, RawQuery(query), headers: HeaderMap| async move {
             let id = path.iter().next().map(|(_, value)| value.to_owned()).unwrap_or_default();
             let asked =
-                Asked::read(route.path, id, query.as_deref().unwrap_or_default(), route.query, served.clock.now());
+                AskedQuery::read(route.path, id, query.as_deref().unwrap_or_default(), route.query, served.clock.now());
             let made = match asked {
                 Ok(asked) => served.reads.answer(move |look| (route.read)(look, &asked)).await,
                 Err(refusal) => Err(refusal),

@@ -2,41 +2,26 @@
 
 use serde_json::{Value, json};
 
-use super::stories::{choices, given, told, turns};
-use crate::http::asked::Asked;
-use crate::http::cursor::Cursor;
-use crate::http::look::Look;
-use crate::http::refusal::Refusal;
+use super::parts::{alert_line, choices, given, told, turns};
+use crate::http::asked::AskedQuery;
+use crate::http::cursor::ListCursor;
+use crate::http::look::StoreLook;
+use crate::http::refusal::AnswerRefusal;
 use crate::http::{one as single, rows};
-use crate::store::AlertRecord;
 
-/// An alert without its payload, with what it is about in words.
-pub(super) fn line(alert: &AlertRecord) -> Value {
-    let payload: Value = serde_json::from_str(alert.payload.get()).unwrap_or_default();
-    let data = &payload["data"];
-    let said = [&data["item"]["title"], &data["summary"], &data["source"]["error"]];
-    let title = said.iter().find_map(|text| text.as_str()).unwrap_or_default();
-    json!({
-        "id": alert.id, "sequence": alert.sequence, "kind": alert.r#type, "topics": alert.topics,
-        "source": alert.source, "reason": alert.reason, "severity": alert.severity, "score": alert.score,
-        "story": alert.story, "item": alert.item, "outlets": alert.outlets, "at": alert.at,
-        "silenced_by": alert.silenced_by, "title": title, "outlet": data["item"]["outlet"],
-    })
-}
-
-pub(super) fn list(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn list(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let (found, _) = rows::alerts(look, asked)?;
     let next = found.rows.last().filter(|_| found.more);
-    let next = next.map(|alert| Cursor { first: alert.sequence.cast_signed(), second: 0 });
+    let next = next.map(|alert| ListCursor { first: alert.sequence.cast_signed(), second: 0 });
     Ok(json!({
         "given": given(asked, &["topic", "story", "since"]),
         "choices": choices(look),
         "turns": turns(asked, next, look),
-        "alerts": found.rows.iter().map(line).collect::<Vec<_>>(),
+        "alerts": found.rows.iter().map(alert_line).collect::<Vec<_>>(),
     }))
 }
 
-pub(super) fn one(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn one(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let alert = single::alert(look, &asked.id)?;
     let payload: Value = serde_json::from_str(alert.payload.get()).unwrap_or_default();
     let list = |key: &str| if payload["data"][key].is_array() { payload["data"][key].clone() } else { json!([]) };
@@ -64,7 +49,7 @@ pub(super) fn one(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
         })
         .collect();
     Ok(json!({
-        "alert": line(&alert),
+        "alert": alert_line(&alert),
         "deliveries": told["deliveries"],
         "untold": untold,
         "item": payload["data"]["item"],

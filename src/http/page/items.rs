@@ -3,17 +3,17 @@
 use serde_json::{Value, json};
 
 use super::marks::{MarkedPlace, paragraphs};
-use super::stories::{choices, given, turns};
-use crate::http::asked::Asked;
-use crate::http::cursor::Cursor;
-use crate::http::look::Look;
-use crate::http::refusal::Refusal;
+use super::parts::{choices, given, turns};
+use crate::http::asked::AskedQuery;
+use crate::http::cursor::ListCursor;
+use crate::http::look::StoreLook;
+use crate::http::refusal::AnswerRefusal;
 use crate::http::{one as single, rows};
 use crate::store::ItemRecord;
 
-pub(super) fn list(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn list(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let (found, _) = rows::items(look, asked)?;
-    let next = found.rows.last().filter(|_| found.more).map(|item| Cursor { first: item.seq, second: 0 });
+    let next = found.rows.last().filter(|_| found.more).map(|item| ListCursor { first: item.seq, second: 0 });
     Ok(json!({
         "given": given(asked, &["source", "topic", "since"]),
         "choices": choices(look),
@@ -22,10 +22,10 @@ pub(super) fn list(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
     }))
 }
 
-pub(super) fn search(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn search(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let (hits, next) = if asked.text("q").is_some() {
         let found = rows::search(look, asked)?;
-        let next = found.rows.last().filter(|_| found.more).map(|hit| Cursor { first: hit.item.seq, second: 0 });
+        let next = found.rows.last().filter(|_| found.more).map(|hit| ListCursor { first: hit.item.seq, second: 0 });
         (Some(found.rows), next)
     } else {
         (None, None)
@@ -60,7 +60,7 @@ fn hits(item: &ItemRecord) -> Vec<StoredHit> {
     out
 }
 
-pub(super) fn one(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn one(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let item = single::item(look, &asked.id)?;
     let hits = hits(&item);
     let places = |field: &str| -> Vec<MarkedPlace> {

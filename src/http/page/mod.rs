@@ -3,14 +3,14 @@
 //! (`template`), and nowhere else.
 
 mod alerts;
+mod assets;
 mod charts;
 mod items;
 mod marks;
 mod operations;
+mod parts;
 mod stories;
 mod template;
-#[cfg(test)]
-mod tests;
 
 use axum::Router;
 use axum::extract::{RawPathParams, RawQuery, State};
@@ -19,10 +19,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use serde_json::{Map, Value, json};
 
-use super::asked::Asked;
-use super::look::Look;
-use super::refusal::{Refusal, RefusalKind};
-use super::{ListenerSources, Readiness};
+use super::asked::AskedQuery;
+use super::look::StoreLook;
+use super::refusal::{AnswerRefusal, RefusalKind};
+use super::sources::{ListenerSources, Readiness};
+use assets::{ICON, SCRIPT, STYLE};
 
 /// What a page may do: nothing but show itself, and ask this host.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -31,17 +32,13 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// Bytes of a page.
 const PAGE_BYTES_MAX: usize = 400 << 10;
 
-const STYLE: &str = include_str!("assets/page.css");
-const SCRIPT: &str = include_str!("assets/live.js");
-const ICON: &str = include_str!("assets/icon.svg");
-
 /// One page.
 struct PageRoute {
     path: &'static str,
     template: &'static str,
     /// Keys of its query.
     query: &'static [&'static str],
-    model: fn(&Look, &Asked) -> Result<Value, Refusal>,
+    model: fn(&StoreLook, &AskedQuery) -> Result<Value, AnswerRefusal>,
 }
 
 const ROUTES: &[PageRoute] = &[
@@ -98,7 +95,7 @@ const ROUTES: &[PageRoute] = &[
 /// The routes of all pages and of what they load.
 pub(super) fn router() -> Router<ListenerSources> {
     let pages = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, showing(route)));
-    let at = |name: &str| format!("{}/{name}", template::assets());
+    let at = |name: &str| format!("{}/{name}", assets::folder());
     pages
         .route(&at("page.css"), asset("text/css; charset=utf-8", STYLE))
         .route(&at("live.js"), asset("text/javascript; charset=utf-8", SCRIPT))
@@ -161,11 +158,11 @@ fn showing(route: &'static PageRoute) -> MethodRouter<ListenerSources> {
             let id = path.iter().next().map(|(_, value)| value.to_owned()).unwrap_or_default();
             let frame = PageFrame::of(&served, &uri, &headers);
             let now = served.clock.now();
-            let asked = Asked::read(route.path, id, query.as_deref().unwrap_or_default(), route.query, now);
+            let asked = AskedQuery::read(route.path, id, query.as_deref().unwrap_or_default(), route.query, now);
             let framing = frame.clone();
             let made = match asked {
                 Ok(asked) => {
-                    let make = move |look: &Look| {
+                    let make = move |look: &StoreLook| {
                         let model = (route.model)(look, &asked)?;
                         template::render(route.template, &framing.around(model, look.now))
                     };
@@ -192,7 +189,7 @@ fn send(status: StatusCode, html: String) -> Response {
 }
 
 /// Why there is nothing to show, and what to do next.
-fn refused(refusal: &Refusal, frame: &PageFrame, now: crate::model::Timestamp) -> Response {
+fn refused(refusal: &AnswerRefusal, frame: &PageFrame, now: crate::model::Timestamp) -> Response {
     let (_, mut status, title) = refusal.kind.parts();
     if refusal.kind == RefusalKind::Moved {
         // A browser may keep it: a story that was merged stays so.
@@ -216,6 +213,6 @@ pub(super) async fn no_such_page(State(served): State<ListenerSources>, uri: Uri
     if !accepts.contains("text/html") {
         return (StatusCode::NOT_FOUND, "not found\n").into_response();
     }
-    let refusal = Refusal::new(RefusalKind::NotFound, "there is no page of this address");
+    let refusal = AnswerRefusal::new(RefusalKind::NotFound, "there is no page of this address");
     refused(&refusal, &PageFrame::of(&served, &uri, &headers), served.clock.now())
 }

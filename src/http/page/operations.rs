@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::stories::{choices, given, turns};
-use crate::http::asked::Asked;
-use crate::http::look::Look;
-use crate::http::refusal::Refusal;
+use super::parts::{choices, given, turns};
+use crate::http::asked::AskedQuery;
+use crate::http::look::StoreLook;
+use crate::http::refusal::AnswerRefusal;
 use crate::http::{one, rows};
 use crate::store::ItemFilter;
 use crate::view::{Status, silences as all_silences};
@@ -13,17 +13,17 @@ use crate::view::{Status, silences as all_silences};
 /// Items and alerts shown of a topic or feed.
 const SHOWN_OF_ONE: usize = 20;
 
-pub(super) fn topics(look: &Look, _: &Asked) -> Result<Value, Refusal> {
+pub(super) fn topics(look: &StoreLook, _: &AskedQuery) -> Result<Value, AnswerRefusal> {
     Ok(json!({"topics": rows::topics(look)?}))
 }
 
-pub(super) fn topic(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn topic(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let topic = one::topic(look, &asked.id)?;
     let filter = ItemFilter { topic: Some(asked.id.clone()), limit: SHOWN_OF_ONE, ..ItemFilter::default() };
     Ok(json!({"topic": topic, "items": look.store.items(&filter)?}))
 }
 
-pub(super) fn feeds(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn feeds(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let state = asked.choice("state", &["failing", "gone", "new", "off", "ok"].map(|name| (name, name)))?;
     let mut feeds = rows::feeds(look)?;
     let urgency = |state: &str| ["failing", "gone", "new", "ok", "off"].iter().position(|known| *known == state);
@@ -37,7 +37,7 @@ pub(super) fn feeds(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
     Ok(json!({"feeds": feeds, "counts": counts, "given": given(asked, &["state"])}))
 }
 
-pub(super) fn feed(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn feed(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let feed = one::feed(look, &asked.id)?;
     let filter = ItemFilter { source: Some(asked.id.clone()), limit: SHOWN_OF_ONE, ..ItemFilter::default() };
     let mut feed = json!(feed);
@@ -50,7 +50,7 @@ pub(super) fn feed(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
     Ok(json!({"feed": feed, "items": look.store.items(&filter)?}))
 }
 
-pub(super) fn deliveries(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn deliveries(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let found = rows::deliveries(look, asked)?;
     let next = found.rows.last().filter(|_| found.more).map(rows::delivery_place);
     Ok(json!({
@@ -62,14 +62,14 @@ pub(super) fn deliveries(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
     }))
 }
 
-pub(super) fn delivery(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn delivery(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let detail = one::delivery(look, &asked.id)?;
     let pretty =
         serde_json::from_str::<Value>(&detail.body).ok().and_then(|body| serde_json::to_string_pretty(&body).ok());
     Ok(json!({"delivery": detail, "pretty": pretty}))
 }
 
-pub(super) fn endpoint(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn endpoint(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let (config, line) = one::endpoint(look, &asked.id)?;
     let names = |list: Vec<&str>| if list.is_empty() { "all".to_owned() } else { list.join(", ") };
     let filter = crate::store::outbox::DeliveryFilter {
@@ -91,16 +91,16 @@ pub(super) fn endpoint(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
     }))
 }
 
-pub(super) fn silences(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn silences(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let all = asked.choice("all", &[("true", true), ("false", false)])?.unwrap_or(false);
     Ok(json!({"silences": all_silences(&look.config, &look.store, look.now, all)?, "all": all}))
 }
 
-pub(super) fn silence(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn silence(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     Ok(json!({"silence": one::silence(look, &asked.id)?}))
 }
 
-pub(super) fn status(look: &Look, _: &Asked) -> Result<Value, Refusal> {
+pub(super) fn status(look: &StoreLook, _: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let status = Status::of(&look.config, &look.store, &look.place, None, look.now)?;
     let reload = crate::config::last_reload(&look.config.daemon.state_dir);
     Ok(json!({

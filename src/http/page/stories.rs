@@ -3,51 +3,20 @@
 use serde_json::{Value, json};
 
 use super::charts;
-use crate::http::asked::Asked;
-use crate::http::cursor::Cursor;
-use crate::http::look::Look;
-use crate::http::refusal::Refusal;
+use super::parts::{choices, given, told, turns};
+use crate::http::asked::AskedQuery;
+use crate::http::look::StoreLook;
+use crate::http::refusal::AnswerRefusal;
 use crate::http::{one as single, rows};
 use crate::model::Timestamp;
-use crate::store::outbox::{self, DeliveryFilter};
-use crate::store::{AlertFilter, AlertRecord, StoryEvent, StoryGlance, StoryLine};
+use crate::store::{AlertFilter, StoryEvent, StoryGlance, StoryLine};
 
 /// What `/` shows where nothing else is asked for.
 const NOW_HOURS: u64 = 24;
 /// Alerts shown of a story.
 const ALERTS_SHOWN: usize = 50;
 
-/// The next part of a list, and its beginning where this is not it.
-pub(super) fn turns(asked: &Asked, next: Option<Cursor>, look: &Look) -> Value {
-    let next = next.map(|cursor| {
-        let text = cursor.encode(asked, look.store.instance());
-        format!("?{}", rows::query_with(asked, "cursor", &text))
-    });
-    let first = asked.text("cursor").map(|_| {
-        let filters: Vec<_> = asked.filters().collect();
-        format!("?{}", url::form_urlencoded::Serializer::new(String::new()).extend_pairs(filters).finish())
-    });
-    json!({"next": next, "first": first})
-}
-
-/// What was asked for, for the fields of a form: every key, empty where it was not given.
-pub(super) fn given(asked: &Asked, keys: &[&str]) -> Value {
-    keys.iter().map(|key| ((*key).to_owned(), json!(asked.text(key).unwrap_or_default()))).collect::<Value>()
-}
-
-/// Names of topics and sources for the choices of a form.
-pub(super) fn choices(look: &Look) -> Value {
-    let topics: Vec<Value> =
-        look.config.topics.iter().map(|topic| json!({"id": topic.id.as_str(), "label": topic.label})).collect();
-    let mut sources: Vec<&str> = look.config.feeds.iter().map(|feed| feed.id.as_str()).collect();
-    if look.config.seeds.dir.is_some() {
-        sources.insert(0, look.config.seeds.id.as_str());
-    }
-    let endpoints: Vec<&str> = look.config.endpoints.iter().map(|endpoint| endpoint.id.as_str()).collect();
-    json!({"topics": topics, "sources": sources, "endpoints": endpoints})
-}
-
-pub(super) fn now(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn now(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let keys = ["topic", "since", "outlets", "told", "cursor"];
     let mut wide: Vec<(String, String)> =
         keys.iter().filter_map(|key| Some(((*key).to_owned(), asked.owned(key)?))).collect();
@@ -57,7 +26,7 @@ pub(super) fn now(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
     wide.push(("limit".to_owned(), "30".to_owned()));
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&wide).finish();
     let all = ["topic", "since", "outlets", "told", "cursor", "limit"];
-    let asked_wide = Asked::read(asked.route, String::new(), &query, &all, asked.now)?;
+    let asked_wide = AskedQuery::read(asked.route, String::new(), &query, &all, asked.now)?;
     let found = rows::stories(look, &asked_wide)?;
     let activity = look.store.activity(look.now)?;
     let feeds = look.config.feeds.iter().filter(|feed| feed.enabled).map(|feed| &feed.id);
@@ -78,7 +47,7 @@ pub(super) fn now(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
     }))
 }
 
-pub(super) fn list(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn list(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let found = rows::stories(look, asked)?;
     Ok(json!({
         "given": given(asked, &["topic", "since", "outlets", "told"]),
@@ -89,7 +58,7 @@ pub(super) fn list(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
 }
 
 /// Each with what is seen at a glance.
-fn story_rows(look: &Look, lines: &[StoryLine]) -> Result<Vec<Value>, Refusal> {
+fn story_rows(look: &StoreLook, lines: &[StoryLine]) -> Result<Vec<Value>, AnswerRefusal> {
     let mut out = Vec::with_capacity(lines.len());
     for line in lines {
         let glance = look.store.glance(line.id, &line.title)?;
@@ -108,10 +77,10 @@ fn loudest(glance: &StoryGlance) -> Option<&str> {
     glance.topics.iter().map(|topic| topic.severity.as_str()).max_by_key(|name| order.iter().position(|o| o == name))
 }
 
-pub(super) fn one(look: &Look, asked: &Asked) -> Result<Value, Refusal> {
+pub(super) fn one(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let story = single::story(look, &asked.id)?;
     if story.merged_from.is_some() {
-        return Err(Refusal::moved(format!("/stories/{}", story.line.id)));
+        return Err(AnswerRefusal::moved(format!("/stories/{}", story.line.id)));
     }
     let glance = look.store.glance(story.line.id, &story.line.title)?;
     let filter = AlertFilter { story: Some(story.line.id), limit: ALERTS_SHOWN, ..AlertFilter::default() };
@@ -161,16 +130,4 @@ fn groups(timeline: &[StoryEvent]) -> Vec<Value> {
     }
     close(&mut copies, &mut out);
     out
-}
-
-/// Alerts, each with who was told of it.
-pub(super) fn told(look: &Look, alerts: &[AlertRecord]) -> Result<Vec<Value>, Refusal> {
-    let mut out = Vec::with_capacity(alerts.len());
-    for alert in alerts {
-        let filter =
-            DeliveryFilter { alert: Some(alert.sequence.cast_signed()), rows_max: 200, ..DeliveryFilter::default() };
-        let rows = look.store.read("list deliveries", |c| outbox::list(c, &filter))?;
-        out.push(json!({"alert": super::alerts::line(alert), "deliveries": rows}));
-    }
-    Ok(out)
 }

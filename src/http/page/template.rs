@@ -6,10 +6,9 @@ use std::sync::LazyLock;
 use minijinja::value::{Serde, Value as Shown};
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, escape_formatter};
 use serde_json::Value;
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::charts;
-use crate::http::refusal::{Refusal, RefusalKind};
+use super::{assets, charts};
+use crate::http::refusal::{AnswerRefusal, RefusalKind};
 use crate::model::Timestamp;
 use crate::text::clean::is_harmful;
 
@@ -51,22 +50,12 @@ templates!(
 );
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
-static ASSETS: LazyLock<String> = LazyLock::new(|| {
-    let all = [super::STYLE, super::SCRIPT, super::ICON].concat();
-    format!("/assets/{:016x}", xxh3_64(all.as_bytes()))
-});
-
-/// Where the assets of this build are.
-pub(super) fn assets() -> &'static str {
-    &ASSETS
-}
-
 /// Renders a page.
-pub(super) fn render(name: &str, model: &Value) -> Result<String, Refusal> {
+pub(super) fn render(name: &str, model: &Value) -> Result<String, AnswerRefusal> {
     let rendered = ENVIRONMENT.get_template(name).and_then(|template| template.render(Serde(model)));
     rendered.map_err(|error| {
         tracing::error!(template = name, error = format!("{error:#}"), "a page cannot be made");
-        Refusal::new(RefusalKind::StoreFailed, "this page cannot be made; the log says why")
+        AnswerRefusal::new(RefusalKind::StoreFailed, "this page cannot be made; the log says why")
     })
 }
 
@@ -81,7 +70,7 @@ fn environment() -> Environment<'static> {
         }
         _ => escape_formatter(out, state, value),
     });
-    environment.add_global("assets", assets());
+    environment.add_global("assets", assets::folder());
     environment.add_global("version", env!("CARGO_PKG_VERSION"));
     environment.add_filter("ago", ago);
     environment.add_filter("minute", |time: &str| minute(time));

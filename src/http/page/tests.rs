@@ -1,1 +1,0 @@
-//! Templates against their models.

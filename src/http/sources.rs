@@ -1,0 +1,52 @@
+//! What the listener answers from: the verdict, the figures, the store, and who may ask.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::guard::GuardConfig;
+use super::look::ReadSources;
+use crate::clock::Clock;
+use crate::model::Timestamp;
+use crate::telemetry::Sample;
+
+/// What `/readyz` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// Everything that should run does.
+    pub ready: bool,
+    /// Why not, in words.
+    pub reasons: Vec<String>,
+    /// What an operator should look at, though news is taken and alerts go out.
+    pub warnings: Vec<String>,
+}
+
+impl Readiness {
+    /// All is well.
+    #[must_use]
+    pub fn ready() -> Self {
+        Self { ready: true, reasons: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Not now.
+    #[must_use]
+    pub fn not(reason: &str) -> Self {
+        Self { ready: false, reasons: vec![reason.to_owned()], warnings: Vec::new() }
+    }
+}
+
+/// What is served.
+#[derive(Clone)]
+pub struct ListenerSources {
+    /// The verdict.
+    pub readiness: watch::Receiver<Readiness>,
+    /// The figures at a time; answers from memory.
+    pub samples: Arc<dyn Fn(Timestamp) -> Vec<Sample> + Send + Sync>,
+    /// Who may ask, as the config says now.
+    pub guard: Arc<dyn Fn() -> GuardConfig + Send + Sync>,
+    /// The time.
+    pub clock: Clock,
+    /// What the page and `/v1` are made of.
+    pub reads: ReadSources,
+}
