@@ -33,6 +33,7 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
             silences: config.silences.iter().map(silence).collect(),
             on_revision: config.alerts.on_revision,
             developments: config.alerts.developments,
+            commentary: config.alerts.commentary,
             development_pause: config.alerts.development_pause,
             told_window: config.memory.story_window,
             labels: config.topics.iter().map(|t| (t.id.clone(), t.label.clone())).collect(),

@@ -121,6 +121,10 @@ pub fn run(args: &ExplainArgs, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Why a comment is not told.
+const COMMENTARY: &str =
+    "no alert of its own: its headline or link says that it comments or explains ([alerts] commentary = \"off\")";
+
 fn stored(what: &str, rules: &Rules, config: &Config, context: &Context) -> Result<Explained, CliError> {
     let store = context.read_store()?;
     let id = ids::item(&store, what)?;
@@ -138,6 +142,7 @@ fn stored(what: &str, rules: &Rules, config: &Config, context: &Context) -> Resu
         (true, true, true) => {
             "no alert: part of its feed's first-poll baseline (set `backfill` to change that)".to_owned()
         }
+        (true, true, false) if rules.leaves_to_reports(&item) => COMMENTARY.to_owned(),
         (true, true, false) => {
             "no alert of its own: its story was alerted on these topics before, or the rules changed since".to_owned()
         }
@@ -243,6 +248,7 @@ fn file(path: &Path, rules: &Rules, config: &Config, context: &Context) -> Resul
                 let endpoints = hearings(&prepared.item, &topics, rules);
                 let heard = endpoints.is_empty() || endpoints.iter().any(|hearing| hearing.takes);
                 let verdict = match (topics.iter().any(|t| t.matched), heard) {
+                    (true, _) if rules.leaves_to_reports(&prepared.item) => COMMENTARY,
                     (true, true) => "would alert, unless its story was alerted on these topics before",
                     (true, false) => "would be stored as an alert, but no endpoint takes it",
                     (false, _) => "would not alert: no topic reaches its threshold",

@@ -12,7 +12,7 @@ use super::section::Section;
 use crate::deliver::DeliveryConfig;
 use crate::model::{EndpointId, SourceId};
 use crate::pipeline::alert::source::HealthRules;
-use crate::pipeline::alert::{Developments, OnRevision};
+use crate::pipeline::alert::{Commentary, Developments, OnRevision};
 use crate::pipeline::memory::{Languages, MemoryConfig};
 use crate::pipeline::normalize::NormalizeRules;
 use crate::source::Limits;
@@ -92,6 +92,8 @@ pub struct AlertConfig {
     pub developments: Developments,
     /// At most one of those for a story in this time.
     pub development_pause: Duration,
+    /// What becomes of comments and explainers.
+    pub commentary: Commentary,
     /// When a source is worth an alert.
     pub health: HealthRules,
 }
@@ -285,6 +287,7 @@ pub(super) fn alerts(s: &Section<'_>) -> AlertConfig {
         on_revision: s.choice("on_revision", &choices),
         developments: s.choice("developments", &developments),
         development_pause: s.duration("development_pause", Duration::ZERO..=7 * DAY),
+        commentary: s.choice("commentary", &[("off", Commentary::Off), ("alert", Commentary::Alert)]),
         health: health(s),
     }
 }

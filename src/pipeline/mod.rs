@@ -4,6 +4,7 @@
 
 pub mod alert;
 pub mod classify;
+mod commentary;
 pub mod consider;
 mod decide;
 #[cfg(test)]
@@ -29,6 +30,8 @@ pub use prepare::{Prepared, prepare};
 pub use raise::RaisedAlert;
 pub use told::{Listener, Told};
 
+use crate::model::Item;
+
 /// Everything the decision needs from the config, compiled once and swapped whole on reload.
 #[derive(Debug)]
 pub struct Rules {
@@ -43,6 +46,13 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether an item raises nothing by itself: it comments on what others report.
+    #[must_use]
+    pub fn leaves_to_reports(&self, item: &Item) -> bool {
+        let off = self.alert.commentary == alert::Commentary::Off;
+        off && commentary::is_commentary(&item.title, item.url.as_deref(), item.lang)
+    }
+
     /// Rules that take everything and tell nobody: what replay and evaluation start from.
     #[must_use]
     pub fn of_topics(topics: classify::TopicSet) -> Self {

@@ -20,6 +20,8 @@ pub(super) fn unheard(item: &ItemFacts, told: &[u64]) -> Vec<AlertNews> {
         return Vec::new();
     }
     let of_told = told.iter().filter(|key| **key <= FACT_BITS).filter_map(|key| Fact::from_bits(*key as u32));
+    // What was told is held against all that it says: who reports a headline only is no less clear.
+    let item = &ItemFacts { has_lead: true, ..item.clone() };
     let known = ItemFacts { facts: of_told.collect(), frame: Vec::new(), lang: item.lang, has_lead: true };
     clear(&differences(item, &known))
 }

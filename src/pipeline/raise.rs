@@ -83,7 +83,10 @@ pub(super) fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules
     state.note(cause);
     let item = &cause.prepared.item;
     let mark = correction_mark(&item.title, &item.text).filter(|_| cause.revision.is_none());
-    if item.quiet || cause.prepared.matches.is_empty() && mark.is_none() {
+    if item.quiet
+        || cause.prepared.matches.is_empty() && mark.is_none()
+        || mark.is_none() && rules.leaves_to_reports(item)
+    {
         return Raised::default();
     }
     let Some(state) = ledger.stories.get(&cause.story) else { return Raised::default() };

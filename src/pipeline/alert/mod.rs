@@ -17,6 +17,6 @@ mod timing;
 pub use fold::fold;
 pub use notice::{Content, ENTRIES_MAX, Entry, Notice, renumber};
 pub use payload::{AlertData, AlertPayload, HeadlineView, PayloadInput, PreviousView};
-pub use route::{AlertRules, Developments, EndpointAlert, Offer, OnRevision, Refusal, Route};
+pub use route::{AlertRules, Commentary, Developments, EndpointAlert, Offer, OnRevision, Refusal, Route};
 pub use silence::{Loud, SILENCE_LASTS, Silence};
 pub use timing::{DigestTimes, Held, Hold, QuietHours, Rate, Timing};

@@ -28,8 +28,20 @@ pub struct AlertRules {
     pub developments: Developments,
     /// At most one of those for a story in this time.
     pub development_pause: Duration,
+    /// What becomes of comments and explainers.
+    pub commentary: Commentary,
     /// What was told so long ago, with nothing on its topics since, is news again.
     pub told_window: Duration,
+}
+
+/// What becomes of comments, analyses and explainers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Commentary {
+    /// They raise nothing by themselves.
+    #[default]
+    Off,
+    /// They are told as reports are.
+    Alert,
 }
 
 /// What becomes of something new in a story that was told.
@@ -66,6 +78,7 @@ impl Default for AlertRules {
             silences: Vec::new(),
             on_revision: OnRevision::default(),
             developments: Developments::default(),
+            commentary: Commentary::default(),
             development_pause: Duration::from_secs(2 * 3600),
             told_window: Duration::from_secs(7 * 86_400),
         }
