@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::alert::{AlertRules, Route, Silence};
+use super::alert::{AlertRules, Commentary, Route, Silence};
 use super::classify::{TermConfig, TopicConfig, TopicSet};
 use super::memory::MemoryConfig;
 use super::*;
@@ -312,4 +312,18 @@ fn decide_what_follows_an_event_days_later_names_the_story_before_it() {
     let related = &decision.alerts[0].draft.story.related;
     assert_eq!(related.iter().map(|story| story.id).collect::<Vec<_>>(), [before]);
     assert!(related[0].title.starts_with("The old swing bridge"), "{related:?}");
+}
+
+#[test]
+fn decide_a_comment_is_told_by_the_report_that_follows_it() {
+    let mut desk = Desk::new();
+    let comment = BRIDGE.replacen("The old", "Opinion: the old", 1);
+    let (Verdict::New { story, .. }, alerts) = desk.take("alpha", "1", &comment) else { panic!("news") };
+    assert_eq!(alerts, [], "it comments");
+    let (verdict, alerts) = desk.take("beta", "2", &BRIDGE.replace("after divers found", "when divers saw"));
+    assert!(matches!(verdict, Verdict::New { story: of, .. } | Verdict::Sighting { story: of, .. } if of == story));
+    assert_eq!(alerts, first("bridges"), "the report is told, copy or not");
+    desk.rules.alert.commentary = Commentary::Alert;
+    let (_, alerts) = desk.take("alpha", "3", &CHOIR.replacen("Nine choirs", "Opinion: nine choirs", 1));
+    assert_eq!(alerts, first("music"));
 }
