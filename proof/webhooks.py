@@ -41,7 +41,7 @@ PATIENCE_S = 120
 # Which schema a type of payload has; the beginning of its name says it.
 SCHEMAS = {
     beginning: Draft202012Validator(json.loads((ROOT / "docs" / "schema" / file).read_text()))
-    for beginning, file in [("alert.", "alert.json"), ("story.", "alert.json"), ("alerts.", "notice.json"),
+    for beginning, file in [("alert.", "alert.json"), ("story.", "alert.json"), ("item.", "alert.json"), ("alerts.", "notice.json"),
                             ("endpoint.", "notice.json"), ("source.", "source.json")]
 }
 NODE = """

@@ -201,16 +201,20 @@ fn enable(endpoint: &EndpointConfig, config: &Config, out: Output) -> Result<(),
 fn preview(endpoint: &EndpointConfig, alert: &str, config: &Config) -> Result<(), CliError> {
     let store = store(config, Access::Read)?;
     let found = ids::alert(&store, alert)?;
-    let payload = found.payload.get().as_bytes();
-    let format = endpoint.wire_format();
-    let body = format.render(payload).map_err(|error| CliError::data(error.to_string()))?;
-    let (bytes, content_type) = match body {
-        Some(body) => (body.bytes, body.content_type),
-        None => (payload.to_vec(), "application/json".to_owned()),
+    // What it is owed may say less than the alert: only its topics, and what it was told before. Once written, the
+    // bytes are those, whatever the config says now.
+    let owed = store.read("read what is owed", |c| outbox::owed(c, &found.id, &endpoint.id))?;
+    let (payload, written) = owed.unwrap_or_else(|| (found.payload.get().as_bytes().to_vec(), None));
+    let (bytes, content_type) = match written {
+        Some(content_type) => (payload.clone(), content_type),
+        None => match endpoint.wire_format().render(&payload).map_err(|error| CliError::data(error.to_string()))? {
+            Some(body) => (body.bytes, body.content_type),
+            None => (payload.clone(), "application/json".to_owned()),
+        },
     };
     if endpoint.format == PayloadFormat::Console {
         let console = Console::stdout().in_zone(&endpoint.timing.zone);
-        return Ok(console.print(payload)?);
+        return Ok(console.print(&payload)?);
     }
     // Beside the body, which can be piped on as it is.
     errln!("{} to {}, {} bytes of {content_type}:", found.r#type, endpoint.id, bytes.len());

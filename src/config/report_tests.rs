@@ -423,3 +423,40 @@ fn test_judges_the_topics_of_its_own_file_and_those_it_names() {
         assert_eq!((missing.len(), surplus.len()), wrong, "{rest}, matched {matches:?}");
     }
 }
+
+#[test]
+fn telegram_without_a_token_and_mail_without_tls_are_refused_with_line_and_hint() {
+    let telegram = "[[endpoints]]\nid = 'phone'\nformat = 'telegram'\nchat = '-100123'\n";
+    let shown = refused(telegram, &[]);
+    assert!(shown.contains("`secret_file` is missing") && shown.contains("wirewatch.toml:3:"), "{shown}");
+    assert!(shown.contains("= help: secret_file = \"secrets/telegram\""), "{shown}");
+    let shown = refused("[[endpoints]]\nid = 'phone'\nformat = 'telegram'\nsecret_credential = 'bot'\n", &[]);
+    assert!(shown.contains("`chat` is missing"), "{shown}");
+    let shown = refused(&telegram.replace("-100123", "the desk"), &[]);
+    assert!(shown.contains("`chat` must be a chat's number or public @name"), "{shown}");
+    let mail = |url: &str| {
+        format!(
+            "[[endpoints]]\nid = 'mail'\nformat = 'email'\nurl = '{url}'\nfrom = 'a@desk.example'\nto = ['b@desk.example']\n"
+        )
+    };
+    for (url, why) in [
+        ("smtp://mail.example.org", "no TLS"),
+        ("https://mail.example.org", "https://"),
+        ("smtps://user:canary@mail.example.org", "a secret in the config"),
+        ("smtps://mail.example.org/inbox", "more than a host and a port"),
+    ] {
+        let shown = refused(&mail(url), &[]);
+        assert!(shown.contains("wirewatch.toml:4:") && shown.contains(why), "{url}: {shown}");
+    }
+    let shown = refused(&mail("smtp://mail.example.org"), &[]);
+    assert!(shown.contains("= help: smtps:// (port 465), or smtp+starttls:// (port 587)"), "{shown}");
+    assert!(refused(&mail("smtps://127.0.0.1"), &[]).contains("names an address that `allow_private` does not have"));
+    let good = mail("smtps://mail.example.org");
+    assert!(refused(&good.replace("b@desk", "b desk"), &[]).contains("`to` must be an address"));
+    assert!(refused(&format!("{good}user = 'a'\n"), &[]).contains("`secret_file` is missing"));
+    assert!(refused(&format!("{good}chat = '1'\n"), &[]).contains("has a meaning only for format = \"telegram\""));
+    let (_folder, loaded) = load_with(&good, &[]);
+    if let Err(report) = loaded {
+        panic!("{}", report.render(Look::Plain));
+    }
+}

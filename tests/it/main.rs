@@ -18,6 +18,8 @@ mod feed_tls;
 mod feeds_cli;
 mod hold;
 mod hostile;
+#[cfg(feature = "email")]
+mod mail;
 mod newsroom;
 mod operate;
 mod page_and_api;

@@ -44,6 +44,7 @@ pub struct Received {
     pub id: String,
     pub timestamp: String,
     pub signature: String,
+    pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     /// How often this id came before, plus one.
@@ -195,7 +196,8 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> std::io::Result<Opti
     let mut body = vec![0; find("content-length").parse().unwrap_or(0)];
     stream.read_exact(&mut body).await?;
     let (id, timestamp, signature) = (find("webhook-id"), find("webhook-timestamp"), find("webhook-signature"));
-    Ok(Some(Received { id, timestamp, signature, headers, body, attempt: 0 }))
+    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    Ok(Some(Received { id, timestamp, signature, path, headers, body, attempt: 0 }))
 }
 
 fn record(shared: &Shared, mut request: Received) -> Answer {

@@ -12,7 +12,8 @@ use wirewatch::model::Timestamp;
 use super::deliver::SECRET;
 
 const AT: Timestamp = Timestamp::from_seconds(1_742_198_531);
-const BODY: &str = r#"{"type":"alert.matched","data":{"story":{"title":"Zwei Häfen – 100 % zu"}}}"#;
+const BODY: &str = r#"{"type":"alert.matched","data":{"item":{"title":"Zwei Häfen – 100 % zu"}}}"#;
+const NOTICE: &str = r#"{"type":"alerts.digest","data":{"summary":"2 stories from the quiet hours","entries":[]}}"#;
 
 /// The block in Rust, word for word: a test below holds the page to it.
 mod example {
@@ -37,6 +38,12 @@ mod example {
     pub fn is_new(seen: &mut HashSet<String>, id: &str) -> bool {
         seen.insert(id.to_owned())
     }
+
+    /// One line for any type: the headline of the report, or what a message about an endpoint or source says.
+    pub fn line(payload: &serde_json::Value) -> String {
+        let told = ["/data/item/title", "/data/summary"].iter().find_map(|place| payload.pointer(place)?.as_str());
+        format!("{}: {}", payload["type"].as_str().unwrap_or("unknown"), told.unwrap_or_default())
+    }
     // end
 }
 
@@ -49,21 +56,29 @@ fn block(language: &str) -> String {
 
 /// As a sender signs while two keys are in use.
 fn signature() -> String {
+    signature_of("alr_1", BODY)
+}
+
+fn signature_of(id: &str, body: &str) -> String {
     let secrets = [Secret::parse("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"), Secret::parse(SECRET)];
     let signer = Signer::new(&secrets.map(|secret| secret.expect("valid"))).expect("keys");
-    signer.sign("alr_1", AT, BODY.as_bytes())
+    signer.sign(id, AT, body.as_bytes())
 }
 
 /// What an example says of a request: `new`, `repeat`, or nothing when it refuses; `None` where its tool is not.
-fn asked(tool: &str, seen: &Path, body: &str, id: &str) -> Option<String> {
-    let language = if tool == "python3" { "python" } else { "sh" };
+fn asked(tool: &str, seen: &Path, body: &str, id: &str, signature: &str) -> Option<String> {
+    let (language, flag) = match tool {
+        "python3" => ("python", "-c"),
+        "node" => ("js", "-e"),
+        _ => ("sh", "-c"),
+    };
     let run = Command::new(tool)
-        .args(["-c", &block(language)])
+        .args([flag, &block(language)])
         .env("SECRET", SECRET)
         .env("ID", id)
         .env("TIMESTAMP", AT.seconds().to_string())
         .env("NOW", AT.seconds().to_string())
-        .env("SIGNATURE", signature())
+        .env("SIGNATURE", signature)
         .env("SEEN", seen)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -81,18 +96,23 @@ fn asked(tool: &str, seen: &Path, body: &str, id: &str) -> Option<String> {
 
 #[test]
 fn examples_take_what_is_genuine_once_and_refuse_what_was_changed() {
-    for tool in ["python3", "sh"] {
+    for tool in ["python3", "node", "sh"] {
         if tool == "sh" && Command::new("openssl").arg("version").output().is_err() {
             println!("skipped: no openssl here");
             continue;
         }
         let seen = tempfile::tempdir().expect("a directory");
-        let said = |body: &str, id| asked(tool, seen.path(), body, id);
+        let said = |body: &str, id| asked(tool, seen.path(), body, id, &signature());
         let Some(refused) = said(&BODY.replace("100", "101"), "alr_1") else { continue };
         assert_eq!(refused, "", "{tool}: another body");
         assert_eq!(said(BODY, "alr_2").as_deref(), Some(""), "{tool}: another id");
-        assert_eq!(said(BODY, "alr_1").as_deref(), Some("new"), "{tool}: genuine, and what was refused is not known");
+        let told =
+            |kind: &str, words: &str| if tool == "sh" { format!("new {kind}") } else { format!("new {kind}: {words}") };
+        let new = told("alert.matched", "Zwei Häfen – 100 % zu");
+        assert_eq!(said(BODY, "alr_1"), Some(new), "{tool}: genuine, and what was refused is not known");
         assert_eq!(said(BODY, "alr_1").as_deref(), Some("repeat"), "{tool}");
+        let notice = asked(tool, seen.path(), NOTICE, "alr_3", &signature_of("alr_3", NOTICE));
+        assert_eq!(notice, Some(told("alerts.digest", "2 stories from the quiet hours")), "{tool}");
     }
 }
 
@@ -107,6 +127,9 @@ fn example_in_rust_works_and_is_the_one_on_the_page() {
     assert!(!example::genuine(SECRET, "alr_1", &now.to_string(), &signature(), BODY.as_bytes(), now + 301));
     let mut seen = std::collections::HashSet::new();
     assert_eq!([(); 2].map(|()| example::is_new(&mut seen, "alr_1")), [true, false]);
+    let line = |body: &str| example::line(&serde_json::from_str(body).expect("JSON"));
+    assert_eq!(line(BODY), "alert.matched: Zwei Häfen – 100 % zu");
+    assert_eq!(line(NOTICE), "alerts.digest: 2 stories from the quiet hours");
     // Line breaks and indents are the formatter's.
     let words = |text: &str| text.split_whitespace().collect::<String>();
     let here = include_str!("webhooks_doc.rs");

@@ -15,7 +15,7 @@ pub mod source;
 mod timing;
 
 pub use fold::fold;
-pub use notice::{Content, ENTRIES_MAX, Entry, Notice, renumber};
+pub use notice::{Content, ENTRIES_MAX, Entry, ListedStories, Notice, renumber};
 pub use payload::{AlertData, AlertPayload, HeadlineView, PayloadInput, PreviousView};
 pub use route::{AlertRules, Commentary, Developments, EndpointAlert, Offer, OnRevision, Refusal, Route};
 pub use silence::{Loud, SILENCE_LASTS, Silence};

@@ -1,10 +1,11 @@
 //! Payloads about alerts and endpoints rather than about a story: a test, a digest of what waited, the
 //! one line that stands for what a rate held back, an endpoint that stopped working.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::envelope::{Envelope, Head};
+use super::payload::{AlertHead, TopicView};
 use crate::model::{AlertId, AlertKind, EndpointId, Severity, Timestamp};
 
 /// Alerts that a digest carries in full; `omitted` counts the others, which stay listed and replayable.
@@ -43,27 +44,85 @@ pub enum Content {
     Digest {
         /// How many.
         alerts: u64,
-        /// The first of them.
-        entries: Vec<Entry>,
+        /// Their stories.
+        stories: ListedStories,
     },
     /// Alerts that were too many.
     Suppressed {
         /// How many.
         alerts: u64,
+        /// Their stories.
+        stories: ListedStories,
         /// How many of each topic, the most first.
         topics: Vec<(String, u64)>,
     },
 }
 
-/// One alert of a digest: the parts of its own payload that tell what it is.
+/// The stories of several alerts, each once.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ListedStories {
+    /// What was told of each last; [`ENTRIES_MAX`] at most.
+    pub entries: Vec<Entry>,
+    /// Alerts whose stories are not among them.
+    pub omitted: u64,
+}
+
+/// What was told of a story last, or an alert that is about none: the parts of its own payload that tell what it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Entry {
-    r#type: Value,
-    alert: Value,
-    topics: Value,
-    story: Value,
-    item: Value,
+    /// The alert's type.
+    r#type: String,
+    /// Which alert.
+    alert: AlertHead,
+    /// Its topics; none where it is about no story.
+    topics: Vec<TopicView>,
+    /// The story, as it stood.
+    story: Option<EntryStory>,
+    /// The item that raised it.
+    item: Option<EntryItem>,
+    /// What it says, where it is about no story.
+    summary: Option<String>,
+}
+
+/// A story in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct EntryStory {
+    /// Its id.
+    id: String,
+    /// The headline of the item that opened it.
+    title: String,
+    /// Its items, copies left out.
+    items: u64,
+    /// How many outlets carry it.
+    outlets_total: u64,
+}
+
+/// An item in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct EntryItem {
+    /// Its id.
+    id: String,
+    /// Its headline.
+    title: String,
+    /// Its link.
+    url: Option<String>,
+    /// Who carries it; null where nothing says who.
+    outlet: Option<String>,
+    /// The feed or directory that brought it.
+    source: String,
+    /// The publisher it names.
+    publisher: Option<String>,
+    /// When it says it was published.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
+    published: Option<String>,
+    /// That date cannot be right.
+    date_suspect: bool,
+    /// When it was seen.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
+    first_seen: String,
 }
 
 #[derive(Serialize)]
@@ -81,10 +140,11 @@ struct Data<'a> {
     /// How many alerts it stands for.
     #[serde(skip_serializing_if = "Option::is_none")]
     alerts: Option<u64>,
-    /// The alerts of a digest, oldest first.
+    /// The stories of those alerts, each once with what was told of it last, in the order of that; alerts about
+    /// no story stand by themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<&'a [Entry]>,
-    /// Alerts of a digest that are not in `entries`.
+    /// Alerts whose stories are not in `entries`.
     #[serde(skip_serializing_if = "Option::is_none")]
     omitted: Option<u64>,
     /// Topics of what was held back.
@@ -124,13 +184,15 @@ impl Notice {
                 data.endpoint = Some(Named { id: id.as_str() });
                 data.detail = detail.as_deref();
             }
-            Content::Digest { alerts, entries } => {
+            Content::Digest { alerts, stories } => {
                 data.alerts = Some(*alerts);
-                data.entries = Some(entries);
-                data.omitted = Some(alerts - entries.len() as u64);
+                data.entries = Some(&stories.entries);
+                data.omitted = Some(stories.omitted);
             }
-            Content::Suppressed { alerts, topics } => {
+            Content::Suppressed { alerts, stories, topics } => {
                 data.alerts = Some(*alerts);
+                data.entries = Some(&stories.entries);
+                data.omitted = Some(stories.omitted);
                 data.topics = Some(topics.iter().map(|(id, alerts)| Count { id, alerts: *alerts }).collect());
             }
         }
@@ -139,23 +201,19 @@ impl Notice {
 }
 
 impl Entry {
-    /// From the payload of an alert; what it does not have is null.
+    /// From the payload of an alert; `None` for what is none.
     #[must_use]
-    pub fn of(payload: &[u8]) -> Self {
-        let payload: Value = serde_json::from_slice(payload).unwrap_or_default();
-        let pick = |part: &str, keys: &[&str]| -> Value {
-            keys.iter()
-                .map(|key| ((*key).to_owned(), payload["data"][part][key].clone()))
-                .collect::<serde_json::Map<_, _>>()
-                .into()
-        };
-        Self {
-            r#type: payload["type"].clone(),
-            alert: pick("alert", &["id", "sequence", "reason", "severity"]),
-            topics: payload["data"]["topics"].clone(),
-            story: pick("story", &["id", "title", "items", "outlets_total"]),
-            item: pick("item", &["id", "title", "url", "outlet", "published"]),
-        }
+    pub fn of(payload: &[u8]) -> Option<Self> {
+        let payload: Value = serde_json::from_slice(payload).ok()?;
+        let data = &payload["data"];
+        Some(Self {
+            r#type: payload["type"].as_str()?.to_owned(),
+            alert: AlertHead::deserialize(&data["alert"]).ok()?,
+            topics: Vec::deserialize(&data["topics"]).unwrap_or_default(),
+            story: EntryStory::deserialize(&data["story"]).ok(),
+            item: EntryItem::deserialize(&data["item"]).ok(),
+            summary: data["summary"].as_str().map(str::to_owned),
+        })
     }
 }
 
@@ -181,7 +239,8 @@ mod tests {
 
     #[test]
     fn payload_digest_counts_what_it_leaves_out() {
-        let alert = br#"{"type":"alert.matched","data":{"alert":{"id":"alr_1","severity":"high"},"story":{"title":"Two harbours close"}}}"#;
+        let alert = br#"{"type":"source.silent","data":{"alert":{"id":"alr_1","sequence":3,"reason":"source_silent","severity":"high"},"summary":"no news"}}"#;
+        let stories = ListedStories { entries: Entry::of(alert).into_iter().collect(), omitted: 2 };
         let notice = Notice {
             id: AlertId::derive(&[b"x"]),
             kind: AlertKind::Digest,
@@ -189,13 +248,14 @@ mod tests {
             severity: Severity::High,
             at: Timestamp::from_seconds(1_742_198_531),
             summary: "3 alerts".to_owned(),
-            content: Content::Digest { alerts: 3, entries: vec![Entry::of(alert)] },
+            content: Content::Digest { alerts: 3, stories },
         };
         let value: Value = serde_json::from_slice(&notice.payload(9)).expect("JSON");
         assert_eq!(value["type"], "alerts.digest");
         assert_eq!(value["data"]["omitted"], 2);
-        assert_eq!(value["data"]["entries"][0]["story"]["title"], "Two harbours close");
-        assert_eq!(value["data"]["entries"][0]["item"]["url"], Value::Null);
+        assert_eq!(value["data"]["entries"][0]["summary"], "no news");
+        assert_eq!(value["data"]["entries"][0]["story"], Value::Null);
+        assert_eq!(Entry::of(b"{}"), None);
         let mut payload = notice.payload(9);
         renumber(&mut payload, 9, 1234);
         assert_eq!(payload, notice.payload(1234));

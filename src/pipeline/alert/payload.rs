@@ -68,7 +68,8 @@ pub struct AlertData {
 pub struct AlertHead {
     /// Its id, `webhook-id` on the wire.
     pub id: String,
-    /// Strictly rising per store.
+    /// Strictly rising per store; with gaps for an endpoint that does not hear everything. The alerts of one story
+    /// come to an endpoint in this order: a later one waits until the earlier was accepted, parked or cancelled.
     pub sequence: u64,
     /// One of [`AlertReason`](crate::model::AlertReason).
     pub reason: String,
@@ -115,11 +116,11 @@ pub struct StoryView {
     pub outlets_total: u64,
     /// Languages of its items.
     pub languages: Vec<String>,
-    /// One of [`Phase`].
+    /// `new`: one outlet so far; `developing`: two or more; `broad`: ten or more.
     pub phase: String,
     /// Stories of the same saga.
     pub related: Vec<RelatedView>,
-    /// Stories that turned out to be this one: their ids lead here.
+    /// Stories that turned out to be this one: whoever keeps stories moves what it knows of those ids to `id`.
     pub merged_from: Vec<String>,
 }
 
@@ -177,11 +178,11 @@ pub struct EvidenceView {
     pub field: String,
     /// The words.
     pub text: String,
-    /// Where they begin in that part, in bytes of UTF-8.
+    /// Where they begin in that part, counted in bytes of UTF-8 and not in characters.
     pub start: u64,
-    /// And end.
+    /// Where they end, in bytes as well.
     pub end: u64,
-    /// How many points.
+    /// How many points it brought, boosts included: hundredths at the finest.
     #[cfg_attr(test, schemars(with = "f64"))]
     pub points: Number,
     /// The sentence around them, or the clauses near them where it is very long; null outside title and body.

@@ -1,6 +1,8 @@
 //! `docs/schema` says what is really sent: the files are generated from the types, and payloads as they
 //! are rendered are checked against the files.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -8,8 +10,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::{
     AlertDraft, AlertId, AlertKind, AlertNews, AlertReason, AlertTopic, EndpointId, Evidence, FeedFailure, FeedState,
-    Field, Health, Item, ItemKey, Lang, Match, NewsKind, Origin, RawItem, RawText, RelatedStory, Score, Severity,
-    SourceHealth, SourceId, SourceKind, StoryId, StorySummary, Timestamp, TopicId,
+    Field, Health, Item, ItemKey, Lang, Match, NewsKind, Origin, Phase, RawItem, RawText, RelatedStory, Score,
+    Severity, SourceHealth, SourceId, SourceKind, StoryId, StorySummary, Timestamp, TopicId,
 };
 
 const NOW: Timestamp = Timestamp::from_seconds(1_742_198_531);
@@ -18,8 +20,8 @@ fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(name)
 }
 
-fn current(name: &str, schema: &schemars::Schema) -> Value {
-    let text = serde_json::to_string_pretty(schema.as_value()).expect("JSON") + "\n";
+fn current(name: &str, schema: &Value) -> Value {
+    let text = serde_json::to_string_pretty(schema).expect("JSON") + "\n";
     if std::env::var_os("WIREWATCH_BLESS").is_some() {
         std::fs::create_dir_all(file("")).expect("a folder");
         std::fs::write(file(name), &text).expect("written");
@@ -77,9 +79,344 @@ fn problems(value: &Value, schema: &Value, root: &Value, at: &str, out: &mut Vec
                     out.push(format!("{at}: fits none of {rule}"));
                 }
             }
-            "$schema" | "$defs" | "title" | "description" | "format" | "minimum" | "default" => {}
+            "enum" => {
+                if !rule.as_array().into_iter().flatten().any(|one| one == value) {
+                    out.push(format!("{at}: {value} is none of {rule}"));
+                }
+            }
+            "const" => {
+                if rule != value {
+                    out.push(format!("{at}: {value} is not {rule}"));
+                }
+            }
+            "pattern" => {
+                if value.as_str().is_some_and(|text| !fits(text, rule.as_str().expect("a pattern"))) {
+                    out.push(format!("{at}: {value} is not {rule}"));
+                }
+            }
+            "minimum" => {
+                if value.as_f64().is_some_and(|number| Some(number) < rule.as_f64()) {
+                    out.push(format!("{at}: {value} is less than {rule}"));
+                }
+            }
+            "maxItems" => {
+                if value.as_array().is_some_and(|list| Some(list.len() as u64) > rule.as_u64()) {
+                    out.push(format!("{at}: more than {rule}"));
+                }
+            }
+            "format" => {
+                if rule == "date-time" && value.as_str().is_some_and(|text| Timestamp::parse(text).is_err()) {
+                    out.push(format!("{at}: {value} is no time"));
+                }
+            }
+            "allOf" => {
+                for part in rule.as_array().into_iter().flatten() {
+                    problems(value, part, root, at, out);
+                }
+            }
+            "if" => {
+                let mut found = Vec::new();
+                conditions(value, rule, &mut found);
+                if found.is_empty() {
+                    conditions(value, &schema["then"], out);
+                }
+            }
+            "then" | "$schema" | "$defs" | "title" | "description" | "default" => {}
             other => out.push(format!("{at}: this check does not know `{other}`")),
         }
+    }
+}
+
+/// Patterns are compiled once: a test asks for the same few some hundred thousand times.
+fn fits(text: &str, pattern: &str) -> bool {
+    thread_local! {
+        static COMPILED: RefCell<HashMap<String, regex::Regex>> = RefCell::default();
+    }
+    COMPILED.with_borrow_mut(|compiled| {
+        let new = || regex::Regex::new(pattern).expect("a pattern");
+        compiled.entry(pattern.to_owned()).or_insert_with(new).is_match(text)
+    })
+}
+
+/// A condition looks at some fields and says nothing of the others.
+fn conditions(value: &Value, schema: &Value, out: &mut Vec<String>) {
+    let root = &Value::Null;
+    for (keyword, rule) in schema.as_object().into_iter().flatten() {
+        if keyword == "properties" {
+            for (name, rule) in rule.as_object().into_iter().flatten() {
+                conditions(&value[name], rule, out);
+            }
+        } else {
+            problems(value, &json!({keyword: rule}), root, "", out);
+        }
+    }
+}
+
+/// Closes what is closed: words of a set, the form of ids and names, what goes with which type.
+fn closed(schema: &schemars::Schema, rules: &[(&str, Value)], conditions: &[Value]) -> Value {
+    let mut schema = schema.as_value().clone();
+    for (pointer, rule) in rules {
+        let field = schema.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}"));
+        for (keyword, value) in rule.as_object().expect("keywords") {
+            field[keyword] = value.clone();
+        }
+    }
+    if !conditions.is_empty() {
+        schema["allOf"] = conditions.to_vec().into();
+    }
+    schema
+}
+
+fn one_of<T: AsRef<str>>(words: impl IntoIterator<Item = T>) -> Value {
+    json!({"enum": words.into_iter().map(|word| word.as_ref().to_owned()).collect::<Vec<_>>()})
+}
+
+fn severities() -> Value {
+    one_of(Severity::ALL.map(Severity::as_str))
+}
+
+fn id_of(prefix: &str, digits: usize) -> Value {
+    json!({"pattern": format!("^{prefix}[0-9a-hjkmnp-tv-z]{{{digits}}}$")})
+}
+
+fn alert_id() -> Value {
+    id_of("alr_", 26)
+}
+
+fn named() -> Value {
+    json!({"pattern": "^[a-z0-9._-]{1,64}$"})
+}
+
+fn link() -> Value {
+    json!({"pattern": "^https?://"})
+}
+
+/// What goes with a type or a reason.
+fn when(field: &[&str], is: &str, then: &Value) -> Value {
+    let nested = field.iter().rev().fold(json!({"const": is}), |inner, name| json!({"properties": {*name: inner}}));
+    json!({"if": nested, "then": then})
+}
+
+fn reasons(of: &[AlertReason]) -> Value {
+    one_of(of.iter().map(|reason| reason.as_str()))
+}
+
+fn kinds(of: &[AlertKind]) -> Value {
+    one_of(of.iter().map(|kind| kind.as_str()))
+}
+
+fn alert_schema() -> Value {
+    use AlertReason as R;
+    let updates = [R::Topic, R::Severity, R::Growth, R::Development, R::Revision];
+    let told = [&[R::First, R::Correction, R::Withdrawal][..], &updates[..]].concat();
+    let stories = [AlertKind::Matched, AlertKind::StoryUpdated, AlertKind::ItemCorrected, AlertKind::ItemWithdrawn];
+    let fields = [Field::Title, Field::Body, Field::Url, Field::Tag, Field::Source, Field::Lang].map(Field::as_str);
+    let phases = [0, 2, 10].map(|outlets| Phase::of_outlets(outlets).as_str());
+    let data = |rule: Value| json!({"properties": {"data": {"properties": rule}}});
+    let reason = |rule: Value| data(json!({"alert": {"properties": {"reason": rule}}}));
+    let with_previous = |kind: &str| when(&["type"], kind, &data(json!({"previous": {"type": "object"}})));
+    closed(
+        &payload::schema(),
+        &[
+            ("/properties/type", kinds(&stories)),
+            ("/$defs/AlertHead/properties/id", alert_id()),
+            ("/$defs/AlertHead/properties/reason", reasons(&told)),
+            ("/$defs/AlertHead/properties/severity", severities()),
+            ("/$defs/TopicView/properties/id", named()),
+            ("/$defs/TopicView/properties/severity", severities()),
+            ("/$defs/StoryView/properties/id", id_of("sty_", 13)),
+            ("/$defs/StoryView/properties/outlets", json!({"maxItems": 50})),
+            ("/$defs/StoryView/properties/phase", one_of(phases)),
+            ("/$defs/StoryView/properties/languages/items", json!({"pattern": "^[a-z]{2,3}$"})),
+            ("/$defs/StoryView/properties/merged_from/items", id_of("sty_", 13)),
+            ("/$defs/RelatedView/properties/id", id_of("sty_", 13)),
+            ("/$defs/ItemView/properties/id", id_of("itm_", 13)),
+            ("/$defs/ItemView/properties/url", link()),
+            ("/$defs/ItemView/properties/source", named()),
+            ("/$defs/ItemView/properties/lang", json!({"pattern": "^[a-z]{2,3}$"})),
+            ("/$defs/EvidenceView/properties/topic", named()),
+            ("/$defs/EvidenceView/properties/field", one_of(fields)),
+            ("/$defs/NewsView/properties/kind", one_of(NewsKind::ALL.map(NewsKind::as_str))),
+            ("/$defs/HeadlineView/properties/url", link()),
+            ("/$defs/GrowthView/properties/headlines", json!({"maxItems": 2})),
+            ("/$defs/PreviousView/properties/alert", alert_id()),
+        ],
+        &[
+            when(&["type"], "alert.matched", &reason(json!({"const": "first"}))),
+            when(&["type"], "alert.matched", &data(json!({"previous": {"type": "null"}}))),
+            when(&["type"], "story.updated", &reason(reasons(&updates))),
+            when(&["type"], "item.corrected", &reason(json!({"const": "correction"}))),
+            when(&["type"], "item.withdrawn", &reason(json!({"const": "withdrawal"}))),
+            when(&["data", "alert", "reason"], "growth", &data(json!({"growth": {"type": "object"}}))),
+            with_previous("story.updated"),
+            with_previous("item.corrected"),
+            with_previous("item.withdrawn"),
+        ],
+    )
+}
+
+fn notice_schema() -> Value {
+    let types = [
+        AlertKind::Test,
+        AlertKind::Digest,
+        AlertKind::Suppressed,
+        AlertKind::EndpointFailing,
+        AlertKind::EndpointDisabled,
+        AlertKind::EndpointRecovered,
+    ];
+    use AlertReason as R;
+    let any = [
+        R::First,
+        R::Topic,
+        R::Severity,
+        R::Growth,
+        R::Development,
+        R::Revision,
+        R::Correction,
+        R::Withdrawal,
+        R::SourceFailing,
+        R::SourceRecovered,
+        R::SourceSilent,
+    ];
+    let words = ["test", "quiet", "digest", "rate", "failing", "disabled", "recovered", "unwritten"];
+    let needs =
+        |kind: &str, fields: &[&str]| when(&["type"], kind, &json!({"properties": {"data": {"required": fields}}}));
+    closed(
+        &notice::schema(),
+        &[
+            ("/properties/type", kinds(&types)),
+            ("/$defs/Head/properties/id", alert_id()),
+            ("/$defs/Head/properties/reason", one_of(words)),
+            ("/$defs/Head/properties/severity", severities()),
+            ("/$defs/Named/properties/id", named()),
+            ("/$defs/AlertHead/properties/id", alert_id()),
+            ("/$defs/AlertHead/properties/severity", severities()),
+            ("/$defs/AlertHead/properties/reason", reasons(&any)),
+            ("/$defs/TopicView/properties/id", named()),
+            ("/$defs/TopicView/properties/severity", severities()),
+            ("/$defs/Entry/properties/type", kinds(&AlertKind::ALL)),
+            ("/$defs/EntryStory/properties/id", id_of("sty_", 13)),
+            ("/$defs/EntryItem/properties/id", id_of("itm_", 13)),
+            ("/$defs/EntryItem/properties/url", link()),
+        ],
+        &[
+            needs("alerts.digest", &["alerts", "entries", "omitted"]),
+            needs("alerts.suppressed", &["alerts", "topics", "entries", "omitted"]),
+            needs("endpoint.test", &["endpoint"]),
+            needs("endpoint.failing", &["endpoint"]),
+            needs("endpoint.disabled", &["endpoint"]),
+            needs("endpoint.recovered", &["endpoint"]),
+        ],
+    )
+}
+
+fn source_schema() -> Value {
+    use AlertReason as R;
+    closed(
+        &source::schema(),
+        &[
+            (
+                "/properties/type",
+                kinds(&[AlertKind::SourceFailing, AlertKind::SourceRecovered, AlertKind::SourceSilent]),
+            ),
+            ("/$defs/Head/properties/id", alert_id()),
+            ("/$defs/Head/properties/reason", reasons(&[R::SourceFailing, R::SourceRecovered, R::SourceSilent])),
+            ("/$defs/Head/properties/severity", severities()),
+            ("/$defs/SourceView/properties/id", named()),
+            ("/$defs/SourceView/properties/state", one_of(["failing", "silent", "ok", "gone"])),
+        ],
+        &[],
+    )
+}
+
+/// Every place in a payload, with the value there.
+fn places(value: &Value, at: &str, out: &mut Vec<String>) {
+    out.push(at.to_owned());
+    match value {
+        Value::Array(list) => list.iter().enumerate().for_each(|(n, v)| places(v, &format!("{at}/{n}"), out)),
+        Value::Object(map) => map.iter().for_each(|(k, v)| places(v, &format!("{at}/{k}"), out)),
+        _ => {}
+    }
+}
+
+fn has_problems(value: &Value, schema: &Value) -> bool {
+    let mut found = Vec::new();
+    problems(value, schema, schema, "", &mut found);
+    !found.is_empty()
+}
+
+#[test]
+fn schema_refuses_each_field_broken_once() {
+    let mut broken = 0;
+    for (schema, beginnings) in [
+        (alert_schema(), &["alert.", "story.", "item."][..]),
+        (notice_schema(), &["alerts.", "endpoint."]),
+        (source_schema(), &["source."]),
+    ] {
+        let samples = format::sample_payloads();
+        for payload in
+            samples.iter().filter(|p| beginnings.iter().any(|b| p["type"].as_str().is_some_and(|t| t.starts_with(b))))
+        {
+            check(payload.to_string().as_bytes(), &schema);
+            let mut all = Vec::new();
+            places(payload, "", &mut all);
+            for place in all.iter().filter(|place| !place.is_empty()) {
+                let is = payload.pointer(place).expect("there");
+                let closed = [
+                    "/type",
+                    "/reason",
+                    "/severity",
+                    "/phase",
+                    "/field",
+                    "/kind",
+                    "/state",
+                    "/id",
+                    "/alert",
+                    "/timestamp",
+                    "/first_seen",
+                    "/url",
+                ];
+                let wrong = match is {
+                    Value::String(_) if closed.iter().any(|end| place.ends_with(end)) => json!("nonsense!"),
+                    Value::String(_) | Value::Null | Value::Bool(_) => json!({"a": 1}),
+                    Value::Number(_) => json!("seven"),
+                    Value::Array(_) | Value::Object(_) => json!(7),
+                };
+                let mut changed = payload.clone();
+                *changed.pointer_mut(place).expect("there") = wrong.clone();
+                assert!(has_problems(&changed, &schema), "{}: {place} may be {wrong}", payload["type"]);
+                broken += 1;
+            }
+        }
+    }
+    assert!(broken > 500, "{broken} places were broken");
+}
+
+#[test]
+fn schema_refuses_what_does_not_go_together() {
+    let schema = alert_schema();
+    let samples = format::sample_payloads();
+    let of = |reason: &str| samples.iter().find(|p| p["data"]["alert"]["reason"] == reason).expect(reason).clone();
+    let (first, growth) = (of("first"), of("growth"));
+    for (payload, place, value) in [
+        (&first, "/data/alert/reason", json!("growth")),
+        (&first, "/data/previous", growth["data"]["previous"].clone()),
+        (&growth, "/data/alert/reason", json!("first")),
+        (&growth, "/data/growth", Value::Null),
+        (&growth, "/data/previous", Value::Null),
+        (&first, "/data/alert/sequence", json!(-1)),
+        (&first, "/data/evidence/0/start", json!(-4)),
+        (&first, "/data/item/published", json!("yesterday")),
+        (&first, "/data/item/url", json!("javascript:alert(1)")),
+    ] {
+        let mut changed = payload.clone();
+        *changed.pointer_mut(place).expect("there") = value;
+        assert!(has_problems(&changed, &schema), "{place}");
+    }
+    for name in ["topics", "story", "item", "evidence", "new", "growth", "previous"] {
+        let mut changed = first.clone();
+        changed["data"].as_object_mut().expect("an object").remove(name);
+        assert!(has_problems(&changed, &schema), "no {name}");
     }
 }
 
@@ -147,7 +484,7 @@ fn alert(item: &Item, evidence: Vec<Evidence>) -> AlertDraft {
 
 #[test]
 fn schema_alert_is_current_and_holds_for_what_is_sent() {
-    let schema = current("alert.json", &payload::schema());
+    let schema = current("alert.json", &alert_schema());
     let bare = RawItem { title: Some(RawText::plain("Two harbours close")), ..RawItem::new(ItemKey::new("1")) };
     let full = RawItem {
         url: Some("https://gazette.example/1".to_owned()),
@@ -168,6 +505,8 @@ fn schema_alert_is_current_and_holds_for_what_is_sent() {
         for evidence in [Vec::new(), evidence.clone()] {
             let alert = alert(&item, evidence);
             let full = AlertDraft {
+                kind: AlertKind::StoryUpdated,
+                reason: AlertReason::Growth,
                 news: vec![AlertNews { kind: NewsKind::Nth, text: "second".to_owned(), was: Some("first".to_owned()) }],
                 grown_by: vec!["herald".to_owned()],
                 ..alert.clone()
@@ -175,7 +514,10 @@ fn schema_alert_is_current_and_holds_for_what_is_sent() {
             for alert in [alert, full] {
                 let input = PayloadInput { alert: &alert, item: &item, labels: &["Harbour works"] };
                 let mut payload = AlertPayload::of(&input);
-                payload.data.previous = Some(PreviousView { alert: "alr_1".to_owned(), sequence: 1 });
+                if alert.kind != AlertKind::Matched {
+                    let alert = AlertId::derive(&[b"y"]).to_string();
+                    payload.data.previous = Some(PreviousView { alert, sequence: 1 });
+                }
                 check(&payload.to_bytes(), &schema);
                 assert_eq!(
                     AlertPayload::from_bytes(&payload.to_bytes()).expect("ours"),
@@ -187,19 +529,30 @@ fn schema_alert_is_current_and_holds_for_what_is_sent() {
     }
 }
 
+/// A story and a source, as a digest lists them.
+fn listed() -> ListedStories {
+    let samples = format::sample_payloads();
+    let entries = ["alert.matched", "source.silent"].map(|kind| {
+        let payload = samples.iter().find(|payload| payload["type"] == kind).expect(kind);
+        Entry::of(payload.to_string().as_bytes()).expect("an alert")
+    });
+    ListedStories { entries: entries.into(), omitted: 1 }
+}
+
 #[test]
 fn schema_notice_is_current_and_holds_for_every_kind() {
-    let schema = current("notice.json", &notice::schema());
+    let schema = current("notice.json", &notice_schema());
     let endpoint = EndpointId::new("desk").expect("a name");
     let contents = [
         Content::Endpoint { id: endpoint, detail: Some("answered 410".to_owned()) },
-        Content::Digest { alerts: 2, entries: vec![Entry::of(b"{}")] },
-        Content::Suppressed { alerts: 7, topics: vec![("harbour-works".to_owned(), 7)] },
+        Content::Digest { alerts: 2, stories: listed() },
+        Content::Suppressed { alerts: 7, stories: listed(), topics: vec![("harbour-works".to_owned(), 7)] },
     ];
-    for content in contents {
+    let types = [AlertKind::EndpointDisabled, AlertKind::Digest, AlertKind::Suppressed];
+    for (content, kind) in contents.into_iter().zip(types) {
         let notice = Notice {
             id: AlertId::derive(&[b"x"]),
-            kind: AlertKind::Digest,
+            kind,
             reason: "quiet",
             severity: Severity::Low,
             at: NOW,
@@ -212,7 +565,7 @@ fn schema_notice_is_current_and_holds_for_every_kind() {
 
 #[test]
 fn schema_source_is_current_and_holds_for_every_kind() {
-    let schema = current("source.json", &source::schema());
+    let schema = current("source.json", &source_schema());
     let id = SourceId::new("gazette").expect("a name");
     let rules = AlertRules {
         routes: vec![Route::everything(EndpointId::new("desk").expect("a name"))],

@@ -11,7 +11,8 @@ use super::raise::raise;
 use super::{DeliveryId, endpoint, optional_time};
 use crate::model::{AlertId, AlertKind, EndpointId, Severity, Timestamp};
 use crate::pipeline::alert::format::Format;
-use crate::pipeline::alert::{Content, ENTRIES_MAX, Entry, Hold, Notice, Rate, Timing};
+use crate::pipeline::alert::{Content, ENTRIES_MAX, Entry, Hold, ListedStories, Notice, Rate, Timing};
+use crate::text::counted;
 
 /// Rows let go in one transaction; what is beyond goes into the next digest at once.
 const RELEASE_ROWS_MAX: usize = 10_000;
@@ -37,6 +38,7 @@ struct Waiting {
     alert: i64,
     /// Or what it is about, where it has none.
     topic: String,
+    story: Option<i64>,
     severity: Severity,
 }
 
@@ -65,7 +67,7 @@ pub fn release(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<
             (Hold::Group, rows) => rows.iter().try_for_each(|row| let_go_at_rate(connection, what, row))?,
             (Hold::Quiet | Hold::Digest, [one]) => let_go(connection, one.id)?,
             (Hold::Quiet | Hold::Digest, rows) => fold(connection, what, &digest(connection, what, hold, rows)?, rows)?,
-            (Hold::Rate, rows) => fold(connection, what, &suppressed(what, rows), rows)?,
+            (Hold::Rate, rows) => fold(connection, what, &suppressed(connection, what, rows)?, rows)?,
         }
     }
     Ok(rows)
@@ -149,7 +151,7 @@ fn due(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<Vec<Wait
         .prepare_cached(
             "SELECT d.id, d.hold, d.alert,
                 coalesce((SELECT topic FROM alert_topics t WHERE t.alert = a.sequence ORDER BY score DESC, topic LIMIT 1), a.kind),
-                a.severity
+                a.severity, a.story
              FROM deliveries d INDEXED BY deliveries_held JOIN alerts a ON a.sequence = d.alert
              WHERE d.endpoint = ?1 AND d.state = 'pending' AND d.hold IS NOT NULL AND d.due_at <= ?2
              ORDER BY d.due_at, d.id LIMIT ?3",
@@ -162,6 +164,7 @@ fn due(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<Vec<Wait
                 hold: Hold::from_name(&hold).unwrap_or(Hold::Group),
                 alert: row.get(2)?,
                 topic: row.get(3)?,
+                story: row.get(5)?,
                 severity: Severity::ALL.into_iter().find(|s| s.as_str() == severity).unwrap_or(Severity::Medium),
             })
         })?
@@ -198,17 +201,46 @@ fn notice_id(what: &Release<'_>, hold: Hold, rows: &[&Waiting]) -> AlertId {
     ])
 }
 
-fn digest(connection: &Connection, what: &Release<'_>, hold: Hold, rows: &[&Waiting]) -> rusqlite::Result<Notice> {
+/// The stories of waiting alerts, each once with what was raised of it last; where there are too many, the most
+/// severe and the newest of them.
+fn stories(connection: &Connection, rows: &[&Waiting]) -> rusqlite::Result<ListedStories> {
+    let mut newest: HashMap<i64, (&Waiting, Severity, u64)> = HashMap::new();
+    for row in rows {
+        // What is about no story stands by itself.
+        let key = row.story.map_or(!row.alert, |story| story);
+        let known = newest.entry(key).or_insert((row, row.severity, 0));
+        *known = (if row.alert > known.0.alert { row } else { known.0 }, known.1.max(row.severity), known.2 + 1);
+    }
+    let mut listed: Vec<(&Waiting, Severity, u64)> = newest.into_values().collect();
+    listed.sort_by_key(|(row, severity, _)| std::cmp::Reverse((*severity, row.alert)));
+    let omitted = listed.iter().skip(ENTRIES_MAX).map(|(.., alerts)| alerts).sum();
+    listed.truncate(ENTRIES_MAX);
+    listed.sort_by_key(|(row, ..)| row.alert);
     // What is not written yet says of itself how its story stands; what is has the words of its format.
     let mut payload = connection.prepare_cached(
         "SELECT iif(d.content_type = '', coalesce(d.body, a.payload), a.payload)
          FROM deliveries d JOIN alerts a ON a.sequence = d.alert WHERE d.id = ?1",
     )?;
-    let entries = rows
-        .iter()
-        .take(ENTRIES_MAX)
-        .map(|row| payload.query_row([row.id.0], |found| found.get::<_, Vec<u8>>(0)).map(|bytes| Entry::of(&bytes)))
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut entries = Vec::with_capacity(listed.len());
+    for (row, ..) in listed {
+        let bytes: Vec<u8> = payload.query_row([row.id.0], |found| found.get(0))?;
+        entries.extend(Entry::of(&bytes));
+    }
+    Ok(ListedStories { entries, omitted })
+}
+
+/// `2 stories`, or `2 stories in 5 alerts`
+fn counted_stories(rows: &[&Waiting]) -> String {
+    let stories: HashSet<i64> = rows.iter().map(|row| row.story.map_or(!row.alert, |story| story)).collect();
+    let what = if rows.iter().all(|row| row.story.is_some()) { "story" } else { "message" };
+    let counted_stories = counted(stories.len() as u64, what);
+    if rows.len() == stories.len() {
+        return counted_stories;
+    }
+    format!("{counted_stories} in {}", counted(rows.len() as u64, "alert"))
+}
+
+fn digest(connection: &Connection, what: &Release<'_>, hold: Hold, rows: &[&Waiting]) -> rusqlite::Result<Notice> {
     let after = if hold == Hold::Quiet { "from the quiet hours" } else { "since the last digest" };
     Ok(Notice {
         id: notice_id(what, hold, rows),
@@ -216,27 +248,27 @@ fn digest(connection: &Connection, what: &Release<'_>, hold: Hold, rows: &[&Wait
         reason: hold.as_str(),
         severity: rows.iter().map(|row| row.severity).max().unwrap_or(Severity::Medium),
         at: what.now,
-        summary: format!("{} alerts {after}", rows.len()),
-        content: Content::Digest { alerts: rows.len() as u64, entries },
+        summary: format!("{} {after}", counted_stories(rows)),
+        content: Content::Digest { alerts: rows.len() as u64, stories: stories(connection, rows)? },
     })
 }
 
-fn suppressed(what: &Release<'_>, rows: &[&Waiting]) -> Notice {
+fn suppressed(connection: &Connection, what: &Release<'_>, rows: &[&Waiting]) -> rusqlite::Result<Notice> {
     let mut counts: HashMap<&str, u64> = HashMap::new();
     for row in rows {
         *counts.entry(&row.topic).or_default() += 1;
     }
     let mut topics: Vec<(String, u64)> = counts.into_iter().map(|(topic, count)| (topic.to_owned(), count)).collect();
     topics.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    Notice {
+    Ok(Notice {
         id: notice_id(what, Hold::Rate, rows),
         kind: AlertKind::Suppressed,
         reason: Hold::Rate.as_str(),
         severity: rows.iter().map(|row| row.severity).max().unwrap_or(Severity::Medium),
         at: what.now,
-        summary: format!("{} alerts suppressed: more than the endpoint's rate", rows.len()),
-        content: Content::Suppressed { alerts: rows.len() as u64, topics },
-    }
+        summary: format!("{} held back: more than the endpoint's rate", counted_stories(rows)),
+        content: Content::Suppressed { alerts: rows.len() as u64, stories: stories(connection, rows)?, topics },
+    })
 }
 
 #[cfg(test)]

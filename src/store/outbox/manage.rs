@@ -169,6 +169,24 @@ pub fn show(connection: &Connection, id: DeliveryId) -> rusqlite::Result<Option<
     Ok(Some(DeliveryDetail { row, attempts, content_type, body: String::from_utf8_lossy(&body).into_owned() }))
 }
 
+/// What an endpoint is owed of an alert: its payload there, and the body with its `content-type` once it was written.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn owed(
+    connection: &Connection,
+    alert: &str,
+    endpoint: &EndpointId,
+) -> rusqlite::Result<Option<(Vec<u8>, Option<String>)>> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce(d.body, a.payload), nullif(d.content_type, '') FROM deliveries d
+             JOIN alerts a ON a.sequence = d.alert WHERE d.webhook_id = ?1 AND d.endpoint = ?2",
+        )?
+        .query_row(params![alert, endpoint.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
 /// Makes rows due now, with a new schedule and the same id and bytes. Says how many.
 ///
 /// # Errors

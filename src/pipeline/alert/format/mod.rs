@@ -30,6 +30,12 @@ pub use email::{MailRoute, Mailbox};
 pub use message::{LinkedHeadline, Message, StoryEntry};
 pub use template::{Template, TemplateProblem};
 
+/// A payload of every type and reason, for tests of what is said of them elsewhere.
+#[cfg(test)]
+pub(super) fn sample_payloads() -> Vec<Value> {
+    std::iter::once(sample::matched()).chain(sample::others()).collect()
+}
+
 /// How an endpoint wants its payloads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {

@@ -111,8 +111,13 @@ pub(super) fn digest() -> Value {
     let (first, update) = (matched(), updated("story.updated", "development", &[]));
     let entry = |payload: &Value| {
         let data = &payload["data"];
-        json!({"type": payload["type"], "alert": data["alert"], "topics": data["topics"], "item": data["item"],
-               "story": {"id": data["story"]["id"], "title": data["story"]["title"], "items": 4, "outlets_total": 3}})
+        let mut item = data["item"].clone();
+        for unlisted in ["author", "lang", "excerpt"] {
+            item.as_object_mut().expect("invariant: an item is an object").remove(unlisted);
+        }
+        json!({"type": payload["type"], "alert": data["alert"], "topics": data["topics"], "item": item,
+               "story": {"id": data["story"]["id"], "title": data["story"]["title"], "items": 4, "outlets_total": 3},
+               "summary": null})
     };
     let mut ferry = entry(&first);
     ferry["story"] = json!({"id": "sty_0000000000003", "title": "Ferry runs aground", "items": 1, "outlets_total": 1});
@@ -121,7 +126,7 @@ pub(super) fn digest() -> Value {
     ferry["alert"]["severity"] = "critical".into();
     json!({"type": "alerts.digest", "timestamp": "2025-03-18T07:00:00Z", "data": {
         "alert": {"id": "alr_00000000000000000000000004", "sequence": 815, "reason": "quiet", "severity": "critical"},
-        "summary": "2 stories from the quiet hours", "alerts": 3, "entries": [entry(&update), ferry], "omitted": 0}})
+        "summary": "2 stories from the quiet hours", "alerts": 2, "entries": [entry(&update), ferry], "omitted": 0}})
 }
 
 fn source(state: &str) -> Value {

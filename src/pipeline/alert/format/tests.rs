@@ -297,9 +297,9 @@ fn render_every_type_of_payload_says_something() {
 #[test]
 fn render_the_longest_texts_stay_within_limits() {
     for words in [
-        "@everyone <!here> ".repeat(2000),
-        "𝕊".repeat(20_000),
-        "*_`[](){{}}|>".repeat(3000),
+        "@everyone <!here> ".repeat(300),
+        "𝕊".repeat(5_000),
+        "*_`[](){{}}|>".repeat(400),
         String::new(),
         "\u{202e}".to_owned(),
     ] {
@@ -314,11 +314,11 @@ fn render_the_longest_texts_stay_within_limits() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn render_any_text_keeps_limits_and_calls_nobody(words in "(\\PC|<!channel>|@everyone|@here|\\{\\{|`|\\]\\(|\u{202e}|\n){0,80}") {
         for (name, format) in formats() {
-            for payload in [hostile(&words), digest(&words, 60)] {
+            for payload in [hostile(&words), digest(&words, 30)] {
                 let value = rendered(&format, &payload);
                 check_limits(name, &value);
                 check_mentions(name, &value);
