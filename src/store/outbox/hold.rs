@@ -3,7 +3,7 @@
 //! What is due while it is quiet waits on, by the rules of now. Rows that went up in another stay listed as
 //! `folded`, and a replay sends them by themselves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
