@@ -1,8 +1,14 @@
-//! A file replaced whole: whoever reads it sees the old one or the new one, after a power cut as well.
+//! Files as every room needs them: one replaced whole, so that whoever reads it sees the old one or the new
+//! one, after a power cut as well; and whether the process can open more of them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
+
+use rustix::io::Errno;
+
+/// With fewer descriptors left, a file that could not be opened says nothing about the disk.
+const DESCRIPTORS_SPARE: usize = 8;
 
 /// Replaces a file in one step, with the permissions it had, or makes it.
 ///
@@ -30,6 +36,23 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
+}
+
+/// Whether only a few more files could be opened: libraries do not tell this from a broken disk or an unknown
+/// name. A few and not none, for another thread may have closed one since.
+#[must_use]
+pub fn descriptors_are_short() -> bool {
+    let opened: Result<Vec<File>, _> = (0..DESCRIPTORS_SPARE).map(|_| File::open("/dev/null")).collect();
+    opened.is_err_and(|error| is_shortage(&error))
+}
+
+/// Whether this machine is out of descriptors or memory: no fault of what was opened.
+#[must_use]
+pub fn is_shortage(error: &io::Error) -> bool {
+    // Too many open files, here or in the system, have no stable kind.
+    let number = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE].iter().any(|e| number == Some(e.raw_os_error()))
+        || error.kind() == io::ErrorKind::OutOfMemory
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! replies an [`Answer`]. The address is checked like that of any endpoint; a server that offers no TLS is not
 //! spoken to. A connection is kept for a burst of alerts, never for long.
 
+use std::error::Error as StdError;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use super::EndpointConfig;
 use super::retry::{Failure, MailStep, Outcome};
 use super::secret::AccessToken;
 use super::send::{Answer, ChannelError, failed};
+use crate::files::{descriptors_are_short, is_shortage};
 use crate::net::{Cidr, guard};
 use crate::store::outbox::Claimed;
 use crate::text::clean;
@@ -163,7 +166,13 @@ impl MailServer {
     async fn addresses(&self) -> Result<Vec<SocketAddr>, Refusal> {
         let unknown = |detail: &str| Refusal::Failed(Failure::Dns, format!("{} does not resolve: {detail}", self.host));
         let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
-        let found: Vec<SocketAddr> = found.map_err(|error| unknown(&error.to_string()))?.collect();
+        let found: Vec<SocketAddr> = match found {
+            Ok(found) => found.collect(),
+            Err(error) if descriptors_are_short() => {
+                return Err(Refusal::Failed(Failure::Shortage, format!("look up {}: {error}", self.host)));
+            }
+            Err(error) => return Err(unknown(&error.to_string())),
+        };
         let first = found.first().copied().ok_or_else(|| unknown("no address"))?;
         let allowed: Vec<SocketAddr> =
             found.into_iter().filter(|address| guard::is_allowed(address.ip(), &self.allow_private)).collect();
@@ -206,10 +215,17 @@ impl MailServer {
     async fn transmit(&self, connection: &mut AsyncSmtpConnection, body: &[u8]) -> Result<(u16, String), Refusal> {
         let message = |error: SmtpError| Refusal::of(&error, MailStep::Message, &self.host);
         connection.command(Data).await.map_err(message)?;
+        // The library ends the last line itself, and would add an empty one to a text that has ended it.
+        let body = body.strip_suffix(b"\r\n").unwrap_or(body);
         let reply = connection.message(body).await.map_err(message)?;
         let words = reply.message().collect::<Vec<_>>().join(" ");
         Ok((code_of(&reply.code().to_string()), format!("{} {words}", reply.code())))
     }
+}
+
+/// An error and what caused it, outermost first; bounded, for a chain could be a ring.
+fn causes(error: &SmtpError) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(Some(error as &(dyn StdError + 'static)), |&e| e.source()).take(16)
 }
 
 fn code_of(shown: &str) -> u16 {
@@ -222,7 +238,11 @@ impl Refusal {
         if let Some(code) = error.status() {
             return Self::Reply { code: code_of(&code.to_string()), about, words };
         }
-        let failure = if error.is_tls() {
+        let io = causes(error).find_map(|e| e.downcast_ref::<io::Error>());
+        let failure = if io.is_some_and(is_shortage) {
+            Failure::Shortage
+        } else if error.is_tls() || io.is_some_and(|e| e.kind() == io::ErrorKind::InvalidData) {
+            // The second is how a certificate arrives that the handshake refuses.
             Failure::Tls
         } else if error.is_timeout() {
             Failure::Timeout

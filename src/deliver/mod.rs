@@ -1,6 +1,7 @@
 //! [5] Outbox rows become signed requests: claim → sign → POST → record. `retry` is a pure function;
 //! the exact body bytes were stored with the decision and are never rendered again.
 
+mod attempt;
 pub mod console;
 mod count;
 #[cfg(feature = "email")]

@@ -14,21 +14,15 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::console::Console;
-use super::count::DeliveryCounters;
+use super::attempt::{Shared, SlotEnd, attempt};
 use super::notice::{Change, Told, tell};
-use super::record::{Recorder, RecorderStopped, Recording};
-use super::retry::{Attempted, Outcome, RetryRules};
+use super::record::{RecorderStopped, Recording};
 use super::send::{Answer, Channel};
 use super::summary::{QueueSummary, Until};
-use super::waker::DeliveryWaker;
-use super::{DeliveryConfig, EndpointConfig, PayloadFormat};
-use crate::clock::Clock;
-use crate::failpoint::{Failpoint, Planted};
-use crate::model::{EndpointId, Timestamp};
-use crate::pipeline::alert::format::Format;
-use crate::store::outbox::{self, AttemptRecord, Claim, ClaimRequest, Claimed, DeliveryId, Gate, Release, Settle};
-use crate::store::{Store, StoreError};
+use super::{EndpointConfig, PayloadFormat};
+use crate::model::Timestamp;
+use crate::store::StoreError;
+use crate::store::outbox::{self, Claim, ClaimRequest, Claimed, DeliveryId, Gate, Release, Settle};
 use crate::telemetry::Pulse;
 
 /// Rows claimed at once, beyond those in flight.
@@ -67,21 +61,6 @@ pub(super) enum QueueError {
     /// A bug in an attempt.
     #[error("an attempt ended unasked: {0}")]
     Attempt(JoinError),
-}
-
-/// What all queues share.
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) store: Store,
-    pub(super) clock: Clock,
-    pub(super) config: Arc<DeliveryConfig>,
-    pub(super) retry: Arc<RetryRules>,
-    pub(super) recorder: Recorder,
-    pub(super) counters: DeliveryCounters,
-    pub(super) console: Console,
-    /// Who hears what happens to endpoints.
-    pub(super) operations: Arc<[(EndpointId, Format)]>,
-    pub(super) waker: DeliveryWaker,
 }
 
 /// One endpoint's queue.
@@ -134,19 +113,9 @@ pub(super) struct Queue {
 enum Said {
     Working,
     Failing,
+    /// Not it, but this machine.
+    Short,
     Disabled,
-}
-
-/// An attempt that was made.
-struct SlotEnd {
-    id: DeliveryId,
-    webhook_id: String,
-    attempt: u32,
-    outcome: Outcome,
-    latency: Duration,
-    error: Option<String>,
-    settle: Settle,
-    gate: Gate,
 }
 
 impl Queue {
@@ -433,10 +402,11 @@ impl Queue {
                 self.summary.failed += 1;
                 self.look_at = self.look_at.min(due);
             }
+            Settle::WaitUntil(due) => self.look_at = self.look_at.min(due),
             Settle::Park => self.summary.parked += 1,
         }
         // What waited for this one may go now.
-        self.look |= self.in_order && !matches!(end.settle, Settle::RetryAt(_));
+        self.look |= self.in_order && !matches!(end.settle, Settle::RetryAt(_) | Settle::WaitUntil(_));
         if end.gate != Gate::Unchanged {
             self.closing -= 1;
             self.look = true;
@@ -449,6 +419,9 @@ impl Queue {
         if end.settle == Settle::Delivered {
             self.failing_since = None;
             self.change(Change::Recovered, None);
+            return;
+        }
+        if matches!(end.settle, Settle::WaitUntil(_)) {
             return;
         }
         let now = self.shared.clock.now();
@@ -495,6 +468,12 @@ impl Queue {
                 }
                 info!(%endpoint, alert, attempt, latency_ms, "alert delivered");
             }
+            (Settle::WaitUntil(_), reason) => {
+                if self.said != Said::Short {
+                    warn!(%endpoint, alert, reason, "this machine is short of descriptors or memory, deliveries wait");
+                }
+                self.said = Said::Short;
+            }
             (Settle::Park, reason) => {
                 error!(%endpoint, alert, attempt, reason, "delivery parked after its last attempt");
             }
@@ -532,65 +511,4 @@ impl Queue {
         self.slots.shutdown().await;
         Ok(())
     }
-}
-
-/// One attempt: send, judge, record.
-async fn attempt(
-    shared: Shared,
-    endpoint: Arc<EndpointConfig>,
-    channel: Result<Arc<Channel>, Answer>,
-    mut row: Claimed,
-    failing_since: Option<Timestamp>,
-) -> Result<(SlotEnd, Recording), RecorderStopped> {
-    if Planted::DeliveredFirst.is_in() {
-        let settle = "UPDATE deliveries SET state = 'delivered' WHERE id = ?1";
-        let _ = shared.store.write("settle", |tx| tx.execute(settle, [row.id.to_i64()]));
-    }
-    let began = tokio::time::Instant::now();
-    let answer = match channel {
-        Ok(channel) => channel.send(&mut row, shared.clock.now()).await,
-        Err(answer) => answer,
-    };
-    Failpoint::Answered.pass();
-    let latency = began.elapsed();
-    let now = shared.clock.now();
-    let attempt = row.attempts.saturating_add(1);
-    let verdict = shared.retry.judge(&answer.outcome, Attempted { delivery: row.id, attempts: attempt, now });
-    let gate = match verdict.gate {
-        Gate::Disable { .. } => verdict.gate,
-        _ if verdict.settle != Settle::Delivered
-            && failing_since.is_some_and(|since| now.since(since) >= shared.config.disable_after) =>
-        {
-            Gate::Disable { reason: "not one success for as long as `disable_after` says" }
-        }
-        gate => gate,
-    };
-    let error = answer.error.map(|error| match verdict.hint {
-        Some(hint) => format!("{error} ({hint})"),
-        None => error,
-    });
-    let record = AttemptRecord {
-        delivery: row.id,
-        endpoint: endpoint.id.clone(),
-        at: now,
-        outcome: answer.outcome.name(),
-        status: answer.outcome.status(),
-        latency,
-        excerpt: answer.excerpt,
-        error: error.clone(),
-        settle: verdict.settle.clone(),
-        gate: gate.clone(),
-    };
-    let recording = shared.recorder.record(record).await?;
-    let end = SlotEnd {
-        id: row.id,
-        webhook_id: row.webhook_id,
-        attempt,
-        outcome: answer.outcome,
-        latency,
-        error,
-        settle: verdict.settle,
-        gate,
-    };
-    Ok((end, recording))
 }

@@ -12,6 +12,9 @@ const OVERLOAD_PAUSE: Duration = Duration::from_secs(60);
 /// No answer makes us wait longer than the longest wait of the usual schedule.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 
+/// What this machine could not try for want of descriptors or memory is tried again after this long.
+const SHORTAGE_PAUSE: Duration = Duration::from_secs(5);
+
 /// A mail server that says "later" is not asked again sooner.
 const MAIL_PAUSE: Duration = Duration::from_secs(300);
 
@@ -88,6 +91,8 @@ pub enum Failure {
     Endpoint,
     /// The console cannot be written to.
     Output,
+    /// This machine is out of descriptors or memory: nothing was sent, and it says nothing of the endpoint.
+    Shortage,
 }
 
 /// What follows from an outcome.
@@ -122,6 +127,11 @@ impl RetryRules {
             }
             Outcome::Answered { status, retry_after } => self.refused(*status, *retry_after, attempted),
             Outcome::Mail { code, about } => self.mail(*code, *about, attempted),
+            Outcome::Failed(Failure::Shortage) => Verdict {
+                settle: Settle::WaitUntil(attempted.now.plus(SHORTAGE_PAUSE)),
+                gate: Gate::Unchanged,
+                hint: Failure::Shortage.hint(),
+            },
             Outcome::Failed(failure) => {
                 Verdict { settle: self.again(attempted, attempted.now), gate: Gate::Unchanged, hint: failure.hint() }
             }
@@ -198,7 +208,7 @@ impl RetryAfter {
 
 impl Outcome {
     /// Every stored name.
-    pub const NAMES: [&str; 16] = [
+    pub const NAMES: [&str; 17] = [
         "delivered",
         "deferred",
         "refused",
@@ -215,6 +225,7 @@ impl Outcome {
         "secret",
         "endpoint",
         "output",
+        "shortage",
     ];
 
     /// The stored name; also the metric label.
@@ -275,6 +286,7 @@ impl Failure {
             Self::Secret => "secret",
             Self::Endpoint => "endpoint",
             Self::Output => "output",
+            Self::Shortage => "shortage",
         }
     }
 
@@ -287,6 +299,7 @@ impl Failure {
                 Some("to allow a private address add its range to the endpoint's `allow_private`")
             }
             Self::Secret => Some("fix the secret; it is read again at the next attempt"),
+            Self::Shortage => Some("nothing was sent; it is tried again in seconds until there are more"),
             Self::Connect | Self::Protocol | Self::Endpoint | Self::Output => None,
         }
     }

@@ -90,6 +90,14 @@ fn judge_every_failure_is_tried_again_by_schedule() {
 }
 
 #[test]
+fn judge_shortage_here_is_no_attempt_and_is_never_the_last() {
+    for attempts in [1, 10, u32::MAX] {
+        let verdict = rules(0.2).judge(&Outcome::Failed(Failure::Shortage), attempted(attempts));
+        assert_eq!((verdict.settle, verdict.gate), (Settle::WaitUntil(NOW.plus(secs(5))), Gate::Unchanged));
+    }
+}
+
+#[test]
 fn judge_whole_schedule_takes_ten_attempts_and_three_days_then_parks() {
     let rules = rules(0.0);
     let mut now = NOW;

@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
+use super::attempt::Shared;
 use super::console::Console;
 use super::count::DeliveryCounters;
-use super::queue::{Queue, QueueError, Shared};
+use super::queue::{Queue, QueueError};
 use super::record::Recorder;
 use super::retry::RetryRules;
 use super::summary::{QueueSummary, Until};

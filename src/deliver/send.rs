@@ -16,6 +16,7 @@ use super::retry::{Failure, Outcome, RetryAfter};
 use super::secret::{AccessToken, Secret, SecretError, SecretProblem};
 use super::sign::{ID_HEADER, SIGNATURE_HEADER, Signer, TIMESTAMP_HEADER};
 use super::{DeliveryConfig, EndpointConfig, PayloadFormat};
+use crate::files::is_shortage;
 use crate::model::Timestamp;
 use crate::net::{BodyLimit, Cidr, Client, ClientConfig, NetError, Request};
 use crate::store::outbox::Claimed;
@@ -246,6 +247,7 @@ impl ChannelError {
     /// As the answer of an attempt that was not made.
     pub(super) fn as_answer(&self) -> Answer {
         let failure = match self {
+            Self::Secret(SecretError::Read { source, .. }) if is_shortage(source) => Failure::Shortage,
             Self::Secret(_) | Self::Key(_) | Self::NoToken => Failure::Secret,
             Self::Net(_) | Self::NoUrl | Self::Header(_) | Self::Mail(_) => Failure::Endpoint,
         };
@@ -288,7 +290,8 @@ fn failure_of(error: &NetError) -> Failure {
         NetError::Url { .. } | NetError::CaFile { .. } | NetError::Setup { .. } => Failure::Endpoint,
         NetError::PrivateAddress { .. } => Failure::ForbiddenAddress,
         NetError::Dns { .. } => Failure::Dns,
-        NetError::Connect { .. } | NetError::Local { .. } => Failure::Connect,
+        NetError::Connect { .. } => Failure::Connect,
+        NetError::Local { .. } => Failure::Shortage,
         NetError::Tls { .. } => Failure::Tls,
         // Too slow to connect is no connection: nothing can have been received.
         NetError::Timeout { .. } if !error.may_have_been_received() => Failure::Connect,

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::files::is_shortage;
 use crate::model::FeedFailure;
 use crate::text::clean::excerpt;
 
@@ -112,6 +113,9 @@ pub(super) enum ResolveError {
     Private { address: IpAddr },
     #[error("{detail}")]
     Unknown { temporary: bool, detail: String },
+    /// The name was not looked up: this machine could not open what that takes.
+    #[error("{detail}")]
+    Shortage { detail: String },
 }
 
 /// The request a library error belongs to.
@@ -135,6 +139,7 @@ impl ConnectAttempt<'_> {
                 ResolveError::Unknown { temporary, detail } => {
                     NetError::Dns { host, temporary: *temporary, detail: detail.clone() }
                 }
+                ResolveError::Shortage { detail } => NetError::Local { host, detail: detail.clone() },
             };
         }
         if error.is_timeout() {
@@ -154,8 +159,7 @@ impl ConnectAttempt<'_> {
             return NetError::Reset { host, detail };
         }
         let io = chain(error).find_map(|e| e.downcast_ref::<std::io::Error>());
-        // EMFILE and ENFILE have no stable kind.
-        if io.is_some_and(|e| matches!(e.raw_os_error(), Some(23 | 24)) || e.kind() == ErrorKind::OutOfMemory) {
+        if io.is_some_and(is_shortage) {
             return NetError::Local { host, detail };
         }
         let handshake =

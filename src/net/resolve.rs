@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::error::ResolveError;
 use super::{Cidr, guard};
+use crate::files::descriptors_are_short;
 use crate::text::clean::excerpt;
 
 /// Look-ups at once. A look-up that hangs holds a thread until the system gives up on it, so the number
@@ -46,6 +47,9 @@ impl Resolve for GuardedResolver {
                 Ok(Ok(found)) => found,
                 Ok(Err(error)) => {
                     let text = error.to_string();
+                    if descriptors_are_short() {
+                        return Err(ResolveError::Shortage { detail: excerpt(&text, 120) }.into());
+                    }
                     // The code of getaddrinfo is not passed on; EAI_AGAIN has this text in every libc we run on.
                     let temporary = text.contains("Temporary failure") || text.contains("Try again");
                     return Err(unknown(temporary, &text).into());

@@ -1,13 +1,10 @@
 //! What can go wrong with the store, by what the operator does about it.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
-use rustix::io::Errno;
 
-/// With fewer descriptors left, a file that could not be opened says nothing about the disk.
-const DESCRIPTORS_SPARE: usize = 8;
+use crate::files::descriptors_are_short;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
@@ -150,12 +147,4 @@ impl StoreError {
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::Busy { .. } | Self::Shortage { .. })
     }
-}
-
-/// Whether only a few more files could be opened: SQLite does not tell this from a broken disk. A few and not none,
-/// for another thread may have closed one since.
-fn descriptors_are_short() -> bool {
-    let opened: Result<Vec<File>, _> = (0..DESCRIPTORS_SPARE).map(|_| File::open("/dev/null")).collect();
-    let number = |error: &std::io::Error| error.raw_os_error();
-    opened.is_err_and(|error| [Errno::MFILE, Errno::NFILE].iter().any(|e| number(&error) == Some(e.raw_os_error())))
 }

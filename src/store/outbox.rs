@@ -67,6 +67,8 @@ pub enum Settle {
     Delivered,
     /// Try again then.
     RetryAt(Timestamp),
+    /// It was not tried, for this machine could not: try then. Counts neither as an attempt nor against the endpoint.
+    WaitUntil(Timestamp),
     /// Stop trying, keep it.
     Park,
 }

@@ -133,7 +133,7 @@ async fn digest_comes_on_schedule_and_a_single_alert_stays_itself() {
     once(&room, &clock).await;
     let told = received(&receiver);
     assert_eq!(told.len(), 2);
-    assert!(told[0]["text"].as_str().expect("text").contains("4 alerts since the last digest"), "{}", told[0]);
+    assert!(told[0]["text"].as_str().expect("text").contains("4 stories since the last digest"), "{}", told[0]);
     assert!(told[1].to_string().contains(&title(4)));
 }
 

@@ -41,8 +41,11 @@ pub struct AttemptRecord {
 pub fn record(connection: &Connection, records: &[AttemptRecord]) -> rusqlite::Result<()> {
     let mut health: HashMap<&EndpointId, (Timestamp, Option<&str>)> = HashMap::new();
     for record in records {
-        insert_attempt(connection, record)?;
         settle(connection, record)?;
+        if matches!(record.settle, Settle::WaitUntil(_)) {
+            continue;
+        }
+        insert_attempt(connection, record)?;
         // Results are in the order they came in, so the last one says how the endpoint is; but one
         // success among failures ends the failing, so those are written at once.
         let error = record.error.as_deref();
@@ -94,6 +97,9 @@ fn settle(connection: &Connection, record: &AttemptRecord) -> rusqlite::Result<(
                  WHERE id = ?1 AND state = 'pending'",
             )?
             .execute(params![id, due.millis(), record.status, record.error])?,
+        Settle::WaitUntil(due) => connection
+            .prepare_cached("UPDATE deliveries SET due_at = ?2, last_error = ?3 WHERE id = ?1 AND state = 'pending'")?
+            .execute(params![id, due.millis(), record.error])?,
         Settle::Park => connection
             .prepare_cached(
                 "UPDATE deliveries SET state = 'parked', attempts = attempts + 1, settled_at = ?2,

@@ -114,6 +114,24 @@ fn claim_body_bytes_are_bounded_but_one_row_always_fits() {
 }
 
 #[test]
+fn record_a_wait_for_this_machine_is_no_attempt_and_no_failing() {
+    let (_dir, store) = store();
+    store
+        .write("test", |tx| {
+            let id = owe(tx, 1, &["desk"], at(10))?[0];
+            record(tx, &[attempt(id, at(11), Settle::WaitUntil(at(16)))])?;
+            assert!(claim(tx, "desk", at(15), &[]).rows.is_empty());
+            assert_eq!(state(tx, &endpoint("desk"))?.failing_since, None);
+            assert_eq!(claim(tx, "desk", at(16), &[]).rows[0].attempts, 0);
+            let shown = show(tx, id)?.expect("there");
+            assert!(shown.attempts.is_empty());
+            assert_eq!(shown.row.last_error.as_deref(), Some("answered 500"), "why it waits");
+            Ok(())
+        })
+        .expect("written");
+}
+
+#[test]
 fn record_retry_then_delivery_keeps_every_attempt() {
     let (_dir, store) = store();
     store
