@@ -19,8 +19,13 @@ pub(super) struct ListCursor {
 impl ListCursor {
     /// As text, for the list that is asked for.
     pub fn encode(self, asked: &AskedQuery, instance: &str) -> String {
+        self.encode_for(list_hash(asked, instance))
+    }
+
+    /// As text, for what a hash stands for.
+    fn encode_for(self, hash: u64) -> String {
         let mut bytes = vec![VERSION];
-        bytes.extend_from_slice(&list_hash(asked, instance).to_le_bytes());
+        bytes.extend_from_slice(&hash.to_le_bytes());
         bytes.extend_from_slice(&self.first.to_le_bytes());
         bytes.extend_from_slice(&self.second.to_le_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
@@ -28,6 +33,10 @@ impl ListCursor {
 
     /// Reads one that was given for this list.
     pub fn decode(text: &str, asked: &AskedQuery, instance: &str) -> Result<Self, AnswerRefusal> {
+        Self::decode_for(text, list_hash(asked, instance))
+    }
+
+    fn decode_for(text: &str, expected: u64) -> Result<Self, AnswerRefusal> {
         let refused = |detail: &str| {
             AnswerRefusal::new(RefusalKind::BadCursor, detail).hint("begin the list anew, without a cursor")
         };
@@ -39,7 +48,7 @@ impl ListCursor {
         let number = |at: usize| rest.get(at..at + 8).and_then(|part| part.try_into().ok());
         match (number(0), number(8), number(16), rest.len()) {
             (Some(hash), Some(first), Some(second), 24) => {
-                if u64::from_le_bytes(hash) != list_hash(asked, instance) {
+                if u64::from_le_bytes(hash) != expected {
                     return Err(refused("the cursor is of another list, another filter or another store"));
                 }
                 Ok(Self { first: i64::from_le_bytes(first), second: i64::from_le_bytes(second) })
@@ -47,6 +56,32 @@ impl ListCursor {
             _ => Err(refused("the cursor is damaged")),
         }
     }
+}
+
+/// A place in what happened to a store, whatever part of it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ChangeCursor(pub i64);
+
+impl ChangeCursor {
+    /// As text.
+    pub fn encode(self, instance: &str) -> String {
+        ListCursor { first: self.0, second: 0 }.encode_for(changes_hash(instance))
+    }
+
+    /// Reads one; `0` is the beginning.
+    pub fn decode(text: &str, instance: &str) -> Result<Self, AnswerRefusal> {
+        match text {
+            "0" => Ok(Self(0)),
+            text => ListCursor::decode_for(text, changes_hash(instance)).map(|cursor| Self(cursor.first)),
+        }
+    }
+}
+
+fn changes_hash(instance: &str) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(b"changes ");
+    hash.update(instance.as_bytes());
+    hash.digest()
 }
 
 fn list_hash(asked: &AskedQuery, instance: &str) -> u64 {

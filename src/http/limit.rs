@@ -1,14 +1,17 @@
 //! How long a caller may take: so many connections at once, each with an end. A caller that sends a byte
-//! now and then holds one of them for a while, and nobody else up.
+//! now and then holds one of them for a while, and nobody else up. A stream stays longer: it gives its place back,
+//! for it is counted where it is served, and ends when its reader does not read.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,6 +23,8 @@ const CONNECTIONS_MAX: usize = 64;
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(60);
 /// Nothing read for so long ends it.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(15);
+/// The reader of a stream who takes nothing for so long is let go.
+const STALL_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A listener whose connections are few and end.
 pub(super) struct LimitedListener {
@@ -35,7 +40,35 @@ pub(super) struct TimedStream {
     ends: Pin<Box<Sleep>>,
     idle: Pin<Box<Sleep>>,
     idle_max: Duration,
-    _room: OwnedSemaphorePermit,
+    stalled: Option<Pin<Box<Sleep>>>,
+    hold: ConnectionHold,
+}
+
+/// What a connection holds; whoever serves it can say that it stays.
+#[derive(Clone)]
+pub(super) struct ConnectionHold(Arc<HeldPlace>);
+
+struct HeldPlace {
+    stays: AtomicBool,
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl ConnectionHold {
+    /// It is a stream from now on: its place is for others.
+    pub(super) fn stay(&self) {
+        self.0.stays.store(true, Ordering::Relaxed);
+        self.0.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn stays(&self) -> bool {
+        self.0.stays.load(Ordering::Relaxed)
+    }
+}
+
+impl Connected<IncomingStream<'_, LimitedListener>> for ConnectionHold {
+    fn connect_info(stream: IncomingStream<'_, LimitedListener>) -> Self {
+        stream.io().hold.clone()
+    }
 }
 
 impl LimitedListener {
@@ -54,7 +87,8 @@ impl Listener for LimitedListener {
         let (stream, from) = Listener::accept(&mut self.listener).await;
         let ends = Box::pin(tokio::time::sleep(self.time_max));
         let idle = Box::pin(tokio::time::sleep(self.idle_max));
-        (TimedStream { stream, ends, idle, idle_max: self.idle_max, _room: room }, from)
+        let hold = ConnectionHold(Arc::new(HeldPlace { stays: AtomicBool::new(false), place: Mutex::new(Some(room)) }));
+        (TimedStream { stream, ends, idle, idle_max: self.idle_max, stalled: None, hold }, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -65,6 +99,9 @@ impl Listener for LimitedListener {
 impl TimedStream {
     /// Whether its time is over; wakes the task when it will be.
     fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        if self.hold.stays() {
+            return self.stalled.as_mut().is_some_and(|stalled| stalled.as_mut().poll(context).is_ready());
+        }
         self.ends.as_mut().poll(context).is_ready() || self.idle.as_mut().poll(context).is_ready()
     }
 }
@@ -96,7 +133,14 @@ impl AsyncWrite for TimedStream {
         if self.is_over(context) {
             return Poll::Ready(Err(over()));
         }
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if written.is_ready() {
+            self.stalled = None;
+        } else if self.stalled.is_none() {
+            self.stalled = Some(Box::pin(tokio::time::sleep(STALL_TIME_MAX)));
+            let _ = self.is_over(context);
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -44,6 +44,11 @@ impl ReadSources {
         Self { store, config, place: place.into(), clock, turns: Arc::new(Semaphore::new(ANSWERS_MAX)) }
     }
 
+    /// The store, for a stream: it reads few rows at a time, and takes no turn.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Makes an answer when it is its turn.
     pub(super) async fn answer<T: Send + 'static>(
         &self,

@@ -13,13 +13,14 @@ mod page;
 mod refusal;
 mod rows;
 mod sources;
+mod stream;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -40,10 +41,12 @@ pub async fn serve(listener: TcpListener, served: ListenerSources, cancel: Cance
         .route("/metrics", get(metrics))
         .merge(api::router())
         .merge(page::router())
+        .route(stream::PATH, get(stream::stream).layer(Extension(stream::StreamRoom::new(cancel.clone()))))
         .fallback(page::no_such_page)
         .layer(middleware::from_fn_with_state(served.clone(), door))
         .with_state(served);
     let listener = limit::LimitedListener::new(listener);
+    let app = app.into_make_service_with_connect_info::<limit::ConnectionHold>();
     axum::serve(listener, app).with_graceful_shutdown(async move { cancel.cancelled().await }).await
 }
 

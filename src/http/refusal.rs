@@ -13,6 +13,7 @@ pub(super) enum RefusalKind {
     BadQuery,
     BadId,
     BadCursor,
+    CursorExpired,
     NotFound,
     Gone,
     Moved,
@@ -37,6 +38,9 @@ impl RefusalKind {
             Self::BadQuery => ("bad-query", StatusCode::BAD_REQUEST, "The query cannot be read"),
             Self::BadId => ("bad-id", StatusCode::NOT_FOUND, "That is no id"),
             Self::BadCursor => ("bad-cursor", StatusCode::BAD_REQUEST, "The cursor is not one of this list"),
+            Self::CursorExpired => {
+                ("cursor-expired", StatusCode::GONE, "What came after the cursor is not kept any more")
+            }
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing"),
             Self::Gone => ("gone", StatusCode::GONE, "It was removed"),
             Self::Moved => ("moved", StatusCode::PERMANENT_REDIRECT, "It is somewhere else now"),

@@ -4,13 +4,13 @@
 use url::form_urlencoded::Serializer;
 
 use super::asked::AskedQuery;
-use super::cursor::ListCursor;
+use super::cursor::{ChangeCursor, ListCursor};
 use super::look::StoreLook;
 use super::refusal::{AnswerRefusal, RefusalKind};
 use crate::model::{EndpointId, StoryId, Timestamp};
 use crate::store::outbox::{self, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState};
 use crate::store::{
-    AlertFilter, AlertRecord, Hit, ItemFilter, ItemLine, ListPart, SearchQuery, StoryFilter, StoryLine,
+    AlertFilter, AlertRecord, ChangeKind, Hit, ItemFilter, ItemLine, ListPart, SearchQuery, StoryFilter, StoryLine,
 };
 use crate::view::{EndpointLine, FeedLine, TopicLine};
 
@@ -148,4 +148,27 @@ pub(super) fn endpoints(look: &StoreLook) -> Result<Vec<EndpointLine>, AnswerRef
 
 pub(super) fn topics(look: &StoreLook) -> Result<Vec<TopicLine>, AnswerRefusal> {
     Ok(TopicLine::all(&look.config.topics, &look.store, look.now)?)
+}
+
+/// Which kinds of changes: `kinds`, or all.
+pub(super) fn change_kinds(asked: &AskedQuery) -> Result<Vec<ChangeKind>, AnswerRefusal> {
+    let Some(text) = asked.text("kinds") else { return Ok(ChangeKind::ALL.to_vec()) };
+    let read = |name: &str| {
+        ChangeKind::from_name(name.trim()).ok_or_else(|| {
+            let known: Vec<&str> = ChangeKind::ALL.iter().map(|kind| kind.as_str()).collect();
+            AnswerRefusal::new(RefusalKind::BadQuery, format!("`{name}` is no kind of change"))
+                .hint(format!("known are: {}", known.join(", ")))
+        })
+    };
+    text.split(',').map(read).collect()
+}
+
+/// A place from which everything after it is still there.
+pub(super) fn known_change(look: &StoreLook, cursor: ChangeCursor) -> Result<i64, AnswerRefusal> {
+    let kept = look.store.changes_kept()?;
+    if cursor.0 != 0 && (cursor.0 > kept.newest || cursor.0 + 1 < kept.oldest) {
+        let detail = "the store was restored since, or has forgotten what came after it";
+        return Err(AnswerRefusal::new(RefusalKind::CursorExpired, detail).hint("list anew, then go on from `after=0`"));
+    }
+    Ok(cursor.0)
 }

@@ -8,6 +8,7 @@ mod apply;
 mod backup;
 mod browse;
 mod care;
+mod changes;
 mod corrections;
 mod error;
 mod feeds;
@@ -36,6 +37,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::watch;
 
 pub use activity::{Activity, TopicActivity};
 pub use apply::BatchWrite;
@@ -44,6 +46,7 @@ pub use browse::{
     AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, ListPart, RejectionTotal, RevisionRecord, Totals,
 };
 pub use care::{Checkpointed, Standing};
+pub use changes::{ChangeKind, ChangeRow, ChangesKept};
 pub use corrections::{Correction, CorrectionRecord};
 pub use error::StoreError;
 pub use feeds::FailureTotal;
@@ -68,6 +71,8 @@ struct Inner {
     instance: String,
     /// Items and copies stored since it was opened.
     arrivals: AtomicU64,
+    /// Counts commits, for who waits for the next.
+    commits: watch::Sender<u64>,
     /// Held as long as the store is open for ingest; the kernel lets go of it when the process dies.
     _lock: Option<std::fs::File>,
 }
@@ -102,6 +107,7 @@ impl Store {
             readers: Mutex::new(Vec::new()),
             instance: opened.instance,
             arrivals: AtomicU64::new(0),
+            commits: watch::Sender::new(0),
             _lock: opened.lock,
         })))
     }
@@ -120,6 +126,12 @@ impl Store {
 
     fn count_arrivals(&self, more: u64) {
         self.0.arrivals.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Says when this process committed something. What others commit is not said.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.0.commits.subscribe()
     }
 
     /// The database file.
@@ -142,6 +154,7 @@ impl Store {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
         let value = work(&transaction).map_err(fail)?;
         transaction.commit().map_err(fail)?;
+        self.0.commits.send_modify(|count| *count += 1);
         Ok(value)
     }
 

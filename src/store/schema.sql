@@ -363,3 +363,50 @@ CREATE VIRTUAL TABLE search USING fts5 (
     title, body, facets, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
 );
 CREATE TABLE search_stale (seq INTEGER PRIMARY KEY) STRICT;
+
+-- What happened, in the order of the commits: what streams and "what is new" read on from. Written by triggers, so that
+-- it is in the transaction of what it tells of, whoever writes that. The newest 200,000 are kept.
+CREATE TABLE changes (
+    seq   INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, though the newest may be removed
+    kind  TEXT NOT NULL,
+    ref   ANY NOT NULL,                       -- the number or name of what it is about
+    story INTEGER
+) STRICT;
+CREATE TRIGGER changes_trim AFTER INSERT ON changes WHEN NEW.seq % 1000 = 0 BEGIN
+    DELETE FROM changes WHERE seq <= NEW.seq - 200000;
+END;
+CREATE TRIGGER changes_item AFTER INSERT ON items BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('item', NEW.id, NEW.story);
+END;
+CREATE TRIGGER changes_revision AFTER INSERT ON revisions BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('revision', NEW.item, (SELECT story FROM items WHERE id = NEW.item));
+END;
+CREATE TRIGGER changes_sighting AFTER INSERT ON sightings WHEN NEW.level <> 'item' BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('sighting', NEW.item, (SELECT story FROM items WHERE id = NEW.item));
+END;
+CREATE TRIGGER changes_alert AFTER INSERT ON alerts BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('alert', NEW.sequence, NEW.story);
+END;
+CREATE TRIGGER changes_delivery AFTER INSERT ON deliveries BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('delivery', NEW.id, NEW.story);
+END;
+CREATE TRIGGER changes_delivery_state AFTER UPDATE OF state ON deliveries WHEN NEW.state <> OLD.state BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('delivery', NEW.id, NEW.story);
+END;
+CREATE TRIGGER changes_feed AFTER UPDATE OF failure, gone ON feeds
+    WHEN NEW.failure IS NOT OLD.failure OR NEW.gone <> OLD.gone BEGIN
+    INSERT INTO changes (kind, ref) VALUES ('feed', NEW.source);
+END;
+CREATE TRIGGER changes_endpoint AFTER UPDATE OF disabled_at, failing_since ON endpoints
+    WHEN NEW.disabled_at IS NOT OLD.disabled_at OR NEW.failing_since IS NOT OLD.failing_since BEGIN
+    INSERT INTO changes (kind, ref) VALUES ('endpoint', NEW.endpoint);
+END;
+CREATE TRIGGER changes_silence AFTER INSERT ON silences BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('silence', NEW.id, NEW.story);
+END;
+CREATE TRIGGER changes_silence_end AFTER UPDATE OF ends, story ON silences BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('silence', NEW.id, NEW.story);
+END;
+CREATE TRIGGER changes_correction AFTER UPDATE OF done_at ON corrections WHEN NEW.done_at IS NOT NULL BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('correction', NEW.id, NEW.story);
+END;

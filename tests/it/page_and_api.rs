@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 
 use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use wirewatch::clock::Clock;
 
 use super::newsroom::{Newsroom, article, number, pending, until};
@@ -254,4 +256,95 @@ async fn api_lists_go_on_without_a_gap_while_items_arrive() {
         assert_eq!((&problem["type"], &problem["status"]), (&Value::from(kind), &Value::from(status)), "{path}");
     }
     running.stop().await;
+}
+
+/// Reads a stream until it has said a word so often.
+async fn hear(http: SocketAddr, path: &str, more: &str, word: &str, times: usize) -> String {
+    let mut stream = TcpStream::connect(http).await.expect("connects");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{more}\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let (mut heard, mut part) = (String::new(), vec![0; 8192]);
+    let reading = async {
+        while heard.matches(word).count() < times {
+            let read = stream.read(&mut part).await.expect("read");
+            assert!(read > 0, "it ended: {heard}");
+            heard.push_str(&String::from_utf8_lossy(&part[..read]));
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), reading).await.expect("it is said");
+    heard
+}
+
+fn last_id(heard: &str) -> String {
+    heard.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().expect("an id").trim().to_owned()
+}
+
+fn said(heard: &str) -> Vec<String> {
+    heard.lines().filter_map(|line| line.strip_prefix("data: ")).map(|line| line.trim().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stream_resumed_again_and_again_misses_nothing_and_repeats_nothing() {
+    let (room, running, http) = listening("").await;
+    room.drop_file("0.txt", &article(0));
+    let first = hear(http, "/v1/stream?kinds=item&after=0", "", "event: item", 1).await;
+    let (mut items, mut last) = (said(&first), last_id(&first));
+    // Killed in the middle of a burst, each time.
+    for n in 1..30 {
+        room.drop_file(&format!("{n}.txt"), &article(n));
+        let heard = hear(http, "/v1/stream?kinds=item", &format!("last-event-id: {last}\r\n"), "event: item", 1).await;
+        items.extend(said(&heard));
+        last = last_id(&heard);
+    }
+    until("all are stored", || number(&running.store, "SELECT count(*) FROM items") == 30).await;
+    assert_eq!(items.len(), items.iter().collect::<BTreeSet<_>>().len(), "each once");
+    let changes = read(http, "/v1/changes?kinds=item&limit=200").await;
+    let listed: Vec<String> = changes["data"].as_array().expect("rows").iter().map(ToString::to_string).collect();
+    let ids = |rows: &[String]| -> Vec<Value> {
+        rows.iter().map(|row| serde_json::from_str::<Value>(row).expect("JSON")["id"].clone()).collect()
+    };
+    assert_eq!(ids(&items), ids(&listed), "the stream says what the list says, in its order");
+    let alerts = hear(http, "/v1/stream?kinds=alert&after=0&full=1", "", "event: alert.matched", 30).await;
+    let payload: Value = serde_json::from_str(&said(&alerts)[0]).expect("JSON");
+    let stored = running.store.alert("1").expect("read").expect("there").payload;
+    assert_eq!(payload.to_string(), serde_json::from_str::<Value>(stored.get()).expect("JSON").to_string());
+    for (path, status) in
+        [("/v1/stream?kinds=weather", "400"), ("/v1/stream?after=garbage", "400"), ("/v1/changes?after=garbage", "400")]
+    {
+        let (head, _) = ask(http, path, "").await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {head}");
+    }
+    // Its reader is told to list anew where what it had is not of this store's past.
+    let behind = hear(http, &format!("/v1/stream?after={last}"), "", "retry", 1).await;
+    assert!(behind.contains("text/event-stream"));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_are_so_many_and_keep_nobody_else_out() {
+    let (_room, running, http) = listening("").await;
+    let mut open = Vec::new();
+    for _ in 0..32 {
+        let mut stream = TcpStream::connect(http).await.expect("connects");
+        stream.write_all(b"GET /v1/stream HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
+        let mut part = [0; 4096];
+        let read = stream.read(&mut part).await.expect("answered");
+        assert!(String::from_utf8_lossy(&part[..read]).starts_with("HTTP/1.1 200"));
+        open.push(stream);
+    }
+    let (head, _) = ask(http, "/v1/stream", "").await;
+    assert!(head.starts_with("HTTP/1.1 503") && head.contains("retry-after"), "{head}");
+    // Beside them there is room for as many connections as ever.
+    let mut slow = Vec::new();
+    for _ in 0..60 {
+        let mut stream = TcpStream::connect(http).await.expect("connects");
+        stream.write_all(b"GET /metrics HT").await.expect("sent");
+        slow.push(stream);
+    }
+    let (head, _) = ask(http, "/metrics", "").await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    drop(slow);
+    let begun = std::time::Instant::now();
+    running.stop().await;
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "a stop ends streams");
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::answer::ApiAnswer;
 use crate::http::asked::AskedQuery;
-use crate::http::cursor::ListCursor;
+use crate::http::cursor::{ChangeCursor, ListCursor};
 use crate::http::look::StoreLook;
 use crate::http::refusal::{AnswerRefusal, RefusalKind};
 use crate::http::rows;
@@ -99,4 +99,17 @@ pub(super) fn topics(look: &StoreLook, _: &AskedQuery) -> Result<ApiAnswer, Answ
 pub(super) fn silences(look: &StoreLook, asked: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
     let all = asked.choice("all", &[("true", true), ("false", false)])?.unwrap_or(false);
     whole(&all_silences(&look.config, &look.store, look.now, all)?)
+}
+
+/// `next` is always there: it is where to ask on from later.
+pub(super) fn changes(look: &StoreLook, asked: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
+    let instance = look.store.instance();
+    let kinds = rows::change_kinds(asked)?;
+    let after = match asked.text("after") {
+        Some(text) => rows::known_change(look, ChangeCursor::decode(text, instance)?)?,
+        None => 0,
+    };
+    let (rows, upto) = look.store.changes_after(after, &kinds, asked.limit()?)?;
+    let next = ChangeCursor(upto).encode(instance);
+    ApiAnswer::document(&ListDocument { data: &rows, next: Some(next), newest: None })
 }

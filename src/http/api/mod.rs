@@ -151,6 +151,13 @@ const ROUTES: &[ApiRoute] = &[
         read: lists::search,
     },
     ApiRoute {
+        path: "/v1/changes",
+        summary: "What happened, in the order of the commits, oldest first: each once, resumable by `after`",
+        query: &["kinds", "limit", "after"],
+        shape: AnswerShape::List,
+        read: lists::changes,
+    },
+    ApiRoute {
         path: "/v1/openapi.json",
         summary: "This description",
         query: &[],

@@ -19,6 +19,7 @@ fn parameter(key: &str) -> Value {
         "state" => ("Only in this state", json!({"enum": ["pending", "delivered", "parked", "cancelled", "folded"]})),
         "all" => ("Those that have ended as well", json!({"enum": ["true", "false"]})),
         "q" => ("Words, \"phrases\", prefix*, -without, OR; or the operators of topics", json!({"type": "string"})),
+        "kinds" => ("Only of these kinds, with commas between", json!({"type": "string"})),
         "limit" => ("At most so many", json!({"type": "integer", "minimum": 1, "maximum": 200, "default": 50})),
         "cursor" => ("`next` of the part before", json!({"type": "string"})),
         "after" => ("`newest` or `next` of a part before: what came since, oldest first", json!({"type": "string"})),
@@ -59,10 +60,32 @@ fn operation_id(path: &str) -> String {
     format!("read_{words}")
 }
 
+/// What happens, as it is committed; served apart from the table, for it does not end.
+fn stream() -> Value {
+    let problem = json!({"$ref": "#/components/responses/Problem"});
+    let mut after = parameter("after");
+    after["description"] = json!("Go on after this event; `now` (the default), or `0`: from the oldest that is kept");
+    let full = json!({
+        "name": "full", "in": "query", "required": false, "schema": {"enum": ["1", "0"]},
+        "description": "With `1` the data of an alert is its payload as stored",
+    });
+    json!({
+        "summary": "What happens, as server-sent events: `id` is a cursor to resume from by `Last-Event-ID`, `event` the \
+                    kind of the change or the type of the alert, `reset` says to list anew",
+        "operationId": "read_stream",
+        "parameters": [parameter("kinds"), after, full],
+        "responses": {
+            "200": {"description": "Events without end", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+            "400": problem, "401": problem, "503": problem,
+        },
+    })
+}
+
 /// The whole document.
 pub(super) fn document(routes: &[ApiRoute]) -> Value {
-    let paths: Map<String, Value> =
+    let mut paths: Map<String, Value> =
         routes.iter().map(|route| (route.path.to_owned(), json!({"get": operation(route)}))).collect();
+    paths.insert("/v1/stream".to_owned(), json!({"get": stream()}));
     json!({
         "openapi": "3.1.0",
         "info": {

@@ -65,9 +65,7 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_formatter(|out, state, value| match value.as_str() {
-        Some(text) if !value.is_safe() && text.chars().any(is_shown_otherwise) => {
-            escape_formatter(out, state, &Shown::from(cleaned(text)))
-        }
+        Some(text) if !value.is_safe() => Ok(out.write_str(&escaped(text))?),
         _ => escape_formatter(out, state, value),
     });
     environment.add_global("assets", assets::folder());

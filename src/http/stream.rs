@@ -1,0 +1,181 @@
+//! `/v1/stream`: what happens, as it is committed (server-sent events). A stream is a place in the table of changes and
+//! no queue: who reads slowly holds nothing up and misses nothing, who comes back goes on from where they were.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::unfold;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::asked::AskedQuery;
+use super::cursor::ChangeCursor;
+use super::limit::ConnectionHold;
+use super::refusal::{AnswerRefusal, RefusalKind};
+use super::rows;
+use super::sources::ListenerSources;
+use crate::store::{ChangeKind, ChangeRow, Store, StoreError};
+
+pub(super) const PATH: &str = "/v1/stream";
+/// Streams at once, beside the connections of everybody else.
+const STREAMS_MAX: usize = 32;
+/// Changes read at once.
+const READ_MAX: usize = 200;
+/// Further behind than this, a reader is told to list anew.
+const BEHIND_MAX: i64 = 10_000;
+/// Other processes commit unheard: so often it is looked for what they did.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A line that says nothing, so that a dead reader shows and a proxy keeps the stream open.
+const BEAT_EVERY: Duration = Duration::from_secs(15);
+/// A stream ends after so long; its reader comes back by itself.
+const STREAM_TIME_MAX: Duration = Duration::from_secs(3600);
+
+/// Where streams have their place, and what ends them.
+#[derive(Clone)]
+pub(super) struct StreamRoom {
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl StreamRoom {
+    pub(super) fn new(stop: CancellationToken) -> Self {
+        Self { places: Arc::new(Semaphore::new(STREAMS_MAX)), stop }
+    }
+}
+
+/// One reader.
+struct ChangeStream {
+    store: Store,
+    kinds: Vec<ChangeKind>,
+    /// With the payload of each alert.
+    whole: bool,
+    at: i64,
+    commits: watch::Receiver<u64>,
+    stop: CancellationToken,
+    ends: Instant,
+    begun: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Serves one stream.
+pub(super) async fn stream(
+    State(served): State<ListenerSources>,
+    Extension(room): Extension<StreamRoom>,
+    ConnectInfo(hold): ConnectInfo<ConnectionHold>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(place) = room.places.clone().try_acquire_owned() else {
+        let detail = format!("{STREAMS_MAX} streams are open, and that is all there may be");
+        return AnswerRefusal::new(RefusalKind::Busy, detail).problem();
+    };
+    let query = query.unwrap_or_default();
+    let known = ["kinds", "after", "full"];
+    let asked = AskedQuery::read(PATH, String::new(), &query, &known, served.clock.now());
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let store = served.reads.store().clone();
+    // Before the newest change is looked up: a commit in between is heard.
+    let commits = store.commits();
+    let begun = match asked {
+        Ok(asked) => store.blocking(move |store| begin(store, &asked, last.as_deref())).await,
+        Err(refusal) => Err(refusal),
+    };
+    let (at, kinds, whole) = match begun {
+        Ok(begun) => begun,
+        Err(refusal) => return refusal.problem(),
+    };
+    hold.stay();
+    let ends = Instant::now() + STREAM_TIME_MAX;
+    let reader = ChangeStream { store, kinds, whole, at, commits, stop: room.stop, ends, begun: false, _place: place };
+    let mut response = Body::from_stream(unfold(reader, ChangeStream::turn)).into_response();
+    for (name, value) in [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// Where a stream begins: after the event its reader had last, after a cursor, or now.
+fn begin(store: &Store, asked: &AskedQuery, last: Option<&str>) -> Result<(i64, Vec<ChangeKind>, bool), AnswerRefusal> {
+    let kinds = rows::change_kinds(asked)?;
+    let whole = asked.choice("full", &[("1", true), ("0", false)])?.unwrap_or(false);
+    let at = match last.or(asked.text("after")) {
+        None | Some("now") => store.changes_kept()?.newest,
+        Some(text) => ChangeCursor::decode(text, store.instance())?.0,
+    };
+    Ok((at, kinds, whole))
+}
+
+impl ChangeStream {
+    /// The next bytes, when there are any; nothing once it is over.
+    async fn turn(mut self) -> Option<(Result<Bytes, std::io::Error>, Self)> {
+        if !self.begun {
+            self.begun = true;
+            return Some((Ok(Bytes::from_static(b"retry: 3000\n\n")), self));
+        }
+        let beat = Instant::now() + BEAT_EVERY;
+        loop {
+            self.commits.mark_unchanged();
+            match self.read().await {
+                Ok(text) if !text.is_empty() => return Some((Ok(Bytes::from(text)), self)),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a stream ends: what happened cannot be read");
+                    return None;
+                }
+            }
+            if Instant::now() >= beat {
+                return Some((Ok(Bytes::from_static(b": still here\n\n")), self));
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = tokio::time::sleep_until(self.ends) => return None,
+                _ = self.commits.changed() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// What happened since, as events; moves on past it.
+    async fn read(&mut self) -> Result<String, StoreError> {
+        let (at, kinds, whole) = (self.at, self.kinds.clone(), self.whole);
+        let (text, upto) = self.store.blocking(move |store| events(store, at, &kinds, whole)).await?;
+        self.at = upto;
+        Ok(text)
+    }
+}
+
+fn events(store: &Store, at: i64, kinds: &[ChangeKind], whole: bool) -> Result<(String, i64), StoreError> {
+    let kept = store.changes_kept()?;
+    // Restored to an earlier state, trimmed, or too far behind to be worth it.
+    if at > kept.newest || (at + 1 < kept.oldest && at > 0) || kept.newest - at > BEHIND_MAX {
+        let newest = ChangeCursor(kept.newest).encode(store.instance());
+        return Ok((format!("id: {newest}\nevent: reset\ndata: {newest}\n\n"), kept.newest));
+    }
+    let (rows, upto) = store.changes_after(at, kinds, READ_MAX)?;
+    let mut text = String::new();
+    for row in rows {
+        let (name, data) = event(store, &row, whole)?;
+        let id = ChangeCursor(row.seq).encode(store.instance());
+        text.push_str(&format!("id: {id}\nevent: {name}\ndata: {data}\n\n"));
+    }
+    Ok((text, upto))
+}
+
+/// An alert goes by its type, and with its payload where that is asked for; JSON is on one line.
+fn event(store: &Store, row: &ChangeRow, whole: bool) -> Result<(String, String), StoreError> {
+    let line = || serde_json::to_string(row).expect("invariant: ids are JSON");
+    if row.kind != ChangeKind::Alert {
+        return Ok((row.kind.as_str().to_owned(), line()));
+    }
+    let Some(alert) = store.alert(&row.id)? else { return Ok(("alert".to_owned(), line())) };
+    let payload = alert.payload.get();
+    let data = if whole && !payload.contains(['\n', '\r']) { payload.to_owned() } else { line() };
+    Ok((alert.r#type, data))
+}
