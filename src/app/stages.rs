@@ -12,7 +12,7 @@ use super::{compile, silences};
 use crate::clock::Clock;
 use crate::config::{Config, RELOAD_FILE};
 use crate::deliver::console::Console;
-use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, QueueSummary};
+use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, PayloadFormat, QueueSummary};
 use crate::ingest::{Ingest, IngestError, IngestLinks};
 use crate::net::Client;
 use crate::pipeline::Rules;
@@ -23,7 +23,7 @@ use crate::source::feed::polling::rules::PollRules;
 use crate::source::parser::Parser;
 use crate::source::seed::{SeedInputs, SeedWatcher};
 use crate::source::{IngestMessage, IngestSender, MESSAGES_WAITING_MAX};
-use crate::store::{Access, Store};
+use crate::store::{Access, Store, outbox};
 use crate::text::clean;
 
 /// Store, decision loop, and what delivery will need.
@@ -152,6 +152,12 @@ impl CoreStages {
     ) -> Result<QueueSummary, AppError> {
         drop(self.to_ingest);
         self.ingest.await.map_err(|_| AppError::Ended(AppPart::Ingest))??;
+        // Whoever sits before the terminal is shown what this run brought: no more of its stories comes.
+        let now = self.clock.now();
+        self.store.write("end the wait for stories", |tx| {
+            let shown = self.delivery.endpoints.iter().filter(|endpoint| endpoint.format == PayloadFormat::Console);
+            shown.map(|endpoint| outbox::end_group_waits(tx, &endpoint.id, now)).collect::<Result<Vec<_>, _>>()
+        })?;
         let delivery = Delivery {
             store: self.store.clone(),
             clock: self.clock,

@@ -1,11 +1,13 @@
 //! `alerts`: what was raised, newest first; one of them as people read it, with who was told.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
 
 use super::output::{self, Output, Table};
-use super::page::Page;
-use super::{CliError, Context, ids};
+use super::page::{Page, SeverityArg};
+use super::{CliError, Context, export, ids};
 use crate::deliver::console::{self, Style};
+use crate::model::Timestamp;
 use crate::store::outbox::{self, DeliveryFilter};
 use crate::store::{AlertFilter, AlertRecord};
 
@@ -39,10 +41,23 @@ struct ListArgs {
     #[arg(long)]
     topic: Option<String>,
     #[command(flatten)]
+    severity: SeverityArg,
+    #[command(flatten)]
     page: Page,
+    /// Go on with each one that comes, oldest first.
+    #[arg(long, conflicts_with = "format")]
+    follow: bool,
+    /// For spreadsheets: cells are never formulas.
+    #[arg(long, conflicts_with = "json")]
+    format: Option<AlertsFormat>,
     /// Print JSON Lines.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum AlertsFormat {
+    Csv,
 }
 
 /// Runs the command.
@@ -58,44 +73,66 @@ pub fn run(args: &AlertsArgs, context: &Context) -> Result<(), CliError> {
 }
 
 fn list(args: &ListArgs, context: &Context) -> Result<(), CliError> {
-    let filter = AlertFilter {
-        topic: args.topic.clone(),
-        since: args.page.since(context.clock.now()),
-        limit: args.page.limit,
-        ..AlertFilter::default()
+    let store = context.read_store()?;
+    let rows = |limit: usize| -> Result<Vec<AlertRecord>, CliError> {
+        let filter = AlertFilter {
+            topic: args.topic.clone(),
+            severity_min: args.severity.severity,
+            since: args.page.since(context.clock.now()),
+            limit,
+            ..AlertFilter::default()
+        };
+        Ok(store.alerts(&filter)?)
     };
-    let alerts = context.read_store()?.alerts(&filter)?;
+    if args.follow {
+        if args.json {
+            return output::follow(args.page.limit, rows, |alert| alert.id.clone(), |alerts| output::lines(&alerts));
+        }
+        let mut table = table();
+        return output::follow(
+            args.page.limit,
+            rows,
+            |alert| alert.id.clone(),
+            |alerts| {
+                alerts.iter().for_each(|alert| add(&mut table, alert, context.clock.now()));
+                table.follow()
+            },
+        );
+    }
+    let (alerts, now) = (rows(args.page.limit)?, context.clock.now());
     if args.json {
         return Ok(output::lines(&alerts)?);
     }
-    let mut table = Table::new(&[
-        "#",
-        "RAISED (UTC)",
-        "SEVERITY",
-        "TOPICS",
-        "REASON",
-        "SCORE",
-        "OUTLETS",
-        "ID",
-        "SILENCED BY",
-        "TITLE",
-    ]);
-    for alert in &alerts {
-        let payload: serde_json::Value = serde_json::from_str(alert.payload.get()).unwrap_or_default();
-        table.row([
-            alert.sequence.to_string(),
-            output::minute(alert.at),
-            alert.severity.clone(),
-            if alert.topics.is_empty() { "-".to_owned() } else { alert.topics.join(", ") },
-            alert.reason.clone(),
-            alert.score.to_string(),
-            alert.outlets.to_string(),
-            alert.id.clone(),
-            alert.silenced_by.clone().unwrap_or_default(),
-            title(alert, &payload),
-        ]);
+    if args.format == Some(AlertsFormat::Csv) {
+        return Ok(export::alerts_csv(&mut std::io::stdout().lock(), &alerts)?);
     }
+    let mut table = table();
+    alerts.iter().for_each(|alert| add(&mut table, alert, now));
     Ok(table.print("no alerts")?)
+}
+
+fn table() -> Table {
+    Table::new(&["#", output::AGE, "SEVERITY", "TOPICS", "WHY", "OUTLET", "SILENCED BY", "TITLE"]).cuttable(&[
+        "TOPICS",
+        "OUTLET",
+        "SILENCED BY",
+    ])
+}
+
+fn add(table: &mut Table, alert: &AlertRecord, now: Timestamp) {
+    let payload: Value = serde_json::from_str(alert.payload.get()).unwrap_or_default();
+    let outlet = payload["data"]["item"]["outlet"].as_str().unwrap_or_default();
+    let more = alert.outlets.saturating_sub(1);
+    table.row([
+        alert.sequence.to_string(),
+        output::age(alert.at, now),
+        alert.severity.clone(),
+        alert.topics.join(", "),
+        alert.reason.clone(),
+        if more > 0 { format!("{outlet} +{more}") } else { outlet.to_owned() },
+        alert.silenced_by.clone().unwrap_or_default(),
+        title(alert, &payload),
+    ]);
 }
 
 fn show(id: &str, out: Output, context: &Context) -> Result<(), CliError> {
@@ -123,9 +160,10 @@ fn show(id: &str, out: Output, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-fn title(alert: &AlertRecord, payload: &serde_json::Value) -> String {
+/// What it says, in a line.
+pub(super) fn title(alert: &AlertRecord, payload: &Value) -> String {
     let data = &payload["data"];
-    let text = |part: &serde_json::Value| part.as_str().map(str::to_owned);
+    let text = |part: &Value| part.as_str().map(str::to_owned);
     match &alert.source {
         Some(source) => format!("{source}: {}", data["source"]["error"].as_str().unwrap_or("no error")),
         // Digests, tests and what is told of endpoints have no item.

@@ -3,11 +3,11 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::output::{self, Output, Table};
-use super::page::Page;
+use super::page::{Page, SeverityArg};
 use super::{CliError, Context};
-use crate::model::EndpointId;
+use crate::model::{EndpointId, Timestamp};
 use crate::store::Access;
-use crate::store::outbox::{self, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryState, Replay};
+use crate::store::outbox::{self, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, Replay};
 use crate::text::clean;
 
 /// Lists deliveries, newest first; shows, replays or cancels them.
@@ -28,8 +28,16 @@ struct ListArgs {
     /// Only in this state.
     #[arg(long)]
     state: Option<StateArg>,
+    /// Only of alerts on this topic.
+    #[arg(long)]
+    topic: Option<String>,
+    #[command(flatten)]
+    severity: SeverityArg,
     #[command(flatten)]
     page: Page,
+    /// Go on with each one that comes or changes, oldest first.
+    #[arg(long)]
+    follow: bool,
     /// Print JSON Lines.
     #[arg(long)]
     json: bool,
@@ -41,7 +49,7 @@ enum DeliveriesVerb {
     List(ListArgs),
     /// Shows one delivery with its attempts and the exact body.
     Show {
-        /// Its id (`dlv_…`).
+        /// Its id (`dlv_…`), or its number.
         id: DeliveryId,
         /// Print JSON.
         #[arg(long)]
@@ -67,7 +75,7 @@ enum DeliveriesVerb {
     },
     /// Calls a delivery off; it stays listed.
     Cancel {
-        /// Its id (`dlv_…`).
+        /// Its id (`dlv_…`), or its number.
         id: DeliveryId,
         /// Print JSON.
         #[arg(long)]
@@ -119,33 +127,55 @@ fn list(args: &ListArgs, context: &Context) -> Result<(), CliError> {
             StateArg::Cancelled => DeliveryState::Cancelled,
             StateArg::Folded => DeliveryState::Folded,
         }),
+        topic: args.topic.clone(),
+        severity_min: args.severity.severity,
         since: args.page.since(context.clock.now()),
-        alert: None,
-        before: None,
-        rows_max: args.page.limit,
+        ..DeliveryFilter::default()
     };
-    let rows = context.read_store()?.read("list deliveries", |c| outbox::list(c, &filter))?;
+    let store = context.read_store()?;
+    let rows = |rows_max: usize| -> Result<Vec<DeliveryRow>, CliError> {
+        let filter = DeliveryFilter { rows_max, ..filter.clone() };
+        Ok(store.read("list deliveries", |c| outbox::list(c, &filter))?)
+    };
+    // An attempt makes a row another.
+    let key = |row: &DeliveryRow| format!("{} {} {}", row.id, row.state, row.attempts);
+    if args.follow {
+        if args.json {
+            return output::follow(args.page.limit, rows, key, |rows| output::lines(&rows));
+        }
+        let mut table = table();
+        return output::follow(args.page.limit, rows, key, |rows| {
+            rows.into_iter().for_each(|row| add(&mut table, row, context.clock.now()));
+            table.follow()
+        });
+    }
+    let (rows, now) = (rows(args.page.limit)?, context.clock.now());
     if args.json {
         return Ok(output::lines(&rows)?);
     }
-    let now = context.clock.now();
-    let mut table =
-        Table::new(&["ID", "DECIDED (UTC)", "ENDPOINT", "STATE", "TRIES", "STATUS", "DUE", "ALERT", "LAST ERROR"]);
-    for row in rows {
-        let due = if row.state == DeliveryState::Pending { output::ago(row.due_at, now) } else { String::new() };
-        table.row([
-            row.id.to_string(),
-            output::minute(row.created_at),
-            row.endpoint,
-            row.state.to_string(),
-            row.attempts.to_string(),
-            row.last_status.map(|s| s.to_string()).unwrap_or_default(),
-            due,
-            row.alert,
-            row.last_error.unwrap_or_default(),
-        ]);
-    }
+    let mut table = table();
+    rows.into_iter().for_each(|row| add(&mut table, row, now));
     Ok(table.print("no deliveries")?)
+}
+
+fn table() -> Table {
+    Table::new(&["ID", output::AGE, "ALERT", "ENDPOINT", "STATE", "TRIES", "STATUS", "DUE", "LAST ERROR"])
+        .cuttable(&["ENDPOINT"])
+}
+
+fn add(table: &mut Table, row: DeliveryRow, now: Timestamp) {
+    let due = if row.state == DeliveryState::Pending { output::ago(row.due_at, now) } else { String::new() };
+    table.row([
+        row.id.to_string(),
+        output::age(row.created_at, now),
+        row.sequence.to_string(),
+        row.endpoint,
+        row.state.to_string(),
+        row.attempts.to_string(),
+        row.last_status.map(|s| s.to_string()).unwrap_or_default(),
+        due,
+        row.last_error.unwrap_or_default(),
+    ]);
 }
 
 fn show(id: DeliveryId, out: Output, context: &Context) -> Result<(), CliError> {

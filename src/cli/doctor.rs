@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::error::UNAVAILABLE;
+use super::failing::{FailingFeed, grouped};
 use super::output::{self, Output};
 use super::{CliError, Context};
 use crate::app::compile;
@@ -267,33 +268,37 @@ fn examine_silences(findings: &mut Findings, config: &Config, store: &Store, now
 }
 
 fn examine_feeds(findings: &mut Findings, config: &Config, store: &Store) -> Result<(), StoreError> {
-    let (mut failing, mut unpolled) = (0, 0);
+    let (mut failing, mut unpolled, mut feeds) = (Vec::new(), 0, 0);
     for feed in config.feeds.iter().filter(|feed| feed.enabled) {
+        feeds += 1;
         let Some(state) = store.feed(feed.id.as_str())? else {
             unpolled += 1;
             continue;
         };
-        let Some(failure) = state.failure else { continue };
-        failing += 1;
-        if failing > NAMED_MAX {
-            continue;
-        }
-        let error = clean::excerpt(&state.error.unwrap_or_default(), 160);
-        let remedy = if state.gone {
-            format!("take it out (wirewatch feeds remove {0}), or ask again: wirewatch feeds enable {0}", feed.id)
-        } else {
-            format!("it is tried again by itself; more: wirewatch feeds show {}", feed.id)
-        };
-        findings.add(Grade::Warning, "feeds", format!("{} fails ({failure}): {error}", feed.id), remedy);
+        let Some(class) = state.failure else { continue };
+        let (id, error) = (feed.id.to_string(), state.error.unwrap_or_default());
+        failing.push(FailingFeed { id, class, error, gone: state.gone });
     }
-    match failing {
+    match failing.len() {
         0 if unpolled > 0 => findings.ok("feeds", format!("none fails; {unpolled} were not polled yet")),
         0 => findings.ok("feeds", "none fails"),
-        more if more > NAMED_MAX => {
-            let what = format!("… and {} more fail", more - NAMED_MAX);
-            findings.add(Grade::Warning, "feeds", what, "wirewatch feeds lists them all");
-        }
         _ => {}
+    }
+    let groups = grouped(failing, feeds);
+    for group in groups.iter().take(NAMED_MAX) {
+        let remedy = match (group.gone, group.ids.as_slice()) {
+            (true, [id]) => {
+                format!("take it out (wirewatch feeds remove {id}), or ask again: wirewatch feeds enable {id}")
+            }
+            (true, _) => "take them out (wirewatch feeds remove), or ask again: wirewatch feeds enable".to_owned(),
+            (false, [id]) => format!("it is tried again by itself; more: wirewatch feeds show {id}"),
+            (false, _) => "they are tried again by themselves; each of them: wirewatch feeds".to_owned(),
+        };
+        findings.add(Grade::Warning, "feeds", group.words.clone(), remedy);
+    }
+    if groups.len() > NAMED_MAX {
+        let what = format!("… and {} more fail", groups.len() - NAMED_MAX);
+        findings.add(Grade::Warning, "feeds", what, "wirewatch feeds lists them all");
     }
     Ok(())
 }

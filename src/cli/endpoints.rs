@@ -82,7 +82,7 @@ pub fn run(args: &EndpointsArgs, context: &Context) -> Result<(), CliError> {
     let config = context.load()?.config;
     let out = Output::of(args.json);
     match &args.verb {
-        None | Some(EndpointsVerb::List) => list(&config, out),
+        None | Some(EndpointsVerb::List) => list(&config, out, context.clock.now()),
         Some(EndpointsVerb::Show { id }) => show(find(&config, id)?, &config, out),
         Some(EndpointsVerb::Test { id }) => test(find(&config, id)?, &config, out, context),
         Some(EndpointsVerb::Preview { id, alert }) => preview(find(&config, id)?, alert, &config),
@@ -126,19 +126,20 @@ fn state(line: &EndpointLine, now_failing: Option<Timestamp>) -> String {
     }
 }
 
-fn list(config: &Config, out: Output) -> Result<(), CliError> {
+fn list(config: &Config, out: Output, now: Timestamp) -> Result<(), CliError> {
     let lines: Vec<EndpointLine> = config.endpoints.iter().map(|e| line(e, config)).collect::<Result<_, _>>()?;
     if out == Output::Json {
         return Ok(output::lines(&lines)?);
     }
-    let mut table = Table::new(&["ENDPOINT", "FORMAT", "OWED", "PARKED", "LAST SUCCESS", "URL", "STATE"]);
+    let mut table =
+        Table::new(&["ENDPOINT", "FORMAT", "OWED", "PARKED", "LAST SUCCESS", "URL", "STATE"]).cuttable(&["URL"]);
     for line in &lines {
         table.row([
             line.id.clone(),
             line.format.to_owned(),
             line.health.pending.to_string(),
             line.health.parked.to_string(),
-            line.health.state.last_success_at.map(output::minute).unwrap_or_default(),
+            line.health.state.last_success_at.map(|at| output::ago(at, now)).unwrap_or_default(),
             line.url.clone().unwrap_or_default(),
             state(line, line.health.state.failing_since),
         ]);

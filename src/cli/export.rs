@@ -3,11 +3,15 @@
 use std::io::{self, Write};
 
 use crate::model::Timestamp;
-use crate::store::ItemLine;
+use crate::store::{AlertRecord, ItemLine};
 use crate::text::clean;
 
 /// Columns of the CSV form.
 const COLUMNS: &str = "id,first_seen,published,outlet,source,lang,story,topics,copies,title,url";
+
+/// Those of alerts.
+const ALERT_COLUMNS: &str =
+    "sequence,raised,severity,topics,reason,score,outlets,outlet,published,silenced_by,title,url,story,id";
 
 /// CSV as RFC 4180 has it.
 ///
@@ -29,6 +33,37 @@ pub fn csv(out: &mut impl Write, items: &[ItemLine]) -> io::Result<()> {
             item.sightings.to_string(),
             item.title.clone(),
             item.url.clone().unwrap_or_default(),
+        ];
+        let cells: Vec<String> = cells.iter().map(|cell| cell_of(cell)).collect();
+        write!(out, "{}\r\n", cells.join(","))?;
+    }
+    Ok(())
+}
+
+/// Alerts likewise, with who carried what they are about and when that was published.
+///
+/// # Errors
+/// When the output is closed or full.
+pub fn alerts_csv(out: &mut impl Write, alerts: &[AlertRecord]) -> io::Result<()> {
+    write!(out, "{ALERT_COLUMNS}\r\n")?;
+    for alert in alerts {
+        let payload: serde_json::Value = serde_json::from_str(alert.payload.get()).unwrap_or_default();
+        let item = |name: &str| payload["data"]["item"][name].as_str().unwrap_or_default().to_owned();
+        let cells = [
+            alert.sequence.to_string(),
+            alert.at.to_string(),
+            alert.severity.clone(),
+            alert.topics.join("; "),
+            alert.reason.clone(),
+            alert.score.to_string(),
+            alert.outlets.to_string(),
+            item("outlet"),
+            item("published"),
+            alert.silenced_by.clone().unwrap_or_default(),
+            super::alerts::title(alert, &payload),
+            item("url"),
+            alert.story.map(|story| story.to_string()).unwrap_or_default(),
+            alert.id.clone(),
         ];
         let cells: Vec<String> = cells.iter().map(|cell| cell_of(cell)).collect();
         write!(out, "{}\r\n", cells.join(","))?;

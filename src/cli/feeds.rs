@@ -113,7 +113,7 @@ fn list(feeds: &[FeedConfig], store: Option<&Store>, out: Output, now: Timestamp
     if out == Output::Json {
         return Ok(output::lines(&lines)?);
     }
-    let mut table = Table::new(&["ID", "STATE", "LAST SUCCESS", "NEXT POLL", "ITEMS", "ERROR"]);
+    let mut table = Table::new(&["ID", "STATE", "LAST SUCCESS", "NEXT POLL", "ITEMS", "ERROR"]).cuttable(&["ID"]);
     let ago = |at: Option<Timestamp>| at.map(|at| output::ago(at, now)).unwrap_or_default();
     for line in lines {
         let class = line.failure.unwrap_or_default();

@@ -49,7 +49,7 @@ struct FileLine {
 /// [`CliError`] when the store is held by a daemon, or a file could not be taken.
 pub fn run(args: &IngestArgs, context: &Context) -> Result<(), CliError> {
     let config = context.load()?.config;
-    super::run::start_logs(&config);
+    super::run::start_quiet_logs(&config);
     let runtime = super::run::runtime(&config)?;
     let files: Vec<PathBuf> = args.files.iter().map(|file| stdin_to_file(file)).collect::<Result<_, _>>()?;
     let bar = bar(files.len() as u64);

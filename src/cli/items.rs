@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::output::{self, Output, Table};
-use super::page::Page;
+use super::page::{Page, SeverityArg};
 use super::{CliError, Context, export, ids, labels};
 use crate::model::Timestamp;
-use crate::store::{ItemFilter, ItemRecord};
+use crate::store::{ItemFilter, ItemLine, ItemRecord, Store};
 use crate::text::changes::in_line;
 use crate::text::clean;
 
@@ -34,7 +34,12 @@ struct ListArgs {
     #[arg(long)]
     topic: Option<String>,
     #[command(flatten)]
+    severity: SeverityArg,
+    #[command(flatten)]
     page: Page,
+    /// Go on with each one that comes, oldest first.
+    #[arg(long, conflicts_with = "format")]
+    follow: bool,
     /// For other programs: cells of CSV are never formulas.
     #[arg(long, conflicts_with = "json")]
     format: Option<ItemsFormat>,
@@ -107,37 +112,69 @@ pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
 
 fn run_list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliError> {
     let store = context.read_store()?;
-    let filter = ItemFilter {
-        source: args.source.clone(),
-        topic: args.topic.clone(),
-        since: args.page.since(context.clock.now()),
-        limit: args.page.limit,
-        ..ItemFilter::default()
+    let rows = |limit: usize| -> Result<Vec<ItemLine>, CliError> {
+        let filter = ItemFilter {
+            source: args.source.clone(),
+            topic: args.topic.clone(),
+            severity_min: args.severity.severity,
+            since: args.page.since(context.clock.now()),
+            limit,
+            ..ItemFilter::default()
+        };
+        Ok(store.items(&filter)?)
     };
-    let items = store.items(&filter)?;
-    let (mut stdout, now) = (io::stdout().lock(), context.clock.now());
+    let json = out == Output::Json || args.format == Some(ItemsFormat::Json);
+    if args.follow {
+        if json {
+            return output::follow(args.page.limit, rows, |item| item.id.to_string(), |items| output::lines(&items));
+        }
+        let mut table = table();
+        return output::follow(
+            args.page.limit,
+            rows,
+            |item| item.id.to_string(),
+            |items| {
+                let digits = digits(&store, &items);
+                items.iter().for_each(|item| add(&mut table, item, digits, context.clock.now()));
+                table.follow()
+            },
+        );
+    }
+    let (items, now) = (rows(args.page.limit)?, context.clock.now());
+    let mut stdout = io::stdout().lock();
     match args.format {
         Some(ItemsFormat::Csv) => return Ok(export::csv(&mut stdout, &items)?),
         Some(ItemsFormat::Rss) => return Ok(export::rss(&mut stdout, &items, now)?),
         Some(ItemsFormat::Atom) => return Ok(export::atom(&mut stdout, &items, now)?),
         Some(ItemsFormat::Json) | None => drop(stdout),
     }
-    if out == Output::Json || args.format == Some(ItemsFormat::Json) {
+    if json {
         return Ok(output::lines(&items)?);
     }
-    let mut table = Table::new(&["ID", "SEEN (UTC)", "OUTLET", "TOPICS", "COPIES", "TITLE"]);
-    for item in &items {
-        let topics: Vec<String> = item.topics.iter().map(|t| format!("{} {}", t.topic, t.score)).collect();
-        table.row([
-            item.id.to_string(),
-            output::minute(item.first_seen),
-            carried(item.outlet.as_deref(), &item.source),
-            topics.join(", "),
-            if item.sightings == 0 { String::new() } else { item.sightings.to_string() },
-            item.title.clone(),
-        ]);
-    }
+    let (mut table, digits) = (table(), digits(&store, &items));
+    items.iter().for_each(|item| add(&mut table, item, digits, now));
     Ok(table.print("no items")?)
+}
+
+fn table() -> Table {
+    Table::new(&["ID", output::AGE, "OUTLET", "TOPICS", "COPIES", "TITLE"]).cuttable(&["OUTLET", "TOPICS"])
+}
+
+/// A list is worth showing with whole ids, too.
+fn digits(store: &Store, items: &[ItemLine]) -> usize {
+    store.item_digits(items.iter().map(|item| item.id)).unwrap_or(usize::MAX)
+}
+
+fn add(table: &mut Table, item: &ItemLine, digits: usize, now: Timestamp) {
+    let topics: Vec<&str> = item.topics.iter().map(|topic| topic.topic.as_str()).collect();
+    table.row([
+        item.id.short(digits),
+        output::age(item.first_seen, now),
+        carried(item.outlet.as_deref(), &item.source),
+        topics.join(", "),
+        if item.sightings == 0 { String::new() } else { item.sightings.to_string() },
+        item.title.clone(),
+    ]);
 }
 
 fn show(item: &ItemRecord) -> io::Result<()> {
@@ -198,7 +235,7 @@ fn show(item: &ItemRecord) -> io::Result<()> {
 }
 
 /// The outlet, and the feed or folder it came through where that has another name.
-fn carried(outlet: Option<&str>, source: &str) -> String {
+pub(super) fn carried(outlet: Option<&str>, source: &str) -> String {
     match outlet {
         Some(outlet) if outlet == source => outlet.to_owned(),
         Some(outlet) => format!("{outlet} ({source})"),

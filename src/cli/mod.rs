@@ -20,6 +20,7 @@ mod error;
 mod eval;
 mod explain;
 mod export;
+mod failing;
 mod feeds;
 mod ids;
 mod ingest;
@@ -242,7 +243,12 @@ fn compiled(loaded: &mut Loaded, name: &str) -> Result<Rules, CliError> {
 
 /// Reads `--since`: an age (`90m`, `2h`, `7d`) or an RFC 3339 time.
 fn since(text: &str) -> Result<Since, String> {
-    if let Ok(at) = Timestamp::parse(text) {
+    match text {
+        "today" => return Ok(Since::Day { ago: 0 }),
+        "yesterday" => return Ok(Since::Day { ago: 1 }),
+        _ => {}
+    }
+    if let Ok(at) = Timestamp::parse(text).or_else(|_| Timestamp::parse(&format!("{text}T00:00:00Z"))) {
         return Ok(Since::Moment(at));
     }
     let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
@@ -256,17 +262,24 @@ fn since(text: &str) -> Result<Since, String> {
     };
     match number.parse::<u32>() {
         Ok(number) if seconds > 0 => Ok(Since::Age(Duration::from_secs(u64::from(number) * seconds))),
-        _ => Err("use an age such as 90m, 2h, 7d, or a time such as 2025-03-17T00:00:00Z".to_owned()),
+        _ => Err("use an age such as 90m, 2h, 7d, a day such as today, yesterday or 2025-03-17, or a time such as 2025-03-17T06:00:00Z".to_owned()),
     }
 }
 
-/// A point in time as people give it: an age or a moment.
+const DAY_MILLIS: i64 = 86_400_000;
+
+/// A point in time as people give it: an age, a day or a moment.
 #[derive(Debug, Clone, Copy)]
 pub enum Since {
     /// So long ago.
     Age(Duration),
     /// Then.
     Moment(Timestamp),
+    /// From the beginning of a day, UTC.
+    Day {
+        /// Today is none, yesterday one.
+        ago: u32,
+    },
 }
 
 impl Since {
@@ -276,6 +289,10 @@ impl Since {
         match self {
             Self::Age(age) => now.minus(age),
             Self::Moment(at) => at,
+            Self::Day { ago } => {
+                let days = now.millis().div_euclid(DAY_MILLIS) - i64::from(ago);
+                Timestamp::from_millis(days * DAY_MILLIS)
+            }
         }
     }
 }

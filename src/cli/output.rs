@@ -1,7 +1,9 @@
 //! What commands print: tables that line up for any script, or JSON. Standard output belongs to the
 //! result, standard error to everything else. All text from outside is cleaned on its way out.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -67,18 +69,36 @@ pub fn progress(of: u64, what: &str) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// A table: the last column takes what width is left.
+/// A table: columns that are empty throughout are left out, those that may be are cut where the width asks for it, and
+/// the last one takes what is left.
 #[derive(Debug)]
 pub struct Table {
     head: Vec<&'static str>,
+    cuttable: Vec<&'static str>,
     rows: Vec<Vec<String>>,
+    /// Rows that were printed already, as [`Table::follow`] does.
+    printed: usize,
 }
+
+/// A column that was cut is this wide at least.
+const COLUMN_MIN: usize = 8;
+/// The last column is, where it has so much to say.
+const LAST_COLUMN_MIN: usize = 24;
+/// Rows that a followed list lines up with.
+const FOLLOWED_ROWS_MAX: usize = 200;
 
 impl Table {
     /// A table with these columns.
     #[must_use]
     pub fn new(head: &[&'static str]) -> Self {
-        Self { head: head.to_vec(), rows: Vec::new() }
+        Self { head: head.to_vec(), cuttable: Vec::new(), rows: Vec::new(), printed: 0 }
+    }
+
+    /// Columns whose cells may be cut, with an ellipsis, before the last one suffers.
+    #[must_use]
+    pub fn cuttable(mut self, columns: &[&'static str]) -> Self {
+        self.cuttable = columns.to_vec();
+        self
     }
 
     /// Adds a row; cells are cleaned.
@@ -89,29 +109,35 @@ impl Table {
     /// Renders for a width in columns.
     #[must_use]
     pub fn render(&self, width_max: usize) -> String {
-        let columns = self.head.len();
-        let width_of = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width());
-            cells.chain([self.head[column].width()]).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width_of).collect();
-        let before_last: usize = widths[..columns.saturating_sub(1)].iter().map(|w| w + 2).sum();
-        let last_max = width_max.saturating_sub(before_last).max(20);
-        let mut out = String::new();
+        let widths = self.widths(width_max);
         let head: Vec<String> = self.head.iter().map(|h| (*h).to_owned()).collect();
-        for row in std::iter::once(&head).chain(&self.rows) {
-            for (column, cell) in row.iter().enumerate().take(columns) {
-                if column + 1 == columns {
-                    out.push_str(&cut(cell, last_max));
-                } else {
-                    out.push_str(cell);
-                    out.extend(std::iter::repeat_n(' ', widths[column] + 2 - cell.width()));
-                }
+        std::iter::once(&head).chain(&self.rows).map(|row| line_of(row, &widths)).collect()
+    }
+
+    /// The widths of the columns; none for a column that is left out.
+    fn widths(&self, width_max: usize) -> Vec<Option<usize>> {
+        let columns = self.head.len();
+        let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column)).map(|cell| cell.width());
+        let mut widths: Vec<Option<usize>> = (0..columns)
+            .map(|column| {
+                let empty = column + 1 < columns && !self.rows.is_empty() && cells(column).all(|width| width == 0);
+                (!empty).then(|| cells(column).chain([self.head[column].width()]).max().unwrap_or(0))
+            })
+            .collect();
+        let Some((last, before)) = widths.split_last_mut() else { return widths };
+        let natural = last.unwrap_or(0);
+        let taken = |before: &[Option<usize>]| before.iter().flatten().map(|width| width + 2).sum::<usize>();
+        let wanted = natural.min(LAST_COLUMN_MIN.max(width_max / 3));
+        while taken(before) + wanted > width_max {
+            let may = |column: &usize| self.cuttable.contains(&self.head[*column]);
+            let widest = (0..before.len()).filter(may).max_by_key(|&column| before[column]);
+            match widest.and_then(|column| before[column].as_mut()).filter(|width| **width > COLUMN_MIN) {
+                Some(width) => *width -= 1,
+                None => break,
             }
-            out.truncate(out.trim_end_matches(' ').len());
-            out.push('\n');
         }
-        out
+        *last = Some(natural.min(width_max.saturating_sub(taken(before)).max(20)));
+        widths
     }
 
     /// Prints; says so where there is nothing to print.
@@ -124,6 +150,71 @@ impl Table {
             return Ok(());
         }
         io::stdout().lock().write_all(self.render(terminal_width()).as_bytes())
+    }
+
+    /// Prints the rows added since the last call, lined up with those before them.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn follow(&mut self) -> io::Result<()> {
+        let all = self.render(terminal_width());
+        let from = if self.printed == 0 { 0 } else { self.printed + 1 };
+        let mut out = io::stdout().lock();
+        for line in all.lines().skip(from) {
+            writeln!(out, "{line}")?;
+        }
+        let surplus = self.rows.len().saturating_sub(FOLLOWED_ROWS_MAX);
+        self.rows.drain(..surplus);
+        // The head was printed even where no row was.
+        self.printed = self.rows.len();
+        out.flush()
+    }
+}
+
+/// A row at these widths.
+fn line_of(row: &[String], widths: &[Option<usize>]) -> String {
+    let mut out = String::new();
+    for (cell, width) in row.iter().zip(widths).filter_map(|(cell, width)| Some((cell, (*width)?))) {
+        let cell = cut(cell, width);
+        out.push_str(&cell);
+        out.extend(std::iter::repeat_n(' ', width + 2 - cell.width().min(width)));
+    }
+    out.truncate(out.trim_end_matches(' ').len());
+    out.push('\n');
+    out
+}
+
+/// How often a followed list is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Rows that are looked at each time: more than come within that.
+const LOOKED_AT: usize = 1000;
+
+/// Rows of a list and then each one that comes, oldest first, until the reader goes away; `rows` gives the newest first,
+/// at most so many, and `key` says what makes one another.
+///
+/// # Errors
+/// Those of the list and of standard output.
+pub fn follow<T, E: From<io::Error>>(
+    first: usize,
+    rows: impl Fn(usize) -> Result<Vec<T>, E>,
+    key: impl Fn(&T) -> String,
+    mut print: impl FnMut(Vec<T>) -> io::Result<()>,
+) -> Result<(), E> {
+    let mut known: HashSet<String> = rows(LOOKED_AT.max(first))?.iter().map(&key).collect();
+    let mut shown = rows(first)?;
+    shown.reverse();
+    known.extend(shown.iter().map(&key));
+    print(shown)?;
+    loop {
+        std::thread::sleep(LOOK_EVERY);
+        let mut new = rows(LOOKED_AT)?;
+        let all: HashSet<String> = new.iter().map(&key).collect();
+        new.retain(|row| !known.contains(&key(row)));
+        new.reverse();
+        known = all;
+        if !new.is_empty() {
+            print(new)?;
+        }
     }
 }
 
@@ -164,6 +255,9 @@ pub fn cut(text: &str, width_max: usize) -> String {
     out
 }
 
+/// Head of a column of ages, as wide as most of them: lists of another minute look the same.
+pub const AGE: &str = "AGE   ";
+
 /// A time for people: to the minute, UTC.
 #[must_use]
 pub fn minute(at: Timestamp) -> String {
@@ -179,12 +273,18 @@ pub fn ago(at: Timestamp, now: Timestamp) -> String {
     format!("{} ago", span(now.since(at)))
 }
 
+/// The same for a narrow column.
+#[must_use]
+pub fn age(at: Timestamp, now: Timestamp) -> String {
+    if at > now { format!("in {}", span(at.since(now))) } else { span(now.since(at)) }
+}
+
 /// For how long something has lasted; a clock that was set back may leave its beginning ahead.
 pub fn lasted(since: Timestamp, now: Timestamp) -> String {
     span(now.since(since))
 }
 
-fn span(span: std::time::Duration) -> String {
+fn span(span: Duration) -> String {
     match span.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds @ 60..3600 => format!("{} min", seconds / 60),
@@ -203,6 +303,19 @@ mod tests {
         table.row(["日本".to_owned(), "a title that is far too long for this".to_owned()]);
         table.row(["abc".to_owned(), "line\nbreak\u{1b}[2J".to_owned()]);
         assert_eq!(table.render(10), "SOURCE  TITLE\n日本    a title that is far…\nabc     line break [2J\n");
+    }
+
+    #[test]
+    fn table_leaves_empty_columns_out_and_cuts_what_may_be() {
+        let mut table = Table::new(&["ID", "NOTHING", "TOPICS", "TITLE"]).cuttable(&["TOPICS"]);
+        let title = "A headline of forty characters, no less!";
+        table.row(["itm_123456", "", "sanctions, troop-deployment", title].map(str::to_owned));
+        let shown = table.render(60);
+        assert!(!shown.contains("NOTHING"), "{shown}");
+        assert!(shown.lines().all(|line| line.width() <= 60), "{shown}");
+        assert!(shown.contains("sanctions, tr") && shown.contains("A headline of forty"), "{shown}");
+        let wide = table.render(200);
+        assert!(wide.contains("troop-deployment") && wide.contains(title), "{wide}");
     }
 
     #[test]

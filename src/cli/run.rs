@@ -1,19 +1,21 @@
 //! `run`: the daemon in the foreground, until a signal or a part that fails for good. `--once`: one
 //! round of everything, for cron and for trying things out.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::{self, IsTerminal, Write};
 
 use clap::Args;
 use tracing::{info, warn};
 
 use super::error::{IO, UNAVAILABLE};
+use super::failing::{self, FailingFeed};
 use super::output::{self, Output};
 use super::{CliError, Context};
 use crate::app::{App, AppError, Daemon, OnceReport, Parts, Signals};
 use crate::config::{Config, LogFormat};
 use crate::deliver::console::Console;
+use crate::deliver::{EndpointConfig, PayloadFormat};
 use crate::store::StoreError;
-use crate::telemetry::{self, LogControl};
+use crate::telemetry::{self, LogControl, ScreenRules};
 use crate::text::clean;
 
 /// Threads for what blocks (files, the store, look-ups of names, at most 32 per client at once): the rest waits in
@@ -26,6 +28,9 @@ pub struct RunArgs {
     /// Scan the seeds, poll every due feed once, deliver what is due, and end.
     #[arg(long)]
     once: bool,
+    /// Print the log on a terminal too, instead of what a person wants to see; files and journals get the log anyway.
+    #[arg(long)]
+    log: bool,
     /// Print what --once did as JSON.
     #[arg(long, requires = "once")]
     json: bool,
@@ -37,7 +42,14 @@ pub struct RunArgs {
 /// [`CliError`] when wirewatch cannot start or had to stop.
 pub fn run(args: &RunArgs, context: &Context) -> Result<(), CliError> {
     let loaded = context.load()?;
-    let logs = start_logs(&loaded.config);
+    let logs = if args.log || !wants_screen(&loaded.config) {
+        start_logs(&loaded.config)
+    } else if args.once {
+        // What failed is summed up at the end.
+        telemetry::init("error,wirewatch::source::seed=warn", telemetry::LogFormat::Text).ok()
+    } else {
+        start_screen(&loaded.config, context)
+    };
     for line in loaded.report.lines() {
         warn!(problem = %clean::one_line(&line), "config warning");
     }
@@ -52,9 +64,39 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<(), CliError> {
         let once = runtime.block_on(App::run_once(parts)).map_err(error)?;
         return print_once(&once, Output::of(args.json));
     }
-    let stopped = runtime.block_on(daemon(parts, context, logs));
+    let stopped = runtime.block_on(daemon(parts, context, logs.clone()));
+    if let Some(logs) = &logs {
+        logs.flush();
+    }
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     stopped
+}
+
+/// Whether somebody sits before it: what they want to see is not a log.
+fn wants_screen(config: &Config) -> bool {
+    io::stderr().is_terminal()
+        && std::env::var_os("JOURNAL_STREAM").is_none()
+        && config.daemon.log_format == LogFormat::Text
+}
+
+fn start_screen(config: &Config, context: &Context) -> Option<LogControl> {
+    let given = context.config.as_ref().map(|path| format!(" --config {}", path.display()));
+    let takes = |endpoint: &EndpointConfig| endpoint.enabled && endpoint.format == PayloadFormat::Console;
+    let rules = ScreenRules {
+        program: format!("wirewatch{}", given.unwrap_or_default()),
+        has_console: config.endpoints.iter().any(takes),
+    };
+    telemetry::init_screen(&config.daemon.log, rules).ok()
+}
+
+/// The same for a command that says at its end what it did: on a terminal only what went wrong.
+pub(super) fn start_quiet_logs(config: &Config) {
+    if wants_screen(config) {
+        // Logging that was started before stays as it is.
+        let _ = telemetry::init("warn", telemetry::LogFormat::Text);
+    } else {
+        start_logs(config);
+    }
 }
 
 /// Logs go to standard error in the config's way; a second call in one process changes nothing.
@@ -81,15 +123,13 @@ async fn daemon(parts: Parts, context: &Context, logs: Option<LogControl>) -> Re
     let feeds = parts.config.feeds.iter().filter(|feed| feed.enabled).count();
     let endpoints = parts.config.endpoints.iter().filter(|endpoint| endpoint.enabled).count();
     let topics = parts.config.topics.len();
+    let seeds = parts.config.seeds.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default();
+    let heard = parts.config.endpoints.iter().filter(|endpoint| endpoint.enabled);
+    let alerts_to = heard.map(|endpoint| endpoint.id.to_string()).collect::<Vec<_>>().join(", ");
     let signals = Signals::new().map_err(|e| CliError::new(IO, format!("set signal handlers: {e}")))?;
     let app = App::start(parts).await.map_err(error)?;
     let http = app.http_address.map_or_else(|| "off".to_owned(), |address| address.to_string());
     let config = context.place_name();
-    if let Some(address) = app.http_address
-        && std::io::stderr().is_terminal()
-    {
-        eprintln!("the page: http://{address}/");
-    }
     info!(
         version = env!("CARGO_PKG_VERSION"),
         commit = super::version::COMMIT,
@@ -97,6 +137,8 @@ async fn daemon(parts: Parts, context: &Context, logs: Option<LogControl>) -> Re
         feeds,
         topics,
         endpoints,
+        seeds,
+        alerts_to,
         http,
         "wirewatch is ready"
     );
@@ -139,16 +181,18 @@ fn print_once(once: &OnceReport, out: Output) -> Result<(), CliError> {
         });
         return Ok(output::document(&value)?);
     }
-    let mut err = std::io::stderr().lock();
+    let mut err = io::stderr().lock();
     if let Some(seeds) = seeds {
         let s = &seeds.status;
         writeln!(err, "seeds: {} files taken, {} refused, {seeds_new} new items", s.taken, s.refused)?;
     }
     writeln!(err, "feeds: {} polled, {failed} failed, {new} new items", once.polls.len())?;
-    for poll in once.polls.iter().filter(|poll| poll.failure.is_some()) {
-        if let Some((class, words)) = &poll.failure {
-            writeln!(err, "  {} {class}: {}", poll.source, clean::one_line(words))?;
-        }
+    let failing = once.polls.iter().filter_map(|poll| {
+        let (class, words) = poll.failure.as_ref()?;
+        Some(FailingFeed { id: poll.source.to_string(), class: *class, error: words.clone(), gone: false })
+    });
+    for group in failing::grouped(failing.collect(), once.polls.len()) {
+        writeln!(err, "  {}", clean::one_line(&group.words))?;
     }
     let d = &once.deliveries;
     writeln!(err, "alerts: {} delivered, {} failed for now, {} parked", d.delivered, d.failed, d.parked)?;

@@ -78,12 +78,16 @@ pub fn run(args: &SearchArgs, context: &Context) -> Result<(), CliError> {
     if hits.is_empty() {
         errln!("nothing found");
     }
+    let (digits, now) = (store.item_digits(hits.iter().map(|hit| hit.item.id))?, context.clock.now());
     let mut out = io::stdout().lock();
     for hit in &hits {
         let item = &hit.item;
         let topics: Vec<&str> = item.topics.iter().map(|topic| topic.topic.as_str()).collect();
         writeln!(out, "{}", clean::one_line(&item.title))?;
-        writeln!(out, "  {} {} {} {}", item.id, output::minute(item.first_seen), item.source, topics.join(", "))?;
+        let outlet = super::items::carried(item.outlet.as_deref(), &item.source);
+        let parts = [item.id.short(digits), output::ago(item.first_seen, now), outlet, topics.join(", ")];
+        let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        writeln!(out, "  {}", clean::one_line(&parts.join(" · ")))?;
         writeln!(out, "  {}", clean::one_line(&hit.snippet))?;
     }
     Ok(())

@@ -174,6 +174,7 @@ fn timed(add: &AddArgs, what: SilenceRecord, now: Timestamp) -> Result<SilenceRe
         _ if add.forever => None,
         (Some(Since::Age(length)), _) => Some(starts.plus(*length)),
         (Some(Since::Moment(at)), _) => Some(*at),
+        (Some(Since::Day { .. }), _) => return Err(CliError::usage("silence until a day that has passed")),
         (None, until) => Some(until.unwrap_or(starts.plus(SILENCE_LASTS))),
     };
     if ends.is_some_and(|ends| ends <= starts) {

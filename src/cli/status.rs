@@ -4,7 +4,7 @@
 use clap::Args;
 
 use super::output::{self, Output};
-use super::{CliError, Context};
+use super::{CliError, Context, failing};
 use crate::model::Timestamp;
 use crate::store::{Access, Store};
 use crate::text::{clean, counted};
@@ -77,17 +77,20 @@ fn print(status: &Status, now: Timestamp) {
         f.gone.len(),
         f.never_polled
     );
-    for feed in f.failing.iter().take(FAILING_MAX) {
-        outln!(
-            "    {} {} for {}: {}",
-            feed.id,
-            feed.class,
-            feed.since.map_or_else(|| "a while".to_owned(), |since| output::lasted(since, now)),
-            clean::one_line(&feed.error)
-        );
+    let failing = f.failing.iter().map(|feed| failing::FailingFeed {
+        id: feed.id.clone(),
+        class: feed.class,
+        error: feed.error.clone(),
+        gone: false,
+    });
+    let groups = failing::grouped(failing.collect(), f.configured);
+    for group in groups.iter().take(FAILING_MAX) {
+        let since = f.failing.iter().filter(|feed| group.ids.contains(&feed.id)).filter_map(|feed| feed.since).min();
+        let lasted = since.map_or_else(String::new, |since| format!(" (for {})", output::lasted(since, now)));
+        outln!("    {}{lasted}", clean::one_line(&group.words));
     }
-    if f.failing.len() > FAILING_MAX {
-        outln!("    … and {} more: `wirewatch feeds`", f.failing.len() - FAILING_MAX);
+    if groups.len() > FAILING_MAX {
+        outln!("    … and {} more: `wirewatch feeds`", groups.len() - FAILING_MAX);
     }
     for feed in &f.gone {
         outln!("    {feed} answered 410: stopped until it is enabled again");

@@ -139,19 +139,33 @@ fn list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliError>
     if out == Output::Json {
         return Ok(output::lines(&stories)?);
     }
-    let mut table = Table::new(&["ID", "LATEST (UTC)", "ITEMS", "COPIES", "OUTLETS", "ALERTED", "TITLE"]);
+    let (now, digits) = (context.clock.now(), store.story_digits(stories.iter().map(|story| story.id))?);
+    let head = ["ID", output::AGE, "ITEMS", "COPIES", "OUTLETS", "ALERTED", "TITLE"];
+    let mut table = Table::new(&head).cuttable(&["OUTLETS", "ALERTED"]);
     for story in stories {
         table.row([
-            story.id.to_string(),
-            output::minute(story.last_seen),
+            story.id.short(digits),
+            output::age(story.last_seen, now),
             story.items.to_string(),
-            (story.sightings_exact + story.sightings_near).to_string(),
-            story.outlets.len().to_string(),
+            Some(story.sightings_exact + story.sightings_near)
+                .filter(|&n| n > 0)
+                .map(|n| n.to_string())
+                .unwrap_or_default(),
+            outlets(&story.outlets),
             story.alerted.join(", "),
             story.title,
         ]);
     }
     Ok(table.print("no stories")?)
+}
+
+/// The first of them and how many more.
+fn outlets(all: &[String]) -> String {
+    match all {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first, more @ ..] => format!("{first} +{}", more.len()),
+    }
 }
 
 /// Asks whoever holds the store; where nobody does, it is done here and now.

@@ -77,10 +77,15 @@ impl PayloadFormat {
     }
 
     /// How long an alert waits for more of its story, where the config does not say: people are told once, of
-    /// all that came within two minutes, programs at once. A first run on a terminal shows something right away.
+    /// all that came within two minutes, programs at once. A terminal is watched: there, what comes at one stroke is
+    /// one alert, and that is shown right away.
     #[must_use]
     pub fn group_wait(self) -> Duration {
-        if self.is_chat() || self == Self::Email { Duration::from_secs(120) } else { Duration::ZERO }
+        match self {
+            Self::Console => Duration::from_secs(1),
+            _ if self.is_chat() || self == Self::Email => Duration::from_secs(120),
+            _ => Duration::ZERO,
+        }
     }
 
     /// Whether the receiver is a chat service: it checks no signature, for the URL or a token is the secret,

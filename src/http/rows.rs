@@ -55,6 +55,7 @@ pub(super) fn items(look: &StoreLook, asked: &AskedQuery) -> Result<(RowsPart<It
     let filter = ItemFilter {
         source: asked.owned("source"),
         topic: asked.owned("topic"),
+        severity_min: None,
         since: asked.since()?,
         part,
         limit: limit + 1,
@@ -86,6 +87,7 @@ pub(super) fn alerts(look: &StoreLook, asked: &AskedQuery) -> Result<(RowsPart<A
     let (part, limit) = (list_part(look, asked)?, asked.limit()?);
     let filter = AlertFilter {
         topic: asked.owned("topic"),
+        severity_min: None,
         since: asked.since()?,
         story: asked.parsed("story", StoryId::parse)?,
         part,
@@ -100,6 +102,8 @@ pub(super) fn deliveries(look: &StoreLook, asked: &AskedQuery) -> Result<RowsPar
     let filter = DeliveryFilter {
         endpoint: asked.parsed("endpoint", EndpointId::new)?,
         state,
+        topic: None,
+        severity_min: None,
         since: asked.since()?,
         alert: None,
         before: place(look, asked, "cursor")?.map(|cursor| DeliveryId::from_number(cursor.first)),

@@ -10,7 +10,7 @@ mod ready;
 mod rekey;
 mod unchanged;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide};
 use crate::source::feed::polling::schedule;
 use crate::source::{Batch, IngestMessage, Receipt};
 use crate::store::{BatchWrite, SilenceRecord, Store, StoreError};
-use crate::telemetry::Pulse;
+use crate::telemetry::{Pulse, TAKEN};
 use crate::text::clean;
 
 pub use count::{IngestCounters, IngestCounts};
@@ -441,6 +441,34 @@ fn count(decisions: &[Decision], rejected: &[Rejection]) -> Receipt {
     receipt
 }
 
+/// For whoever watches on a terminal.
+fn taken(batch: &BatchWrite, receipt: Receipt) {
+    let decisions = || batch.decisions.iter().filter(|decision| !matches!(decision.verdict, Verdict::Unchanged));
+    match &batch.cursor {
+        Cursor::SeedFile(file) if matches!(file.outcome, SeedOutcome::Taken { .. }) => {
+            let topics: BTreeSet<&str> = decisions()
+                .flat_map(|decision| &decision.prepared.matches)
+                .map(|matched| matched.topic.as_str())
+                .collect();
+            debug!(
+                target: TAKEN,
+                file = file.name,
+                items = receipt.new + receipt.sightings + receipt.revisions,
+                known = receipt.known,
+                topics = topics.into_iter().collect::<Vec<_>>().join(", "),
+                alerts = receipt.alerts,
+                item = decisions().next().map(|decision| decision.prepared.item.id.to_string()).unwrap_or_default(),
+                "file taken"
+            );
+        }
+        Cursor::Feed(_) if decisions().any(|decision| decision.prepared.item.quiet) => {
+            let quiet = decisions().filter(|decision| decision.prepared.item.quiet).count();
+            debug!(target: TAKEN, source = %batch.origin.source, items = quiet, "baseline stored");
+        }
+        _ => {}
+    }
+}
+
 /// One line per batch that brought something, one per alert, one per rejection class.
 fn report(batch: &BatchWrite, receipt: Receipt) {
     let Receipt { new, known, sightings, revisions, rejected, alerts } = receipt;
@@ -448,6 +476,7 @@ fn report(batch: &BatchWrite, receipt: Receipt) {
     if new + sightings + revisions + rejected > 0 {
         debug!(%source, new, known, sightings, revisions, rejected, alerts, "batch stored");
     }
+    taken(batch, receipt);
     for alert in batch.decisions.iter().flat_map(|d| &d.alerts) {
         info!(
             alert = %alert.draft.id,

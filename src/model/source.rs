@@ -129,6 +129,31 @@ impl FeedFailure {
         }
     }
 
+    /// What several feeds do that fail like this: "3 feeds …".
+    #[must_use]
+    pub fn of_several(self) -> &'static str {
+        match self {
+            Self::Dns => "do not resolve",
+            Self::Connect => "cannot be reached",
+            Self::Tls => "have no certificate that can be trusted",
+            Self::Timeout => "do not answer in time",
+            Self::Reset => "break the connection off",
+            Self::PrivateAddress => "are on addresses that are not public",
+            Self::Redirect => "redirect to where nobody follows",
+            Self::TooLarge => "send more than is read",
+            Self::Encoding => "send what does not decode",
+            Self::Unauthorized => "ask for credentials",
+            Self::NotFound => "are not found at their address",
+            Self::Gone => "are gone for good",
+            Self::RateLimited => "were asked too often",
+            Self::ClientError => "refuse the request",
+            Self::ServerError => "have a server in trouble",
+            Self::Challenge => "ask whether we are a robot",
+            Self::HtmlPage => "send a web page instead of a feed",
+            Self::Parse => "send a document that is no feed",
+        }
+    }
+
     /// Back from the store.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::model::{ItemId, Score, StoryId, Timestamp};
+use crate::model::{ItemId, Score, Severity, StoryId, Timestamp};
 use crate::text::changes::{ChangePiece, changes};
 
 use super::{Store, StoreError};
@@ -20,6 +20,8 @@ pub struct ItemFilter {
     pub source: Option<String>,
     /// Only with a match on this topic.
     pub topic: Option<String>,
+    /// Only with a match of this severity or above.
+    pub severity_min: Option<Severity>,
     /// Only first seen at or after.
     pub since: Option<Timestamp>,
     /// Which part of it.
@@ -182,6 +184,8 @@ pub struct SightingRecord {
 pub struct AlertFilter {
     /// Only of this topic.
     pub topic: Option<String>,
+    /// Only of this severity or above.
+    pub severity_min: Option<Severity>,
     /// Only raised at this time or later.
     pub since: Option<Timestamp>,
     /// Only of this story.
@@ -283,10 +287,14 @@ impl Store {
             let source = if filter.source.is_some() { "i.source = ?4" } else { "?4 IS NULL" };
             let mut statement = c.prepare_cached(&format!(
                 "SELECT i.* FROM {tables} WHERE i.seq BETWEEN ?1 AND ?6 AND i.first_seen >= ?2 AND {topic} AND {source}
+                   AND (?7 IS NULL OR EXISTS (SELECT 1 FROM matches m WHERE m.item = i.id
+                        AND m.severity IN (SELECT value FROM json_each(?7))))
                  ORDER BY i.seq {order} LIMIT ?5"
             ))?;
             let since = filter.since.map_or(i64::MIN, Timestamp::millis);
-            let values = params![from.max(after), since, filter.topic, filter.source, filter.limit as i64, to];
+            let severities = filter.severity_min.map(severities);
+            let values =
+                params![from.max(after), since, filter.topic, filter.source, filter.limit as i64, to, severities];
             statement.query_map(values, |row| item_line(c, row))?.collect()
         })
     }
@@ -348,6 +356,7 @@ impl Store {
                 "SELECT * FROM alerts
                  WHERE sequence BETWEEN ?4 AND ?5 AND {story} AND (?1 IS NULL OR EXISTS (SELECT 1 FROM alert_topics t WHERE t.topic = ?1 AND t.alert = alerts.sequence))
                    AND (?2 IS NULL OR at >= ?2)
+                   AND (?7 IS NULL OR severity IN (SELECT value FROM json_each(?7)))
                  ORDER BY sequence {order} LIMIT ?3"
             ))?
             .query_map(
@@ -357,7 +366,8 @@ impl Store {
                     filter.limit as i64,
                     from,
                     to,
-                    filter.story.map(StoryId::to_i64)
+                    filter.story.map(StoryId::to_i64),
+                    filter.severity_min.map(severities)
                 ],
                 |row| alert_record(c, row),
             )?
@@ -438,6 +448,12 @@ impl Store {
                 .collect()
         })
     }
+}
+
+/// The names of a severity and all above it, as a list for `json_each`.
+pub(super) fn severities(least: Severity) -> String {
+    let names = Severity::ALL.into_iter().filter(|severity| *severity >= least);
+    format!("[{}]", names.map(|severity| format!("\"{}\"", severity.as_str())).collect::<Vec<_>>().join(","))
 }
 
 fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {

@@ -24,7 +24,7 @@ pub use endpoint::{
     EndpointHealth, EndpointState, disable, enable, health, lift_pause, note, put_first, send_now, state,
     take_unwritten,
 };
-pub use hold::{Release, release};
+pub use hold::{Release, end_group_waits, release};
 pub(super) use hold::{fold_into, over_rate};
 pub use manage::{
     AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, Replay, cancel, list, owed, park_orphans, replay, show,

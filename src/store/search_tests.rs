@@ -54,6 +54,7 @@ fn filters(items: i64) -> Vec<ItemFilter> {
         source: source.map(str::to_owned),
         topic: topic.map(str::to_owned),
         since,
+        severity_min: None,
         limit: 5,
         ..ItemFilter::default()
     };

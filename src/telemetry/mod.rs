@@ -4,6 +4,7 @@
 mod line;
 mod metrics;
 mod pulse;
+mod screen;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -13,6 +14,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 pub use line::LineFormat;
 pub use metrics::{Exposition, Metric, MetricKind, Sample, render};
 pub use pulse::Pulse;
+pub use screen::{ScreenRules, TAKEN};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,17 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Why logging could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// It was started before.
+    #[error(transparent)]
+    Started(#[from] TryInitError),
+    /// No thread could be started for it.
+    #[error(transparent)]
+    Thread(#[from] std::io::Error),
 }
 
 /// Starts logging for this process.
@@ -46,18 +59,44 @@ pub fn init(level: &str, format: LogFormat) -> Result<LogControl, TryInitError> 
             .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
             .try_init(),
     };
-    started.map(|()| LogControl(control))
+    started.map(|()| LogControl { filter: control, also: None, screen: None })
+}
+
+/// Starts the screen instead: for a person at a terminal.
+///
+/// # Errors
+/// When logging was started before, or no thread can be.
+pub fn init_screen(level: &str, rules: ScreenRules) -> Result<LogControl, LogError> {
+    let also = format!("{TAKEN}=debug");
+    let (filter, control) = reload::Layer::new(filter(&format!("{level},{also}")));
+    let layer = screen::ScreenLayer::start(rules)?;
+    let flush = layer.flush();
+    tracing_subscriber::registry().with(filter).with(layer).try_init()?;
+    Ok(LogControl { filter: control, also: Some(also), screen: Some(flush) })
 }
 
 /// Changes what is logged while the process runs.
 #[derive(Debug, Clone)]
-pub struct LogControl(reload::Handle<EnvFilter, tracing_subscriber::Registry>);
+pub struct LogControl {
+    filter: reload::Handle<EnvFilter, tracing_subscriber::Registry>,
+    /// What is listened to whatever the level.
+    also: Option<String>,
+    screen: Option<screen::ScreenFlush>,
+}
 
 impl LogControl {
+    /// Waits until what happened is printed: before the process ends.
+    pub fn flush(&self) {
+        if let Some(screen) = &self.screen {
+            screen.wait();
+        }
+    }
+
     /// Logs by this filter from now on.
     pub fn set_level(&self, level: &str) {
         // It fails only when logging is gone.
-        let _ = self.0.reload(filter(level));
+        let level = self.also.as_ref().map_or_else(|| level.to_owned(), |also| format!("{level},{also}"));
+        let _ = self.filter.reload(filter(&level));
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::silences::{SilenceTally, active_silences};
 use crate::config::{Config, last_reload};
-use crate::model::{EndpointId, Timestamp};
+use crate::model::{EndpointId, FeedFailure, Timestamp};
 use crate::store::{RejectionTotal, Store, StoreError, Totals, lock_holder, outbox};
 
 /// Less than this is no room at all: a transaction and its log do not fit.
@@ -61,7 +61,7 @@ pub struct FailingFeed {
     /// Its id in the config.
     pub id: String,
     /// Why.
-    pub class: &'static str,
+    pub class: FeedFailure,
     /// Since when.
     pub since: Option<Timestamp>,
     /// In words.
@@ -111,7 +111,7 @@ impl Status {
                     None => feeds.ok += 1,
                     Some(class) => feeds.failing.push(FailingFeed {
                         id: feed.id.as_str().to_owned(),
-                        class: class.as_str(),
+                        class,
                         since: state.failing_since,
                         error: state.error.unwrap_or_default(),
                     }),

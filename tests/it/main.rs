@@ -37,6 +37,7 @@ mod strained;
 mod terminal;
 mod top;
 mod topics;
+mod transcripts;
 mod waiting;
 mod webhooks_doc;
 

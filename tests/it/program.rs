@@ -47,7 +47,7 @@ async fn program_commands_end_with_their_code_and_say_why() {
         (&["--help"], 0, ""),
         (&["dance"], 64, "dance"),
         (&["run", "--json"], 64, "--once"),
-        (&["items", "--since", "yesterday"], 64, "90m"),
+        (&["items", "--since", "the day before"], 64, "90m"),
         (&["items"], 69, "wirewatch run"),
         (&["status"], 69, ""),
         (&["check"], 0, ""),

@@ -93,6 +93,19 @@ fn let_go_at_rate(connection: &Connection, what: &Release<'_>, row: &Waiting) ->
         .map(|_| ())
 }
 
+/// What waits for more of its story waits no longer: none comes any more. Says how many.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn end_group_waits(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET due_at = ?2
+             WHERE endpoint = ?3 AND state = 'pending' AND hold IS NOT NULL AND hold = ?1 AND due_at > ?2",
+        )?
+        .execute(params![Hold::Group.as_str(), now.millis(), endpoint.as_str()])
+}
+
 /// Whether anything has waited long enough.
 pub(super) fn any_due(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> rusqlite::Result<bool> {
     connection

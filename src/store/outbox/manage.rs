@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Serialize, Serializer};
 
 use super::{DeliveryId, DeliveryState, optional_time};
-use crate::model::{EndpointId, Timestamp};
+use crate::model::{EndpointId, Severity, Timestamp};
+use crate::store::browse::severities;
 
 /// Rows in one answer of [`list`], whatever is asked for.
 const LIST_ROWS_MAX: usize = 10_000;
@@ -19,6 +20,10 @@ pub struct DeliveryFilter {
     pub state: Option<DeliveryState>,
     /// Only decided at this time or later.
     pub since: Option<Timestamp>,
+    /// Only of alerts on this topic.
+    pub topic: Option<String>,
+    /// Only of alerts of this severity or above.
+    pub severity_min: Option<Severity>,
     /// Only of the alert with this number.
     pub alert: Option<i64>,
     /// Only before this row: the last one of the page before.
@@ -119,6 +124,9 @@ pub fn list(connection: &Connection, filter: &DeliveryFilter) -> rusqlite::Resul
             "SELECT {COLUMNS} FROM deliveries
              WHERE {undelivered} (?1 IS NULL OR endpoint = ?1) AND {state}
                AND (?3 IS NULL OR created_at >= ?3) AND id < ?4 AND (?6 IS NULL OR alert = ?6)
+               AND (?7 IS NULL OR EXISTS (SELECT 1 FROM alert_topics t WHERE t.topic = ?7 AND t.alert = deliveries.alert))
+               AND (?8 IS NULL OR (SELECT severity FROM alerts a WHERE a.sequence = deliveries.alert)
+                    IN (SELECT value FROM json_each(?8)))
              ORDER BY id DESC LIMIT ?5"
         ))?
         .query_map(
@@ -129,6 +137,8 @@ pub fn list(connection: &Connection, filter: &DeliveryFilter) -> rusqlite::Resul
                 filter.before.map_or(i64::MAX, |id| id.0),
                 i64::try_from(rows_max).unwrap_or(i64::MAX),
                 filter.alert,
+                filter.topic,
+                filter.severity_min.map(severities),
             ],
             read_row,
         )?

@@ -409,13 +409,14 @@ fn tell(before: &FeedState, after: &FeedState) {
     let source = &after.source;
     let error = after.error.as_deref().unwrap_or("");
     let next_poll_at = after.next_poll_at;
+    let retry_s = next_poll_at.since(after.last_poll_at.unwrap_or(next_poll_at)).as_secs();
     match (before.failure, after.failure) {
         (_, Some(FeedFailure::Gone)) if after.gone && !before.gone => {
             error!(%source, "feed is gone, stopped until it is enabled again");
         }
-        (None, Some(failure)) => warn!(%source, %failure, error, %next_poll_at, "feed failing"),
+        (None, Some(failure)) => warn!(%source, %failure, error, retry_s, %next_poll_at, "feed failing"),
         (Some(old), Some(failure)) if old != failure => {
-            warn!(%source, %failure, error, %next_poll_at, "feed failing in another way");
+            warn!(%source, %failure, error, retry_s, %next_poll_at, "feed failing in another way");
         }
         (Some(_), Some(failure @ FeedFailure::NotFound)) if crosses_week(before, after) => {
             warn!(%source, %failure, "feed not found for a week: remove it, or find its new address");

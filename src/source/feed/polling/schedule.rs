@@ -13,6 +13,10 @@ use crate::text::clean::excerpt;
 /// Wait after 401, 403, 407 at least, and after a 429 that does not say how long.
 const REFUSED_WAIT: Duration = Duration::from_secs(4 * 3600);
 
+/// A name that does not resolve is looked up again so soon, and then after twice as long each time until the usual
+/// wait is reached: it costs the publisher nothing, and more often than not it is our network that was not there yet.
+const DNS_WAIT: Duration = Duration::from_secs(60);
+
 /// Some servers answer 304 wrongly: a whole document is asked for after so long without one.
 const FULL_FETCH_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -245,7 +249,9 @@ pub fn next_state(state: &FeedState, answer: &PollAnswer, pace: PollPace) -> Fee
     }
     // How long an error page may be cached says nothing about the feed.
     let fresh_for = answer.freshness.fresh_for.filter(|_| !matches!(answer.outcome, PollOutcome::Failed(_)));
-    let asked = [next.ttl, fresh_for, answer.freshness.retry_after];
+    // A publisher who was not asked cannot be asked too often.
+    let unasked = matches!(&answer.outcome, PollOutcome::Failed(failure) if failure.class == FeedFailure::Dns);
+    let asked = [next.ttl.filter(|_| !unasked), fresh_for, answer.freshness.retry_after];
     let wait = asked.into_iter().flatten().fold(wait, Duration::max).min(pace.ceiling);
     let latest = answer.at.plus(pace.ceiling);
     next.next_poll_at = outside_skips(answer.at.plus(wait), next.skip_hours, next.skip_days).min(latest);
@@ -321,6 +327,10 @@ fn back_off(next: &FeedState, failure: &PollFailure, pace: PollPace) -> Duration
         _ => pace.interval.saturating_mul(next.failures_weighted) / 100,
     };
     let stretched = wait.min(pace.ceiling).mul_f64(0.9 + 0.2 * unit_hash(&next.source, next.polls));
+    if failure.class == FeedFailure::Dns {
+        let before = (next.failures_weighted / failure.weight()).saturating_sub(1);
+        return DNS_WAIT.saturating_mul(1 << before.min(31)).min(stretched);
+    }
     stretched.max(pace.interval)
 }
 
