@@ -131,7 +131,7 @@ fn add(table: &mut Table, alert: &AlertRecord, now: Timestamp) {
         alert.reason.clone(),
         if more > 0 { format!("{outlet} +{more}") } else { outlet.to_owned() },
         alert.silenced_by.clone().unwrap_or_default(),
-        title(alert, &payload),
+        export::alert_title(alert, &payload),
     ]);
 }
 
@@ -158,15 +158,4 @@ fn show(id: &str, out: Output, context: &Context) -> Result<(), CliError> {
         outln!("  {} to {}: {}{held}{into}, {} attempts", row.id, row.endpoint, row.state, row.attempts);
     }
     Ok(())
-}
-
-/// What it says, in a line.
-pub(super) fn title(alert: &AlertRecord, payload: &Value) -> String {
-    let data = &payload["data"];
-    let text = |part: &Value| part.as_str().map(str::to_owned);
-    match &alert.source {
-        Some(source) => format!("{source}: {}", data["source"]["error"].as_str().unwrap_or("no error")),
-        // Digests, tests and what is told of endpoints have no item.
-        None => text(&data["item"]["title"]).or_else(|| text(&data["summary"])).unwrap_or_default(),
-    }
 }

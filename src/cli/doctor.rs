@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::error::UNAVAILABLE;
-use super::failing::{FailingFeed, grouped};
+use super::failing::{FeedInTrouble, grouped};
 use super::output::{self, Output};
 use super::{CliError, Context};
 use crate::app::compile;
@@ -277,7 +277,7 @@ fn examine_feeds(findings: &mut Findings, config: &Config, store: &Store) -> Res
         };
         let Some(class) = state.failure else { continue };
         let (id, error) = (feed.id.to_string(), state.error.unwrap_or_default());
-        failing.push(FailingFeed { id, class, error, gone: state.gone });
+        failing.push(FeedInTrouble { id, class, error, gone: state.gone });
     }
     match failing.len() {
         0 if unpolled > 0 => findings.ok("feeds", format!("none fails; {unpolled} were not polled yet")),

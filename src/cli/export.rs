@@ -60,7 +60,7 @@ pub fn alerts_csv(out: &mut impl Write, alerts: &[AlertRecord]) -> io::Result<()
             item("outlet"),
             item("published"),
             alert.silenced_by.clone().unwrap_or_default(),
-            super::alerts::title(alert, &payload),
+            alert_title(alert, &payload),
             item("url"),
             alert.story.map(|story| story.to_string()).unwrap_or_default(),
             alert.id.clone(),
@@ -69,6 +69,18 @@ pub fn alerts_csv(out: &mut impl Write, alerts: &[AlertRecord]) -> io::Result<()
         write!(out, "{}\r\n", cells.join(","))?;
     }
     Ok(())
+}
+
+/// What it says, in a line.
+#[must_use]
+pub fn alert_title(alert: &AlertRecord, payload: &serde_json::Value) -> String {
+    let data = &payload["data"];
+    let text = |part: &serde_json::Value| part.as_str().map(str::to_owned);
+    match &alert.source {
+        Some(source) => format!("{source}: {}", data["source"]["error"].as_str().unwrap_or("no error")),
+        // Digests, tests and what is told of endpoints have no item.
+        None => text(&data["item"]["title"]).or_else(|| text(&data["summary"])).unwrap_or_default(),
+    }
 }
 
 /// A cell that a spreadsheet takes for text: one that begins like a formula gets a quote before it.

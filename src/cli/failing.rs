@@ -13,7 +13,7 @@ const NAMED_MAX: usize = 3;
 const ERROR_CHARS_MAX: usize = 160;
 
 /// A feed that fails.
-pub(super) struct FailingFeed {
+pub(super) struct FeedInTrouble {
     pub(super) id: String,
     pub(super) class: FeedFailure,
     pub(super) error: String,
@@ -30,8 +30,8 @@ pub(super) struct FailingGroup {
 }
 
 /// Groups what fails, of so many feeds; the largest group first, single feeds as they are.
-pub(super) fn grouped(failing: Vec<FailingFeed>, of: usize) -> Vec<FailingGroup> {
-    let mut by_class: BTreeMap<(bool, FeedFailure), Vec<FailingFeed>> = BTreeMap::new();
+pub(super) fn grouped(failing: Vec<FeedInTrouble>, of: usize) -> Vec<FailingGroup> {
+    let mut by_class: BTreeMap<(bool, FeedFailure), Vec<FeedInTrouble>> = BTreeMap::new();
     for feed in failing {
         by_class.entry((feed.gone, feed.class)).or_default().push(feed);
     }
@@ -62,9 +62,9 @@ mod tests {
 
     #[test]
     fn feeds_of_one_cause_are_one_line_and_others_their_own() {
-        let feed = |n: usize, class| FailingFeed { id: format!("f{n}"), class, error: "why".to_owned(), gone: false };
+        let feed = |n: usize, class| FeedInTrouble { id: format!("f{n}"), class, error: "why".to_owned(), gone: false };
         let words = |failing| grouped(failing, 42).into_iter().map(|group| group.words).collect::<Vec<_>>();
-        let mut failing: Vec<FailingFeed> = (0..30).map(|n| feed(n, FeedFailure::Dns)).collect();
+        let mut failing: Vec<FeedInTrouble> = (0..30).map(|n| feed(n, FeedFailure::Dns)).collect();
         failing.extend((30..35).map(|n| feed(n, FeedFailure::Timeout)));
         failing.push(feed(40, FeedFailure::Tls));
         assert_eq!(

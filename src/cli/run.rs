@@ -7,7 +7,7 @@ use clap::Args;
 use tracing::{info, warn};
 
 use super::error::{IO, UNAVAILABLE};
-use super::failing::{self, FailingFeed};
+use super::failing::{self, FeedInTrouble};
 use super::output::{self, Output};
 use super::{CliError, Context};
 use crate::app::{App, AppError, Daemon, OnceReport, Parts, Signals};
@@ -189,7 +189,7 @@ fn print_once(once: &OnceReport, out: Output) -> Result<(), CliError> {
     writeln!(err, "feeds: {} polled, {failed} failed, {new} new items", once.polls.len())?;
     let failing = once.polls.iter().filter_map(|poll| {
         let (class, words) = poll.failure.as_ref()?;
-        Some(FailingFeed { id: poll.source.to_string(), class: *class, error: words.clone(), gone: false })
+        Some(FeedInTrouble { id: poll.source.to_string(), class: *class, error: words.clone(), gone: false })
     });
     for group in failing::grouped(failing.collect(), once.polls.len()) {
         writeln!(err, "  {}", clean::one_line(&group.words))?;

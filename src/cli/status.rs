@@ -77,7 +77,7 @@ fn print(status: &Status, now: Timestamp) {
         f.gone.len(),
         f.never_polled
     );
-    let failing = f.failing.iter().map(|feed| failing::FailingFeed {
+    let failing = f.failing.iter().map(|feed| failing::FeedInTrouble {
         id: feed.id.clone(),
         class: feed.class,
         error: feed.error.clone(),

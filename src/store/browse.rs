@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::model::{ItemId, Score, Severity, StoryId, Timestamp};
 use crate::text::changes::{ChangePiece, changes};
 
+use super::severities::severities;
 use super::{Store, StoreError};
 
 /// Edits of an item that are shown: the latest.
@@ -448,12 +449,6 @@ impl Store {
                 .collect()
         })
     }
-}
-
-/// The names of a severity and all above it, as a list for `json_each`.
-pub(super) fn severities(least: Severity) -> String {
-    let names = Severity::ALL.into_iter().filter(|severity| *severity >= least);
-    format!("[{}]", names.map(|severity| format!("\"{}\"", severity.as_str())).collect::<Vec<_>>().join(","))
 }
 
 fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {

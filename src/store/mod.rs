@@ -28,6 +28,7 @@ mod search;
 #[cfg(test)]
 mod search_tests;
 mod seeds;
+mod severities;
 mod silences;
 mod stories;
 mod told;
