@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::model::{ItemId, Score, Severity, StoryId, Timestamp};
 use crate::text::changes::{ChangePiece, changes};
 
-use super::severities::severities;
+use super::conditions::{first_since, severities};
 use super::{Store, StoreError};
 
 /// Edits of an item that are shown: the latest.
@@ -466,14 +466,6 @@ fn hits_few(c: &Connection, topic: &str) -> rusqlite::Result<bool> {
     c.prepare_cached("SELECT count(*) FROM (SELECT 1 FROM matches WHERE topic = ?1 LIMIT ?2)")?
         .query_row(params![topic, HITS_FEW], |row| row.get::<_, i64>(0))
         .map(|count| count < HITS_FEW)
-}
-
-/// Where in the order of arrival the items since a time begin. An item that came while the clock was wrong
-/// is where it came.
-pub(super) fn first_since(c: &Connection, since: Timestamp) -> rusqlite::Result<Option<i64>> {
-    c.prepare_cached("SELECT seq FROM items WHERE first_seen >= ?1 ORDER BY first_seen LIMIT 1")?
-        .query_row([since.millis()], |row| row.get(0))
-        .optional()
 }
 
 pub(super) fn item_line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemLine> {

@@ -9,6 +9,7 @@ mod backup;
 mod browse;
 mod care;
 mod changes;
+mod conditions;
 mod corrections;
 mod error;
 mod feeds;
@@ -28,7 +29,6 @@ mod search;
 #[cfg(test)]
 mod search_tests;
 mod seeds;
-mod severities;
 mod silences;
 mod stories;
 mod told;

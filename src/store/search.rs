@@ -172,7 +172,7 @@ fn index(c: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
 fn bounds(c: &Connection, query: &SearchQuery) -> rusqlite::Result<Option<(i64, i64)>> {
     let (mut from, mut to) = (0, query.before.map_or(i64::MAX, |before| before.saturating_sub(1)));
     if let Some(since) = query.since {
-        let first = super::browse::first_since(c, since)?;
+        let first = super::conditions::first_since(c, since)?;
         let Some(first) = first else { return Ok(None) };
         from = first;
     }

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::{DeliveryId, DeliveryState, optional_time};
 use crate::model::{EndpointId, Severity, Timestamp};
-use crate::store::severities::severities;
+use crate::store::conditions::severities;
 
 /// Rows in one answer of [`list`], whatever is asked for.
 const LIST_ROWS_MAX: usize = 10_000;
