@@ -228,6 +228,7 @@ fn lists(store: &Store, end: i64, week: Option<Timestamp>) -> Result<(), Box<dyn
         topic: topic.map(str::to_owned),
         since,
         limit: 50,
+        ..ItemFilter::default()
     };
     for (what, filter) in [
         ("items", filter(None, None, None)),
