@@ -121,15 +121,13 @@ fn table() -> Table {
 
 fn add(table: &mut Table, alert: &AlertRecord, now: Timestamp) {
     let payload: Value = serde_json::from_str(alert.payload.get()).unwrap_or_default();
-    let outlet = payload["data"]["item"]["outlet"].as_str().unwrap_or_default();
-    let more = alert.outlets.saturating_sub(1);
     table.row([
         alert.sequence.to_string(),
         output::age(alert.at, now),
         alert.severity.clone(),
         alert.topics.join(", "),
         alert.reason.clone(),
-        if more > 0 { format!("{outlet} +{more}") } else { outlet.to_owned() },
+        export::alert_outlet(alert, &payload),
         alert.silenced_by.clone().unwrap_or_default(),
         export::alert_title(alert, &payload),
     ]);

@@ -71,6 +71,16 @@ pub fn alerts_csv(out: &mut impl Write, alerts: &[AlertRecord]) -> io::Result<()
     Ok(())
 }
 
+/// Who carried it first, and how many others.
+#[must_use]
+pub fn alert_outlet(alert: &AlertRecord, payload: &serde_json::Value) -> String {
+    let outlet = payload["data"]["item"]["outlet"].as_str().unwrap_or_default();
+    match (outlet, alert.outlets.saturating_sub(1)) {
+        ("", _) | (_, 0) => outlet.to_owned(),
+        (outlet, more) => format!("{outlet} +{more}"),
+    }
+}
+
 /// What it says, in a line.
 #[must_use]
 pub fn alert_title(alert: &AlertRecord, payload: &serde_json::Value) -> String {

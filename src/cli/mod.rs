@@ -22,6 +22,7 @@ mod explain;
 mod export;
 mod failing;
 mod feeds;
+mod groups;
 mod ids;
 mod ingest;
 mod init;
@@ -51,7 +52,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
 pub use error::CliError;
 
@@ -135,7 +136,8 @@ pub struct Context {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments::given(std::env::args_os())) {
+    let matches = groups::command().try_get_matches_from(arguments::given(std::env::args_os()));
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return error::usage_exit(&error),
     };

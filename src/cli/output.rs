@@ -255,6 +255,16 @@ pub fn cut(text: &str, width_max: usize) -> String {
     out
 }
 
+/// The first of some names and how many more there are.
+#[must_use]
+pub fn first_of(all: &[String]) -> String {
+    match all {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first, more @ ..] => format!("{first} +{}", more.len()),
+    }
+}
+
 /// Head of a column of ages, as wide as most of them: lists of another minute look the same.
 pub const AGE: &str = "AGE   ";
 

@@ -151,21 +151,12 @@ fn list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliError>
                 .filter(|&n| n > 0)
                 .map(|n| n.to_string())
                 .unwrap_or_default(),
-            outlets(&story.outlets),
+            output::first_of(&story.outlets),
             story.alerted.join(", "),
             story.title,
         ]);
     }
     Ok(table.print("no stories")?)
-}
-
-/// The first of them and how many more.
-fn outlets(all: &[String]) -> String {
-    match all {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first, more @ ..] => format!("{first} +{}", more.len()),
-    }
 }
 
 /// Asks whoever holds the store; where nobody does, it is done here and now.

@@ -172,3 +172,49 @@ async fn restore_that_is_refused_speaks_of_the_backup() {
     let wrong = said(&room, &["restore", "wirewatch.toml"], 65).await;
     assert!(wrong.contains("not an SQLite file") && !wrong.contains("wirewatch restore FILE"), "{wrong}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_of_every_command_that_reads_parses() {
+    let receiver = Receiver::start().await;
+    let feed = "[[feeds]]\nid = \"wire\"\nurl = \"http://127.0.0.1:1/feed\"\nallow_private = [\"127.0.0.0/8\"]\n";
+    let room = Newsroom::new(&receiver, feed);
+    std::fs::write(room.path("1.txt"), article(1)).expect("written");
+    assert_eq!(run(&room, &["ingest", "1.txt", "--json"]).await.status.code(), Some(0));
+    let (item, story) = (ids(&room, "items").await[0].clone(), ids(&room, "stories").await[0].clone());
+    run(&room, &["silences", "add", "--topic", "ferry"]).await;
+    run(&room, &["items", "label", &item, "+levee"]).await;
+    let commands: [&[&str]; 26] = [
+        &["ingest", "1.txt"],
+        &["run", "--once"],
+        &["check"],
+        &["parse", "1.txt"],
+        &["explain", "1.txt"],
+        &["explain", &item],
+        &["status"],
+        &["doctor"],
+        &["items"],
+        &["items", "show", &item],
+        &["items", "labels"],
+        &["stories"],
+        &["stories", "show", &story],
+        &["alerts"],
+        &["alerts", "show", "1"],
+        &["deliveries"],
+        &["deliveries", "show", "1"],
+        &["endpoints"],
+        &["endpoints", "show", "desk"],
+        &["endpoints", "test", "desk"],
+        &["silences"],
+        &["silences", "show", "sil_1"],
+        &["feeds"],
+        &["feeds", "show", "wire"],
+        &["search", "levee"],
+        &["prune"],
+    ];
+    for arguments in commands {
+        let output = run(&room, &[arguments, &["--json"]].concat()).await;
+        assert!(matches!(output.status.code(), Some(0 | 69)), "{arguments:?}: {}", text(&output.stderr));
+        let parsed = json(&output);
+        assert!(!parsed.is_empty() && parsed.iter().all(|value| !value.is_null()), "{arguments:?}");
+    }
+}

@@ -122,11 +122,13 @@ async fn top_shows_follows_keys_and_sizes_and_quits() {
     let app = room.start(&Clock::system()).await;
     screen.shows("running (process").await;
     screen.press("2");
+    screen.shows("sty_").await;
+    screen.press("4");
     screen.shows("levee").await;
-    screen.press("3");
+    screen.press("5");
     screen.shows("desk").await;
-    screen.press("1/nothing\r");
-    screen.shows("0 rows, by urgency, with `nothing`").await;
+    screen.press("3/nothing\r");
+    screen.shows("0 rows, with `nothing`").await;
     screen.press("\x1b");
     screen.shows("wire").await;
     screen.press("?");
@@ -146,18 +148,18 @@ async fn top_leaves_the_terminal_as_it_was_whatever_ends_it() {
     let (room, _receiver) = room().await;
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let screen = Screen::start(&room, &[], &[]);
-        screen.shows("FAILING").await;
+        screen.shows("1 failing").await;
         screen.signal(signal);
         let (status, _) = screen.ended().await;
         assert!(status.success(), "{signal:?}");
     }
     let mut screen = Screen::start(&room, &[], &[]);
-    screen.shows("FAILING").await;
+    screen.shows("1 failing").await;
     screen.press("\x03");
     assert!(screen.ended().await.0.success());
     if cfg!(debug_assertions) {
         let mut screen = Screen::start(&room, &[], &[]);
-        screen.shows("FAILING").await;
+        screen.shows("1 failing").await;
         screen.press("\x18");
         let (status, text) = screen.ended().await;
         assert!(!status.success());
@@ -171,7 +173,7 @@ async fn top_without_colour_or_terminal_says_the_same() {
     let (room, _receiver) = room().await;
     for (environment, absent) in [(("NO_COLOR", "1"), "\x1b[31m"), (("TERM", "dumb"), "\x1b[1m")] {
         let mut screen = Screen::start(&room, &[], &[environment]);
-        until("it is shown", || screen.text().contains("FAILING")).await;
+        until("it is shown", || screen.text().contains("1 failing")).await;
         assert!(!screen.text().contains(absent), "{environment:?}");
         screen.press("q");
         assert!(screen.ended().await.0.success());

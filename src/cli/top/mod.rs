@@ -25,7 +25,7 @@ use view::{TerminalKey, TopView, ViewStep};
 /// ScreenSize where there is no terminal to ask.
 const SIZE_DEFAULT: ScreenSize = ScreenSize { columns: 100, rows: 40 };
 
-/// Shows what goes on, live: feeds, topics, deliveries, lag.
+/// Shows what goes on, live: alerts, stories, feeds, topics, endpoints, lag.
 ///
 /// Where standard output is no terminal it prints once and ends. Keys: q quit, 1 2 3 feeds, topics,
 /// endpoints, s sort, r reverse, / filter, f only what fails or is due, space pause, arrows scroll, ? help.

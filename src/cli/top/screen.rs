@@ -4,17 +4,17 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::snapshot::{TopSnapshot, TopStanding};
-use super::view::{TopPane, TopView};
+use super::view::{SortKey, TopPane, TopView};
 use crate::cli::output::{self, Table};
 use crate::text::{clean, counted};
 
 /// Lines above the table's rows, and below them.
 const HEAD_ROWS: usize = 7;
 const FOOT_ROWS: usize = 1;
-const KEYS: &str = "q quit  1 2 3 table  s sort  r reverse  / filter  f attention  space pause  ? help";
+const KEYS: &str = "q quit  1-5 table  s sort  r reverse  / filter  f attention  space pause  ? help";
 const HELP: [&str; 14] = [
     "q, Ctrl-C       quit",
-    "1, 2, 3, Tab    feeds, topics of the last hour, endpoints",
+    "1 to 5, Tab     alerts, stories, feeds, topics of the last hour, endpoints",
     "s               sort by urgency, name, newest, most",
     "r               the other way round",
     "/ text Enter    only rows with this text; Escape shows all again",
@@ -178,14 +178,15 @@ fn lag(ms: u64) -> String {
 }
 
 fn tabs(snapshot: &TopSnapshot, view: &TopView, columns: usize) -> String {
-    let name = |pane, name: &str| if view.pane == pane { format!("[{name}]") } else { format!(" {name} ") };
+    let name = |(at, pane): (usize, TopPane)| {
+        let (open, close) = if view.pane == pane { ("[", "]") } else { (" ", " ") };
+        format!("{open}{} {}{close}", at + 1, pane.name())
+    };
+    let names: String = TopPane::ALL.into_iter().enumerate().map(name).collect();
     let mut bar = format!(
-        "{} {} {}  {} rows, by {}{}{}",
-        name(TopPane::Feeds, "1 feeds"),
-        name(TopPane::Topics, "2 topics"),
-        name(TopPane::Endpoints, "3 endpoints"),
+        "{names} {} rows{}{}{}",
         snapshot.rows(view).len(),
-        view.sort.name(),
+        if view.sort == SortKey::default() { String::new() } else { format!(", by {}", view.sort.name()) },
         if view.reverse { ", reversed" } else { "" },
         if view.attention { ", attention only" } else { "" },
     );
@@ -200,10 +201,13 @@ fn tabs(snapshot: &TopSnapshot, view: &TopView, columns: usize) -> String {
 
 fn table(snapshot: &TopSnapshot, view: &TopView, size: ScreenSize) -> Vec<ScreenLine> {
     let mut table = Table::new(match view.pane {
+        TopPane::Alerts => &["#", "AGE", "SEVERITY", "TOPICS", "OUTLET", "TITLE"],
+        TopPane::Stories => &["STORY", "AGE", "ITEMS", "OUTLETS", "ALERTED", "TITLE"],
         TopPane::Feeds => &["FEED", "STATE", "NEXT POLL", "LAST NEW", "ITEMS", "ERROR"],
         TopPane::Topics => &["TOPIC", "HITS/H", "ALERTS/H"],
         TopPane::Endpoints => &["ENDPOINT", "OWED", "OLDEST", "PARKED", "LAST SUCCESS", "TROUBLE"],
-    });
+    })
+    .cuttable(&["TOPICS", "OUTLET", "OUTLETS", "ALERTED"]);
     let rows = snapshot.rows(view);
     let shown: Vec<_> = rows.into_iter().skip(view.from).take(table_rows(size)).collect();
     for row in &shown {
@@ -217,7 +221,7 @@ fn table(snapshot: &TopSnapshot, view: &TopView, size: ScreenSize) -> Vec<Screen
 
 #[cfg(test)]
 mod tests {
-    use super::super::snapshot::{TopEndpoint, TopFeed};
+    use super::super::snapshot::{TopAlert, TopEndpoint, TopFeed, TopStory};
     use super::super::view::{KeyDecoder, TerminalKey};
     use super::*;
     use crate::model::Timestamp;
@@ -233,6 +237,17 @@ mod tests {
             last_new_item_at: Some(Timestamp::from_seconds(1_742_198_000 + id.len() as i64)),
             items_last: id.len() as u64,
             error: error.map(str::to_owned),
+        }
+    }
+
+    fn alert(number: u64) -> TopAlert {
+        TopAlert {
+            number,
+            at: Timestamp::from_seconds(1_742_198_000 + number as i64),
+            severity: if number == 12 { "critical" } else { "high" }.to_owned(),
+            topics: "harbours".to_owned(),
+            outlet: "gazette +2".to_owned(),
+            title: format!("Town council approves harbour wall number {number}, after years of debate"),
         }
     }
 
@@ -267,6 +282,15 @@ mod tests {
             feeds,
             endpoints: vec![endpoint],
             silences: Vec::new(),
+            alerts: (1..=12).map(alert).collect(),
+            stories: vec![TopStory {
+                id: "sty_2yt3tg".to_owned(),
+                last_seen: Timestamp::from_seconds(1_742_198_000),
+                items: 3,
+                outlets: "gazette +1".to_owned(),
+                alerted: "harbours".to_owned(),
+                title: "Harbour wall approved".to_owned(),
+            }],
         }
     }
 
@@ -293,11 +317,15 @@ mod tests {
             "42: 1 due, 1 failing, 0 gone, 0 new; next poll in 1 min",
             "published to alert, median 2 min",
             "2 owed, oldest 30 s ago, 0 parked; 0 in the last minute; median 85 ms",
-            "[1 feeds]  2 topics   3 endpoints   42 rows, by urgency",
+            "[1 alerts] 2 stories  3 feeds  4 topics  5 endpoints  12 rows",
             "q quit",
         ] {
             assert!(text.contains(words), "no `{words}` in\n{text}");
         }
+        assert!(lines[7].starts_with("12  8 min   critical  harbours  gazette +2"), "the latest first:\n{text}");
+        assert!(lines[7].contains("Town council approves"), "{text}");
+        let lines = screen(&view("3"), 80, 24);
+        let text = lines.join("\n");
         assert!(lines[7].starts_with("zz-failing  FAILING  in 1 min"), "the urgent first:\n{text}");
         assert!(lines[8].starts_with("due         due      now"), "\n{text}");
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "\n{text}");
@@ -305,7 +333,7 @@ mod tests {
 
     #[test]
     fn screen_fits_any_terminal_and_any_view() {
-        for keys in ["", "2", "3", "?", "/zz", "f", "sr", "/nothing\r"] {
+        for keys in ["", "2", "3", "4", "5", "3?", "/zz", "f", "sr", "/nothing\r"] {
             for (columns, rows) in [(80, 24), (200, 60), (40, 10), (20, 5), (1, 1), (80, 8)] {
                 let mut view = view(keys);
                 view.fit(42, table_rows(ScreenSize { columns, rows }));
@@ -318,15 +346,17 @@ mod tests {
 
     #[test]
     fn screen_sorts_filters_and_scrolls() {
-        let first = |keys: &str| screen(&view(keys), 80, 24)[7].split(' ').next().unwrap_or_default().to_owned();
+        let first =
+            |keys: &str| screen(&view(&format!("3{keys}")), 80, 24)[7].split(' ').next().unwrap_or_default().to_owned();
         assert_eq!(first("s"), "due", "by name");
         assert_eq!(first("ss"), "zz-failing", "newest");
         assert_eq!(first("sssr"), "due", "most, reversed");
         assert_eq!(first("/feed-3\r"), "feed-30");
-        assert_eq!(first("2"), "sanctions");
-        assert_eq!(first("3"), "desk");
-        assert!(screen(&view("f"), 80, 24)[9].is_empty(), "two rows want attention");
-        let mut scrolled = view("");
+        assert_eq!(first("4"), "sanctions");
+        assert_eq!(first("5"), "desk");
+        assert_eq!(first("2"), "sty_2yt3tg");
+        assert!(screen(&view("3f"), 80, 24)[9].is_empty(), "two rows want attention");
+        let mut scrolled = view("3");
         scrolled.press(TerminalKey::End);
         scrolled.fit(42, table_rows(ScreenSize { columns: 80, rows: 24 }));
         assert!(screen(&scrolled, 80, 24)[22].starts_with("feed-39"));

@@ -6,11 +6,13 @@ use std::cmp::Ordering;
 use serde::Serialize;
 
 use super::view::{SortKey, TopPane, TopView};
-use crate::cli::output;
+use crate::cli::{export, output};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{EndpointId, FeedState, Timestamp};
-use crate::store::{Activity, Store, StoreError, lock_holder, outbox};
+use crate::model::{EndpointId, FeedState, Severity, Timestamp};
+use crate::store::{
+    Activity, AlertFilter, AlertRecord, Store, StoreError, StoryFilter, StoryLine, lock_holder, outbox,
+};
 use crate::view::{SilenceTally, active_silences};
 
 /// What is looked at.
@@ -33,7 +35,36 @@ pub(super) struct TopSnapshot {
     pub(super) endpoints: Vec<TopEndpoint>,
     /// Silences that hold now.
     pub(super) silences: Vec<SilenceTally>,
+    /// The latest, newest first.
+    pub(super) alerts: Vec<TopAlert>,
+    /// Those with the latest news, newest first.
+    pub(super) stories: Vec<TopStory>,
 }
+
+/// One alert.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct TopAlert {
+    pub(super) number: u64,
+    pub(super) at: Timestamp,
+    pub(super) severity: String,
+    pub(super) topics: String,
+    pub(super) outlet: String,
+    pub(super) title: String,
+}
+
+/// One story.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct TopStory {
+    pub(super) id: String,
+    pub(super) last_seen: Timestamp,
+    pub(super) items: u64,
+    pub(super) outlets: String,
+    pub(super) alerted: String,
+    pub(super) title: String,
+}
+
+/// Alerts and stories that can be scrolled through; the lists have them all.
+const LATEST_MAX: usize = 200;
 
 /// How a feed stands, most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -78,6 +109,8 @@ pub(super) struct TableRow {
     /// It fails, is due or is owed something.
     attention: bool,
     urgency: u8,
+    /// Its place where nothing else decides.
+    place: usize,
     newest: Option<Timestamp>,
     most: u64,
 }
@@ -85,11 +118,11 @@ pub(super) struct TableRow {
 fn compare(by: SortKey, a: &TableRow, b: &TableRow) -> Ordering {
     let first = match by {
         SortKey::Urgency => a.urgency.cmp(&b.urgency),
-        SortKey::Name => Ordering::Equal,
+        SortKey::Name => return a.cells[0].cmp(&b.cells[0]),
         SortKey::Newest => b.newest.cmp(&a.newest),
         SortKey::Most => b.most.cmp(&a.most),
     };
-    first.then_with(|| a.cells[0].cmp(&b.cells[0]))
+    first.then_with(|| a.place.cmp(&b.place)).then_with(|| a.cells[0].cmp(&b.cells[0]))
 }
 
 impl SnapshotReader {
@@ -114,7 +147,40 @@ impl SnapshotReader {
         })?;
         let resident_bytes = pid.as_deref().and_then(resident_bytes);
         let silences = active_silences(&self.config, &self.store, at)?;
-        Ok(TopSnapshot { at, pid, resident_bytes, activity: self.store.activity(at)?, feeds, endpoints, silences })
+        let activity = self.store.activity(at)?;
+        let (alerts, stories) = (self.alerts()?, self.stories()?);
+        Ok(TopSnapshot { at, pid, resident_bytes, activity, feeds, endpoints, silences, alerts, stories })
+    }
+
+    fn alerts(&self) -> Result<Vec<TopAlert>, StoreError> {
+        let filter = AlertFilter { limit: LATEST_MAX, ..AlertFilter::default() };
+        let row = |alert: &AlertRecord| {
+            let payload = serde_json::from_str(alert.payload.get()).unwrap_or_default();
+            TopAlert {
+                number: alert.sequence,
+                at: alert.at,
+                severity: alert.severity.clone(),
+                topics: alert.topics.join(", "),
+                outlet: export::alert_outlet(alert, &payload),
+                title: export::alert_title(alert, &payload),
+            }
+        };
+        Ok(self.store.alerts(&filter)?.iter().map(row).collect())
+    }
+
+    fn stories(&self) -> Result<Vec<TopStory>, StoreError> {
+        let filter = StoryFilter { limit: LATEST_MAX, ..StoryFilter::default() };
+        let stories = self.store.stories(&filter)?;
+        let digits = self.store.story_digits(stories.iter().map(|story| story.id))?;
+        let row = |story: StoryLine| TopStory {
+            id: story.id.short(digits),
+            last_seen: story.last_seen,
+            items: story.items,
+            outlets: output::first_of(&story.outlets),
+            alerted: story.alerted.join(", "),
+            title: story.title,
+        };
+        Ok(stories.into_iter().map(row).collect())
     }
 }
 
@@ -160,6 +226,8 @@ impl TopSnapshot {
     /// The rows of the table that is shown, in order.
     pub(super) fn rows(&self, view: &TopView) -> Vec<TableRow> {
         let mut rows = match view.pane {
+            TopPane::Alerts => self.alert_rows(),
+            TopPane::Stories => self.story_rows(),
             TopPane::Feeds => self.feed_rows(),
             TopPane::Topics => self.topic_rows(),
             TopPane::Endpoints => self.endpoint_rows(),
@@ -178,6 +246,46 @@ impl TopSnapshot {
 
     fn ago(&self, at: Option<Timestamp>) -> String {
         at.map_or_else(|| "-".to_owned(), |at| output::ago(at, self.at))
+    }
+
+    fn alert_rows(&self) -> Vec<TableRow> {
+        let row = |(place, alert): (usize, &TopAlert)| TableRow {
+            cells: vec![
+                alert.number.to_string(),
+                output::age(alert.at, self.at),
+                alert.severity.clone(),
+                alert.topics.clone(),
+                alert.outlet.clone(),
+                alert.title.clone(),
+            ],
+            alarm: alert.severity == Severity::Critical.as_str(),
+            attention: alert.severity == Severity::Critical.as_str() || alert.severity == Severity::High.as_str(),
+            urgency: 0,
+            place,
+            newest: Some(alert.at),
+            most: alert.number,
+        };
+        self.alerts.iter().enumerate().map(row).collect()
+    }
+
+    fn story_rows(&self) -> Vec<TableRow> {
+        let row = |(place, story): (usize, &TopStory)| TableRow {
+            cells: vec![
+                story.id.clone(),
+                output::age(story.last_seen, self.at),
+                story.items.to_string(),
+                story.outlets.clone(),
+                story.alerted.clone(),
+                story.title.clone(),
+            ],
+            alarm: false,
+            attention: !story.alerted.is_empty(),
+            urgency: 0,
+            place,
+            newest: Some(story.last_seen),
+            most: story.items,
+        };
+        self.stories.iter().enumerate().map(row).collect()
     }
 
     fn feed_rows(&self) -> Vec<TableRow> {
@@ -205,6 +313,7 @@ impl TopSnapshot {
                 alarm: feed.standing <= TopStanding::Gone,
                 attention: feed.standing <= TopStanding::Due,
                 urgency: feed.standing as u8,
+                place: 0,
                 newest: feed.last_new_item_at,
                 most: feed.items_last,
             }
@@ -218,6 +327,7 @@ impl TopSnapshot {
             alarm: false,
             attention: topic.alerts > 0,
             urgency: u8::from(topic.alerts == 0),
+            place: 0,
             newest: None,
             most: topic.matches,
         };
@@ -237,6 +347,7 @@ impl TopSnapshot {
             alarm: endpoint.trouble.is_some(),
             attention: endpoint.trouble.is_some() || endpoint.owed + endpoint.parked > 0,
             urgency: u8::from(endpoint.trouble.is_none()) * 2 + u8::from(endpoint.owed + endpoint.parked == 0),
+            place: 0,
             newest: endpoint.last_success_at,
             most: endpoint.owed,
         };

@@ -86,9 +86,31 @@ fn character(bytes: &[u8]) -> (Option<TerminalKey>, usize) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum TopPane {
     #[default]
+    Alerts,
+    Stories,
     Feeds,
     Topics,
     Endpoints,
+}
+
+impl TopPane {
+    /// In the order of their keys, `1` first.
+    pub(super) const ALL: [Self; 5] = [Self::Alerts, Self::Stories, Self::Feeds, Self::Topics, Self::Endpoints];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Alerts => "alerts",
+            Self::Stories => "stories",
+            Self::Feeds => "feeds",
+            Self::Topics => "topics",
+            Self::Endpoints => "endpoints",
+        }
+    }
+
+    fn next(self) -> Self {
+        let at = Self::ALL.iter().position(|pane| *pane == self).unwrap_or(0);
+        Self::ALL[(at + 1) % Self::ALL.len()]
+    }
 }
 
 /// What rows are sorted by.
@@ -164,14 +186,8 @@ impl TopView {
         }
         match key {
             TerminalKey::Char('q') => return ViewStep::Quit,
-            TerminalKey::Char('1') => self.show(TopPane::Feeds),
-            TerminalKey::Char('2') => self.show(TopPane::Topics),
-            TerminalKey::Char('3') => self.show(TopPane::Endpoints),
-            TerminalKey::Ctrl('i') => self.show(match self.pane {
-                TopPane::Feeds => TopPane::Topics,
-                TopPane::Topics => TopPane::Endpoints,
-                TopPane::Endpoints => TopPane::Feeds,
-            }),
+            TerminalKey::Char(digit @ '1'..='5') => self.show(TopPane::ALL[digit as usize - '1' as usize]),
+            TerminalKey::Ctrl('i') => self.show(self.pane.next()),
             TerminalKey::Char('s') => self.sort = self.sort.next(),
             TerminalKey::Char('r') => self.reverse = !self.reverse,
             TerminalKey::Char('f') => (self.attention, self.from) = (!self.attention, 0),
