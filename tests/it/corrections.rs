@@ -71,7 +71,7 @@ async fn corrections_without_a_daemon_are_made_at_once_and_nonsense_is_refused()
         (&["stories", "split", kept, first], 65, "not all"),
         (&["stories", "split", kept, second], 65, "no item of that story"),
         (&["stories", "merge", kept, kept], 65, "one story already"),
-        (&["stories", "merge", kept, "sty_0000000000000"], 65, "no story"),
+        (&["stories", "merge", kept, "sty_0000000000000"], 65, "no such story"),
         (&["stories", "split", kept], 64, "Usage"),
     ];
     for (arguments, code, word) in refused {
