@@ -28,6 +28,7 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
         names: KnownNames::of(&config.aliases),
         alert: AlertRules {
             health: config.alerts.health,
+            page: config.http.public_url.as_ref().map(|url| format!("{url}/alerts/")),
             growth_steps: config.alerts.growth.iter().map(|&step| step as u64).collect(),
             routes: routes(config),
             silences: config.silences.iter().map(silence).collect(),

@@ -79,6 +79,8 @@ pub struct HttpConfig {
     pub token_file: Option<PathBuf>,
     /// Further host names that are answered.
     pub hosts: Vec<String>,
+    /// Where people reach the page, without a slash at its end: for links in alerts.
+    pub public_url: Option<String>,
 }
 
 /// The `[alerts]` section, checked.
@@ -244,7 +246,7 @@ pub(super) fn retention(s: &Section<'_>) -> RetentionConfig {
 }
 
 pub(super) fn http(s: &Section<'_>) -> HttpConfig {
-    let read = HttpConfig {
+    let mut read = HttpConfig {
         listen: s
             .get("listen", |found| match found.text()? {
                 "off" => Ok(None),
@@ -256,7 +258,26 @@ pub(super) fn http(s: &Section<'_>) -> HttpConfig {
             .flatten(),
         token_file: s.secret_file("token_file"),
         hosts: s.list("hosts", |found| found.text().map(str::to_ascii_lowercase)),
+        public_url: None,
     };
+    let public = s.get("public_url", |found| {
+        let url = found.url()?;
+        let plain = url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.path() == "/";
+        if plain && matches!(url.scheme(), "http" | "https") {
+            return Ok(url);
+        }
+        let fault = Fault::new(ProblemKind::Value, "must be the root of a host", "more than scheme, host and port");
+        Err(fault.hint("such as \"https://watch.example.org\""))
+    });
+    if let Some(url) = public {
+        // Whoever follows such a link comes under that name.
+        read.hosts.extend(url.host_str().map(str::to_ascii_lowercase));
+        read.public_url = Some(url.as_str().trim_end_matches('/').to_owned());
+    }
     if let Some(listen) = read.listen
         && !listen.ip().to_canonical().is_loopback()
         && s.written("token_file").is_none()

@@ -342,7 +342,8 @@ impl Hearing<'_> {
         };
         draft.id = alert_id(&draft, self.cause, silenced_by.as_deref(), instance);
         let labels: Vec<&str> = draft.topics.iter().map(|topic| self.rules.label(&topic.matched.topic)).collect();
-        let payload = AlertPayload::of(&PayloadInput { alert: &draft, item, labels: &labels });
+        let mut payload = AlertPayload::of(&PayloadInput { alert: &draft, item, labels: &labels });
+        payload.data.alert.page = self.rules.page.as_ref().map(|page| format!("{page}{}", draft.id));
         RaisedAlert { draft, payload, silenced_by, endpoints }
     }
 }

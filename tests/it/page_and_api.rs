@@ -21,7 +21,7 @@ const HOSTILE: &str =
 
 async fn listening(more: &str) -> (Newsroom, Running, SocketAddr) {
     let room = Newsroom::silent(more);
-    room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
+    room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"\npublic_url = \"https://watch.example.org\"");
     let running = Running::of(&room, room.start(&Clock::system()).await);
     let http = running.http.expect("it listens");
     (room, running, http)
@@ -166,6 +166,14 @@ async fn page_every_one_answers_and_hostile_text_stays_text() {
         assert!(head.starts_with(&format!("HTTP/1.1 {status}")) && html.contains(word), "{path}: {head}\n{html}");
         check_page(path, &head, &html);
     }
+    // With `public_url` an alert says where its page is, and that page is there.
+    let alert = &read(http, "/v1/alerts?limit=1").await["data"][0];
+    let id = alert["id"].as_str().expect("an id");
+    assert_eq!(alert["payload"]["data"]["alert"]["page"], format!("https://watch.example.org/alerts/{id}"));
+    let (head, _) = ask(http, &format!("/alerts/{id}"), "").await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let named = format!("GET /alerts/{id} HTTP/1.1\r\nhost: watch.example.org\r\nconnection: close\r\n\r\n");
+    assert!(get(http, &named).await.starts_with("HTTP/1.1 200"), "its name is known");
     let (head, html) = ask(http, "/", "cookie: a=b; ww_theme=dark\r\n").await;
     assert!(html.contains("data-theme=\"dark\""), "{head}");
     let (_, html) = ask(http, "/", "cookie: ww_theme=\"><script>\r\n").await;

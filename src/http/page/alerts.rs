@@ -55,10 +55,23 @@ pub(super) fn one(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerR
         "item": payload["data"]["item"],
         "story": payload["data"]["story"],
         "topics": list("topics"),
-        "evidence": list("evidence"),
+        "evidence": by_passage(&list("evidence")),
         "news": list("new"),
         "growth": payload["data"]["growth"],
         "previous": payload["data"]["previous"],
         "raw": serde_json::to_string_pretty(&payload).unwrap_or_default(),
     }))
+}
+
+/// What rules found, passage by passage: one that several found is shown once.
+fn by_passage(evidence: &Value) -> Vec<Value> {
+    let mut passages: Vec<(&str, Vec<&Value>)> = Vec::new();
+    for hit in evidence.as_array().into_iter().flatten() {
+        let text = hit["passage"].as_str().or(hit["text"].as_str()).unwrap_or_default();
+        match passages.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, hits)) => hits.push(hit),
+            None => passages.push((text, vec![hit])),
+        }
+    }
+    passages.into_iter().map(|(text, hits)| json!({"passage": text, "hits": hits})).collect()
 }

@@ -75,6 +75,10 @@ pub struct AlertHead {
     pub reason: String,
     /// That of its loudest topic.
     pub severity: String,
+    /// Where people read why it was raised, where the installation says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("format" = "uri")))]
+    pub page: Option<String>,
 }
 
 /// A topic.
@@ -266,6 +270,7 @@ impl AlertPayload {
                     sequence: 0,
                     reason: alert.reason.as_str().to_owned(),
                     severity: alert.severity.to_string(),
+                    page: None,
                 },
                 topics: alert.topics.iter().enumerate().map(topic).collect(),
                 story: story(alert),

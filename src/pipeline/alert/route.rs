@@ -18,6 +18,8 @@ pub struct AlertRules {
     pub routes: Vec<Route>,
     /// When a source is worth an alert.
     pub health: HealthRules,
+    /// Where people read why an alert was raised; an alert's id comes after it.
+    pub page: Option<String>,
     /// Names of the topics for people.
     pub labels: HashMap<TopicId, String>,
     /// Silences of the config.
@@ -74,6 +76,7 @@ impl Default for AlertRules {
             growth_steps: Vec::new(),
             routes: Vec::new(),
             health: HealthRules::default(),
+            page: None,
             labels: HashMap::new(),
             silences: Vec::new(),
             on_revision: OnRevision::default(),

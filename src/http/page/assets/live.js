@@ -84,6 +84,7 @@ const connect = () => {
   for (const kind of ['item', 'revision', 'sighting', 'alert', 'alert.matched', 'story.updated', 'item.corrected',
     'item.withdrawn', 'delivery', 'feed', 'endpoint', 'silence', 'correction', 'reset']) source.addEventListener(kind, heard);
   source.onopen = () => {
+    document.querySelector('.unlive')?.remove();
     clearTimeout(lost);
     if (lost) { lost = null; say(''); document.body.classList.remove('gone-stale'); soon(); }
   };

@@ -309,7 +309,10 @@ fn about(kind: &str, severity: Severity) -> &'static str {
 fn foot(payload: &Value) -> String {
     match words::count(payload, "/data/alert/sequence") {
         0 => "wirewatch".to_owned(),
-        sequence => format!("wirewatch · alert {sequence}"),
+        sequence => match words::link(&text_of(payload, "/data/alert/page")) {
+            Some(page) => format!("wirewatch · alert {sequence} · why: {page}"),
+            None => format!("wirewatch · alert {sequence}"),
+        },
     }
 }
 

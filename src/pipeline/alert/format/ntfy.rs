@@ -17,7 +17,9 @@ pub(super) const TITLE_BYTES_MAX: usize = 250;
 const LINE_BYTES_MAX: usize = 900;
 const ENTRY_BYTES_MAX: usize = 200;
 /// Room for the last lines.
-const TAIL_BYTES: usize = 120;
+const TAIL_BYTES: usize = 220;
+/// Of the small print, with the link that says why.
+const FOOT_MAX: usize = 160;
 
 /// Renders the message.
 pub(super) fn render(message: &Message, topic: &str) -> Value {
@@ -45,7 +47,7 @@ pub(super) fn render(message: &Message, topic: &str) -> Value {
     if hidden > 0 {
         let _ = write!(out, "\nand {hidden} more");
     }
-    let _ = write!(out, "{}{}", if out.is_empty() { "" } else { "\n" }, line(&message.foot, 60));
+    let _ = write!(out, "{}{}", if out.is_empty() { "" } else { "\n" }, line(&message.foot, FOOT_MAX));
     // Names of emojis: the server shows any other word as it is.
     let (priority, tags) = match message.severity {
         Severity::Low => (2, json!([])),

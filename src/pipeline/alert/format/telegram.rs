@@ -15,7 +15,9 @@ const HEADLINE_MAX: usize = 300;
 const LINE_MAX: usize = 600;
 const ENTRY_MAX: usize = 150;
 /// Room for the last lines.
-const TAIL: usize = 120;
+const TAIL: usize = 220;
+/// Of the small print, with the link that says why.
+const FOOT_MAX: usize = 160;
 
 /// A text and what stands out in it.
 #[derive(Default)]
@@ -52,7 +54,7 @@ pub(super) fn render(message: &Message, chat: &str) -> Value {
     if hidden > 0 {
         out.push(&format!("\nand {hidden} more"));
     }
-    out.push(&format!("\n{}", line(&message.foot, 60)));
+    out.push(&format!("\n{}", line(&message.foot, FOOT_MAX)));
     json!({
         "chat_id": chat,
         "text": out.text,

@@ -199,6 +199,10 @@ fn message_reads_in_the_order_of_need() {
         ]
     );
     assert_eq!(first.foot, "wirewatch · alert 812");
+    let mut linked = sample::matched();
+    linked["data"]["alert"]["page"] = "https://watch.example.org/alerts/alr_1".into();
+    let linked = Message::of(&linked, &TimeZone::UTC);
+    assert_eq!(linked.foot, "wirewatch · alert 812 · why: https://watch.example.org/alerts/alr_1");
     let news = |reason: &str| {
         let payload = sample::others().into_iter().find(|p| p["data"]["alert"]["reason"] == reason).expect(reason);
         of(&payload)
