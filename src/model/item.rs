@@ -342,11 +342,13 @@ pub enum RejectReason {
     PageWithoutText,
     /// Likewise: too many pages of one host, or too late for this document.
     PageOverBudget,
+    /// The seed file was read while its writer still had it open, or written on after it was moved.
+    HeldOpen,
 }
 
 impl RejectReason {
     /// Every reason, for tables that start at zero.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Empty,
         Self::TooLarge,
         Self::TooManyItems,
@@ -371,6 +373,7 @@ impl RejectReason {
         Self::PageError,
         Self::PageWithoutText,
         Self::PageOverBudget,
+        Self::HeldOpen,
     ];
 
     /// Whether the items it counts were taken all the same: a note beside the outcomes, not one of them.
@@ -387,6 +390,7 @@ impl RejectReason {
                 | Self::PageError
                 | Self::PageWithoutText
                 | Self::PageOverBudget
+                | Self::HeldOpen
         )
     }
 
@@ -418,6 +422,7 @@ impl RejectReason {
             Self::PageError => "page-error",
             Self::PageWithoutText => "page-without-text",
             Self::PageOverBudget => "page-over-budget",
+            Self::HeldOpen => "held-open",
         }
     }
 }

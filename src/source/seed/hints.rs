@@ -10,6 +10,8 @@ use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, R
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
 
+use super::writers::UnclosedFiles;
+
 /// DirHints that may wait; beyond that a scan is cheaper anyway.
 const HINTS_WAITING_MAX: usize = 4096;
 
@@ -32,11 +34,13 @@ pub(super) struct DirHints {
 }
 
 impl DirHints {
-    /// Watches a directory, not what lies below it. Blocks shortly.
-    pub(super) fn of(dir: &Path) -> notify::Result<Self> {
+    /// Watches a directory, not what lies below it, and keeps book of what is written and not closed. Blocks
+    /// shortly.
+    pub(super) fn of(dir: &Path, unclosed: UnclosedFiles) -> notify::Result<Self> {
+        unclosed.clear();
         let (sender, waiting) = mpsc::channel(HINTS_WAITING_MAX);
         let overflow = Arc::new(Notify::new());
-        let funnel = HintFunnel { dir: dir.to_owned(), sender, overflow: overflow.clone() };
+        let funnel = HintFunnel { dir: dir.to_owned(), sender, overflow: overflow.clone(), unclosed };
         let mut watcher = notify::recommended_watcher(move |event| funnel.pour(event))?;
         watcher.watch(dir, RecursiveMode::NonRecursive)?;
         Ok(Self { waiting, overflow, _watcher: watcher })
@@ -64,13 +68,31 @@ struct HintFunnel {
     dir: PathBuf,
     sender: mpsc::Sender<DirHint>,
     overflow: Arc<Notify>,
+    unclosed: UnclosedFiles,
 }
 
 impl HintFunnel {
     fn pour(&self, event: notify::Result<Event>) {
+        match &event {
+            Ok(event) if !event.need_rescan() => keep_book(event, &self.unclosed),
+            _ => self.unclosed.clear(),
+        }
         let hint = event.map_or(Some(DirHint::Scan), |event| hint_of(&event, &self.dir));
         if hint.is_some_and(|hint| self.sender.try_send(hint).is_err()) {
             self.overflow.notify_one();
+        }
+    }
+}
+
+/// A write that no close followed means that its writer still has the file open.
+fn keep_book(event: &Event, unclosed: &UnclosedFiles) {
+    for name in event.paths.iter().filter_map(|path| path.file_name()) {
+        match event.kind {
+            EventKind::Modify(ModifyKind::Data(_)) => unclosed.written(name),
+            EventKind::Access(AccessKind::Close(AccessMode::Write))
+            | EventKind::Modify(ModifyKind::Name(_))
+            | EventKind::Remove(_) => unclosed.closed(name),
+            _ => {}
         }
     }
 }
@@ -126,13 +148,31 @@ mod tests {
         assert_eq!(hint_of(&Event::new(EventKind::Other).set_flag(Flag::Rescan), Path::new("/s")), Some(DirHint::Scan));
     }
 
+    #[test]
+    fn book_is_kept_of_writes_without_a_close() {
+        let unclosed = UnclosedFiles::default();
+        let told = |kind: EventKind| {
+            keep_book(&Event::new(kind).add_path("/s/a".into()), &unclosed);
+            unclosed.holds("a".as_ref())
+        };
+        assert!(!told(EventKind::Create(CreateKind::File)), "a link made here has no writer");
+        assert!(told(EventKind::Modify(ModifyKind::Data(DataChange::Any))));
+        assert!(told(EventKind::Access(AccessKind::Close(AccessMode::Read))));
+        assert!(!told(EventKind::Access(AccessKind::Close(AccessMode::Write))));
+    }
+
     #[tokio::test]
     async fn hints_beyond_the_queue_become_one_scan_without_waiting() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut hints = DirHints::of(dir.path()).expect("watched");
+        let mut hints = DirHints::of(dir.path(), UnclosedFiles::default()).expect("watched");
         let (sender, waiting) = mpsc::channel(2);
         hints.waiting = waiting;
-        let funnel = HintFunnel { dir: "/s".into(), sender, overflow: hints.overflow.clone() };
+        let funnel = HintFunnel {
+            dir: "/s".into(),
+            sender,
+            overflow: hints.overflow.clone(),
+            unclosed: UnclosedFiles::default(),
+        };
         for n in 0..10 {
             let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
             funnel.pour(Ok(Event::new(closed).add_path(format!("/s/{n}").into())));

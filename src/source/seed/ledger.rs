@@ -12,7 +12,7 @@ use super::files::FileStamp;
 /// A file that was not accepted is offered again after this long, or with the next scan.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 /// A modification time this many settle times ago means that nobody writes any more.
-const OLD_SETTLES: u32 = 10;
+pub(super) const OLD_SETTLES: u32 = 15;
 /// A file changed so shortly before it was read may change again within the clock's grain.
 const GRAIN: Duration = Duration::from_secs(2);
 
@@ -29,12 +29,12 @@ pub(super) struct FileTracker {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TrackedState {
-    /// Looked at again at `until`; taken when the stamp is the same then.
-    Settling { stamp: Option<FileStamp>, until: Instant },
-    /// In `ready`. `calm`: it stood still, rather than being told closed.
-    Queued { calm: bool },
+    /// Looked at again at `until`; taken when the stamp is the same then. It has stood still `since` then.
+    Settling { stamp: Option<FileStamp>, until: Instant, since: Instant },
+    /// In `ready`. `calm`: since when it stood still, where nobody told that it was closed.
+    Queued { calm: Option<Instant> },
     /// Being read, parsed, committed, moved. `again`: it was written meanwhile.
-    InFlight { again: bool },
+    InFlight { again: bool, calm: Option<Instant> },
     /// Its content is known and it stays where it is.
     Held { stamp: FileStamp, racy: bool },
     /// Not taken. `retry`: it was not read, so each scan tries again.
@@ -50,10 +50,19 @@ pub(super) enum FileOutcome {
     Gone,
     /// It changed under the reading, or is empty and may be about to be written.
     Unsettled,
+    /// Its writer may not have finished: it must stand still for longer.
+    MaybeUnfinished { stamp: FileStamp },
     /// Nobody took the batch.
     NotAccepted,
     /// Its content was refused, or it could not be read or moved (`retry`).
     Refused { stamp: Option<FileStamp>, retry: bool },
+}
+
+/// A file as it was when it was looked at last, and since when it has been so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StillFile {
+    pub(super) stamp: Option<FileStamp>,
+    since: Instant,
 }
 
 impl FileTracker {
@@ -65,9 +74,9 @@ impl FileTracker {
     /// A writer closed the file, or it was renamed to this name: it is complete.
     pub(super) fn closed(&mut self, name: &OsStr) {
         match self.files.get_mut(name) {
-            Some(TrackedState::InFlight { again }) => *again = true,
+            Some(TrackedState::InFlight { again, .. }) => *again = true,
             Some(TrackedState::Queued { .. }) => {}
-            _ => self.queue(name, false),
+            _ => self.queue(name, None),
         }
     }
 
@@ -76,7 +85,7 @@ impl FileTracker {
         match self.files.get(name) {
             None => self.wait(name, None, now + self.settle),
             // Permissions may have been mended.
-            Some(TrackedState::Refused { .. }) => self.queue(name, true),
+            Some(TrackedState::Refused { .. }) => self.queue(name, Some(now)),
             Some(_) => {}
         }
     }
@@ -84,12 +93,14 @@ impl FileTracker {
     /// A scan saw a regular file, modified so long ago.
     pub(super) fn saw(&mut self, name: &OsStr, seen: FileStamp, age: Duration, now: Instant) {
         match self.files.get(name) {
-            None if age >= self.settle * OLD_SETTLES => self.queue(name, true),
+            None if age >= self.settle * OLD_SETTLES => self.queue(name, Some(now.checked_sub(age).unwrap_or(now))),
             None => self.wait(name, Some(seen), now + self.settle),
             Some(TrackedState::Held { stamp, racy }) if *racy || *stamp != seen => {
                 self.wait(name, Some(seen), now + self.settle);
             }
-            Some(TrackedState::Refused { retry: true, .. }) => self.queue(name, true),
+            Some(TrackedState::Refused { retry: true, .. }) => {
+                self.queue(name, Some(now.checked_sub(age).unwrap_or(now)));
+            }
             Some(TrackedState::Refused { stamp, .. }) if *stamp != Some(seen) => {
                 self.wait(name, Some(seen), now + self.settle);
             }
@@ -98,9 +109,9 @@ impl FileTracker {
     }
 
     /// A scan saw something that will be refused unread.
-    pub(super) fn saw_odd(&mut self, name: &OsStr) {
+    pub(super) fn saw_odd(&mut self, name: &OsStr, now: Instant) {
         if matches!(self.files.get(name), None | Some(TrackedState::Refused { .. } | TrackedState::Held { .. })) {
-            self.queue(name, true);
+            self.queue(name, Some(now));
         }
     }
 
@@ -126,45 +137,57 @@ impl FileTracker {
         self.due.first().map(|(until, _)| *until)
     }
 
-    /// A settling file whose time has come, with the stamp it had.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(OsString, Option<FileStamp>)> {
+    /// A settling file whose time has come, with the stamp it had and since when.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(OsString, StillFile)> {
         if self.next_due()? > now {
             return None;
         }
         let (_, name) = self.due.pop_first()?;
         match self.files.remove(&name) {
-            Some(TrackedState::Settling { stamp, .. }) => Some((name, stamp)),
+            Some(TrackedState::Settling { stamp, since, .. }) => Some((name, StillFile { stamp, since })),
             _ => None,
         }
     }
 
     /// A due file was looked at again.
-    pub(super) fn looked(&mut self, name: &OsStr, before: Option<FileStamp>, after: FileStamp, now: Instant) {
-        if before == Some(after) {
-            self.queue(name, true);
+    pub(super) fn looked(&mut self, name: &OsStr, before: StillFile, after: FileStamp, now: Instant) {
+        if before.stamp == Some(after) {
+            self.queue(name, Some(before.since));
         } else {
             self.wait(name, Some(after), now + self.settle);
         }
     }
 
-    /// The next file to take, and whether it stood still.
-    pub(super) fn start(&mut self) -> Option<(OsString, bool)> {
+    /// The next file to take, and for how long it has stood still where nobody told that it was closed.
+    pub(super) fn start(&mut self, now: Instant) -> Option<(OsString, Option<Duration>)> {
         let name = self.ready.pop_front()?;
-        let calm = matches!(self.files.get(&name), Some(TrackedState::Queued { calm: true }));
+        let calm = match self.files.get(&name) {
+            Some(TrackedState::Queued { calm }) => *calm,
+            _ => None,
+        };
         self.in_flight += 1;
-        self.files.insert(name.clone(), TrackedState::InFlight { again: false });
-        Some((name, calm))
+        self.files.insert(name.clone(), TrackedState::InFlight { again: false, calm });
+        Some((name, calm.map(|since| now.saturating_duration_since(since))))
     }
 
     /// A file in flight has landed. Says whether this differs from how it landed before.
     pub(super) fn done(&mut self, name: &OsStr, done: FileOutcome, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let again = matches!(self.files.remove(name), Some(TrackedState::InFlight { again: true }));
+        let (again, calm) = match self.files.remove(name) {
+            Some(TrackedState::InFlight { again, calm }) => (again, calm),
+            _ => (false, None),
+        };
         match done {
-            _ if again => self.queue(name, false),
+            _ if again => self.queue(name, None),
             FileOutcome::Held { stamp, age } => self.set(name, TrackedState::Held { stamp, racy: age < GRAIN }),
             FileOutcome::Gone => {}
             FileOutcome::Unsettled => self.wait(name, None, now + self.settle),
+            FileOutcome::MaybeUnfinished { stamp } => {
+                // The longer it has stood still, the less often it is worth a look.
+                let since = calm.unwrap_or(now);
+                let pause = self.settle.max(now.saturating_duration_since(since) / 8);
+                self.wait_since(name, Some(stamp), now + pause, since);
+            }
             FileOutcome::NotAccepted => self.wait(name, None, now + self.retry),
             FileOutcome::Refused { stamp, retry } => self.set(name, TrackedState::Refused { stamp, retry }),
         }
@@ -180,13 +203,17 @@ impl FileTracker {
         self.in_flight
     }
 
-    fn queue(&mut self, name: &OsStr, calm: bool) {
+    fn queue(&mut self, name: &OsStr, calm: Option<Instant>) {
         self.set(name, TrackedState::Queued { calm });
         self.ready.push_back(name.to_owned());
     }
 
     fn wait(&mut self, name: &OsStr, stamp: Option<FileStamp>, until: Instant) {
-        self.set(name, TrackedState::Settling { stamp, until });
+        self.wait_since(name, stamp, until, until.checked_sub(self.settle).unwrap_or(until));
+    }
+
+    fn wait_since(&mut self, name: &OsStr, stamp: Option<FileStamp>, until: Instant, since: Instant) {
+        self.set(name, TrackedState::Settling { stamp, until, since });
         self.due.insert((until, name.to_owned()));
     }
 
@@ -214,7 +241,7 @@ mod tests {
         }
 
         fn started(&mut self) -> Option<(String, bool)> {
-            self.ledger.start().map(|(name, calm)| (name.to_string_lossy().into_owned(), calm))
+            self.ledger.start(self.now).map(|(name, calm)| (name.to_string_lossy().into_owned(), calm.is_some()))
         }
 
         fn saw(&mut self, stamp: FileStamp) {
@@ -262,6 +289,22 @@ mod tests {
         assert_eq!(bench.started(), None);
         bench.passes_settle(two);
         assert_eq!(bench.started(), Some(("a".to_owned(), true)));
+    }
+
+    #[tokio::test]
+    async fn file_that_may_be_unfinished_is_offered_again_with_the_time_it_has_stood_still() {
+        let mut bench = Bench::new();
+        let one = stamp("1");
+        bench.saw(one);
+        bench.passes_settle(one);
+        assert_eq!(bench.ledger.start(bench.now), Some(("a".into(), Some(SETTLE))));
+        bench.done(FileOutcome::MaybeUnfinished { stamp: one });
+        bench.passes_settle(one);
+        assert_eq!(bench.ledger.start(bench.now), Some(("a".into(), Some(SETTLE * 2))));
+        bench.done(FileOutcome::MaybeUnfinished { stamp: one });
+        bench.passes_settle(stamp("22"));
+        bench.passes_settle(one);
+        assert_eq!(bench.started(), None, "a write begins it anew");
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ mod take;
 mod watch;
 #[cfg(test)]
 mod watch_tests;
+mod writers;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -3,12 +3,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::files::{self, FileStamp};
+use super::writers::{FileWriters, WriterSign};
 use crate::model::{RejectReason, Rejection, Timestamp};
 use crate::text::clean;
 
@@ -17,12 +18,29 @@ const NAMES_TRIED_MAX: u32 = 10_000;
 /// Longest file name in bytes that filesystems take.
 const NAME_BYTES_MAX: usize = 255;
 
+/// What was wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileRefusal {
+    pub(super) rejections: Vec<Rejection>,
+    /// Items taken all the same; `None` when the file as a whole was refused.
+    pub(super) items_taken: Option<u64>,
+}
+
+impl From<Rejection> for FileRefusal {
+    fn from(rejection: Rejection) -> Self {
+        Self { rejections: vec![rejection], items_taken: None }
+    }
+}
+
 /// A file was not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
     /// It was replaced or written again: take it again.
     #[error("the file was written again before it could be moved")]
     Changed,
+    /// Its writer has it open: what is written later must be found.
+    #[error("its writer still has it open")]
+    HeldOpen,
     /// The folder or the move failed.
     #[error("cannot move it to {}: {source}; check that the folder exists and is writable", folder.display())]
     Io {
@@ -33,12 +51,24 @@ pub enum SettleError {
     },
 }
 
+/// A file that was moved, and whether its writer may have it open all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MovedFile {
+    pub(super) path: PathBuf,
+    pub(super) writer: WriterSign,
+}
+
 /// Moves a file into a folder, under its name or the next one free. `stamp` is the file that was
 /// read; `None` for what was refused unread.
 ///
 /// # Errors
 /// [`SettleError`]; the file is then where it was.
-pub fn move_to(folder: &Path, path: &Path, stamp: Option<&FileStamp>) -> Result<PathBuf, SettleError> {
+pub(super) fn move_to(
+    folder: &Path,
+    path: &Path,
+    stamp: Option<&FileStamp>,
+    writers: &FileWriters,
+) -> Result<MovedFile, SettleError> {
     let failed = |source| SettleError::Io { folder: folder.to_owned(), source };
     fs::create_dir_all(folder).map_err(failed)?;
     if !is_still(path, stamp).map_err(failed)? {
@@ -49,11 +79,20 @@ pub fn move_to(folder: &Path, path: &Path, stamp: Option<&FileStamp>) -> Result<
         let target = folder.join(numbered(name, attempt));
         match rename_new(path, &target) {
             Ok(()) => {
-                // A writer that reopened it between the check and the move gets it back.
-                if !is_still(&target, stamp).map_err(failed)? && rename_new(&target, path).is_ok() {
-                    return Err(SettleError::Changed);
-                }
-                return Ok(target);
+                // Asked after the move: from now on nobody opens it under its old name. A writer that has it open, or
+                // reopened it between the check and the move, gets it back.
+                let writer = stamp.map_or(WriterSign::None, |_| writers.of(name, &target));
+                let refusal = if writer == WriterSign::Open {
+                    Some(SettleError::HeldOpen)
+                } else if is_still(&target, stamp).map_err(failed)? {
+                    None
+                } else {
+                    Some(SettleError::Changed)
+                };
+                return match refusal {
+                    Some(refusal) if rename_new(&target, path).is_ok() => Err(refusal),
+                    _ => Ok(MovedFile { path: target, writer }),
+                };
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(error)),
@@ -62,18 +101,40 @@ pub fn move_to(folder: &Path, path: &Path, stamp: Option<&FileStamp>) -> Result<
     Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "too many files of this name")))
 }
 
-/// Writes what was wrong beside a file in the error folder.
+/// Moves a file that was written on after it had been moved back to where it is read, under a name that is free.
+///
+/// # Errors
+/// The system's error; the file is then where it was.
+pub(super) fn move_back(moved: &Path, dir: &Path, name: &OsStr) -> io::Result<PathBuf> {
+    for attempt in 1..=NAMES_TRIED_MAX {
+        let target = dir.join(numbered(name, attempt));
+        match rename_new(moved, &target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            renamed => return renamed.map(|()| target),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many files of this name"))
+}
+
+/// Writes what was wrong beside a file in the error folder: of the whole file, or of some of its `items`.
 ///
 /// # Errors
 /// The system's error; the file itself is in place.
-pub fn write_sidecar(moved: &Path, rejection: &Rejection, at: Timestamp) -> io::Result<PathBuf> {
-    let text = format!(
-        "file:    {}\nat:      {at}\nreason:  {}\ndetail:  {}\nto mend: {}\n",
-        files::shown(moved.file_name().unwrap_or_default()),
-        rejection.reason,
-        clean::excerpt(&rejection.detail, 500),
-        hint(rejection.reason),
-    );
+pub(super) fn write_sidecar(moved: &Path, refused: &FileRefusal, at: Timestamp) -> io::Result<PathBuf> {
+    let mut text = format!("file:    {}\nat:      {at}\n", files::shown(moved.file_name().unwrap_or_default()));
+    if let Some(items) = refused.items_taken {
+        let lost: u64 = refused.rejections.iter().map(|rejection| rejection.count).sum();
+        text.push_str(&format!("items:   {items} taken, {lost} refused\n"));
+    }
+    for rejection in &refused.rejections {
+        let count = if rejection.count > 1 { format!(" ({} ×)", rejection.count) } else { String::new() };
+        text.push_str(&format!(
+            "reason:  {}{count}\ndetail:  {}\nto mend: {}\n",
+            rejection.reason,
+            clean::excerpt(&rejection.detail, 500),
+            hint(rejection.reason),
+        ));
+    }
     let mut name = moved.file_name().unwrap_or_default().to_owned();
     let suffix = ".error.txt";
     if name.len() + suffix.len() > NAME_BYTES_MAX {
@@ -81,13 +142,25 @@ pub fn write_sidecar(moved: &Path, rejection: &Rejection, at: Timestamp) -> io::
         name = OsString::from(format!("{kept}-{at}"));
     }
     name.push(suffix);
-    let path = moved.with_file_name(name);
-    if let Err(error) = fs::write(&path, text) {
-        // On a full disk the file is made and stays empty: a note that says nothing.
-        let _ = fs::remove_file(&path);
-        return Err(error);
+    // Made anew, never opened: whatever lies under a note's name, a link or a FIFO, may be a stranger's.
+    for attempt in 1..=NAMES_TRIED_MAX {
+        let path = moved.with_file_name(numbered(&name, attempt));
+        match fs::OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(note) => return write_note(note, &path, &text).map(|()| path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
     }
-    Ok(path)
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many notes of this name"))
+}
+
+/// On a full disk the file is made and stays empty: a note that says nothing.
+fn write_note(mut note: fs::File, path: &Path, text: &str) -> io::Result<()> {
+    let written = note.write_all(text.as_bytes());
+    if written.is_err() {
+        _ = fs::remove_file(path);
+    }
+    written
 }
 
 /// What to do about a refusal, for people.
@@ -120,6 +193,9 @@ pub fn hint(reason: RejectReason) -> &'static str {
         | RejectReason::PageError
         | RejectReason::PageWithoutText
         | RejectReason::PageOverBudget => "the items were taken; nothing needs to be done",
+        RejectReason::HeldOpen => {
+            "what was there was taken; write files under another name and rename them when they are whole"
+        }
         RejectReason::DuplicateKey => "give each item an `id` of its own",
     }
 }
@@ -195,23 +271,60 @@ mod tests {
         FileStamp::of(&fs::symlink_metadata(path).expect("metadata"))
     }
 
+    fn moved(folder: &Path, path: &Path) -> Result<PathBuf, SettleError> {
+        let before = fs::symlink_metadata(path).expect("metadata").is_file().then(|| stamp(path));
+        move_to(folder, path, before.as_ref(), &FileWriters::default()).map(|moved| moved.path)
+    }
+
     #[test]
     fn sidecar_that_a_full_disk_leaves_empty_is_taken_away() {
         let (_dir, file, _) = setup();
-        let note = file.with_file_name("a.txt.error.txt");
-        std::os::unix::fs::symlink("/dev/full", &note).expect("linked");
-        let rejection = Rejection { reason: RejectReason::Empty, detail: "no words".to_owned(), count: 1 };
-        let error = write_sidecar(&file, &rejection, Timestamp::from_seconds(0)).expect_err("no space");
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("opened");
+        let error = write_note(full, &file, "no words").expect_err("no space");
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        assert!(fs::symlink_metadata(&note).is_err());
+        assert!(fs::symlink_metadata(&file).is_err());
+    }
+
+    #[test]
+    fn sidecar_is_never_written_through_what_lies_under_its_name() {
+        let (dir, file, _) = setup();
+        let (precious, note) = (dir.path().join("precious"), file.with_file_name("a.txt.error.txt"));
+        fs::write(&precious, "kept").expect("written");
+        std::os::unix::fs::symlink(&precious, &note).expect("linked");
+        let second = file.with_file_name("a.txt.error.2.txt");
+        rustix::fs::mknodat(CWD, &second, rustix::fs::FileType::Fifo, 0o644.into(), 0).expect("made");
+        let rejection = Rejection { reason: RejectReason::Empty, detail: "no words".to_owned(), count: 1 };
+        let written = write_sidecar(&file, &rejection.into(), Timestamp::from_seconds(0)).expect("written");
+        assert_eq!(written, file.with_file_name("a.txt.error.3.txt"));
+        assert_eq!(fs::read_to_string(&precious).expect("read"), "kept");
+    }
+
+    #[test]
+    fn move_of_a_file_that_its_writer_has_open_is_undone() {
+        let (_dir, file, done) = setup();
+        let writer = fs::OpenOptions::new().append(true).open(&file).expect("opened");
+        assert!(matches!(moved(&done, &file), Err(SettleError::HeldOpen)));
+        assert!(file.exists() && !done.join("a.txt").exists());
+        drop(writer);
+        assert_eq!(moved(&done, &file).expect("moved"), done.join("a.txt"));
+    }
+
+    #[test]
+    fn moved_file_comes_back_under_a_free_name() {
+        let (dir, file, done) = setup();
+        let there = moved(&done, &file).expect("moved");
+        fs::write(&file, "another").expect("written");
+        let back = move_back(&there, dir.path(), "a.txt".as_ref()).expect("moved back");
+        assert_eq!(back, dir.path().join("a.2.txt"));
+        assert_eq!(fs::read_to_string(back).expect("read"), "one");
     }
 
     #[test]
     fn move_makes_the_folder_and_never_replaces() {
         let (_dir, file, done) = setup();
-        let first = move_to(&done, &file, Some(&stamp(&file))).expect("moved");
+        let first = moved(&done, &file).expect("moved");
         fs::write(&file, "two").expect("written");
-        let second = move_to(&done, &file, Some(&stamp(&file))).expect("moved");
+        let second = moved(&done, &file).expect("moved");
         assert_eq!((first, second.clone()), (done.join("a.txt"), done.join("a.2.txt")));
         assert_eq!(fs::read_to_string(second).expect("read"), "two");
         assert!(!file.exists());
@@ -222,7 +335,7 @@ mod tests {
         let (_dir, file, done) = setup();
         let before = stamp(&file);
         fs::write(&file, "longer than before").expect("written");
-        assert!(matches!(move_to(&done, &file, Some(&before)), Err(SettleError::Changed)));
+        assert!(matches!(move_to(&done, &file, Some(&before), &FileWriters::default()), Err(SettleError::Changed)));
         assert!(file.exists());
     }
 
@@ -230,7 +343,7 @@ mod tests {
     fn move_to_an_impossible_folder_says_where_and_keeps_the_file() {
         let (_dir, file, _) = setup();
         let folder = file.join("not-a-folder");
-        let error = move_to(&folder, &file, Some(&stamp(&file))).expect_err("refused");
+        let error = moved(&folder, &file).expect_err("refused");
         assert!(error.to_string().contains("not-a-folder"), "{error}");
         assert!(file.exists());
     }
@@ -240,7 +353,7 @@ mod tests {
         let (dir, file, done) = setup();
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&file, &link).expect("linked");
-        let moved = move_to(&done, &link, None).expect("moved");
+        let moved = moved(&done, &link).expect("moved");
         assert!(fs::symlink_metadata(moved).expect("there").is_symlink());
         assert!(file.exists());
     }
@@ -263,11 +376,11 @@ mod tests {
         let rejection =
             Rejection { reason: RejectReason::Malformed, detail: "line 3\nreason:  none".to_owned(), count: 1 };
         let moved = dir.path().join("evil\nreason: none.json");
-        let path = write_sidecar(&moved, &rejection, Timestamp::from_seconds(0)).expect("written");
+        let path = write_sidecar(&moved, &rejection.clone().into(), Timestamp::from_seconds(0)).expect("written");
         let text = fs::read_to_string(path).expect("read");
         assert_eq!(text.lines().count(), 5, "{text}");
         assert!(text.contains("malformed") && text.contains("line 3 reason: none") && text.contains("to mend:"));
         let long = dir.path().join("é".repeat(127));
-        assert!(write_sidecar(&long, &rejection, Timestamp::from_seconds(0)).is_ok());
+        assert!(write_sidecar(&long, &rejection.into(), Timestamp::from_seconds(0)).is_ok());
     }
 }

@@ -1,18 +1,21 @@
 //! One file from its name to its rest: read, recognised by hash, parsed, sent as a [`Batch`], and
 //! after the receipt kept or moved. Says what became of it; `watch` keeps the books and logs.
 
+use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::files::{self, FileContents, FileStamp, LinkPolicy, ReadError};
 use super::known::KnownSeeds;
-use super::ledger::FileOutcome;
+use super::ledger::{FileOutcome, OLD_SETTLES};
 use super::named::ParseJob;
 use super::parse::{self, FileContext};
-use super::settle::{self, SettleError};
+use super::settle::{self, FileRefusal, SettleError};
+use super::writers::{FileWriters, WriterSign};
 use super::{AfterTaken, SeedInputs};
 use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
@@ -29,6 +32,12 @@ pub(super) const READS_AT_ONCE_MAX: usize = 4;
 /// KiB of files that are read and wait for their receipt.
 pub(super) const WAITING_KIB_MAX: u32 = 16 << 10;
 
+/// A file that its writer has open is read after this many settle times without a write, and not moved.
+const OPEN_SETTLES: u32 = 300;
+/// Moved files whose writers were out of sight are looked at for this long, and so many of them.
+const WATCHED_FOR: Duration = Duration::from_secs(3600);
+const WATCHED_MAX: usize = 10_000;
+
 /// What every file in flight shares.
 pub(super) struct FileTaker {
     pub dir: PathBuf,
@@ -37,6 +46,18 @@ pub(super) struct FileTaker {
     pub large: Semaphore,
     pub reads: Semaphore,
     pub waiting: Semaphore,
+    pub writers: FileWriters,
+    /// Files that were moved though their writers were out of sight.
+    pub moved: Mutex<VecDeque<WatchedMove>>,
+}
+
+/// A moved file that is looked at again.
+#[derive(Debug)]
+pub(super) struct WatchedMove {
+    pub name: OsString,
+    pub path: PathBuf,
+    pub stamp: FileStamp,
+    pub until: Timestamp,
 }
 
 /// What became of one file.
@@ -55,7 +76,7 @@ pub(super) enum FileNews {
     /// Its content was known already.
     Known,
     /// Its items are durable.
-    Taken { format: DocumentFormat, receipt: Receipt, warnings: Vec<String> },
+    Taken { format: DocumentFormat, receipt: Receipt, warnings: Vec<String>, held_open: bool },
     /// It was refused, and that is recorded.
     Refused(Rejection),
     /// It is durable but could not be moved.
@@ -74,6 +95,8 @@ struct OpenedFile {
     stamp: FileStamp,
     hash: ContentHash,
     read: FileReading,
+    /// Its writer has it open and has not written for very long.
+    held_open: bool,
 }
 
 enum FileReading {
@@ -88,55 +111,63 @@ enum FileReading {
 /// Why a file did not open.
 enum NotOpened {
     Failed(ReadError, Option<FileStamp>),
+    MaybeUnfinished(FileStamp),
     Large,
 }
 
 impl FileTaker {
-    /// Takes one file. `calm` says that it stood still, rather than being told closed.
-    pub(super) async fn take(self: Arc<Self>, name: OsString, calm: bool) -> TakenFile {
-        let (done, news) = match self.open(&name).await {
-            Ok((opened, _room)) => self.commit(&name, opened, calm).await,
-            Err((ReadError::Gone, _)) => (FileOutcome::Gone, FileNews::None),
-            Err((ReadError::Changed, _)) => (FileOutcome::Unsettled, FileNews::None),
-            Err((ReadError::Refused(rejection), stamp)) => self.refuse_unread(&name, stamp, rejection).await,
+    /// Takes one file. `calm` says for how long it stood still, where it was not told closed.
+    pub(super) async fn take(self: Arc<Self>, name: OsString, calm: Option<Duration>) -> TakenFile {
+        let (done, news) = match self.open(&name, calm).await {
+            Ok((opened, _room)) => self.commit(&name, opened, calm.is_some()).await,
+            Err(NotOpened::Failed(ReadError::Gone, _)) => (FileOutcome::Gone, FileNews::None),
+            Err(NotOpened::Failed(ReadError::Changed, _) | NotOpened::Large) => {
+                (FileOutcome::Unsettled, FileNews::None)
+            }
+            Err(NotOpened::MaybeUnfinished(stamp)) => (FileOutcome::MaybeUnfinished { stamp }, FileNews::None),
+            Err(NotOpened::Failed(ReadError::Refused(rejection), stamp)) => {
+                self.refuse_unread(&name, stamp, rejection).await
+            }
         };
         TakenFile { name, done, news }
     }
 
     /// Reads a file when it is its turn, and gives it the room it takes until it is done.
-    async fn open(self: &Arc<Self>, name: &OsStr) -> Result<(OpenedFile, Room<'_>), (ReadError, Option<FileStamp>)> {
+    async fn open(self: &Arc<Self>, name: &OsStr, calm: Option<Duration>) -> Result<(OpenedFile, Room<'_>), NotOpened> {
         let small = {
             let _turn = self.reads.acquire().await;
-            self.open_into_room(name, SMALL_BYTES_MAX).await
+            self.open_into_room(name, calm, SMALL_BYTES_MAX).await
         };
-        let opened = match small {
+        match small {
             Err(NotOpened::Large) => {
                 let _turn = self.large.acquire().await;
-                self.open_into_room(name, u64::MAX).await
+                self.open_into_room(name, calm, u64::MAX).await
             }
             other => other,
-        };
-        opened.map_err(|closed| match closed {
-            NotOpened::Failed(error, stamp) => (error, stamp),
-            NotOpened::Large => (ReadError::Changed, None),
-        })
+        }
     }
 
     /// What has no room yet keeps its turn meanwhile, so that no more is read than fits.
     async fn open_into_room(
         self: &Arc<Self>,
         name: &OsStr,
+        calm: Option<Duration>,
         bytes_max: u64,
     ) -> Result<(OpenedFile, Room<'_>), NotOpened> {
-        let opened = self.open_blocking(name, bytes_max).await?;
+        let opened = self.open_blocking(name, calm, bytes_max).await?;
         let kib = (opened.stamp.size_bytes >> 10).clamp(1, WAITING_KIB_MAX.into());
         let room = self.waiting.acquire_many(u32::try_from(kib).expect("invariant: capped")).await;
         Ok((opened, room.expect("invariant: nobody closes it")))
     }
 
-    async fn open_blocking(self: &Arc<Self>, name: &OsStr, size_bytes_max: u64) -> Result<OpenedFile, NotOpened> {
+    async fn open_blocking(
+        self: &Arc<Self>,
+        name: &OsStr,
+        calm: Option<Duration>,
+        size_bytes_max: u64,
+    ) -> Result<OpenedFile, NotOpened> {
         let (taker, name) = (self.clone(), name.to_owned());
-        let job = tokio::task::spawn_blocking(move || taker.read_now(&name, size_bytes_max));
+        let job = tokio::task::spawn_blocking(move || taker.read_now(&name, calm, size_bytes_max));
         job.await.unwrap_or_else(|_| {
             let detail = "reading it failed in a way that should not be possible".to_owned();
             let rejection = Rejection { reason: RejectReason::ParserPanic, detail, count: 1 };
@@ -145,7 +176,7 @@ impl FileTaker {
     }
 
     /// Blocks: looks, reads, hashes, and parses what is light.
-    fn read_now(&self, name: &OsStr, size_bytes_max: u64) -> Result<OpenedFile, NotOpened> {
+    fn read_now(&self, name: &OsStr, calm: Option<Duration>, size_bytes_max: u64) -> Result<OpenedFile, NotOpened> {
         let path = self.dir.join(name);
         let file_bytes_max = self.inputs.config.file_bytes_max;
         let seen = match files::look(&path, file_bytes_max) {
@@ -160,8 +191,9 @@ impl FileTaker {
             .map_err(|error| NotOpened::Failed(error, Some(seen)))?;
         let hash = ContentHash::of(&[&bytes]);
         if let Some(outcome) = self.known.outcome(hash) {
-            return Ok(OpenedFile { stamp, hash, read: FileReading::Known(outcome) });
+            return Ok(OpenedFile { stamp, hash, read: FileReading::Known(outcome), held_open: false });
         }
+        let held_open = self.is_held_open(name, calm).ok_or(NotOpened::MaybeUnfinished(stamp))?;
         let shown = name.to_string_lossy();
         let context = self.context(&shown, &stamp);
         let read = match parse::format_of(&bytes, &context) {
@@ -169,7 +201,21 @@ impl FileTaker {
             Ok(format) => FileReading::Parsed(parse::parse_as(format, &bytes, &context)),
             Err(rejection) => FileReading::Parsed(Err(rejection)),
         };
-        Ok(OpenedFile { stamp, hash, read })
+        Ok(OpenedFile { stamp, hash, read, held_open })
+    }
+
+    /// Whether a file is taken though its writer has it open; `None` when it is better left for later.
+    fn is_held_open(&self, name: &OsStr, calm: Option<Duration>) -> Option<bool> {
+        let settle = self.inputs.config.settle;
+        let Some(still) = calm else {
+            // Told closed; but another writer may have written since.
+            return (!self.writers.unclosed.holds(name)).then_some(false);
+        };
+        match self.writers.of(name, &self.dir.join(name)) {
+            WriterSign::None => Some(false),
+            WriterSign::Open => (still >= settle * OPEN_SETTLES).then_some(true),
+            WriterSign::Unknown => (still >= settle * OLD_SETTLES).then_some(false),
+        }
     }
 
     fn context<'a>(&'a self, name: &'a str, stamp: &FileStamp) -> FileContext<'a> {
@@ -178,9 +224,12 @@ impl FileTaker {
     }
 
     async fn commit(self: &Arc<Self>, name: &OsStr, opened: OpenedFile, calm: bool) -> (FileOutcome, FileNews) {
-        let OpenedFile { stamp, hash, read } = opened;
+        let OpenedFile { stamp, hash, read, held_open } = opened;
         let parsed = match read {
-            FileReading::Known(outcome) => return self.rest(name, stamp, outcome, FileNews::Known).await,
+            FileReading::Known(outcome) => {
+                let refused = known_refusal(&outcome);
+                return self.rest(name, stamp, refused, FileNews::Known).await;
+            }
             FileReading::Parsed(Err(rejection)) if rejection.reason == RejectReason::Empty && stamp.size_bytes == 0 => {
                 // It may have been made just now to be written next.
                 return if calm {
@@ -192,18 +241,28 @@ impl FileTaker {
             FileReading::Parsed(parsed) => parsed,
             FileReading::Heavy(format, bytes) => self.parse_heavy(name, &stamp, format, bytes).await,
         };
-        let (format, warnings, items, rejected) = match parsed {
+        let (format, warnings, items, mut rejected) = match parsed {
             Ok(document) => (Some(document.format), document.warnings, document.items, document.rejected),
             Err(rejection) => (None, Vec::new(), Vec::new(), vec![about(name, &rejection)]),
         };
-        let outcome = match (format, rejected.first()) {
-            (None, Some(rejection)) => SeedOutcome::Refused(rejection.clone()),
-            _ => SeedOutcome::Taken { items: items.len() as u64, rejected: rejected.iter().map(|r| r.count).sum() },
+        let lost: Vec<_> = rejected.iter().filter(|rejection| is_lost(rejection.reason)).cloned().collect();
+        let (outcome, refused) = match (format, rejected.first()) {
+            (None, Some(rejection)) => (SeedOutcome::Refused(rejection.clone()), Some(rejection.clone().into())),
+            _ => {
+                let items_taken = items.len() as u64;
+                let outcome = SeedOutcome::Taken { items: items_taken, rejected: lost.iter().map(|r| r.count).sum() };
+                let partly = FileRefusal { rejections: lost, items_taken: Some(items_taken) };
+                (outcome, Some(partly).filter(|partly| !partly.rejections.is_empty()))
+            }
         };
+        if held_open {
+            let detail = "read while its writer had it open".to_owned();
+            rejected.push(about(name, &Rejection { reason: RejectReason::HeldOpen, detail, count: 1 }));
+        }
         let file = seed_file(hash, name, &stamp, outcome.clone());
         Failpoint::SeedRead.pass();
         if Planted::MoveFirst.is_in() {
-            let _ = self.rest(name, stamp, outcome.clone(), FileNews::None).await;
+            let _ = self.rest(name, stamp, refused.clone(), FileNews::None).await;
         }
         let receipt = match self.send(file, items, rejected).await {
             Ok(receipt) => receipt,
@@ -214,10 +273,10 @@ impl FileTaker {
         let news = match (format, &outcome) {
             (_, SeedOutcome::Refused(rejection)) => FileNews::Refused(rejection.clone()),
             (format, SeedOutcome::Taken { .. }) => {
-                FileNews::Taken { format: format.unwrap_or(DocumentFormat::Text), receipt, warnings }
+                FileNews::Taken { format: format.unwrap_or(DocumentFormat::Text), receipt, warnings, held_open }
             }
         };
-        self.rest(name, stamp, outcome, news).await
+        self.rest(name, stamp, refused, news).await
     }
 
     async fn parse_heavy(
@@ -254,7 +313,7 @@ impl FileTaker {
 
     /// Records, once, that a file is refused without its content being known.
     async fn refuse_unread(
-        &self,
+        self: &Arc<Self>,
         name: &OsStr,
         stamp: Option<FileStamp>,
         rejection: Rejection,
@@ -288,26 +347,23 @@ impl FileTaker {
         match &self.inputs.config.after {
             AfterTaken::Keep => (FileOutcome::Refused { stamp, retry }, news),
             AfterTaken::Move { error, .. } => {
-                let moved = self.move_away(name, stamp, error.clone(), Some(rejection)).await;
+                let moved = self.move_away(name, stamp, error.clone(), Some(rejection.into())).await;
                 finished(moved, FileOutcome::Refused { stamp, retry: true }, news)
             }
         }
     }
 
-    /// AfterTaken the commit: the file stays or moves.
+    /// After the commit: the file stays or moves.
     async fn rest(
-        &self,
+        self: &Arc<Self>,
         name: &OsStr,
         stamp: FileStamp,
-        outcome: SeedOutcome,
+        refused: Option<FileRefusal>,
         news: FileNews,
     ) -> (FileOutcome, FileNews) {
-        let refused = match outcome {
-            SeedOutcome::Refused(rejection) => Some(rejection),
-            SeedOutcome::Taken { .. } => None,
-        };
+        let wholly = refused.as_ref().is_some_and(|refused| refused.items_taken.is_none());
         match &self.inputs.config.after {
-            AfterTaken::Keep if refused.is_some() => (FileOutcome::Refused { stamp: Some(stamp), retry: false }, news),
+            AfterTaken::Keep if wholly => (FileOutcome::Refused { stamp: Some(stamp), retry: false }, news),
             AfterTaken::Keep => {
                 let age = self.inputs.clock.now().since(stamp.modified());
                 (FileOutcome::Held { stamp, age }, news)
@@ -321,21 +377,69 @@ impl FileTaker {
     }
 
     async fn move_away(
-        &self,
+        self: &Arc<Self>,
         name: &OsStr,
         stamp: Option<FileStamp>,
         folder: PathBuf,
-        refused: Option<Rejection>,
+        refused: Option<FileRefusal>,
     ) -> Result<(), SettleError> {
-        let (path, at) = (self.dir.join(name), self.inputs.clock.now());
+        let (taker, name, at) = (self.clone(), name.to_owned(), self.inputs.clock.now());
         let job = tokio::task::spawn_blocking(move || {
-            let moved = settle::move_to(&folder, &path, stamp.as_ref())?;
-            if let Some(rejection) = refused {
-                settle::write_sidecar(&moved, &rejection, at).map_err(|source| SettleError::Io { folder, source })?;
+            let moved = settle::move_to(&folder, &taker.dir.join(&name), stamp.as_ref(), &taker.writers)?;
+            if let Some(stamp) = stamp.filter(|_| moved.writer != WriterSign::None) {
+                taker.watch_moved(WatchedMove { name, path: moved.path.clone(), stamp, until: at.plus(WATCHED_FOR) });
+            }
+            if let Some(refused) = refused {
+                settle::write_sidecar(&moved.path, &refused, at)
+                    .map_err(|source| SettleError::Io { folder, source })?;
             }
             Ok(())
         });
         job.await.unwrap_or(Err(SettleError::Changed))
+    }
+
+    pub(super) fn watch_moved(&self, moved: WatchedMove) {
+        let mut watched = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        if watched.len() >= WATCHED_MAX {
+            watched.pop_front();
+        }
+        watched.push_back(moved);
+    }
+
+    /// Brings back what was written on after it was moved, so that the rest of it is read. Blocks.
+    pub(super) fn bring_back(&self, now: Timestamp) -> Vec<OsString> {
+        let mut watched = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut back = Vec::new();
+        watched.retain(|moved| {
+            let Ok(meta) = std::fs::symlink_metadata(&moved.path) else { return false };
+            if FileStamp::of(&meta).same_content_as(&moved.stamp) {
+                return now < moved.until;
+            }
+            let returned = settle::move_back(&moved.path, &self.dir, &moved.name);
+            if returned.is_ok() {
+                back.push(moved.name.clone());
+            }
+            returned.is_err()
+        });
+        back
+    }
+}
+
+/// Whether items were lost for this reason: a note or a repetition costs nothing.
+fn is_lost(reason: RejectReason) -> bool {
+    !reason.is_note() && reason != RejectReason::DuplicateKey
+}
+
+/// What was wrong with a file whose content was seen before; of its items only the number is known by now.
+fn known_refusal(outcome: &SeedOutcome) -> Option<FileRefusal> {
+    match outcome {
+        SeedOutcome::Refused(rejection) => Some(rejection.clone().into()),
+        SeedOutcome::Taken { rejected: 0, .. } => None,
+        SeedOutcome::Taken { items, rejected } => {
+            let detail = "when this content was read first; `wirewatch parse FILE` shows which items".to_owned();
+            let rejection = Rejection { reason: RejectReason::Malformed, detail, count: *rejected };
+            Some(FileRefusal { rejections: vec![rejection], items_taken: Some(*items) })
+        }
     }
 }
 

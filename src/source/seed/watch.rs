@@ -7,7 +7,9 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::Arc;
+#[cfg(test)]
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -24,7 +26,8 @@ use super::known::KnownSeeds;
 use super::ledger::FileTracker;
 use super::names::NameRules;
 use super::take::{FileNews, FileTaker, LARGE_AT_ONCE_MAX, READS_AT_ONCE_MAX, TakenFile, WAITING_KIB_MAX};
-use crate::model::{SeedFile, Timestamp};
+use super::writers::FileWriters;
+use crate::model::{RejectReason, SeedFile, Timestamp};
 use crate::telemetry::Pulse;
 use crate::text::clean;
 
@@ -71,6 +74,8 @@ pub struct SeedStatus {
     pub refused: u64,
     /// Files whose content was known.
     pub known: u64,
+    /// Files read while their writers had them open, or written on after they were moved.
+    pub held_open: u64,
     /// It holds more names than a scan sees.
     pub crowded: bool,
     /// Full scans since the start.
@@ -112,6 +117,8 @@ struct DirScan {
     place: (u64, u64),
     names: Vec<(OsString, Result<Option<FileStamp>, ReadError>)>,
     crowded: bool,
+    /// Files written on after they were moved, brought back to be read again.
+    returned: Vec<OsString>,
 }
 
 impl SeedWatcher {
@@ -128,6 +135,8 @@ impl SeedWatcher {
             large: Semaphore::new(LARGE_AT_ONCE_MAX),
             reads: Semaphore::new(READS_AT_ONCE_MAX),
             waiting: Semaphore::new(WAITING_KIB_MAX as usize),
+            writers: FileWriters::default(),
+            moved: Mutex::default(),
         });
         Self {
             taker,
@@ -214,9 +223,16 @@ impl SeedWatcher {
         ScanSummary { status: self.status, new_items: self.new_items, left: self.ledger.waiting() as u64 }
     }
 
+    /// As if this file had just been moved.
+    #[cfg(test)]
+    pub(super) fn watch_moved(&self, name: OsString, path: PathBuf, stamp: FileStamp) {
+        let until = self.taker.inputs.clock.now().plus(Duration::from_secs(60));
+        self.taker.watch_moved(super::take::WatchedMove { name, path, stamp, until });
+    }
+
     fn start_jobs(&mut self) {
         while self.jobs.len() < IN_FLIGHT_MAX {
-            let Some((name, calm)) = self.ledger.start() else { break };
+            let Some((name, calm)) = self.ledger.start(Instant::now()) else { break };
             self.jobs.spawn(self.taker.clone().take(name, calm));
         }
     }
@@ -251,7 +267,7 @@ impl SeedWatcher {
             match look {
                 Ok(Some(after)) => self.ledger.looked(&name, before, after, Instant::now()),
                 Ok(None) | Err(ReadError::Gone) => {}
-                Err(_) => self.ledger.saw_odd(&name),
+                Err(_) => self.ledger.saw_odd(&name, Instant::now()),
             }
         }
     }
@@ -294,8 +310,8 @@ impl SeedWatcher {
             return Ok(DirState::Watched);
         }
         self.hints = None;
-        let dir = self.taker.dir.clone();
-        let watched = tokio::task::spawn_blocking(move || DirHints::of(&dir)).await;
+        let (dir, unclosed) = (self.taker.dir.clone(), self.taker.writers.unclosed.clone());
+        let watched = tokio::task::spawn_blocking(move || DirHints::of(&dir, unclosed)).await;
         match watched {
             Ok(Ok(hints)) => {
                 self.hints = Some(hints);
@@ -314,8 +330,9 @@ impl SeedWatcher {
     }
 
     async fn list(&self) -> io::Result<DirScan> {
-        let (taker, names) = (self.taker.clone(), self.names.clone());
+        let (taker, names, now) = (self.taker.clone(), self.names.clone(), self.taker.inputs.clock.now());
         let job = tokio::task::spawn_blocking(move || {
+            let returned = taker.bring_back(now);
             let meta = std::fs::metadata(&taker.dir)?;
             let listed = files::list(&taker.dir)?;
             let crowded = listed.len() >= files::LISTED_MAX;
@@ -324,7 +341,7 @@ impl SeedWatcher {
                 let look = files::look(&taker.dir.join(&name), max);
                 (name, look)
             });
-            Ok(DirScan { place: (meta.dev(), meta.ino()), names: looked.collect(), crowded })
+            Ok(DirScan { place: (meta.dev(), meta.ino()), names: looked.collect(), crowded, returned })
         });
         job.await.map_err(io::Error::other)?
     }
@@ -339,6 +356,11 @@ impl SeedWatcher {
             warn!(dir = %self.shown_dir(), max, "seed directory holds more files than a scan sees; move taken files away");
         }
         self.status.crowded = scan.crowded;
+        for name in &scan.returned {
+            self.status.held_open += 1;
+            let (file, hint) = (files::shown(name), super::hint(RejectReason::HeldOpen));
+            warn!(file, hint, "seed file was written on after it was moved: brought back and read again");
+        }
         let (now, wall) = (Instant::now(), self.taker.inputs.clock.now());
         let keep = self.taker.inputs.config.after == AfterTaken::Keep;
         let mut seen = HashSet::with_capacity(scan.names.len());
@@ -354,7 +376,7 @@ impl SeedWatcher {
                     }
                 }
                 Ok(None) | Err(ReadError::Gone) => continue,
-                Err(_) => self.ledger.saw_odd(&name),
+                Err(_) => self.ledger.saw_odd(&name, Instant::now()),
             }
             seen.insert(name);
         }
@@ -375,7 +397,12 @@ impl SeedWatcher {
                 self.status.known += 1;
                 debug!(file, "seed file with known content");
             }
-            FileNews::Taken { format, receipt, warnings } => {
+            FileNews::Taken { format, receipt, warnings, held_open } => {
+                if held_open {
+                    self.status.held_open += 1;
+                    let hint = super::hint(RejectReason::HeldOpen);
+                    warn!(file, hint, "seed file read while its writer has it open: it may be half");
+                }
                 self.status.taken += 1;
                 self.new_items += receipt.new;
                 let warnings = clean::excerpt(&warnings.join("; "), 300);

@@ -125,7 +125,9 @@ pub fn looks_like_markup(text: &str) -> bool {
         "script",
         "blockquote",
     ];
-    text.match_indices('<').any(|(at, _)| {
+    // Looked for once: behind each `<` anew, a text of nothing but `<p ` would take the square of its length.
+    let Some(last_end) = text.rfind('>') else { return false };
+    text[..last_end].match_indices('<').any(|(at, _)| {
         let rest = &text[at + 1..];
         let (rest, known): (&str, &[&str]) = match rest.strip_prefix('/') {
             Some(rest) => (rest, &CLOSINGS),
@@ -133,7 +135,7 @@ pub fn looks_like_markup(text: &str) -> bool {
         };
         let end = rest.bytes().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(rest.len());
         let ends_like_a_tag = matches!(rest.as_bytes().get(end), Some(b'>' | b'/' | b' ' | b'\n' | b'\t'));
-        ends_like_a_tag && rest[end..].contains('>') && known.iter().any(|name| name.eq_ignore_ascii_case(&rest[..end]))
+        ends_like_a_tag && known.iter().any(|name| name.eq_ignore_ascii_case(&rest[..end]))
     })
 }
 
