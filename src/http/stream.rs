@@ -1,6 +1,7 @@
 //! `/v1/stream`: what happens, as it is committed (server-sent events). A stream is a place in the table of changes and
 //! no queue: who reads slowly holds nothing up and misses nothing, who comes back goes on from where they were.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -163,7 +164,8 @@ fn events(store: &Store, at: i64, kinds: &[ChangeKind], whole: bool) -> Result<(
     for row in rows {
         let (name, data) = event(store, &row, whole)?;
         let id = ChangeCursor(row.seq).encode(store.instance());
-        text.push_str(&format!("id: {id}\nevent: {name}\ndata: {data}\n\n"));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "id: {id}\nevent: {name}\ndata: {data}\n\n");
     }
     Ok((text, upto))
 }

@@ -81,9 +81,9 @@ pub(super) fn endpoint(look: &StoreLook, asked: &AskedQuery) -> Result<Value, An
     Ok(json!({
         "endpoint": line,
         "filters": {
-            "topics": names(config.topics.iter().map(|topic| topic.as_str()).collect()),
-            "sources": names(config.sources.iter().map(|source| source.as_str()).collect()),
-            "languages": names(config.languages.iter().map(|lang| lang.as_str()).collect()),
+            "topics": names(config.topics.iter().map(crate::model::TopicId::as_str).collect()),
+            "sources": names(config.sources.iter().map(crate::model::SourceId::as_str).collect()),
+            "languages": names(config.languages.iter().map(crate::model::Lang::as_str).collect()),
             "severity": config.severity_min.to_string(),
             "score": config.score_min.to_string(),
         },

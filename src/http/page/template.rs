@@ -70,7 +70,7 @@ fn environment() -> Environment<'static> {
     });
     environment.add_global("assets", assets::folder());
     environment.add_global("version", env!("CARGO_PKG_VERSION"));
-    environment.add_filter("ago", ago);
+    environment.add_filter("ago", |time: Shown, now: &str| ago(&time, now));
     environment.add_filter("minute", |time: &str| minute(time));
     environment.add_filter("severity", severity);
     environment.add_filter("bars", |values: Shown, label: &str| -> Result<Shown, Error> {
@@ -118,7 +118,7 @@ fn minute(time: &str) -> String {
 }
 
 /// How long ago, with the time itself for who points at it and for programs.
-fn ago(time: Shown, now: &str) -> Shown {
+fn ago(time: &Shown, now: &str) -> Shown {
     let Some(text) = time.as_str() else { return Shown::from("never") };
     let (Ok(at), Ok(now)) = (Timestamp::parse(text), Timestamp::parse(now)) else { return Shown::from(text) };
     let words = if at > now { format!("in {}", span(at.since(now))) } else { format!("{} ago", span(now.since(at))) };
