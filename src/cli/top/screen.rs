@@ -282,7 +282,7 @@ mod tests {
             feeds,
             endpoints: vec![endpoint],
             silences: Vec::new(),
-            alerts: (1..=12).map(alert).collect(),
+            alerts: (1..=12).rev().map(alert).collect(),
             stories: vec![TopStory {
                 id: "sty_2yt3tg".to_owned(),
                 last_seen: Timestamp::from_seconds(1_742_198_000),

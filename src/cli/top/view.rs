@@ -276,8 +276,8 @@ mod tests {
 
     #[test]
     fn view_follows_its_keys() {
-        assert_eq!(pressed("2").pane, TopPane::Topics);
-        assert_eq!(pressed("\t\t\t").pane, TopPane::Feeds);
+        assert_eq!(pressed("2").pane, TopPane::Stories);
+        assert_eq!(pressed("\t\t").pane, TopPane::Feeds);
         assert!(pressed("r f ").reverse && pressed("f").attention && pressed(" ").paused && pressed("?").help);
         assert_eq!(pressed("/north q\r").filter, "north q", "q is a letter of a filter");
         assert_eq!(pressed("/ab\x7f\r").filter, "a");

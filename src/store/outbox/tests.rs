@@ -289,7 +289,7 @@ fn delivery_id_reads_what_it_prints() {
     assert_eq!("dlv_12".parse(), Ok(DeliveryId(12)));
     assert_eq!(DeliveryId(12).to_string(), "dlv_12");
     assert_eq!("12".parse(), Ok(DeliveryId(12)), "its number alone will do");
-    for bad in ["", "dlv_", "dlv_0", "dlv_-1", "alr_1"] {
+    for bad in ["", "+12", "dlv_", "dlv_0", "dlv_-1", "alr_1"] {
         assert!(bad.parse::<DeliveryId>().is_err(), "{bad}");
     }
 }
