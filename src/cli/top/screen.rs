@@ -322,7 +322,7 @@ mod tests {
         ] {
             assert!(text.contains(words), "no `{words}` in\n{text}");
         }
-        assert!(lines[7].starts_with("12  8 min   critical  harbours  gazette +2"), "the latest first:\n{text}");
+        assert!(lines[7].starts_with("12  8 min  critical  harbours  gazette +2"), "the latest first:\n{text}");
         assert!(lines[7].contains("Town council approves"), "{text}");
         let lines = screen(&view("3"), 80, 24);
         let text = lines.join("\n");
