@@ -94,7 +94,9 @@ fn list(args: &ListArgs, context: &Context) -> Result<(), CliError> {
             rows,
             |alert| alert.id.clone(),
             |alerts| {
-                alerts.iter().for_each(|alert| add(&mut table, alert, context.clock.now()));
+                for alert in &alerts {
+                    add(&mut table, alert, context.clock.now());
+                }
                 table.follow()
             },
         );
@@ -107,7 +109,9 @@ fn list(args: &ListArgs, context: &Context) -> Result<(), CliError> {
         return Ok(export::alerts_csv(&mut std::io::stdout().lock(), &alerts)?);
     }
     let mut table = table();
-    alerts.iter().for_each(|alert| add(&mut table, alert, now));
+    for alert in &alerts {
+        add(&mut table, alert, now);
+    }
     Ok(table.print("no alerts")?)
 }
 

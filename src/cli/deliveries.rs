@@ -145,7 +145,9 @@ fn list(args: &ListArgs, context: &Context) -> Result<(), CliError> {
         }
         let mut table = table();
         return output::follow(args.page.limit, rows, key, |rows| {
-            rows.into_iter().for_each(|row| add(&mut table, row, context.clock.now()));
+            for row in rows {
+                add(&mut table, row, context.clock.now());
+            }
             table.follow()
         });
     }
@@ -154,7 +156,9 @@ fn list(args: &ListArgs, context: &Context) -> Result<(), CliError> {
         return Ok(output::lines(&rows)?);
     }
     let mut table = table();
-    rows.into_iter().for_each(|row| add(&mut table, row, now));
+    for row in rows {
+        add(&mut table, row, now);
+    }
     Ok(table.print("no deliveries")?)
 }
 

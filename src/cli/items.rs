@@ -135,7 +135,9 @@ fn run_list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliEr
             |item| item.id.to_string(),
             |items| {
                 let digits = digits(&store, &items);
-                items.iter().for_each(|item| add(&mut table, item, digits, context.clock.now()));
+                for item in &items {
+                    add(&mut table, item, digits, context.clock.now());
+                }
                 table.follow()
             },
         );
@@ -152,7 +154,9 @@ fn run_list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliEr
         return Ok(output::lines(&items)?);
     }
     let (mut table, digits) = (table(), digits(&store, &items));
-    items.iter().for_each(|item| add(&mut table, item, digits, now));
+    for item in &items {
+        add(&mut table, item, digits, now);
+    }
     Ok(table.print("no items")?)
 }
 
