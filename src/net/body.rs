@@ -23,7 +23,7 @@ const ZSTD_WINDOW_BYTES_MAX: u64 = 8 << 20;
 /// Why a body could not be undone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// `Content-Encoding` names something that was not asked for.
+    /// `Content-Encoding` names a coding that was not asked for.
     #[error("the answer is encoded as `{encoding}`, which was not asked for")]
     Unknown { encoding: String },
     /// More encodings within one another than anyone uses.
@@ -52,7 +52,8 @@ impl BodyError {
 }
 
 /// Undoes the encodings of `Content-Encoding`, last one first. A body that is gzip without saying so
-/// is undone as well: some servers send their `.gz` files as they are.
+/// is undone as well: some servers send their `.gz` files as they are. A name that names no coding (`UTF-8`,
+/// `none`, `aws-chunked`) says nothing, and a gzip or zstd that begins as a document in the clear is one.
 ///
 /// # Errors
 /// [`BodyError`] when the bytes are not what the header says, or grow beyond `decoded_bytes_max`.
@@ -62,8 +63,9 @@ pub fn decode<'a>(
     decoded_bytes_max: usize,
 ) -> Result<Cow<'a, [u8]>, BodyError> {
     let mut layers = Vec::new();
+    let has_markup_at_once = begins_as_markup(wire);
     for name in content_encoding.unwrap_or("").split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        if let Some(layer) = BodyCoding::parse(name)? {
+        if let Some(layer) = BodyCoding::parse(name)?.filter(|layer| !(layer.has_magic() && has_markup_at_once)) {
             layers.push(layer);
         }
         if layers.len() > LAYERS_MAX {
@@ -96,16 +98,24 @@ enum BodyCoding {
 }
 
 impl BodyCoding {
-    /// `None` for `identity`.
+    /// `None` for `identity` and for what names no coding: a charset, a transfer coding, a store's own mark.
+    /// Only the codings registered with IANA that are not undone here are refused.
     fn parse(name: &str) -> Result<Option<Self>, BodyError> {
         Ok(Some(match name.to_ascii_lowercase().as_str() {
-            "identity" => return Ok(None),
             "gzip" | "x-gzip" => Self::Gzip,
             "deflate" => Self::Deflate,
             "br" => Self::Brotli,
             "zstd" => Self::Zstd,
-            _ => return Err(BodyError::Unknown { encoding: excerpt(name, 40) }),
+            "aes128gcm" | "compress" | "dcb" | "dcz" | "exi" | "pack200-gzip" | "x-compress" => {
+                return Err(BodyError::Unknown { encoding: excerpt(name, 40) });
+            }
+            _ => return Ok(None),
         }))
+    }
+
+    /// Whether its streams begin with bytes that no text begins with.
+    fn has_magic(self) -> bool {
+        matches!(self, Self::Gzip | Self::Zstd)
     }
 
     fn undo(self, bytes: &[u8], sink: CappedSink) -> Result<Vec<u8>, BodyError> {
@@ -120,6 +130,12 @@ impl BodyCoding {
             Self::Zstd => undo_zstd(bytes, sink),
         }
     }
+}
+
+/// Whether the bytes are XML, HTML or JSON already, past a byte order mark and white space.
+fn begins_as_markup(bytes: &[u8]) -> bool {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    matches!(text.first(), Some(b'<' | b'{' | b'['))
 }
 
 /// Where content is collected; stops at the caps.
@@ -312,12 +328,27 @@ mod tests {
     #[test]
     fn decode_wrong_content_encoding_is_named() {
         for encoding in ["gzip", "deflate", "br", "zstd"] {
-            let refused = decode(b"<rss>hello</rss>", Some(encoding), CAP).expect_err(encoding);
+            let refused = decode(b"\x07ss>hello</rss>", Some(encoding), CAP).expect_err(encoding);
             assert_eq!(refused.failure(), FeedFailure::Encoding, "{encoding}: {refused}");
             assert!(refused.to_string().contains(encoding), "{refused}");
         }
         assert!(matches!(decode(b"x", Some("compress"), CAP), Err(BodyError::Unknown { .. })));
         assert_eq!(decode(b"x", Some("gzip,gzip,gzip"), CAP), Err(BodyError::Layers));
+    }
+
+    #[test]
+    fn decode_what_names_no_coding_or_stands_in_the_clear_is_read_as_it_is() {
+        let text = b"\xef\xbb\xbf <rss>hello</rss>".as_slice();
+        for encoding in
+            ["UTF-8", "none", "binary", "8bit", "ISO-8859-1", "aws-chunked", "chunked", "gzip", "zstd", "x, gzip"]
+        {
+            assert_eq!(decode(text, Some(encoding), CAP).as_deref(), Ok(text), "{encoding}");
+        }
+        assert_eq!(decode(&gzip(text), Some("aws-chunked, gzip"), CAP).as_deref(), Ok(text));
+        assert_eq!(decode(&gzip(text), Some("utf-8"), CAP).as_deref(), Ok(text), "gzip without saying so");
+        for coding in ["br", "deflate"] {
+            assert!(decode(text, Some(coding), CAP).is_err(), "{coding} has no mark of its own");
+        }
     }
 
     #[test]

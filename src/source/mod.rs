@@ -95,6 +95,8 @@ pub struct ParsedDocument {
     pub warnings: Vec<String>,
     /// What the feed says about when to come again.
     pub hints: PollHints,
+    /// It ends before its format says that it ends: there may be more of it.
+    pub is_cut: bool,
 }
 
 /// What a feed document says about polling.

@@ -39,6 +39,7 @@ impl DateGrammar<'_, '_> {
     /// A date that starts at a position.
     pub fn day(&self, at: usize) -> DateReading<MonthDay> {
         self.year_first(at)
+            .or_else(|| self.year_then_named(at))
             .or_else(|| self.numbers_day_first(at))
             .or_else(|| self.day_then_month(at))
             .or_else(|| self.month_then_day(at))
@@ -91,6 +92,31 @@ impl DateGrammar<'_, '_> {
         let end = at + 5;
         let unit = self.lexemes.get(end).is_some_and(|l| matches!(l.text, "日" | "일"));
         Some((day, end + usize::from(unit)))
+    }
+
+    /// `2025. február 25.`, `2025 m. vasario 25 d.`, `2025. gada 25. februāris`: only in a date field.
+    fn year_then_named(&self, at: usize) -> DateReading<MonthDay> {
+        let year = self.number(at, 4..=4).filter(|_| self.setting == DateSetting::Alone)?;
+        let between = |l: &DateLexeme<'_>| {
+            l.is_mark(&['.', ','])
+                || (l.is_word() && matches!(l.folded().as_str(), "m" | "gada" | "g" | "met" | "metu"))
+        };
+        let first = self.skip(at + 1, 3, between);
+        let named = |at: usize| month(&self.word(at)?);
+        let (month, day, end) = match named(first) {
+            Some(month) => {
+                let day = self.skip(first + 1, 1, |l| l.is_mark(&['.']));
+                (month, self.number(day, 1..=2)?, day + 1)
+            }
+            None => {
+                let after = self.skip(first + 1, 1, |l| l.is_mark(&['.']));
+                (named(after)?, self.number(first, 1..=2)?, after + 1)
+            }
+        };
+        let year = self.year(year)?;
+        // The `d.` of Lithuanian.
+        let end = end + usize::from(self.word(end).is_some_and(|word| word == "d"));
+        Some((Self::numbers(Some(year), month.unsigned_abs().into(), day)?, end))
     }
 
     /// `25.02.2025`, `2/25/2025`, `25-02-25`: dots and dashes are day first; slashes are month first,
@@ -336,7 +362,7 @@ impl DateGrammar<'_, '_> {
                 is_filler(&word) || matches!(word.as_str(), "星" | "期" | "요" | "일" | "日")
             }
             LexemeKind::Mark(c) => {
-                matches!(c, ',' | '.' | '-' | '–' | '—' | '|' | '•' | '·' | '@' | '(' | ')' | '/' | ';' | ':')
+                matches!(c, ',' | '،' | '.' | '-' | '–' | '—' | '|' | '•' | '·' | '@' | '(' | ')' | '/' | ';' | ':')
             }
             LexemeKind::Number(..) => false,
         })

@@ -13,6 +13,8 @@ mod zones;
 pub use find::{PartialDate, find};
 pub use zones::ZoneName;
 
+use std::borrow::Cow;
+
 use crate::model::{DateCertainty, Dated, Timestamp};
 
 use find::read_from;
@@ -28,8 +30,12 @@ const STANDARD_SECONDS: std::ops::Range<i64> = 631_152_000..4_102_444_800;
 /// Words in a field that say nothing about a date before it is taken for something else.
 const STRANGE_WORDS_MAX: usize = 2;
 
+/// The months of the Levant that have two words, as the rest of the Arabic world calls them.
+const LEVANTINE_MONTHS: [(&str, &str); 4] =
+    [("كانون الثاني", "يناير"), ("تشرين الأول", "أكتوبر"), ("تشرين الثاني", "نوفمبر"), ("كانون الأول", "ديسمبر")];
+
 /// Reads one date that stands alone, as feeds carry it: RFC 822 to 3339, with named zones or none,
-/// Unix seconds to nanoseconds, US, dotted and compact forms, ctime, and month names of some twenty
+/// Unix seconds to nanoseconds, US, dotted and compact forms, ctime, and month names of some thirty
 /// languages. `None` when there is no day in it, or it has no year.
 #[must_use]
 pub fn parse(text: &str) -> Option<Dated> {
@@ -38,7 +44,34 @@ pub fn parse(text: &str) -> Option<Dated> {
         return None;
     }
     let exact = |at| Dated { at, certainty: DateCertainty::Exact };
-    standard(text).map(exact).or_else(|| by_grammar(text))
+    standard(text).map(exact).or_else(|| by_grammar(&usual(text)))
+}
+
+/// The text with ASCII digits, without the wrapping of .NET's JSON (`/Date(1740478272000+0100)/`, whose offset
+/// is only for display) and of CDATA that was escaped, and with the month names of two words that Arabic has
+/// in the Levant replaced by those of one.
+fn usual(text: &str) -> Cow<'_, str> {
+    let text = text.strip_prefix("<![CDATA[").map_or(text, |inner| inner.strip_suffix("]]>").unwrap_or(inner).trim());
+    if let Some(millis) = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
+        let digits = millis.len() - millis.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        return Cow::Borrowed(&millis[..digits]);
+    }
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let ascii = |c: char| match c {
+        '\u{660}'..='\u{669}' => char::from(b'0' + (u32::from(c) - 0x660) as u8),
+        '\u{6f0}'..='\u{6f9}' => char::from(b'0' + (u32::from(c) - 0x6f0) as u8),
+        '\u{966}'..='\u{96f}' => char::from(b'0' + (u32::from(c) - 0x966) as u8),
+        c => c,
+    };
+    let mut usual: String = text.chars().map(ascii).collect();
+    for (two_words, one) in LEVANTINE_MONTHS {
+        if usual.contains(two_words) {
+            usual = usual.replace(two_words, one);
+        }
+    }
+    Cow::Owned(usual)
 }
 
 fn by_grammar(text: &str) -> Option<Dated> {

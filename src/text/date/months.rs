@@ -5,37 +5,48 @@
 /// one in our sources wins (`listopad` is November, as in Polish and Czech).
 const MONTHS: [&str; 12] = [
     "january jan janvier janv januar janner jaenner enero ene gennaio gen januari janeiro stycznia styczen sty \
-     січня січень січ января январь янв ianuarie ian ledna leden ocak ιανουαριου ιανουαριος ιαν tammikuuta",
-    "february feb febr fevrier fevr fev februar feber febrero febbraio februari fevereiro lutego luty lut \
-     лютого лютии лют февраля февраль фев февр februarie unora unor subat φεβρουαριου φεβρουαριος φεβ \
-     helmikuuta",
+     січня січень січ января январь янв ianuarie ian ledna leden ocak ιανουαριου ιανουαριος ιαν tammikuuta \
+     januarja januara januarius jaanuar janvaris janvari sausio sijecnja sijecanj јануар јануара јануари януари \
+     يناير جانفي ינואר בינואר",
+    "february feb febr fevrier fevr fev februar feber febrero febbraio februari fevereiro lutego luty lut лютого \
+     лютии лют февраля февраль фев февр februarie unora unor subat φεβρουαριου φεβρουαριος φεβ helmikuuta \
+     februarja februara februaris veebruar vasario veljace veljaca фебруар фебруара фебруари февруари فبراير \
+     فيفري شباط פברואר בפברואר",
     "march mar mars marz maerz marzo maart mrt marco marca marzec березня березень бер марта март мар martie \
-     marts brezna brezen mart μαρτιου μαρτιος μαρ maaliskuuta",
+     marts brezna brezen mart μαρτιου μαρτιος μαρ maaliskuuta marcius marc martius marta kovo ozujka ozujak مارس \
+     اذار מרץ במרץ מרס במרס",
     "april apr avril avr abril abr aprile kwietnia kwiecien kwi квітня квітень квіт апреля апрель апр aprilie \
-     dubna duben nisan απριλιου απριλιος απρ huhtikuuta",
+     dubna duben nisan απριλιου απριλιος απρ huhtikuuta aprila aprilis aprili aprill balandzio travnja travanj \
+     април априла نيسان ابريل افريل אפריל באפריל",
     "may mai mayo maggio mag mei maio maja maj травня травень трав мая маи kvetna kveten mayis μαιου μαιος μαι \
-     toukokuuta",
+     toukokuuta majus maijs maija geguzes svibnja svibanj мај маја مايو ايار מאי במאי",
     "june jun juin juni junio giugno giu junho czerwca czerwiec cze червня червень черв июня июнь июн iunie iun \
-     cervna cerven haziran ιουνιου ιουνιος ιουν kesakuuta",
-    "july jul juillet juil juli julio luglio lug julho lipca lipiec lip липня липень лип июля июль июл iulie \
-     iul cervence cervenec temmuz ιουλιου ιουλιος ιουλ julius heinakuuta",
+     cervna cerven haziran ιουνιου ιουνιος ιουν kesakuuta junija juna junius junijs juuni birzelio lipnja lipanj \
+     јун јуна јуни юни يونيو يونيه حزيران جوان יוני ביוני",
+    "july jul juillet juil juli julio luglio lug julho lipca lipiec lip липня липень лип июля июль июл iulie iul \
+     cervence cervenec temmuz ιουλιου ιουλιος ιουλ julius heinakuuta julija jula julijs juuli liepos srpnja \
+     srpanj јул јула јули юли يوليو يوليه تموز جويلية יולי ביולי",
     "august aug aout agosto ago augustus augusti sierpnia sierpien sie серпня серпень серп августа август авг \
-     srpna srpen agustos αυγουστου αυγουστος αυγ augusztus elokuuta",
+     srpna srpen agustos αυγουστου αυγουστος αυγ augusztus elokuuta augusts augusta avgust avgusta rugpjucio \
+     kolovoza kolovoz اغسطس اب اوت אוגוסט באוגוסט",
     "september sep sept septembre septiembre setiembre settembre set setembro wrzesnia wrzesien wrz вересня \
      вересень вер сентября сентябрь сен сент septembrie zari eylul σεπτεμβριου σεπτεμβριος σεπ σεπτ szeptember \
-     syyskuuta",
-    "october oct octobre oktober okt octubre ottobre ott outubro out pazdziernika pazdziernik paz жовтня \
-     жовтень жовт октября октябрь окт octombrie rijna rijen ekim οκτωβριου οκτωβριος οκτ lokakuuta",
+     syyskuuta septembra septembar septembris szept rugsejo rujna rujan септембар септембра септември سبتمبر \
+     ايلول ספטמבר בספטמבר",
+    "october oct octobre oktober okt octubre ottobre ott outubro out pazdziernika pazdziernik paz жовтня жовтень \
+     жовт октября октябрь окт octombrie rijna rijen ekim οκτωβριου οκτωβριος οκτ lokakuuta oktobra oktobar \
+     oktobris oktoober spalio октобар октобра октомври اكتوبر אוקטובר באוקטובר",
     "november nov novembre noviembre novembro listopada listopad lis листопада листопад лист ноября ноябрь ноя \
-     нояб noiembrie kasim νοεμβριου νοεμβριος νοε marraskuuta",
-    "december dec decembre dezember dez diciembre dic dicembre dezembro grudnia grudzien gru грудня грудень \
-     груд декабря декабрь дек decembrie desember des prosince prosinec aralik δεκεμβριου δεκεμβριος δεκ \
-     joulukuuta",
+     нояб noiembrie kasim νοεμβριου νοεμβριος νοε marraskuuta novembra novembar novembris lapkricio studenoga \
+     studenog studeni новембар новембра ноември نوفمبر נובמבר בנובמבר",
+    "december dec decembre dezember dez diciembre dic dicembre dezembro grudnia grudzien gru грудня грудень груд \
+     декабря декабрь дек decembrie desember des prosince prosinec aralik δεκεμβριου δεκεμβριος δεκ joulukuuta \
+     decembra decembar decembris detsember gruodzio prosinca децембар децембра декември ديسمبر דצמבר בדצמבר",
 ];
 
 /// Month words that are also everyday words: in running text they count only beside a year, or, for
 /// the English names, when they are capitalised.
-const EVERYDAY: &str = "set out ago gen mag lug lis lip sie sty lut des лист вер лип paz";
+const EVERYDAY: &str = "اب marta maija augusta set out ago gen mag lug lis lip sie sty lut des лист вер лип paz";
 const EVERYDAY_LOWER: &str = "may march mar mars mart august";
 
 const WEEKDAYS: &str = "monday mon tuesday tue tues wednesday wed weds thursday thu thur thurs friday fri saturday sat sunday sun \

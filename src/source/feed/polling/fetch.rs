@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use std::borrow::Cow;
+
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
     IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, USER_AGENT,
@@ -219,7 +221,7 @@ impl RedirectWalk {
         if self.hops >= what.redirects_max {
             return Err(refuse(format!("more than {} redirects, the last from {from}", what.redirects_max)));
         }
-        let location = response.headers.get(LOCATION).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+        let location = response.headers.get(LOCATION).map(|value| location_text(value.as_bytes()));
         let Some(mut to) = location.and_then(|text| self.url.join(text.trim()).ok()) else {
             return Err(refuse(format!("{from} redirects to nowhere ({})", response.status.as_u16())));
         };
@@ -302,4 +304,28 @@ fn show(status: StatusCode) -> String {
     status
         .canonical_reason()
         .map_or_else(|| status.as_str().to_owned(), |reason| format!("{} {reason}", status.as_str()))
+}
+
+/// A `Location` as browsers take it: UTF-8, else each byte beyond ASCII by its number (Latin-1 and the like).
+fn location_text(value: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(value).map_or_else(
+        |_| {
+            let escaped = |&byte: &u8| {
+                if byte.is_ascii() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+            };
+            Cow::Owned(value.iter().map(escaped).collect())
+        },
+        Cow::Borrowed,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn location_in_latin_1_keeps_its_bytes() {
+        assert_eq!(location_text(b"/caf\xe9/1"), "/caf%E9/1");
+        assert_eq!(location_text("/café".as_bytes()), "/café");
+    }
 }

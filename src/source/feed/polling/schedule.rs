@@ -95,10 +95,10 @@ pub enum PolledAddress {
 pub enum PollOutcome {
     /// A document that was parsed.
     Document {
-        /// Its validators.
+        /// Its validators; none where it was cut off, so that the rest of it is asked for.
         validators: CacheValidators,
-        /// Hash of its bytes.
-        body_hash: ContentHash,
+        /// Hash of its bytes; likewise.
+        body_hash: Option<ContentHash>,
         /// The title it gives itself.
         title: Option<String>,
         /// Items in it.
@@ -219,7 +219,7 @@ pub fn next_state(state: &FeedState, answer: &PollAnswer, pace: PollPace) -> Fee
             succeed(&mut next, answer);
             remember_hints(&mut next, hints);
             set_validators(&mut next, validators);
-            next.body_hash = Some(*body_hash);
+            next.body_hash = *body_hash;
             next.title = title.as_deref().map(|t| excerpt(t, ERROR_CHARS_MAX)).or(next.title);
             next.items_last = *items;
             next.baselined = true;

@@ -37,7 +37,7 @@ fn validators(tag: &str) -> CacheValidators {
 fn document(hints: PollHints) -> PollOutcome {
     PollOutcome::Document {
         validators: validators("\"a\""),
-        body_hash: ContentHash::of(&[b"a"]),
+        body_hash: Some(ContentHash::of(&[b"a"])),
         title: Some("Example".to_owned()),
         items: 3,
         hints,

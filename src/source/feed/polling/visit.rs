@@ -135,6 +135,10 @@ async fn read(
         Ok(BodyReading::Undecodable(failure)) => return PollOutcome::Failed(failure),
         Ok(BodyReading::Document { body_hash, mut document }) => {
             mark_items(&mut document.items, &target.config, state.baselined);
+            // The validators of an answer that was cut are those of the whole document: with them the rest of
+            // it would be "not modified" for ever.
+            let (validators, body_hash) =
+                if document.is_cut { (CacheValidators::default(), None) } else { (validators, Some(body_hash)) };
             let outcome = PollOutcome::Document {
                 validators,
                 body_hash,

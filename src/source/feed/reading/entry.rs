@@ -22,6 +22,8 @@ pub(super) struct DocumentParts {
     pub entries: Vec<FeedEntry>,
     /// Items that could not be read.
     pub lost: u64,
+    /// The document ends before its end.
+    pub is_cut: bool,
 }
 
 /// One item as one of the readers saw it.
@@ -59,7 +61,9 @@ pub(super) enum LinkRole {
     Alternate,
     /// A page the item is about (JSON Feed's `external_url`).
     External,
-    /// Comments, enclosures, the entry's own document: no place to read it.
+    /// A recording or file that comes with the item: the coverage itself where there is no page of it.
+    Enclosure,
+    /// Comments, the entry's own document: no place to read it.
     Other,
 }
 
@@ -75,6 +79,15 @@ impl LinkRole {
                     Self::Alternate
                 }
             }
+            Some("enclosure") => Self::of_enclosure(media_type),
+            _ => Self::Other,
+        }
+    }
+
+    /// From an enclosure's `type`: pictures, and what might be one, are not the coverage.
+    pub(super) fn of_enclosure(media_type: Option<&str>) -> Self {
+        match media_type.map(|kind| kind.trim().to_ascii_lowercase()) {
+            Some(kind) if !kind.is_empty() && !kind.starts_with("image/") => Self::Enclosure,
             _ => Self::Other,
         }
     }
@@ -89,6 +102,9 @@ pub(super) fn web_link(href: &str, base: Option<&Url>) -> Option<String> {
     }
     let url = match Url::parse(href) {
         Ok(url) => url,
+        Err(url::ParseError::RelativeUrlWithoutBase) if lacks_scheme(href, base) => {
+            Url::parse(&format!("https://{href}")).ok()?
+        }
         Err(url::ParseError::RelativeUrlWithoutBase) => base?.join(href).ok()?,
         Err(_) => return None,
     };
@@ -98,6 +114,36 @@ pub(super) fn web_link(href: &str, base: Option<&Url>) -> Option<String> {
     // As written where that is whole: the canonical form is made later, from this.
     let whole = href.starts_with("http") && !href.contains(|c: char| c.is_whitespace() || c.is_control());
     Some(if whole { href.to_owned() } else { url.into() })
+}
+
+/// Whether a link begins with a host name instead of a scheme: `www.` and a name, or the host of the site itself.
+fn lacks_scheme(href: &str, base: Option<&Url>) -> bool {
+    let host = href.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    if !host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-')) {
+        return false;
+    }
+    let bare = |host: &str| host.strip_prefix("www.").unwrap_or(host).to_owned();
+    let named = host.strip_prefix("www.").is_some_and(|rest| rest.trim_matches('.').contains('.'));
+    named || (host.contains('.') && base.and_then(Url::host_str).is_some_and(|site| bare(site) == bare(&host)))
+}
+
+/// Takes away the marks of a CDATA section that was escaped once too often: what is left is the text that was
+/// meant. In HTML they would be a comment that swallows it.
+pub(super) fn without_cdata_marks(text: &mut String, is_html: bool) {
+    const OPEN: &str = "<![CDATA[";
+    if !text.contains(OPEN) {
+        return;
+    }
+    if is_html {
+        *text = text.replace(OPEN, "").replace("]]>", "");
+        return;
+    }
+    let mut inner = text.trim();
+    while let Some(rest) = inner.strip_prefix(OPEN) {
+        inner = rest.trim();
+        inner = inner.strip_suffix("]]>").unwrap_or(inner).trim();
+    }
+    *text = inner.to_owned();
 }
 
 /// A text in base 64, as Atom 0.3's `mode` and 1.0's unknown content types have it; `None` for pictures
@@ -161,10 +207,25 @@ mod tests {
     }
 
     #[test]
+    fn web_link_without_a_scheme_is_no_path() {
+        let base = Url::parse("http://www.site.example/feed.xml").ok();
+        let resolve = |href| web_link(href, base.as_ref());
+        assert_eq!(resolve("www.site.example/news/1").as_deref(), Some("https://www.site.example/news/1"));
+        assert_eq!(resolve("WWW.other.example").as_deref(), Some("https://www.other.example/"));
+        assert_eq!(resolve("site.example?id=1").as_deref(), Some("https://site.example/?id=1"));
+        assert_eq!(web_link("www.site.example/1", None).as_deref(), Some("https://www.site.example/1"));
+        for path in ["www.html", "index.html", "news/www.site.example", "report.2.pdf"] {
+            assert_eq!(resolve(path), Some(format!("http://www.site.example/{path}")), "{path}");
+        }
+    }
+
+    #[test]
     fn atom_link_roles_prefer_the_page() {
         assert_eq!(LinkRole::of_atom(None, None), LinkRole::Page);
         assert_eq!(LinkRole::of_atom(Some("alternate"), Some("text/html")), LinkRole::Page);
         assert_eq!(LinkRole::of_atom(Some("alternate"), Some("application/json")), LinkRole::Alternate);
         assert_eq!(LinkRole::of_atom(Some("self"), None), LinkRole::Other);
+        assert_eq!(LinkRole::of_atom(Some("enclosure"), Some("audio/mpeg")), LinkRole::Enclosure);
+        assert_eq!(LinkRole::of_atom(Some("enclosure"), Some("image/png")), LinkRole::Other);
     }
 }

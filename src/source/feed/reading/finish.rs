@@ -3,10 +3,10 @@
 
 use url::Url;
 
-use super::entry::{DocumentParts, FeedEntry, LinkRole, web_link};
+use super::entry::{DocumentParts, FeedEntry, LinkRole, web_link, without_cdata_marks};
 use super::key::{self, KeyCandidate};
 use super::sniff::head;
-use crate::model::{ItemKey, RawItem, RawText, RejectReason, Rejection};
+use crate::model::{ItemKey, Markup, RawItem, RawText, RejectReason, Rejection};
 use crate::source::feed::FeedContext;
 use crate::source::{DocumentFormat, ParsedDocument, PollHints};
 
@@ -35,11 +35,11 @@ pub(super) fn finish(parts: DocumentParts, known: DocumentTraits, ctx: &FeedCont
         let detail = "items that are cut off or unreadable".to_owned();
         rejected.push(Rejection { reason: RejectReason::Malformed, detail, count: parts.lost });
     }
-    let DocumentParts { title, lang, authors, site, mut entries, .. } = parts;
+    let DocumentParts { title, lang, authors, site, mut entries, is_cut, .. } = parts;
     let total = entries.len();
     if total > ctx.limits.items_max {
-        entries.truncate(ctx.limits.items_max);
-        let detail = format!("{total} items in one document, the first {} are taken", ctx.limits.items_max);
+        entries = newest(entries, ctx.limits.items_max);
+        let detail = format!("{total} items in one document, the newest {} are taken", ctx.limits.items_max);
         rejected.push(Rejection {
             reason: RejectReason::TooManyItems,
             detail,
@@ -74,10 +74,39 @@ pub(super) fn finish(parts: DocumentParts, known: DocumentTraits, ctx: &FeedCont
         rejected,
         warnings,
         hints: known.hints,
+        is_cut,
     }
 }
 
-fn candidate(entry: FeedEntry, base: Option<&Url>, text_bytes_max: usize, cut: &mut u64) -> KeyCandidate {
+/// The newest so many, in document order: some feeds list the oldest first. An item without a date is as old as
+/// the one before it; where none has a date, the first are taken.
+fn newest(entries: Vec<FeedEntry>, count_max: usize) -> Vec<FeedEntry> {
+    let stated = |entry: &FeedEntry| entry.published.or(entry.updated).map(|dated| dated.at);
+    let mut last = entries.iter().find_map(stated);
+    let dates: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            last = stated(entry).or(last);
+            last
+        })
+        .collect();
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    // Stable: of equal dates the first in the document stays.
+    order.sort_by_key(|&at| std::cmp::Reverse(dates[at]));
+    let mut is_taken = vec![false; entries.len()];
+    for &at in order.iter().take(count_max) {
+        is_taken[at] = true;
+    }
+    entries.into_iter().zip(is_taken).filter_map(|(entry, taken)| taken.then_some(entry)).collect()
+}
+
+fn candidate(mut entry: FeedEntry, base: Option<&Url>, text_bytes_max: usize, cut: &mut u64) -> KeyCandidate {
+    for link in &mut entry.links {
+        without_cdata_marks(&mut link.href, false);
+    }
+    if let Some(id) = &mut entry.id {
+        without_cdata_marks(id, false);
+    }
     let mut item = RawItem::new(ItemKey::new(""));
     item.url = url(&entry, base);
     item.title = entry.title.and_then(|title| text(title, TITLE_BYTES_MAX, cut));
@@ -91,18 +120,24 @@ fn candidate(entry: FeedEntry, base: Option<&Url>, text_bytes_max: usize, cut: &
     KeyCandidate { guid: entry.id, item }
 }
 
-/// The best link; the guid where there is none and the feed does not deny that it is one.
+/// The best link; the guid where there is none and the feed does not deny that it is one; then the recording.
 fn url(entry: &FeedEntry, base: Option<&Url>) -> Option<String> {
-    let best = entry.links.iter().filter(|link| link.role != LinkRole::Other).min_by_key(|link| link.role);
-    best.and_then(|link| web_link(&link.href, base)).or_else(|| {
+    let best = entry.links.iter().filter(|link| link.role < LinkRole::Enclosure).min_by_key(|link| link.role);
+    let of_id = || {
         let id = entry.id.as_deref().filter(|_| entry.id_is_link)?;
         // A bare number resolves against any base, and is no link.
         let absolute = id.trim_start().starts_with("http") || id.trim_start().starts_with('/');
         web_link(id, base).filter(|_| absolute)
-    })
+    };
+    let enclosed = || {
+        let link = entry.links.iter().find(|link| link.role == LinkRole::Enclosure)?;
+        web_link(&link.href, base)
+    };
+    best.and_then(|link| web_link(&link.href, base)).or_else(of_id).or_else(enclosed)
 }
 
 fn text(mut raw: RawText, bytes_max: usize, cut: &mut u64) -> Option<RawText> {
+    without_cdata_marks(&mut raw.text, raw.markup == Markup::Html);
     if raw.text.trim().is_empty() {
         return None;
     }

@@ -56,6 +56,7 @@ pub(super) fn read(text: &str, limits: &Limits, warnings: &mut Vec<String>) -> R
         authors: authors(&feed),
         site: string(&feed, "home_page_url").or_else(|| string(&feed, "feed_url")),
         lost,
+        is_cut: lost > 0,
         ..DocumentParts::default()
     };
     for item in items {
@@ -74,7 +75,7 @@ fn entry(item: &Map<String, Value>) -> FeedEntry {
     FeedEntry {
         id: string(item, "id"),
         id_is_link: true,
-        links: links.collect(),
+        links: links.chain(attachments(item)).collect(),
         title: string(item, "title").map(guess_markup),
         summary: string(item, "summary").map(guess_markup),
         content: string(item, "content_html").map(RawText::html).or(plain),
@@ -88,6 +89,16 @@ fn entry(item: &Map<String, Value>) -> FeedEntry {
             _ => Vec::new(),
         },
     }
+}
+
+/// Recordings that come with an item.
+fn attachments(item: &Map<String, Value>) -> impl Iterator<Item = EntryLink> {
+    let listed = item.get("attachments").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    listed.iter().filter_map(|attachment| {
+        let attachment = attachment.as_object()?;
+        let role = LinkRole::of_enclosure(string(attachment, "mime_type").as_deref());
+        Some(EntryLink { href: string(attachment, "url")?, role })
+    })
 }
 
 /// 1.1's `authors` before 1.0's `author`, which may be an object or, wrongly, a name.

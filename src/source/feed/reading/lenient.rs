@@ -216,6 +216,13 @@ impl<'a> LenientWalk<'a> {
             entry.lang = Some(inner.text.trim().to_owned());
             return;
         }
+        if local == "enclosure" && is_own(prefix) {
+            let role = LinkRole::of_enclosure(attribute(tag, "type").as_deref());
+            if let Some(href) = attribute(tag, "url") {
+                self.link(entry, &href, role);
+            }
+            return;
+        }
         let Some(field) = FeedField::of(local).filter(|_| field_is_known(prefix)) else { return };
         // What extensions add counts only where the format's own field is missing.
         let extension = grouped || !is_own(prefix);
@@ -237,7 +244,11 @@ impl<'a> LenientWalk<'a> {
             {
                 entry.content = construct(tag, inner, self.root).or(entry.content.take());
             }
-            FeedField::Link if entry.links.is_empty() || !extension || local == "origlink" => {
+            FeedField::Link
+                if entry.links.iter().all(|link| link.role >= LinkRole::Enclosure)
+                    || !extension
+                    || local == "origlink" =>
+            {
                 self.item_link(entry, tag, local, inner);
             }
             FeedField::Id if !extension => self.item_id(entry, tag, inner),

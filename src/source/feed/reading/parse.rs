@@ -71,6 +71,7 @@ fn read_xml(
         known.hints = survey.hints.clone();
         return Ok(read_mended(text, &survey, root, base));
     }
+    let is_cut = survey.quirks.contains(&XmlQuirk::Truncated);
     known.warnings.extend(survey.quirks.iter().map(|quirk| quirk.as_str().to_owned()));
     let repaired = repair::repair(text, root);
     // What mending adds must pass the same limits; what it did not help against is read as far as it goes.
@@ -78,6 +79,7 @@ fn read_xml(
     known.hints = again.hints.clone();
     let mut parts = read_mended(&repaired.text, &again, root, base);
     parts.lost += repaired.lost;
+    parts.is_cut = is_cut;
     if parts.entries.is_empty()
         && again.items.is_empty()
         && survey.quirks.contains(&XmlQuirk::Unlexable)

@@ -207,6 +207,74 @@ fn parse_same_guid_twice_and_item_cap_are_counted() {
 }
 
 #[test]
+fn parse_oldest_first_keeps_the_newest_under_the_cap() {
+    let limits = Limits { items_max: 2, ..Limits::SHIPPED };
+    let dated = |day: u8| format!("<item><guid>{day}</guid><pubDate>{day:02} May 2024 10:00:00 GMT</pubDate></item>");
+    let kept = |items: String| {
+        let document = parse(rss(&items).as_bytes(), &FeedContext { limits: &limits, ..CTX }).expect("a feed");
+        assert_eq!(document.rejected.first().map(|lost| lost.reason), Some(RejectReason::TooManyItems));
+        keys(&document).join(" ")
+    };
+    assert_eq!(kept((1..=5).map(dated).collect()), "4 5");
+    assert_eq!(kept((1..=5).rev().map(dated).collect()), "5 4");
+    let undated = |id: &str| format!("<item><guid>{id}</guid></item>");
+    assert_eq!(kept(["a", "b", "c"].map(undated).concat()), "a b", "no date: the first");
+    assert_eq!(kept([dated(1), dated(9), undated("x"), dated(2)].concat()), "9 x", "as old as the one before");
+}
+
+#[test]
+fn parse_cdata_escaped_once_too_often_leaves_its_text() {
+    let document = read(&rss(
+        "<item><title>&lt;![CDATA[Pier opens]]&gt;</title><link>&lt;![CDATA[https://a.example/1]]&gt;</link>
+        <guid isPermaLink='false'>&lt;![CDATA[one]]&gt;</guid><pubDate>&lt;![CDATA[Wed, 01 May 2024 10:00:00 GMT]]&gt;</pubDate>
+        <description>&lt;![CDATA[&lt;p&gt;Wind.&lt;/p&gt;]]&gt;</description></item>",
+    ));
+    let item = &document.items[0];
+    assert_eq!((item.key.as_str(), item.url.as_deref()), ("one", Some("https://a.example/1")));
+    assert_eq!(item.title, Some(RawText::plain("Pier opens")));
+    assert_eq!(item.summary, Some(RawText::html("<p>Wind.</p>")));
+    assert_eq!(item.published.map(|date| date.at.to_string()).as_deref(), Some("2024-05-01T10:00:00Z"));
+}
+
+#[test]
+fn parse_recording_is_the_link_of_last_resort() {
+    let recording = "<enclosure url='https://a.example/1.mp3' length='9' type='audio/mpeg'/>";
+    let picture = "<enclosure url='https://a.example/1.png' length='9' type='image/png'/>";
+    let item = |inner: &str| format!("<item><title>{}</title>{inner}</item>", inner.len());
+    let text = rss(&[
+        item(recording),
+        item(picture),
+        item(&format!("{recording}<link>https://a.example/page</link>")),
+        item(&format!("<guid>https://a.example/id</guid>{recording}")),
+    ]
+    .concat());
+    let expected =
+        [Some("https://a.example/1.mp3"), None, Some("https://a.example/page"), Some("https://a.example/id")];
+    for text in [text.clone(), text.replacen("<rss ", "<RSS ", 1).replacen("</rss>", "</RSS>", 1)] {
+        let document = read(&text);
+        let urls: Vec<_> = document.items.iter().map(|item| item.url.as_deref()).collect();
+        assert_eq!(urls, expected);
+    }
+    let json = read(
+        r#"{"version":"https://jsonfeed.org/version/1.1","items":[{"id":"x","title":"t",
+        "attachments":[{"url":"https://a.example/2.mp3","mime_type":"audio/mpeg"}]}]}"#,
+    );
+    assert_eq!(json.items[0].url.as_deref(), Some("https://a.example/2.mp3"));
+}
+
+#[test]
+fn parse_says_whether_the_document_is_cut() {
+    let text = rss("<item><guid>1</guid></item><item><guid>2</guid></item>");
+    assert!(!read(&text).is_cut);
+    for end in ["</item></channel></rss>", "</channel></rss>", "</rss>"] {
+        assert!(read(text.strip_suffix(end).expect("its end")).is_cut, "{end}");
+    }
+    let json = r#"{"version":"https://jsonfeed.org/version/1.1","items":[{"id":"1"},{"id":"2"}]}"#;
+    assert!(!read(json).is_cut);
+    assert!(read(&json[..json.len() - 8]).is_cut);
+}
+
+#[test]
 fn parse_what_is_no_feed_is_refused_by_name() {
     for (text, reason) in [
         ("", RejectReason::Empty),

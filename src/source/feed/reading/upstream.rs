@@ -43,6 +43,7 @@ pub(super) fn read(text: &str, survey: &XmlSurvey, base: Option<&Url>) -> Option
             .find(|link| link.rel.as_deref().is_none_or(|rel| rel == "alternate"))
             .map(|l| l.href),
         lost: 0,
+        is_cut: false,
     })
 }
 
@@ -69,6 +70,14 @@ fn entry(model: Model, notes: &ItemNotes, kind: &FeedType, base: Option<&Url>) -
         entry.authors.extend(notes.itunes_author.clone());
     }
     for media in model.media {
+        for recording in &media.content {
+            let role = LinkRole::of_enclosure(
+                recording.content_type.as_ref().map(|kind| kind.essence().to_string()).as_deref(),
+            );
+            if let (Some(url), LinkRole::Enclosure) = (&recording.url, role) {
+                entry.links.push(EntryLink { href: url.as_str().to_owned(), role });
+            }
+        }
         // A video's or podcast's description is all the text such a feed has.
         if let Some(description) = media.description.or(media.texts.into_iter().map(|text| text.text).next())
             && entry.summary.is_none()

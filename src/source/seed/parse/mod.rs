@@ -168,7 +168,16 @@ impl ItemDraft {
         }
         warnings.truncate(WARNINGS_MAX);
         let (format, encoding) = (self.format, self.encoding);
-        ParsedDocument { format, encoding, title, items, rejected, warnings, hints: PollHints::default() }
+        ParsedDocument {
+            format,
+            encoding,
+            title,
+            items,
+            rejected,
+            warnings,
+            hints: PollHints::default(),
+            is_cut: false,
+        }
     }
 }
 
