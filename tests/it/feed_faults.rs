@@ -292,7 +292,7 @@ async fn fault_wrong_answers_one_after_the_other_are_named_and_the_feed_recovers
     let answers = |feeds: &FeedServer| {
         let here = |scheme: &str| format!("{scheme}://127.0.0.1:{}/elsewhere", feeds.port());
         vec![
-            (Reply::ok(channel(&item(9))).with("Content-Encoding", "gzip"), "encoding"),
+            (Reply::ok(channel(&item(9))).with("Content-Encoding", "br"), "encoding"),
             (Reply::ok("").with("X-Long", &"x".repeat(10 << 20)), "too-large"),
             (Reply::redirect(302, "/case"), "redirect"),
             (Reply::redirect(302, "ftp://127.0.0.1/case"), "redirect"),

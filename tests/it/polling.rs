@@ -265,6 +265,23 @@ async fn poll_same_bytes_without_validators_are_not_parsed_again() {
 }
 
 #[tokio::test]
+async fn poll_document_cut_off_is_asked_for_again_without_its_validators() {
+    let mut bench = Bench::new().await;
+    let whole = rss(TWO);
+    let cut = &whole[..whole.rfind("<item>").expect("an item") + 8];
+    let tagged = |body: &str| Reply::ok(body).with("ETag", "\"a\"");
+    bench.server.script("/feed", [tagged(cut), tagged(cut), tagged(&whole), tagged(&whole)]);
+    let feed = feed("wire", &bench.url("/feed"));
+    for (items, etag) in [(1, None), (1, None), (2, Some(&b"\"a\""[..]))] {
+        assert_eq!(bench.poll(&feed).await.report.items, Some(items));
+        assert_eq!(bench.state().etag.as_deref(), etag);
+    }
+    bench.poll(&feed).await;
+    let asked: Vec<_> = bench.server.asked("/feed").iter().map(|asked| asked.header_text("if-none-match")).collect();
+    assert_eq!(asked, [None, None, None, Some("\"a\"".to_owned())]);
+}
+
+#[tokio::test]
 async fn poll_first_document_is_quiet_as_backfill_says_and_later_ones_are_not() {
     let mut bench = Bench::new().await;
     let three: &[_] = &[TWO[0], TWO[1], ("3", "Ferry line extended")];
@@ -318,7 +335,7 @@ async fn poll_every_bad_answer_has_its_class_and_keeps_the_validators() {
         (Reply::ok(""), FeedFailure::Parse),
         (Reply::ok("neither this nor that"), FeedFailure::Parse),
         (Reply::ok("<html>log in</html>").with("ETag", "\"login\""), FeedFailure::HtmlPage),
-        (Reply::ok(rss(TWO)).with("Content-Encoding", "gzip"), FeedFailure::Encoding),
+        (Reply::ok(rss(TWO)).with("Content-Encoding", "br"), FeedFailure::Encoding),
         (Reply::ok(rss(TWO)).with("Content-Encoding", "compress"), FeedFailure::Encoding),
         (bomb, FeedFailure::TooLarge),
         (Reply::ok("x").with("Content-Length", "1000000000000"), FeedFailure::TooLarge),
