@@ -14,6 +14,9 @@ use meta::PageMeta;
 const DEPTH_MAX: usize = 512;
 /// Elements of a page that readability looks at.
 const ELEMENTS_MAX: usize = 50_000;
+/// Elements that a page may become in the tree, counted before it is built. Formatting that is left open is made anew in
+/// each block that follows: 85 KB of `<b>` and `<p>` would be gigabytes.
+const TREE_ELEMENTS_MAX: usize = 100_000;
 /// Shorter results are taken for a miss: the page is then read flat.
 const TEXT_BYTES_MIN: usize = 140;
 
@@ -41,7 +44,7 @@ pub struct PageArticle {
 #[must_use]
 pub fn extract(page: &str, url: Option<&str>) -> Option<PageArticle> {
     let meta = meta::read(page);
-    let readable = if is_deeper_than(page, DEPTH_MAX) { None } else { readable(page) };
+    let readable = if is_beyond_a_tree(page, DEPTH_MAX) { None } else { readable(page) };
     let (text, found_title) = readable.unwrap_or_default();
     let text = if text.len() < TEXT_BYTES_MIN { longer(html::to_text(page), text) } else { text };
     if text.is_empty() {
@@ -77,11 +80,13 @@ fn absolute(link: &str, base: Option<&str>) -> String {
         .map_or_else(|| link.to_owned(), String::from)
 }
 
-/// Whether more elements are open at once than `depth_max`, by a scan of the tags alone. Elements that
-/// the next of their kind closes are not counted: pages leave their end tags out.
-fn is_deeper_than(page: &str, depth_max: usize) -> bool {
+/// Whether more elements are open at once than `depth_max`, or the tree would hold more than
+/// [`TREE_ELEMENTS_MAX`], by a scan of the tags alone. Elements that the next of their kind closes do not count as
+/// open: pages leave their end tags out.
+fn is_beyond_a_tree(page: &str, depth_max: usize) -> bool {
     let bytes = page.as_bytes();
     let (mut at, mut depth, mut end) = (0, 0usize, 0);
+    let (mut elements, mut formatting) = (0usize, 0usize);
     while let Some(found) = bytes[at..].iter().position(|b| *b == b'<') {
         at += found + 1;
         let closes = bytes.get(at) == Some(&b'/');
@@ -100,6 +105,16 @@ fn is_deeper_than(page: &str, depth_max: usize) -> bool {
             end = name_at + tag;
         }
         at = name_at + len;
+        if !is_formatting(&name) {
+            elements += usize::from(!closes) + formatting;
+        } else if closes {
+            formatting = formatting.saturating_sub(1);
+        } else {
+            (elements, formatting) = (elements + 1, formatting + 1);
+        }
+        if elements > TREE_ELEMENTS_MAX {
+            return true;
+        }
         if is_uncounted(&name) {
             continue;
         }
@@ -124,6 +139,14 @@ fn is_deeper_than(page: &str, depth_max: usize) -> bool {
 /// Void elements, and those that close one another.
 fn is_uncounted(name: &str) -> bool {
     html::is_void(name) || matches!(name, "p" | "li" | "td" | "th" | "tr" | "dt" | "dd" | "option" | "param")
+}
+
+/// Elements that a tree builder opens again where a block cut them off (HTML, section 13.2.4.3).
+fn is_formatting(name: &str) -> bool {
+    matches!(
+        name,
+        "a" | "b" | "big" | "code" | "em" | "font" | "i" | "nobr" | "s" | "small" | "strike" | "strong" | "tt" | "u"
+    )
 }
 
 /// Elements of SVG, which may close themselves; in HTML the slash means nothing.
@@ -196,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn is_deeper_than_counts_only_what_stays_open() {
+    fn beyond_a_tree_is_only_what_stays_open() {
         for page in [
             "<p>".repeat(2000),
             "<li><img><br>".repeat(2000),
@@ -206,9 +229,20 @@ mod tests {
             format!("<!--{}-->", "<div>".repeat(2000)),
             "< 5 ".repeat(2000),
         ] {
-            assert!(!is_deeper_than(&page, 512), "{}", &page[..40]);
+            assert!(!is_beyond_a_tree(&page, 512), "{}", &page[..40]);
         }
-        assert!(is_deeper_than(&"<div>".repeat(513), 512));
-        assert!(is_deeper_than(&"<div/>".repeat(513), 512));
+        assert!(is_beyond_a_tree(&"<div>".repeat(513), 512));
+        assert!(is_beyond_a_tree(&"<div/>".repeat(513), 512));
+    }
+
+    #[test]
+    fn beyond_a_tree_is_formatting_made_anew_in_every_block() {
+        let open: String = (0..500).map(|n| format!("<b id={n}>")).collect();
+        let page = format!("<p>{open}{}", "<p>The harbour of Aveiro reopened. ".repeat(2000));
+        assert!(is_beyond_a_tree(&page, DEPTH_MAX + 1));
+        assert!(extract(&page, None).expect("read flat").text.contains("Aveiro"));
+        assert!(is_beyond_a_tree(&"<p>x".repeat(TREE_ELEMENTS_MAX + 1), DEPTH_MAX));
+        let usual = "<p>One <b>two</b> <a href=x><i>three</i></a></p>".repeat(10_000);
+        assert!(!is_beyond_a_tree(&usual, DEPTH_MAX));
     }
 }

@@ -132,6 +132,10 @@ fn to_text_hostile_shapes_stay_linear() {
     assert_eq!(to_text(&"&".repeat(500_000)).len(), 500_000);
     assert_eq!(to_text(&("&".to_owned() + &"amp;".repeat(200_000) + "x")), "&x");
     assert_eq!(to_text(&"<nav>".repeat(100_000)), "");
+    let never_ended = "<p ".repeat(1_000_000);
+    assert!(!looks_like_markup(&never_ended));
+    assert!(!looks_like_markup(&format!("a > b {never_ended}")));
+    assert_eq!(plain(&never_ended).len(), never_ended.len() - 1);
 }
 
 #[test]

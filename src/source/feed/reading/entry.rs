@@ -24,6 +24,44 @@ pub(super) struct DocumentParts {
     pub lost: u64,
     /// The document ends before its end.
     pub is_cut: bool,
+    /// Items beyond the cap, left out while reading.
+    pub over_cap: u64,
+}
+
+impl DocumentParts {
+    /// Takes an item, and leaves out the oldest before many more than `items_max` are in memory.
+    pub(super) fn push(&mut self, entry: FeedEntry, items_max: usize) {
+        self.entries.push(entry);
+        if self.entries.len() >= items_max.saturating_mul(2).max(2) {
+            self.keep_newest(items_max);
+        }
+    }
+
+    /// Leaves out all but the newest so many, in document order: some feeds list the oldest first. An item without a
+    /// date is as old as the one before it; where none has a date, the first are taken.
+    pub(super) fn keep_newest(&mut self, items_max: usize) {
+        let over = self.entries.len().saturating_sub(items_max);
+        if over == 0 {
+            return;
+        }
+        let stated = |entry: &FeedEntry| entry.published.or(entry.updated).map(|dated| dated.at);
+        let mut last = self.entries.iter().find_map(stated);
+        let mut dates = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            last = stated(entry).or(last);
+            dates.push(last);
+        }
+        let mut order: Vec<usize> = (0..self.entries.len()).collect();
+        // Stable: of equal dates the first in the document stays.
+        order.sort_by_key(|&at| std::cmp::Reverse(dates[at]));
+        let mut is_taken = vec![false; self.entries.len()];
+        for &at in order.iter().take(items_max) {
+            is_taken[at] = true;
+        }
+        let mut taken = is_taken.into_iter();
+        self.entries.retain(|_| taken.next().unwrap_or_default());
+        self.over_cap += over as u64;
+    }
 }
 
 /// One item as one of the readers saw it.

@@ -29,22 +29,18 @@ pub(super) struct DocumentTraits {
 }
 
 /// Makes the document.
-pub(super) fn finish(parts: DocumentParts, known: DocumentTraits, ctx: &FeedContext<'_>) -> ParsedDocument {
+pub(super) fn finish(mut parts: DocumentParts, known: DocumentTraits, ctx: &FeedContext<'_>) -> ParsedDocument {
     let mut rejected = Vec::new();
     if parts.lost > 0 {
         let detail = "items that are cut off or unreadable".to_owned();
         rejected.push(Rejection { reason: RejectReason::Malformed, detail, count: parts.lost });
     }
-    let DocumentParts { title, lang, authors, site, mut entries, is_cut, .. } = parts;
-    let total = entries.len();
-    if total > ctx.limits.items_max {
-        entries = newest(entries, ctx.limits.items_max);
-        let detail = format!("{total} items in one document, the newest {} are taken", ctx.limits.items_max);
-        rejected.push(Rejection {
-            reason: RejectReason::TooManyItems,
-            detail,
-            count: (total - ctx.limits.items_max) as u64,
-        });
+    parts.keep_newest(ctx.limits.items_max);
+    let DocumentParts { title, lang, authors, site, entries, over_cap, is_cut, .. } = parts;
+    if over_cap > 0 {
+        let total = entries.len() as u64 + over_cap;
+        let detail = format!("{total} items in one document, the newest {} are taken", entries.len());
+        rejected.push(Rejection { reason: RejectReason::TooManyItems, detail, count: over_cap });
     }
     // What has an `xml:base` is resolved already. Feeds are often served from another host than the
     // site they link into, so the site they name comes first.
@@ -76,28 +72,6 @@ pub(super) fn finish(parts: DocumentParts, known: DocumentTraits, ctx: &FeedCont
         hints: known.hints,
         is_cut,
     }
-}
-
-/// The newest so many, in document order: some feeds list the oldest first. An item without a date is as old as
-/// the one before it; where none has a date, the first are taken.
-fn newest(entries: Vec<FeedEntry>, count_max: usize) -> Vec<FeedEntry> {
-    let stated = |entry: &FeedEntry| entry.published.or(entry.updated).map(|dated| dated.at);
-    let mut last = entries.iter().find_map(stated);
-    let dates: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            last = stated(entry).or(last);
-            last
-        })
-        .collect();
-    let mut order: Vec<usize> = (0..entries.len()).collect();
-    // Stable: of equal dates the first in the document stays.
-    order.sort_by_key(|&at| std::cmp::Reverse(dates[at]));
-    let mut is_taken = vec![false; entries.len()];
-    for &at in order.iter().take(count_max) {
-        is_taken[at] = true;
-    }
-    entries.into_iter().zip(is_taken).filter_map(|(entry, taken)| taken.then_some(entry)).collect()
 }
 
 fn candidate(mut entry: FeedEntry, base: Option<&Url>, text_bytes_max: usize, cut: &mut u64) -> KeyCandidate {

@@ -12,6 +12,10 @@ use crate::text::date;
 /// serde_json refuses deeper documents on its own.
 const SERDE_DEPTH_MAX: usize = 127;
 
+/// Values in one document: a list of all of them is made before an item is looked at. Twenty times what a feed of as many
+/// items as are taken has.
+const VALUES_MAX: usize = 200_000;
+
 /// Reads a document.
 ///
 /// # Errors
@@ -23,6 +27,10 @@ pub(super) fn read(text: &str, limits: &Limits, warnings: &mut Vec<String>) -> R
     if let Some(at) = too_deep(text, depth_max) {
         let detail = format!("more than {depth_max} containers within one another, at byte {at}");
         return Err(reject(RejectReason::TooDeep, detail));
+    }
+    if holds_more_values(text, VALUES_MAX) {
+        let detail = format!("more than {VALUES_MAX} values in one document");
+        return Err(reject(RejectReason::TooManyItems, detail));
     }
     let first = |text: &str| serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
     let (mut value, mut lost) = (first(text), 0);
@@ -61,7 +69,7 @@ pub(super) fn read(text: &str, limits: &Limits, warnings: &mut Vec<String>) -> R
     };
     for item in items {
         match item {
-            Value::Object(item) => parts.entries.push(entry(item)),
+            Value::Object(item) => parts.push(entry(item), limits.items_max),
             _ => parts.lost += 1,
         }
     }
@@ -180,6 +188,21 @@ fn mend(text: &str) -> Option<MendedJson> {
     (out != text).then_some(MendedJson { text: out, is_cut })
 }
 
+/// Whether a text holds more values than allowed: each but the first follows a comma, a colon or a bracket.
+fn holds_more_values(text: &str, values_max: usize) -> bool {
+    let (mut values, mut in_string, mut escaped) = (0usize, false, false);
+    text.bytes().any(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' | b':' if !in_string => values += 1,
+            _ => {}
+        }
+        values > values_max
+    })
+}
+
 /// Where a text nests deeper than allowed, strings aside.
 fn too_deep(text: &str, depth_max: usize) -> Option<usize> {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
@@ -255,6 +278,15 @@ mod tests {
         let parts = parse(text).expect("a feed");
         assert_eq!((parts.entries.len(), parts.lost), (2, 1));
         assert_eq!(parts.entries[1].tags, ["a b"]);
+    }
+
+    #[test]
+    fn read_list_of_very_many_values_is_refused_before_it_is_made() {
+        let items = "{},".repeat(VALUES_MAX);
+        let text = format!("{{\"version\":\"https://jsonfeed.org/version/1\",\"items\":[{items}{{}}]}}");
+        assert_eq!(parse(&text).map_err(|r| r.reason).err(), Some(RejectReason::TooManyItems));
+        let commas = format!("{{\"items\":[{{\"id\":\"1\",\"content_text\":\"{}\"}}]}}", ",[{\\\"".repeat(VALUES_MAX));
+        assert_eq!(parse(&commas).expect("a feed").entries.len(), 1);
     }
 
     #[test]

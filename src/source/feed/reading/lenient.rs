@@ -14,10 +14,11 @@ use crate::model::{Dated, Markup, RawText};
 use crate::text::date;
 
 /// Reads a document as far as it goes.
-pub(super) fn read(text: &str, root: RootElement, base: Option<&Url>) -> DocumentParts {
+pub(super) fn read(text: &str, root: RootElement, base: Option<&Url>, items_max: usize) -> DocumentParts {
     let mut walk = LenientWalk {
         text,
         root,
+        items_max,
         reader: lenient_reader(text),
         bases: base.map(|base| vec![(0, base.clone())]).unwrap_or_default(),
         depth: 0,
@@ -36,6 +37,7 @@ pub(super) fn read(text: &str, root: RootElement, base: Option<&Url>) -> Documen
 struct LenientWalk<'a> {
     text: &'a str,
     root: RootElement,
+    items_max: usize,
     reader: Reader<&'a [u8]>,
     /// `xml:base` in force, with the depth it was set at.
     bases: Vec<(usize, Url)>,
@@ -137,7 +139,7 @@ impl<'a> LenientWalk<'a> {
         if self.path.pop() == Some(ElementPart::Item)
             && let Some(entry) = self.entry.take()
         {
-            self.parts.entries.push(entry);
+            self.parts.push(entry, self.items_max);
         }
     }
 
@@ -409,7 +411,7 @@ mod tests {
             <link rel="alternate" type="text/html" href="/late"/><issued>2024-05-01T10:00:00Z</issued>
             <modified>2024-05-02T10:00:00Z</modified><content type="application/xhtml+xml"><div>Wind.</div></content></entry></feed>"#;
         let base = Url::parse("http://harbour.example/").ok();
-        let parts = read(text, RootElement::Feed, base.as_ref());
+        let parts = read(text, RootElement::Feed, base.as_ref(), 10);
         let entry = &parts.entries[0];
         assert_eq!(entry.title, Some(RawText::html("Ferry <b>late</b>")));
         assert_eq!(entry.links[0].href, "http://harbour.example/late");
@@ -425,7 +427,7 @@ mod tests {
             <news:language>uk</news:language></news:publication><news:title>Bridge &amp; road</news:title>
             <news:publication_date>2024-05-01T10:00:00Z</news:publication_date><news:keywords>roads, bridges</news:keywords>
             </news:news></url><url><loc>http://n.example/2</loc><lastmod>2024-05-01T00:00:00Z</lastmod></url></urlset>";
-        let parts = read(text, RootElement::Urlset, None);
+        let parts = read(text, RootElement::Urlset, None, 10);
         let first = &parts.entries[0];
         assert_eq!(first.title, Some(RawText::plain("Bridge & road")));
         assert_eq!(

@@ -69,7 +69,7 @@ fn read_xml(
     let survey = scan(text, root, ctx.limits)?;
     if survey.quirks.is_empty() {
         known.hints = survey.hints.clone();
-        return Ok(read_mended(text, &survey, root, base));
+        return Ok(read_mended(text, &survey, root, base, ctx.limits.items_max));
     }
     let is_cut = survey.quirks.contains(&XmlQuirk::Truncated);
     known.warnings.extend(survey.quirks.iter().map(|quirk| quirk.as_str().to_owned()));
@@ -77,7 +77,7 @@ fn read_xml(
     // What mending adds must pass the same limits; what it did not help against is read as far as it goes.
     let again = scan(&repaired.text, root, ctx.limits)?;
     known.hints = again.hints.clone();
-    let mut parts = read_mended(&repaired.text, &again, root, base);
+    let mut parts = read_mended(&repaired.text, &again, root, base, ctx.limits.items_max);
     parts.lost += repaired.lost;
     parts.is_cut = is_cut;
     if parts.entries.is_empty()
@@ -91,13 +91,21 @@ fn read_xml(
 }
 
 /// feed-rs where it reads what the scan saw, our own reader where it does not.
-fn read_mended(text: &str, survey: &XmlSurvey, root: RootElement, base: Option<&Url>) -> DocumentParts {
+fn read_mended(
+    text: &str,
+    survey: &XmlSurvey,
+    root: RootElement,
+    base: Option<&Url>,
+    items_max: usize,
+) -> DocumentParts {
+    // feed-rs makes a list of all items, however many there are.
     let own = root == RootElement::Urlset
+        || survey.is_crowded
         || survey.own_fields
         || survey.quirks.iter().any(|quirk| quirk.needs_own_reader())
         || survey.quirks.contains(&XmlQuirk::OddNamespace);
     let first = if own { None } else { upstream::read(text, survey, base) };
-    first.unwrap_or_else(|| lenient::read(text, root, base))
+    first.unwrap_or_else(|| lenient::read(text, root, base, items_max))
 }
 
 /// What the repair pass makes of a text, for fuzzing: `None` where there is no XML, or more than the

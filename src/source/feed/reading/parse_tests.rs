@@ -438,3 +438,29 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn parse_more_items_than_the_cap_keeps_the_newest_in_bounded_lists() {
+    let limits = Limits { items_max: 3, ..Limits::SHIPPED };
+    let dated =
+        |n: usize| format!("<item><guid>{n}</guid><pubDate>{:02} Mar 2025 10:00:00 GMT</pubDate></item>", n + 1);
+    let oldest_first: String = (0..20).map(dated).collect();
+    let newest_first: String = (0..20).rev().map(dated).collect();
+    let undated: String = (0..20).map(|n| format!("<item><guid>{n}</guid></item>")).collect();
+    for (items, kept) in
+        [(oldest_first, ["17", "18", "19"]), (newest_first, ["19", "18", "17"]), (undated, ["0", "1", "2"])]
+    {
+        let document = parse(rss(&items).as_bytes(), &FeedContext { limits: &limits, ..CTX }).expect("a feed");
+        assert_eq!(keys(&document), kept);
+        assert_eq!((document.rejected[0].reason, document.rejected[0].count), (RejectReason::TooManyItems, 17));
+    }
+    // Nothing is listed beyond twice the cap, however often `<item/>` stands there.
+    let mut parts = DocumentParts::default();
+    for _ in 0..100 {
+        parts.push(super::super::entry::FeedEntry::default(), 3);
+        assert!(parts.entries.len() < 6);
+    }
+    let many = rss(&"<item/>".repeat(100_000));
+    let survey = scan(&many, RootElement::Rss, &limits).expect("passes");
+    assert_eq!((survey.items.len(), survey.is_crowded), (3, true));
+}

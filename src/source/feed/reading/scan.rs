@@ -82,6 +82,8 @@ pub(super) struct XmlSurvey {
     pub quirks: BTreeSet<XmlQuirk>,
     /// Some item has a field only in a place where feed-rs does not look.
     pub own_fields: bool,
+    /// There are more items than are taken: those beyond are not noted.
+    pub is_crowded: bool,
     pub items: Vec<ItemNotes>,
     pub hints: PollHints,
 }
@@ -370,6 +372,10 @@ impl Scanner<'_> {
 
     fn item(&mut self, tag: &BytesStart<'_>) {
         self.item_ended();
+        if self.survey.items.len() >= self.limits.items_max {
+            self.survey.is_crowded = true;
+            return;
+        }
         let notes = if tag.attributes_raw().is_empty() {
             ItemNotes::default()
         } else {

@@ -44,6 +44,7 @@ pub(super) fn read(text: &str, survey: &XmlSurvey, base: Option<&Url>) -> Option
             .map(|l| l.href),
         lost: 0,
         is_cut: false,
+        over_cap: 0,
     })
 }
 
