@@ -2,6 +2,7 @@
 //! the commit, never over another file, and never when it was written again meanwhile. Blocks.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -124,16 +125,17 @@ pub(super) fn write_sidecar(moved: &Path, refused: &FileRefusal, at: Timestamp) 
     let mut text = format!("file:    {}\nat:      {at}\n", files::shown(moved.file_name().unwrap_or_default()));
     if let Some(items) = refused.items_taken {
         let lost: u64 = refused.rejections.iter().map(|rejection| rejection.count).sum();
-        text.push_str(&format!("items:   {items} taken, {lost} refused\n"));
+        _ = writeln!(text, "items:   {items} taken, {lost} refused");
     }
     for rejection in &refused.rejections {
         let count = if rejection.count > 1 { format!(" ({} ×)", rejection.count) } else { String::new() };
-        text.push_str(&format!(
+        _ = write!(
+            text,
             "reason:  {}{count}\ndetail:  {}\nto mend: {}\n",
             rejection.reason,
             clean::excerpt(&rejection.detail, 500),
             hint(rejection.reason),
-        ));
+        );
     }
     let mut name = moved.file_name().unwrap_or_default().to_owned();
     let suffix = ".error.txt";

@@ -246,14 +246,13 @@ impl FileTaker {
             Err(rejection) => (None, Vec::new(), Vec::new(), vec![about(name, &rejection)]),
         };
         let lost: Vec<_> = rejected.iter().filter(|rejection| is_lost(rejection.reason)).cloned().collect();
-        let (outcome, refused) = match (format, rejected.first()) {
-            (None, Some(rejection)) => (SeedOutcome::Refused(rejection.clone()), Some(rejection.clone().into())),
-            _ => {
-                let items_taken = items.len() as u64;
-                let outcome = SeedOutcome::Taken { items: items_taken, rejected: lost.iter().map(|r| r.count).sum() };
-                let partly = FileRefusal { rejections: lost, items_taken: Some(items_taken) };
-                (outcome, Some(partly).filter(|partly| !partly.rejections.is_empty()))
-            }
+        let (outcome, refused) = if let (None, Some(rejection)) = (format, rejected.first()) {
+            (SeedOutcome::Refused(rejection.clone()), Some(rejection.clone().into()))
+        } else {
+            let items_taken = items.len() as u64;
+            let outcome = SeedOutcome::Taken { items: items_taken, rejected: lost.iter().map(|r| r.count).sum() };
+            let partly = FileRefusal { rejections: lost, items_taken: Some(items_taken) };
+            (outcome, Some(partly).filter(|partly| !partly.rejections.is_empty()))
         };
         if held_open {
             let detail = "read while its writer had it open".to_owned();

@@ -8,7 +8,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 /// Names kept of files written to and not closed; those beyond are found by the table, or by standing still.
 const UNCLOSED_MAX: usize = 10_000;
@@ -84,7 +85,7 @@ impl FileWriters {
         let Ok(meta) = fs::symlink_metadata(path) else { return WriterSign::Unknown };
         let mut table = lock(&self.table);
         // Whoever waited for the walk of another shares it, when it began after the question.
-        if table.as_ref().is_none_or(|table| table.began < asked) {
+        if table.as_ref().is_none_or(|table| table.began <= asked) {
             *table = Some(WriterTable::walk());
         }
         let Some(table) = table.as_ref() else { return WriterSign::Unknown };
@@ -149,7 +150,7 @@ impl WriterTable {
     }
 }
 
-/// `flags:	0100001`: the two lowest bits say how it was opened.
+/// `flags: 0100001`: the two lowest bits say how it was opened.
 fn is_open_for_writing(fdinfo: &str) -> bool {
     let flags = fdinfo.lines().find_map(|line| line.strip_prefix("flags:"));
     flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok()).is_some_and(|flags| flags & 0o3 != 0)

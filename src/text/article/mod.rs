@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn beyond_a_tree_is_formatting_made_anew_in_every_block() {
-        let open: String = (0..500).map(|n| format!("<b id={n}>")).collect();
+        let open = (0..500).map(|n| format!("<b id={n}>")).collect::<Vec<_>>().concat();
         let page = format!("<p>{open}{}", "<p>The harbour of Aveiro reopened. ".repeat(2000));
         assert!(is_beyond_a_tree(&page, DEPTH_MAX + 1));
         assert!(extract(&page, None).expect("read flat").text.contains("Aveiro"));
