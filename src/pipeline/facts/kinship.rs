@@ -58,7 +58,7 @@ pub fn prior_idf(fact: Fact) -> f32 {
             _ => 4.5,
         },
         Sort::Place if lexicon.is_capital(fact.city()) => 4.0,
-        Sort::Place => 6.0,
+        Sort::Place | Sort::Nth => 6.0,
         Sort::Body => match lexicon.body_name(fact.body_id()) {
             "police" | "parliament" | "prosecutors" | "opposition" | "general-staff" => 3.0,
             "nato" | "un" | "kremlin" | "white-house" | "foreign-ministry" | "defence-ministry" => 3.5,
@@ -66,7 +66,6 @@ pub fn prior_idf(fact: Fact) -> f32 {
         },
         Sort::Name => 6.5,
         Sort::Code => 8.0,
-        Sort::Nth => 6.0,
         // Small numbers are met everywhere, long ones hardly ever.
         Sort::Quantity if fact.unit() < UNIT_HASHED => match fact.amount().digits {
             0..=3 => 4.0,

@@ -187,7 +187,7 @@ impl Memory {
         } as f32;
         let Kinship { shared, views } = kinship(facts, &said, hours, |fact| self.fact_counts.idf(fact));
         let crowd = shared.iter().map(|fact| self.fact_counts.of(*fact)).min().unwrap_or(u32::MAX);
-        let evidence = Kinship { shared, views };
+        let evidence = Kinship { views, shared };
         let score = evidence.log_odds();
         let kept_apart_by = differences(facts, &said).into_iter().find(|d| d.separation == Separation::Clear);
         let members = self.groups.members(&slot, record);
