@@ -30,6 +30,9 @@ const STANDARD_SECONDS: std::ops::Range<i64> = 631_152_000..4_102_444_800;
 /// Words in a field that say nothing about a date before it is taken for something else.
 const STRANGE_WORDS_MAX: usize = 2;
 
+/// 1900: earlier years in other digits are not of the Gregorian calendar.
+const OTHER_DIGITS_FROM: Timestamp = Timestamp::from_millis(-2_208_988_800_000);
+
 /// The months of the Levant that have two words, as the rest of the Arabic world calls them.
 const LEVANTINE_MONTHS: [(&str, &str); 4] =
     [("كانون الثاني", "يناير"), ("تشرين الأول", "أكتوبر"), ("تشرين الثاني", "نوفمبر"), ("كانون الأول", "ديسمبر")];
@@ -44,7 +47,12 @@ pub fn parse(text: &str) -> Option<Dated> {
         return None;
     }
     let exact = |at| Dated { at, certainty: DateCertainty::Exact };
-    standard(text).map(exact).or_else(|| by_grammar(&usual(text)))
+    standard(text).map(exact).or_else(|| {
+        let usual = usual(text);
+        // In other digits a year so far back is one of another calendar, as that of Iran.
+        let is_ours = |dated: &Dated| !has_other_digits(text) || dated.at >= OTHER_DIGITS_FROM;
+        by_grammar(&usual).filter(is_ours)
+    })
 }
 
 /// The text with ASCII digits, without the wrapping of .NET's JSON (`/Date(1740478272000+0100)/`, whose offset
@@ -59,12 +67,7 @@ fn usual(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }
-    let ascii = |c: char| match c {
-        '\u{660}'..='\u{669}' => char::from(b'0' + (u32::from(c) - 0x660) as u8),
-        '\u{6f0}'..='\u{6f9}' => char::from(b'0' + (u32::from(c) - 0x6f0) as u8),
-        '\u{966}'..='\u{96f}' => char::from(b'0' + (u32::from(c) - 0x966) as u8),
-        c => c,
-    };
+    let ascii = |c: char| other_digit(c).unwrap_or(c);
     let mut usual: String = text.chars().map(ascii).collect();
     for (two_words, one) in LEVANTINE_MONTHS {
         if usual.contains(two_words) {
@@ -72,6 +75,16 @@ fn usual(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(usual)
+}
+
+/// An Arabic, Persian or Devanagari digit as the ASCII one.
+fn other_digit(c: char) -> Option<char> {
+    let zero = [0x660, 0x6f0, 0x966].into_iter().find(|zero| (*zero..zero + 10).contains(&u32::from(c)))?;
+    char::from_digit(u32::from(c) - zero, 10)
+}
+
+fn has_other_digits(text: &str) -> bool {
+    text.chars().any(|c| other_digit(c).is_some())
 }
 
 fn by_grammar(text: &str) -> Option<Dated> {
