@@ -103,15 +103,12 @@ impl DateGrammar<'_, '_> {
         };
         let first = self.skip(at + 1, 3, between);
         let named = |at: usize| month(&self.word(at)?);
-        let (month, day, end) = match named(first) {
-            Some(month) => {
-                let day = self.skip(first + 1, 1, |l| l.is_mark(&['.']));
-                (month, self.number(day, 1..=2)?, day + 1)
-            }
-            None => {
-                let after = self.skip(first + 1, 1, |l| l.is_mark(&['.']));
-                (named(after)?, self.number(first, 1..=2)?, after + 1)
-            }
+        let (month, day, end) = if let Some(month) = named(first) {
+            let day = self.skip(first + 1, 1, |l| l.is_mark(&['.']));
+            (month, self.number(day, 1..=2)?, day + 1)
+        } else {
+            let after = self.skip(first + 1, 1, |l| l.is_mark(&['.']));
+            (named(after)?, self.number(first, 1..=2)?, after + 1)
         };
         let year = self.year(year)?;
         // The `d.` of Lithuanian.
