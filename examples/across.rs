@@ -4,6 +4,7 @@
 //! `pipeline::facts::kinship`.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use serde_json::Value;
 use wirewatch::model::Lang;
@@ -78,7 +79,9 @@ fn main() {
     let mut counts: HashMap<u32, usize> = HashMap::new();
     for item in &items {
         let keys: HashSet<u32> = item.facts.keys().collect();
-        keys.into_iter().for_each(|key| *counts.entry(key).or_default() += 1);
+        for key in keys {
+            *counts.entry(key).or_default() += 1;
+        }
     }
     let total = items.len() as f32;
     let idf = |fact: Fact| {
@@ -112,15 +115,16 @@ fn main() {
                 kin.shared.iter().filter_map(|f| f.key()).map(|key| counts.get(&key).copied().unwrap_or(0)).min();
             let views: Vec<String> = kin.views.iter().map(|v| format!("{v:.3}")).collect();
             let group = format!("{}/{}", a.event.as_deref().unwrap_or(""), b.event.as_deref().unwrap_or(""));
-            out.push_str(&format!(
-                "{group}\t{}\t{}\t{}\t{}\t{} | {}\n",
+            let _ = writeln!(
+                out,
+                "{group}\t{}\t{}\t{}\t{}\t{} | {}",
                 u8::from(same),
                 clear.join(","),
                 views.join(" "),
                 crowd.unwrap_or(0),
                 a.title,
                 b.title
-            ));
+            );
         }
     }
     print!("{out}");

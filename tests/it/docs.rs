@@ -1,6 +1,7 @@
 //! The shell blocks of README and docs that are marked ```` ```sh run ```` are run as they stand, page by page,
 //! each in a folder of its own with the program on the path.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,7 +20,7 @@ fn script(page: &str) -> (String, Vec<Vec<String>>) {
             "```" => inside = false,
             line if inside && line.starts_with(PRINTS) => {
                 if !after_told {
-                    out.push_str(&format!("echo {MARK}\n"));
+                    writeln!(out, "echo {MARK}").expect("a string takes it");
                     told.push(Vec::new());
                 }
                 told.last_mut().expect("one").push(line[PRINTS.len()..].to_owned());

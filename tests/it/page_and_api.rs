@@ -352,7 +352,6 @@ async fn streams_are_so_many_and_keep_nobody_else_out() {
     let (head, _) = ask(http, "/metrics", "").await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     drop(slow);
-    let begun = std::time::Instant::now();
-    running.stop().await;
-    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "a stop ends streams");
+    // Sooner than anything else would end them.
+    tokio::time::timeout(std::time::Duration::from_secs(20), running.stop()).await.expect("a stop ends streams");
 }

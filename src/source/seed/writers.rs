@@ -81,7 +81,7 @@ pub(super) struct FileWriters {
 impl FileWriters {
     /// Who writes the file at `path`, which was told of as `name`.
     pub(super) fn of(&self, name: &OsStr, path: &Path) -> WriterSign {
-        let asked = real_now();
+        let asked = Instant::now();
         let Ok(meta) = fs::symlink_metadata(path) else { return WriterSign::Unknown };
         let mut table = lock(&self.table);
         // Whoever waited for the walk of another shares it, when it began after the question.
@@ -110,7 +110,7 @@ struct WriterTable {
 
 impl WriterTable {
     fn walk() -> Self {
-        let began = real_now();
+        let began = Instant::now();
         let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
         let mut table = Self { began, open: HashSet::new(), whole: namespace.as_os_str() == FIRST_PID_NAMESPACE };
         let mut looked = 0;
@@ -154,12 +154,6 @@ impl WriterTable {
 fn is_open_for_writing(fdinfo: &str) -> bool {
     let flags = fdinfo.lines().find_map(|line| line.strip_prefix("flags:"));
     flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok()).is_some_and(|flags| flags & 0o3 != 0)
-}
-
-/// Orders questions and walks of real processes, which no paused clock holds up.
-#[expect(clippy::disallowed_methods, reason = "a clock that stands would make every walk as new as the question")]
-fn real_now() -> Instant {
-    Instant::now()
 }
 
 fn is_shared(path: &Path) -> bool {

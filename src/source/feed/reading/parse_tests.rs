@@ -446,7 +446,7 @@ fn parse_more_items_than_the_cap_keeps_the_newest_in_bounded_lists() {
         |n: usize| format!("<item><guid>{n}</guid><pubDate>{:02} Mar 2025 10:00:00 GMT</pubDate></item>", n + 1);
     let oldest_first: String = (0..20).map(dated).collect();
     let newest_first: String = (0..20).rev().map(dated).collect();
-    let undated: String = (0..20).map(|n| format!("<item><guid>{n}</guid></item>")).collect();
+    let undated = (0..20).map(|n| format!("<item><guid>{n}</guid></item>")).collect::<Vec<_>>().concat();
     for (items, kept) in
         [(oldest_first, ["17", "18", "19"]), (newest_first, ["19", "18", "17"]), (undated, ["0", "1", "2"])]
     {
