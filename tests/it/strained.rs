@@ -251,7 +251,7 @@ async fn database_that_is_damaged_or_newer_ends_with_65_and_is_left_as_it_is() {
     // A backup that a later program made, or that is damaged, is not put in the place of a store that works.
     std::fs::write(&path, &sound).expect("written");
     std::fs::write(room.path("flipped.db"), &flipped).expect("written");
-    for (backup, word) in [("newer.db", "upgrade wirewatch"), ("flipped.db", "damaged")] {
+    for (backup, word) in [("newer.db", "upgrade wirewatch"), ("flipped.db", "no sound backup")] {
         let run = command(&room).args(["restore", backup]).stdin(Stdio::null()).output().expect("it runs");
         let said = String::from_utf8_lossy(&run.stderr).into_owned();
         assert!(run.status.code() == Some(65) && said.contains(word), "{backup}: {said}");
