@@ -64,7 +64,7 @@ pub struct Article {
     pub topics: Vec<&'static str>,
 }
 
-/// An alert that must arrive: topic and headline.
+/// An alert that must arrive: its topics, sorted and joined, and its headline.
 pub type Expected = (String, String);
 
 impl Article {
@@ -96,9 +96,11 @@ impl Article {
         Self { name, title, text, topics }
     }
 
-    /// The alerts that it must raise.
-    pub fn expected(&self) -> impl Iterator<Item = Expected> + '_ {
-        self.topics.iter().map(|topic| ((*topic).to_owned(), self.title.clone()))
+    /// The alert that it must raise: one, with all its topics.
+    pub fn expected(&self) -> Option<Expected> {
+        let mut topics = self.topics.clone();
+        topics.sort_unstable();
+        (!topics.is_empty()).then(|| (topics.join(" and "), self.title.clone()))
     }
 
     /// As an entry of an RSS document.
@@ -136,7 +138,7 @@ impl Published {
 
     /// Every alert.
     pub fn expected(&self, seed: u64) -> BTreeSet<Expected> {
-        self.articles(seed).flat_map(|(_, article)| article.expected().collect::<Vec<_>>()).collect()
+        self.articles(seed).filter_map(|(_, article)| article.expected()).collect()
     }
 
     /// How many articles.
