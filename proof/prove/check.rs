@@ -298,7 +298,8 @@ pub fn alert_of(request: &Request) -> Option<Expected> {
     if text("/data/alert/id")? != request.id || text("/data/alert/reason")? != "first" {
         return None;
     }
-    let mut topics: Vec<_> = body.pointer("/data/topics")?.as_array()?.iter().filter_map(|t| t["id"].as_str()).collect();
+    let mut topics: Vec<_> =
+        body.pointer("/data/topics")?.as_array()?.iter().filter_map(|t| t["id"].as_str()).collect();
     topics.sort_unstable();
     Some((topics.join(" and "), text("/data/item/title")?))
 }
