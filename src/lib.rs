@@ -43,7 +43,7 @@ pub mod cli;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
-/// The Rust of docs/webhooks.md must compile.
+/// The Rust of docs/guide/webhooks.md must compile.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/webhooks.md")]
+#[doc = include_str!("../docs/guide/webhooks.md")]
 pub struct WebhooksPage;

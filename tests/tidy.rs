@@ -454,9 +454,9 @@ fn every_dependency_says_why() {
     assert!(wrong.is_empty(), "dependencies without a reason: {wrong:#?}");
 }
 
-/// Names in backticks in the second column of docs/fault-cases.md.
+/// Names in backticks in the second column of docs/development/fault-cases.md.
 fn fault_case_names() -> Vec<String> {
-    let page = fs::read_to_string(root().join("docs/fault-cases.md")).expect("the page reads");
+    let page = fs::read_to_string(root().join("docs/development/fault-cases.md")).expect("the page reads");
     let rows = page.lines().filter(|line| line.starts_with("| "));
     let cells = rows.filter_map(|line| line.trim_end_matches(" |").rsplit_once(" | ").map(|(_, cell)| cell.to_owned()));
     cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
@@ -483,5 +483,5 @@ fn fault_cases_name_tests_that_exist() {
             None => !files.iter().any(|(_, text)| text.contains(&format!("fn {name}("))),
         })
         .collect();
-    assert!(missing.is_empty(), "docs/fault-cases.md names what does not exist: {missing:#?}");
+    assert!(missing.is_empty(), "docs/development/fault-cases.md names what does not exist: {missing:#?}");
 }

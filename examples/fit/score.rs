@@ -29,7 +29,7 @@ pub struct ShortScore {
     counts: [[u32; 2]; 3],
 }
 
-/// What docs/stories.md quotes.
+/// What docs/development/stories.md quotes.
 pub struct Scores {
     pub rows: Vec<Row>,
     short: Vec<(Cut, ShortScore)>,

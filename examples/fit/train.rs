@@ -224,7 +224,7 @@ pub fn source(model: &Model) -> String {
     let row = |values: &[f32]| format!("[{}]", values.iter().map(|v| format!("{v:.4}")).collect::<Vec<_>>().join(", "));
     let mut out = String::from(
         "//! Weights of the pair model: written by `cargo run --release --example fit -- write`, not by hand, and\n\
-         //! the same from the same sets. Cross-validated scores and ablations: docs/stories.md.\n\nuse super::decision::Model;\n\n/// What decides in the daemon.\n\
+         //! the same from the same sets. Cross-validated scores and ablations: docs/development/stories.md.\n\nuse super::decision::Model;\n\n/// What decides in the daemon.\n\
          pub static SHIPPED: Model = Model {\n",
     );
     let hidden: Vec<String> = model.hidden.iter().map(|weights| row(weights)).collect();

@@ -1,6 +1,6 @@
 //! The load bed: a deterministic feed server and drivers that put the real program under load, each
 //! beside a lower bound that does the bare work in the same run. `load report` makes
-//! docs/performance.md of what they found. Run by `proof/performance`; by hand:
+//! docs/development/performance.md of what they found. Run by `proof/performance`; by hand:
 //! `cargo run --release --example load -- poll --feeds 1000`.
 
 mod bed;
@@ -52,7 +52,7 @@ enum Command {
     Store(stock::StockArgs),
     /// Matching as rules grow.
     Rules,
-    /// docs/performance.md and its curves, from figures that were kept.
+    /// docs/development/performance.md and its curves, from figures that were kept.
     Report(report::ReportArgs),
 }
 

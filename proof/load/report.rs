@@ -1,4 +1,4 @@
-//! Figures that drivers kept, and what the benches printed, to docs/performance.md and its curves:
+//! Figures that drivers kept, and what the benches printed, to docs/development/performance.md and its curves:
 //! ratios first, then the goals one by one with what was found, misses marked. Writes nothing else.
 
 use std::collections::BTreeMap;
@@ -16,10 +16,10 @@ pub struct ReportArgs {
     #[arg(long)]
     from: PathBuf,
     /// The page.
-    #[arg(long, default_value = "docs/performance.md")]
+    #[arg(long, default_value = "docs/development/performance.md")]
     page: PathBuf,
     /// The curves.
-    #[arg(long, default_value = "docs/performance.svg")]
+    #[arg(long, default_value = "docs/development/performance.svg")]
     curves: PathBuf,
 }
 
@@ -352,7 +352,7 @@ mod tests {
     fn growth_has_a_row_for_every_curve_that_was_measured() {
         let found = found(&[("poll.cold", 100, "wall_s", 0.3), ("poll.cold", 1000, "wall_s", 3.0)]);
         let mut page = String::new();
-        growth(&mut page, &charts(&found), Path::new("docs/performance.svg"));
+        growth(&mut page, &charts(&found), Path::new("docs/development/performance.svg"));
         assert!(page.contains("| Seconds for one wave: cold | 0.300 at 100 | 3.00 at 1000 | 1.00 |"), "{page}");
         assert!(page.contains("(performance.svg)"), "{page}");
     }

@@ -304,7 +304,7 @@ pub fn alert_of(request: &Request) -> Option<Expected> {
     Some((topics.join(" and "), text("/data/item/title")?))
 }
 
-/// As docs/webhooks.md tells receivers to verify.
+/// As docs/guide/webhooks.md tells receivers to verify.
 fn genuine(request: &Request) -> bool {
     let Some(key) = SECRET.strip_prefix("whsec_").and_then(|s| STANDARD.decode(s).ok()) else { return false };
     let key = hmac::Key::new(hmac::HMAC_SHA256, &key);

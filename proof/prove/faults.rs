@@ -24,7 +24,7 @@ const FAILS_WITHIN: Duration = Duration::from_secs(60);
 /// Open files that may come and go.
 const DESCRIPTORS_SLACK: usize = 12;
 
-/// The cases by name; docs/fault-cases.md points here.
+/// The cases by name; docs/development/fault-cases.md points here.
 pub const CASES: [&str; 14] = [
     "disk/sync-error",
     "disk/write-error",

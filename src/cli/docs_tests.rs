@@ -1,5 +1,5 @@
-//! Every command in README and docs is one that this program has; every message that troubleshooting quotes
-//! is one that it prints; the reference of keys is what the default file says.
+//! Every command in README and docs is one that this program has; every link leads somewhere; every message that
+//! troubleshooting quotes is one that it prints.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,80 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// README and every page in docs, with their names.
-fn pages() -> Vec<(String, String)> {
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(root().join("docs")).expect("listed").map(|entry| entry.expect("an entry").path()).collect();
-    paths.push(root().join("README.md"));
+/// Every page beside the README and in docs.
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut paths = Vec::new();
+    for folder in ["", "docs", "docs/guide", "docs/development", "seeds"] {
+        let listed = fs::read_dir(root().join(folder)).expect("listed");
+        paths.extend(listed.map(|entry| entry.expect("an entry").path()));
+    }
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     paths.sort();
-    let read = |path: PathBuf| (path.display().to_string(), fs::read_to_string(&path).expect("read"));
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("read");
+        (path, text)
+    };
     paths.into_iter().map(read).collect()
+}
+
+/// Where the links of a page lead, code left out.
+fn links(page: &str) -> Vec<&str> {
+    let (mut out, mut fence) = (Vec::new(), false);
+    for line in page.lines() {
+        fence ^= line.trim_start().starts_with("```");
+        if !fence {
+            let prose = line.split('`').step_by(2).flat_map(|prose| prose.split("](").skip(1));
+            out.extend(prose.filter_map(|rest| Some(rest.split_once(')')?.0)));
+            // A link whose words are code: its end stands in the next piece of prose.
+            out.extend(line.split("`](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0)));
+        }
+    }
+    out
+}
+
+/// The anchors of a page's headings, as usual viewers make them.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter_map(|line| line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' '));
+    let letters = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    headings
+        .map(|text| text.to_lowercase().chars().filter(|&c| letters(c)).collect::<String>().replace(' ', "-"))
+        .collect()
+}
+
+#[test]
+fn links_of_every_page_lead_somewhere() {
+    let (mut broken, mut followed) = (Vec::new(), 0);
+    for (page, text) in pages() {
+        for link in links(&text).into_iter().filter(|link| !link.contains(':')) {
+            followed += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let to = if file.is_empty() { page.clone() } else { page.parent().expect("a folder").join(file) };
+            let there = to.exists()
+                && (anchor.is_empty() || anchors(&fs::read_to_string(&to).expect("read")).iter().any(|a| a == anchor));
+            if !there {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+    assert!(followed > 50, "only {followed} links were found");
+}
+
+#[test]
+fn every_page_of_docs_is_linked_from_another() {
+    let pages = pages();
+    let linked: std::collections::BTreeSet<PathBuf> = pages
+        .iter()
+        .flat_map(|(page, text)| links(text).into_iter().map(move |link| (page, link)))
+        .filter_map(|(page, link)| page.parent()?.join(link.split('#').next()?).canonicalize().ok())
+        .collect();
+    let lost: Vec<_> = pages
+        .iter()
+        .filter(|(page, _)| page.starts_with(root().join("docs")))
+        .filter(|(page, _)| !linked.contains(&page.canonicalize().expect("there")))
+        .map(|(page, _)| page.display())
+        .collect();
+    assert!(lost.is_empty(), "nothing leads to {lost:?}");
 }
 
 /// Lines of `sh` blocks, and inline code, that call wirewatch. Inline code may only name a command.
@@ -100,7 +165,7 @@ fn commands_of_every_page_are_ours() {
                 };
                 let named_only = inline && error.kind() == ErrorKind::MissingRequiredArgument;
                 if !named_only && !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-                    wrong.push(format!("{page}: {line}\n{error}"));
+                    wrong.push(format!("{}: {line}\n{error}", page.display()));
                 }
             }
         }
@@ -125,13 +190,13 @@ fn messages_quoted_in_troubleshooting_are_printed() {
     // A long literal is broken by a backslash at the end of its line.
     let sources: Vec<&str> = sources.split_whitespace().filter(|word| *word != "\\").collect();
     let sources = sources.join(" ");
-    let page = fs::read_to_string(root().join("docs/troubleshooting.md")).expect("read");
+    let page = fs::read_to_string(root().join("docs/guide/troubleshooting.md")).expect("read");
     let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
     let quoted: Vec<&str> =
         cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(|q| q.contains(' ')).collect();
     let missing: Vec<&&str> =
         quoted.iter().filter(|text| !text.starts_with("after = ") && !sources.contains(**text)).collect();
-    assert!(missing.is_empty(), "quoted in docs/troubleshooting.md, printed by nothing: {missing:#?}");
+    assert!(missing.is_empty(), "quoted in docs/guide/troubleshooting.md, printed by nothing: {missing:#?}");
     assert!(quoted.len() > 30, "only {} messages were found", quoted.len());
 }
 

@@ -79,7 +79,7 @@ Exit codes (sysexits.h):
   69  EX_UNAVAILABLE: something needed is not there or busy, or doctor found a problem
   74  EX_IOERR: reading or writing failed
   78  EX_CONFIG: the config is wrong; `wirewatch check` shows where
-Start with `wirewatch init`, then docs/quickstart.md.";
+Start with `wirewatch init`, then docs/guide/quickstart.md.";
 
 /// Watches the newswire: one signed, explained alert per story.
 #[derive(Debug, Parser)]

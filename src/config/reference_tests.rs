@@ -1,4 +1,4 @@
-//! docs/reference.md is the default file as tables, for whoever looks for a key: this makes it, and fails
+//! docs/guide/reference.md is the default file as tables, for whoever looks for a key: this makes it, and fails
 //! when the page says other than the file. `WIREWATCH_WRITE=1 cargo test reference_page` writes it anew.
 
 use std::fmt::Write as _;
@@ -82,8 +82,7 @@ fn page() -> String {
         for key in &section.keys {
             let value = key.value.replace('|', "\\|");
             let default = if key.example { format!("*none*: `{value}`") } else { format!("`{value}`") };
-            let comment = if key.comment.is_empty() { "as above" } else { &key.comment };
-            writeln!(out, "| `{}` | {default} | {} |", key.name, comment.replace('|', "\\|")).expect("written");
+            writeln!(out, "| `{}` | {default} | {} |", key.name, key.comment.replace('|', "\\|")).expect("written");
         }
     }
     out
@@ -91,14 +90,25 @@ fn page() -> String {
 
 #[test]
 fn reference_page_says_what_the_default_file_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide/reference.md");
     let page = page();
     if std::env::var_os("WIREWATCH_WRITE").is_some() {
         std::fs::write(&path, &page).expect("written");
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "docs/reference.md is behind: WIREWATCH_WRITE=1 cargo test reference_page");
+    assert!(written == page, "docs/guide/reference.md is behind: WIREWATCH_WRITE=1 cargo test reference_page");
     for words in ["## `[daemon]`", "| `reload_on_change` | `false` |", "## `[[endpoints]]`", "| `ca_file` | *none*: "] {
         assert!(page.contains(words), "no {words}");
     }
+}
+
+#[test]
+fn every_key_has_a_comment_of_its_own() {
+    let bare: Vec<String> = sections(embedded::MAIN)
+        .iter()
+        .flat_map(|section| section.keys.iter().map(move |key| (section, key)))
+        .filter(|(_, key)| key.comment.is_empty())
+        .map(|(section, key)| format!("{} {}", section.name, key.name))
+        .collect();
+    assert!(bare.is_empty(), "config/wirewatch.toml says nothing about {bare:?}");
 }

@@ -108,7 +108,7 @@ fn content(id: &TopicId, name: &str) -> String {
     let (about, happening) = (tables("…"), tables("…"));
     format!(
         r#"# {label}: what counts and what does not, in a sentence or two. For whoever changes this next.
-# docs/topics.md is the whole language; sanctions.toml is a worked example.
+# docs/guide/topics.md is the whole language; sanctions.toml is a worked example.
 
 # What it is about: names and nouns, one list per language. `word*` has any ending.
 [[aliases]]

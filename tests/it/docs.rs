@@ -41,8 +41,9 @@ fn script(page: &str) -> (String, Vec<Vec<String>>) {
 fn blocks_marked_as_runnable_run() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = Path::new(env!("CARGO_BIN_EXE_wirewatch")).parent().expect("a folder");
-    let mut pages: Vec<_> =
-        fs::read_dir(root.join("docs")).expect("listed").map(|entry| entry.expect("an entry").path()).collect();
+    let listed =
+        |folder: &str| fs::read_dir(root.join(folder)).expect("listed").map(|entry| entry.expect("an entry").path());
+    let mut pages: Vec<_> = ["docs", "docs/guide"].into_iter().flat_map(listed).collect();
     pages.push(root.join("README.md"));
     let mut run = 0;
     for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {

@@ -1,6 +1,6 @@
 //! Receivers that misbehave, each over a real socket with the time moved by hand: whatever they do, an alert
 //! arrives or is listed with the reason, under one id with one body, and nobody else waits for it. Cases and
-//! tests stand side by side in docs/fault-cases.md.
+//! tests stand side by side in docs/development/fault-cases.md.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The receivers in docs/webhooks.md are run as they stand there, where their tools exist: a genuine
+//! The receivers in docs/guide/webhooks.md are run as they stand there, where their tools exist: a genuine
 //! request passes once as new and then as a repeat, a changed one does not pass at all.
 
 use std::io::Write;
@@ -49,7 +49,8 @@ mod example {
 
 /// The first block of a language.
 fn block(language: &str) -> String {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/webhooks.md")).expect("the page");
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide/webhooks.md")).expect("the page");
     let (_, rest) = page.split_once(&format!("```{language}\n")).expect("a block");
     rest.split_once("```").expect("its end").0.to_owned()
 }

@@ -604,10 +604,11 @@ fn schema_source_is_current_and_holds_for_every_kind() {
 
 #[test]
 fn schema_every_type_on_the_wire_has_one_in_the_docs() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/webhooks.md")).expect("the page");
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide/webhooks.md")).expect("the page");
     for kind in AlertKind::ALL {
         let row = page.lines().find(|line| line.starts_with("| `") && line.contains(&format!("`{}`", kind.as_str())));
-        let row = row.unwrap_or_else(|| panic!("docs/webhooks.md has no row for {}", kind.as_str()));
+        let row = row.unwrap_or_else(|| panic!("docs/guide/webhooks.md has no row for {}", kind.as_str()));
         let schema =
             row.split(['(', '|', ' ']).find_map(|part| part.strip_suffix(".json").or(part.strip_suffix(".json)")));
         assert!(schema.is_some(), "{row}");

@@ -1,6 +1,6 @@
 //! Places of a rule's hits → its points. One rule counts once, at its best place, plus a bounded bonus
 //! for coming up again elsewhere; a hit far down a long text counts less. Nothing depends on the
-//! length of the text, so words added behind the last hit never change a score. `docs/topics.md`
+//! length of the text, so words added behind the last hit never change a score. `docs/guide/topics.md`
 //! states the formula.
 
 use super::search::{Found, Hit};

@@ -1,8 +1,8 @@
-//! Every example of `docs/topics.md`, the formula, gates, evidence and explain, on invented texts.
+//! Every example of `docs/guide/topics.md`, the formula, gates, evidence and explain, on invented texts.
 
 use super::*;
 
-const PAGE: &str = include_str!("../../../docs/topics.md");
+const PAGE: &str = include_str!("../../../docs/guide/topics.md");
 
 /// A document that owns its parts.
 #[derive(Clone)]

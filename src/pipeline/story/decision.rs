@@ -1,5 +1,5 @@
 //! Signals to the decision whether an item belongs to a story: a small learned model per pair of
-//! items, then the story as a whole. See docs/stories.md for the data, the cross-validation and what
+//! items, then the story as a whole. See docs/development/stories.md for the data, the cross-validation and what
 //! each signal adds.
 
 use super::model::SHIPPED;

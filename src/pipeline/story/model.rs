@@ -1,5 +1,5 @@
 //! Weights of the pair model: written by `cargo run --release --example fit -- write`, not by hand, and
-//! the same from the same sets. Cross-validated scores and ablations: docs/stories.md.
+//! the same from the same sets. Cross-validated scores and ablations: docs/development/stories.md.
 
 use super::decision::Model;
 

@@ -42,7 +42,7 @@ pub const NAMES: [&str; SIGNALS] = [
     "other_weekday",
     "headline_missing",
 ];
-/// The signals by what they look at, for explanations and for the ablation of docs/stories.md.
+/// The signals by what they look at, for explanations and for the ablation of docs/development/stories.md.
 pub const VIEWS: [(&str, &[usize]); 9] = [
     ("words", &[0, 2, 3]),
     ("headline", &[4, 5, 6, 7]),

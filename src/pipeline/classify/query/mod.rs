@@ -1,6 +1,6 @@
 //! The query language: text → [`Query`], and back. A query is what one rule, gate or alias form says;
 //! it knows nothing of topics, weights or documents. Errors point at bytes of the query. The next
-//! step is `plan`, which resolves aliases and words. `docs/topics.md` is the page for people.
+//! step is `plan`, which resolves aliases and words. `docs/guide/topics.md` is the page for people.
 
 mod doubts;
 mod lex;
