@@ -1,14 +1,18 @@
 //! What `wirewatch --version` says beyond the version: commit, features, target. The same source gives the
 //! same words: no time, no machine, no path. Debug builds do not ask git, or each commit would compile all
-//! of it again.
+//! of it again. And a fingerprint of what decides, so that a snapshot of the memory is only ever read by the
+//! code that wrote it.
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Digits of a commit that are shown.
 const COMMIT_DIGITS: usize = 12;
+/// What makes features of items and remembers them.
+const DECIDES: [&str; 3] = ["src/model", "src/pipeline", "src/text"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -20,6 +24,32 @@ fn main() {
     println!("cargo:rustc-env=WIREWATCH_BUILD_FEATURES={}", features());
     let about = ["TARGET", "PROFILE"].map(|name| env::var(name).unwrap_or_default()).join(", ");
     println!("cargo:rustc-env=WIREWATCH_BUILD_TARGET={about}");
+    let decides = fingerprint(&DECIDES.map(PathBuf::from));
+    println!("cargo:rustc-env=WIREWATCH_BUILD_DECIDES={decides:016x}");
+}
+
+/// One number for the contents of all files below some folders.
+fn fingerprint(folders: &[PathBuf]) -> u64 {
+    let mut files = Vec::new();
+    let mut left = folders.to_vec();
+    while let Some(folder) = left.pop() {
+        println!("cargo:rerun-if-changed={}", folder.display());
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        file.hash(&mut hasher);
+        fs::read(&file).unwrap_or_default().hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn is_commit(text: &str) -> bool {

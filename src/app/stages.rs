@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::error::{AppError, AppPart};
 use super::{compile, silences};
@@ -23,7 +23,7 @@ use crate::source::feed::polling::rules::PollRules;
 use crate::source::parser::Parser;
 use crate::source::seed::{SeedInputs, SeedWatcher};
 use crate::source::{IngestMessage, IngestSender, MESSAGES_WAITING_MAX};
-use crate::store::{Access, Store, outbox};
+use crate::store::{Access, Recalled, Store, outbox};
 use crate::text::clean;
 
 /// Store, decision loop, and what delivery will need.
@@ -56,10 +56,11 @@ impl CoreStages {
         if corrected > 0 {
             info!(corrected, "stories corrected by hand");
         }
-        let mut ledger = store.recall(config.memory, clock.now().minus(window))?;
+        let (mut ledger, recalled) = store.recall_quickly(config.memory, clock.now().minus(window))?;
         if let Some(instance) = &config.daemon.instance {
             ledger.instance.clone_from(instance);
         }
+        let recalled_after = report_recalled(&recalled);
         info!(items = ledger.len(), state_dir = %config.daemon.state_dir.display(), "store opened");
         let waker = DeliveryWaker::new();
         let (to_ingest, messages) = mpsc::channel::<IngestMessage>(MESSAGES_WAITING_MAX);
@@ -72,6 +73,7 @@ impl CoreStages {
             store: store.clone(),
             rules,
             ledger,
+            recalled_after,
             window,
             clock: clock.clone(),
             wake: Box::new(move || wake.wake()),
@@ -174,6 +176,22 @@ impl CoreStages {
 
 pub(super) fn threads(config: &Config) -> usize {
     config.daemon.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(2)
+}
+
+/// Says how the memory came to stand; the arrivals that a snapshot did not know, if it was one.
+fn report_recalled(recalled: &Recalled) -> Option<u64> {
+    match recalled {
+        Recalled::Snapshot { after } => {
+            debug!(after, "memory taken over from its snapshot");
+            Some(*after)
+        }
+        Recalled::Database { because } => {
+            if let Some(because) = because {
+                info!(because, "memory rebuilt from the database: its snapshot is of no use");
+            }
+            None
+        }
+    }
 }
 
 /// Which items need no page any more, as the poller asks.

@@ -8,6 +8,7 @@ mod prepared;
 mod preparing;
 mod ready;
 mod rekey;
+mod snapshots;
 mod unchanged;
 
 use std::collections::{BTreeSet, HashSet};
@@ -40,6 +41,7 @@ use prepared::PreparedBatch;
 use preparing::{PreparingStage, prepare_one};
 use ready::{ReadyEnd, ReadyQueue};
 use rekey::ItemFaces;
+use snapshots::SnapshotSchedule;
 
 /// How often what has left the window is forgotten.
 const EXPIRE_EVERY: Duration = Duration::from_secs(600);
@@ -63,6 +65,8 @@ pub struct Ingest {
     pub rules: watch::Receiver<Arc<Rules>>,
     /// What is known of the recent stream.
     pub ledger: Ledger,
+    /// Items and copies that the snapshot it was recalled from did not know; `None`: there was no such snapshot.
+    pub recalled_after: Option<u64>,
     /// How far back that reaches.
     pub window: Duration,
     /// The time.
@@ -108,17 +112,36 @@ impl Ingest {
             .spawn(move || preparing.run(messages, &theirs))
             .map_err(IngestError::Thread)?;
         let mut expired_at = self.clock.now();
+        let mut snapshots = SnapshotSchedule::begun(self.recalled_after, self.clock.now());
         while let Some(group) = ready.take() {
             self.decide_and_store(group)?;
-            self.links.pulse.rest();
             let now = self.clock.now();
+            if snapshots.is_due(self.store.arrivals(), self.ledger.len(), now) {
+                self.keep_snapshot(&mut snapshots);
+            }
+            self.links.pulse.rest();
             if now.since(expired_at) >= EXPIRE_EVERY {
                 self.ledger.expire(now.minus(self.window));
                 expired_at = now;
             }
         }
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        if snapshots.is_worth_it(self.store.arrivals(), self.ledger.len()) {
+            self.keep_snapshot(&mut snapshots);
+        }
         Ok(())
+    }
+
+    /// Writes down what the memory holds, for the next start. Without it that takes longer, and nothing is lost.
+    fn keep_snapshot(&self, snapshots: &mut SnapshotSchedule) {
+        self.links.pulse.beat(self.clock.now());
+        if !*self.links.hold.borrow() {
+            match self.store.keep_snapshot(&self.ledger) {
+                Ok(kept) => debug!(items = self.ledger.len(), bytes = kept.bytes, "snapshot of the memory written"),
+                Err(error) => warn!(%error, "no snapshot of the memory: the next start takes longer"),
+            }
+        }
+        snapshots.kept(self.store.arrivals(), self.clock.now());
     }
 
     /// Takes a group of batches at once: one transaction for all of them.

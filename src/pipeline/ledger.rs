@@ -56,7 +56,7 @@ pub struct StoryState {
     /// When the latest item that hit one was seen.
     pub on_topic_at: Timestamp,
     /// What each listener was told of it.
-    told: Vec<(Listener, Told)>,
+    pub(super) told: Vec<(Listener, Told)>,
 }
 
 /// What is known of one topic of one story.
@@ -117,7 +117,7 @@ pub struct Ledger {
     pub(super) memory: Memory,
     pub(super) stories: HashMap<StoryId, StoryState>,
     pub(super) redirects: HashMap<StoryId, StoryId>,
-    arrivals: VecDeque<(Timestamp, ItemId)>,
+    pub(super) arrivals: VecDeque<(Timestamp, ItemId)>,
 }
 
 impl Ledger {
@@ -177,6 +177,13 @@ impl Ledger {
         if let Some((known, _)) = self.known.get_mut(&id) {
             known.text = version.short();
             known.revision = revision;
+        }
+    }
+
+    /// Notes the version a known item or copy has in the store; when it was heard of stays.
+    pub fn recall_version(&mut self, id: ItemId, now: Known) {
+        if let Some((known, _)) = self.known.get_mut(&id) {
+            *known = now;
         }
     }
 
@@ -261,6 +268,18 @@ impl Ledger {
     /// Recalls that a story went up in another.
     pub fn recall_merge(&mut self, from: StoryId, into: StoryId) {
         self.redirects.insert(from, into);
+    }
+
+    /// Stories went up in others since what this was taken from, in whatever order: their members are those of the
+    /// stories that are left, whose states are recalled from the store.
+    pub fn recall_merges_since(&mut self, merges: impl IntoIterator<Item = (StoryId, StoryId)>) {
+        let new: Vec<(StoryId, StoryId)> =
+            merges.into_iter().filter(|(from, into)| self.redirects.get(from) != Some(into)).collect();
+        self.redirects.extend(new.iter().copied());
+        for (gone, _) in new {
+            self.stories.remove(&gone);
+            self.memory.merge(self.resolve(gone), gone);
+        }
     }
 
     /// The story an id stands for today: merges redirect.

@@ -21,6 +21,7 @@ mod prepare;
 mod raise;
 #[cfg(test)]
 mod raise_tests;
+mod snapshot;
 pub mod story;
 mod told;
 
@@ -28,6 +29,7 @@ pub use decide::{Decision, Grounds, SightingLevel, Verdict, decide};
 pub use ledger::{Known, Ledger, Remembered, StoryState, TopicState};
 pub use prepare::{Prepared, prepare};
 pub use raise::RaisedAlert;
+pub use snapshot::{LedgerPieces, SnapshotError};
 pub use told::{Listener, Told};
 
 use crate::model::Item;

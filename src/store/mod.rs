@@ -30,6 +30,7 @@ mod search;
 mod search_tests;
 mod seeds;
 mod silences;
+mod snapshot;
 mod stories;
 mod told;
 
@@ -59,6 +60,7 @@ pub use operators::SearchProblem;
 pub use prune::{Ages, Pruned, Pruning};
 pub use search::{Hit, SearchQuery};
 pub use silences::{HeldBack, PastAlert, SilenceRecord};
+pub use snapshot::{Recalled, SNAPSHOT_FILE, SnapshotKept};
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord, Why};
 
 /// A cheap handle to the store: one connection writes, a few read.

@@ -378,7 +378,7 @@ fn keep_copy(path: &Path, connection: &Connection, version: i64) -> Result<(), S
         .map_err(|error| StoreError::sql(path, "keep a copy before migrating", error))
 }
 
-fn random_name() -> String {
+pub(super) fn random_name() -> String {
     let mut bytes = [0; 8];
     SystemRandom::new().fill(&mut bytes).expect("invariant: the system has randomness");
     format!("{:016x}", u64::from_be_bytes(bytes))

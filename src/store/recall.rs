@@ -21,16 +21,12 @@ impl Store {
     pub fn recall(&self, config: MemoryConfig, since: Timestamp) -> Result<Ledger, StoreError> {
         let mut ledger = Ledger::new(self.instance(), config);
         self.read("rebuild the memory", |connection| {
-            ledger.sequence = connection
-                .query_row("SELECT coalesce(max(sequence), 0) FROM alerts", [], |row| row.get::<_, i64>(0))?
-                .cast_unsigned();
-            for health in super::feeds::all_health(connection)? {
-                ledger.sources.insert(health.source.clone(), health);
-            }
+            recall_counts(connection, &mut ledger)?;
             recall_merges(connection, &mut ledger)?;
             // An item is weighed against those of the story window before it: the first ones of the
             // memory need theirs too, which are forgotten again right after.
-            recall_arrivals(connection, &mut ledger, since.minus(config.story_window), i64::MAX)?;
+            let arrivals = Arrivals { since: since.minus(config.story_window), after: 0, before: i64::MAX };
+            recall_arrivals(connection, &mut ledger, &arrivals)?;
             super::corrections::recall_splits(connection, &mut ledger)?;
             recall_stories(connection, &mut ledger, "s.last_seen >= ?1", since.millis())
         })?;
@@ -58,7 +54,7 @@ impl Store {
             let at = Timestamp::from_millis(first_seen);
             let since = at.minus(config.copies_window.max(config.story_window)).minus(config.story_window);
             recall_merges(connection, &mut ledger)?;
-            recall_arrivals(connection, &mut ledger, since, seq)?;
+            recall_arrivals(connection, &mut ledger, &Arrivals { since, after: 0, before: seq })?;
             super::corrections::recall_splits(connection, &mut ledger)?;
             Ok(Some((ledger, Features::from_bytes(&features).unwrap_or_default(), at)))
         })
@@ -118,7 +114,8 @@ fn was_removed(connection: &Connection, id: ItemId) -> rusqlite::Result<bool> {
     connection.prepare_cached("SELECT 1 FROM tombstones WHERE id = ?1")?.exists([id.to_i64()])
 }
 
-fn lookup(connection: &Connection, id: ItemId) -> rusqlite::Result<Option<Known>> {
+/// What is known of an item or a copy of one.
+pub(super) fn lookup(connection: &Connection, id: ItemId) -> rusqlite::Result<Option<Known>> {
     let item = connection
         .prepare_cached("SELECT coalesce(version_hash, text_hash), story, revision FROM items WHERE id = ?1")?
         .query_row([id.to_i64()], |row| {
@@ -159,35 +156,59 @@ fn level(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SightingLevel>
     Ok([SightingLevel::Exact, SightingLevel::Near].into_iter().find(|level| level.as_str() == name))
 }
 
-fn recall_merges(connection: &Connection, ledger: &mut Ledger) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare("SELECT id, merged_into FROM stories WHERE merged_into IS NOT NULL")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        ledger.recall_merge(StoryId::from_i64(row.get(0)?), StoryId::from_i64(row.get(1)?));
+/// The last sequence number, and how the sources stand.
+pub(super) fn recall_counts(connection: &Connection, ledger: &mut Ledger) -> rusqlite::Result<()> {
+    ledger.sequence = connection
+        .query_row("SELECT coalesce(max(sequence), 0) FROM alerts", [], |row| row.get::<_, i64>(0))?
+        .cast_unsigned();
+    for health in super::feeds::all_health(connection)? {
+        ledger.sources.insert(health.source.clone(), health);
     }
     Ok(())
 }
 
-/// Items and copies in one order, as they came, up to a number: the memory ends up as it was.
-fn recall_arrivals(
+/// Which story went up in which.
+pub(super) fn merges(connection: &Connection) -> rusqlite::Result<Vec<(StoryId, StoryId)>> {
+    connection
+        .prepare("SELECT id, merged_into FROM stories WHERE merged_into IS NOT NULL")?
+        .query_map([], |row| Ok((StoryId::from_i64(row.get(0)?), StoryId::from_i64(row.get(1)?))))?
+        .collect()
+}
+
+fn recall_merges(connection: &Connection, ledger: &mut Ledger) -> rusqlite::Result<()> {
+    for (from, into) in merges(connection)? {
+        ledger.recall_merge(from, into);
+    }
+    Ok(())
+}
+
+/// Which items and copies: seen since a time, with a number after one and before another.
+pub(super) struct Arrivals {
+    pub(super) since: Timestamp,
+    pub(super) after: i64,
+    pub(super) before: i64,
+}
+
+/// Items and copies in one order, as they came: the memory ends up as it was.
+pub(super) fn recall_arrivals(
     connection: &Connection,
     ledger: &mut Ledger,
-    since: Timestamp,
-    before: i64,
+    arrivals: &Arrivals,
 ) -> rusqlite::Result<()> {
+    let Arrivals { since, after, before } = *arrivals;
     let mut copies = connection.prepare(
         "SELECT s.seq, s.id, s.item, s.url, s.text_hash, s.seen_at, i.story, s.level
-         FROM sightings s JOIN items i ON i.id = s.item WHERE s.seen_at >= ?1 AND s.seq < ?2 ORDER BY s.seq",
+         FROM sightings s JOIN items i ON i.id = s.item WHERE s.seen_at >= ?1 AND s.seq > ?2 AND s.seq < ?3 ORDER BY s.seq",
     )?;
-    let mut copies = copies.query([since.millis(), before])?;
+    let mut copies = copies.query([since.millis(), after, before])?;
     let mut copy = copies.next()?;
     let mut items = connection.prepare(
         "SELECT seq, id, source, story, first_seen, text_hash, text_hash_first, text_bytes, url, features, revision,
             version_hash
          FROM items WHERE seq >= (SELECT min(seq) FROM items INDEXED BY items_first_seen WHERE first_seen >= ?1)
-            AND first_seen >= ?1 AND seq < ?2 ORDER BY seq",
+            AND first_seen >= ?1 AND seq > ?2 AND seq < ?3 ORDER BY seq",
     )?;
-    let mut items = items.query([since.millis(), before])?;
+    let mut items = items.query([since.millis(), after, before])?;
     while let Some(row) = items.next()? {
         let seq: i64 = row.get(0)?;
         while let Some(earlier) = copy.filter(|c| c.get::<_, i64>(0).is_ok_and(|s| s < seq)) {

@@ -384,6 +384,19 @@ END;
 CREATE TRIGGER changes_sighting AFTER INSERT ON sightings WHEN NEW.level <> 'item' BEGIN
     INSERT INTO changes (kind, ref, story) VALUES ('sighting', NEW.item, (SELECT story FROM items WHERE id = NEW.item));
 END;
+-- Nobody outside is told of these: a snapshot of the memory catches up by them.
+CREATE TRIGGER changes_told AFTER INSERT ON story_told BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('told', NEW.endpoint, NEW.story);
+END;
+CREATE TRIGGER changes_told_more AFTER UPDATE ON story_told BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('told', NEW.endpoint, NEW.story);
+END;
+CREATE TRIGGER changes_told_no_more AFTER DELETE ON story_told BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('told', OLD.endpoint, OLD.story);
+END;
+CREATE TRIGGER changes_copy AFTER UPDATE OF text_hash, level ON sightings BEGIN
+    INSERT INTO changes (kind, ref, story) VALUES ('copy', NEW.id, (SELECT story FROM items WHERE id = NEW.item));
+END;
 CREATE TRIGGER changes_alert AFTER INSERT ON alerts BEGIN
     INSERT INTO changes (kind, ref, story) VALUES ('alert', NEW.sequence, NEW.story);
 END;

@@ -8,7 +8,7 @@ use wirewatch::app::compile;
 use wirewatch::model::{ItemId, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, StoryId, Timestamp};
 use wirewatch::pipeline::memory::MemoryConfig;
 use wirewatch::pipeline::{Decision, Ledger, Listener, RaisedAlert, Rules, Told, Verdict, decide, prepare};
-use wirewatch::store::{Access, AlertFilter, BatchWrite, Correction, Store};
+use wirewatch::store::{Access, AlertFilter, BatchWrite, Correction, Recalled, Store};
 
 use super::newsroom::{Newsroom, body, title};
 
@@ -150,13 +150,26 @@ fn shown((verdict, alerts, told): &Outcome) -> String {
     format!("{verdict:?}{}\n  {told:?}", alerts.iter().map(alert).collect::<String>())
 }
 
-/// As `ingest` does it, one batch at a time; `cut` says before which items everything is rebuilt.
+/// What happens before an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// Nothing.
+    No,
+    /// Everything is rebuilt from the store.
+    Rebuilt,
+    /// A snapshot of the memory is written.
+    Kept,
+    /// The memory is taken over from the last snapshot, with what came after it.
+    TakenOver,
+}
+
+/// As `ingest` does it, one batch at a time; `cut` says what happens before which items.
 fn run(
     store: &Store,
     steps: &[Step],
     rules: &Rules,
     memory: MemoryConfig,
-    cut: impl Fn(usize) -> bool,
+    cut: impl Fn(usize) -> Cut,
 ) -> Vec<Outcome> {
     let window = memory.copies_window.max(memory.story_window);
     let mut ledger = Ledger::new(store.instance(), memory);
@@ -170,8 +183,20 @@ fn run(
             store.recall_corrected(&done, &mut ledger).expect("recalled");
         }
         let Step::Arrives(appearance) = step else { continue };
-        if cut(at) {
-            ledger = store.recall(memory, now.minus(window)).expect("recalled");
+        match cut(at) {
+            Cut::No => {}
+            Cut::Rebuilt => ledger = store.recall(memory, now.minus(window)).expect("recalled"),
+            Cut::Kept => drop(store.keep_snapshot(&ledger).expect("kept")),
+            Cut::TakenOver => {
+                let (again, recalled) = store.recall_quickly(memory, now.minus(window)).expect("recalled");
+                let odd = [None, Some("stories were corrected by hand after it".to_owned())];
+                let sound = match &recalled {
+                    Recalled::Snapshot { .. } => true,
+                    Recalled::Database { because } => odd.contains(because),
+                };
+                assert!(sound, "{recalled:?}");
+                ledger = again;
+            }
         }
         now = now.plus(appearance.after);
         ledger.expire(now.minus(window));
@@ -187,14 +212,14 @@ fn run(
 
 /// The store of a stream that runs whole, then the same stream over a copy of its empty beginning, so
 /// that both have one instance name.
-fn same_however_cut(steps: &[Step], memory: MemoryConfig, cut: impl Fn(usize) -> bool) {
+fn same_however_cut(steps: &[Step], memory: MemoryConfig, cut: impl Fn(usize) -> Cut) {
     let rules = rules();
     let dirs = [tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory")];
     drop(Store::open(dirs[0].path(), Access::Own).expect("a store"));
     let file = wirewatch::store::DATABASE_FILE;
     std::fs::copy(dirs[0].path().join(file), dirs[1].path().join(file)).expect("copied");
     let [whole, cut_up] = dirs.each_ref().map(|dir| Store::open(dir.path(), Access::Own).expect("a store"));
-    let expected = run(&whole, steps, &rules, memory, |_| false);
+    let expected = run(&whole, steps, &rules, memory, |_| Cut::No);
     let actual = run(&cut_up, steps, &rules, memory, cut);
     assert_eq!(expected.len(), actual.len());
     for (at, (expected, actual)) in expected.iter().zip(&actual).enumerate() {
@@ -202,6 +227,19 @@ fn same_however_cut(steps: &[Step], memory: MemoryConfig, cut: impl Fn(usize) ->
         assert!(expected == actual, "{}", differ());
     }
     assert_eq!(told(&whole), told(&cut_up), "{steps:?}");
+}
+
+fn rebuilt(cut: bool) -> Cut {
+    if cut { Cut::Rebuilt } else { Cut::No }
+}
+
+/// A snapshot every so many items, and a start every so many.
+fn snapshots(item: usize, kept: usize, taken: usize) -> Cut {
+    match (item.is_multiple_of(kept), item % taken == taken - 1) {
+        (true, _) => Cut::Kept,
+        (false, true) => Cut::TakenOver,
+        (false, false) => Cut::No,
+    }
 }
 
 proptest! {
@@ -213,7 +251,7 @@ proptest! {
         share in 0.0f64..1.0,
     ) {
         let at = (appearances.len() as f64 * share) as usize;
-        same_however_cut(&arrivals(&appearances), MemoryConfig::default(), |item| item == at);
+        same_however_cut(&arrivals(&appearances), MemoryConfig::default(), |item| rebuilt(item == at));
     }
 
     #[test]
@@ -221,7 +259,7 @@ proptest! {
         steps in prop::collection::vec(step(), 2..60),
         every in 1usize..8,
     ) {
-        same_however_cut(&steps, MemoryConfig::default(), |item| item % every == 0);
+        same_however_cut(&steps, MemoryConfig::default(), |item| rebuilt(item % every == 0));
     }
 
     #[test]
@@ -230,14 +268,26 @@ proptest! {
         every in 1usize..8,
     ) {
         let memory = MemoryConfig { copies_window: 3 * DAY, story_window: DAY, ..MemoryConfig::default() };
-        same_however_cut(&steps, memory, |item| item % every == 0);
+        same_however_cut(&steps, memory, |item| rebuilt(item % every == 0));
     }
 
     #[test]
     fn replay_cut_before_every_item_decides_the_same(
         appearances in prop::collection::vec(appearance(), 2..30),
     ) {
-        same_however_cut(&arrivals(&appearances), MemoryConfig::default(), |_| true);
+        same_however_cut(&arrivals(&appearances), MemoryConfig::default(), |_| Cut::Rebuilt);
+    }
+
+    #[test]
+    fn replay_from_snapshots_decides_the_same(
+        steps in prop::collection::vec(step(), 2..60),
+        kept in 1usize..9,
+        taken in 2usize..7,
+        short in any::<bool>(),
+    ) {
+        let windows = MemoryConfig { copies_window: 3 * DAY, story_window: DAY, ..MemoryConfig::default() };
+        let memory = if short { windows } else { MemoryConfig::default() };
+        same_however_cut(&steps, memory, |item| snapshots(item, kept, taken));
     }
 
     #[test]
@@ -246,7 +296,7 @@ proptest! {
         every in 1usize..6,
     ) {
         let memory = MemoryConfig { copies_window: 3 * DAY, story_window: DAY, ..MemoryConfig::default() };
-        same_however_cut(&arrivals(&appearances), memory, |item| item % every == 0);
+        same_however_cut(&arrivals(&appearances), memory, |item| rebuilt(item % every == 0));
     }
 }
 
@@ -259,7 +309,7 @@ fn replay_stream_has_everything_in_it() {
     let appearances = prop::collection::vec(appearance(), 200..201).new_tree(&mut runner).expect("a tree").current();
     let dir = tempfile::tempdir().expect("a directory");
     let store = Store::open(dir.path(), Access::Own).expect("a store");
-    let outcomes = run(&store, &arrivals(&appearances), &rules(), MemoryConfig::default(), |_| false);
+    let outcomes = run(&store, &arrivals(&appearances), &rules(), MemoryConfig::default(), |_| Cut::No);
     let count = |of: fn(&Verdict) -> bool| outcomes.iter().filter(|(verdict, ..)| of(verdict)).count();
     let reason = |name: &str| outcomes.iter().flat_map(|o| &o.1).filter(|a| a.draft.reason.as_str() == name).count();
     let seen = [

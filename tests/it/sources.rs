@@ -76,6 +76,7 @@ fn ingest(store: &Store, rules: &Arc<Rules>, clock: &Clock, memory: MemoryConfig
         store: store.clone(),
         rules: watch::channel(rules.clone()).1,
         ledger: store.recall(memory, clock.now().minus(window)).expect("recalled"),
+        recalled_after: None,
         window,
         clock: clock.clone(),
         wake: Box::new(|| ()),

@@ -48,7 +48,7 @@ impl Recalled {
             store => store?,
         };
         let window = config.memory.copies_window.max(config.memory.story_window);
-        let ledger = store.recall(config.memory, context.clock.now().minus(window))?;
+        let (ledger, _) = store.recall_quickly(config.memory, context.clock.now().minus(window))?;
         Ok(Some(Self { store, ledger }))
     }
 

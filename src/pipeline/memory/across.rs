@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::chains::Chains;
 use super::records::Record;
 use super::{ALONE, Memory, Slot};
@@ -59,8 +61,8 @@ pub struct Related {
 }
 
 /// How many remembered items hold each fact.
-#[derive(Debug, Default)]
-pub(super) struct FactCounts {
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(in crate::pipeline) struct FactCounts {
     counts: HashMap<u32, u32>,
     items: u32,
 }

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::Slot;
 
 /// Entries kept per key: the newest.
@@ -56,6 +58,17 @@ const fn entry(next: u32, tag: u8) -> Entry {
 
 fn next_of([a, b, c, d, _]: Entry) -> u32 {
     u32::from_le_bytes([a, b, c, d])
+}
+
+/// What an index is beside its heads and blocks, for a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ChainBounds {
+    keys: u32,
+    heads: u32,
+    blocks: u32,
+    base: Slot,
+    live: Slot,
+    end: Slot,
 }
 
 impl Chains {
@@ -153,6 +166,37 @@ impl Chains {
         self.base -= by;
         self.live -= by;
         self.end -= by;
+    }
+
+    /// What it is beside its heads and blocks.
+    pub(super) fn bounds(&self) -> ChainBounds {
+        let (heads, blocks) = (self.heads.len() as u32, self.blocks.len() as u32);
+        ChainBounds { keys: self.keys, heads, blocks, base: self.base, live: self.live, end: self.end }
+    }
+
+    /// The first entry of each bucket.
+    pub(super) fn heads(&self) -> &[u32] {
+        &self.heads
+    }
+
+    /// The entries, block by block.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &[u8]> {
+        self.blocks.iter().map(|block| block.entries.as_flattened())
+    }
+
+    /// The same index again. `None`: these are not its heads and blocks.
+    pub(super) fn from_parts(bounds: ChainBounds, heads: Vec<u32>, blocks: Vec<Vec<u8>>) -> Option<Self> {
+        let ChainBounds { keys, heads: buckets, blocks: count, base, live, end } = bounds;
+        let entries = (BLOCK_SLOTS * keys) as usize;
+        let fit = heads.len() == buckets as usize
+            && heads.len().is_power_of_two()
+            && heads.len() >= HEADS_MIN
+            && blocks.len() == count as usize
+            && blocks.iter().all(|bytes| bytes.len() == entries * size_of::<Entry>())
+            && base <= live
+            && end.checked_sub(base)? as usize <= blocks.len() * BLOCK_SLOTS as usize;
+        let block = |bytes: Vec<u8>| Block { entries: bytes.as_chunks().0.to_vec() };
+        fit.then(|| Self { keys, heads, blocks: blocks.into_iter().map(block).collect(), base, live, end })
     }
 
     /// First slot that memory is still held for.

@@ -103,6 +103,32 @@ impl Groups {
         self.by_number.values_mut().flat_map(|group| group.members.iter_mut()).for_each(|slot| *slot -= by);
     }
 
+    /// The number that the next group gets.
+    pub(super) fn next(&self) -> u32 {
+        self.next
+    }
+
+    /// Each group: its number, its story, and its members, oldest first.
+    pub(super) fn each(&self) -> impl Iterator<Item = (u32, StoryId, &[Slot])> {
+        self.by_number.iter().map(|(number, group)| (*number, group.story, group.members.as_slice()))
+    }
+
+    /// Stories that are not one.
+    pub(super) fn apart(&self) -> impl Iterator<Item = (StoryId, StoryId)> {
+        self.apart.iter().copied()
+    }
+
+    /// Puts a group back under its number.
+    pub(super) fn restore(&mut self, number: u32, story: StoryId, members: Vec<Slot>) {
+        self.numbers.insert(story, number);
+        self.by_number.insert(number, Group { story, members });
+    }
+
+    /// Goes on numbering from there.
+    pub(super) fn restore_next(&mut self, next: u32) {
+        self.next = next;
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -12,6 +12,7 @@ mod chains;
 mod groups;
 mod place;
 mod records;
+pub(super) mod snapshot;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::Slot;
 use crate::model::{ItemId, Timestamp};
 use crate::pipeline::dedupe::sketch::View;
@@ -24,15 +26,18 @@ pub struct Records {
     end: Slot,
 }
 
-#[derive(Debug)]
-struct Block {
+/// Items that came one after the other; a snapshot takes them as they are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::pipeline) struct Block {
     heads: Vec<Head>,
+    #[serde(with = "serde_bytes")]
     packed: Vec<u8>,
 }
 
 /// The fixed part.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Head {
+    #[serde(with = "super::snapshot::item_number")]
     item: ItemId,
     arrived_s: u32,
     published_h: i32,
@@ -137,6 +142,18 @@ impl Records {
     #[must_use]
     pub fn end(&self) -> Slot {
         self.end
+    }
+
+    /// The blocks, oldest first.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter()
+    }
+
+    /// The same records again, from where they were counted. `None`: these are not their blocks.
+    pub(super) fn from_blocks(base: Slot, end: Slot, blocks: VecDeque<Block>) -> Option<Self> {
+        let held: usize = blocks.iter().map(|block| block.heads.len()).sum();
+        let whole = blocks.iter().rev().skip(1).all(|block| block.heads.len() == BLOCK_ITEMS);
+        (whole && held == end.checked_sub(base)? as usize).then_some(Self { blocks, base, end })
     }
 
     /// Bytes held.

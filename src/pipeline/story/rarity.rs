@@ -1,6 +1,8 @@
 //! How rare a term is: in news at large (background) and among the items remembered now. A pure
 //! function of the remembered items, so that a rebuilt memory weighs exactly as the old one did.
 
+use serde::{Deserialize, Serialize};
+
 use super::background;
 use super::profile::{Profile, Term, Zone};
 use super::words::Kind;
@@ -67,7 +69,7 @@ impl Weighted {
 }
 
 /// Counts of terms over the remembered items.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rarity {
     rows: [Vec<u32>; 2],
     items: u32,
@@ -80,6 +82,12 @@ impl Default for Rarity {
 }
 
 impl Rarity {
+    /// Whether its rows have the length they must have: one that was read back may be anything.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.rows.iter().all(|row| row.len() == ROW_SLOTS)
+    }
+
     /// Idf of a term now.
     #[must_use]
     pub fn idf(&self, hash: u32) -> f32 {
