@@ -15,7 +15,7 @@ use wirewatch::pipeline::features::Features;
 use wirewatch::pipeline::memory::{Memory, MemoryConfig};
 use wirewatch::pipeline::story::profile::Profile;
 use wirewatch::pipeline::{Decision, Ledger, Rules, Verdict, decide, prepare};
-use wirewatch::store::{Access, BatchWrite, Store};
+use wirewatch::store::{Access, BatchWrite, Recalled, Store};
 use wirewatch::text::tokens::Tokens;
 
 use text::Writer;
@@ -215,5 +215,16 @@ fn rebuild(items: usize) -> Result<(), Failure> {
         ledger.len(),
         spent * 1e5 / ledger.len() as f64
     );
+    let start = Instant::now();
+    let kept = store.keep_snapshot(&ledger)?;
+    let spent = start.elapsed().as_secs_f64();
+    println!("snapshot: {} bytes written in {spent:.2} s, {} B an item", kept.bytes, kept.bytes / ledger.len() as u64);
+    let before = ledger.len();
+    drop(ledger);
+    let start = Instant::now();
+    let (ledger, recalled) = store.recall_quickly(config, last.received.minus(config.copies_window))?;
+    let spent = start.elapsed().as_secs_f64();
+    assert!(matches!(recalled, Recalled::Snapshot { .. }) && ledger.len() == before, "{recalled:?}");
+    println!("taken over from the snapshot: {} items in {spent:.2} s", ledger.len());
     Ok(())
 }

@@ -106,11 +106,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
-    pub fn recall_quickly(
-        &self,
-        config: MemoryConfig,
-        since: Timestamp,
-    ) -> Result<(Ledger, Recalled), StoreError> {
+    pub fn recall_quickly(&self, config: MemoryConfig, since: Timestamp) -> Result<(Ledger, Recalled), StoreError> {
         let because = match self.take_over(config)? {
             Ok((mut ledger, after)) => {
                 ledger.expire(since);
@@ -151,7 +147,8 @@ fn shown(config: MemoryConfig) -> String {
 
 fn last_change(c: &Connection) -> rusqlite::Result<i64> {
     // What was given last, also when the newest were removed.
-    let last = c.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'changes'", [], |row| row.get(0)).optional()?;
+    let last =
+        c.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'changes'", [], |row| row.get(0)).optional()?;
     Ok(last.unwrap_or(0))
 }
 
@@ -240,7 +237,8 @@ fn catch_up(c: &Connection, ledger: &mut Ledger, stamp: &Stamp) -> rusqlite::Res
     if kept_from > stamp.change + 1 {
         return Ok(Err("too much came after it"));
     }
-    let corrected = c.prepare("SELECT 1 FROM changes WHERE seq > ?1 AND kind = 'correction'")?.exists([stamp.change])?;
+    let corrected =
+        c.prepare("SELECT 1 FROM changes WHERE seq > ?1 AND kind = 'correction'")?.exists([stamp.change])?;
     if corrected {
         return Ok(Err("stories were corrected by hand after it"));
     }
@@ -273,4 +271,99 @@ fn revise(c: &Connection, ledger: &mut Ledger, stamp: &Stamp) -> rusqlite::Resul
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::super::{Access, BatchWrite};
+    use super::*;
+    use crate::model::{ItemKey, Origin, RawItem, RawText, SourceId, SourceKind};
+    use crate::pipeline::{Rules, classify, decide, prepare};
+
+    const START: Timestamp = Timestamp::from_seconds(1_742_198_531);
+
+    /// A store of some items, and the ledger that decided on them.
+    fn stored(dir: &Path, items: std::ops::Range<usize>, ledger: Option<Ledger>) -> (Store, Ledger) {
+        let store = Store::open(dir, Access::Own).expect("a store");
+        let rules = Rules::of_topics(classify::TopicSet::default());
+        let mut ledger = ledger.unwrap_or_else(|| Ledger::new(store.instance(), MemoryConfig::default()));
+        let source = SourceId::new("gazette").expect("a name");
+        for item in items {
+            let origin = Origin { source: source.clone(), kind: SourceKind::Feed, received: START };
+            let mut raw = RawItem::new(ItemKey::new(&item.to_string()));
+            raw.title = Some(RawText::plain(format!("Ferry number {item} stays in port {}", item * 7)));
+            raw.content =
+                Some(RawText::plain(format!("The harbour master said ferry {item} waits for quay {}.", item * 3)));
+            let prepared = prepare(&raw, &origin, &rules).expect("readable");
+            let decision = decide(prepared, &mut ledger, &rules, START);
+            store.apply(&[BatchWrite::new(origin, vec![decision])], START).expect("applied");
+        }
+        (store, ledger)
+    }
+
+    fn why(store: &Store, config: MemoryConfig) -> Option<String> {
+        match store.recall_quickly(config, Timestamp::MIN).expect("recalled").1 {
+            Recalled::Snapshot { .. } => None,
+            Recalled::Database { because } => Some(because.unwrap_or_else(|| "there is none".to_owned())),
+        }
+    }
+
+    #[test]
+    fn snapshot_is_taken_over_with_what_came_after_and_is_nobody_elses() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, ledger) = stored(dir.path(), 0..40, None);
+        assert_eq!(why(&store, MemoryConfig::default()).as_deref(), Some("there is none"));
+        let kept = store.keep_snapshot(&ledger).expect("kept");
+        let file = fs::metadata(dir.path().join(SNAPSHOT_FILE)).expect("there");
+        assert_eq!((file.len(), file.permissions().mode() & 0o777), (kept.bytes, 0o600));
+        drop(store);
+        let (store, ledger) = stored(dir.path(), 40..47, Some(ledger));
+        let (again, recalled) = store.recall_quickly(MemoryConfig::default(), Timestamp::MIN).expect("recalled");
+        assert_eq!(recalled, Recalled::Snapshot { after: 7 });
+        assert_eq!((again.len(), again.memory_len()), (ledger.len(), ledger.memory_len()));
+    }
+
+    #[test]
+    fn snapshot_that_is_odd_in_any_way_is_left_and_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, ledger) = stored(dir.path(), 0..40, None);
+        store.keep_snapshot(&ledger).expect("kept");
+        let path = dir.path().join(SNAPSHOT_FILE);
+        let sound = fs::read(&path).expect("reads");
+        assert_eq!(why(&store, MemoryConfig::default()), None);
+        let other = MemoryConfig { bytes_max: 1 << 20, ..MemoryConfig::default() };
+        assert_eq!(why(&store, other).as_deref(), Some("it was taken under another [memory]"));
+        // Cut anywhere, or with a bit turned anywhere: told, and never believed.
+        for at in (0..sound.len()).step_by(sound.len() / 40) {
+            fs::write(&path, &sound[..at]).expect("written");
+            assert_eq!(why(&store, MemoryConfig::default()).as_deref(), Some("it ends before its end"), "{at}");
+            let mut turned = sound.clone();
+            turned[at] ^= 1 << (at % 8);
+            fs::write(&path, &turned).expect("written");
+            assert!(why(&store, MemoryConfig::default()).is_some(), "{at}");
+        }
+        fs::remove_file(&path).expect("removed");
+        assert!(why(&store, MemoryConfig::default()).is_some_and(|why| why.starts_with("it cannot be opened")));
+    }
+
+    #[test]
+    fn snapshot_of_another_time_line_is_left() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, ledger) = stored(dir.path(), 0..20, None);
+        store.keep_snapshot(&ledger).expect("kept");
+        let database = dir.path().join(super::super::DATABASE_FILE);
+        store.checkpoint().expect("checkpointed");
+        drop(store);
+        let before = fs::read(&database).expect("reads");
+        let (store, ledger) = stored(dir.path(), 20..30, Some(ledger));
+        store.keep_snapshot(&ledger).expect("kept");
+        store.checkpoint().expect("checkpointed");
+        drop(store);
+        // A backup is put in its place, and life goes on from there.
+        fs::write(&database, before).expect("put back");
+        let (store, _) = stored(dir.path(), 50..70, None);
+        assert_eq!(why(&store, MemoryConfig::default()).as_deref(), Some("it is of another state of the database"));
+    }
 }

@@ -164,13 +164,7 @@ enum Cut {
 }
 
 /// As `ingest` does it, one batch at a time; `cut` says what happens before which items.
-fn run(
-    store: &Store,
-    steps: &[Step],
-    rules: &Rules,
-    memory: MemoryConfig,
-    cut: impl Fn(usize) -> Cut,
-) -> Vec<Outcome> {
+fn run(store: &Store, steps: &[Step], rules: &Rules, memory: MemoryConfig, cut: impl Fn(usize) -> Cut) -> Vec<Outcome> {
     let window = memory.copies_window.max(memory.story_window);
     let mut ledger = Ledger::new(store.instance(), memory);
     let mut now = START;
