@@ -15,7 +15,7 @@ use wirewatch::pipeline::features::Features;
 use wirewatch::pipeline::memory::{Memory, MemoryConfig};
 use wirewatch::pipeline::story::profile::Profile;
 use wirewatch::pipeline::{Decision, Ledger, Rules, Verdict, decide, prepare};
-use wirewatch::store::{Access, BatchWrite, Recalled, Store};
+use wirewatch::store::{Access, BatchWrite, RecalledFrom, Store};
 use wirewatch::text::tokens::Tokens;
 
 use text::Writer;
@@ -224,7 +224,7 @@ fn rebuild(items: usize) -> Result<(), Failure> {
     let start = Instant::now();
     let (ledger, recalled) = store.recall_quickly(config, last.received.minus(config.copies_window))?;
     let spent = start.elapsed().as_secs_f64();
-    assert!(matches!(recalled, Recalled::Snapshot { .. }) && ledger.len() == before, "{recalled:?}");
+    assert!(matches!(recalled, RecalledFrom::Snapshot { .. }) && ledger.len() == before, "{recalled:?}");
     println!("taken over from the snapshot: {} items in {spent:.2} s", ledger.len());
     Ok(())
 }

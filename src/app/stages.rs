@@ -23,7 +23,7 @@ use crate::source::feed::polling::rules::PollRules;
 use crate::source::parser::Parser;
 use crate::source::seed::{SeedInputs, SeedWatcher};
 use crate::source::{IngestMessage, IngestSender, MESSAGES_WAITING_MAX};
-use crate::store::{Access, Recalled, Store, outbox};
+use crate::store::{Access, RecalledFrom, Store, outbox};
 use crate::text::clean;
 
 /// Store, decision loop, and what delivery will need.
@@ -179,13 +179,13 @@ pub(super) fn threads(config: &Config) -> usize {
 }
 
 /// Says how the memory came to stand; the arrivals that a snapshot did not know, if it was one.
-fn report_recalled(recalled: &Recalled) -> Option<u64> {
+fn report_recalled(recalled: &RecalledFrom) -> Option<u64> {
     match recalled {
-        Recalled::Snapshot { after } => {
+        RecalledFrom::Snapshot { after } => {
             debug!(after, "memory taken over from its snapshot");
             Some(*after)
         }
-        Recalled::Database { because } => {
+        RecalledFrom::Database { because } => {
             if let Some(because) = because {
                 info!(because, "memory rebuilt from the database: its snapshot is of no use");
             }

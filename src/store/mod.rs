@@ -60,7 +60,7 @@ pub use operators::SearchProblem;
 pub use prune::{Ages, Pruned, Pruning};
 pub use search::{Hit, SearchQuery};
 pub use silences::{HeldBack, PastAlert, SilenceRecord};
-pub use snapshot::{Recalled, SNAPSHOT_FILE, SnapshotKept};
+pub use snapshot::{RecalledFrom, SNAPSHOT_FILE, SnapshotKept};
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord, Why};
 
 /// A cheap handle to the store: one connection writes, a few read.

@@ -48,7 +48,7 @@ struct Stamp {
 
 /// How the memory came to stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recalled {
+pub enum RecalledFrom {
     /// From a snapshot, and this many items and copies that came after it.
     Snapshot {
         /// Items and copies.
@@ -106,15 +106,15 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
-    pub fn recall_quickly(&self, config: MemoryConfig, since: Timestamp) -> Result<(Ledger, Recalled), StoreError> {
+    pub fn recall_quickly(&self, config: MemoryConfig, since: Timestamp) -> Result<(Ledger, RecalledFrom), StoreError> {
         let because = match self.take_over(config)? {
             Ok((mut ledger, after)) => {
                 ledger.expire(since);
-                return Ok((ledger, Recalled::Snapshot { after }));
+                return Ok((ledger, RecalledFrom::Snapshot { after }));
             }
             Err(because) => because,
         };
-        Ok((self.recall(config, since)?, Recalled::Database { because }))
+        Ok((self.recall(config, since)?, RecalledFrom::Database { because }))
     }
 
     /// The snapshot with what came after it, or why not; no reason where there is none.
@@ -305,8 +305,8 @@ mod tests {
 
     fn why(store: &Store, config: MemoryConfig) -> Option<String> {
         match store.recall_quickly(config, Timestamp::MIN).expect("recalled").1 {
-            Recalled::Snapshot { .. } => None,
-            Recalled::Database { because } => Some(because.unwrap_or_else(|| "there is none".to_owned())),
+            RecalledFrom::Snapshot { .. } => None,
+            RecalledFrom::Database { because } => Some(because.unwrap_or_else(|| "there is none".to_owned())),
         }
     }
 
@@ -321,7 +321,7 @@ mod tests {
         drop(store);
         let (store, ledger) = stored(dir.path(), 40..47, Some(ledger));
         let (again, recalled) = store.recall_quickly(MemoryConfig::default(), Timestamp::MIN).expect("recalled");
-        assert_eq!(recalled, Recalled::Snapshot { after: 7 });
+        assert_eq!(recalled, RecalledFrom::Snapshot { after: 7 });
         assert_eq!((again.len(), again.memory_len()), (ledger.len(), ledger.memory_len()));
     }
 

@@ -8,7 +8,7 @@ use wirewatch::app::compile;
 use wirewatch::model::{ItemId, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, StoryId, Timestamp};
 use wirewatch::pipeline::memory::MemoryConfig;
 use wirewatch::pipeline::{Decision, Ledger, Listener, RaisedAlert, Rules, Told, Verdict, decide, prepare};
-use wirewatch::store::{Access, AlertFilter, BatchWrite, Correction, Recalled, Store};
+use wirewatch::store::{Access, AlertFilter, BatchWrite, Correction, RecalledFrom, Store};
 
 use super::newsroom::{Newsroom, body, title};
 
@@ -185,8 +185,8 @@ fn run(store: &Store, steps: &[Step], rules: &Rules, memory: MemoryConfig, cut: 
                 let (again, recalled) = store.recall_quickly(memory, now.minus(window)).expect("recalled");
                 let odd = [None, Some("stories were corrected by hand after it".to_owned())];
                 let sound = match &recalled {
-                    Recalled::Snapshot { .. } => true,
-                    Recalled::Database { because } => odd.contains(because),
+                    RecalledFrom::Snapshot { .. } => true,
+                    RecalledFrom::Database { because } => odd.contains(because),
                 };
                 assert!(sound, "{recalled:?}");
                 ledger = again;

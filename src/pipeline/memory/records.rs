@@ -37,7 +37,7 @@ pub(in crate::pipeline) struct Block {
 /// The fixed part.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Head {
-    #[serde(with = "super::snapshot::item_number")]
+    #[serde(with = "item_number")]
     item: ItemId,
     arrived_s: u32,
     published_h: i32,
@@ -238,5 +238,20 @@ impl<'a> Record<'a> {
     #[must_use]
     pub fn is_roundup(&self) -> bool {
         self.head.roundup
+    }
+}
+
+/// An item as the number that the store knows it by: outside it is a text of seventeen letters.
+mod item_number {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::model::ItemId;
+
+    pub fn serialize<S: Serializer>(id: &ItemId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(id.to_i64())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ItemId, D::Error> {
+        i64::deserialize(deserializer).map(ItemId::from_i64)
     }
 }

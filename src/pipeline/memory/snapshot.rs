@@ -160,18 +160,3 @@ pub(in crate::pipeline) fn in_chunks<T>(
         (!chunk.is_empty()).then_some(chunk)
     })
 }
-
-/// An item as the number that the store knows it by: outside it is a text of seventeen letters.
-pub(super) mod item_number {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::model::ItemId;
-
-    pub fn serialize<S: Serializer>(id: &ItemId, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_i64(id.to_i64())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ItemId, D::Error> {
-        i64::deserialize(deserializer).map(ItemId::from_i64)
-    }
-}
