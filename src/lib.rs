@@ -28,6 +28,8 @@ pub mod deliver;
 
 pub mod receiver;
 
+pub mod action;
+
 pub mod http;
 
 pub mod eval;

@@ -23,7 +23,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("eval", &["model", "pipeline"]),
     ("config", &["files", "model", "text", "net", "source", "pipeline", "deliver"]),
     ("view", &["model", "pipeline", "source", "store", "deliver", "config"]),
-    ("http", &["model", "clock", "text", "telemetry", "store", "deliver", "config", "view"]),
+    ("action", &["model", "text", "store", "pipeline", "config", "deliver", "view"]),
+    ("http", &["action", "model", "clock", "text", "net", "telemetry", "store", "deliver", "config", "view"]),
     (
         "app",
         &[
@@ -38,6 +39,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "store",
             "ingest",
             "deliver",
+            "eval",
             "view",
             "http",
             "config",
@@ -47,6 +49,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "files",
             "model",
             "clock",
             "text",
@@ -61,6 +64,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "eval",
             "config",
             "view",
+            "action",
             "app",
         ],
     ),

@@ -9,7 +9,7 @@ use super::error::AppPart;
 use super::health::{AppHealth, Gauges};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::http::{GuardConfig, ListenerSources, ReadSources, Readiness};
+use crate::http::{DaemonNudge, GuardConfig, ListenerSources, ReadSources, Readiness};
 use crate::model::Timestamp;
 use crate::source::seed::DirState;
 use crate::telemetry::{Metric, Sample};
@@ -22,6 +22,7 @@ pub(super) fn served(
     health: &watch::Receiver<AppHealth>,
     reads: ReadSources,
     clock: Clock,
+    nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
 ) -> ListenerSources {
     let guard_config = config.clone();
     let (gauges, health, ready) = (gauges.clone(), health.clone(), readiness.subscribe());
@@ -34,10 +35,21 @@ pub(super) fn served(
         samples: Arc::new(at),
         guard: Arc::new(move || {
             let config = guard_config.borrow();
-            GuardConfig { hosts: config.http.hosts.clone(), token_file: config.http.token_file.clone() }
+            let http = &config.http;
+            GuardConfig {
+                hosts: http.hosts.clone(),
+                token_file: http.token_file.clone(),
+                read_token_file: http.read_token_file.clone(),
+                users_file: http.users_file.clone(),
+                proxy_user_header: http.proxy_user_header.clone(),
+                proxy_from: http.proxy_from.clone(),
+                public_url: http.public_url.clone(),
+            }
         }),
         clock,
         reads,
+        trial: Arc::new(super::trial::run),
+        nudge,
     }
 }
 

@@ -22,6 +22,7 @@ mod stages;
 mod start;
 mod stop;
 mod systemd;
+pub mod trial;
 
 pub use daemon::{Daemon, DaemonRequest};
 pub use error::{AppError, AppPart};

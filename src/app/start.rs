@@ -17,17 +17,17 @@ use super::stages::{CoreStages, threads};
 use crate::clock::Clock;
 use crate::config::{Config, ReloadRecord};
 use crate::deliver::console::Console;
-use crate::deliver::{Delivery, DeliveryCounters, DeliveryError, DeliveryRules};
-use crate::http::{self, ReadSources, Readiness};
+use crate::deliver::{Delivery, DeliveryCounters, DeliveryError, DeliveryRules, DeliveryWaker};
+use crate::http::{self, DaemonNudge, ReadSources, Readiness};
 use crate::ingest::IngestError;
 use crate::model::Timestamp;
 use crate::net::Client;
 use crate::pipeline::Rules;
-use crate::source::IngestSender;
 use crate::source::feed::polling::counters::PollCounters;
 use crate::source::feed::polling::rules::{self, PollRulesSlot};
 use crate::source::parser::Parser;
 use crate::source::seed::{SeedInputs, SeedStatus, SeedWatcher};
+use crate::source::{IngestMessage, IngestSender};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Pulse;
 
@@ -127,8 +127,14 @@ impl App {
             started_at: clock.now(),
         };
         let delivery_cancel = CancellationToken::new();
-        let delivery =
-            Delivery { store: store.clone(), clock: clock.clone(), rules: delivery_rules, waker, console, counters };
+        let delivery = Delivery {
+            store: store.clone(),
+            clock: clock.clone(),
+            rules: delivery_rules,
+            waker: waker.clone(),
+            console,
+            counters,
+        };
         let delivery = tokio::spawn(delivery.run(delivery_cancel.clone()));
 
         let readiness = Arc::new(watch::channel(Readiness::ready()).0);
@@ -150,7 +156,8 @@ impl App {
         let polling = PollRulesSlot::default();
         let poller = tokio::spawn(poller.following(polling.clone()).run(sources_cancel.clone()));
         let reads = ReadSources::new(store.clone(), config_heard.clone(), &place, clock.clone());
-        let served = measure::served(config_heard, &readiness, &gauges, &health, reads, clock.clone());
+        let nudge = nudge(waker.clone(), to_ingest.clone(), polling.clone());
+        let served = measure::served(config_heard, &readiness, &gauges, &health, reads, clock.clone(), nudge);
         let http_cancel = CancellationToken::new();
         let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let http = listener.map(|listener| tokio::spawn(http::serve(listener, served, http_cancel.clone())));
@@ -273,6 +280,25 @@ impl Live {
         });
         SeedTask { handle, cancel }
     }
+}
+
+/// How whoever does something by hand tells the parts that are concerned.
+fn nudge(
+    waker: DeliveryWaker,
+    to_ingest: IngestSender,
+    polling: PollRulesSlot,
+) -> Arc<dyn Fn(DaemonNudge) + Send + Sync> {
+    let to_ingest = to_ingest.downgrade();
+    Arc::new(move |nudge| match nudge {
+        DaemonNudge::Deliveries => waker.wake(),
+        DaemonNudge::Corrections => {
+            // A queue that is full brings it round as well; one that is gone has ended.
+            if let Some(to_ingest) = to_ingest.upgrade() {
+                let _ = to_ingest.try_send(IngestMessage::Wake);
+            }
+        }
+        DaemonNudge::Feed(state) => polling.hurry(*state),
+    })
 }
 
 async fn listen(config: &Config) -> Result<Option<TcpListener>, AppError> {

@@ -3,8 +3,18 @@
 
 use std::ffi::OsString;
 
+use clap::Args;
+
 /// Stands for the hyphen of such a word until clap has read it: the minus sign of typographers, which means the same.
 const MINUS: char = '\u{2212}';
+
+/// Who does what is done.
+#[derive(Debug, Args)]
+pub(super) struct ActionAuthor {
+    /// Who does it [default: the user].
+    #[arg(long, env = "USER", default_value = "unknown")]
+    pub author: String,
+}
 
 /// The arguments of the process with such words marked.
 pub(super) fn given(all: impl IntoIterator<Item = OsString>) -> Vec<OsString> {

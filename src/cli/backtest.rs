@@ -14,9 +14,10 @@ use serde_json::Value;
 
 use super::output::{self, Output};
 use super::{CliError, Context, labelled};
-use crate::config::{Config, ConfigPlace, Loaded};
+use crate::app::trial::{self, NearTopic};
+use crate::config::{ConfigPlace, Loaded};
 use crate::eval::backtest::{Asked, Backtest, Example, NEAR_SHARE, TopicBacktest};
-use crate::model::{Match, Score, StoryId, Timestamp, TopicId};
+use crate::model::{Match, StoryId, Timestamp, TopicId};
 use crate::pipeline::classify::{Document, TopicSet};
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::{Ledger, Prepared, Rules, Verdict, decide, prepare};
@@ -67,9 +68,6 @@ struct Trial {
     topics: Vec<TopicId>,
 }
 
-/// A topic, the points an item has, and those it needs.
-type Near = (TopicId, Score, Score);
-
 enum Before {
     /// What the store says was matched when the item came.
     Stored,
@@ -117,7 +115,10 @@ impl Trial {
             let changed_name = path.display().to_string();
             let changed = context.load_from(&ConfigPlace::File(path.clone()), &changed_name)?;
             let mut merged = loaded.clone();
-            merge(&mut merged.config, changed.config)?;
+            if changed.config.topics.is_empty() && changed.config.aliases.is_empty() {
+                return Err(CliError::data("find a topic in the file").hint("it needs [[topics]] as in the config"));
+            }
+            merged.config = merged.config.with_topics_of(changed.config);
             topics = merged.config.topics.iter().map(|topic| topic.id.clone()).collect();
             let tried = super::compiled(&mut merged, &changed_name)?;
             (tried, Before::Rules(Box::new(here.topics)), format!("{changed_name} in {name}, compared with {name}"))
@@ -139,26 +140,6 @@ impl Trial {
             Before::Rules(rules) => ids(rules.classify(document)),
         }
     }
-}
-
-/// Topics and aliases of a file take the place of those of the same name.
-fn merge(config: &mut Config, changed: Config) -> Result<(), CliError> {
-    if changed.topics.is_empty() && changed.aliases.is_empty() {
-        return Err(CliError::data("find a topic in the file").hint("it needs [[topics]] as in the config"));
-    }
-    for topic in changed.topics {
-        match config.topics.iter_mut().find(|known| known.id == topic.id) {
-            Some(known) => *known = topic,
-            None => config.topics.push(topic),
-        }
-    }
-    for alias in changed.aliases {
-        match config.aliases.iter_mut().find(|known| known.name == alias.name) {
-            Some(known) => *known = alias,
-            None => config.aliases.push(alias),
-        }
-    }
-    Ok(())
 }
 
 /// Where the past comes from: pages read one after the other, asked about on any thread, and settled in order.
@@ -189,22 +170,8 @@ impl Past for Pages {
     }
 
     fn ask(page: Self::Page, trial: &Trial) -> Vec<Asked> {
-        let ask = |item: PastItem| {
-            let (title_words, text_words) = (Tokens::of(&item.title), Tokens::of(&item.text));
-            let document = Document {
-                title: &item.title,
-                title_words: &title_words,
-                text: &item.text,
-                text_words: &text_words,
-                url: item.url.as_deref(),
-                tags: &item.tags,
-                source: &item.source,
-                lang: item.lang,
-            };
-            let (now, near) = split(trial.rules.topics.classify_from(&document, NEAR_SHARE));
-            let before = trial.before(&document, &now, item.topics);
-            let PastItem { id, headline: title, source, first_seen: at, story, quiet, .. } = item;
-            Asked { id, title, source, at, story, quiet, now, before, near }
+        let ask = |item| {
+            trial::ask(item, &trial.rules.topics, |document, now, stored| trial.before(document, now, stored)).0
         };
         page.into_iter().map(ask).collect()
     }
@@ -222,7 +189,7 @@ struct Lines<L> {
 
 impl<L: Iterator<Item = Result<Value, CliError>>> Past for Lines<L> {
     type Page = (usize, Vec<Value>);
-    type Answer = (Prepared, Vec<TopicId>, Vec<Near>);
+    type Answer = (Prepared, Vec<TopicId>, Vec<NearTopic>);
 
     fn next_page(&mut self) -> Result<Option<Self::Page>, CliError> {
         let first = self.number;
@@ -241,7 +208,7 @@ impl<L: Iterator<Item = Result<Value, CliError>>> Past for Lines<L> {
             let now: Vec<TopicId> = prepared.matches.iter().map(|matched| matched.topic.clone()).collect();
             let document = Document::of(&prepared.item, &title, &text);
             let before = trial.before(&document, &now, Vec::new());
-            let (_, near) = split(trial.rules.topics.classify_from(&document, NEAR_SHARE));
+            let (_, near) = trial::split(&trial.rules.topics.classify_from(&document, NEAR_SHARE));
             Some((prepared, before, near))
         };
         page.iter().enumerate().filter_map(ask).collect()
@@ -258,12 +225,6 @@ impl<L: Iterator<Item = Result<Value, CliError>>> Past for Lines<L> {
         };
         Some(Asked { id, title, source, at, story, quiet, now, before, near })
     }
-}
-
-/// Topics that match, and those that nearly do.
-fn split(matches: Vec<Match>) -> (Vec<TopicId>, Vec<Near>) {
-    let (now, near): (Vec<Match>, Vec<Match>) = matches.into_iter().partition(|found| found.score >= found.threshold);
-    (ids(now), near.into_iter().map(|found| (found.topic, found.score, found.threshold)).collect())
 }
 
 fn ids(matches: Vec<Match>) -> Vec<TopicId> {

@@ -2,9 +2,11 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::arguments::ActionAuthor;
 use super::output::{self, Output, Table};
 use super::page::{Page, SeverityArg};
 use super::{CliError, Context};
+use crate::action::{self, ActionScene};
 use crate::model::{EndpointId, Timestamp};
 use crate::store::Access;
 use crate::store::outbox::{self, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, Replay};
@@ -69,6 +71,8 @@ enum DeliveriesVerb {
         /// Only to this endpoint.
         #[arg(long)]
         endpoint: Option<String>,
+        #[command(flatten)]
+        by: ActionAuthor,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -77,6 +81,8 @@ enum DeliveriesVerb {
     Cancel {
         /// Its id (`dlv_…`), or its number.
         id: DeliveryId,
+        #[command(flatten)]
+        by: ActionAuthor,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -101,15 +107,15 @@ pub fn run(args: &DeliveriesArgs, context: &Context) -> Result<(), CliError> {
         None => list(&args.list, context),
         Some(DeliveriesVerb::List(args)) => list(args, context),
         Some(DeliveriesVerb::Show { id, json }) => show(*id, Output::of(*json), context),
-        Some(DeliveriesVerb::Replay { id, failed, since, endpoint, json }) => {
+        Some(DeliveriesVerb::Replay { id, failed, since, endpoint, by, json }) => {
             let what = match (id, failed, since) {
                 (Some(id), _, _) => Replay::One(*id),
                 (None, _, Some(since)) => Replay::Since(since.at(context.clock.now())),
                 (None, _, None) => Replay::Parked,
             };
-            replay(&what, endpoint.as_deref(), Output::of(*json), context)
+            replay(&what, endpoint.as_deref(), &by.author, Output::of(*json), context)
         }
-        Some(DeliveriesVerb::Cancel { id, json }) => cancel(*id, Output::of(*json), context),
+        Some(DeliveriesVerb::Cancel { id, by, json }) => cancel(*id, &by.author, Output::of(*json), context),
     }
 }
 
@@ -219,13 +225,12 @@ fn print(detail: &DeliveryDetail) {
     outln!("  {}: {}", clean::one_line(kind), clean::one_line(&detail.body));
 }
 
-fn replay(what: &Replay, name: Option<&str>, out: Output, context: &Context) -> Result<(), CliError> {
+fn replay(what: &Replay, name: Option<&str>, author: &str, out: Output, context: &Context) -> Result<(), CliError> {
     let (endpoint, now) = (endpoint(name)?, context.clock.now());
+    let config = context.load()?.config;
     let store = context.open_store(Access::Share)?;
-    let count = store.write("replay deliveries", |tx| outbox::replay(tx, what, endpoint.as_ref(), now))?;
-    if let (Replay::One(id), 0) = (what, count) {
-        return Err(CliError::data(format!("find {id}: no such delivery")));
-    }
+    let scene = ActionScene { store: &store, config: &config, now, author };
+    let count = action::replay_deliveries(&scene, what, endpoint.as_ref())?;
     if out == Output::Json {
         return Ok(output::document(&serde_json::json!({"due_again": count}))?);
     }
@@ -233,14 +238,13 @@ fn replay(what: &Replay, name: Option<&str>, out: Output, context: &Context) -> 
     Ok(())
 }
 
-fn cancel(id: DeliveryId, out: Output, context: &Context) -> Result<(), CliError> {
+fn cancel(id: DeliveryId, author: &str, out: Output, context: &Context) -> Result<(), CliError> {
     let (store, now) = (context.open_store(Access::Share)?, context.clock.now());
-    if store.write("cancel a delivery", |tx| outbox::cancel(tx, id, now))? {
-        match out {
-            Output::Json => output::document(&serde_json::json!({"id": id, "state": "cancelled"}))?,
-            Output::Text => outln!("{id} is cancelled"),
-        }
-        return Ok(());
+    let config = context.load()?.config;
+    action::cancel_delivery(&ActionScene { store: &store, config: &config, now, author }, id)?;
+    match out {
+        Output::Json => output::document(&serde_json::json!({"id": id, "state": "cancelled"}))?,
+        Output::Text => outln!("{id} is cancelled"),
     }
-    Err(CliError::data(format!("cancel {id}: it is not owed; `wirewatch deliveries show {id}` says how it stands")))
+    Ok(())
 }

@@ -9,14 +9,15 @@ use clap::{Args, Subcommand};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::arguments::ActionAuthor;
 use super::error::UNAVAILABLE;
 use super::output::{self, Output, Table};
 use super::{CliError, Context, ids};
+use crate::action::{self, ActionScene};
 use crate::config::Config;
 use crate::deliver::console::Console;
 use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, EndpointConfig, PayloadFormat};
-use crate::model::{AlertId, AlertKind, EndpointId, Lang, Severity, SourceId, Timestamp, TopicId};
-use crate::pipeline::alert::{Content, Notice};
+use crate::model::{EndpointId, Lang, SourceId, Timestamp, TopicId};
 use crate::store::outbox::{self, DeliveryDetail, DeliveryId, DeliveryState, EndpointHealth};
 use crate::store::{Access, Store, StoreError};
 use crate::text::{clean, counted};
@@ -50,6 +51,8 @@ enum EndpointsVerb {
     Test {
         /// Its id.
         id: String,
+        #[command(flatten)]
+        by: ActionAuthor,
     },
     /// Prints exactly what it would be sent of an alert, and sends nothing.
     Preview {
@@ -63,6 +66,8 @@ enum EndpointsVerb {
     Enable {
         /// Its id.
         id: String,
+        #[command(flatten)]
+        by: ActionAuthor,
     },
     /// Stops sending to it; what it is owed stays.
     Disable {
@@ -71,6 +76,8 @@ enum EndpointsVerb {
         /// Why, for whoever looks later.
         #[arg(long, default_value = "by an operator")]
         reason: String,
+        #[command(flatten)]
+        by: ActionAuthor,
     },
 }
 
@@ -84,10 +91,12 @@ pub fn run(args: &EndpointsArgs, context: &Context) -> Result<(), CliError> {
     match &args.verb {
         None | Some(EndpointsVerb::List) => list(&config, out, context.clock.now()),
         Some(EndpointsVerb::Show { id }) => show(find(&config, id)?, &config, out),
-        Some(EndpointsVerb::Test { id }) => test(find(&config, id)?, &config, out, context),
+        Some(EndpointsVerb::Test { id, by }) => test(find(&config, id)?, &config, &by.author, out, context),
         Some(EndpointsVerb::Preview { id, alert }) => preview(find(&config, id)?, alert, &config),
-        Some(EndpointsVerb::Enable { id }) => enable(find(&config, id)?, &config, out),
-        Some(EndpointsVerb::Disable { id, reason }) => disable(find(&config, id)?, reason, &config, out, context),
+        Some(EndpointsVerb::Enable { id, by }) => enable(find(&config, id)?, &config, &by.author, out, context),
+        Some(EndpointsVerb::Disable { id, reason, by }) => {
+            disable(find(&config, id)?, (reason, &by.author), &config, out, context)
+        }
     }
 }
 
@@ -173,14 +182,13 @@ fn show(endpoint: &EndpointConfig, config: &Config, out: Output) -> Result<(), C
 
 fn disable(
     endpoint: &EndpointConfig,
-    reason: &str,
+    (reason, author): (&str, &str),
     config: &Config,
     out: Output,
     context: &Context,
 ) -> Result<(), CliError> {
     let (store, id, now) = (store(config, Access::Share)?, &endpoint.id, context.clock.now());
-    let reason = clean::excerpt(reason, 200);
-    store.write("disable an endpoint", |tx| outbox::disable(tx, id, &reason, now))?;
+    action::disable_endpoint(&ActionScene { store: &store, config, now, author }, id.as_str(), reason)?;
     match out {
         Output::Json => output::document(&line(endpoint, config)?)?,
         Output::Text => outln!("{id} is disabled; what it is owed stays, `wirewatch endpoints enable {id}` sends it"),
@@ -188,9 +196,16 @@ fn disable(
     Ok(())
 }
 
-fn enable(endpoint: &EndpointConfig, config: &Config, out: Output) -> Result<(), CliError> {
+fn enable(
+    endpoint: &EndpointConfig,
+    config: &Config,
+    author: &str,
+    out: Output,
+    context: &Context,
+) -> Result<(), CliError> {
     let (store, id) = (store(config, Access::Share)?, &endpoint.id);
-    let was_disabled = store.write("enable an endpoint", |tx| outbox::enable(tx, id))?;
+    let scene = ActionScene { store: &store, config, now: context.clock.now(), author };
+    let was_disabled = action::enable_endpoint(&scene, id.as_str())?;
     match (out, was_disabled) {
         (Output::Json, _) => output::document(&line(endpoint, config)?)?,
         (Output::Text, true) => outln!("{id} is enabled; a running daemon sends within a few seconds"),
@@ -224,41 +239,27 @@ fn preview(endpoint: &EndpointConfig, alert: &str, config: &Config) -> Result<()
     Ok(writeln!(out)?)
 }
 
-fn test(endpoint: &EndpointConfig, config: &Config, out: Output, context: &Context) -> Result<(), CliError> {
-    if !endpoint.enabled {
-        return Err(CliError::data(format!("test {}: it is off in the config", endpoint.id)));
-    }
-    if let Some((since, reason)) = health(config, &endpoint.id)?.state.disabled {
-        let (id, since) = (&endpoint.id, output::minute(since));
-        return Err(CliError::data(format!("test {id}: it is disabled since {since}: {}", clean::one_line(&reason)))
-            .hint(format!("`wirewatch endpoints enable {id}` sends to it again")));
-    }
+fn test(
+    endpoint: &EndpointConfig,
+    config: &Config,
+    author: &str,
+    out: Output,
+    context: &Context,
+) -> Result<(), CliError> {
     let (store, alone) = match store(config, Access::Own) {
         Ok(store) => (store, true),
         Err(StoreError::Held { .. }) => (store(config, Access::Share)?, false),
         Err(error) => return Err(error.into()),
     };
     let now = context.clock.now();
-    let notice = notice(store.instance(), &endpoint.id, now);
-    let to = [(endpoint.id.clone(), endpoint.wire_format())];
-    let rows = store.write("raise a test", |tx| {
-        // It is to tell how things are now: not after a pause, and not after what failed before.
-        outbox::lift_pause(tx, &endpoint.id)?;
-        let rows = outbox::raise(tx, &notice, &to, now)?;
-        rows.iter().try_for_each(|row| outbox::put_first(tx, *row)).map(|()| rows)
-    })?;
-    let id = *rows.first().ok_or_else(|| CliError::new(UNAVAILABLE, "raise a test: one was raised this moment"))?;
+    let id = action::raise_test(&ActionScene { store: &store, config, now, author }, endpoint.id.as_str())?;
     if alone {
         deliver(&store, endpoint, config, context)?;
     }
     let arrived = outcome(&store, id, out);
-    let now = context.clock.now();
-    if arrived.is_err() {
-        // Nobody waits for a test that comes days later.
-        store.write("call off a test", |tx| outbox::cancel(tx, id, now))?;
-        return arrived;
-    }
-    let released = store.write("send what waits", |tx| outbox::send_now(tx, &endpoint.id, now))?;
+    let scene = ActionScene { store: &store, config, now: context.clock.now(), author };
+    let released = action::settle_test(&scene, &endpoint.id, id, arrived.is_ok())?;
+    arrived?;
     if released > 0 {
         if alone {
             deliver(&store, endpoint, config, context)?;
@@ -268,19 +269,6 @@ fn test(endpoint: &EndpointConfig, config: &Config, out: Output, context: &Conte
         errln!("it works again: {waited} that waited for another try {when}");
     }
     Ok(())
-}
-
-fn notice(instance: &str, endpoint: &EndpointId, now: Timestamp) -> Notice {
-    let parts: [&[u8]; 4] = [instance.as_bytes(), b"test", endpoint.as_str().as_bytes(), &now.millis().to_le_bytes()];
-    Notice {
-        id: AlertId::derive(&parts),
-        kind: AlertKind::Test,
-        reason: "test",
-        severity: Severity::Low,
-        at: now,
-        summary: format!("A test of endpoint {endpoint}: nothing happened in the world"),
-        content: Content::Endpoint { id: endpoint.clone(), detail: None },
-    }
 }
 
 /// No daemon runs: this process holds the store and delivers by itself.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use crate::action::ActionRefusal;
 use crate::store::StoreError;
 use crate::text::clean;
 
@@ -83,6 +84,21 @@ impl fmt::Display for CliError {
         match &self.hint {
             Some(hint) => write!(f, "\nhint: {}", clean::one_line(hint)),
             None => Ok(()),
+        }
+    }
+}
+
+impl From<ActionRefusal> for CliError {
+    fn from(refusal: ActionRefusal) -> Self {
+        let hint = refusal.hint().map(str::to_owned);
+        let error = match refusal {
+            ActionRefusal::Unknown { what, .. } | ActionRefusal::Conflict { what, .. } => Self::data(what),
+            ActionRefusal::Invalid { what, .. } => Self::usage(what),
+            ActionRefusal::Store(error) => return error.into(),
+        };
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
         }
     }
 }

@@ -61,6 +61,8 @@ enum FeedsVerb {
         /// Their ids in the config.
         #[arg(required = true)]
         ids: Vec<String>,
+        #[command(flatten)]
+        by: super::arguments::ActionAuthor,
     },
     /// Adds the feeds of an OPML list to the config.
     Import {
@@ -89,7 +91,7 @@ pub fn run(args: &FeedsArgs, context: &Context) -> Result<(), CliError> {
         Some(FeedsVerb::Import { file, dry_run }) => return change::import(file, *dry_run, context),
         Some(FeedsVerb::Export) => return change::export(context),
         Some(FeedsVerb::Check(check)) => return check::check(check, context, out),
-        Some(FeedsVerb::Poll { ids }) => return check::poll(ids, context, out),
+        Some(FeedsVerb::Poll { ids, by }) => return check::poll(ids, &by.author, context, out),
         Some(FeedsVerb::List | FeedsVerb::Show { .. }) | None => {}
     }
     let config = context.load()?.config;

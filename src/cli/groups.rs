@@ -20,7 +20,7 @@ const GROUPS: [(&str, &[(&str, &str)]); 6] = [
         "Read",
         &[
             ("alerts", "what was raised, and who was told"),
-            ("stories", "what was told together; split or merge them by hand"),
+            ("stories", "what was told together; split or merge them, and undo it"),
             ("items", "what was taken; labels for items"),
             ("search", "items by their text"),
             ("explain", "why an item or a file alerts or does not"),
@@ -41,6 +41,7 @@ const GROUPS: [(&str, &[(&str, &str)]); 6] = [
             ("endpoints", "who hears of alerts; try one, switch it off and on"),
             ("deliveries", "what is owed and what came of it; replay, cancel"),
             ("silences", "what is not told for a while"),
+            ("users", "who may log in to the page"),
         ],
     ),
     (

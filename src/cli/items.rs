@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::arguments::ActionAuthor;
 use super::output::{self, Output, Table};
 use super::page::{Page, SeverityArg};
 use super::{CliError, Context, export, ids, labels};
@@ -69,6 +70,8 @@ enum ItemsVerb {
         /// `+sanctions` says it is about it, `-sanctions` that it is not.
         #[arg(required = true, value_parser = super::arguments::word, value_name = "+TOPIC|-TOPIC")]
         labels: Vec<String>,
+        #[command(flatten)]
+        by: ActionAuthor,
     },
     /// Forgets labels of an item.
     Unlabel {
@@ -77,6 +80,8 @@ enum ItemsVerb {
         /// Which topics.
         #[arg(required = true)]
         topics: Vec<String>,
+        #[command(flatten)]
+        by: ActionAuthor,
     },
     /// Lists labelled items; --json prints them in the format `eval topics` and `tune` read.
     Labels {
@@ -92,8 +97,8 @@ enum ItemsVerb {
 /// [`CliError`] when there is no store, no such item, or it cannot be read.
 pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
     match &args.verb {
-        Some(ItemsVerb::Label { id, labels: given }) => labels::label(id, given, context),
-        Some(ItemsVerb::Unlabel { id, topics }) => labels::unlabel(id, topics, context),
+        Some(ItemsVerb::Label { id, labels: given, by }) => labels::label(id, given, &by.author, context),
+        Some(ItemsVerb::Unlabel { id, topics, by }) => labels::unlabel(id, topics, &by.author, context),
         Some(ItemsVerb::Labels { jsonl }) => labels::list(*jsonl || args.json, context),
         Some(ItemsVerb::Show { id }) => {
             let store = context.read_store()?;

@@ -5,23 +5,18 @@ use serde_json::{Value, json};
 
 use super::output::{self, Table};
 use super::{CliError, Context, ids};
+use crate::action::{self, ActionScene};
 use crate::model::{ItemId, TopicId};
 use crate::store::{Access, LabelledItem, Relevance};
 
 /// Notes labels such as `+sanctions` and `-sanctions`.
-pub(super) fn label(id: &str, labels: &[String], context: &Context) -> Result<(), CliError> {
-    let known: Vec<TopicId> = context.load()?.config.topics.into_iter().map(|topic| topic.id).collect();
+pub(super) fn label(id: &str, labels: &[String], author: &str, context: &Context) -> Result<(), CliError> {
     let mut read = Vec::with_capacity(labels.len());
     for label in labels {
         let (topic, relevance) = parse(label)?;
-        if !known.contains(&topic) {
-            let names: Vec<&str> = known.iter().map(TopicId::as_str).collect();
-            return Err(CliError::usage(format!("label {id} {label}: the config has no topic `{topic}`"))
-                .hint(format!("its topics are {}", names.join(", "))));
-        }
         read.push((topic, Some(relevance)));
     }
-    let of = write(id, &read, context)?;
+    let of = write(id, &read, author, context)?;
     let words: Vec<String> = read
         .iter()
         .map(|(topic, relevance)| match relevance {
@@ -34,21 +29,27 @@ pub(super) fn label(id: &str, labels: &[String], context: &Context) -> Result<()
 }
 
 /// Forgets labels.
-pub(super) fn unlabel(id: &str, topics: &[String], context: &Context) -> Result<(), CliError> {
+pub(super) fn unlabel(id: &str, topics: &[String], author: &str, context: &Context) -> Result<(), CliError> {
     let mut read = Vec::with_capacity(topics.len());
     for topic in topics {
         let topic = TopicId::new(topic.trim_start_matches(['+', '-'])).map_err(|e| CliError::usage(e.to_string()))?;
         read.push((topic, None));
     }
-    let of = write(id, &read, context)?;
+    let of = write(id, &read, author, context)?;
     outln!("{of}: forgotten");
     Ok(())
 }
 
-fn write(id: &str, labels: &[(TopicId, Option<Relevance>)], context: &Context) -> Result<ItemId, CliError> {
-    let store = context.open_store(Access::Share)?;
+fn write(
+    id: &str,
+    labels: &[(TopicId, Option<Relevance>)],
+    author: &str,
+    context: &Context,
+) -> Result<ItemId, CliError> {
+    let (store, config) = (context.open_store(Access::Share)?, context.load()?.config);
     let item = ids::item(&store, id)?;
-    store.label(item, labels, context.clock.now())?.ok_or_else(|| CliError::data(format!("label {id}: no such item")))
+    let scene = ActionScene { store: &store, config: &config, now: context.clock.now(), author };
+    Ok(action::label_item(&scene, item, labels)?)
 }
 
 fn parse(label: &str) -> Result<(TopicId, Relevance), CliError> {

@@ -43,6 +43,7 @@ mod status;
 mod stories;
 mod top;
 mod tune;
+mod users;
 mod version;
 
 #[cfg(test)]
@@ -122,6 +123,7 @@ enum Command {
     Man(man::ManArgs),
     Backtest(backtest::BacktestArgs),
     Tune(tune::TuneArgs),
+    Users(users::UsersArgs),
 }
 
 /// What every command is given.
@@ -170,6 +172,7 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => backup::run_restore(args, &context),
         Command::Prune(args) => prune::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
+        Command::Users(args) => users::run(args, &context),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,9 +5,9 @@ use clap::{Args, Subcommand};
 
 use super::output::{self, Output, Table};
 use super::{CliError, Context, Since, ids};
+use crate::action::{self, ActionScene, SilenceEnd, SilenceWish};
 use crate::config::Config;
-use crate::model::{SourceId, Timestamp, TopicId};
-use crate::pipeline::alert::SILENCE_LASTS;
+use crate::model::Timestamp;
 use crate::store::{Access, PastAlert, SilenceRecord, Store};
 use crate::text::{clean, counted};
 use crate::view::{SilencePreview, SilenceShown, SilenceTally, silences};
@@ -43,6 +43,9 @@ enum SilencesVerb {
     Expire {
         /// Its id (`sil_…`).
         id: String,
+        /// Who ends it [default: the user].
+        #[arg(long, env = "USER", default_value = "unknown")]
+        author: String,
     },
 }
 
@@ -101,98 +104,66 @@ pub fn run(args: &SilencesArgs, context: &Context) -> Result<(), CliError> {
         Some(SilencesVerb::Show { id }) => show(id, &config, out, context),
         Some(SilencesVerb::Preview(matchers)) => {
             let store = context.read_store()?;
-            let silence = standing(matched(matchers, &config, &store, now)?, &store)?;
-            print_preview(&SilencePreview::of(&silence, &store, now)?, out)
+            let scene = ActionScene { store: &store, config: &config, now, author: "" };
+            print_preview(&action::preview_silence(&scene, &matchers.wish(&store)?)?.1, out)
         }
         Some(SilencesVerb::Add(add)) => {
             let store = context.open_store(Access::Share)?;
-            let record = timed(add, matched(&add.matchers, &config, &store, now)?, now)?;
-            let record = standing(record, &store)?;
-            let preview = SilencePreview::of(&record, &store, now)?;
-            let id = store.add_silence(&record)?;
+            let scene = ActionScene { store: &store, config: &config, now, author: &add.author };
+            let (record, preview) = action::add_silence(&scene, &timed(add, add.matchers.wish(&store)?)?)?;
             if out == Output::Json {
-                return Ok(output::document(&SilenceRecord { id, ..record })?);
+                return Ok(output::document(&record)?);
             }
+            let id = &record.id;
             outln!("{id} silences {}; a running daemon heeds it from its next batch on", until(record.ends));
             outln!("in the last 7 days it would have held back {}", count(&preview));
             Ok(())
         }
-        Some(SilencesVerb::Expire { id }) if config.silences.iter().any(|silence| silence.id == *id) => {
-            Err(CliError::data(format!("end {id}: it stands in the config")).hint("take it out there, and reload"))
-        }
-        Some(SilencesVerb::Expire { id }) => {
-            if context.open_store(Access::Share)?.expire_silence(id, now)? {
+        Some(SilencesVerb::Expire { id, author }) => {
+            let store = context.open_store(Access::Share)?;
+            let scene = ActionScene { store: &store, config: &config, now, author };
+            if action::expire_silence(&scene, id)? {
                 match out {
                     Output::Json => output::document(&serde_json::json!({"id": id, "ends": now}))?,
                     Output::Text => outln!("{id} has ended"),
                 }
                 return Ok(());
             }
-            Err(CliError::data(format!("end {id}: no such silence, or it has ended")))
+            Err(CliError::data(format!("end {id}: it has ended already")))
         }
     }
 }
 
-/// What is to be silenced, checked; times and reasons are for the caller.
-fn matched(matchers: &MatcherArgs, config: &Config, store: &Store, now: Timestamp) -> Result<SilenceRecord, CliError> {
-    for topic in &matchers.topic {
-        if !config.topics.iter().any(|known| known.id.as_str() == topic) || TopicId::new(topic).is_err() {
-            return Err(CliError::data(format!("silence topic {topic}: the config has none of this name")));
-        }
+impl MatcherArgs {
+    fn wish(&self, store: &Store) -> Result<SilenceWish, CliError> {
+        Ok(SilenceWish {
+            topics: self.topic.clone(),
+            sources: self.source.clone(),
+            story: self.story.as_deref().map(|id| ids::story(store, id)).transpose()?,
+            text: self.text.clone(),
+            starts: None,
+            ends: SilenceEnd::Usual,
+            comment: String::new(),
+        })
     }
-    for source in &matchers.source {
-        SourceId::new(source).map_err(|_| CliError::usage(format!("silence source {source}: that is no name")))?;
-    }
-    if matchers.text.as_ref().is_some_and(|text| !text.contains(char::is_alphanumeric)) {
-        let hint = "give words of the title, or --topic, --source or --story";
-        return Err(CliError::usage("silence a text without words").hint(hint));
-    }
-    let story = matchers.story.as_deref().map(|id| ids::story(store, id)).transpose()?;
-    Ok(SilenceRecord {
-        id: String::new(),
-        topics: matchers.topic.clone(),
-        sources: matchers.source.clone(),
-        story,
-        text: matchers.text.clone(),
-        starts: now,
-        ends: None,
-        author: String::new(),
-        comment: String::new(),
-    })
 }
 
-/// From when until when, by whom and why.
-fn timed(add: &AddArgs, what: SilenceRecord, now: Timestamp) -> Result<SilenceRecord, CliError> {
+/// From when until when, and why.
+fn timed(add: &AddArgs, what: SilenceWish) -> Result<SilenceWish, CliError> {
     let time = |text: &Option<String>| match text {
         None => Ok(None),
         Some(text) => Timestamp::parse(text)
             .map(Some)
             .map_err(|_| CliError::usage(format!("read the time {text}")).hint("write 2025-03-17T08:00:00Z")),
     };
-    let starts = time(&add.starts)?.unwrap_or(now);
     let ends = match (&add.length, time(&add.until)?) {
-        _ if add.forever => None,
-        (Some(Since::Age(length)), _) => Some(starts.plus(*length)),
-        (Some(Since::Moment(at)), _) => Some(*at),
+        _ if add.forever => SilenceEnd::Never,
+        (Some(Since::Age(length)), _) => SilenceEnd::After(*length),
+        (Some(Since::Moment(at)), _) => SilenceEnd::At(*at),
         (Some(Since::Day { .. }), _) => return Err(CliError::usage("silence until a day that has passed")),
-        (None, until) => Some(until.unwrap_or(starts.plus(SILENCE_LASTS))),
+        (None, until) => until.map_or(SilenceEnd::Usual, SilenceEnd::At),
     };
-    if ends.is_some_and(|ends| ends <= starts) {
-        return Err(CliError::usage("silence for no time: it ends before it starts"));
-    }
-    Ok(SilenceRecord { starts, ends, author: add.author.clone(), comment: add.comment.clone(), ..what })
-}
-
-/// With the story as it stands today: the silence is for what is read under that id now.
-fn standing(mut silence: SilenceRecord, store: &Store) -> Result<SilenceRecord, CliError> {
-    if let Some(named) = silence.story {
-        silence.story = store.standing_story(named)?;
-        if silence.story.is_none() {
-            let hint = "`wirewatch stories` lists them";
-            return Err(CliError::data(format!("silence story {named}: no such story")).hint(hint));
-        }
-    }
-    Ok(silence)
+    Ok(SilenceWish { starts: time(&add.starts)?, ends, comment: add.comment.clone(), ..what })
 }
 
 fn count(preview: &SilencePreview) -> String {

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::output::{self, Output, Table};
 use super::page::Page;
 use super::{CliError, Context, ids};
+use crate::action::{self, ActionScene};
 use crate::model::Timestamp;
 use crate::store::{
     Access, Correction, CorrectionRecord, SilenceRecord, Store, StoryEvent, StoryFilter, StoryRecord, Why,
@@ -56,6 +57,8 @@ enum StoriesVerb {
     Split(SplitArgs),
     /// Makes two stories one: the older id stays, the other leads to it. Holds likewise.
     Merge(MergeArgs),
+    /// Takes a split or merge back: two halves are one again, what was merged leaves again.
+    Undo(UndoArgs),
 }
 
 #[derive(Debug, Args)]
@@ -75,6 +78,14 @@ struct MergeArgs {
     story: String,
     /// Another one.
     other: String,
+    #[command(flatten)]
+    word: CorrectionWord,
+}
+
+#[derive(Debug, Args)]
+struct UndoArgs {
+    /// The number of the correction: `stories show` lists those of a story.
+    number: i64,
     #[command(flatten)]
     word: CorrectionWord,
 }
@@ -121,6 +132,13 @@ pub fn run(args: &StoriesArgs, context: &Context) -> Result<(), CliError> {
             };
             correct(&asked, &merge.word, out, context)
         }
+        Some(StoriesVerb::Undo(undo)) => {
+            let (store, config) = (context.open_store(Access::Share)?, context.load()?.config);
+            let scene =
+                ActionScene { store: &store, config: &config, now: context.clock.now(), author: &undo.word.author };
+            let (_, back) = action::correction_undone(&scene, undo.number)?;
+            correct(&back, &undo.word, out, context)
+        }
         Some(StoriesVerb::List(args)) => list(args, out, context),
         None => list(&args.list, out, context),
     }
@@ -162,9 +180,9 @@ fn list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliError>
 /// Asks whoever holds the store; where nobody does, it is done here and now.
 fn correct(asked: &Correction, word: &CorrectionWord, out: Output, context: &Context) -> Result<(), CliError> {
     let now = context.clock.now();
-    let verb = if matches!(asked, Correction::Split { .. }) { "split" } else { "merge" };
-    let store = context.open_store(Access::Share)?;
-    let number = store.ask_correction(asked, (&word.author, &word.comment), now)?.map_err(|why| refused(verb, &why))?;
+    let (store, config) = (context.open_store(Access::Share)?, context.load()?.config);
+    let scene = ActionScene { store: &store, config: &config, now, author: &word.author };
+    let number = action::ask_correction(&scene, asked, &word.comment)?;
     match context.open_store(Access::Own) {
         Ok(own) => own.carry_out_corrections(now).map(|_| ())?,
         Err(error) if error.code() == super::error::UNAVAILABLE => {}
@@ -181,7 +199,7 @@ fn correct(asked: &Correction, word: &CorrectionWord, out: Output, context: &Con
         std::thread::sleep(LOOK_EVERY);
     };
     if let Some(why) = &done.refused {
-        return Err(refused(verb, why));
+        return Err(refused(&done.verb, why));
     }
     if out == Output::Json {
         return Ok(output::document(&done)?);
@@ -297,7 +315,8 @@ fn silenced_by(silence: &SilenceRecord) -> String {
 }
 
 fn by_hand(correction: &CorrectionRecord) -> String {
-    let CorrectionRecord { verb, story, into, items, author, comment, asked_at, done_at, refused, .. } = correction;
+    let CorrectionRecord { number, verb, story, into, items, author, comment, asked_at, done_at, refused, .. } =
+        correction;
     let what = match (verb.as_str(), into) {
         ("split", Some(into)) => format!("{} of its items left {story} for {into}", items.len()),
         ("split", None) => format!("{} of its items are to leave {story}", items.len()),
@@ -309,5 +328,5 @@ fn by_hand(correction: &CorrectionRecord) -> String {
         (None, Some(_)) => String::new(),
     };
     let why = if comment.is_empty() { String::new() } else { format!(": {comment}") };
-    clean::one_line(&format!("{}  {author}  {what}{state}{why}", output::minute(*asked_at))).into_owned()
+    clean::one_line(&format!("{}  {author}  {what}{state} (no. {number}){why}", output::minute(*asked_at))).into_owned()
 }

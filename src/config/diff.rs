@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Config;
+use super::{Config, HttpConfig};
 use crate::model::{EndpointId, SourceId, TopicId};
 
 /// What changed in a list, by name, each sorted.
@@ -93,7 +93,7 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
         ("polling", old.polling != new.polling),
         ("limits", old.limits != new.limits || normalize(old) != normalize(new)),
         ("retention", old.retention != new.retention),
-        ("http", (&old.http.token_file, &old.http.hosts) != (&new.http.token_file, &new.http.hosts)),
+        ("http", HttpConfig { listen: None, ..old.http.clone() } != HttpConfig { listen: None, ..new.http.clone() }),
         ("alerts", old.alerts != new.alerts),
         ("delivery", old.delivery != new.delivery),
     ];

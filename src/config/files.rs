@@ -95,6 +95,22 @@ impl Files {
         this
     }
 
+    /// A text that is no file: what it includes is not looked for.
+    pub fn of_text(name: &str, text: &str) -> Self {
+        let mut this = Self { read: Vec::new(), problems: Vec::new(), built_in: false, seen: BTreeSet::new() };
+        this.add("(default)".to_owned(), PathBuf::new(), embedded::MAIN.to_owned());
+        this.add(name.to_owned(), PathBuf::new(), text.to_owned());
+        this
+    }
+
+    /// The keys at the top of the last file, with their places.
+    pub fn keys_of_last(&self) -> Vec<(String, Place)> {
+        let Some(last) = self.read.last() else { return Vec::new() };
+        let file = FileId(self.read.len() - 1);
+        let keys = last.table();
+        keys.iter().map(|(key, _)| (key.get_ref().to_string(), Place { file, span: key.span() })).collect()
+    }
+
     /// Parses a text and keeps it.
     fn add(&mut self, name: String, folder: PathBuf, text: String) -> FileId {
         let id = FileId(self.read.len());

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::embedded;
 
@@ -14,6 +14,9 @@ use super::embedded;
 const SECRET_BYTES: usize = 32;
 /// The secret's file, as the commented endpoint in the main file names it.
 const SECRET_NAME: &str = "secrets/desk";
+
+/// The token of the listener, as the commented key in the main file names it.
+const TOKEN_NAME: &str = "secrets/http";
 
 /// The names that topics share: useful to any topic, and never a topic itself.
 const NAMES_NAME: &str = "topics/names.toml";
@@ -57,6 +60,7 @@ pub fn init(folder: &Path, empty: bool) -> Result<Initialised, InitError> {
     let included = embedded::INCLUDED.iter().filter(|(path, _)| kept(path));
     contents.extend(included.map(|(path, text)| (*path, (*text).to_owned())));
     contents.push((SECRET_NAME, format!("{}\n", generated_secret()?)));
+    contents.push((TOKEN_NAME, format!("{}\n", generated_token()?)));
     for (name, _) in &contents {
         let path = folder.join(name);
         if path.symlink_metadata().is_ok() {
@@ -66,7 +70,7 @@ pub fn init(folder: &Path, empty: bool) -> Result<Initialised, InitError> {
     let mut files = Vec::new();
     for (name, content) in &contents {
         let path = folder.join(name);
-        let secret = *name == SECRET_NAME;
+        let secret = [SECRET_NAME, TOKEN_NAME].contains(name);
         write_new(&path, content, secret).map_err(|source| InitError::Write { path: path.clone(), source })?;
         files.push(path);
     }
@@ -95,6 +99,12 @@ fn generated_secret() -> Result<String, InitError> {
     let mut bytes = [0; SECRET_BYTES];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| InitError::Random)?;
     Ok(format!("whsec_{}", STANDARD.encode(bytes)))
+}
+
+fn generated_token() -> Result<String, InitError> {
+    let mut bytes = [0; SECRET_BYTES];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| InitError::Random)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 pub(super) fn write_new(path: &Path, content: &str, secret: bool) -> io::Result<()> {
@@ -127,6 +137,10 @@ fn next_steps(folder: &Path, installed: bool) -> Vec<String> {
             "to call a webhook: uncomment the endpoint in {main}; its secret is in {folder}/{SECRET_NAME}"
         ));
     }
+    let token = format!(
+        "to silence and correct on the page: uncomment token_file in {main}; log in with {folder}/{TOKEN_NAME}"
+    );
+    steps.push(token);
     steps
 }
 
@@ -154,6 +168,9 @@ mod tests {
         assert!(text.starts_with("whsec_") && text.len() == 6 + 44 + 1, "{}", text.len());
         assert_eq!(secret.metadata().expect("there").permissions().mode() & 0o777, 0o600);
         assert!(!done.next_steps.concat().contains(text.trim()));
+        let token = target.join(TOKEN_NAME);
+        assert_eq!(std::fs::read_to_string(&token).expect("there").len(), 43 + 1);
+        assert_eq!(token.metadata().expect("there").permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

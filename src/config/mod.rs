@@ -23,7 +23,9 @@ mod section;
 mod services;
 mod settings;
 mod span;
+mod topic_text;
 mod topics;
+mod users;
 mod value;
 
 #[cfg(test)]
@@ -47,7 +49,12 @@ pub use reload_record::{RELOAD_FILE, ReloadRecord, last_reload};
 pub use scaffold::{ScaffoldError, Scaffolded, scaffold};
 pub use section::is_language;
 pub use settings::{AlertConfig, DaemonConfig, HttpConfig, LogFormat, RetentionConfig};
+pub use topic_text::{read_topic_text, topic_text};
 pub use topics::QueryKey;
+pub use users::{
+    PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN, PasswordHash, USERS_BYTES_MAX, UserEntry, UserRole, UsersFault,
+    is_user_name, read_users,
+};
 pub use value::{duration, show_duration, show_size, size_bytes};
 
 use crate::deliver::{DeliveryConfig, EndpointConfig};

@@ -9,6 +9,7 @@ use url::Url;
 use super::found::{Fault, Found};
 use super::problem::ProblemKind;
 use super::section::Section;
+use super::users::{USERS_BYTES_MAX, read_users};
 use crate::deliver::secret::Secret;
 use crate::model::{IdError, Lang};
 use crate::net::Cidr;
@@ -44,6 +45,31 @@ impl Section<'_> {
 }
 
 impl Section<'_> {
+    /// A file with people who may log in; where it is not there yet, nobody may.
+    pub fn users_file(&self, key: &'static str) -> Option<PathBuf> {
+        let path = self.path(key)?;
+        let place = self.written(key)?;
+        if path.symlink_metadata().is_ok() {
+            let read = private_file(&path).and_then(|meta| {
+                if meta.len() > USERS_BYTES_MAX {
+                    return Err(Fault::new(ProblemKind::Secret, "names a file that is too long", "more than 256 KiB"));
+                }
+                let unread = |error: std::io::Error| {
+                    Fault::new(ProblemKind::Secret, "names a file that cannot be read", error.to_string())
+                };
+                let text = std::fs::read_to_string(&path).map_err(unread)?;
+                read_users(&text).map_err(|fault| {
+                    Fault::new(ProblemKind::Secret, "names a file with a line that is none", fault.to_string())
+                        .hint("`wirewatch users add NAME` writes them")
+                })
+            });
+            if let Err(fault) = read {
+                self.fault(key, &place, fault);
+            }
+        }
+        Some(path)
+    }
+
     /// A secret file that must hold a signing secret as well.
     pub fn signing_secret(&self, key: &'static str) -> Option<PathBuf> {
         let path = self.secret_file(key)?;
@@ -117,13 +143,19 @@ fn regular_file(path: &Path, kind: ProblemKind) -> Result<std::fs::Metadata, Fau
     }
 }
 
-fn secret_file(path: &Path) -> Result<(), Fault> {
+/// A regular file that not everybody can read.
+fn private_file(path: &Path) -> Result<std::fs::Metadata, Fault> {
     let meta = regular_file(path, ProblemKind::Secret)?;
     if meta.permissions().mode() & 0o007 != 0 {
         let why = format!("mode {:o}", meta.permissions().mode() & 0o777);
         let fault = Fault::new(ProblemKind::Secret, "names a file that everybody can read", why);
         return Err(fault.hint(format!("chmod 600 {}", path.display())));
     }
+    Ok(meta)
+}
+
+fn secret_file(path: &Path) -> Result<(), Fault> {
+    let meta = private_file(path)?;
     if meta.len() == 0 || meta.len() > SECRET_BYTES_MAX {
         let why = format!("{} bytes", meta.len());
         return Err(Fault::new(ProblemKind::Secret, "names a file that holds no secret", why)

@@ -206,6 +206,12 @@ impl Report {
         });
     }
 
+    /// Without what only may be wrong.
+    pub(super) fn errors_only(mut self) -> Self {
+        self.problems.retain(|problem| problem.severity == Severity::Error);
+        self
+    }
+
     /// The problems, errors first.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {

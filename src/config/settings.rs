@@ -11,6 +11,7 @@ use super::problem::{Problem, ProblemKind};
 use super::section::Section;
 use crate::deliver::DeliveryConfig;
 use crate::model::{EndpointId, SourceId};
+use crate::net::Cidr;
 use crate::pipeline::alert::source::HealthRules;
 use crate::pipeline::alert::{Commentary, Developments, OnRevision};
 use crate::pipeline::memory::{Languages, MemoryConfig};
@@ -75,8 +76,16 @@ pub struct RetentionConfig {
 pub struct HttpConfig {
     /// Where to listen; `None`: not at all.
     pub listen: Option<SocketAddr>,
-    /// File with the token callers must send; always there when `listen` is not loopback.
+    /// File with the token that callers send.
     pub token_file: Option<PathBuf>,
+    /// File with a token that only reads.
+    pub read_token_file: Option<PathBuf>,
+    /// File with the people who may log in; it need not be there yet.
+    pub users_file: Option<PathBuf>,
+    /// The header in which a proxy says who asks.
+    pub proxy_user_header: Option<String>,
+    /// From where that is believed.
+    pub proxy_from: Vec<Cidr>,
     /// Further host names that are answered.
     pub hosts: Vec<String>,
     /// Where people reach the page, without a slash at its end: for links in alerts.
@@ -257,6 +266,21 @@ pub(super) fn http(s: &Section<'_>) -> HttpConfig {
             })
             .flatten(),
         token_file: s.secret_file("token_file"),
+        read_token_file: s.secret_file("read_token_file"),
+        users_file: s.users_file("users_file"),
+        proxy_user_header: s.get("proxy_user_header", |found| {
+            let name = found.text()?.to_ascii_lowercase();
+            let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            // What a browser sends by itself says nothing about who sends it.
+            let taken = ["authorization", "cookie", "host", "origin", "accept", "user-agent"];
+            if name.is_empty() || !name.chars().all(fits) || taken.contains(&name.as_str()) {
+                return Err(Fault::new(ProblemKind::Value, "must be the name of a header", "no name for this").hint(
+                    "such as \"x-forwarded-user\": the one that your proxy sets, and takes out of what comes in",
+                ));
+            }
+            Ok(name)
+        }),
+        proxy_from: s.list("proxy_from", Found::cidr),
         hosts: s.list("hosts", |found| found.text().map(str::to_ascii_lowercase)),
         public_url: None,
     };
@@ -280,12 +304,21 @@ pub(super) fn http(s: &Section<'_>) -> HttpConfig {
     }
     if let Some(listen) = read.listen
         && !listen.ip().to_canonical().is_loopback()
-        && s.written("token_file").is_none()
+        && ["token_file", "users_file", "proxy_user_header"].iter().all(|key| s.written(key).is_none())
         && let Some(place) = s.written("listen")
     {
         let fault = Fault::new(ProblemKind::Missing, "needs `token_file`", "reachable from other machines")
-            .hint("set token_file, or listen on 127.0.0.1 and put a proxy in front");
+            .hint("set token_file, users_file or proxy_user_header, or listen on 127.0.0.1");
         s.fault("listen", &place, fault);
+    }
+    if read.proxy_user_header.is_some() != !read.proxy_from.is_empty()
+        && let Some((key, place)) =
+            ["proxy_user_header", "proxy_from"].iter().find_map(|key| Some((*key, s.written(key)?)))
+    {
+        let other = if key == "proxy_from" { "proxy_user_header" } else { "proxy_from" };
+        let fault = Fault::new(ProblemKind::Missing, format!("needs `{other}`"), "means nothing without")
+            .hint("the header that says who asks is believed from these addresses only");
+        s.fault(key, &place, fault);
     }
     read
 }

@@ -49,6 +49,7 @@ pub(super) struct TimedStream {
 pub(super) struct ConnectionHold(Arc<HeldPlace>);
 
 struct HeldPlace {
+    from: SocketAddr,
     stays: AtomicBool,
     place: Mutex<Option<OwnedSemaphorePermit>>,
 }
@@ -58,6 +59,11 @@ impl ConnectionHold {
     pub(super) fn stay(&self) {
         self.0.stays.store(true, Ordering::Relaxed);
         self.0.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// From where it came.
+    pub(super) fn from(&self) -> std::net::IpAddr {
+        self.0.from.ip()
     }
 
     fn stays(&self) -> bool {
@@ -87,7 +93,8 @@ impl Listener for LimitedListener {
         let (stream, from) = Listener::accept(&mut self.listener).await;
         let ends = Box::pin(tokio::time::sleep(self.time_max));
         let idle = Box::pin(tokio::time::sleep(self.idle_max));
-        let hold = ConnectionHold(Arc::new(HeldPlace { stays: AtomicBool::new(false), place: Mutex::new(Some(room)) }));
+        let hold =
+            ConnectionHold(Arc::new(HeldPlace { from, stays: AtomicBool::new(false), place: Mutex::new(Some(room)) }));
         (TimedStream { stream, ends, idle, idle_max: self.idle_max, stalled: None, hold }, from)
     }
 

@@ -1,11 +1,11 @@
 //! The listener for people, programs and operators: the page, `/v1`, `/healthz` (the process lives), `/readyz` (it
-//! works, or the reasons why not), `/metrics`. Loopback by default; `guard` says who may ask, `limit` how long anybody
+//! works, or the reasons why not), `/metrics`. Loopback by default; `access` says who may do what, `limit` how long anybody
 //! may take; every answer carries the headers of a closed door.
 
+mod access;
 mod api;
 mod asked;
 mod cursor;
-mod guard;
 mod limit;
 mod look;
 mod one;
@@ -14,8 +14,10 @@ mod refusal;
 mod rows;
 mod sources;
 mod stream;
+mod trial;
+mod verbs;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -26,9 +28,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::{Exposition, render};
 
-pub use guard::GuardConfig;
+use access::AccessDesk;
+use access::guard::{self, GuardedRequest};
+
+pub use access::guard::GuardConfig;
 pub use look::ReadSources;
-pub use sources::{ListenerSources, Readiness};
+pub use sources::{DaemonNudge, ListenerSources, Readiness};
+pub use trial::{TrialRefusal, TrialWish};
 
 /// Serves until cancelled.
 ///
@@ -40,10 +46,12 @@ pub async fn serve(listener: TcpListener, served: ListenerSources, cancel: Cance
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .merge(api::router())
+        .merge(verbs::api_router())
         .merge(page::router())
+        .merge(verbs::form_router())
         .route(stream::PATH, get(stream::stream).layer(Extension(stream::StreamRoom::new(cancel.clone()))))
         .fallback(page::no_such_page)
-        .layer(middleware::from_fn_with_state(served.clone(), door))
+        .layer(middleware::from_fn_with_state((served.clone(), AccessDesk::new()), door))
         .with_state(served);
     let listener = limit::LimitedListener::new(listener);
     let app = app.into_make_service_with_connect_info::<limit::ConnectionHold>();
@@ -51,11 +59,28 @@ pub async fn serve(listener: TcpListener, served: ListenerSources, cancel: Cance
 }
 
 /// Every request passes here, whatever it asks for; every answer too, errors included.
-async fn door(State(served): State<ListenerSources>, request: Request, next: Next) -> Response {
+async fn door(
+    State((served, desk)): State<(ListenerSources, AccessDesk)>,
+    ConnectInfo(hold): ConnectInfo<limit::ConnectionHold>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let config = (served.guard)();
-    let response = match guard::check(request.headers(), &config).await {
-        Ok(()) => next.run(request).await,
-        Err(refused) => refused.into_response(),
+    let asked = GuardedRequest {
+        method: request.method(),
+        path: request.uri().path(),
+        headers: request.headers(),
+        from: hold.from(),
+    };
+    let response = match guard::check(asked, &config, &desk.sessions, served.clock.now()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(desk);
+            next.run(request).await
+        }
+        Err(refusal) => {
+            page::turned_away(&refusal, &served, &config, request.method(), request.uri(), request.headers())
+        }
     };
     closed(response)
 }

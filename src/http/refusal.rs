@@ -10,7 +10,16 @@ use crate::store::StoreError;
 /// Why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RefusalKind {
+    BadRequest,
     BadQuery,
+    BadBody,
+    WrongType,
+    TooLarge,
+    WrongHost,
+    Unauthorized,
+    Forbidden,
+    SecretUnreadable,
+    Conflict,
     BadId,
     BadCursor,
     CursorExpired,
@@ -35,6 +44,17 @@ impl RefusalKind {
     /// The stable word, the status, and the title.
     pub fn parts(self) -> (&'static str, StatusCode, &'static str) {
         match self {
+            Self::BadRequest => ("bad-request", StatusCode::BAD_REQUEST, "The request cannot be read"),
+            Self::BadBody => ("bad-body", StatusCode::UNPROCESSABLE_ENTITY, "What was sent cannot be used"),
+            Self::WrongType => ("wrong-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "That type is not read here"),
+            Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "Too much was sent"),
+            Self::WrongHost => ("wrong-host", StatusCode::MISDIRECTED_REQUEST, "This is not that host"),
+            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "Say who you are"),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "That is not allowed"),
+            Self::SecretUnreadable => {
+                ("secret-unreadable", StatusCode::SERVICE_UNAVAILABLE, "Nobody can be let in now")
+            }
+            Self::Conflict => ("conflict", StatusCode::CONFLICT, "That does not go with how things stand"),
             Self::BadQuery => ("bad-query", StatusCode::BAD_REQUEST, "The query cannot be read"),
             Self::BadId => ("bad-id", StatusCode::NOT_FOUND, "That is no id"),
             Self::BadCursor => ("bad-cursor", StatusCode::BAD_REQUEST, "The cursor is not one of this list"),
@@ -71,6 +91,13 @@ impl AnswerRefusal {
         Self { kind: RefusalKind::Moved, detail, hint: None, location: Some(location) }
     }
 
+    /// For whoever asks for health and figures: a line.
+    pub fn line(&self) -> Response {
+        let mut response = (self.kind.parts().1, format!("{}\n", self.detail)).into_response();
+        self.add_headers(&mut response);
+        response
+    }
+
     /// For programs.
     pub fn problem(&self) -> Response {
         let (word, status, title) = self.kind.parts();
@@ -89,7 +116,10 @@ impl AnswerRefusal {
         if let Some(location) = self.location.as_deref().and_then(|to| HeaderValue::from_str(to).ok()) {
             response.headers_mut().insert(header::LOCATION, location);
         }
-        if matches!(self.kind, RefusalKind::Busy | RefusalKind::StoreFailed) {
+        if self.kind == RefusalKind::Unauthorized {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if matches!(self.kind, RefusalKind::Busy | RefusalKind::StoreFailed | RefusalKind::SecretUnreadable) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
     }

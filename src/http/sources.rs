@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::watch;
 
-use super::guard::GuardConfig;
+use super::access::guard::GuardConfig;
 use super::look::ReadSources;
+use super::trial::{TrialRefusal, TrialWish};
 use crate::clock::Clock;
-use crate::model::Timestamp;
+use crate::config::Config;
+use crate::model::{FeedState, Timestamp};
+use crate::store::Store;
 use crate::telemetry::Sample;
 
 /// What `/readyz` says.
@@ -36,6 +40,21 @@ impl Readiness {
     }
 }
 
+/// What the daemon is told after somebody did something; what is in the store counts, and it would find out by itself a
+/// little later.
+#[derive(Debug, Clone)]
+pub enum DaemonNudge {
+    /// Something is due.
+    Deliveries,
+    /// Somebody corrected stories.
+    Corrections,
+    /// A feed is due: what the store knows of it.
+    Feed(Box<FeedState>),
+}
+
+/// Tries rules on what is stored; gives what it found as a document.
+pub type TrialRun = Arc<dyn Fn(&Store, &Config, &TrialWish) -> Result<Value, TrialRefusal> + Send + Sync>;
+
 /// What is served.
 #[derive(Clone)]
 pub struct ListenerSources {
@@ -49,4 +68,8 @@ pub struct ListenerSources {
     pub clock: Clock,
     /// What the page and `/v1` are made of.
     pub reads: ReadSources,
+    /// Tries rules on what is stored.
+    pub trial: TrialRun,
+    /// Tells the daemon.
+    pub nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
 }

@@ -5,6 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 
+use super::actions::{ActionNote, note_action};
 use super::apply::write_merge;
 use super::outbox::optional_time;
 use super::told::split_told;
@@ -45,7 +46,7 @@ pub struct CorrectionRecord {
     pub story: StoryId,
     /// Split: the new story. Merge: the one that stayed.
     pub into: Option<StoryId>,
-    /// The items that left.
+    /// Split: the items that left. Merge: those that came along.
     pub items: Vec<ItemId>,
     /// Who.
     pub author: String,
@@ -108,7 +109,10 @@ impl Store {
                     now.millis(),
                 ],
             )?;
-            Ok(Ok(tx.last_insert_rowid()))
+            let number = tx.last_insert_rowid();
+            let about = story.to_string();
+            note_action(tx, &ActionNote { author, verb, about: &about, detail: comment, at: now })?;
+            Ok(Ok(number))
         })
     }
 
@@ -159,6 +163,23 @@ impl Store {
                 super::recall::recall_stories(c, ledger, "s.id = ?1", story.to_i64())?;
             }
             Ok(())
+        })
+    }
+
+    /// Those of these items that are in a story now.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn items_still_in(&self, story: StoryId, items: &[ItemId]) -> Result<Vec<ItemId>, StoreError> {
+        self.read("look for items of a story", |c| {
+            let mut still = c.prepare_cached("SELECT 1 FROM items WHERE id = ?1 AND story = ?2")?;
+            let mut there = Vec::new();
+            for item in items {
+                if still.exists([item.to_i64(), story.to_i64()])? {
+                    there.push(*item);
+                }
+            }
+            Ok(there)
         })
     }
 
@@ -248,6 +269,11 @@ fn merge(tx: &Transaction<'_>, asked: &CorrectionRecord, now: Timestamp) -> Outc
     let Some(other) = asked.into else { return Ok(Err("two stories are needed".to_owned())) };
     let found = pair(tx, [asked.story, other])?;
     if let Ok((gone, keep)) = found {
+        // Those that came along, to be told apart again where the merge was a mistake.
+        tx.prepare_cached(
+            "UPDATE corrections SET items = (SELECT json_group_array(id) FROM items WHERE story = ?2) WHERE id = ?1",
+        )?
+        .execute(params![asked.number, gone.to_i64()])?;
         write_merge(tx, gone, keep, now)?;
     }
     Ok(found)

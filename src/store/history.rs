@@ -69,6 +69,23 @@ impl Store {
             .collect()
         })
     }
+
+    /// The same, newest first: the page before a place in the order of arrival.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn history_newest(&self, since: Timestamp, ahead: i64) -> Result<Vec<PastItem>, StoreError> {
+        self.read("read the history", |c| {
+            c.prepare_cached(
+                "SELECT i.seq, i.id, i.source, i.title, i.headline, t.body, i.url, i.tags, i.lang, i.first_seen, i.story,
+                    i.quiet, (SELECT group_concat(m.topic, char(10)) FROM matches m WHERE m.item = i.id) AS topics
+                 FROM items i LEFT JOIN texts t ON t.seq = i.seq
+                 WHERE i.seq < ?1 AND i.first_seen >= ?2 ORDER BY i.seq DESC LIMIT ?3",
+            )?
+            .query_map(params![ahead, since.millis(), PAGE_ITEMS as i64], past_item)?
+            .collect()
+        })
+    }
 }
 
 fn past_item(row: &Row<'_>) -> rusqlite::Result<PastItem> {

@@ -4,6 +4,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
+use super::actions::{ActionNote, note_action};
 use super::{Store, StoreError};
 use crate::model::{ItemId, Timestamp, TopicId};
 
@@ -42,6 +43,17 @@ pub struct LabelledItem {
     pub not_about: Vec<String>,
 }
 
+/// What somebody said of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ItemLabel {
+    /// The topic.
+    pub topic: String,
+    /// The item is about it, or is not.
+    pub about: bool,
+    /// When it was said.
+    pub at: Timestamp,
+}
+
 impl Store {
     /// Notes what an item is about; `None` forgets it. A copy's id leads to the item it is a copy of.
     /// `None` comes back when there is no such item.
@@ -52,6 +64,7 @@ impl Store {
         &self,
         id: ItemId,
         labels: &[(TopicId, Option<Relevance>)],
+        author: &str,
         now: Timestamp,
     ) -> Result<Option<ItemId>, StoreError> {
         self.write("label an item", |tx| {
@@ -73,8 +86,44 @@ impl Store {
                         tx.execute("DELETE FROM labels WHERE item = ?1 AND topic = ?2", params![of, topic.as_str()])?
                     }
                 };
+                let said = match relevance {
+                    Some(Relevance::About) => format!("about {topic}"),
+                    Some(_) => format!("not about {topic}"),
+                    None => format!("forget {topic}"),
+                };
+                let item = ItemId::from_i64(of).to_string();
+                note_action(tx, &ActionNote { author, verb: "label", about: &item, detail: &said, at: now })?;
             }
             Ok(Some(ItemId::from_i64(of)))
+        })
+    }
+
+    /// What people said of a topic: which items are about it, and which are not.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn labels_for(&self, topic: &TopicId) -> Result<Vec<(ItemId, bool)>, StoreError> {
+        self.read("read the labels of a topic", |c| {
+            c.prepare_cached("SELECT item, about FROM labels WHERE topic = ?1 LIMIT ?2")?
+                .query_map(params![topic.as_str(), LABELLED_MAX as i64], |row| {
+                    Ok((ItemId::from_i64(row.get(0)?), row.get(1)?))
+                })?
+                .collect()
+        })
+    }
+
+    /// What people said of one item.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn labels_of(&self, item: ItemId) -> Result<Vec<ItemLabel>, StoreError> {
+        self.read("read the labels of an item", |c| {
+            c.prepare_cached("SELECT topic, about, at FROM labels WHERE item = ?1 ORDER BY topic")?
+                .query_map([item.to_i64()], |row| {
+                    let at = Timestamp::from_millis(row.get(2)?);
+                    Ok(ItemLabel { topic: row.get(0)?, about: row.get(1)?, at })
+                })?
+                .collect()
         })
     }
 
@@ -128,7 +177,7 @@ mod tests {
         let now = Timestamp::from_seconds(1);
         let id = ItemId::from_i64(7);
         let about = |topic: &TopicId| (topic.clone(), Some(Relevance::About));
-        assert_eq!(store.label(id, &[about(&storm)], now).expect("answers"), None, "no such item");
+        assert_eq!(store.label(id, &[about(&storm)], "desk", now).expect("answers"), None, "no such item");
         store
             .write("insert an item", |tx| {
                 tx.execute_batch(
@@ -139,13 +188,13 @@ mod tests {
             })
             .expect("written");
         let labels = [about(&storm), (calm.clone(), Some(Relevance::NotAbout))];
-        assert_eq!(store.label(id, &labels, now).expect("written"), Some(id));
+        assert_eq!(store.label(id, &labels, "desk", now).expect("written"), Some(id));
         let labelled = store.labelled().expect("reads");
         assert_eq!(
             (labelled[0].about.as_slice(), labelled[0].not_about.as_slice()),
             (&["storm".to_owned()][..], &["calm".to_owned()][..])
         );
-        store.label(id, &[(storm.clone(), None), about(&calm)], now).expect("written");
+        store.label(id, &[(storm.clone(), None), about(&calm)], "desk", now).expect("written");
         assert_eq!(store.labelled().expect("reads")[0].about, ["calm"]);
         store.write("delete the item", |tx| tx.execute("DELETE FROM items", [])).expect("written");
         let left: i64 =

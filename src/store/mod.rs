@@ -2,6 +2,7 @@
 //! is told. `open` refuses what cannot be trusted, `apply` is the one write of the pipeline, `outbox`
 //! belongs to delivery, `recall` rebuilds the memory, `browse` answers the read commands.
 
+mod actions;
 mod activity;
 mod alerts;
 mod apply;
@@ -41,6 +42,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::watch;
 
+pub use actions::{ActionNote, ActionRecord, note_action};
 pub use activity::{Activity, TopicActivity};
 pub use apply::BatchWrite;
 pub use backup::{BackupMade, Restored, restore};
@@ -54,7 +56,7 @@ pub use error::StoreError;
 pub use feeds::FailureTotal;
 pub use glance::{AlsoHeadline, DayTally, HourTally, LastAlert, StoryGlance, StoryTopic};
 pub use history::{PAGE_ITEMS, PastItem};
-pub use labels::{LabelledItem, Relevance};
+pub use labels::{ItemLabel, LabelledItem, Relevance};
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use operators::SearchProblem;
 pub use prune::{Ages, Pruned, Pruning};

@@ -332,6 +332,20 @@ CREATE TABLE silences (
     comment TEXT NOT NULL
 ) STRICT;
 
+-- What people did by hand, and who: the newest 10,000.
+CREATE TABLE actions (
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    at     INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    verb   TEXT NOT NULL,
+    about  TEXT NOT NULL,              -- the id or name of what it was done to
+    detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX actions_about ON actions (about, id);
+CREATE TRIGGER actions_trim AFTER INSERT ON actions WHEN NEW.id % 100 = 0 BEGIN
+    DELETE FROM actions WHERE id <= NEW.id - 10000;
+END;
+
 -- Silences of the config that say no end: when they were first read, with what they named then.
 CREATE TABLE config_silences (
     id       TEXT PRIMARY KEY,

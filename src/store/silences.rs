@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
+use super::actions::{ActionNote, note_action};
 use super::corrections::resolve;
 use super::{Store, StoreError};
 use crate::model::{ItemId, SourceId, StoryId, Timestamp, TopicId};
@@ -155,7 +156,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
-    pub fn add_silence(&self, silence: &SilenceRecord) -> Result<String, StoreError> {
+    pub fn add_silence(&self, silence: &SilenceRecord, now: Timestamp) -> Result<String, StoreError> {
         let list = |names: &[String]| serde_json::to_string(names).expect("invariant: strings are JSON");
         self.write("add a silence", |tx| {
             tx.execute(
@@ -174,6 +175,8 @@ impl Store {
             )?;
             let id = format!("sil_{}", tx.last_insert_rowid());
             count_change(tx)?;
+            let SilenceRecord { author, comment, .. } = silence;
+            note_action(tx, &ActionNote { author, verb: "silence", about: &id, detail: comment, at: now })?;
             Ok(id)
         })
     }
@@ -236,7 +239,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
-    pub fn expire_silence(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn expire_silence(&self, id: &str, author: &str, now: Timestamp) -> Result<bool, StoreError> {
         let number: i64 = id.strip_prefix("sil_").and_then(|n| n.parse().ok()).unwrap_or(0);
         self.write("end a silence", |tx| {
             let ended = tx.execute(
@@ -244,6 +247,9 @@ impl Store {
                 params![number, now.millis()],
             )?;
             count_change(tx)?;
+            if ended > 0 {
+                note_action(tx, &ActionNote { author, verb: "end silence", about: id, detail: "", at: now })?;
+            }
             Ok(ended > 0)
         })
     }
@@ -350,11 +356,11 @@ mod tests {
             author: "desk".to_owned(),
             comment: String::new(),
         };
-        let id = beside.add_silence(&silence).expect("written");
+        let id = beside.add_silence(&silence, now).expect("written");
         let (added, one) = own.silences_since(Some(count), now).expect("read").expect("a change");
         assert_eq!(one.iter().map(|silence| silence.id.clone()).collect::<Vec<_>>(), std::slice::from_ref(&id));
         assert_eq!(own.silences_since(Some(added), now).expect("read"), None);
-        assert!(beside.expire_silence(&id, now.plus(Duration::from_secs(1))).expect("written"));
+        assert!(beside.expire_silence(&id, "desk", now.plus(Duration::from_secs(1))).expect("written"));
         let later = now.plus(Duration::from_secs(2));
         let (ended, rest) = own.silences_since(Some(added), later).expect("read").expect("a change");
         assert!(rest.is_empty() && ended > added);

@@ -183,7 +183,7 @@ async fn silence_by_hand_stores_the_alert_and_tells_nobody_until_it_ends() {
         comment: "known".to_owned(),
     };
     let share = |room: &Newsroom| Store::open(&room.path("state"), Access::Share).expect("a store");
-    let id = share(&room).add_silence(&silence).expect("written");
+    let id = share(&room).add_silence(&silence, clock.now()).expect("written");
     drop_articles(&room, 0..1);
     room.drop_file("f.txt", &article(1).replace("levee", "ferry"));
     once(&room, &clock).await;
@@ -192,7 +192,7 @@ async fn silence_by_hand_stores_the_alert_and_tells_nobody_until_it_ends() {
     let by: Vec<Option<String>> = alerts.into_iter().map(|alert| alert.silenced_by).collect();
     assert_eq!(by.len(), 2);
     assert!(by.contains(&Some(id.clone())) && by.contains(&Some("ferries".to_owned())), "{by:?}");
-    assert!(share(&room).expire_silence(&id, clock.now()).expect("written"));
+    assert!(share(&room).expire_silence(&id, "desk", clock.now()).expect("written"));
     drop_articles(&room, 2..3);
     once(&room, &clock).await;
     assert_eq!(receiver.count(), 1);

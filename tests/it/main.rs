@@ -16,6 +16,7 @@ mod feed_faults;
 mod feed_server;
 mod feed_tls;
 mod feeds_cli;
+mod hands;
 mod hold;
 mod hostile;
 #[cfg(feature = "email")]

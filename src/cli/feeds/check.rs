@@ -12,6 +12,7 @@ use url::Url;
 use super::super::error::{DATA, UNAVAILABLE};
 use super::super::output::{self, Output, Table};
 use super::super::{CliError, Context, reload, run};
+use crate::action::{self, ActionScene};
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -235,7 +236,7 @@ fn view<'a>(name: &'a str, looked: &'a FeedInspection) -> CheckedFeed<'a> {
 }
 
 /// Polls feeds into the store, due or not.
-pub(super) fn poll(ids: &[String], context: &Context, out: Output) -> Result<(), CliError> {
+pub(super) fn poll(ids: &[String], author: &str, context: &Context, out: Output) -> Result<(), CliError> {
     let config = context.load()?.config;
     let mut named = HashSet::new();
     for id in ids {
@@ -247,7 +248,7 @@ pub(super) fn poll(ids: &[String], context: &Context, out: Output) -> Result<(),
         named.insert(feed.id.clone());
     }
     if reload::daemon(&config.daemon.state_dir).is_some() {
-        return poll_by_daemon(&named, context, out);
+        return poll_by_daemon(&named, &config, author, context, out);
     }
     run::start_logs(&config);
     let runtime = run::runtime(&config)?;
@@ -270,17 +271,20 @@ pub(super) fn poll(ids: &[String], context: &Context, out: Output) -> Result<(),
 }
 
 /// Has the running daemon poll feeds at once, and waits for what comes of it.
-fn poll_by_daemon(named: &HashSet<SourceId>, context: &Context, out: Output) -> Result<(), CliError> {
+fn poll_by_daemon(
+    named: &HashSet<SourceId>,
+    config: &Config,
+    author: &str,
+    context: &Context,
+    out: Output,
+) -> Result<(), CliError> {
     let store = context.open_store(Access::Share)?;
     let polls = |id: &SourceId| store.feed(id.as_str()).map(|state| state.map_or(0, |state| state.polls));
     let mut before = Vec::with_capacity(named.len());
     for id in named {
-        if store.feed(id.as_str())?.is_some_and(|state| state.gone) {
-            return Err(CliError::data(format!("poll `{id}`: it answered 410 (gone) and is stopped"))
-                .hint(format!("`wirewatch feeds enable {id}` has it polled again")));
-        }
         before.push((id, polls(id)?));
-        store.hurry_feed(id, context.clock.now())?;
+        let scene = ActionScene { store: &store, config, now: context.clock.now(), author };
+        action::hurry_feed(&scene, id.as_str())?;
     }
     let record = reload::ask(context)?;
     if !record.taken {

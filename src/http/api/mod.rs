@@ -21,6 +21,7 @@ use answer::{AnswerShape, ApiAnswer, ApiRoute};
 use super::asked::AskedQuery;
 use super::look::StoreLook;
 use super::refusal::{AnswerRefusal, RefusalKind};
+use super::verbs::VERBS;
 
 /// Everything that can be read.
 const ROUTES: &[ApiRoute] = &[
@@ -167,7 +168,7 @@ const ROUTES: &[ApiRoute] = &[
 ];
 
 fn description(_: &StoreLook, _: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
-    ApiAnswer::document(&openapi::document(ROUTES))
+    ApiAnswer::document(&openapi::document(ROUTES, VERBS))
 }
 
 /// The routes of all of it.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answer::{AnswerShape, ApiRoute};
+use crate::http::verbs::VerbRoute;
 
 /// What each key of a query means, and its JSON Schema.
 fn parameter(key: &str) -> Value {
@@ -81,10 +82,62 @@ fn stream() -> Value {
     })
 }
 
+/// A verb: what it takes as JSON, and what comes of it.
+fn change(verb: &VerbRoute) -> Value {
+    let name = |part: &str| part.trim_matches(['{', '}']).to_owned();
+    let in_path = verb.path.split('/').filter(|part| part.starts_with('{')).map(name);
+    let parameters: Vec<Value> = in_path
+        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+        .collect();
+    let text = json!({"type": ["string", "boolean", "number", "null"]});
+    let mut properties: Map<String, Value> = verb
+        .fields
+        .iter()
+        .map(|field| {
+            let mut schema = if field.is_list {
+                json!({"type": ["array", "string"], "items": {"type": "string"}})
+            } else {
+                text.clone()
+            };
+            schema["description"] = json!(field.about);
+            (field.name.to_owned(), schema)
+        })
+        .collect();
+    let author = json!({"type": "string", "description": "Who does it, where a program sends the token for somebody"});
+    properties.insert("author".to_owned(), author);
+    let problem = json!({"$ref": "#/components/responses/Problem"});
+    let words = verb.path.trim_start_matches("/v1/").replace(['{', '}'], "").replace(['/', '-'], "_");
+    let document = json!({
+        "description": "What came of it",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Document"}}},
+    });
+    json!({
+        "summary": verb.summary,
+        "operationId": format!("{}_{words}", verb.method.as_str()),
+        "security": [{"token": []}],
+        "parameters": parameters,
+        "requestBody": {
+            "required": false,
+            "content": {"application/json": {"schema": {
+                "type": "object", "properties": properties, "additionalProperties": false,
+            }}},
+        },
+        "responses": {
+            "200": document, "201": document, "202": document,
+            "400": problem, "401": problem, "403": problem, "404": problem, "409": problem, "413": problem, "415": problem,
+            "422": problem, "503": problem,
+        },
+    })
+}
+
 /// The whole document.
-pub(super) fn document(routes: &[ApiRoute]) -> Value {
+pub(super) fn document(routes: &[ApiRoute], verbs: &[VerbRoute]) -> Value {
     let mut paths: Map<String, Value> =
         routes.iter().map(|route| (route.path.to_owned(), json!({"get": operation(route)}))).collect();
+    for verb in verbs {
+        let path = paths.entry(verb.path).or_insert_with(|| json!({}));
+        path[verb.method.as_str()] = change(verb);
+    }
     paths.insert("/v1/stream".to_owned(), json!({"get": stream()}));
     json!({
         "openapi": "3.1.0",

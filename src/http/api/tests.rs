@@ -1,15 +1,27 @@
 //! The table of routes against what is described and documented.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::*;
 
 #[test]
 fn openapi_describes_every_route_and_nothing_else() {
-    let document = openapi::document(ROUTES);
+    let document = openapi::document(ROUTES, VERBS);
     let paths = document["paths"].as_object().expect("paths");
-    let served: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
-    assert_eq!(paths.len(), served.len() + 1, "each once, and the stream");
+    let served: BTreeSet<(&str, &str)> = ROUTES
+        .iter()
+        .map(|route| (route.path, "get"))
+        .chain(VERBS.iter().map(|verb| (verb.path, verb.method.as_str())))
+        .chain([(crate::http::stream::PATH, "get")])
+        .collect();
+    let described: BTreeSet<(&str, &str)> = paths
+        .iter()
+        .flat_map(|(path, methods)| {
+            methods.as_object().expect("methods").keys().map(|method| (path.as_str(), method.as_str()))
+        })
+        .collect();
+    assert_eq!(described, served);
     assert!(paths.contains_key(crate::http::stream::PATH));
     for route in ROUTES {
         let operation = &paths[route.path]["get"];
@@ -27,7 +39,7 @@ fn openapi_describes_every_route_and_nothing_else() {
 #[test]
 fn openapi_in_the_docs_is_what_is_served() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
-    let text = serde_json::to_string_pretty(&openapi::document(ROUTES)).expect("JSON") + "\n";
+    let text = serde_json::to_string_pretty(&openapi::document(ROUTES, VERBS)).expect("JSON") + "\n";
     if std::env::var_os("WIREWATCH_BLESS").is_some() {
         std::fs::write(&path, &text).expect("written");
     }

@@ -95,6 +95,9 @@ pub(super) fn one(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerR
         "matches": matches,
         "alerts": alerts.iter().map(|(id, silence)| json!({"id": id, "silence": silence})).collect::<Vec<_>>(),
         "fate": path,
+        "labels": look.store.labels_of(item.line.id)?,
+        "choices": choices(look),
+        "actions": super::operations::deeds(look, &item.line.id.to_string())?,
         "raw": serde_json::to_string_pretty(&item).unwrap_or_default(),
         "item": item,
     }))

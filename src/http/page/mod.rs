@@ -5,20 +5,25 @@
 mod alerts;
 mod assets;
 mod charts;
+mod entrance;
 mod items;
 mod marks;
 mod operations;
+mod part;
 mod parts;
 mod stories;
 mod template;
+mod trial;
 
-use axum::Router;
 use axum::extract::{RawPathParams, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use axum::{Extension, Router};
 use serde_json::{Map, Value, json};
 
+use super::access::guard::{CallerProof, GuardConfig, RequestCaller};
+use super::access::login::see_other;
 use super::asked::AskedQuery;
 use super::look::StoreLook;
 use super::refusal::{AnswerRefusal, RefusalKind};
@@ -88,6 +93,12 @@ const ROUTES: &[PageRoute] = &[
     PageRoute { path: "/deliveries/{id}", template: "delivery.html", query: &[], model: operations::delivery },
     PageRoute { path: "/endpoints/{id}", template: "endpoint.html", query: &[], model: operations::endpoint },
     PageRoute { path: "/silences", template: "silences.html", query: &["all"], model: operations::silences },
+    PageRoute {
+        path: "/silences/new",
+        template: "silence_new.html",
+        query: &["topic", "source", "story", "text", "for", "comment"],
+        model: operations::silence_new,
+    },
     PageRoute { path: "/silences/{id}", template: "silence.html", query: &[], model: operations::silence },
     PageRoute { path: "/status", template: "status.html", query: &[], model: operations::status },
 ];
@@ -97,6 +108,9 @@ pub(super) fn router() -> Router<ListenerSources> {
     let pages = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, showing(route)));
     let at = |name: &str| format!("{}/{name}", assets::folder());
     pages
+        .route("/topics/{id}/try", get(trial::show).post(trial::run))
+        .route("/login", get(entrance::show).post(entrance::log_in))
+        .route("/logout", axum::routing::post(entrance::log_out))
         .route(&at("page.css"), asset("text/css; charset=utf-8", STYLE))
         .route(&at("live.js"), asset("text/javascript; charset=utf-8", SCRIPT))
         .route(&at("icon.svg"), asset("image/svg+xml", ICON))
@@ -117,12 +131,17 @@ struct PageFrame {
     /// `light` or `dark` where the reader chose.
     theme: Option<&'static str>,
     readiness: Readiness,
+    /// Who looks.
+    caller: RequestCaller,
+    has_login: bool,
 }
 
 impl PageFrame {
-    fn of(served: &ListenerSources, uri: &Uri, headers: &HeaderMap) -> Self {
+    fn of(served: &ListenerSources, caller: &RequestCaller, uri: &Uri, headers: &HeaderMap) -> Self {
         let readiness = served.readiness.borrow().clone();
-        Self { path: uri.path().to_owned(), theme: chosen_theme(headers), readiness }
+        let has_login = (served.guard)().has_login();
+        let caller = caller.clone();
+        Self { path: uri.path().to_owned(), theme: chosen_theme(headers), readiness, caller, has_login }
     }
 
     /// A model with this around it.
@@ -136,7 +155,17 @@ impl PageFrame {
         whole.insert("section".to_owned(), json!(section));
         whole.insert("path".to_owned(), json!(self.path));
         whole.insert("theme".to_owned(), json!(self.theme));
-        whole.insert("health".to_owned(), json!(self.readiness));
+        // Who does not say who they are learns nothing.
+        let health = if self.caller.may_read { self.readiness.clone() } else { Readiness::ready() };
+        whole.insert("health".to_owned(), json!(health));
+        let logged_in = self.caller.proof == CallerProof::Session;
+        whole.insert(
+            "user".to_owned(),
+            json!({
+                "name": self.caller.name, "may_write": self.caller.may_write, "may_read": self.caller.may_read,
+                "logged_in": logged_in, "may_log_in": self.has_login && !logged_in,
+            }),
+        );
         whole.insert("now".to_owned(), json!(now));
         Value::Object(whole)
     }
@@ -151,14 +180,17 @@ fn chosen_theme(headers: &HeaderMap) -> Option<&'static str> {
 fn showing(route: &'static PageRoute) -> MethodRouter<ListenerSources> {
     get(
         move |State(served): State<ListenerSources>,
+              Extension(caller): Extension<RequestCaller>,
               path: RawPathParams,
               RawQuery(query),
               uri: Uri,
               headers: HeaderMap| async move {
             let id = path.iter().next().map(|(_, value)| value.to_owned()).unwrap_or_default();
-            let frame = PageFrame::of(&served, &uri, &headers);
+            let frame = PageFrame::of(&served, &caller, &uri, &headers);
             let now = served.clock.now();
-            let asked = AskedQuery::read(route.path, id, query.as_deref().unwrap_or_default(), route.query, now);
+            let known: Vec<&str> = route.query.iter().copied().chain(["part"]).collect();
+            let asked = AskedQuery::read(route.path, id, query.as_deref().unwrap_or_default(), &known, now);
+            let wanted = asked.as_ref().ok().and_then(|asked| asked.owned("part"));
             let framing = frame.clone();
             let made = match asked {
                 Ok(asked) => {
@@ -171,7 +203,10 @@ fn showing(route: &'static PageRoute) -> MethodRouter<ListenerSources> {
                 Err(refusal) => Err(refusal),
             };
             match made {
-                Ok(html) => send(StatusCode::OK, html),
+                Ok(html) => send(StatusCode::OK, match wanted {
+                    Some(ids) => part::cut(&html, &ids),
+                    None => html,
+                }),
                 Err(refusal) => refused(&refusal, &frame, now),
             }
         },
@@ -208,11 +243,66 @@ fn refused(refusal: &AnswerRefusal, frame: &PageFrame, now: crate::model::Timest
 }
 
 /// What is not there: a page for people, a line for everybody else.
-pub(super) async fn no_such_page(State(served): State<ListenerSources>, uri: Uri, headers: HeaderMap) -> Response {
-    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !accepts.contains("text/html") {
+pub(super) async fn no_such_page(
+    State(served): State<ListenerSources>,
+    Extension(caller): Extension<RequestCaller>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    if !wants_page(&headers) {
         return (StatusCode::NOT_FOUND, "not found\n").into_response();
     }
     let refusal = AnswerRefusal::new(RefusalKind::NotFound, "there is no page of this address");
-    refused(&refusal, &PageFrame::of(&served, &uri, &headers), served.clock.now())
+    refused_page(&refusal, &served, &caller, &uri, &headers)
+}
+
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepts.contains("text/html")
+}
+
+/// Why something is not done, as a page.
+pub(super) fn refused_page(
+    refusal: &AnswerRefusal,
+    served: &ListenerSources,
+    caller: &RequestCaller,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Response {
+    refused(refusal, &PageFrame::of(served, caller, uri, headers), served.clock.now())
+}
+
+/// Whom the guard does not let pass: a person is shown the way in and comes back to where they were, a program is told.
+pub(super) fn turned_away(
+    refusal: &AnswerRefusal,
+    served: &ListenerSources,
+    config: &GuardConfig,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Response {
+    if uri.path().starts_with("/v1") {
+        return refusal.problem();
+    }
+    if !wants_page(headers) || refusal.kind == RefusalKind::WrongHost {
+        return refusal.line();
+    }
+    let nobody =
+        RequestCaller { name: None, proof: CallerProof::Nothing, may_write: false, may_read: !config.is_closed() };
+    if refusal.kind == RefusalKind::Unauthorized && config.has_login() {
+        if method != Method::GET {
+            return see_other("/login");
+        }
+        // A link from elsewhere comes without the cookie, which is for this host's pages only; the same address asked for by
+        // a page of ours comes with it.
+        if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+            let frame = PageFrame::of(served, &nobody, uri, headers);
+            let html = template::render("again.html", &frame.around(json!({}), served.clock.now()));
+            return send(StatusCode::OK, html.unwrap_or_default());
+        }
+        let place = uri.path_and_query().map_or("/", |place| place.as_str());
+        let next: String = url::form_urlencoded::byte_serialize(place.as_bytes()).collect();
+        return see_other(&format!("/login?next={next}"));
+    }
+    refused_page(refusal, served, &nobody, uri, headers)
 }

@@ -3,13 +3,17 @@
 use serde_json::{Value, json};
 
 use super::parts::{choices, given, turns};
+use crate::action::{self, ActionScene};
 use crate::http::asked::AskedQuery;
 use crate::http::look::StoreLook;
-use crate::http::refusal::AnswerRefusal;
+use crate::http::refusal::{AnswerRefusal, RefusalKind};
+use crate::http::verbs::{GivenFields, silence_wish};
 use crate::http::{one, rows};
-use crate::store::ItemFilter;
+use crate::store::{ActionRecord, ItemFilter};
 use crate::view::{Status, silences as all_silences};
 
+/// What was done by hand to one thing, as far as it is shown.
+const DEEDS_SHOWN: usize = 10;
 /// Items and alerts shown of a topic or feed.
 const SHOWN_OF_ONE: usize = 20;
 
@@ -47,7 +51,7 @@ pub(super) fn feed(look: &StoreLook, asked: &AskedQuery) -> Result<Value, Answer
             feed[list] = json!([]);
         }
     }
-    Ok(json!({"feed": feed, "items": look.store.items(&filter)?}))
+    Ok(json!({"feed": feed, "items": look.store.items(&filter)?, "actions": deeds(look, &asked.id)?}))
 }
 
 pub(super) fn deliveries(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
@@ -66,7 +70,7 @@ pub(super) fn delivery(look: &StoreLook, asked: &AskedQuery) -> Result<Value, An
     let detail = one::delivery(look, &asked.id)?;
     let pretty =
         serde_json::from_str::<Value>(&detail.body).ok().and_then(|body| serde_json::to_string_pretty(&body).ok());
-    Ok(json!({"delivery": detail, "pretty": pretty}))
+    Ok(json!({"actions": deeds(look, &detail.row.id.to_string())?, "delivery": detail, "pretty": pretty}))
 }
 
 pub(super) fn endpoint(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
@@ -88,6 +92,7 @@ pub(super) fn endpoint(look: &StoreLook, asked: &AskedQuery) -> Result<Value, An
             "score": config.score_min.to_string(),
         },
         "deliveries": rows,
+        "actions": deeds(look, &asked.id)?,
     }))
 }
 
@@ -97,7 +102,47 @@ pub(super) fn silences(look: &StoreLook, asked: &AskedQuery) -> Result<Value, An
 }
 
 pub(super) fn silence(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
-    Ok(json!({"silence": one::silence(look, &asked.id)?}))
+    Ok(json!({"silence": one::silence(look, &asked.id)?, "actions": deeds(look, &asked.id)?}))
+}
+
+/// A silence that is thought of: nothing is saved by looking at it.
+pub(super) fn silence_new(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
+    let keys = ["topic", "source", "story", "text", "for", "comment"];
+    let mut model = json!({
+        "given": given(asked, &keys), "choices": choices(look), "wrong": null, "preview": null, "silence": null,
+        "story_title": null,
+    });
+    if ["topic", "source", "story", "text"].iter().all(|key| asked.text(key).is_none()) {
+        return Ok(model);
+    }
+    let fields = GivenFields::of(&[
+        ("topics", asked.text("topic")),
+        ("sources", asked.text("source")),
+        // As it is copied from the bar of the browser, too.
+        ("story", asked.text("story").map(|story| story.rsplit('/').next().unwrap_or(story))),
+        ("text", asked.text("text")),
+        ("for", asked.text("for").filter(|length| *length != "ever")),
+        ("forever", asked.text("for").filter(|length| *length == "ever").map(|_| "true")),
+        ("comment", asked.text("comment")),
+    ]);
+    let scene = ActionScene { store: &look.store, config: &look.config, now: look.now, author: "" };
+    let tried = silence_wish(&fields).and_then(|wish| Ok(action::preview_silence(&scene, &wish)?));
+    match tried {
+        Ok((silence, preview)) => {
+            if let Some(story) = silence.story {
+                model["story_title"] = json!(look.store.story(story)?.map(|story| story.line.title));
+            }
+            (model["silence"], model["preview"]) = (json!(silence), json!(preview));
+        }
+        Err(refusal) if refusal.kind == RefusalKind::StoreFailed => return Err(refusal),
+        Err(refusal) => model["wrong"] = json!(refusal.detail),
+    }
+    Ok(model)
+}
+
+/// What was done by hand to one thing.
+pub(super) fn deeds(look: &StoreLook, about: &str) -> Result<Vec<ActionRecord>, AnswerRefusal> {
+    Ok(look.store.actions(Some(about), DEEDS_SHOWN)?)
 }
 
 pub(super) fn status(look: &StoreLook, _: &AskedQuery) -> Result<Value, AnswerRefusal> {
@@ -112,5 +157,6 @@ pub(super) fn status(look: &StoreLook, _: &AskedQuery) -> Result<Value, AnswerRe
         "fingerprint": look.config.fingerprint().to_string(),
         "search_lag": look.store.search_lag()?,
         "free_bytes": look.store.free_bytes()?,
+        "actions": look.store.actions(None, SHOWN_OF_ONE)?,
     }))
 }

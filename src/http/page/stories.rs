@@ -95,6 +95,7 @@ pub(super) fn one(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerR
         .collect();
     Ok(json!({
         "story": story.line,
+        "members": story.timeline.iter().filter(|event| matches!(event.what.as_str(), "opened" | "joined")).collect::<Vec<_>>(),
         "corrections": story.corrections,
         "silences": look.store.silences_of(story.line.id, look.now)?,
         "groups": groups(&story.timeline),

@@ -37,6 +37,7 @@ templates!(
     "alert.html",
     "topics.html",
     "topic.html",
+    "try.html",
     "feeds.html",
     "feed.html",
     "deliveries.html",
@@ -45,8 +46,12 @@ templates!(
     "endpoint.html",
     "silences.html",
     "silence.html",
+    "silence_new.html",
+    "acts.html",
     "status.html",
     "refused.html",
+    "login.html",
+    "again.html",
 );
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);

@@ -101,6 +101,8 @@ pub enum Replay {
     One(DeliveryId),
     /// Everything parked.
     Parked,
+    /// Everything parked that was decided since then.
+    ParkedSince(Timestamp),
     /// Everything decided since then, delivered or not.
     Since(Timestamp),
 }
@@ -210,6 +212,7 @@ pub fn replay(
     let (condition, value) = match what {
         Replay::One(id) => ("id = ?3", id.0),
         Replay::Parked => ("state <> 'delivered' AND state = 'parked' AND ?3 = 0", 0),
+        Replay::ParkedSince(at) => ("state <> 'delivered' AND state = 'parked' AND created_at >= ?3", at.millis()),
         // What went up in another went out with it.
         Replay::Since(at) => ("created_at >= ?3 AND state <> 'folded'", at.millis()),
     };

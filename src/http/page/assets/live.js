@@ -25,7 +25,7 @@ const bar = document.querySelector('.bar-live');
 const title = document.title;
 let source = null, cursor = null, timer = null, lastFetch = 0, unseen = 0, lost = null;
 
-const busy = (block) => block.contains(document.activeElement) || block.querySelector('details[open]')
+const busy = (block) => block.contains(document.activeElement) || block.querySelector('details[open], input:checked')
   || (() => { const chosen = getSelection(); return chosen && !chosen.isCollapsed && block.contains(chosen.anchorNode); })();
 
 const say = (text, button, act) => {
@@ -54,7 +54,15 @@ const refresh = async () => {
   lastFetch = Date.now();
   let fresh;
   try {
-    const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
+    // Only the blocks that may change; the outer ones bring the inner.
+    const blocks = [...document.querySelectorAll('[data-live][id], [data-list][id]')]
+      .filter((block) => !block.parentElement.closest('[data-live][id], [data-list][id]'));
+    const address = new URL(location.href);
+    address.hash = '';
+    address.searchParams.set('part', blocks.map((block) => block.id).join(','));
+    const answer = await fetch(address, { headers: { accept: 'text/html' } });
+    // Logged out meanwhile: the whole page says so.
+    if (answer.redirected) return location.reload();
     if (!answer.ok) return;
     fresh = parse(await answer.text());
   } catch { return; }
@@ -100,6 +108,36 @@ const disconnect = () => { source?.close(); source = null; };
 document.addEventListener('visibilitychange', () => { if (document.hidden) disconnect(); else { connect(); soon(); } });
 addEventListener('pagehide', disconnect);
 if (!document.hidden) connect();
+
+// Rules are tried while somebody types, where that is quick.
+const attempt = document.querySelector('form[data-try]');
+if (attempt) {
+  const copy = attempt.querySelector('.copy');
+  copy.hidden = !navigator.clipboard;
+  copy.addEventListener('click', async () => {
+    await navigator.clipboard.writeText(attempt.elements.text.value);
+    copy.textContent = 'Copied';
+    setTimeout(() => { copy.textContent = 'Copy TOML'; }, 2000);
+  });
+  let typed = null, asked = 0;
+  const run = async () => {
+    const mine = ++asked;
+    const fields = new URLSearchParams(new FormData(attempt));
+    fields.set('part', 'trial');
+    try {
+      const answer = await fetch(attempt.action, { method: 'POST', body: fields });
+      // Somebody else's turn, or one of ours that is not over: soon again.
+      if (answer.status === 503) { typed = setTimeout(run, 1000); return; }
+      if (!answer.ok || mine !== asked) return;
+      const fresh = parse(await answer.text()).getElementById('trial');
+      if (fresh) document.getElementById('trial').replaceWith(document.importNode(fresh, true));
+    } catch { /* The button is there. */ }
+  };
+  attempt.addEventListener('input', () => {
+    clearTimeout(typed);
+    if (attempt.dataset.try === 'small') typed = setTimeout(run, 400);
+  });
+}
 
 // Keys.
 const links = () => [...document.querySelectorAll('[data-list] [data-row] h3 a, [data-list] [data-row] td a')]

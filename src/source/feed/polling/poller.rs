@@ -229,7 +229,10 @@ impl Poller {
                     self.settle(feed, visit);
                 }
                 Some(settled) = self.settling.join_next() => self.settled(unwind(settled)),
-                () = reloads.filled() => self.apply_reload(),
+                () = reloads.filled() => {
+                    self.apply_reload();
+                    self.apply_hurry();
+                }
                 () = self.tools.clock.sleep_until(wake) => {}
             }
         }

@@ -40,6 +40,17 @@ impl Poller {
         }
     }
 
+    /// Polls now what somebody wants polled now.
+    pub(super) fn apply_hurry(&mut self) {
+        let now = self.tools.clock.now();
+        for state in self.reloads.take_hurried() {
+            let of_it = |feed: &PolledFeed| !feed.removed && feed.state.source == state.source;
+            if let Some(index) = self.feeds.iter().position(of_it) {
+                self.hasten(index, Some(state), now);
+            }
+        }
+    }
+
     /// Goes over to these feeds, of which some may be polled already.
     pub(super) fn take_over_feeds(
         &mut self,

@@ -31,27 +31,57 @@ pub struct PollRules {
 /// Where the rules of a reload are put for the poller to take. It takes them whole, so that thousands of feeds
 /// are not held twice; rules that it has not taken yet are replaced.
 #[derive(Clone, Default)]
-pub struct PollRulesSlot(watch::Sender<Option<PollRules>>);
+pub struct PollRulesSlot {
+    rules: watch::Sender<Option<PollRules>>,
+    /// Feeds that somebody wants polled now, as the store knows them.
+    hurried: watch::Sender<Vec<FeedState>>,
+}
+
+/// Feeds that may wait to be hurried; of more, the poller hears at the next reload or poll.
+const HURRIED_MAX: usize = 1000;
 
 impl PollRulesSlot {
     /// Puts rules there.
     pub fn put(&self, rules: PollRules) {
-        self.0.send_replace(Some(rules));
+        self.rules.send_replace(Some(rules));
+    }
+
+    /// Has a feed polled now, which the store has as due.
+    pub fn hurry(&self, state: FeedState) {
+        self.hurried.send_modify(|hurried| {
+            hurried.retain(|known| known.source != state.source);
+            if hurried.len() < HURRIED_MAX {
+                hurried.push(state);
+            }
+        });
+    }
+
+    pub(super) fn take_hurried(&self) -> Vec<FeedState> {
+        let mut taken = Vec::new();
+        self.hurried.send_if_modified(|hurried| {
+            taken = std::mem::take(hurried);
+            false
+        });
+        taken
     }
 
     pub(super) fn take(&self) -> Option<PollRules> {
         let mut taken = None;
-        self.0.send_if_modified(|rules| {
+        self.rules.send_if_modified(|rules| {
             taken = rules.take();
             false
         });
         taken
     }
 
-    /// Returns when there are rules to take.
+    /// Returns when there are rules to take, or feeds to hurry.
     pub(super) async fn filled(&self) {
-        // It fails only without a sender, and this is one.
-        let _ = self.0.subscribe().wait_for(Option::is_some).await;
+        // They fail only without a sender, and this is one.
+        let (mut rules, mut hurried) = (self.rules.subscribe(), self.hurried.subscribe());
+        tokio::select! {
+            _ = rules.wait_for(Option::is_some) => {}
+            _ = hurried.wait_for(|hurried| !hurried.is_empty()) => {}
+        }
     }
 }
 

@@ -1,0 +1,344 @@
+//! What people do through the page and `/v1`: with a login or a token and not without, once, under their name, and as the
+//! command line would.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wirewatch::clock::Clock;
+
+use super::newsroom::{Newsroom, article, number, pending, until};
+use super::operate::{Running, get};
+
+/// A listener with a token, a reader's token and two people.
+async fn guarded(more: &str) -> (Newsroom, Running, SocketAddr) {
+    guarded_by(more, &Clock::system()).await
+}
+
+async fn guarded_by(more: &str, clock: &Clock) -> (Newsroom, Running, SocketAddr) {
+    let room = Newsroom::silent(more);
+    let hash = wirewatch::config::PasswordHash::new("correct horse").expect("random");
+    let users = format!("ada:write:{hash}\nbob:read:{hash}\n");
+    for (name, text) in [("token", "t0ken\n"), ("look", "l00k\n"), ("users", users.as_str())] {
+        std::fs::write(room.path(name), text).expect("written");
+        std::fs::set_permissions(room.path(name), std::fs::Permissions::from_mode(0o600)).expect("private");
+    }
+    let keys = "listen = \"127.0.0.1:0\"\ntoken_file = \"token\"\nread_token_file = \"look\"\nusers_file = \"users\"";
+    room.reconfigure("listen = \"off\"", keys);
+    let running = Running::of(&room, room.start(clock).await);
+    let http = running.http.expect("it listens");
+    (room, running, http)
+}
+
+/// What was answered: status, headers and body.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {} {}", self.status, self.body))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    fn cookie(&self) -> String {
+        let set = self.header("set-cookie").expect("a cookie");
+        for word in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+            assert!(set.contains(word), "{set}");
+        }
+        set.split(';').next().expect("a pair").to_owned()
+    }
+}
+
+async fn ask(http: SocketAddr, method: &str, path: &str, more: &str, body: &str) -> Answer {
+    let length = if method == "GET" { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{more}{length}connection: close\r\n\r\n{body}");
+    let answer = get(http, &request).await;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    // A body may come in chunks; only its text is of interest.
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+const TOKEN: &str = "authorization: Bearer t0ken\r\n";
+const JSON: &str = "content-type: application/json\r\n";
+
+async fn verb(http: SocketAddr, method: &str, path: &str, body: &Value) -> Answer {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    ask(http, method, path, &format!("{TOKEN}{JSON}"), &body).await
+}
+
+async fn read(http: SocketAddr, path: &str) -> Value {
+    let answer = ask(http, "GET", path, TOKEN, "").await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    answer.json()
+}
+
+/// A form sent by a page, of whoever has the cookie.
+async fn form(http: SocketAddr, cookie: &str, path: &str, body: &str) -> Answer {
+    let more = format!(
+        "cookie: {cookie}\r\naccept: text/html\r\nsec-fetch-site: same-origin\r\n\
+         content-type: application/x-www-form-urlencoded\r\n"
+    );
+    ask(http, "POST", path, &more, body).await
+}
+
+async fn page(http: SocketAddr, cookie: &str, path: &str) -> Answer {
+    ask(http, "GET", path, &format!("cookie: {cookie}\r\naccept: text/html\r\n"), "").await
+}
+
+async fn log_in(http: SocketAddr, cookie: &str, name: &str, password: &str) -> Answer {
+    form(http, cookie, "/login", &format!("name={name}&password={}&next=%2Ftopics", password.replace(' ', "+"))).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn login_opens_a_new_session_and_logout_ends_it() {
+    let (room, running, http) = guarded("").await;
+    let away = page(http, "", "/topics?x=1").await;
+    assert_eq!((away.status, away.header("location")), (303, Some("/login?next=%2Ftopics%3Fx%3D1")));
+    assert_eq!(page(http, "", "/login").await.status, 200);
+    let wrong = log_in(http, "", "ada", "correct horsf").await;
+    assert!(wrong.status == 403 && wrong.header("set-cookie").is_none(), "{}", wrong.head);
+    assert!(wrong.body.contains("name or the password is wrong"), "{}", wrong.body);
+    assert_eq!(log_in(http, "", "eva", "correct horse").await.status, 403);
+    // A cookie that somebody planted is not what the session gets.
+    let planted = "ww=AAAAAAAAAAAAAAAAAAAAAA";
+    let entered = log_in(http, planted, "ada", "correct horse").await;
+    assert_eq!((entered.status, entered.header("location")), (303, Some("/topics")));
+    let cookie = entered.cookie();
+    assert_ne!(cookie, planted);
+    assert_eq!(page(http, planted, "/topics").await.status, 303);
+    let topics = page(http, &cookie, "/topics").await;
+    assert!(topics.status == 200 && topics.body.contains("Log out ada"), "{}", topics.body);
+    // Logging in again gives another, and the one before is over.
+    let again = log_in(http, &cookie, "bob", "correct horse").await.cookie();
+    assert_ne!(again, cookie);
+    assert_eq!(page(http, &cookie, "/topics").await.status, 303);
+    assert!(!page(http, &again, "/silences/new?topic=levee").await.body.contains("Silence it"), "bob may only look");
+    assert_eq!(form(http, &again, "/silences", "topics=levee").await.status, 403);
+    // The token is a password for any name.
+    let by_token = log_in(http, "", "desk", "t0ken").await.cookie();
+    assert_eq!(page(http, &by_token, "/").await.status, 200);
+    // A link from elsewhere comes without the cookie: the page asks for itself once more.
+    let linked = ask(http, "GET", "/topics", "accept: text/html\r\nsec-fetch-site: cross-site\r\n", "").await;
+    assert!(linked.status == 200 && linked.body.contains("http-equiv=\"refresh\""), "{}", linked.body);
+    assert!(!linked.body.contains("levee"));
+    let out = form(http, &again, "/logout", "").await;
+    assert_eq!((out.status, out.header("location")), (303, Some("/login")));
+    assert_eq!(page(http, &again, "/topics").await.status, 303);
+    // Who is taken out of the file is out at once, and so is the token's session with another token.
+    let cookie = log_in(http, "", "ada", "correct horse").await.cookie();
+    assert_eq!(page(http, &cookie, "/topics").await.status, 200);
+    std::fs::write(room.path("users"), "# nobody\n").expect("written");
+    assert_eq!(page(http, &cookie, "/topics").await.status, 303);
+    std::fs::write(room.path("token"), "another\n").expect("written");
+    assert_eq!(page(http, &by_token, "/").await.status, 303);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn login_that_fails_too_often_waits_and_an_idle_session_ends() {
+    let clock = Clock::manual(wirewatch::model::Timestamp::from_seconds(1_742_198_531));
+    let (_room, running, http) = guarded_by("", &clock).await;
+    let cookie = log_in(http, "", "ada", "correct horse").await.cookie();
+    for _ in 0..5 {
+        assert_eq!(log_in(http, "", "ada", "wrong").await.status, 403);
+    }
+    let waits = log_in(http, "", "ada", "correct horse").await;
+    assert_eq!((waits.status, waits.header("retry-after")), (429, Some("10")), "{}", waits.body);
+    clock.advance(Duration::from_secs(11));
+    assert_eq!(log_in(http, "", "ada", "correct horse").await.status, 303);
+    clock.advance(Duration::from_hours(11));
+    assert_eq!(page(http, &cookie, "/").await.status, 200, "it slides");
+    clock.advance(Duration::from_hours(11));
+    assert_eq!(page(http, &cookie, "/").await.status, 200, "it slides");
+    clock.advance(Duration::from_hours(13));
+    assert_eq!(page(http, &cookie, "/").await.status, 303);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn listener_without_a_token_shows_and_changes_nothing() {
+    let room = Newsroom::silent("");
+    room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    let http = running.http.expect("it listens");
+    let sentence = "writing needs a token: `wirewatch init` makes one";
+    for more in [JSON.to_owned(), format!("origin: http://localhost\r\n{JSON}"), format!("{TOKEN}{JSON}")] {
+        let refused = ask(http, "POST", "/v1/silences", &more, r#"{"topics":["levee"]}"#).await;
+        assert_eq!((refused.status, refused.header("content-type")), (403, Some("application/problem+json")));
+        assert_eq!(refused.json()["detail"], sentence);
+    }
+    let refused = form(http, "", "/silences", "topics=levee").await;
+    assert!(refused.status == 403 && refused.body.contains("writing needs a token"), "{}", refused.body);
+    assert_eq!(number(&running.store, "SELECT count(*) FROM silences"), 0);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verbs_silence_and_end_it_under_a_name() {
+    let (room, running, http) = guarded("").await;
+    room.drop_file("a.txt", &article(0));
+    until("it is told", || number(&running.store, "SELECT count(*) FROM alerts") > 0 && pending(&running.store) == 0)
+        .await;
+    let preview = verb(http, "POST", "/v1/silences/preview", &json!({"topics": ["levee"]})).await.json();
+    assert!(preview["held_back"].as_u64() > Some(0), "{preview}");
+    assert_eq!(number(&running.store, "SELECT count(*) FROM silences"), 0, "nothing is changed");
+    let made = verb(
+        http,
+        "POST",
+        "/v1/silences",
+        &json!({"topics": ["levee"], "for": "2h", "comment": "known", "author": "nina"}),
+    )
+    .await;
+    assert_eq!((made.status, made.header("location")), (201, Some("/v1/silences/sil_1")), "{}", made.body);
+    assert_eq!(made.json()["author"], "nina");
+    assert_eq!(read(http, "/v1/silences/sil_1").await["active"], true);
+    for (body, status, word) in [
+        (json!({}), 422, "everybody"),
+        (json!({"topics": ["nosuch"]}), 404, "none of this name"),
+        (json!({"topic": "levee"}), 422, "`topic`"),
+        (json!({"topics": ["levee"], "for": "2h", "forever": true}), 422, "one at most"),
+        (json!({"topics": ["levee"], "for": "soon"}), 422, "`for`"),
+        (json!({"story": "sty_0000000000000"}), 404, "no such story"),
+        (json!({"topics": ["levee"], "author": "a b"}), 422, "author"),
+    ] {
+        let refused = verb(http, "POST", "/v1/silences", &body).await;
+        assert_eq!(refused.status, status, "{body}: {}", refused.body);
+        assert!(refused.json()["detail"].as_str().is_some_and(|said| said.contains(word)), "{body}: {}", refused.body);
+    }
+    // Twice is as once.
+    for _ in 0..2 {
+        let ended = verb(http, "DELETE", "/v1/silences/sil_1", &Value::Null).await;
+        assert_eq!((ended.status, &ended.json()["active"]), (200, &json!(false)));
+    }
+    assert_eq!(verb(http, "DELETE", "/v1/silences/sil_9", &Value::Null).await.status, 404);
+    let looked = ask(http, "DELETE", "/v1/silences/sil_1", "authorization: Bearer l00k\r\n", "").await;
+    assert_eq!(looked.status, 403, "a token that reads");
+    // The same by forms.
+    let cookie = log_in(http, "", "ada", "correct horse").await.cookie();
+    let look = page(http, &cookie, "/silences/new?topic=levee&for=1h").await;
+    assert!(look.body.contains("would have held back 1 of 1 alert"), "{}", look.body);
+    let saved = form(http, &cookie, "/silences", "topics=levee&for=1h&comment=").await;
+    assert_eq!((saved.status, saved.header("location")), (303, Some("/silences/sil_2")), "{}", saved.body);
+    let seen = page(http, &cookie, "/silences/sil_2").await.body;
+    assert!(seen.contains("by ada") && seen.contains("End it now"), "{seen}");
+    assert_eq!(form(http, &cookie, "/silences/sil_2/expire", "").await.status, 303);
+    let seen = page(http, &cookie, "/silences/sil_2").await.body;
+    assert!(!seen.contains("End it now") && seen.contains("end silence"), "{seen}");
+    let refused = form(http, &cookie, "/silences", "").await;
+    assert!(refused.status == 422 && refused.body.contains("<h1>"), "{}", refused.body);
+    let deeds = running.store.actions(None, 10).expect("read");
+    let said: Vec<_> = deeds.iter().rev().map(|deed| (deed.author.as_str(), deed.verb.as_str())).collect();
+    assert_eq!(said, [("nina", "silence"), ("token", "end silence"), ("ada", "silence"), ("ada", "end silence")]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verbs_split_merge_undo_and_label() {
+    let (room, running, http) = guarded("").await;
+    for n in 0..2 {
+        room.drop_file(&format!("{n}.txt"), &article(n));
+    }
+    until("both are there", || number(&running.store, "SELECT count(*) FROM items") == 2).await;
+    let stories = || async { read(http, "/v1/stories").await["data"].as_array().expect("a list").clone() };
+    let before = stories().await;
+    let id = |story: &Value| story["id"].as_str().expect("an id").to_owned();
+    let [late, early] = [id(&before[0]), id(&before[1])];
+    let merged =
+        verb(http, "POST", &format!("/v1/stories/{late}/merge"), &json!({"other": early, "comment": "one flood"}))
+            .await;
+    assert_eq!(merged.status, 200, "{}", merged.body);
+    let merged = merged.json();
+    assert!(merged["done_at"].is_string() && merged["author"] == "token", "{merged}");
+    assert_eq!(merged["items"].as_array().map(Vec::len), Some(1), "what came along is known");
+    assert_eq!(stories().await.len(), 1);
+    let again = verb(http, "POST", &format!("/v1/stories/{late}/merge"), &json!({"other": early})).await;
+    assert!(again.status == 409 && again.body.contains("one story already"), "{}", again.body);
+    let cookie = log_in(http, "", "ada", "correct horse").await.cookie();
+    let kept = merged["into"].as_str().expect("an id").to_owned();
+    let number_of = merged["number"].as_i64().expect("a number");
+    let undone = form(http, &cookie, &format!("/stories/{kept}/undo"), &format!("correction={number_of}")).await;
+    assert_eq!(undone.status, 303, "{}", undone.body);
+    assert_eq!(stories().await.len(), 2, "they are two again");
+    let split = read(http, &format!("/v1/stories/{kept}")).await["corrections"][1].clone();
+    assert_eq!((&split["verb"], &split["author"]), (&json!("split"), &json!("ada")));
+    // And the undoing undone.
+    let undone = verb(http, "POST", &format!("/v1/stories/{kept}/undo"), &json!({"correction": split["number"]})).await;
+    assert_eq!(undone.status, 200, "{}", undone.body);
+    let whole = stories().await;
+    assert_eq!((whole.len(), &whole[0]["items"]), (1, &json!(2)));
+    assert_eq!(verb(http, "POST", &format!("/v1/stories/{kept}/undo"), &json!({"correction": 99})).await.status, 404);
+    let refused = form(http, &cookie, &format!("/stories/{kept}/split"), "comment=x").await;
+    assert!(refused.status == 409 && refused.body.contains("not none and not all"), "{}", refused.body);
+    // Labels.
+    let item = read(http, "/v1/items").await["data"][0]["id"].as_str().expect("an id").to_owned();
+    let path = format!("/v1/items/{item}/labels/levee");
+    let noted = verb(http, "PUT", &path, &json!({"about": true})).await;
+    assert_eq!((noted.status, &noted.json()["about"]), (200, &json!(true)), "{}", noted.body);
+    assert_eq!(verb(http, "PUT", &path, &json!({})).await.status, 422);
+    let unknown = verb(http, "PUT", &format!("/v1/items/{item}/labels/nosuch"), &json!({"about": false})).await;
+    assert!(unknown.status == 422 && unknown.body.contains("nosuch"), "{}", unknown.body);
+    assert!(page(http, &cookie, &format!("/items/{item}")).await.body.contains("about <a href=\"/topics/levee\""));
+    assert_eq!(form(http, &cookie, &format!("/items/{item}/label"), "topic=levee&about=no").await.status, 303);
+    assert_eq!(number(&running.store, "SELECT about FROM labels"), 0);
+    assert_eq!(verb(http, "DELETE", &path, &Value::Null).await.status, 200);
+    assert_eq!(number(&running.store, "SELECT count(*) FROM labels"), 0);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verbs_replay_cancel_test_and_switch_endpoints() {
+    let (room, running, http) = guarded("").await;
+    room.drop_file("a.txt", &article(0));
+    until("it is told", || number(&running.store, "SELECT count(*) FROM deliveries WHERE state = 'delivered'") == 1)
+        .await;
+    let delivery = read(http, "/v1/deliveries").await["data"][0]["id"].as_str().expect("an id").to_owned();
+    let cookie = log_in(http, "", "ada", "correct horse").await.cookie();
+    let refused = verb(http, "POST", &format!("/v1/deliveries/{delivery}/cancel"), &Value::Null).await;
+    assert!(refused.status == 409 && refused.body.contains("it is delivered"), "{}", refused.body);
+    let replayed = verb(http, "POST", &format!("/v1/deliveries/{delivery}/replay"), &Value::Null).await;
+    assert_eq!((replayed.status, replayed.json()), (200, json!({"due_again": 1})));
+    let attempts = || number(&running.store, "SELECT count(*) FROM attempts");
+    until("it went out again", || attempts() == 2).await;
+    assert_eq!(form(http, &cookie, &format!("/deliveries/{delivery}/replay"), "").await.status, 303);
+    until("and again", || attempts() == 3).await;
+    assert_eq!(verb(http, "POST", "/v1/deliveries/dlv_99/replay", &Value::Null).await.status, 404);
+    let test = verb(http, "POST", "/v1/endpoints/console/test", &Value::Null).await;
+    assert_eq!((test.status, &test.json()["row"]["state"]), (200, &json!("delivered")), "{}", test.body);
+    let off = form(http, &cookie, "/endpoints/console/disable", "reason=moving+house").await;
+    assert_eq!(off.header("location"), Some("/endpoints/console"), "{}", off.body);
+    let seen = page(http, &cookie, "/endpoints/console").await.body;
+    assert!(seen.contains("moving house") && seen.contains("Enable"), "{seen}");
+    let refused = verb(http, "POST", "/v1/endpoints/console/test", &Value::Null).await;
+    assert!(refused.status == 409 && refused.body.contains("disabled since"), "{}", refused.body);
+    // What is owed meanwhile can be called off, once and again.
+    room.drop_file("b.txt", &article(1));
+    until("it is owed", || pending(&running.store) == 1).await;
+    let owed = read(http, "/v1/deliveries?state=pending").await["data"][0]["id"].as_str().expect("an id").to_owned();
+    for _ in 0..2 {
+        let off = verb(http, "POST", &format!("/v1/deliveries/{owed}/cancel"), &Value::Null).await;
+        assert_eq!((off.status, &off.json()["state"]), (200, &json!("cancelled")), "{}", off.body);
+    }
+    for _ in 0..2 {
+        let on = verb(http, "POST", "/v1/endpoints/console/enable", &Value::Null).await;
+        assert!(on.status == 200 && on.json()["state"]["disabled"].is_null(), "{}", on.body);
+    }
+    let parked = verb(http, "POST", "/v1/endpoints/console/replay-parked", &json!({"since": "7d"})).await;
+    assert_eq!((parked.status, parked.json()), (200, json!({"due_again": 0})));
+    assert_eq!(verb(http, "POST", "/v1/endpoints/nosuch/enable", &Value::Null).await.status, 404);
+    let big = "x".repeat(70_000);
+    assert_eq!(verb(http, "POST", "/v1/endpoints/console/disable", &json!({"reason": big})).await.status, 413);
+    let plain = format!("{TOKEN}content-type: text/plain\r\n");
+    assert_eq!(ask(http, "POST", "/v1/silences", &plain, "levee").await.status, 415);
+    assert_eq!(verb(http, "POST", "/v1/feeds/nosuch/poll", &Value::Null).await.status, 404);
+    running.stop().await;
+}
