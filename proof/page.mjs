@@ -9,13 +9,27 @@ const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const [address, seeds, pictures] = process.argv.slice(2);
 const wrong = [];
 const fail = (what) => { wrong.push(what); console.log(`  WRONG ${what}`); };
-const first = async (list) => (await (await fetch(`${address}/v1/${list}`)).json()).data[0]?.id;
+const token = { authorization: 'Bearer page-t0ken' };
+const first = async (list) => (await (await fetch(`${address}/v1/${list}`, { headers: token })).json()).data[0]?.id;
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
 
-const paths = ['/', '/alerts', '/stories', '/items', '/topics', '/feeds', '/deliveries', '/silences', '/status', '/search?q=sanctions', '/nothing'];
+// One login for all: what is looked at under it is looked at as somebody who may change things.
+const entering = await browser.newContext();
+const enter = await entering.newPage();
+await enter.goto(`${address}/login`);
+if (await enter.locator('input[name=name]').count()) {
+  await enter.fill('input[name=name]', 'ada');
+  await enter.fill('input[name=password]', 'correct horse');
+  await enter.press('input[name=password]', 'Enter');
+  await enter.waitForURL(`${address}/`, { timeout: 10000 }).catch(() => fail('the login leads nowhere'));
+}
+const storageState = await entering.storageState();
+await entering.close();
+
+const paths = ['/', '/login', '/silences/new', '/silences/new?topic=sanctions', '/alerts', '/stories', '/items', '/topics', '/feeds', '/deliveries', '/silences', '/status', '/search?q=sanctions', '/nothing'];
 for (const [page, list] of [['alerts', 'alerts'], ['stories', 'stories?told=yes'], ['items', 'items?topic=sanctions'], ['topics', 'topics'], ['feeds', 'feeds'], ['deliveries', 'deliveries'], ['endpoints', 'endpoints']]) {
   const id = await first(list);
-  if (id) paths.push(`/${page}/${id}`); else fail(`no ${list} to look at`);
+  if (id) paths.push(`/${page}/${id}`, ...(page === 'topics' ? [`/topics/${id}/try`] : [])); else fail(`no ${list} to look at`);
 }
 
 const watch = (page, path) => {
@@ -30,7 +44,7 @@ let looked = 0;
 for (const colorScheme of ['light', 'dark']) {
   for (const width of [390, 1280]) {
     // A policy that lets axe in; the policy itself is tried below.
-    const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 }, bypassCSP: true, reducedMotion: 'reduce' });
+    const context = await browser.newContext({ storageState, colorScheme, viewport: { width, height: 900 }, bypassCSP: true, reducedMotion: 'reduce' });
     for (const path of paths) {
       const page = await context.newPage();
       watch(page, path);
@@ -48,15 +62,18 @@ for (const colorScheme of ['light', 'dark']) {
   }
 }
 console.log(`${looked} pages looked at`);
+if (process.env.LOOK_ONLY) { await browser.close(); process.exit(wrong.length ? 1 : 0); }
 
 // Under its own policy: no report, and live within a second of a drop; what has the focus keeps it.
-const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+const context = await browser.newContext({ storageState, viewport: { width: 1280, height: 900 } });
 const page = await context.newPage();
 watch(page, '/ live');
 await page.goto(`${address}/`);
 await page.waitForTimeout(300);
 const link = page.locator('.story h3 a').first();
 await link.focus();
+await page.evaluate(() => scrollTo(0, 240));
+const scrolled = await page.evaluate(() => scrollY);
 const before = await page.locator('.story').count();
 const dropped = Date.now();
 const text = `Orchard census number ${dropped} finds late pears\n\nVolunteers of the valley counted ${dropped} trees in frost.\n`;
@@ -70,6 +87,7 @@ try {
 } catch { fail('nothing new within five seconds of a drop'); }
 if (await page.locator('.story').count() !== before) fail('a story moved in under the hand');
 if (!(await link.evaluate((element) => element === document.activeElement))) fail('the focus was lost');
+if (await page.evaluate(() => scrollY) !== scrolled) fail('the page moved under the hand');
 await page.keyboard.press('.');
 await page.getByText(`Orchard census number ${dropped}`).waitFor({ timeout: 5000 }).catch(() => fail('`.` does not show what is new'));
 await page.keyboard.press('j');
@@ -95,10 +113,22 @@ for (let n = 0; n < 7; n += 1) {
   tabs.push(tab);
   await tab.goto(`${address}/`, { timeout: 5000 }).catch(() => fail(`tab ${n + 2} does not load`));
 }
+// A stream that cannot be had is told after five seconds, and what is known stays.
+await page.goto(`${address}/`);
+await page.route('**/v1/stream*', (route) => route.abort());
+page.removeAllListeners('console');
+await page.evaluate(() => {
+  for (const hidden of [true, false]) {
+    Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }
+});
+await page.getByText('Not live since').waitFor({ timeout: 9000 }).catch(() => fail('nothing says that it is not live'));
+if (!(await page.locator('.story').count())) fail('what was known is gone');
 await context.close();
 
 // Without a script everything is there.
-const plain = await browser.newContext({ javaScriptEnabled: false });
+const plain = await browser.newContext({ storageState, javaScriptEnabled: false });
 const quiet = await plain.newPage();
 await quiet.goto(`${address}/`);
 if (!(await quiet.locator('.story').count())) fail('without a script there are no stories');

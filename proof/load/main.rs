@@ -12,6 +12,7 @@ mod figures;
 mod files;
 mod floor;
 mod inputs;
+mod pages;
 mod poll;
 mod report;
 mod server;
@@ -50,6 +51,8 @@ enum Command {
     Stream(files::StreamArgs),
     /// A store that grows: start, search, backup.
     Store(stock::StockArgs),
+    /// Every page over a store that has grown.
+    Pages(pages::PagesArgs),
     /// Matching as rules grow.
     Rules,
     /// docs/development/performance.md and its curves, from figures that were kept.
@@ -66,6 +69,7 @@ fn main() -> Result<(), Failure> {
         Command::Files(args) => files::files(&args, &figures),
         Command::Stream(args) => files::stream(&args, &figures),
         Command::Store(args) => stock::stock(&args, &figures),
+        Command::Pages(args) => pages::pages(&args, &figures),
         Command::Rules => stock::rules(&figures),
         Command::Report(args) => report::report(&args, &figures),
     }

@@ -75,6 +75,12 @@ pub fn stock(args: &StockArgs, figures: &Figures) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Fills a store with so many items as of today.
+pub fn fill_to(language: &Language, state: &std::path::Path, items: u64) -> Result<(), Failure> {
+    let (rules, now) = (inputs::rules(language, 100), Clock::system().now());
+    Filler { language, rules, now, feed: 0, items: 0, ledger: None }.fill(state, items).map(|_| ())
+}
+
 struct Filler<'a> {
     language: &'a Language,
     rules: Rules,

@@ -136,7 +136,8 @@ pub(super) fn run(store: &Store, config: &Config, wish: &TrialWish) -> Result<se
     let _ = rustix::process::setpriority_process(None, RUN_NICENESS);
     let begun = Instant::now();
     let (tried, before) = (compiled(config, wish)?, standing(config, &wish.topic)?);
-    let labels: HashMap<ItemId, bool> = store.labels_for(&wish.topic).map_err(TrialRefusal::Store)?.into_iter().collect();
+    let labels: HashMap<ItemId, bool> =
+        store.labels_for(&wish.topic).map_err(TrialRefusal::Store)?.into_iter().collect();
     let since = wish.now.minus(wish.window);
     let of = store.history_len(since).map_err(TrialRefusal::Store)?;
     let mut hits: BTreeMap<String, u64> = BTreeMap::new();
@@ -188,7 +189,15 @@ pub(super) fn run(store: &Store, config: &Config, wish: &TrialWish) -> Result<se
     let read = asked.len() as u64;
     let took_ms = begun.elapsed().as_millis() as u64;
     let mut account = json!(TrialAccount {
-        topic: wish.topic.clone(), read, of, took_ms, account, gained, lost, labels: labelled, rules,
+        topic: wish.topic.clone(),
+        read,
+        of,
+        took_ms,
+        account,
+        gained,
+        lost,
+        labels: labelled,
+        rules,
     });
     // Shown above, with what hit.
     for list in ["gained", "lost", "near"] {

@@ -170,9 +170,8 @@ impl Past for Pages {
     }
 
     fn ask(page: Self::Page, trial: &Trial) -> Vec<Asked> {
-        let ask = |item| {
-            trial::ask(item, &trial.rules.topics, |document, now, stored| trial.before(document, now, stored)).0
-        };
+        let ask =
+            |item| trial::ask(item, &trial.rules.topics, |document, now, stored| trial.before(document, now, stored)).0;
         page.into_iter().map(ask).collect()
     }
 

@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn topic_text_reads_as_the_topic_it_was_made_of() {
         let shipped = Config::embedded(&Environment::default()).expect("sound").config;
-        assert!(shipped.topics.len() > 3);
+        assert!(!shipped.topics.is_empty());
         for topic in &shipped.topics {
             let text = topic_text(topic);
             let read = read_topic_text("rules", &text).unwrap_or_else(|report| panic!("{report}\n{text}"));
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn topic_text_that_is_wrong_is_told_with_line_and_column_and_looks_nowhere_else() {
         for (text, words) in [
-            ("[[topics]]\nid = \"a\"\nterms = [{ match = \"\" }]\n", "rules:3:21"),
+            ("[[topics]]\nid = \"a\"\nterms = [{ match = \"\" }]\n", "rules:3:20"),
             ("[[topics]\n", "rules:1"),
             ("[http]\ntoken_file = \"/etc/shadow\"\n", "`http` has no place here"),
             ("include = [\"/etc/*.conf\"]\n", "`include` has no place here"),

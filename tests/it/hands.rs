@@ -342,3 +342,51 @@ async fn verbs_replay_cancel_test_and_switch_endpoints() {
     assert_eq!(verb(http, "POST", "/v1/feeds/nosuch/poll", &Value::Null).await.status, 404);
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_are_tried_on_what_is_stored_and_change_nothing() {
+    let (room, running, http) = guarded("").await;
+    for n in 0..3 {
+        room.drop_file(&format!("{n}.txt"), &article(n));
+    }
+    room.drop_file(
+        "calm.txt",
+        "Harbour opens a garden\n\nVolunteers planted roses along the quay, and nothing else happened all day.\n",
+    );
+    until("all are there", || number(&running.store, "SELECT count(*) FROM items") == 4).await;
+    let cookie = log_in(http, "", "bob", "correct horse").await.cookie();
+    let shown = page(http, &cookie, "/topics/levee/try").await;
+    assert!(
+        shown.status == 200 && shown.body.contains("[[topics]]") && shown.body.contains("4 items"),
+        "{}",
+        shown.body
+    );
+    let rules = "[[topics]]\nid = \"levee\"\nthreshold = 5.0\n[[topics.terms]]\nmatch = \"roses\"\nweight = 6.0\n\
+                 [[topics.terms]]\nmatch = \"tulips\"\nweight = 6.0\n";
+    let encoded: String = url::form_urlencoded::byte_serialize(rules.as_bytes()).collect();
+    let tried = form(http, &cookie, "/topics/levee/try", &format!("window=24h&text={encoded}")).await;
+    assert_eq!(tried.status, 200, "{}", tried.body);
+    for words in [
+        "Read all of 4 items",
+        "Gained: 1",
+        "Lost: 3",
+        "Harbour opens a garden",
+        "<strong>never</strong>",
+        "topics = [&quot;levee&quot;]",
+    ] {
+        assert!(tried.body.contains(words), "{words}: {}", tried.body);
+    }
+    let only = form(http, &cookie, "/topics/levee/try", &format!("part=trial&window=24h&text={encoded}")).await;
+    assert!(only.body.starts_with("<div id=\"trial\"") && only.body.trim_end().ends_with("</div>"), "{}", only.body);
+    let wrong =
+        form(http, &cookie, "/topics/levee/try", "text=%5B%5Btopics%5D%5D%0D%0Aid+%3D+%22levee%22%0D%0Aterms+%3D+3")
+            .await;
+    assert!(wrong.status == 200 && wrong.body.contains("rules:3:9"), "{}", wrong.body);
+    let other = form(http, &cookie, "/topics/levee/try", "text=%5B%5Bfeeds%5D%5D").await;
+    assert!(other.body.contains("`feeds` has no place here"), "{}", other.body);
+    assert_eq!(form(http, &cookie, "/topics/nosuch/try", "text=x").await.status, 404);
+    assert_eq!(form(http, &cookie, "/topics/levee/try", "window=90d&text=x").await.status, 422);
+    assert_eq!(form(http, &cookie, "/topics/levee/try", &format!("text={}", "x".repeat(70_000))).await.status, 413);
+    assert_eq!(number(&running.store, "SELECT count(*) FROM actions"), 0);
+    running.stop().await;
+}

@@ -24,6 +24,7 @@ mod mail;
 mod newsroom;
 mod operate;
 mod page_and_api;
+mod page_golden;
 mod pages;
 mod polling;
 mod program;

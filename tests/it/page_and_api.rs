@@ -109,6 +109,30 @@ fn check_page(path: &str, head: &str, html: &str) {
     assert!(open.is_empty(), "{path}: left open: {open:?}");
 }
 
+/// Comments, reasons and names of people that try what titles try.
+fn hostile_by_hand(running: &Running) {
+    let (store, now) = (&running.store, Clock::system().now());
+    let story = store.stories(&wirewatch::store::StoryFilter { limit: 9, ..Default::default() }).expect("read")[0].id;
+    let silence = wirewatch::store::SilenceRecord {
+        id: String::new(),
+        topics: vec!["ferry".to_owned()],
+        sources: vec![HOSTILE.to_owned()],
+        story: Some(story),
+        text: Some(HOSTILE.to_owned()),
+        starts: now,
+        ends: None,
+        author: HOSTILE.to_owned(),
+        comment: HOSTILE.to_owned(),
+    };
+    store.add_silence(&silence, now).expect("written");
+    let console = wirewatch::model::EndpointId::new("console").expect("a name");
+    let disable = |tx: &rusqlite::Transaction<'_>| wirewatch::store::outbox::disable(tx, &console, HOSTILE, now);
+    store.write("disable", disable).expect("written");
+    let note =
+        wirewatch::store::ActionNote { author: HOSTILE, verb: HOSTILE, about: "console", detail: HOSTILE, at: now };
+    store.write("note", |tx| wirewatch::store::note_action(tx, &note)).expect("written");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn page_every_one_answers_and_hostile_text_stays_text() {
     let (room, running, http) = listening("").await;
@@ -122,7 +146,13 @@ async fn page_every_one_answers_and_hostile_text_stays_text() {
     room.drop_file("hostile.json", &hostile.to_string());
     until("all are stored", || number(&running.store, "SELECT count(*) FROM items") == 4).await;
     until("all are told", || pending(&running.store) == 0).await;
+    // What people and programs say of it is text as well.
+    hostile_by_hand(&running);
     let mut paths: Vec<String> = [
+        "/silences/new",
+        "/silences/sil_1",
+        "/topics/levee/try",
+        "/login",
         "/",
         "/?told=yes&since=30d",
         "/stories",
@@ -148,6 +178,16 @@ async fn page_every_one_answers_and_hostile_text_stays_text() {
         }
     }
     assert!(paths.len() > 20, "{paths:?}");
+    let said: String = url::form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect();
+    for form in [
+        "/silences/new?text=",
+        "/silences/new?story=",
+        "/silences/new?comment=",
+        "/login?next=",
+        "/search?q=levee&source=",
+    ] {
+        paths.push(format!("{form}{said}"));
+    }
     for path in &paths {
         let (head, html) = ask(http, path, "").await;
         assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");

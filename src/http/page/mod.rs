@@ -203,10 +203,13 @@ fn showing(route: &'static PageRoute) -> MethodRouter<ListenerSources> {
                 Err(refusal) => Err(refusal),
             };
             match made {
-                Ok(html) => send(StatusCode::OK, match wanted {
-                    Some(ids) => part::cut(&html, &ids),
-                    None => html,
-                }),
+                Ok(html) => send(
+                    StatusCode::OK,
+                    match wanted {
+                        Some(ids) => part::cut(&html, &ids),
+                        None => html,
+                    },
+                ),
                 Err(refusal) => refused(&refusal, &frame, now),
             }
         },

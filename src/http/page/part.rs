@@ -6,8 +6,7 @@ const BLOCKS_MAX: usize = 40;
 
 /// The elements of these ids, in the order of the page; text never holds an unescaped `<`, so tags can be counted.
 pub(super) fn cut(html: &str, ids: &str) -> String {
-    let mut places: Vec<(usize, usize)> =
-        ids.split(',').take(BLOCKS_MAX).filter_map(|id| element(html, id)).collect();
+    let mut places: Vec<(usize, usize)> = ids.split(',').take(BLOCKS_MAX).filter_map(|id| element(html, id)).collect();
     places.sort_unstable();
     places.dedup();
     let mut out = String::new();
