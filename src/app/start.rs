@@ -127,14 +127,9 @@ impl App {
             started_at: clock.now(),
         };
         let delivery_cancel = CancellationToken::new();
-        let delivery = Delivery {
-            store: store.clone(),
-            clock: clock.clone(),
-            rules: delivery_rules,
-            waker: waker.clone(),
-            console,
-            counters,
-        };
+        let nudge_waker = waker.clone();
+        let delivery =
+            Delivery { store: store.clone(), clock: clock.clone(), rules: delivery_rules, waker, console, counters };
         let delivery = tokio::spawn(delivery.run(delivery_cancel.clone()));
 
         let readiness = Arc::new(watch::channel(Readiness::ready()).0);
@@ -156,7 +151,7 @@ impl App {
         let polling = PollRulesSlot::default();
         let poller = tokio::spawn(poller.following(polling.clone()).run(sources_cancel.clone()));
         let reads = ReadSources::new(store.clone(), config_heard.clone(), &place, clock.clone());
-        let nudge = nudge(waker.clone(), to_ingest.clone(), polling.clone());
+        let nudge = nudge(nudge_waker, to_ingest.clone(), polling.clone());
         let served = measure::served(config_heard, &readiness, &gauges, &health, reads, clock.clone(), nudge);
         let http_cancel = CancellationToken::new();
         let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());

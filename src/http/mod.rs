@@ -33,8 +33,7 @@ use access::guard::{self, GuardedRequest};
 
 pub use access::guard::GuardConfig;
 pub use look::ReadSources;
-pub use sources::{DaemonNudge, ListenerSources, Readiness};
-pub use trial::{TrialRefusal, TrialWish};
+pub use sources::{DaemonNudge, ListenerSources, Readiness, TrialRefusal, TrialWish};
 
 /// Serves until cancelled.
 ///

@@ -1,6 +1,7 @@
 //! What the listener answers from: the verdict, the figures, the store, and who may ask.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -8,11 +9,10 @@ use tokio::sync::watch;
 
 use super::access::guard::GuardConfig;
 use super::look::ReadSources;
-use super::trial::{TrialRefusal, TrialWish};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{FeedState, Timestamp};
-use crate::store::Store;
+use crate::model::{FeedState, Timestamp, TopicId};
+use crate::store::{Store, StoreError};
 use crate::telemetry::Sample;
 
 /// What `/readyz` says.
@@ -50,6 +50,28 @@ pub enum DaemonNudge {
     Corrections,
     /// A feed is due: what the store knows of it.
     Feed(Box<FeedState>),
+}
+
+/// What is to be tried.
+#[derive(Debug, Clone)]
+pub struct TrialWish {
+    /// The topic that is looked at.
+    pub topic: TopicId,
+    /// Its rules as TOML.
+    pub text: String,
+    /// From so long ago until now.
+    pub window: Duration,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Why a run gave nothing.
+#[derive(Debug)]
+pub enum TrialRefusal {
+    /// The rules are wrong: where and why, for people.
+    Rules(String),
+    /// The store cannot be read.
+    Store(StoreError),
 }
 
 /// Tries rules on what is stored; gives what it found as a document.

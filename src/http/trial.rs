@@ -8,10 +8,8 @@ use serde_json::Value;
 
 use super::look::StoreLook;
 use super::refusal::{AnswerRefusal, RefusalKind};
-use super::sources::ListenerSources;
+use super::sources::{ListenerSources, TrialRefusal, TrialWish};
 use crate::config::duration;
-use crate::model::{Timestamp, TopicId};
-use crate::store::StoreError;
 
 /// Runs at once.
 const RUNS_MAX: usize = 2;
@@ -19,28 +17,6 @@ const RUNS_MAX: usize = 2;
 const WINDOW_MAX: Duration = Duration::from_hours(30 * 24);
 /// The window where none is named.
 pub(super) const WINDOW_USUAL: &str = "7d";
-
-/// What is to be tried.
-#[derive(Debug, Clone)]
-pub struct TrialWish {
-    /// The topic that is looked at.
-    pub topic: TopicId,
-    /// Its rules as TOML.
-    pub text: String,
-    /// From so long ago until now.
-    pub window: Duration,
-    /// The time.
-    pub now: Timestamp,
-}
-
-/// Why a run gave nothing.
-#[derive(Debug)]
-pub enum TrialRefusal {
-    /// The rules are wrong: where and why, for people.
-    Rules(String),
-    /// The store cannot be read.
-    Store(StoreError),
-}
 
 /// Who has a run under way.
 #[derive(Clone, Default)]

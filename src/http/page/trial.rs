@@ -13,8 +13,8 @@ use crate::http::access::AccessDesk;
 use crate::http::access::guard::RequestCaller;
 use crate::http::look::StoreLook;
 use crate::http::refusal::{AnswerRefusal, RefusalKind};
-use crate::http::sources::ListenerSources;
-use crate::http::trial::{self, TrialWish, WINDOW_USUAL};
+use crate::http::sources::{ListenerSources, TrialWish};
+use crate::http::trial::{self, WINDOW_USUAL};
 use crate::model::TopicId;
 
 /// Bytes of rules and their form.
