@@ -62,7 +62,7 @@ impl AskedQuery {
 
     /// What was asked for but for where in the list, for cursors and links.
     pub fn filters(&self) -> impl Iterator<Item = &(String, String)> {
-        self.values.iter().filter(|(key, _)| !matches!(key.as_str(), "cursor" | "after" | "limit" | "part"))
+        self.values.iter().filter(|(key, _)| !matches!(key.as_str(), "cursor" | "after" | "limit" | "part" | "keys"))
     }
 
     /// `limit`: how many rows.

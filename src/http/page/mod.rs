@@ -188,7 +188,7 @@ fn showing(route: &'static PageRoute) -> MethodRouter<ListenerSources> {
             let id = path.iter().next().map(|(_, value)| value.to_owned()).unwrap_or_default();
             let frame = PageFrame::of(&served, &caller, &uri, &headers);
             let now = served.clock.now();
-            let known: Vec<&str> = route.query.iter().copied().chain(["part"]).collect();
+            let known: Vec<&str> = route.query.iter().copied().chain(["part", "keys"]).collect();
             let asked = AskedQuery::read(route.path, id, query.as_deref().unwrap_or_default(), &known, now);
             let wanted = asked.as_ref().ok().and_then(|asked| asked.owned("part"));
             let framing = frame.clone();

@@ -150,7 +150,7 @@ const move = (step) => {
   all[Math.min(all.length - 1, Math.max(0, at + step))].focus();
 };
 const places = { n: '/', a: '/alerts', s: '/stories', i: '/items', t: '/topics', f: '/feeds', d: '/deliveries' };
-const keys = [['j k', 'next, previous row'], ['o', 'open it'], ['/', 'search'], ['.', 'show what is new'],
+const keys = [['j k', 'next, previous row'], ['o', 'open it'], ['/', 'search'], ['s', 'silence this'], ['.', 'show what is new'],
   ['g n', 'now'], ['g a', 'alerts'], ['g s', 'stories'], ['g i', 'items'], ['g t', 'topics'], ['g f', 'feeds'], ['g d', 'deliveries'], ['?', 'this']];
 const help = () => {
   const box = document.createElement('dialog');
@@ -172,9 +172,10 @@ const help = () => {
   box.showModal();
 };
 let go = false;
+const keysOff = new URLSearchParams(location.search).get('keys') === 'off';
 document.addEventListener('keydown', (event) => {
   const field = event.target.closest('input, select, textarea, dialog, [contenteditable]');
-  if (field || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (keysOff || field || event.ctrlKey || event.altKey || event.metaKey) return;
   if (go) {
     go = false;
     if (places[event.key]) location.assign(places[event.key]);
@@ -182,6 +183,7 @@ document.addEventListener('keydown', (event) => {
   }
   const acts = { j: () => move(1), k: () => move(-1), o: () => document.activeElement.closest('a')?.click(),
     g: () => { go = true; setTimeout(() => { go = false; }, 1500); }, '.': () => unseen && showNew(), '?': help,
+    s: () => document.querySelector('a[href^="/silences/new"]')?.click(),
     '/': () => document.querySelector('.find input').focus() };
   if (acts[event.key]) { event.preventDefault(); acts[event.key](); }
 });
