@@ -22,9 +22,25 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("receiver", &["clock", "text", "deliver"]),
     ("eval", &["model", "pipeline"]),
     ("config", &["files", "model", "text", "net", "source", "pipeline", "deliver"]),
-    ("view", &["model", "pipeline", "source", "store", "deliver", "config"]),
+    ("view", &["model", "text", "pipeline", "source", "store", "deliver", "config"]),
     ("action", &["model", "text", "store", "pipeline", "config", "deliver", "view"]),
-    ("http", &["action", "model", "clock", "text", "net", "telemetry", "store", "deliver", "config", "view"]),
+    (
+        "http",
+        &[
+            "action",
+            "model",
+            "clock",
+            "text",
+            "net",
+            "telemetry",
+            "source",
+            "pipeline",
+            "store",
+            "deliver",
+            "config",
+            "view",
+        ],
+    ),
     (
         "app",
         &[

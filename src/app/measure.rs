@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{DaemonNudge, GuardConfig, ListenerSources, ReadSources, Readiness};
 use crate::model::Timestamp;
+use crate::source::push::PushIntake;
 use crate::source::seed::DirState;
 use crate::telemetry::{Metric, Sample};
 
@@ -21,6 +22,7 @@ pub(super) fn served(
     gauges: &Gauges,
     health: &watch::Receiver<AppHealth>,
     reads: ReadSources,
+    pushes: PushIntake,
     clock: Clock,
     nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
 ) -> ListenerSources {
@@ -50,6 +52,7 @@ pub(super) fn served(
         reads,
         trial: Arc::new(super::trial::run),
         nudge,
+        pushes,
     }
 }
 

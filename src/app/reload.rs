@@ -239,6 +239,7 @@ fn changes(diff: &ConfigDiff) -> String {
         list("aliases", &diff.aliases),
         list("endpoints", &diff.endpoints),
         list("silences", &diff.silences),
+        list("pushes", &diff.pushes),
         sections,
     ]
     .into_iter()

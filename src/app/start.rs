@@ -26,6 +26,7 @@ use crate::pipeline::Rules;
 use crate::source::feed::polling::counters::PollCounters;
 use crate::source::feed::polling::rules::{self, PollRulesSlot};
 use crate::source::parser::Parser;
+use crate::source::push::PushIntake;
 use crate::source::seed::{SeedInputs, SeedStatus, SeedWatcher};
 use crate::source::{IngestMessage, IngestSender};
 use crate::store::{Store, StoreError};
@@ -132,6 +133,7 @@ impl App {
             Delivery { store: store.clone(), clock: clock.clone(), rules: delivery_rules, waker, console, counters };
         let delivery = tokio::spawn(delivery.run(delivery_cancel.clone()));
 
+        let pushes = PushIntake::new(&to_ingest, parser.clone(), hold.subscribe(), clock.clone());
         let readiness = Arc::new(watch::channel(Readiness::ready()).0);
         let (health_told, health) = watch::channel(AppHealth::default());
         let keeper = Keeper::new(KeeperLinks {
@@ -150,9 +152,9 @@ impl App {
         let sources_cancel = CancellationToken::new();
         let polling = PollRulesSlot::default();
         let poller = tokio::spawn(poller.following(polling.clone()).run(sources_cancel.clone()));
-        let reads = ReadSources::new(store.clone(), config_heard.clone(), &place, clock.clone());
+        let reads = ReadSources::new(store.clone(), config_heard.clone(), rules.subscribe(), &place, clock.clone());
         let nudge = nudge(nudge_waker, to_ingest.clone(), polling.clone());
-        let served = measure::served(config_heard, &readiness, &gauges, &health, reads, clock.clone(), nudge);
+        let served = measure::served(config_heard, &readiness, &gauges, &health, reads, pushes, clock.clone(), nudge);
         let http_cancel = CancellationToken::new();
         let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let http = listener.map(|listener| tokio::spawn(http::serve(listener, served, http_cancel.clone())));

@@ -21,7 +21,7 @@ use crate::model::{EndpointId, Lang, SourceId, Timestamp, TopicId};
 use crate::store::outbox::{self, DeliveryDetail, DeliveryId, DeliveryState, EndpointHealth};
 use crate::store::{Access, Store, StoreError};
 use crate::text::{clean, counted};
-use crate::view::EndpointLine;
+use crate::view::{EndpointLine, EndpointPreview, PreviewError};
 
 /// How often a row is looked at while a daemon delivers it.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -92,7 +92,7 @@ pub fn run(args: &EndpointsArgs, context: &Context) -> Result<(), CliError> {
         None | Some(EndpointsVerb::List) => list(&config, out, context.clock.now()),
         Some(EndpointsVerb::Show { id }) => show(find(&config, id)?, &config, out),
         Some(EndpointsVerb::Test { id, by }) => test(find(&config, id)?, &config, &by.author, out, context),
-        Some(EndpointsVerb::Preview { id, alert }) => preview(find(&config, id)?, alert, &config),
+        Some(EndpointsVerb::Preview { id, alert }) => preview(find(&config, id)?, alert, &config, out),
         Some(EndpointsVerb::Enable { id, by }) => enable(find(&config, id)?, &config, &by.author, out, context),
         Some(EndpointsVerb::Disable { id, reason, by }) => {
             disable(find(&config, id)?, (reason, &by.author), &config, out, context)
@@ -214,28 +214,24 @@ fn enable(
     Ok(())
 }
 
-fn preview(endpoint: &EndpointConfig, alert: &str, config: &Config) -> Result<(), CliError> {
+fn preview(endpoint: &EndpointConfig, alert: &str, config: &Config, out: Output) -> Result<(), CliError> {
     let store = store(config, Access::Read)?;
     let found = ids::alert(&store, alert)?;
-    // What it is owed may say less than the alert: only its topics, and what it was told before. Once written, the
-    // bytes are those, whatever the config says now.
-    let owed = store.read("read what is owed", |c| outbox::owed(c, &found.id, &endpoint.id))?;
-    let (payload, written) = owed.unwrap_or_else(|| (found.payload.get().as_bytes().to_vec(), None));
-    let (bytes, content_type) = match written {
-        Some(content_type) => (payload.clone(), content_type),
-        None => match endpoint.wire_format().render(&payload).map_err(|error| CliError::data(error.to_string()))? {
-            Some(body) => (body.bytes, body.content_type),
-            None => (payload.clone(), "application/json".to_owned()),
-        },
-    };
+    let preview = EndpointPreview::of(endpoint, &found, &store).map_err(|error| match error {
+        PreviewError::Store(error) => error.into(),
+        error => CliError::data(error.to_string()),
+    })?;
+    if out == Output::Json {
+        return Ok(output::lines(&[preview])?);
+    }
     if endpoint.format == PayloadFormat::Console {
         let console = Console::stdout().in_zone(&endpoint.timing.zone);
-        return Ok(console.print(&payload)?);
+        return Ok(console.print(&preview.payload)?);
     }
     // Beside the body, which can be piped on as it is.
-    errln!("{} to {}, {} bytes of {content_type}:", found.r#type, endpoint.id, bytes.len());
+    errln!("{} to {}, {} bytes of {}:", preview.r#type, endpoint.id, preview.bytes, preview.content_type);
     let mut out = std::io::stdout().lock();
-    out.write_all(&bytes)?;
+    out.write_all(preview.body.as_bytes())?;
     Ok(writeln!(out)?)
 }
 

@@ -7,26 +7,19 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Serialize;
 
-use self::story::StoryExplained;
 use super::output::{self, Output};
 use super::{CliError, Context, ids};
 use crate::app::compile;
 use crate::config::{Config, TestCase};
-use crate::model::{Field, Item, ItemId, Origin, RawItem, RawText, SourceId, SourceKind, TopicId};
-use crate::pipeline::alert::{Offer, Refusal, Route};
-use crate::pipeline::classify::{Document, GateKind, RuleExplanation, TopicExplanation};
+use crate::model::{Field, Origin, SourceKind, TopicId};
+use crate::pipeline::classify::{GateKind, RuleExplanation, TopicExplanation};
 use crate::pipeline::{Rules, prepare};
 use crate::source::parser::Parser;
 use crate::source::seed::parse_file;
-use crate::store::outbox::{self, DeliveryFilter};
-use crate::store::{ItemRecord, Store};
-use crate::text::tokens::Tokens;
+use crate::store::{Access, Store, StoreError};
 use crate::text::{clean, counted};
-
-/// Deliveries of one alert that are listed.
-const DELIVERIES_MAX: usize = 100;
+use crate::view::{ExplainError, ItemExplained, RecalledStories, explain};
 
 /// Explains the decision for an item of the store, a file, or standard input.
 #[derive(Debug, Args)]
@@ -45,49 +38,6 @@ pub struct ExplainArgs {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Explained {
-    id: ItemId,
-    title: String,
-    topics: Vec<TopicExplanation>,
-    /// For each topic that matches, who hears of it.
-    endpoints: Vec<Hearing>,
-    stored: Option<Stored>,
-    story: Option<StoryExplained>,
-    verdict: String,
-    #[serde(skip)]
-    item: Item,
-}
-
-/// Whether an endpoint takes what an item and a topic make.
-#[derive(Serialize)]
-struct Hearing {
-    endpoint: String,
-    topic: String,
-    takes: bool,
-    /// The key of the endpoint that keeps it away, and what it sees.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    because: Option<String>,
-}
-
-/// What the store knows of it.
-#[derive(Serialize)]
-struct Stored {
-    story: String,
-    quiet: bool,
-    alerts: Vec<String>,
-    /// What became of them.
-    deliveries: Vec<Told>,
-}
-
-/// A delivery of an alert of the item.
-#[derive(Serialize)]
-struct Told {
-    endpoint: String,
-    /// `delivered`, or why not.
-    state: String,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -103,7 +53,7 @@ pub fn run(args: &ExplainArgs, context: &Context) -> Result<(), CliError> {
         None => file(Path::new(what), &rules, &config, context)?,
     };
     let keep = |topic: &TopicExplanation| args.topic.as_deref().is_none_or(|only| topic.topic.as_str() == only);
-    let explained: Vec<Explained> = explained
+    let explained: Vec<ItemExplained> = explained
         .into_iter()
         .map(|mut one| {
             one.topics.retain(keep);
@@ -121,63 +71,19 @@ pub fn run(args: &ExplainArgs, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Why a comment is not told.
-const COMMENTARY: &str =
-    "no alert of its own: its headline or link says that it comments or explains ([alerts] commentary = \"off\")";
-
-fn stored(what: &str, rules: &Rules, config: &Config, context: &Context) -> Result<Explained, CliError> {
+fn stored(what: &str, rules: &Rules, config: &Config, context: &Context) -> Result<ItemExplained, CliError> {
     let store = context.read_store()?;
     let id = ids::item(&store, what)?;
-    let record = store.item(id)?.ok_or_else(|| CliError::data(format!("find {id}: no such item")))?;
-    let alerts = store.alerts_of_item(record.line.id)?;
-    let quiet = record.quiet;
-    let story = record.line.story.to_string();
-    let item = item_of(record)?;
-    let topics = explain(&item, rules);
-    let matched = topics.iter().any(|t| t.matched);
-    let endpoints = hearings(&item, &topics, rules);
-    let verdict = match (matched, alerts.is_empty(), quiet) {
-        (_, false, _) => alerted(&alerts),
-        (false, ..) => "no alert: no topic reaches its threshold".to_owned(),
-        (true, true, true) => {
-            "no alert: part of its feed's first-poll baseline (set `backfill` to change that)".to_owned()
-        }
-        (true, true, false) if rules.leaves_to_reports(&item) => COMMENTARY.to_owned(),
-        (true, true, false) => {
-            "no alert of its own: its story was alerted on these topics before, or the rules changed since".to_owned()
-        }
-    };
-    let alerts: Vec<String> = alerts.into_iter().map(|(id, _)| id).collect();
-    let deliveries = told(&alerts, &store)?;
-    let stored = Some(Stored { story, quiet, alerts, deliveries });
-    let near = story::of_stored(id, &store, config)?;
-    Ok(Explained { id, title: item.headline().into_owned(), topics, endpoints, stored, story: near, verdict, item })
-}
-
-/// Who was told, or is still to be.
-fn told(alerts: &[String], store: &Store) -> Result<Vec<Told>, CliError> {
-    let mut told = Vec::new();
-    for alert in alerts {
-        let Some(alert) = store.alert(alert)? else { continue };
-        let filter = DeliveryFilter {
-            alert: Some(alert.sequence.cast_signed()),
-            rows_max: DELIVERIES_MAX,
-            ..DeliveryFilter::default()
-        };
-        for row in store.read("list deliveries", |c| outbox::list(c, &filter))? {
-            let state = match (&row.state, &row.hold, row.folded_into) {
-                (_, Some(hold), _) => format!("pending, held for its {hold}"),
-                (_, None, Some(into)) => format!("sent within {into}"),
-                (state, None, None) => state.to_string(),
-            };
-            told.push(Told { endpoint: row.endpoint, state });
-        }
+    match ItemExplained::of_stored(id, &store, rules, config) {
+        Ok(Some(explained)) => Ok(explained),
+        Ok(None) => Err(CliError::data(format!("find {id}: no such item"))),
+        Err(ExplainError::Store(error)) => Err(error.into()),
+        Err(error) => Err(CliError::data(error.to_string())),
     }
-    Ok(told)
 }
 
 /// One of the config's `[[tests]]`.
-fn of_test(title: &str, tests: &[TestCase], rules: &Rules) -> Result<Explained, CliError> {
+fn of_test(title: &str, tests: &[TestCase], rules: &Rules) -> Result<ItemExplained, CliError> {
     let wanted = title.to_lowercase();
     let name = |test: &TestCase| if test.title.trim().is_empty() { test.text.clone() } else { test.title.clone() };
     let starts = tests.iter().find(|test| name(test).to_lowercase().starts_with(&wanted));
@@ -203,33 +109,10 @@ fn of_test(title: &str, tests: &[TestCase], rules: &Rules) -> Result<Explained, 
     };
     let item = prepared.item;
     let title = item.headline().into_owned();
-    Ok(Explained { id: item.id, title, topics, endpoints: Vec::new(), stored: None, story: None, verdict, item })
+    Ok(ItemExplained { id: item.id, title, topics, endpoints: Vec::new(), stored: None, story: None, verdict, item })
 }
 
-/// Alerts by whether anybody was to hear of them.
-fn alerted(alerts: &[(String, Option<String>)]) -> String {
-    let one = |(id, silenced_by): &(String, Option<String>)| match silenced_by {
-        Some(silence) => format!("{id} (told nobody: silenced by {silence})"),
-        None => id.clone(),
-    };
-    format!("alerted: {}", alerts.iter().map(one).collect::<Vec<_>>().join(", "))
-}
-
-/// The stored text, read as it was when it came.
-fn item_of(record: ItemRecord) -> Result<Item, CliError> {
-    let source = SourceId::new(&record.line.source).map_err(|e| CliError::data(e.to_string()))?;
-    let origin = Origin { source, kind: SourceKind::Seed, received: record.line.first_seen };
-    let mut raw = RawItem::new(crate::model::ItemKey::new(&record.key));
-    raw.title = Some(RawText::plain(record.title));
-    raw.url = record.line.url;
-    raw.lang = record.line.lang;
-    raw.content = Some(RawText::plain(record.text));
-    crate::pipeline::normalize::normalize(&raw, &origin, &crate::pipeline::normalize::NormalizeRules::default())
-        .map(|normalized| normalized.item)
-        .map_err(|rejection| CliError::data(format!("read the stored item: {}", rejection.detail)))
-}
-
-fn file(path: &Path, rules: &Rules, config: &Config, context: &Context) -> Result<Vec<Explained>, CliError> {
+fn file(path: &Path, rules: &Rules, config: &Config, context: &Context) -> Result<Vec<ItemExplained>, CliError> {
     let path: PathBuf = super::ingest::stdin_to_file(path)?;
     let runtime = super::run::runtime(config)?;
     let now = context.clock.now();
@@ -239,58 +122,21 @@ fn file(path: &Path, rules: &Rules, config: &Config, context: &Context) -> Resul
         })?;
     let origin = Origin { source: config.seeds.id.clone(), kind: SourceKind::Seed, received: now };
     let mut explained = Vec::new();
-    let mut memory = story::Recalled::of(config, context)?;
+    // Without a store there is no story to be held against.
+    let mut memory = match Store::open(&config.daemon.state_dir, Access::Read) {
+        Err(StoreError::Missing { .. }) => None,
+        store => Some(RecalledStories::of(&store?, config, now)?),
+    };
     for raw in &document.items {
         match prepare(raw, &origin, rules) {
             Err(rejection) => errln!("note: {} ({})", clean::one_line(&rejection.detail), rejection.reason),
-            Ok(prepared) => {
-                let topics = explain(&prepared.item, rules);
-                let endpoints = hearings(&prepared.item, &topics, rules);
-                let heard = endpoints.is_empty() || endpoints.iter().any(|hearing| hearing.takes);
-                let verdict = match (topics.iter().any(|t| t.matched), heard) {
-                    (true, _) if rules.leaves_to_reports(&prepared.item) => COMMENTARY,
-                    (true, true) => "would alert, unless its story was alerted on these topics before",
-                    (true, false) => "would be stored as an alert, but no endpoint takes it",
-                    (false, _) => "would not alert: no topic reaches its threshold",
-                };
-                let near = memory.as_mut().map(|memory| memory.consider(&prepared, now)).transpose()?;
-                let (item, verdict) = (prepared.item, verdict.to_owned());
-                let (id, title) = (item.id, item.headline().into_owned());
-                explained.push(Explained { id, title, topics, endpoints, stored: None, story: near, verdict, item });
-            }
+            Ok(prepared) => explained.push(ItemExplained::of_prepared(prepared, memory.as_mut(), rules, now)?),
         }
     }
     Ok(explained)
 }
 
-fn explain(item: &Item, rules: &Rules) -> Vec<TopicExplanation> {
-    let (title, text) = (Tokens::of(&item.title), Tokens::of(&item.text));
-    rules.topics.explain(&Document::of(item, &title, &text))
-}
-
-/// Who takes an alert on each topic that matches, and what keeps it from the others.
-fn hearings(item: &Item, topics: &[TopicExplanation], rules: &Rules) -> Vec<Hearing> {
-    let heard = |topic: &TopicExplanation, route: &Route| {
-        let (severity, score) = (topic.severity, topic.score);
-        let offer = Offer { topic: &topic.topic, source: &item.source, lang: item.lang, severity, score };
-        let because = route.refusal(&offer).map(|refusal| match refusal {
-            Refusal::Topic => "topics: not among them".to_owned(),
-            Refusal::Source => format!("sources: {} is not among them", item.source),
-            Refusal::Language => match item.lang {
-                Some(lang) => format!("languages: {lang} is not among them"),
-                None => "languages: that of the item is unknown".to_owned(),
-            },
-            Refusal::Severity => format!("severity_min: {} is above {severity}", route.severity_min),
-            Refusal::Score => format!("score_min: {} is above {score}", route.score_min),
-        });
-        let (endpoint, topic) = (route.endpoint.as_str().to_owned(), topic.topic.as_str().to_owned());
-        Hearing { endpoint, topic, takes: because.is_none(), because }
-    };
-    let matching = topics.iter().filter(|topic| topic.matched);
-    matching.flat_map(|topic| rules.alert.routes.iter().map(move |route| heard(topic, route))).collect()
-}
-
-fn print(one: &Explained, colour: bool) -> io::Result<()> {
+fn print(one: &ItemExplained, colour: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", clean::one_line(&one.title))?;
     if let Some(stored) = &one.stored {
@@ -341,7 +187,7 @@ fn factors(rule: &RuleExplanation) -> String {
 }
 
 /// The text with the hits of matching topics marked.
-fn marked(out: &mut impl Write, one: &Explained) -> io::Result<()> {
+fn marked(out: &mut impl Write, one: &ItemExplained) -> io::Result<()> {
     let mut spans: Vec<(usize, usize)> = one
         .topics
         .iter()

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::model::Timestamp;
 use crate::store::{AlertRecord, ItemLine};
 use crate::text::clean;
+use crate::view::{FeedDocument, FeedForm, SyndicatedEntry};
 
 /// Columns of the CSV form.
 const COLUMNS: &str = "id,first_seen,published,outlet,source,lang,story,topics,copies,title,url";
@@ -101,71 +102,26 @@ fn cell_of(text: &str) -> String {
     if text.contains([',', '"', '\'', ';']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
-/// An RSS 2.0 document.
+/// A feed document of items.
 ///
 /// # Errors
 /// When the output is closed or full.
-pub fn rss(out: &mut impl Write, items: &[ItemLine], now: Timestamp) -> io::Result<()> {
-    writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<rss version=\"2.0\"><channel>")?;
-    writeln!(out, "<title>wirewatch</title><link>https://localhost/</link><description>Items</description>")?;
-    writeln!(out, "<lastBuildDate>{}</lastBuildDate>", rfc_2822(now))?;
-    for item in items {
-        write!(out, "<item><guid isPermaLink=\"false\">{}</guid><title>{}</title>", item.id, escape(&item.title))?;
-        if let Some(url) = web_link(item) {
-            write!(out, "<link>{}</link>", escape(url))?;
-        }
-        for topic in &item.topics {
-            write!(out, "<category>{}</category>", escape(&topic.topic))?;
-        }
-        let at = item.published.unwrap_or(item.first_seen);
-        writeln!(out, "<pubDate>{}</pubDate></item>", rfc_2822(at))?;
-    }
-    writeln!(out, "</channel></rss>")
-}
-
-/// An Atom document.
-///
-/// # Errors
-/// When the output is closed or full.
-pub fn atom(out: &mut impl Write, items: &[ItemLine], now: Timestamp) -> io::Result<()> {
-    writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\">")?;
-    writeln!(out, "<id>urn:wirewatch:items</id><title>wirewatch</title><updated>{now}</updated>")?;
-    for item in items {
-        write!(out, "<entry><id>urn:wirewatch:{}</id><title>{}</title>", item.id, escape(&item.title))?;
-        if let Some(url) = web_link(item) {
-            write!(out, "<link href=\"{}\"/>", escape(url))?;
-        }
-        for topic in &item.topics {
-            write!(out, "<category term=\"{}\"/>", escape(&topic.topic))?;
-        }
-        write!(out, "<author><name>{}</name></author>", escape(item.outlet.as_ref().unwrap_or(&item.source)))?;
-        let published = item.published.unwrap_or(item.first_seen);
-        writeln!(out, "<published>{published}</published><updated>{}</updated></entry>", item.first_seen)?;
-    }
-    writeln!(out, "</feed>")
-}
-
-/// Only links that a reader may follow.
-fn web_link(item: &ItemLine) -> Option<&str> {
-    item.url.as_deref().filter(|url| url.starts_with("https://") || url.starts_with("http://"))
-}
-
-fn rfc_2822(at: Timestamp) -> String {
-    jiff::fmt::rfc2822::to_string(&at.to_jiff().to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default()
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in clean::one_line(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
-    out
+pub fn feed(out: &mut impl Write, items: &[ItemLine], form: FeedForm, now: Timestamp) -> io::Result<()> {
+    let entry = |item: &ItemLine| SyndicatedEntry {
+        id: format!("urn:wirewatch:{}", item.id),
+        title: item.title.clone(),
+        link: item.url.clone(),
+        related: Vec::new(),
+        carried: String::new(),
+        text: String::new(),
+        author: item.outlet.clone().unwrap_or_else(|| item.source.clone()),
+        published: item.published.unwrap_or(item.first_seen),
+        updated: item.first_seen,
+        categories: item.topics.iter().map(|topic| topic.topic.clone()).collect(),
+    };
+    let (id, title) = ("urn:wirewatch:items".to_owned(), "wirewatch".to_owned());
+    let entries = items.iter().map(entry).collect();
+    FeedDocument { id, title, address: None, updated: now, entries }.write(out, form)
 }
 
 #[cfg(test)]
@@ -216,7 +172,8 @@ mod tests {
     fn feeds_written_are_feeds_and_hold_no_markup_of_titles() {
         let items = [item("</title><script>&\"x", "javascript:alert(1)"), item("two", "https://a.example/?a=1&b=2")];
         let now = Timestamp::from_seconds(1_742_198_531);
-        for out in [text(|out| rss(out, &items, now)), text(|out| atom(out, &items, now))] {
+        for form in [FeedForm::Rss, FeedForm::Atom] {
+            let out = text(|out| feed(out, &items, form, now));
             assert!(!out.contains("<script") && !out.contains("javascript:"), "{out}");
             let feed = feed_rs::parser::parse(out.as_bytes()).expect("a feed");
             assert_eq!(feed.entries.len(), 2);

@@ -25,6 +25,7 @@ const GROUPS: [(&str, &[(&str, &str)]); 6] = [
             ("search", "items by their text"),
             ("explain", "why an item or a file alerts or does not"),
             ("top", "what goes on, live"),
+            ("mcp", "the same for an assistant, over standard input and output"),
         ],
     ),
     (
@@ -32,6 +33,7 @@ const GROUPS: [(&str, &[(&str, &str)]); 6] = [
         &[
             ("feeds", "how each stands; add, remove, check, poll, import, export"),
             ("ingest", "files, or standard input, through everything"),
+            ("push", "files, or standard input, to a running daemon"),
             ("parse", "a feed or file as it is read, without any effect"),
         ],
     ),

@@ -12,6 +12,7 @@ use crate::model::Timestamp;
 use crate::store::{ItemFilter, ItemLine, ItemRecord, Store};
 use crate::text::changes::in_line;
 use crate::text::clean;
+use crate::view::FeedForm;
 
 /// Lists items, newest first, shows one, or notes what one is about.
 #[derive(Debug, Args)]
@@ -151,8 +152,8 @@ fn run_list(args: &ListArgs, out: Output, context: &Context) -> Result<(), CliEr
     let mut stdout = io::stdout().lock();
     match args.format {
         Some(ItemsFormat::Csv) => return Ok(export::csv(&mut stdout, &items)?),
-        Some(ItemsFormat::Rss) => return Ok(export::rss(&mut stdout, &items, now)?),
-        Some(ItemsFormat::Atom) => return Ok(export::atom(&mut stdout, &items, now)?),
+        Some(ItemsFormat::Rss) => return Ok(export::feed(&mut stdout, &items, FeedForm::Rss, now)?),
+        Some(ItemsFormat::Atom) => return Ok(export::feed(&mut stdout, &items, FeedForm::Atom, now)?),
         Some(ItemsFormat::Json) | None => drop(stdout),
     }
     if json {

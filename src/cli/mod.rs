@@ -30,10 +30,13 @@ mod items;
 mod labelled;
 mod labels;
 mod man;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod output;
 mod page;
 mod parse;
 mod prune;
+mod push;
 mod receive;
 mod reload;
 mod run;
@@ -100,6 +103,7 @@ enum Command {
     Check(check::CheckArgs),
     Parse(parse::ParseArgs),
     Ingest(ingest::IngestArgs),
+    Push(push::PushArgs),
     Init(init::InitArgs),
     Explain(explain::ExplainArgs),
     Status(status::StatusArgs),
@@ -121,6 +125,8 @@ enum Command {
     Eval(eval::EvalArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
+    #[cfg(feature = "mcp")]
+    Mcp(mcp::McpArgs),
     Backtest(backtest::BacktestArgs),
     Tune(tune::TuneArgs),
     Users(users::UsersArgs),
@@ -148,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args, &context),
         Command::Parse(args) => parse::run(args, &context),
         Command::Ingest(args) => ingest::run(args, &context),
+        Command::Push(args) => push::run(args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Init(args) => init::run(args),
         Command::Items(args) => items::run(args, &context),
@@ -167,6 +174,8 @@ pub fn main() -> ExitCode {
         Command::Top(args) => top::run(args, &context),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
+        #[cfg(feature = "mcp")]
+        Command::Mcp(args) => mcp::run(args, &context),
         Command::Reload(args) => reload::run(args, &context),
         Command::Backup(args) => backup::run(args, &context),
         Command::Restore(args) => backup::run_restore(args, &context),

@@ -39,6 +39,8 @@ pub struct ConfigDiff {
     pub endpoints: ListDiff<EndpointId>,
     /// Silences.
     pub silences: ListDiff<String>,
+    /// Who may send items.
+    pub pushes: ListDiff<SourceId>,
     /// Sections that a reload takes over.
     pub sections: Vec<&'static str>,
     /// Keys that changed but count only after a restart: a reload refuses them by name.
@@ -54,6 +56,7 @@ impl ConfigDiff {
             && self.aliases.is_empty()
             && self.endpoints.is_empty()
             && self.silences.is_empty()
+            && self.pushes.is_empty()
             && self.sections.is_empty()
             && self.restart_only.is_empty()
     }
@@ -105,6 +108,7 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
         aliases: list(&old.aliases, &new.aliases, |alias| alias.name.clone()),
         endpoints: list(&old.endpoints, &new.endpoints, |endpoint| endpoint.id.clone()),
         silences: list(&old.silences, &new.silences, |silence| silence.id.clone()),
+        pushes: list(&old.pushes, &new.pushes, |push| push.id.clone()),
         sections: names(&sections),
         restart_only: names(&restart_only),
     }

@@ -16,6 +16,7 @@ mod init;
 mod pattern;
 mod places;
 mod problem;
+mod pushes;
 mod reader;
 mod reload_record;
 mod scaffold;
@@ -64,6 +65,7 @@ use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::normalize::NormalizeRules;
 use crate::source::Limits;
 use crate::source::feed::{FeedConfig, PollingConfig};
+use crate::source::push::PushConfig;
 use crate::source::seed::SeedConfig;
 use entries::Names;
 use files::{Files, SourceFile};
@@ -103,6 +105,8 @@ pub struct Config {
     pub endpoints: Vec<EndpointConfig>,
     /// `[[silences]]`.
     pub silences: Vec<SilenceConfig>,
+    /// `[[pushes]]`.
+    pub pushes: Vec<PushConfig>,
 }
 
 /// What the process finds around it; passed in so that reading a config depends on nothing hidden.
@@ -226,6 +230,7 @@ impl Config {
         same.aliases.sort_by(|a, b| a.name.cmp(&b.name));
         same.endpoints.sort_by(|a, b| a.id.cmp(&b.id));
         same.silences.sort_by(|a, b| a.id.cmp(&b.id));
+        same.pushes.sort_by(|a, b| a.id.cmp(&b.id));
         ContentHash::of(&[format!("{same:?}").as_bytes()])
     }
 }
@@ -310,6 +315,13 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
         reader.problem(Problem::new(ProblemKind::Duplicate, what).key("seeds.id").hint("give either another id"));
     }
     names.sources.insert(seeded.id.clone());
+    let pushes = pushes::pushes(reader);
+    for push in &pushes {
+        if !names.sources.insert(push.id.clone()) {
+            let what = format!("push source `{}` has the name of a feed or of the seed directory", push.id);
+            reader.problem(Problem::new(ProblemKind::Duplicate, what).key("pushes.id").hint("give either another id"));
+        }
+    }
     let topics = topics::topics(reader, &mut names, queries);
     let config = Config {
         daemon: settings::daemon(&daemon, &limits, &environment.state_dir()),
@@ -327,6 +339,7 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
         polling: polled,
         feeds,
         topics,
+        pushes,
     };
     let tests = entries::tests(reader, &names);
     check_credentials(reader, &config.endpoints, environment);
@@ -369,7 +382,7 @@ fn check_credentials(reader: &Reader<'_>, endpoints: &[EndpointConfig], environm
 fn warn_idle(reader: &Reader<'_>, config: &Config) {
     let idle = [
         (
-            config.feeds.iter().all(|feed| !feed.enabled) && config.seeds.dir.is_none(),
+            config.feeds.iter().all(|feed| !feed.enabled) && config.seeds.dir.is_none() && config.pushes.is_empty(),
             "nothing is watched: no feed, no seed directory",
         ),
         (config.topics.is_empty(), "no topic: nothing will ever match"),

@@ -90,9 +90,12 @@ fn default_file_documents_every_key_and_no_other() {
     let mut documented = BTreeSet::new();
     keys_of(&text.parse().expect("TOML"), "", &mut documented);
     // What an entry can have from its table of defaults is documented there.
-    for (list, defaults) in
-        [("feeds[]", "defaults.feed"), ("topics[]", "defaults.topic"), ("endpoints[]", "defaults.endpoint")]
-    {
+    for (list, defaults) in [
+        ("feeds[]", "defaults.feed"),
+        ("topics[]", "defaults.topic"),
+        ("endpoints[]", "defaults.endpoint"),
+        ("pushes[]", "defaults.push"),
+    ] {
         let inherited: Vec<_> =
             documented.iter().filter_map(|key| key.strip_prefix(defaults)).map(|key| format!("{list}{key}")).collect();
         documented.extend(inherited);

@@ -7,6 +7,7 @@ mod count;
 #[cfg(feature = "email")]
 mod mail;
 mod notice;
+pub mod push_client;
 mod queue;
 mod record;
 pub mod retry;

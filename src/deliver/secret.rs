@@ -191,6 +191,19 @@ impl AccessToken {
         Ok(Self(text))
     }
 
+    /// How long it is.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "an empty one is refused when it is read")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether somebody else gave the same; says nothing by the time it takes.
+    #[must_use]
+    pub fn is(&self, given: &str) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), given.as_bytes()).is_ok()
+    }
+
     /// The token itself, for requests only.
     pub(super) fn expose(&self) -> &str {
         &self.0

@@ -9,6 +9,8 @@ use super::refusal::{AnswerRefusal, RefusalKind};
 /// Rows in one answer.
 pub(super) const ROWS_MAX: usize = 200;
 const ROWS_DEFAULT: usize = 50;
+/// Rows that are counted; a list is told to have more.
+const COUNTED_MAX: usize = 10_000;
 
 /// A request, read.
 #[derive(Debug, Clone)]
@@ -20,6 +22,8 @@ pub(super) struct AskedQuery {
     /// When it was asked.
     pub now: Timestamp,
     values: Vec<(String, String)>,
+    /// Rows are counted, not shown.
+    counts: bool,
 }
 
 impl AskedQuery {
@@ -47,7 +51,7 @@ impl AskedQuery {
             }
         }
         values.sort();
-        Ok(Self { route, id, now, values })
+        Ok(Self { route, id, now, values, counts: false })
     }
 
     /// The value of a key.
@@ -62,11 +66,24 @@ impl AskedQuery {
 
     /// What was asked for but for where in the list, for cursors and links.
     pub fn filters(&self) -> impl Iterator<Item = &(String, String)> {
-        self.values.iter().filter(|(key, _)| !matches!(key.as_str(), "cursor" | "after" | "limit" | "part" | "keys"))
+        self.values
+            .iter()
+            .filter(|(key, _)| !matches!(key.as_str(), "cursor" | "after" | "limit" | "part" | "keys" | "count"))
+    }
+
+    /// The same query as it counts its rows: from the first on, up to as many as are counted.
+    pub fn counting(&self) -> Self {
+        let mut counting = self.clone();
+        counting.values.retain(|(key, _)| !matches!(key.as_str(), "cursor" | "after" | "limit"));
+        counting.counts = true;
+        counting
     }
 
     /// `limit`: how many rows.
     pub fn limit(&self) -> Result<usize, AnswerRefusal> {
+        if self.counts {
+            return Ok(COUNTED_MAX);
+        }
         let Some(text) = self.text("limit") else { return Ok(ROWS_DEFAULT) };
         text.parse().ok().filter(|limit| (1..=ROWS_MAX).contains(limit)).ok_or_else(|| {
             AnswerRefusal::new(RefusalKind::BadQuery, format!("`limit={text}` is no number from 1 to {ROWS_MAX}"))

@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::asked::AskedQuery;
 use super::refusal::{AnswerRefusal, RefusalKind};
+use crate::store::Store;
 
 const VERSION: u8 = 1;
 
@@ -58,22 +59,32 @@ impl ListCursor {
     }
 }
 
-/// A place in what happened to a store, whatever part of it is asked for.
+/// A place in what happened to a store, whatever part of it is asked for. Good for one store between two restores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChangeCursor(pub i64);
 
+/// What a cursor says of this store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChangePlace {
+    /// After this change.
+    After(i64),
+    /// It is of the store before it was restored: that past is not this one's.
+    Restored,
+}
+
 impl ChangeCursor {
     /// As text.
-    pub fn encode(self, instance: &str) -> String {
-        ListCursor { first: self.0, second: 0 }.encode_for(changes_hash(instance))
+    pub fn encode(self, store: &Store) -> String {
+        ListCursor { first: self.0, second: store.epoch() }.encode_for(changes_hash(store.instance()))
     }
 
     /// Reads one; `0` is the beginning.
-    pub fn decode(text: &str, instance: &str) -> Result<Self, AnswerRefusal> {
-        match text {
-            "0" => Ok(Self(0)),
-            text => ListCursor::decode_for(text, changes_hash(instance)).map(|cursor| Self(cursor.first)),
+    pub fn decode(text: &str, store: &Store) -> Result<ChangePlace, AnswerRefusal> {
+        if text == "0" {
+            return Ok(ChangePlace::After(0));
         }
+        let cursor = ListCursor::decode_for(text, changes_hash(store.instance()))?;
+        Ok(if cursor.second == store.epoch() { ChangePlace::After(cursor.first) } else { ChangePlace::Restored })
     }
 }
 

@@ -23,6 +23,10 @@ const CONNECTIONS_MAX: usize = 64;
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(60);
 /// Nothing read for so long ends it.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(15);
+/// A connection over which items are sent may last so long, ...
+const PUSH_TIME_MAX: Duration = Duration::from_secs(660);
+/// ... and say nothing for so long: what it sent is being stored. How long a body may take is held to where it is read.
+const PUSH_IDLE_MAX: Duration = Duration::from_secs(60);
 /// The reader of a stream who takes nothing for so long is let go.
 const STALL_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -51,6 +55,7 @@ pub(super) struct ConnectionHold(Arc<HeldPlace>);
 struct HeldPlace {
     from: SocketAddr,
     stays: AtomicBool,
+    lengthened: AtomicBool,
     place: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
@@ -64,6 +69,11 @@ impl ConnectionHold {
     /// From where it came.
     pub(super) fn from(&self) -> std::net::IpAddr {
         self.0.from.ip()
+    }
+
+    /// Items are sent over it: it may take longer.
+    pub(super) fn lengthen(&self) {
+        self.0.lengthened.store(true, Ordering::Relaxed);
     }
 
     fn stays(&self) -> bool {
@@ -93,8 +103,12 @@ impl Listener for LimitedListener {
         let (stream, from) = Listener::accept(&mut self.listener).await;
         let ends = Box::pin(tokio::time::sleep(self.time_max));
         let idle = Box::pin(tokio::time::sleep(self.idle_max));
-        let hold =
-            ConnectionHold(Arc::new(HeldPlace { from, stays: AtomicBool::new(false), place: Mutex::new(Some(room)) }));
+        let hold = ConnectionHold(Arc::new(HeldPlace {
+            from,
+            stays: AtomicBool::new(false),
+            lengthened: AtomicBool::new(false),
+            place: Mutex::new(Some(room)),
+        }));
         (TimedStream { stream, ends, idle, idle_max: self.idle_max, stalled: None, hold }, from)
     }
 
@@ -108,6 +122,12 @@ impl TimedStream {
     fn is_over(&mut self, context: &mut Context<'_>) -> bool {
         if self.hold.stays() {
             return self.stalled.as_mut().is_some_and(|stalled| stalled.as_mut().poll(context).is_ready());
+        }
+        if self.hold.0.lengthened.swap(false, Ordering::Relaxed) {
+            let now = tokio::time::Instant::now();
+            self.idle_max = PUSH_IDLE_MAX;
+            self.ends.as_mut().reset(now + PUSH_TIME_MAX);
+            self.idle.as_mut().reset(now + PUSH_IDLE_MAX);
         }
         self.ends.as_mut().poll(context).is_ready() || self.idle.as_mut().poll(context).is_ready()
     }

@@ -10,6 +10,7 @@ use super::refusal::{AnswerRefusal, RefusalKind};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::Timestamp;
+use crate::pipeline::Rules;
 use crate::store::Store;
 
 /// Answers made at once; each reads on a connection of its own.
@@ -22,6 +23,7 @@ const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
 pub struct ReadSources {
     store: Store,
     config: watch::Receiver<Arc<Config>>,
+    rules: watch::Receiver<Arc<Rules>>,
     place: Arc<str>,
     clock: Clock,
     turns: Arc<Semaphore>,
@@ -32,16 +34,36 @@ pub struct ReadSources {
 pub(super) struct StoreLook {
     pub store: Store,
     pub config: Arc<Config>,
+    /// What it was compiled to.
+    pub rules: Arc<Rules>,
     /// Where the config was read from.
     pub place: Arc<str>,
     pub now: Timestamp,
 }
 
+impl StoreLook {
+    /// Which past a place in a list belongs to: this store's, since it was last restored.
+    pub fn lineage(&self) -> String {
+        format!("{} {}", self.store.instance(), self.store.epoch())
+    }
+}
+
 impl ReadSources {
     /// Of a running daemon.
     #[must_use]
-    pub fn new(store: Store, config: watch::Receiver<Arc<Config>>, place: &str, clock: Clock) -> Self {
-        Self { store, config, place: place.into(), clock, turns: Arc::new(Semaphore::new(ANSWERS_MAX)) }
+    pub fn new(
+        store: Store,
+        config: watch::Receiver<Arc<Config>>,
+        rules: watch::Receiver<Arc<Rules>>,
+        place: &str,
+        clock: Clock,
+    ) -> Self {
+        Self { store, config, rules, place: place.into(), clock, turns: Arc::new(Semaphore::new(ANSWERS_MAX)) }
+    }
+
+    /// The config as it is now.
+    pub(super) fn config(&self) -> Arc<Config> {
+        self.config.borrow().clone()
     }
 
     /// The store, for a stream: it reads few rows at a time, and takes no turn.
@@ -58,11 +80,11 @@ impl ReadSources {
         let Ok(Ok(turn)) = turn else {
             return Err(AnswerRefusal::new(RefusalKind::Busy, "others are asking as well; ask again in a moment"));
         };
-        let config = self.config.borrow().clone();
+        let (config, rules) = (self.config.borrow().clone(), self.rules.borrow().clone());
         let (place, now) = (self.place.clone(), self.clock.now());
         self.store
             .blocking(move |store| {
-                let look = StoreLook { store: store.clone(), config, place, now };
+                let look = StoreLook { store: store.clone(), config, rules, place, now };
                 let made = make(&look);
                 drop(turn);
                 made

@@ -6,11 +6,15 @@ mod access;
 mod api;
 mod asked;
 mod cursor;
+mod explain;
+mod feeds;
 mod limit;
 mod look;
 mod one;
 mod page;
+mod push;
 mod refusal;
+mod refused;
 mod rows;
 mod sources;
 mod stream;
@@ -21,7 +25,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +34,7 @@ use crate::telemetry::{Exposition, render};
 
 use access::AccessDesk;
 use access::guard::{self, GuardedRequest};
+use refused::RefusalCounts;
 
 pub use access::guard::GuardConfig;
 pub use look::ReadSources;
@@ -48,9 +53,13 @@ pub async fn serve(listener: TcpListener, served: ListenerSources, cancel: Cance
         .merge(verbs::api_router())
         .merge(page::router())
         .merge(verbs::form_router())
+        .merge(feeds::router())
         .route(stream::PATH, get(stream::stream).layer(Extension(stream::StreamRoom::new(cancel.clone()))))
+        .route(explain::PATH, post(explain::explain_text))
+        .route(push::PATH, post(push::push).layer(Extension(push::PushRoom::new())))
         .fallback(page::no_such_page)
         .layer(middleware::from_fn_with_state((served.clone(), AccessDesk::new()), door))
+        .layer(Extension(RefusalCounts::default()))
         .with_state(served);
     let listener = limit::LimitedListener::new(listener);
     let app = app.into_make_service_with_connect_info::<limit::ConnectionHold>();
@@ -60,11 +69,13 @@ pub async fn serve(listener: TcpListener, served: ListenerSources, cancel: Cance
 /// Every request passes here, whatever it asks for; every answer too, errors included.
 async fn door(
     State((served, desk)): State<(ListenerSources, AccessDesk)>,
+    Extension(refused): Extension<RefusalCounts>,
     ConnectInfo(hold): ConnectInfo<limit::ConnectionHold>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let config = (served.guard)();
+    feeds::take_token(&mut request);
     let asked = GuardedRequest {
         method: request.method(),
         path: request.uri().path(),
@@ -81,6 +92,9 @@ async fn door(
             page::turned_away(&refusal, &served, &config, request.method(), request.uri(), request.headers())
         }
     };
+    if let Some(kind) = response.extensions().get::<refusal::RefusalKind>() {
+        refused.count(*kind);
+    }
     closed(response)
 }
 
@@ -91,14 +105,20 @@ async fn ready(State(served): State<ListenerSources>) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn metrics(State(served): State<ListenerSources>, headers: HeaderMap) -> Response {
+async fn metrics(
+    State(served): State<ListenerSources>,
+    Extension(refused): Extension<RefusalCounts>,
+    headers: HeaderMap,
+) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (exposition, kind) = if accept.contains("application/openmetrics-text") {
         (Exposition::OpenMetrics, "application/openmetrics-text; version=1.0.0; charset=utf-8")
     } else {
         (Exposition::Prometheus, "text/plain; version=0.0.4; charset=utf-8")
     };
-    let body = render(&(served.samples)(served.clock.now()), exposition);
+    let mut samples = (served.samples)(served.clock.now());
+    samples.extend(refused.samples());
+    let body = render(&samples, exposition);
     (StatusCode::OK, [(header::CONTENT_TYPE, kind)], body).into_response()
 }
 

@@ -3,12 +3,12 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::store::StoreError;
 
 /// Why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum RefusalKind {
     BadRequest,
     BadQuery,
@@ -28,6 +28,17 @@ pub(super) enum RefusalKind {
     Moved,
     Busy,
     StoreFailed,
+    PushOff,
+    BadSignature,
+    StaleSignature,
+    RateLimited,
+    TooSlow,
+    BadEncoding,
+    BadKey,
+    KeyReused,
+    KeyInFlight,
+    NothingTaken,
+    DiskLow,
 }
 
 /// A refusal with what it is about.
@@ -38,6 +49,10 @@ pub(super) struct AnswerRefusal {
     pub hint: Option<String>,
     /// Where what was asked for is now.
     pub location: Option<String>,
+    /// Seconds after which to ask again.
+    pub retry_after: Option<u64>,
+    /// What was wrong with each part of what was sent.
+    pub errors: Vec<Value>,
 }
 
 impl RefusalKind {
@@ -66,17 +81,44 @@ impl RefusalKind {
             Self::Moved => ("moved", StatusCode::PERMANENT_REDIRECT, "It is somewhere else now"),
             Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "Too much is asked at once"),
             Self::StoreFailed => ("store-failed", StatusCode::SERVICE_UNAVAILABLE, "The store cannot be read"),
+            Self::PushOff => ("push-off", StatusCode::FORBIDDEN, "Nobody may send items here"),
+            Self::BadSignature => ("bad-signature", StatusCode::UNAUTHORIZED, "The signature does not fit"),
+            Self::StaleSignature => {
+                ("stale-signature", StatusCode::UNAUTHORIZED, "The signature is too old, or of the future")
+            }
+            Self::RateLimited => ("rate-limited", StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+            Self::TooSlow => ("too-slow", StatusCode::REQUEST_TIMEOUT, "The body came too slowly"),
+            Self::BadEncoding => ("bad-encoding", StatusCode::BAD_REQUEST, "The body cannot be read"),
+            Self::BadKey => ("bad-key", StatusCode::BAD_REQUEST, "That is no idempotency key"),
+            Self::KeyReused => {
+                ("key-reused", StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key is of another body")
+            }
+            Self::KeyInFlight => ("key-in-flight", StatusCode::CONFLICT, "The same push is under way"),
+            Self::NothingTaken => ("nothing-taken", StatusCode::UNPROCESSABLE_ENTITY, "Nothing of it was taken"),
+            Self::DiskLow => ("disk-low", StatusCode::INSUFFICIENT_STORAGE, "The disk is nearly full"),
         }
     }
 }
 
 impl AnswerRefusal {
     pub fn new(kind: RefusalKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), hint: None, location: None }
+        Self { kind, detail: detail.into(), hint: None, location: None, retry_after: None, errors: Vec::new() }
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// When to ask again.
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// What was wrong, part by part.
+    pub fn errors(mut self, errors: Vec<Value>) -> Self {
+        self.errors = errors;
         self
     }
 
@@ -88,7 +130,7 @@ impl AnswerRefusal {
     /// What was asked for is there.
     pub fn moved(location: String) -> Self {
         let detail = format!("see {location}");
-        Self { kind: RefusalKind::Moved, detail, hint: None, location: Some(location) }
+        Self { location: Some(location), ..Self::new(RefusalKind::Moved, detail) }
     }
 
     /// For whoever asks for health and figures: a line.
@@ -99,28 +141,40 @@ impl AnswerRefusal {
     }
 
     /// For programs.
-    pub fn problem(&self) -> Response {
+    pub fn as_json(&self) -> Value {
         let (word, status, title) = self.kind.parts();
         let mut body = json!({"type": word, "title": title, "status": status.as_u16(), "detail": self.detail});
         if let Some(hint) = &self.hint {
             body["hint"] = json!(hint);
         }
-        let mut response =
-            (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
+        if !self.errors.is_empty() {
+            body["errors"] = json!(self.errors);
+        }
+        body
+    }
+
+    /// The same as an answer.
+    pub fn problem(&self) -> Response {
+        let status = self.kind.parts().1;
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (status, kind, self.as_json().to_string()).into_response();
         self.add_headers(&mut response);
         response
     }
 
     /// What goes with it, whoever reads it.
     pub fn add_headers(&self, response: &mut Response) {
+        // For whoever counts answers on their way out.
+        response.extensions_mut().insert(self.kind);
         if let Some(location) = self.location.as_deref().and_then(|to| HeaderValue::from_str(to).ok()) {
             response.headers_mut().insert(header::LOCATION, location);
         }
         if self.kind == RefusalKind::Unauthorized {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if matches!(self.kind, RefusalKind::Busy | RefusalKind::StoreFailed | RefusalKind::SecretUnreadable) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        let passing = matches!(self.kind, RefusalKind::Busy | RefusalKind::StoreFailed | RefusalKind::SecretUnreadable);
+        if let Some(seconds) = self.retry_after.or(passing.then_some(5)) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
     }
 }

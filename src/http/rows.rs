@@ -4,10 +4,10 @@
 use url::form_urlencoded::Serializer;
 
 use super::asked::AskedQuery;
-use super::cursor::{ChangeCursor, ListCursor};
+use super::cursor::{ChangePlace, ListCursor};
 use super::look::StoreLook;
 use super::refusal::{AnswerRefusal, RefusalKind};
-use crate::model::{EndpointId, StoryId, Timestamp};
+use crate::model::{EndpointId, Severity, StoryId, Timestamp};
 use crate::store::outbox::{self, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState};
 use crate::store::{
     AlertFilter, AlertRecord, ChangeKind, Hit, ItemFilter, ItemLine, ListPart, SearchQuery, StoryFilter, StoryLine,
@@ -38,7 +38,7 @@ pub(super) fn query_with(asked: &AskedQuery, key: &str, cursor: &str) -> String 
 }
 
 fn place(look: &StoreLook, asked: &AskedQuery, key: &str) -> Result<Option<ListCursor>, AnswerRefusal> {
-    asked.text(key).map(|text| ListCursor::decode(text, asked, look.store.instance())).transpose()
+    asked.text(key).map(|text| ListCursor::decode(text, asked, &look.lineage())).transpose()
 }
 
 fn list_part(look: &StoreLook, asked: &AskedQuery) -> Result<ListPart, AnswerRefusal> {
@@ -55,7 +55,7 @@ pub(super) fn items(look: &StoreLook, asked: &AskedQuery) -> Result<(RowsPart<It
     let filter = ItemFilter {
         source: asked.owned("source"),
         topic: asked.owned("topic"),
-        severity_min: None,
+        severity_min: severity_min(asked)?,
         since: asked.since()?,
         part,
         limit: limit + 1,
@@ -87,7 +87,7 @@ pub(super) fn alerts(look: &StoreLook, asked: &AskedQuery) -> Result<(RowsPart<A
     let (part, limit) = (list_part(look, asked)?, asked.limit()?);
     let filter = AlertFilter {
         topic: asked.owned("topic"),
-        severity_min: None,
+        severity_min: severity_min(asked)?,
         since: asked.since()?,
         story: asked.parsed("story", StoryId::parse)?,
         part,
@@ -103,7 +103,7 @@ pub(super) fn deliveries(look: &StoreLook, asked: &AskedQuery) -> Result<RowsPar
         endpoint: asked.parsed("endpoint", EndpointId::new)?,
         state,
         topic: None,
-        severity_min: None,
+        severity_min: severity_min(asked)?,
         since: asked.since()?,
         alert: None,
         before: place(look, asked, "cursor")?.map(|cursor| DeliveryId::from_number(cursor.first)),
@@ -154,6 +154,11 @@ pub(super) fn topics(look: &StoreLook) -> Result<Vec<TopicLine>, AnswerRefusal> 
     Ok(TopicLine::all(&look.config.topics, &look.store, look.now)?)
 }
 
+/// `severity_min`: only what is at least so severe.
+pub(super) fn severity_min(asked: &AskedQuery) -> Result<Option<Severity>, AnswerRefusal> {
+    asked.choice("severity_min", &Severity::ALL.map(|severity| (severity.as_str(), severity)))
+}
+
 /// Which kinds of changes: `kinds`, or all.
 pub(super) fn change_kinds(asked: &AskedQuery) -> Result<Vec<ChangeKind>, AnswerRefusal> {
     let Some(text) = asked.text("kinds") else { return Ok(ChangeKind::ALL.to_vec()) };
@@ -168,11 +173,15 @@ pub(super) fn change_kinds(asked: &AskedQuery) -> Result<Vec<ChangeKind>, Answer
 }
 
 /// A place from which everything after it is still there.
-pub(super) fn known_change(look: &StoreLook, cursor: ChangeCursor) -> Result<i64, AnswerRefusal> {
+pub(super) fn known_change(look: &StoreLook, place: ChangePlace) -> Result<i64, AnswerRefusal> {
     let kept = look.store.changes_kept()?;
-    if cursor.0 != 0 && (cursor.0 > kept.newest || cursor.0 + 1 < kept.oldest) {
+    let after = match place {
+        ChangePlace::After(after) => Some(after),
+        ChangePlace::Restored => None,
+    };
+    let known = after.filter(|after| *after == 0 || *after <= kept.newest && after + 1 >= kept.oldest);
+    known.ok_or_else(|| {
         let detail = "the store was restored since, or has forgotten what came after it";
-        return Err(AnswerRefusal::new(RefusalKind::CursorExpired, detail).hint("list anew, then go on from `after=0`"));
-    }
-    Ok(cursor.0)
+        AnswerRefusal::new(RefusalKind::CursorExpired, detail).hint("list anew, then go on from `after=0`")
+    })
 }

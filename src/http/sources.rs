@@ -12,6 +12,7 @@ use super::look::ReadSources;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{FeedState, Timestamp, TopicId};
+use crate::source::push::PushIntake;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Sample;
 
@@ -94,4 +95,6 @@ pub struct ListenerSources {
     pub trial: TrialRun,
     /// Tells the daemon.
     pub nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
+    /// The way in for items that are sent.
+    pub pushes: PushIntake,
 }

@@ -16,11 +16,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::asked::AskedQuery;
-use super::cursor::ChangeCursor;
+use super::cursor::{ChangeCursor, ChangePlace};
 use super::limit::ConnectionHold;
 use super::refusal::{AnswerRefusal, RefusalKind};
 use super::rows;
 use super::sources::ListenerSources;
+use crate::model::{ItemId, Severity};
 use crate::store::{ChangeKind, ChangeRow, Store, StoreError};
 
 pub(super) const PATH: &str = "/v1/stream";
@@ -50,12 +51,22 @@ impl StreamRoom {
     }
 }
 
+/// What a reader wants to hear.
+#[derive(Clone)]
+struct StreamFilter {
+    kinds: Vec<ChangeKind>,
+    /// Only alerts and items on these topics; empty: everything.
+    topics: Vec<String>,
+    /// Only alerts and items that are at least so severe.
+    severity_min: Option<Severity>,
+    /// With the payload of each alert.
+    whole: bool,
+}
+
 /// One reader.
 struct ChangeStream {
     store: Store,
-    kinds: Vec<ChangeKind>,
-    /// With the payload of each alert.
-    whole: bool,
+    filter: StreamFilter,
     at: i64,
     commits: watch::Receiver<u64>,
     stop: CancellationToken,
@@ -77,7 +88,7 @@ pub(super) async fn stream(
         return AnswerRefusal::new(RefusalKind::Busy, detail).problem();
     };
     let query = query.unwrap_or_default();
-    let known = ["kinds", "after", "full"];
+    let known = ["kinds", "topics", "severity_min", "after", "full"];
     let asked = AskedQuery::read(PATH, String::new(), &query, &known, served.clock.now());
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let store = served.reads.store().clone();
@@ -87,13 +98,13 @@ pub(super) async fn stream(
         Ok(asked) => store.blocking(move |store| begin(store, &asked, last.as_deref())).await,
         Err(refusal) => Err(refusal),
     };
-    let (at, kinds, whole) = match begun {
+    let (at, filter) = match begun {
         Ok(begun) => begun,
         Err(refusal) => return refusal.problem(),
     };
     hold.stay();
     let ends = Instant::now() + STREAM_TIME_MAX;
-    let reader = ChangeStream { store, kinds, whole, at, commits, stop: room.stop, ends, begun: false, _place: place };
+    let reader = ChangeStream { store, filter, at, commits, stop: room.stop, ends, begun: false, _place: place };
     let mut response = Body::from_stream(unfold(reader, ChangeStream::turn)).into_response();
     for (name, value) in [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -103,14 +114,20 @@ pub(super) async fn stream(
 }
 
 /// Where a stream begins: after the event its reader had last, after a cursor, or now.
-fn begin(store: &Store, asked: &AskedQuery, last: Option<&str>) -> Result<(i64, Vec<ChangeKind>, bool), AnswerRefusal> {
+fn begin(store: &Store, asked: &AskedQuery, last: Option<&str>) -> Result<(i64, StreamFilter), AnswerRefusal> {
     let kinds = rows::change_kinds(asked)?;
+    let topics = asked.text("topics").map(|topics| topics.split(',').map(|topic| topic.trim().to_owned()).collect());
+    let severity_min = rows::severity_min(asked)?;
     let whole = asked.choice("full", &[("1", true), ("0", false)])?.unwrap_or(false);
     let at = match last.or(asked.text("after")) {
         None | Some("now") => store.changes_kept()?.newest,
-        Some(text) => ChangeCursor::decode(text, store.instance())?.0,
+        Some(text) => match ChangeCursor::decode(text, store)? {
+            ChangePlace::After(seq) => seq,
+            // Beyond all there is: its reader is told to list anew.
+            ChangePlace::Restored => i64::MAX,
+        },
     };
-    Ok((at, kinds, whole))
+    Ok((at, StreamFilter { kinds, topics: topics.unwrap_or_default(), severity_min, whole }))
 }
 
 impl ChangeStream {
@@ -145,39 +162,64 @@ impl ChangeStream {
 
     /// What happened since, as events; moves on past it.
     async fn read(&mut self) -> Result<String, StoreError> {
-        let (at, kinds, whole) = (self.at, self.kinds.clone(), self.whole);
-        let (text, upto) = self.store.blocking(move |store| events(store, at, &kinds, whole)).await?;
+        let (at, filter) = (self.at, self.filter.clone());
+        let (text, upto) = self.store.blocking(move |store| events(store, at, &filter)).await?;
         self.at = upto;
         Ok(text)
     }
 }
 
-fn events(store: &Store, at: i64, kinds: &[ChangeKind], whole: bool) -> Result<(String, i64), StoreError> {
+fn events(store: &Store, at: i64, filter: &StreamFilter) -> Result<(String, i64), StoreError> {
     let kept = store.changes_kept()?;
     // Restored to an earlier state, trimmed, or too far behind to be worth it.
     if at > kept.newest || (at + 1 < kept.oldest && at > 0) || kept.newest - at > BEHIND_MAX {
-        let newest = ChangeCursor(kept.newest).encode(store.instance());
+        let newest = ChangeCursor(kept.newest).encode(store);
         return Ok((format!("id: {newest}\nevent: reset\ndata: {newest}\n\n"), kept.newest));
     }
-    let (rows, upto) = store.changes_after(at, kinds, READ_MAX)?;
+    let (rows, upto) = store.changes_after(at, &filter.kinds, READ_MAX)?;
     let mut text = String::new();
     for row in rows {
-        let (name, data) = event(store, &row, whole)?;
-        let id = ChangeCursor(row.seq).encode(store.instance());
+        let Some((name, data)) = event(store, &row, filter)? else { continue };
+        let id = ChangeCursor(row.seq).encode(store);
         // Writing to a string cannot fail.
         let _ = write!(text, "id: {id}\nevent: {name}\ndata: {data}\n\n");
     }
     Ok((text, upto))
 }
 
-/// An alert goes by its type, and with its payload where that is asked for; JSON is on one line.
-fn event(store: &Store, row: &ChangeRow, whole: bool) -> Result<(String, String), StoreError> {
+/// An alert goes by its type, and with its payload where that is asked for; JSON is on one line. Nothing for what the
+/// filter leaves out.
+fn event(store: &Store, row: &ChangeRow, filter: &StreamFilter) -> Result<Option<(String, String)>, StoreError> {
     let line = || serde_json::to_string(row).expect("invariant: ids are JSON");
     if row.kind != ChangeKind::Alert {
-        return Ok((row.kind.as_str().to_owned(), line()));
+        return Ok(filter.takes_change(store, row)?.then(|| (row.kind.as_str().to_owned(), line())));
     }
-    let Some(alert) = store.alert(&row.id)? else { return Ok(("alert".to_owned(), line())) };
+    let Some(alert) = store.alert(&row.id)? else { return Ok(Some(("alert".to_owned(), line()))) };
+    if !alert.topics.iter().any(|topic| filter.takes(topic, &alert.severity)) && !filter.takes_all() {
+        return Ok(None);
+    }
     let payload = alert.payload.get();
-    let data = if whole && !payload.contains(['\n', '\r']) { payload.to_owned() } else { line() };
-    Ok((alert.r#type, data))
+    let data = if filter.whole && !payload.contains(['\n', '\r']) { payload.to_owned() } else { line() };
+    Ok(Some((alert.r#type, data)))
+}
+
+impl StreamFilter {
+    fn takes_all(&self) -> bool {
+        self.topics.is_empty() && self.severity_min.is_none()
+    }
+
+    fn takes(&self, topic: &str, severity: &str) -> bool {
+        let loud = self.severity_min.is_none_or(|least| Severity::from_name(severity).is_some_and(|is| is >= least));
+        loud && (self.topics.is_empty() || self.topics.iter().any(|wanted| wanted == topic))
+    }
+
+    /// What has no topic is left out where topics are asked for.
+    fn takes_change(&self, store: &Store, row: &ChangeRow) -> Result<bool, StoreError> {
+        if self.takes_all() {
+            return Ok(true);
+        }
+        let is_item = matches!(row.kind, ChangeKind::Item | ChangeKind::Revision | ChangeKind::Sighting);
+        let Some(item) = ItemId::parse(&row.id).ok().filter(|_| is_item) else { return Ok(false) };
+        Ok(store.item_hits(item)?.iter().any(|(topic, severity)| self.takes(topic, severity)))
+    }
 }

@@ -6,6 +6,7 @@ mod count;
 mod outage;
 mod prepared;
 mod preparing;
+mod pushed;
 mod ready;
 mod rekey;
 mod snapshots;
@@ -39,6 +40,7 @@ pub use unchanged::LastDocuments;
 use outage::patiently;
 use prepared::PreparedBatch;
 use preparing::{PreparingStage, prepare_one};
+use pushed::ItemFate;
 use ready::{ReadyEnd, ReadyQueue};
 use rekey::ItemFaces;
 use snapshots::SnapshotSchedule;
@@ -244,40 +246,51 @@ impl Ingest {
         // Notes are told beside what was not taken, but these items are.
         let (mut noted, mut rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|r| r.reason.is_note());
         let received = (items.len() + unchanged.len()) as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
-        let mut known_removed = 0;
         self.keep_pages(&origin, &items, &mut prepared, rules)?;
         self.look_up_headlines(&mut prepared)?;
         self.quiet_rekeyed(&origin, &mut prepared, unchanged.len(), &mut noted)?;
         let mut decisions = Vec::with_capacity(prepared.len());
+        let mut fates = Vec::with_capacity(prepared.len());
         let mut seen: HashSet<ItemId> = unchanged.iter().map(|item| item.id).collect();
         for (outcome, id) in prepared.into_iter().zip(fingerprints.iter().map(|item| item.id)) {
-            match outcome {
-                Ok(prepared) if !seen.insert(prepared.item.id) => rejected.push(Rejection {
+            let fate = match outcome {
+                Ok(prepared) if !seen.insert(prepared.item.id) => Err(Rejection {
                     reason: RejectReason::DuplicateKey,
                     detail: format!("key {} twice in one document", prepared.item.key.as_str()),
                     count: 1,
                 }),
                 // Retention removed it: known, and no news.
-                Ok(prepared) if removed.contains(&prepared.item.id) => known_removed += 1,
-                Ok(prepared) => decisions.push(decide(prepared, &mut self.ledger, rules, now)),
+                Ok(prepared) if removed.contains(&prepared.item.id) => Ok(ItemFate::Known(prepared.item.id)),
+                Ok(prepared) => {
+                    decisions.push(decide(prepared, &mut self.ledger, rules, now));
+                    Ok(ItemFate::Decided(decisions.len() - 1))
+                }
                 // Nothing but a link, and known by the page behind it: its feed never carries more.
                 Err(rejection) if is_bare(&rejection) && self.is_known(id, removed) && seen.insert(id) => {
-                    known_removed += 1;
+                    Ok(ItemFate::Known(id))
                 }
-                Err(rejection) => rejected.push(rejection),
-            }
+                Err(rejection) => Err(rejection),
+            };
+            fates.push(fate.unwrap_or_else(|rejection| {
+                rejected.push(rejection);
+                ItemFate::Rejected(rejected.len() - 1)
+            }));
         }
         let mut receipt = count(&decisions, &rejected);
-        receipt.known += known_removed + unchanged.len() as u64;
+        let known_removed = fates.iter().filter(|fate| matches!(fate, ItemFate::Known(_))).count();
+        receipt.known += (known_removed + unchanged.len()) as u64;
         if received > 0 {
             // The first of its key counts; what was rejected is tried again next time.
             let taken = fingerprints.into_iter().filter(|item| seen.remove(&item.id));
             let last = unchanged.into_iter().chain(taken).collect();
             self.unchanged.lock().unwrap_or_else(PoisonError::into_inner).replace(&origin, last);
         }
+        noted.extend(decisions.iter().filter(|d| d.prepared.cut_bytes > 0).map(cut));
+        noted.extend(decisions.iter().filter(|d| d.prepared.dropped_link_bytes > 0).map(without_link));
+        if let Cursor::Push(push) = &cursor {
+            pushed::answer(push, &fates, &decisions, &rejected, &noted, &receipt);
+        }
         rejected.extend(noted);
-        rejected.extend(decisions.iter().filter(|d| d.prepared.cut_bytes > 0).map(cut));
-        rejected.extend(decisions.iter().filter(|d| d.prepared.dropped_link_bytes > 0).map(without_link));
         let mut cursor = cursor;
         let (mut health, mut source_alert) = (None, None);
         if let Cursor::Feed(state) = &mut cursor {

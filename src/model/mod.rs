@@ -7,6 +7,7 @@ mod health;
 mod id;
 mod item;
 mod outlet;
+mod push;
 mod source;
 mod story;
 mod time;
@@ -19,6 +20,7 @@ pub use item::{
     DateCertainty, Dated, Item, LINK_BYTES_MAX, Lang, Markup, RawItem, RawText, RejectReason, Rejection, TextSource,
 };
 pub use outlet::Outlet;
+pub use push::{PushAnswer, PushOutcome, PushRecord, PushRejection, PushedItem};
 pub use source::{Cursor, FeedFailure, FeedState, MovedFeed, Origin, SeedFile, SeedOutcome, SourceKind};
 pub use story::{Phase, RelatedStory, StorySummary};
 pub use time::{TimeError, Timestamp};

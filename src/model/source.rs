@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{ContentHash, SourceId, Timestamp};
+use super::{ContentHash, PushRecord, SourceId, Timestamp};
 
 /// The kinds of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -15,6 +15,8 @@ pub enum SourceKind {
     Feed,
     /// Files dropped into the seed directory, or given to `ingest`.
     Seed,
+    /// Sent to the listener by whoever has a `[[pushes]]` entry.
+    Push,
 }
 
 impl SourceKind {
@@ -24,6 +26,7 @@ impl SourceKind {
         match self {
             Self::Feed => "feed",
             Self::Seed => "seed",
+            Self::Push => "push",
         }
     }
 }
@@ -301,6 +304,8 @@ pub enum Cursor {
     Feed(Box<FeedState>),
     /// A file that need not be read again.
     SeedFile(SeedFile),
+    /// What was answered to a push.
+    Push(Box<PushRecord>),
     /// Nothing to remember.
     None,
 }

@@ -82,6 +82,12 @@ impl Severity {
     /// Every severity, mildest first.
     pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
 
+    /// The one of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.as_str() == name)
+    }
+
     /// The written name.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -4,6 +4,7 @@
 
 pub mod feed;
 pub mod parser;
+pub mod push;
 pub mod seed;
 
 use std::time::Duration;

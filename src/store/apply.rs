@@ -13,6 +13,7 @@ use crate::text::clean;
 
 use super::alerts::{DueRow, write_alerts, write_source_alert};
 use super::feeds::{write_feed, write_health};
+use super::pushes::write_push;
 use super::told::merge_told;
 use super::{Store, StoreError, outbox};
 
@@ -66,6 +67,7 @@ impl Store {
                 match &batch.cursor {
                     Cursor::Feed(state) => write_feed(tx, state)?,
                     Cursor::SeedFile(file) => write_seed_file(tx, file, now)?,
+                    Cursor::Push(push) => write_push(tx, push, now)?,
                     Cursor::None => {}
                 }
             }

@@ -126,12 +126,29 @@ pub fn restore(from: &Path, state_dir: &Path, now: Timestamp) -> Result<Restored
     let (items, owed) = verify(&partial).inspect_err(|_| {
         let _ = fs::remove_file(&partial);
     })?;
+    begin_epoch(&partial, now)?;
     keep_owner(state_dir, &partial)?;
     sync(&partial)?;
     let replaced = path.exists().then(|| aside_name(&path, &stamp(now)));
     note_restore(&path, now)?;
     finish_restore(&path)?;
     Ok(Restored { path, replaced, items, owed })
+}
+
+/// What happens from here on is another past than the one that whoever reads along has seen: their cursors are told from
+/// those of this one.
+fn begin_epoch(path: &Path, now: Timestamp) -> Result<(), StoreError> {
+    let fail = |error| StoreError::sql(path, "mark the restored database", error);
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fail)?;
+    // A clock that went back makes no epoch twice.
+    connection
+        .execute(
+            "INSERT OR REPLACE INTO meta (key, value) VALUES ('epoch',
+                max(?1, 1 + coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'epoch'), 0)))",
+            [now.millis()],
+        )
+        .map(|_| ())
+        .map_err(fail)
 }
 
 /// Restored by root, the database still belongs to whoever the directory belongs to: systemd mends the owner

@@ -121,6 +121,18 @@ impl Store {
         })
     }
 
+    /// The topics that an item hits, each with what that is worth.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn item_hits(&self, item: ItemId) -> Result<Vec<(String, String)>, StoreError> {
+        self.read("read what an item hits", |c| {
+            c.prepare_cached("SELECT topic, severity FROM matches WHERE item = ?1")?
+                .query_map([item.to_i64()], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+
     /// Which changes are kept.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ pub mod outbox;
 mod prune;
 #[cfg(test)]
 mod prune_tests;
+mod pushes;
 mod recall;
 mod restoring;
 mod search;
@@ -33,6 +34,7 @@ mod seeds;
 mod silences;
 mod snapshot;
 mod stories;
+mod syndication;
 mod told;
 
 use std::path::{Path, PathBuf};
@@ -60,10 +62,12 @@ pub use labels::{ItemLabel, LabelledItem, Relevance};
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use operators::SearchProblem;
 pub use prune::{Ages, Pruned, Pruning};
+pub use pushes::StoredPush;
 pub use search::{Hit, SearchQuery};
 pub use silences::{HeldBack, PastAlert, SilenceRecord};
 pub use snapshot::{RecalledFrom, SNAPSHOT_FILE, SnapshotKept};
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord, Why};
+pub use syndication::{StoryReport, StoryReports};
 
 /// A cheap handle to the store: one connection writes, a few read.
 #[derive(Clone)]
@@ -74,6 +78,7 @@ struct Inner {
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     instance: String,
+    epoch: i64,
     /// Items and copies stored since it was opened.
     arrivals: AtomicU64,
     /// Counts commits, for who waits for the next.
@@ -111,6 +116,7 @@ impl Store {
             writer: Mutex::new(opened.connection),
             readers: Mutex::new(Vec::new()),
             instance: opened.instance,
+            epoch: opened.epoch,
             arrivals: AtomicU64::new(0),
             commits: watch::Sender::new(0),
             _lock: opened.lock,
@@ -121,6 +127,12 @@ impl Store {
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.0.instance
+    }
+
+    /// When it was last restored from a backup, 0: never. What whoever reads along saw before is not of its past.
+    #[must_use]
+    pub fn epoch(&self) -> i64 {
+        self.0.epoch
     }
 
     /// Items and copies stored since it was opened: how busy ingest is, for what gives way to it.

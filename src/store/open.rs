@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use rusqlite::{Connection, OpenFlags, ffi};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, ffi};
 
 use super::StoreError;
 use super::restoring::{finish_restore, is_restoring};
@@ -53,6 +53,7 @@ pub(super) struct Opened {
     pub(super) path: PathBuf,
     pub(super) connection: Connection,
     pub(super) instance: String,
+    pub(super) epoch: i64,
     pub(super) lock: Option<File>,
 }
 
@@ -105,7 +106,12 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
     let instance = connection
         .query_row("SELECT value FROM meta WHERE key = 'instance'", [], |row| row.get(0))
         .map_err(|error| StoreError::sql(&path, "read the instance name", error))?;
-    Ok(Opened { path, connection, instance, lock })
+    let epoch = connection
+        .query_row("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'epoch'", [], |row| row.get(0))
+        .optional()
+        .map_err(|error| StoreError::sql(&path, "read when it was restored", error))?
+        .unwrap_or(0);
+    Ok(Opened { path, connection, instance, epoch, lock })
 }
 
 /// The process that holds the lock on a state directory, if one does.

@@ -69,6 +69,17 @@ CREATE TABLE seed_files (
     detail   TEXT
 ) STRICT, WITHOUT ROWID;
 
+-- What was answered to a push that had a key, so that a repeat is answered the same. Kept for a day.
+CREATE TABLE pushes (
+    source    TEXT NOT NULL,
+    key       TEXT NOT NULL,
+    body_hash BLOB NOT NULL,
+    at        INTEGER NOT NULL,
+    answer    TEXT NOT NULL,
+    PRIMARY KEY (source, key)
+) STRICT;
+CREATE INDEX pushes_at ON pushes (at);
+
 CREATE TABLE items (
     seq          INTEGER PRIMARY KEY,
     id           INTEGER NOT NULL UNIQUE,

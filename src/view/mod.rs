@@ -2,13 +2,22 @@
 //! made of the config and the store; nothing here writes or waits.
 
 mod endpoints;
+mod explained;
 mod feeds;
+mod rule_trial;
 mod silences;
 mod status;
+mod syndication;
 mod topics;
 
-pub use endpoints::EndpointLine;
+pub use endpoints::{EndpointLine, EndpointPreview, PreviewError};
+pub use explained::{
+    EndpointHearing, ExplainError, ItemExplained, NamedConsideration, RecalledStories, StoredItem, StoryExplained,
+    ToldEndpoint, explain,
+};
 pub use feeds::{FeedLine, clean_url};
+pub use rule_trial::{RuleTrial, TrialError, TrialExample};
 pub use silences::{SilencePreview, SilenceShown, SilenceTally, active_silences, silences};
 pub use status::{DISK_FULL_BYTES, EndpointStatus, FailingFeed, FeedsStatus, Status};
+pub use syndication::{FeedDocument, FeedForm, SyndicatedEntry};
 pub use topics::{SeverityBand, TopicLine, TopicRule, TopicShown};

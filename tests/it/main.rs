@@ -1,5 +1,6 @@
 //! The integration tests: one binary, real sockets, time moved by the clock seam.
 
+mod api_faults;
 mod app;
 mod client;
 mod commands;
@@ -16,11 +17,13 @@ mod feed_faults;
 mod feed_server;
 mod feed_tls;
 mod feeds_cli;
+mod feeds_out;
 mod hands;
 mod hold;
 mod hostile;
 #[cfg(feature = "email")]
 mod mail;
+mod mcp;
 mod newsroom;
 mod operate;
 mod page_and_api;
@@ -28,6 +31,7 @@ mod page_golden;
 mod pages;
 mod polling;
 mod program;
+mod push;
 mod receive;
 mod receiver;
 mod refused;

@@ -356,9 +356,17 @@ async fn stream_resumed_again_and_again_misses_nothing_and_repeats_nothing() {
     let payload: Value = serde_json::from_str(&said(&alerts)[0]).expect("JSON");
     let stored = running.store.alert("1").expect("read").expect("there").payload;
     assert_eq!(payload.to_string(), serde_json::from_str::<Value>(stored.get()).expect("JSON").to_string());
-    for (path, status) in
-        [("/v1/stream?kinds=weather", "400"), ("/v1/stream?after=garbage", "400"), ("/v1/changes?after=garbage", "400")]
-    {
+    let loud = hear(http, "/v1/stream?kinds=alert,item&after=0&topics=levee&severity_min=high", "", "\n\n", 61).await;
+    assert_eq!((loud.matches("event: alert").count(), loud.matches("event: item").count()), (30, 30));
+    let counted = read(http, "/v1/alerts?count=1&limit=1&severity_min=high").await;
+    assert_eq!((&counted["count"], &counted["capped"]), (&Value::from(30), &Value::from(false)));
+    assert_eq!(read(http, "/v1/alerts?severity_min=critical&count=1").await["count"], 0);
+    for (path, status) in [
+        ("/v1/stream?kinds=weather", "400"),
+        ("/v1/stream?severity_min=loud", "400"),
+        ("/v1/stream?after=garbage", "400"),
+        ("/v1/changes?after=garbage", "400"),
+    ] {
         let (head, _) = ask(http, path, "").await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {head}");
     }

@@ -1,97 +1,10 @@
-//! The part of `explain` about stories: which ones the item was held against, what spoke for and against
-//! each, and why it won or lost. Runs on a memory rebuilt from the store; changes nothing.
+//! The part of `explain` about stories, for people.
 
 use std::io::{self, Write};
 
-use serde::Serialize;
-
-use super::super::{CliError, Context};
-use crate::config::Config;
-use crate::model::{ItemId, Timestamp};
-use crate::pipeline::consider::{Consideration, Considered, ForeignStory, Repeats, Standing, Wording};
-use crate::pipeline::{Ledger, Prepared};
-use crate::store::{Access, Store, StoreError};
+use crate::pipeline::consider::{Considered, ForeignStory, Repeats, Standing};
 use crate::text::clean;
-
-/// The stories an item was held against, with names for people.
-#[derive(Debug, Serialize)]
-pub(super) struct StoryExplained {
-    /// `joined`, `opened` or `copy`.
-    decision: &'static str,
-    threshold: f32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    copy: Option<Named<Repeats>>,
-    stories: Vec<Named<Considered>>,
-    /// Stories of other languages.
-    related: Vec<Named<ForeignStory>>,
-}
-
-/// Something with the headline of the item it is about.
-#[derive(Debug, Serialize)]
-struct Named<T> {
-    nearest_title: String,
-    #[serde(flatten)]
-    what: T,
-}
-
-/// The memory as it is now, for items that are not in the store.
-pub(super) struct Recalled {
-    store: Store,
-    ledger: Ledger,
-}
-
-impl Recalled {
-    /// From the store; `None` where there is none yet.
-    pub(super) fn of(config: &Config, context: &Context) -> Result<Option<Self>, CliError> {
-        let store = match Store::open(&config.daemon.state_dir, Access::Read) {
-            Err(StoreError::Missing { .. }) => return Ok(None),
-            store => store?,
-        };
-        let window = config.memory.copies_window.max(config.memory.story_window);
-        let (ledger, _) = store.recall_quickly(config.memory, context.clock.now().minus(window))?;
-        Ok(Some(Self { store, ledger }))
-    }
-
-    /// What would be considered if the item came now.
-    pub(super) fn consider(&mut self, prepared: &Prepared, now: Timestamp) -> Result<StoryExplained, CliError> {
-        let wording = Wording { title: &prepared.item.title, text: &prepared.item.text };
-        let considered = self.ledger.consider(prepared.item.id, &prepared.features, wording, now);
-        named(considered, &self.store)
-    }
-}
-
-/// What was considered when a stored item came, with stories as they are composed now.
-pub(super) fn of_stored(id: ItemId, store: &Store, config: &Config) -> Result<Option<StoryExplained>, CliError> {
-    let Some(record) = store.item(id)? else { return Ok(None) };
-    let Some((mut ledger, features, at)) = store.recall_before(config.memory, record.line.id)? else {
-        return Ok(None);
-    };
-    let wording = Wording { title: &record.title, text: &record.text };
-    let considered = ledger.consider(record.line.id, &features, wording, at);
-    named(considered, store).map(Some)
-}
-
-fn named(considered: Consideration, store: &Store) -> Result<StoryExplained, CliError> {
-    let title = |item: ItemId| store.item(item).map(|found| found.map(|record| record.line.title).unwrap_or_default());
-    let decision = match (&considered.copy, considered.joins) {
-        (Some(_), _) => "copy",
-        (None, Some(_)) => "joined",
-        (None, None) => "opened",
-    };
-    let copy = match considered.copy {
-        Some(copy) => Some(Named { nearest_title: title(copy.of)?, what: copy }),
-        None => None,
-    };
-    let mut stories = Vec::with_capacity(considered.stories.len());
-    for story in considered.stories {
-        stories.push(Named { nearest_title: title(story.nearest)?, what: story });
-    }
-    let mut related = Vec::with_capacity(considered.related.len());
-    for story in considered.related {
-        related.push(Named { nearest_title: title(story.nearest)?, what: story });
-    }
-    Ok(StoryExplained { decision, threshold: considered.threshold, copy, stories, related })
-}
+use crate::view::{NamedConsideration, StoryExplained};
 
 /// Prints it for people.
 pub(super) fn print(out: &mut impl Write, story: &StoryExplained) -> io::Result<()> {
@@ -113,8 +26,8 @@ pub(super) fn print(out: &mut impl Write, story: &StoryExplained) -> io::Result<
     story.related.iter().try_for_each(|near| print_related(out, near))
 }
 
-fn print_related(out: &mut impl Write, near: &Named<ForeignStory>) -> io::Result<()> {
-    let Named { nearest_title, what } = near;
+fn print_related(out: &mut impl Write, near: &NamedConsideration<ForeignStory>) -> io::Result<()> {
+    let NamedConsideration { nearest_title, what } = near;
     let verdict = match (&what.kept_apart_by, what.sure) {
         (Some(difference), _) => format!("kept apart by {difference}"),
         (None, true) => "sure enough to be one story ([memory] languages = \"together\")".to_owned(),
@@ -125,8 +38,8 @@ fn print_related(out: &mut impl Write, near: &Named<ForeignStory>) -> io::Result
     writeln!(out, "    “{title}”: both say {}", what.shared.join(", "))
 }
 
-fn print_one(out: &mut impl Write, near: &Named<Considered>, threshold: f32) -> io::Result<()> {
-    let Named { nearest_title, what } = near;
+fn print_one(out: &mut impl Write, near: &NamedConsideration<Considered>, threshold: f32) -> io::Result<()> {
+    let NamedConsideration { nearest_title, what } = near;
     let mark = if matches!(what.standing, Standing::Joined | Standing::Merged) { "✓" } else { "✗" };
     let why = match what.standing {
         Standing::Joined => "joined",

@@ -107,7 +107,12 @@ impl GuardedRequest<'_> {
     }
 
     fn changes_something(&self) -> bool {
-        !matches!(*self.method, Method::GET | Method::HEAD | Method::OPTIONS)
+        !matches!(*self.method, Method::GET | Method::HEAD | Method::OPTIONS) && !self.explains()
+    }
+
+    /// A text is sent to be explained, and nothing of it is kept.
+    fn explains(&self) -> bool {
+        *self.method == Method::POST && self.path == "/v1/explain"
     }
 
     /// What anybody may ask for: the way in, and how it looks.

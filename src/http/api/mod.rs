@@ -35,7 +35,7 @@ const ROUTES: &[ApiRoute] = &[
     ApiRoute {
         path: "/v1/items",
         summary: "Items, newest first; with `after` oldest first",
-        query: &["source", "topic", "since", "limit", "cursor", "after"],
+        query: &["source", "topic", "severity_min", "since", "count", "limit", "cursor", "after"],
         shape: AnswerShape::List,
         read: lists::items,
     },
@@ -49,7 +49,7 @@ const ROUTES: &[ApiRoute] = &[
     ApiRoute {
         path: "/v1/stories",
         summary: "Stories, the latest first",
-        query: &["topic", "since", "outlets", "told", "limit", "cursor"],
+        query: &["topic", "since", "outlets", "told", "count", "limit", "cursor"],
         shape: AnswerShape::List,
         read: lists::stories,
     },
@@ -63,7 +63,7 @@ const ROUTES: &[ApiRoute] = &[
     ApiRoute {
         path: "/v1/alerts",
         summary: "Alerts, newest first; with `after` oldest first",
-        query: &["topic", "story", "since", "limit", "cursor", "after"],
+        query: &["topic", "story", "severity_min", "since", "count", "limit", "cursor", "after"],
         shape: AnswerShape::List,
         read: lists::alerts,
     },
@@ -77,7 +77,7 @@ const ROUTES: &[ApiRoute] = &[
     ApiRoute {
         path: "/v1/deliveries",
         summary: "Deliveries, newest first",
-        query: &["endpoint", "state", "since", "limit", "cursor"],
+        query: &["endpoint", "state", "severity_min", "since", "count", "limit", "cursor"],
         shape: AnswerShape::List,
         read: lists::deliveries,
     },
@@ -157,6 +157,27 @@ const ROUTES: &[ApiRoute] = &[
         query: &["kinds", "limit", "after"],
         shape: AnswerShape::List,
         read: lists::changes,
+    },
+    ApiRoute {
+        path: "/v1/explain",
+        summary: "Why a stored item alerted or did not: the rules that hit, the sum, the stories it was held against",
+        query: &["item", "topic"],
+        shape: AnswerShape::Document,
+        read: documents::explain,
+    },
+    ApiRoute {
+        path: "/v1/preview",
+        summary: "What a query would have hit of the newest items",
+        query: &["match", "since"],
+        shape: AnswerShape::Document,
+        read: documents::trial,
+    },
+    ApiRoute {
+        path: "/v1/endpoints/{id}/preview",
+        summary: "Exactly what an endpoint is sent of an alert, or would be",
+        query: &["alert"],
+        shape: AnswerShape::Document,
+        read: documents::preview,
     },
     ApiRoute {
         path: "/v1/openapi.json",

@@ -20,13 +20,19 @@ fn parameter(key: &str) -> Value {
         "state" => ("Only in this state", json!({"enum": ["pending", "delivered", "parked", "cancelled", "folded"]})),
         "all" => ("Those that have ended as well", json!({"enum": ["true", "false"]})),
         "q" => ("Words, \"phrases\", prefix*, -without, OR; or the operators of topics", json!({"type": "string"})),
+        "severity_min" => ("Only what is at least so severe", json!({"enum": ["low", "medium", "high", "critical"]})),
+        "count" => ("With `1` the rows of the whole list are counted, up to 10,000", json!({"enum": ["1", "0"]})),
+        "topics" => ("Only alerts and items on these topics, with commas between", json!({"type": "string"})),
+        "item" => ("Which item (`itm_…`)", json!({"type": "string"})),
+        "match" => ("A query as topics have them", json!({"type": "string"})),
+        "alert" => ("The alert: its id (`alr_…`) or its number", json!({"type": "string"})),
         "kinds" => ("Only of these kinds, with commas between", json!({"type": "string"})),
         "limit" => ("At most so many", json!({"type": "integer", "minimum": 1, "maximum": 200, "default": 50})),
         "cursor" => ("`next` of the part before", json!({"type": "string"})),
         "after" => ("`newest` or `next` of a part before: what came since, oldest first", json!({"type": "string"})),
         other => unreachable!("invariant: every key is described, {other} too"),
     };
-    json!({"name": key, "in": "query", "required": key == "q", "description": description, "schema": schema})
+    json!({"name": key, "in": "query", "required": matches!(key, "q" | "item" | "match" | "alert"), "description": description, "schema": schema})
 }
 
 fn operation(route: &ApiRoute) -> Value {
@@ -74,7 +80,7 @@ fn stream() -> Value {
         "summary": "What happens, as server-sent events: `id` is a cursor to resume from by `Last-Event-ID`, `event` the \
                     kind of the change or the type of the alert, `reset` says to list anew",
         "operationId": "read_stream",
-        "parameters": [parameter("kinds"), after, full],
+        "parameters": [parameter("kinds"), parameter("topics"), parameter("severity_min"), after, full],
         "responses": {
             "200": {"description": "Events without end", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
             "400": problem, "401": problem, "503": problem,
@@ -130,6 +136,115 @@ fn change(verb: &VerbRoute) -> Value {
     })
 }
 
+/// What would become of a text; nothing is kept of it.
+fn explain_text() -> Value {
+    let problem = json!({"$ref": "#/components/responses/Problem"});
+    json!({
+        "summary": "Why a text would alert or would not; nothing of it is kept",
+        "operationId": "explain_text",
+        "parameters": [parameter("topic")],
+        "requestBody": {
+            "required": true,
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                "application/json": {"schema": {"$ref": "#/components/schemas/PushItem"}},
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "One explanation for each item of it",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/List"}}},
+            },
+            "400": problem, "401": problem, "413": problem, "422": problem, "503": problem,
+        },
+    })
+}
+
+/// What is sent; served apart from the table, for it is not read.
+fn push() -> Value {
+    let problem = json!({"$ref": "#/components/responses/Problem"});
+    let item = json!({"$ref": "#/components/schemas/PushItem"});
+    let list = json!({"type": "array", "items": item});
+    let wrapper = json!({"type": "object", "required": ["items"], "properties": {"items": list}});
+    let text = json!({"schema": {"type": "string"}});
+    json!({
+        "summary": "Takes items of a `[[pushes]]` source; answered when they are durable",
+        "operationId": "push_items",
+        "security": [{"push": []}],
+        "parameters": [
+            {
+                "name": "Idempotency-Key", "in": "header", "required": false,
+                "description": "The same push under the same key is taken once and answered the same for a day",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
+            },
+        ],
+        "requestBody": {
+            "required": true,
+            "content": {
+                "application/json": {"schema": {"anyOf": [item, list, wrapper]}},
+                "application/x-ndjson": text, "application/rss+xml": text, "application/atom+xml": text,
+                "application/feed+json": {"schema": {"type": "object"}},
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "What became of it; for lines a line for each",
+                "content": {
+                    "application/json": {"schema": {"$ref": "#/components/schemas/PushAnswer"}},
+                    "application/x-ndjson": text,
+                },
+            },
+            "400": problem, "401": problem, "403": problem, "408": problem, "409": problem, "413": problem,
+            "415": problem, "422": problem, "429": problem, "503": problem, "507": problem,
+        },
+    })
+}
+
+fn push_schemas() -> Value {
+    let text = json!({"type": ["string", "null"]});
+    let count = json!({"type": "integer", "minimum": 0});
+    let not_taken = json!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["reason", "detail", "count"],
+            "properties": {"line": count, "reason": {"type": "string"}, "detail": {"type": "string"}, "count": count},
+        },
+    });
+    let names = json!({"type": "array", "items": {"type": "string"}});
+    json!({
+        "PushItem": {
+            "type": "object",
+            "description": "As the seed directory takes it, under these names and those that other tools use",
+            "properties": {
+                "id": {"type": ["string", "integer", "null"]}, "title": text, "text": text, "summary": text,
+                "url": text, "source": text, "author": text, "published": text, "lang": text,
+                "tags": {"type": "array", "items": {"type": "string"}},
+            },
+        },
+        "PushAnswer": {
+            "type": "object",
+            "required": ["received", "new", "known", "revisions", "sightings", "rejected", "notes", "items"],
+            "properties": {
+                "received": count, "new": count, "known": count, "revisions": count, "sightings": count,
+                "rejected": not_taken, "notes": not_taken,
+                "items": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["id", "outcome", "story", "topics", "alerts"],
+                        "properties": {
+                            "line": count, "id": {"type": "string"},
+                            "outcome": {"enum": ["new", "known", "revision", "sighting"]},
+                            "story": text, "topics": names, "alerts": names,
+                        },
+                    },
+                },
+            },
+        },
+    })
+}
+
 /// The whole document.
 pub(super) fn document(routes: &[ApiRoute], verbs: &[VerbRoute]) -> Value {
     let mut paths: Map<String, Value> =
@@ -139,7 +254,9 @@ pub(super) fn document(routes: &[ApiRoute], verbs: &[VerbRoute]) -> Value {
         path[verb.method.as_str()] = change(verb);
     }
     paths.insert("/v1/stream".to_owned(), json!({"get": stream()}));
-    json!({
+    paths["/v1/items"]["post"] = push();
+    paths["/v1/explain"]["post"] = explain_text();
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "wirewatch",
@@ -162,6 +279,8 @@ pub(super) fn document(routes: &[ApiRoute], verbs: &[VerbRoute]) -> Value {
                         "data": {"type": "array", "items": {"type": "object"}},
                         "next": {"type": ["string", "null"]},
                         "newest": {"type": "string"},
+                        "count": {"type": "integer", "minimum": 0, "maximum": 10000},
+                        "capped": {"type": "boolean"},
                     },
                 },
                 "Problem": {
@@ -170,6 +289,7 @@ pub(super) fn document(routes: &[ApiRoute], verbs: &[VerbRoute]) -> Value {
                     "properties": {
                         "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
                         "detail": {"type": "string"}, "hint": {"type": "string"},
+                        "errors": {"type": "array", "items": {"type": "object"}},
                     },
                 },
             },
@@ -180,5 +300,10 @@ pub(super) fn document(routes: &[ApiRoute], verbs: &[VerbRoute]) -> Value {
                 },
             },
         },
-    })
+    });
+    document["components"]["securitySchemes"]["push"] = json!({"type": "http", "scheme": "bearer"});
+    for (name, schema) in push_schemas().as_object().into_iter().flatten() {
+        document["components"]["schemas"][name.as_str()] = schema.clone();
+    }
+    document
 }

@@ -13,7 +13,11 @@ fn openapi_describes_every_route_and_nothing_else() {
         .iter()
         .map(|route| (route.path, "get"))
         .chain(VERBS.iter().map(|verb| (verb.path, verb.method.as_str())))
-        .chain([(crate::http::stream::PATH, "get")])
+        .chain([
+            (crate::http::stream::PATH, "get"),
+            (crate::http::push::PATH, "post"),
+            (crate::http::explain::PATH, "post"),
+        ])
         .collect();
     let described: BTreeSet<(&str, &str)> = paths
         .iter()

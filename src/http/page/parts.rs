@@ -13,7 +13,7 @@ use crate::store::outbox::{self, DeliveryFilter};
 /// The next part of a list, and its beginning where this is not it.
 pub(super) fn turns(asked: &AskedQuery, next: Option<ListCursor>, look: &StoreLook) -> Value {
     let next = next.map(|cursor| {
-        let text = cursor.encode(asked, look.store.instance());
+        let text = cursor.encode(asked, &look.lineage());
         format!("?{}", rows::query_with(asked, "cursor", &text))
     });
     let first = asked.text("cursor").map(|_| {

@@ -25,7 +25,8 @@ use crate::clock::Clock;
 use crate::model::SourceId;
 
 pub use named::{NamedBytes, parse_file};
-pub use parse::{FileContext, parse};
+pub(super) use parse::parse_as;
+pub use parse::{FileContext, format_of, parse};
 pub use settle::hint;
 pub use watch::{DirState, ScanSummary, SeedStatus, SeedWatcher};
 

@@ -1,0 +1,77 @@
+//! The webhook of another wirewatch as an item: so one may be the endpoint of another, without a program between
+//! them. Only what the item itself says is taken; what the other decided is its own business.
+
+use serde::Deserialize;
+
+use crate::model::{ItemKey, RawItem, RawText};
+use crate::text::date;
+
+#[derive(Deserialize)]
+struct WebhookBody {
+    r#type: String,
+    timestamp: String,
+    data: WebhookData,
+}
+
+#[derive(Deserialize)]
+struct WebhookData {
+    item: Option<WebhookItem>,
+}
+
+#[derive(Deserialize)]
+struct WebhookItem {
+    id: String,
+    title: String,
+    url: Option<String>,
+    outlet: Option<String>,
+    publisher: Option<String>,
+    author: Option<String>,
+    published: Option<String>,
+    lang: Option<String>,
+    #[serde(default)]
+    excerpt: String,
+}
+
+/// The item of a webhook; `Some(None)` for a webhook without one, `None` for what is no webhook.
+pub(super) fn item_of(bytes: &[u8]) -> Option<Option<RawItem>> {
+    let body: WebhookBody = serde_json::from_slice(bytes).ok()?;
+    if !body.r#type.contains('.') || body.timestamp.is_empty() {
+        return None;
+    }
+    Some(body.data.item.map(WebhookItem::into_raw))
+}
+
+impl WebhookItem {
+    fn into_raw(self) -> RawItem {
+        let mut item = RawItem::new(ItemKey::new(&self.id));
+        item.title = Some(RawText::plain(self.title));
+        item.url = self.url;
+        item.publisher = self.outlet.or(self.publisher);
+        item.author = self.author;
+        item.published = self.published.as_deref().and_then(date::parse);
+        item.lang = self.lang;
+        item.content = Some(self.excerpt).filter(|text| !text.trim().is_empty()).map(RawText::plain);
+        item
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webhook_is_its_item_and_nothing_else_is_a_webhook() {
+        let body = br#"{"type":"alert.matched","timestamp":"2025-03-17T08:02:11Z","data":{"alert":{"id":"alr_1"},
+            "topics":[],"story":{"id":"sty_1"},"item":{"id":"itm_1","title":"Levee holds","url":"https://a.example/1",
+            "outlet":"a.example","source":"wire","author":null,"published":"2025-03-17T08:00:00Z","lang":"en",
+            "excerpt":"The levee holds."}}}"#;
+        let item = item_of(body).expect("a webhook").expect("with an item");
+        assert_eq!((item.key.as_str(), item.publisher.as_deref()), ("itm_1", Some("a.example")));
+        assert!(item.published.is_some() && item.content.is_some());
+        let notice = br#"{"type":"source.silent","timestamp":"2025-03-17T08:02:11Z","data":{"source":{"id":"wire"}}}"#;
+        assert_eq!(item_of(notice), Some(None));
+        for other in [r#"{"title":"t"}"#, r#"{"type":"news","timestamp":"x","data":{}}"#, "[]", ""] {
+            assert_eq!(item_of(other.as_bytes()), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Answers to pushes that had a key: written in the transaction of what they tell of, and read when the same push comes
+//! again because its sender never heard.
+
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Store, StoreError};
+use crate::model::{PushRecord, SourceId, Timestamp};
+
+/// So long a repeat is known by its key; after that by its items alone.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// What was answered under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPush {
+    /// Of the body that was answered.
+    pub body_hash: Vec<u8>,
+    /// The answer, as JSON.
+    pub answer: String,
+}
+
+/// Keeps the answer; those that are older than a day go.
+pub(super) fn write_push(tx: &Transaction<'_>, push: &PushRecord, now: Timestamp) -> rusqlite::Result<()> {
+    let (Some(key), Some(answer)) = (&push.key, push.answer.get()) else { return Ok(()) };
+    tx.prepare_cached("DELETE FROM pushes WHERE at < ?1")?.execute([now.minus(KEPT).millis()])?;
+    let answer = serde_json::to_string(answer).expect("invariant: counts, names and text are JSON");
+    tx.prepare_cached("INSERT OR REPLACE INTO pushes (source, key, body_hash, at, answer) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![push.source.as_str(), key, push.body_hash.to_bytes(), now.millis(), answer])
+        .map(|_| ())
+}
+
+impl Store {
+    /// What was answered to a push under this key in the last day.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub fn answered_push(
+        &self,
+        source: &SourceId,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<StoredPush>, StoreError> {
+        let since = now.minus(KEPT).millis();
+        self.read("look up a push", |c| {
+            c.prepare_cached("SELECT body_hash, answer FROM pushes WHERE source = ?1 AND key = ?2 AND at >= ?3")?
+                .query_row(params![source.as_str(), key, since], |row| {
+                    Ok(StoredPush { body_hash: row.get(0)?, answer: row.get(1)? })
+                })
+                .optional()
+        })
+    }
+}
