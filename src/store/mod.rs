@@ -40,6 +40,7 @@ mod told;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::watch;
@@ -89,6 +90,8 @@ struct Inner {
 
 /// Idle read connections kept for reuse.
 const READERS_IDLE_MAX: usize = 4;
+/// A stop waits no longer than this for others that read the log.
+const CLOSE_BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl Store {
     /// Does something with the store off the runtime's threads: everything that it does may block.
@@ -204,6 +207,9 @@ impl Store {
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         let connection = self.writer();
         let close = |c: &Connection| {
+            // Whoever else reads the log, such as a replica that follows it, may do so for good: what is in it
+            // stays there then, and the next start takes it from there.
+            c.busy_timeout(CLOSE_BUSY_TIMEOUT)?;
             c.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('stopped', 'clean')", [])?;
             c.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         };
