@@ -12,7 +12,8 @@ use crate::pipeline::classify::{Document as Classified, TermConfig, TopicConfig,
 use crate::pipeline::normalize::{NormalizeRules, normalize};
 use crate::source::feed::reading::{opml, parse as feed};
 use crate::source::feed::{FeedContext, IdentifiedBy};
-use crate::source::{Limits, ParsedDocument, seed};
+use crate::source::mend_json::mend;
+use crate::source::{DocumentFormat, Limits, ParsedDocument, seed};
 use crate::text::tokens::Tokens;
 use crate::text::{article, charset, clean, date, html};
 
@@ -36,10 +37,13 @@ const NORMALIZED_MAX: usize = 8;
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("scan_repair", scan_repair),
     ("feed_parse", feed_parse),
     ("seed_parse", seed_parse),
+    ("mail", mail),
+    ("news_formats", news_formats),
+    ("mend_json", json_mending),
     ("query", query_language),
     ("config", config),
     ("html_text", html_text),
@@ -76,11 +80,69 @@ pub fn seed_parse(bytes: &[u8]) {
     let names = ["a.txt", "a.md", "a.html", "a.json", "a.jsonl", "a.xml", "a", "2025-03-17 a.txt"];
     let Some((choice, bytes)) = bytes.split_first() else { return };
     let name = names[usize::from(*choice) % names.len()];
-    let file = seed::FileContext { name, modified: NOW, received: NOW, limits: &LIMITS };
+    let split = if bytes.len().is_multiple_of(2) { seed::MailSplit::Whole } else { seed::MailSplit::Links };
+    let mail = seed::MailRules { split, ..seed::MailRules::default() };
+    let file = seed::FileContext { name, modified: NOW, received: NOW, limits: &LIMITS, mail: &mail };
     let first = seed::parse(bytes, &file);
     assert_eq!(first, seed::parse(bytes, &file), "read twice, read differently");
     if let Ok(document) = first {
         holds(&document);
+    }
+}
+
+/// An e-mail, whole and split at its headlines, and a page saved like one: whatever the bytes look like.
+pub fn mail(bytes: &[u8]) {
+    for split in [seed::MailSplit::Whole, seed::MailSplit::Links] {
+        let require_auth_results = vec!["spf".to_owned()];
+        let auth_results_by = Some("mx.desk.example".to_owned());
+        let rules = seed::MailRules { split, require_auth_results, auth_results_by };
+        read_as(DocumentFormat::Mail, bytes, &rules);
+    }
+    read_as(DocumentFormat::Mhtml, bytes, &seed::DEFAULT_MAIL_RULES);
+}
+
+/// Tables, agency XML, archives and JSON: whatever the bytes look like.
+pub fn news_formats(bytes: &[u8]) {
+    let formats = [
+        DocumentFormat::Table,
+        DocumentFormat::NewsXml,
+        DocumentFormat::PressArchive,
+        DocumentFormat::Json,
+        DocumentFormat::JsonLines,
+        DocumentFormat::Markdown,
+    ];
+    for format in formats {
+        read_as(format, bytes, &seed::DEFAULT_MAIL_RULES);
+    }
+}
+
+fn read_as(format: DocumentFormat, bytes: &[u8], mail: &seed::MailRules) {
+    let file = seed::FileContext { name: "2031-05-14-a", modified: NOW, received: NOW, limits: &LIMITS, mail };
+    let first = seed::parse_as(format, bytes, &file);
+    assert_eq!(first, seed::parse_as(format, bytes, &file), "read twice, read differently");
+    if let Ok(document) = first {
+        assert!(!document.items.is_empty(), "taken, and nothing in it");
+        holds(&document);
+    }
+}
+
+/// Broken JSON mended: what comes out is JSON, hardly longer, and mends to itself; what was whole means the same.
+pub fn json_mending(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Some(mended) = mend(&text) else { return };
+    assert!(mended.text.len() <= text.len() * 6 + 64, "{} bytes became {}", text.len(), mended.text.len());
+    assert!(text.is_char_boundary(mended.consumed), "{} in {text:?}", mended.consumed);
+    // Deeper than serde_json goes is refused by whoever reads it.
+    let parsed = serde_json::from_str::<serde_json::Value>(&mended.text);
+    match &parsed {
+        Err(error) if error.to_string().starts_with("recursion") => return,
+        Err(error) => panic!("{text:?} became {:?}: {error}", mended.text),
+        Ok(_) => {}
+    }
+    let again = mend(&mended.text).map(|again| (again.text, again.was_broken));
+    assert_eq!(again, Some((mended.text.clone(), false)), "mended, and still broken");
+    if let Ok(whole) = serde_json::from_str::<serde_json::Value>(&text) {
+        assert_eq!(parsed.ok(), Some(whole));
     }
 }
 

@@ -12,7 +12,7 @@ use wirewatch::pipeline::memory::{Memory, MemoryConfig};
 use wirewatch::pipeline::story::decision::Model;
 use wirewatch::pipeline::{Rules, prepare};
 use wirewatch::source::Limits;
-use wirewatch::source::seed::{FileContext, parse};
+use wirewatch::source::seed::{DEFAULT_MAIL_RULES, FileContext, parse};
 
 use super::Failure;
 use super::data::{SEED_STORIES, Sets};
@@ -102,7 +102,13 @@ fn own() -> Result<Articles, Failure> {
     let mut articles = Vec::new();
     for path in paths {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        let file = FileContext { name, modified: ARRIVAL, received: ARRIVAL, limits: &Limits::SHIPPED };
+        let file = FileContext {
+            name,
+            modified: ARRIVAL,
+            received: ARRIVAL,
+            limits: &Limits::SHIPPED,
+            mail: &DEFAULT_MAIL_RULES,
+        };
         let document = parse(&std::fs::read(&path)?, &file).map_err(|rejection| rejection.detail)?;
         for raw in &document.items {
             let origin = Origin { source: SourceId::new("own")?, kind: SourceKind::Seed, received: ARRIVAL };

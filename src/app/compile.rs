@@ -35,6 +35,7 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
             on_revision: config.alerts.on_revision,
             developments: config.alerts.developments,
             commentary: config.alerts.commentary,
+            age_max: config.alerts.age_max,
             development_pause: config.alerts.development_pause,
             told_window: config.memory.story_window,
             labels: config.topics.iter().map(|t| (t.id.clone(), t.label.clone())).collect(),

@@ -93,7 +93,7 @@ impl App {
         let mut ingested = Vec::with_capacity(files.len());
         for path in files {
             let received = clock.now();
-            let read = parse_file(path, received, &config.limits, &parser).await;
+            let read = parse_file(path, received, &config.limits, &config.seeds.mail, &parser).await;
             let outcome = match read {
                 Err(rejection) => Err(rejection),
                 Ok((mut document, file)) => {

@@ -117,9 +117,9 @@ fn file(path: &Path, rules: &Rules, config: &Config, context: &Context) -> Resul
     let runtime = super::run::runtime(config)?;
     let now = context.clock.now();
     let (document, _) =
-        runtime.block_on(parse_file(&path, now, &config.limits, &Parser::new(1))).map_err(|rejection| {
-            CliError::data(format!("read {}: {} ({})", path.display(), rejection.detail, rejection.reason))
-        })?;
+        runtime.block_on(parse_file(&path, now, &config.limits, &config.seeds.mail, &Parser::new(1))).map_err(
+            |rejection| CliError::data(format!("read {}: {} ({})", path.display(), rejection.detail, rejection.reason)),
+        )?;
     let origin = Origin { source: config.seeds.id.clone(), kind: SourceKind::Seed, received: now };
     let mut explained = Vec::new();
     // Without a store there is no story to be held against.

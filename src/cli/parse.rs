@@ -61,8 +61,9 @@ pub fn run(args: &ParseArgs, context: &Context) -> Result<(), CliError> {
     let runtime = super::run::runtime(&config)?;
     let now = context.clock.now();
     let parser = Parser::new(1);
-    let (document, _) =
-        runtime.block_on(parse_file(&args.file, now, &config.limits, &parser)).map_err(|rejection| {
+    let (document, _) = runtime
+        .block_on(parse_file(&args.file, now, &config.limits, &config.seeds.mail, &parser))
+        .map_err(|rejection| {
             CliError::data(format!("read {}: {} ({})", args.file.display(), rejection.detail, rejection.reason))
         })?;
     let parsed = read(document, &config, now);

@@ -18,7 +18,7 @@ use crate::deliver::push_client::{PushAuth, PushClient, PushReply, PushRequest};
 use crate::deliver::secret::{AccessToken, Secret};
 use crate::model::ContentHash;
 use crate::source::Limits;
-use crate::source::seed::{FileContext, format_of};
+use crate::source::seed::{DEFAULT_MAIL_RULES, FileContext, format_of};
 use crate::source::{DocumentFormat, push::PushBody};
 use crate::text::clean;
 
@@ -148,7 +148,8 @@ fn read(file: &Path) -> Result<Vec<u8>, CliError> {
 /// The media type of what is sent, by its content.
 fn media_type(file: &Path, bytes: &[u8], clock: &Clock) -> Result<&'static str, String> {
     let (now, name) = (clock.now(), file.to_string_lossy());
-    let context = FileContext { name: &name, modified: now, received: now, limits: &Limits::SHIPPED };
+    let (limits, mail) = (&Limits::SHIPPED, &DEFAULT_MAIL_RULES);
+    let context = FileContext { name: &name, modified: now, received: now, limits, mail };
     match format_of(bytes, &context).map_err(|rejection| rejection.detail)? {
         DocumentFormat::Rss | DocumentFormat::Rdf | DocumentFormat::Atom | DocumentFormat::Sitemap => {
             Ok("application/xml")
@@ -156,7 +157,8 @@ fn media_type(file: &Path, bytes: &[u8], clock: &Clock) -> Result<&'static str, 
         DocumentFormat::JsonFeed => Ok("application/feed+json"),
         DocumentFormat::Json => Ok("application/json"),
         DocumentFormat::JsonLines => Ok("application/x-ndjson"),
-        _ => Err("it is neither JSON nor a feed; the seed directory takes text and pages".to_owned()),
+        DocumentFormat::Mail => Ok("message/rfc822"),
+        _ => Err("it is neither JSON nor a feed nor an e-mail; the seed directory takes text and pages".to_owned()),
     }
 }
 

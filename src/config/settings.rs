@@ -18,7 +18,7 @@ use crate::pipeline::memory::{Languages, MemoryConfig};
 use crate::pipeline::normalize::NormalizeRules;
 use crate::source::Limits;
 use crate::source::feed::{PollingConfig, SpacingScope};
-use crate::source::seed::{AfterTaken, SeedConfig};
+use crate::source::seed::{AfterTaken, MailRules, MailSplit, SeedConfig};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -105,6 +105,8 @@ pub struct AlertConfig {
     pub development_pause: Duration,
     /// What becomes of comments and explainers.
     pub commentary: Commentary,
+    /// Items of feeds that were published longer ago when they come are not told.
+    pub age_max: Option<Duration>,
     /// When a source is worth an alert.
     pub health: HealthRules,
 }
@@ -157,8 +159,37 @@ pub(super) fn seeds(s: &Section<'_>) -> SeedConfig {
         settle: s.duration("settle", Duration::from_millis(10)..=HOUR),
         rescan: s.duration("rescan", Duration::from_millis(100)..=DAY),
         file_bytes_max: s.bytes("file_max", KIB..=GIB),
+        mail: mail(s),
         dir,
     }
+}
+
+/// What `[seeds]` says about e-mail.
+fn mail(s: &Section<'_>) -> MailRules {
+    let methods = ["spf", "dkim", "dmarc"];
+    let require_auth_results: Vec<String> = s.list("require_auth_results", |found| {
+        let method = found.text()?;
+        methods
+            .iter()
+            .find(|known| **known == method)
+            .map(|known| (*known).to_owned())
+            .ok_or_else(|| Fault::new(ProblemKind::Value, "must be \"spf\", \"dkim\" or \"dmarc\"", "not a method"))
+    });
+    let auth_results_by = s
+        .get("auth_results_by", |found| found.text().map(str::to_owned))
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty());
+    if !require_auth_results.is_empty()
+        && auth_results_by.is_none()
+        && let Some(place) = s.written("require_auth_results")
+    {
+        let hint = "name the receiver whose word counts, as it stands first in `Authentication-Results`";
+        let fault =
+            Fault::new(ProblemKind::Value, "needs `auth_results_by`: anybody can write such a header", "whose?");
+        s.fault("require_auth_results", &place, fault.hint(hint));
+    }
+    let split = s.choice("split", &[("none", MailSplit::Whole), ("links", MailSplit::Links)]);
+    MailRules { split, require_auth_results, auth_results_by }
 }
 
 pub(super) fn polling(s: &Section<'_>) -> PollingConfig {
@@ -342,6 +373,7 @@ pub(super) fn alerts(s: &Section<'_>) -> AlertConfig {
         developments: s.choice("developments", &developments),
         development_pause: s.duration("development_pause", Duration::ZERO..=7 * DAY),
         commentary: s.choice("commentary", &[("off", Commentary::Off), ("alert", Commentary::Alert)]),
+        age_max: s.duration_or("age_max", "off", HOUR..=3660 * DAY),
         health: health(s),
     }
 }

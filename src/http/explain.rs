@@ -106,7 +106,8 @@ fn text(
     now: Timestamp,
 ) -> Result<Vec<ItemExplained>, AnswerRefusal> {
     let unread = |detail: String| AnswerRefusal::new(RefusalKind::NothingTaken, detail);
-    let context = FileContext { name, modified: now, received: now, limits: &look.config.limits };
+    let (limits, mail) = (&look.config.limits, &look.config.seeds.mail);
+    let context = FileContext { name, modified: now, received: now, limits, mail };
     let document = parse(bytes, &context).map_err(|rejection| unread(rejection.detail))?;
     let origin = Origin { source: look.config.seeds.id.clone(), kind: SourceKind::Seed, received: now };
     let mut memory = RecalledStories::of(&look.store, &look.config, now)?;

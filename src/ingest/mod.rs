@@ -249,6 +249,7 @@ impl Ingest {
         self.keep_pages(&origin, &items, &mut prepared, rules)?;
         self.look_up_headlines(&mut prepared)?;
         self.quiet_rekeyed(&origin, &mut prepared, unchanged.len(), &mut noted)?;
+        noted.extend(self.quiet_old(&origin, &mut prepared, rules));
         let mut decisions = Vec::with_capacity(prepared.len());
         let mut fates = Vec::with_capacity(prepared.len());
         let mut seen: HashSet<ItemId> = unchanged.iter().map(|item| item.id).collect();
@@ -339,6 +340,29 @@ impl Ingest {
             }
         }
         Ok(())
+    }
+
+    /// What a feed brings long after it was published is no news.
+    fn quiet_old(
+        &self,
+        origin: &Origin,
+        prepared: &mut [Result<Prepared, Rejection>],
+        rules: &Rules,
+    ) -> Option<Rejection> {
+        if origin.kind != SourceKind::Feed {
+            return None;
+        }
+        let items = prepared.iter_mut().flatten().map(|prepared| &mut prepared.item);
+        let mut count = 0;
+        for item in items.filter(|item| !item.quiet && rules.is_too_old(item)) {
+            // One that is known came in time, or was counted.
+            if self.ledger.known(item.id).is_none() {
+                item.quiet = true;
+                count += 1;
+            }
+        }
+        let detail = "items published longer ago than `alerts.age_max`: stored, not alerted".to_owned();
+        (count > 0).then_some(Rejection { reason: RejectReason::TooOld, detail, count })
     }
 
     /// A feed that gives all its items new ids at once has no news: what it had before stays quiet.

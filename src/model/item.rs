@@ -330,6 +330,8 @@ pub enum RejectReason {
     LinkDropped,
     /// The item was stored without alerting: its feed gave all its items new ids at once.
     Rekeyed,
+    /// The item was stored without alerting: it was published long before it came.
+    TooOld,
     /// The item was taken with its feed's text: its page could not be reached.
     PageUnreachable,
     /// Likewise: the page was refused, by its server or by us.
@@ -348,7 +350,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason, for tables that start at zero.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Empty,
         Self::TooLarge,
         Self::TooManyItems,
@@ -367,6 +369,7 @@ impl RejectReason {
         Self::TextCut,
         Self::LinkDropped,
         Self::Rekeyed,
+        Self::TooOld,
         Self::PageUnreachable,
         Self::PageRefused,
         Self::PageMissing,
@@ -384,6 +387,7 @@ impl RejectReason {
             Self::TextCut
                 | Self::LinkDropped
                 | Self::Rekeyed
+                | Self::TooOld
                 | Self::PageUnreachable
                 | Self::PageRefused
                 | Self::PageMissing
@@ -416,6 +420,7 @@ impl RejectReason {
             Self::TextCut => "text-cut",
             Self::LinkDropped => "link-dropped",
             Self::Rekeyed => "rekeyed",
+            Self::TooOld => "too-old",
             Self::PageUnreachable => "page-unreachable",
             Self::PageRefused => "page-refused",
             Self::PageMissing => "page-missing",

@@ -184,6 +184,10 @@ impl Inner {
             .pool_idle_timeout(config.keep_alive)
             .pool_max_idle_per_host(config.idle_connections_per_host_max)
             .http1_max_headers(HEADER_FIELDS_MAX)
+            // One bad line among the headers costs that line, as in browsers.
+            .http1_ignore_invalid_headers_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
             .http2_max_header_list_size(u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX));
         builder = match &config.proxy {
             Some(proxy) => builder.proxy(

@@ -32,7 +32,7 @@ pub use raise::RaisedAlert;
 pub use snapshot::{LedgerPieces, SnapshotError};
 pub use told::{Listener, Told};
 
-use crate::model::Item;
+use crate::model::{Item, Timestamp};
 
 /// Everything the decision needs from the config, compiled once and swapped whole on reload.
 #[derive(Debug)]
@@ -54,6 +54,18 @@ impl Rules {
         let off = self.alert.commentary == alert::Commentary::Off;
         off && commentary::is_commentary(&item.title, item.url.as_deref(), item.lang)
     }
+
+    /// Whether an item was published too long before it came to be news. A date from before the Web is a blemish, and
+    /// what was changed lately may be.
+    #[must_use]
+    pub fn is_too_old(&self, item: &Item) -> bool {
+        let latest = [item.published, item.updated].into_iter().flatten().filter(|date| !date.certainty.is_suspect());
+        let Some(latest) = latest.map(|date| date.at).max().filter(|at| *at >= Self::DATES_FROM) else { return false };
+        self.alert.age_max.is_some_and(|age_max| item.first_seen.since(latest) > age_max)
+    }
+
+    /// 1995-01-01.
+    const DATES_FROM: Timestamp = Timestamp::from_seconds(788_918_400);
 
     /// Rules that take everything and tell nobody: what replay and evaluation start from.
     #[must_use]

@@ -3,6 +3,7 @@
 //! is news; the next stage is `ingest`.
 
 pub mod feed;
+pub(crate) mod mend_json;
 pub mod parser;
 pub mod push;
 pub mod seed;
@@ -135,6 +136,59 @@ pub enum DocumentFormat {
     Json,
     /// One JSON item a line.
     JsonLines,
+    /// An e-mail.
+    Mail,
+    /// A web page saved as MHTML.
+    Mhtml,
+    /// CSV or TSV with a header line.
+    Table,
+    /// NITF or NewsML-G2.
+    NewsXml,
+    /// A text export of a press archive.
+    PressArchive,
+}
+
+impl DocumentFormat {
+    /// Every format.
+    pub const ALL: [Self; 15] = [
+        Self::Rss,
+        Self::Rdf,
+        Self::Atom,
+        Self::JsonFeed,
+        Self::Sitemap,
+        Self::Html,
+        Self::Text,
+        Self::Markdown,
+        Self::Json,
+        Self::JsonLines,
+        Self::Mail,
+        Self::Mhtml,
+        Self::Table,
+        Self::NewsXml,
+        Self::PressArchive,
+    ];
+
+    /// The printed name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rss => "rss",
+            Self::Rdf => "rdf",
+            Self::Atom => "atom",
+            Self::JsonFeed => "json-feed",
+            Self::Sitemap => "sitemap",
+            Self::Html => "html",
+            Self::Text => "text",
+            Self::Markdown => "markdown",
+            Self::Json => "json",
+            Self::JsonLines => "json-lines",
+            Self::Mail => "mail",
+            Self::Mhtml => "mhtml",
+            Self::Table => "table",
+            Self::NewsXml => "news-xml",
+            Self::PressArchive => "press-archive",
+        }
+    }
 }
 
 /// Caps on one document (promise P8).

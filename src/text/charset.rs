@@ -13,6 +13,9 @@ const DECLARATION_BYTES_MAX: usize = 4096;
 /// Detection reads so many bytes and then knows enough.
 const DETECTION_BYTES_MAX: usize = 256 << 10;
 
+/// So many characters of several bytes in a row are not UTF-8 by chance.
+const SURE_CHARACTERS_MIN: usize = 4;
+
 /// A decoded text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodedText<'a> {
@@ -52,10 +55,14 @@ pub fn decode<'a>(bytes: &'a [u8], declared_by_transport: Option<&str>) -> Decod
             return decoded;
         }
     }
-    if mostly_utf8(bytes) || (utf8_declared && bytes.iter().filter(|b| !b.is_ascii()).count() < 2) {
+    if utf8_declared && bytes.iter().filter(|b| !b.is_ascii()).count() < 2 {
         return in_encoding(bytes, UTF_8);
     }
-    in_encoding(bytes, detected(bytes))
+    if let Some(mixed) = mixed(bytes) {
+        return mixed;
+    }
+    let encoding = if mostly_utf8(bytes) { UTF_8 } else { detected(bytes) };
+    in_encoding(bytes, encoding)
 }
 
 /// The text after a leading `<?xml …?>`: it was true of the bytes, and is not of the decoded text.
@@ -183,6 +190,40 @@ fn mostly_utf8(bytes: &[u8]) -> bool {
     good > bad.saturating_mul(2)
 }
 
+/// A document that is UTF-8 but for some of its items, which were taken over in another encoding: each piece of text
+/// between marks is read in its own. `None` where no piece is UTF-8 beyond doubt, or none is anything else.
+fn mixed(bytes: &[u8]) -> Option<DecodedText<'_>> {
+    let pieces = || bytes.split_inclusive(|byte| matches!(byte, b'<' | b'>' | b'"' | b'\n'));
+    let is_foreign =
+        |piece: &&[u8]| std::str::from_utf8(piece).is_err() && !mostly_utf8(piece) && !has_cut_character(piece);
+    let certain = pieces().any(|piece| {
+        let characters = || piece.iter().filter(|byte| **byte >= 0xc0).count();
+        !piece.is_ascii() && std::str::from_utf8(piece).is_ok() && characters() >= SURE_CHARACTERS_MIN
+    });
+    if !certain {
+        return None;
+    }
+    let foreign: Vec<u8> = pieces().filter(is_foreign).flatten().copied().take(DETECTION_BYTES_MAX).collect();
+    if foreign.is_empty() {
+        return None;
+    }
+    let encoding = detected(&foreign);
+    let mut text = String::with_capacity(bytes.len() + bytes.len() / 4);
+    for piece in pieces() {
+        if is_foreign(&piece) {
+            text.push_str(&encoding.decode_without_bom_handling(piece).0);
+        } else {
+            text.push_str(&String::from_utf8_lossy(piece));
+        }
+    }
+    Some(DecodedText { text: Cow::Owned(text), encoding: UTF_8.name(), had_errors: true })
+}
+
+/// Whether what is wrong with a piece is a character of UTF-8 that was cut through.
+fn has_cut_character(piece: &[u8]) -> bool {
+    piece.utf8_chunks().all(|chunk| chunk.invalid().len() != 1)
+}
+
 fn detected(bytes: &[u8]) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     detector.feed(&bytes[..bytes.len().min(DETECTION_BYTES_MAX)], true);
@@ -262,6 +303,27 @@ mod tests {
         let decoded = decode(&bytes, Some("utf-8"));
         assert_eq!((&*decoded.text, decoded.encoding), ("Київ, Львів, Одеса\u{fffd}!", "UTF-8"));
         assert!(decoded.had_errors);
+    }
+
+    #[test]
+    fn decode_item_in_another_charset_leaves_the_others_alone() {
+        let cyrillic = encoding_rs::WINDOWS_1251.encode("Уряд схвалив новий пакет заходів").0;
+        let bytes: Vec<u8> = [
+            "<?xml version='1.0' encoding='UTF-8'?><item><title>Новини порту</title></item><item><title>".as_bytes(),
+            &cyrillic,
+            "</title></item><item><title>Третя новина з\u{457}".as_bytes(),
+            b"\xd1</title></item>",
+        ]
+        .concat();
+        let decoded = decode(&bytes, None);
+        assert!(decoded.had_errors);
+        for title in [
+            "<title>Новини порту<",
+            "<title>Уряд схвалив новий пакет заходів<",
+            "<title>Третя новина з\u{457}\u{fffd}<",
+        ] {
+            assert!(decoded.text.contains(title), "{}", decoded.text);
+        }
     }
 
     #[test]

@@ -103,13 +103,23 @@ async fn feeds_add_finds_the_feed_of_a_page_and_keeps_comments() {
     let several =
         page.replace("</head>", "<link rel=alternate type=application/atom+xml title=Sport href=/sport></head>");
     feeds.script("/several", [Reply::ok(several)]);
+    // A profile, whose feed is where its site keeps it, and another where there is none.
+    feeds.feed("/@harbour.rss", "\"1\"", &rss_articles(5..6));
+    feeds.script("/@nobody.rss", [Reply::status(404)]);
+    feeds.script("/@nobody", [Reply::ok("<html><body>nobody here</body></html>")]);
     feeds.script("/none", [Reply::ok("<html><body>nothing here</body></html>")]);
     let room = Newsroom::new(&receiver, &format!("# ours\n{}", feed(&feeds, "first")));
     let add = |path: &str| [feeds.url(path), "--allow-private".to_owned(), "127.0.0.0/8".to_owned()];
     let arguments =
         |of: &[String; 3]| vec!["feeds".to_owned(), "add".to_owned(), of[0].clone(), of[1].clone(), of[2].clone()];
-    for (path, code, words) in [("/page", 0, "levee"), ("/several", 65, "/sport"), ("/none", 65, ""), ("/page", 65, "")]
-    {
+    for (path, code, words) in [
+        ("/page", 0, "levee"),
+        ("/several", 65, "/sport"),
+        ("/none", 65, ""),
+        ("/page", 65, ""),
+        ("/@harbour", 0, "@harbour.rss"),
+        ("/@nobody", 65, "declares none"),
+    ] {
         let arguments = arguments(&add(path));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let added = run(&room, &arguments).await;

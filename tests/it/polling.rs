@@ -490,6 +490,30 @@ async fn poll_servers_that_choke_on_headers_are_asked_once_more_without() {
 }
 
 #[tokio::test]
+async fn poll_broken_header_line_costs_that_line_and_odd_statuses_are_read() {
+    let mut bench = Bench::new().await;
+    let body = rss(TWO);
+    let lines = ["X-A: a\u{7f}b", "X/A: b", "X A: b", "no colon at all", "X-A : b", "X-\u{e9}: b", "X-A: b\r\n and on"];
+    for (at, line) in lines.iter().enumerate() {
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n{line}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        bench.server.script(&format!("/{at}"), [Reply::Raw(answer.into_bytes())]);
+        let polled = bench.poll(&feed("wire", &bench.url(&format!("/{at}")))).await;
+        assert_eq!(polled.batch.items.len(), 2, "{line:?}: {:?}", polled.failure());
+        bench.states.clear();
+    }
+    for (status, items) in [(201, 2), (202, 2), (206, 0)] {
+        let path = format!("/status/{status}");
+        let answer = format!("HTTP/1.1 {status} Odd\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        bench.server.script(&path, [Reply::Raw(answer.into_bytes())]);
+        assert_eq!(bench.poll(&feed("wire", &bench.url(&path))).await.batch.items.len(), items, "{status}");
+        bench.states.clear();
+    }
+}
+
+#[tokio::test]
 async fn poll_redirects_are_followed_five_hops_and_no_further() {
     let mut bench = Bench::new().await;
     for hop in 0..6 {

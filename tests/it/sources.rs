@@ -9,7 +9,8 @@ use wirewatch::app::compile;
 use wirewatch::clock::Clock;
 use wirewatch::ingest::{Ingest, IngestLinks};
 use wirewatch::model::{
-    Cursor, FeedFailure, FeedState, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Timestamp,
+    Cursor, DateCertainty, Dated, FeedFailure, FeedState, ItemKey, Origin, RawItem, RawText, SourceId, SourceKind,
+    Timestamp,
 };
 use wirewatch::pipeline::Rules;
 use wirewatch::pipeline::memory::MemoryConfig;
@@ -131,6 +132,26 @@ fn rekeyed_feed_after_months_is_stored_quietly_and_its_real_news_is_told() {
     desk.restart();
     let now = desk.clock.now();
     assert_eq!(desk.poll(state("ferry", now), items("c", 0..22)).alerts, 0, "and again");
+}
+
+#[test]
+fn items_published_long_ago_are_stored_counted_and_not_told() {
+    let mut desk = Desk::new();
+    let now = desk.clock.now();
+    let dated = |n: u64, days: u32| {
+        let at = now.minus(DAY * days);
+        RawItem { published: Some(Dated { at, certainty: DateCertainty::Exact }), ..item(n, &format!("a{n}")) }
+    };
+    let undated = RawItem { published: None, ..item(4, "a4") };
+    // 1970 is a blemish of the feed, and what was changed yesterday is news.
+    let changed = RawItem { updated: dated(6, 1).published, ..dated(6, 400) };
+    let document = vec![dated(1, 29), dated(2, 31), dated(3, 4000), undated, dated(5, 20_000), changed];
+    let receipt = desk.poll(state("ferry", now), document.clone());
+    assert_eq!((receipt.new, receipt.alerts, receipt.rejected), (6, 4, 0), "{receipt:?}");
+    desk.restart();
+    desk.poll(state("ferry", now), document);
+    let shown = desk.store.rejections(Some("ferry"), 10).expect("read");
+    assert!(shown.iter().any(|r| r.reason == "too-old" && r.count == 2), "counted once: {shown:?}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::config::{Config, EditError, FeedEdit, NewFeed, edit_feeds};
 use crate::model::{FeedFailure, SourceId};
 use crate::source::feed::FeedConfig;
 use crate::source::feed::polling::look::FeedInspection;
-use crate::source::feed::reading::discover::{DeclaredFeed, of_comments};
+use crate::source::feed::reading::discover::{self, DeclaredFeed, SiteFeed, of_comments};
 use crate::source::feed::reading::opml::{self, OpmlOutline};
 use crate::store::Access;
 use crate::text::clean;
@@ -96,6 +96,14 @@ fn refuse_known(config: &Config, url: &Url) -> Result<(), CliError> {
 fn found(args: &AddArgs, config: &Config, context: &Context) -> Result<(Url, Option<FeedInspection>), CliError> {
     let probe = FeedsProbe::new(config, context)?;
     let feed = |url: &Url| check::unnamed(url, &args.allow_private);
+    let by_rule = discover::feed_of_site(&args.url);
+    if let Some(SiteFeed::At(url)) = &by_rule {
+        let looked = probe.look(feed(url)?);
+        if looked.document.is_ok() {
+            errln!("note: the feed of that page is {}", clean::one_line(url.as_str()));
+            return Ok((url.clone(), Some(looked)));
+        }
+    }
     let looked = probe.look(feed(&args.url)?);
     let failure = match &looked.document {
         Ok(_) => return Ok((args.url.clone(), Some(looked))),
@@ -106,6 +114,9 @@ fn found(args: &AddArgs, config: &Config, context: &Context) -> Result<(Url, Opt
     }
     let declared = probe.declared(feed(&args.url)?).map_err(|failure| not_readable(&args.url, &failure))?;
     let wanted: Vec<&DeclaredFeed> = declared.iter().filter(|feed| !of_comments(feed)).collect();
+    if let (true, Some(SiteFeed::Missing(instead))) = (wanted.is_empty(), by_rule) {
+        return Err(CliError::data(format!("find a feed: {} declares none", shown(&args.url))).hint(instead));
+    }
     let [only] = wanted.as_slice() else { return Err(no_single(&args.url, &declared)) };
     let looked = probe.look(feed(&only.url)?);
     if let Err(failure) = &looked.document {

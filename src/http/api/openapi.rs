@@ -183,7 +183,7 @@ fn push() -> Value {
             "content": {
                 "application/json": {"schema": {"anyOf": [item, list, wrapper]}},
                 "application/x-ndjson": text, "application/rss+xml": text, "application/atom+xml": text,
-                "application/feed+json": {"schema": {"type": "object"}},
+                "application/feed+json": {"schema": {"type": "object"}}, "message/rfc822": text,
             },
         },
         "responses": {

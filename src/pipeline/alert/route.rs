@@ -32,6 +32,8 @@ pub struct AlertRules {
     pub development_pause: Duration,
     /// What becomes of comments and explainers.
     pub commentary: Commentary,
+    /// Items of feeds that were published longer ago when they come are not told.
+    pub age_max: Option<Duration>,
     /// What was told so long ago, with nothing on its topics since, is news again.
     pub told_window: Duration,
 }
@@ -82,6 +84,7 @@ impl Default for AlertRules {
             on_revision: OnRevision::default(),
             developments: Developments::default(),
             commentary: Commentary::default(),
+            age_max: None,
             development_pause: Duration::from_secs(2 * 3600),
             told_window: Duration::from_secs(7 * 86_400),
         }

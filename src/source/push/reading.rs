@@ -1,10 +1,10 @@
-//! The body of a push to raw items: JSON as the seed directory takes it, a webhook of another wirewatch, or a feed
-//! document as a poll would read it. Reading happens on parser threads: a body may be anything.
+//! The body of a push to raw items: JSON as the seed directory takes it, a webhook of another wirewatch, a feed
+//! document as a poll would read it, or an e-mail. Reading happens on parser threads: a body may be anything.
 
 use crate::model::{ItemKey, PushRejection, RawItem, RejectReason, Rejection, Timestamp};
 use crate::source::feed::IdentifiedBy;
 use crate::source::parser::Parser;
-use crate::source::seed::{FileContext, parse_as};
+use crate::source::seed::{DEFAULT_MAIL_RULES, FileContext, parse_as};
 use crate::source::{DocumentFormat, Limits, ParsedDocument};
 
 use super::{PushConfig, webhook};
@@ -18,11 +18,12 @@ pub enum PushBody {
     JsonLines,
     /// RSS, Atom or JSON Feed.
     Feed,
+    /// An e-mail.
+    Mail,
 }
 
 /// Media types that are read, for people.
-const MEDIA_TYPES: &str =
-    "application/json, application/x-ndjson, application/rss+xml, application/atom+xml, application/feed+json";
+const MEDIA_TYPES: &str = "application/json, application/x-ndjson, application/rss+xml, application/atom+xml, application/feed+json, message/rfc822";
 
 impl PushBody {
     /// By the media type, its parameters aside.
@@ -40,6 +41,7 @@ impl PushBody {
             | "application/feed+json"
             | "application/xml"
             | "text/xml" => Self::Feed,
+            "message/rfc822" => Self::Mail,
             _ => return None,
         })
     }
@@ -94,6 +96,7 @@ impl PushReader {
                 self.read_lines_now(&lines.collect::<Vec<_>>())
             }
             // The feed parser finds out itself which of the feeds it is.
+            PushBody::Mail => self.document(parse_as(DocumentFormat::Mail, bytes, &self.context()), None),
             PushBody::Feed => self.document(parse_as(DocumentFormat::Rss, bytes, &self.context()), None),
         }
     }
@@ -118,7 +121,8 @@ impl PushReader {
     }
 
     fn context(&self) -> FileContext<'_> {
-        FileContext { name: "push", modified: self.received, received: self.received, limits: &self.limits }
+        let (received, limits, mail) = (self.received, &self.limits, &DEFAULT_MAIL_RULES);
+        FileContext { name: "push", modified: received, received, limits, mail }
     }
 
     fn document(&self, parsed: Result<ParsedDocument, Rejection>, line: Option<u64>) -> PushDocument {
@@ -197,6 +201,8 @@ mod tests {
         let feed = b"<rss version=\"2.0\"><channel><title>w</title><item><guid>g</guid><title>t</title></item></channel></rss>";
         assert_eq!(keys(&reader().read_now(PushBody::Feed, feed)), ["g"]);
         assert_eq!(reader().read_now(PushBody::Feed, b"no feed").rejected.len(), 1);
+        let mail = b"Message-ID: <m@x>\nFrom: a@port.example\nSubject: Pier opens\n\nIt opens in spring.\n";
+        assert_eq!(keys(&reader().read_now(PushBody::Mail, mail)), ["m@x"]);
     }
 
     #[test]

@@ -2,17 +2,24 @@
 //! the content allows. Binaries are refused by name, so that people learn what they dropped. Nothing
 //! is parsed here; `parse` goes on with the answer.
 
+use super::archive_marks::is_export;
+use super::rows::{TableHeader, header_of};
 use crate::model::{RejectReason, Rejection};
 use crate::source::DocumentFormat;
-use crate::source::feed::reading::parse::sniff;
+use crate::source::feed::reading::parse::{root_name, sniff};
 
 /// Bytes looked at to tell text from binary.
 const SNIFF_BYTES: usize = 8 << 10;
 /// Bytes of the first line of JSON Lines looked at.
 const FIRST_LINE_BYTES_MAX: usize = 1 << 20;
 
+/// JSON before a text, as some site generators have it, is no longer.
+const FRONT_MATTER_BYTES_MAX: usize = 64 << 10;
+/// Lines in the header of an e-mail that are looked at.
+const HEADER_LINES_MAX: usize = 500;
+
 /// First bytes of formats people drop by mistake.
-const MAGIC: [(&[u8], &str); 18] = [
+pub(super) const MAGIC: [(&[u8], &str); 18] = [
     (b"%PDF-", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive or an office document"),
     (b"PK\x05\x06", "an empty ZIP archive"),
@@ -108,6 +115,12 @@ pub fn detect(bytes: &[u8], text: &str, name: &str) -> DocumentFormat {
     if looks_like_html(start) || (extension.starts_with("htm") || extension == "xhtml") && start.contains("</") {
         return DocumentFormat::Html;
     }
+    if start.starts_with('<') && is_news_xml(start) {
+        return DocumentFormat::NewsXml;
+    }
+    if has_json_front_matter(start, &extension) {
+        return DocumentFormat::Markdown;
+    }
     if looks_like_json(start) {
         return if is_json_lines(start, &extension) { DocumentFormat::JsonLines } else { DocumentFormat::Json };
     }
@@ -116,10 +129,90 @@ pub fn detect(bytes: &[u8], text: &str, name: &str) -> DocumentFormat {
     {
         return DocumentFormat::JsonLines;
     }
+    if let Some(format) = mail_format(start, &extension) {
+        return format;
+    }
     if has_front_matter(start) || matches!(extension.as_str(), "md" | "markdown") || looks_like_markdown(start) {
         return DocumentFormat::Markdown;
     }
+    if header_of(start, &extension) == TableHeader::Known {
+        return DocumentFormat::Table;
+    }
+    if is_export(start) {
+        return DocumentFormat::PressArchive;
+    }
     DocumentFormat::Text
+}
+
+/// Whether a text that is taken for one is named as a table whose columns nobody knows.
+#[must_use]
+pub fn is_unknown_table(text: &str, name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase()).unwrap_or_default();
+    header_of(text, &extension) == TableHeader::Unknown
+}
+
+/// NITF, or NewsML-G2.
+fn is_news_xml(start: &str) -> bool {
+    let root = root_name(start).unwrap_or_default();
+    let local = root.rsplit(':').next().unwrap_or(root);
+    ["nitf", "newsitem", "newsmessage"].iter().any(|name| local.eq_ignore_ascii_case(name))
+}
+
+/// An object of JSON that ends before the text does, and what follows is none.
+fn has_json_front_matter(start: &str, extension: &str) -> bool {
+    let head = &start[..start.floor_char_boundary(FRONT_MATTER_BYTES_MAX)];
+    if !head.starts_with('{') {
+        return false;
+    }
+    let mut values = serde_json::Deserializer::from_str(head).into_iter::<serde_json::Map<String, serde_json::Value>>();
+    let Some(Ok(fields)) = values.next() else { return false };
+    let rest = start[values.byte_offset()..].trim_start_matches([' ', '\t', '\r']);
+    let is_told = fields.contains_key("title") || fields.contains_key("date");
+    let is_laid_out = start[..values.byte_offset()].contains('\n') || matches!(extension, "md" | "markdown");
+    is_told
+        && is_laid_out
+        && rest.starts_with('\n')
+        && rest.trim_start().starts_with(|c: char| !matches!(c, '{' | '[' | ',' | '\u{1e}'))
+}
+
+/// Whether a text begins as an e-mail, or as a page saved like one.
+fn mail_format(start: &str, extension: &str) -> Option<DocumentFormat> {
+    let mut names: Vec<String> = Vec::new();
+    let mut content = String::new();
+    let mut ends = false;
+    for line in start.lines().take(HEADER_LINES_MAX) {
+        if line.trim().is_empty() {
+            ends = true;
+            break;
+        }
+        if !line.starts_with([' ', '\t']) {
+            let (name, value) = line.split_once(':')?;
+            let is_name = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'<') && name.len() <= 80;
+            if !is_name || name.is_empty() {
+                return None;
+            }
+            let name = name.to_ascii_lowercase();
+            if matches!(name.as_str(), "from" | "content-type") {
+                content.push_str(&value.to_ascii_lowercase());
+            }
+            names.push(name);
+        } else if names.is_empty() {
+            return None;
+        } else {
+            content.push_str(&line.to_ascii_lowercase());
+        }
+    }
+    let has = |wanted: &[&str]| names.iter().any(|name| wanted.contains(&name.as_str()));
+    let is_page = has(&["snapshot-content-location"])
+        || content.contains("multipart/related") && (content.contains("<saved by") || content.contains("\"saved by"))
+        || matches!(extension, "mht" | "mhtml") && has(&["content-type"]);
+    if is_page {
+        return Some(DocumentFormat::Mhtml);
+    }
+    let sent = has(&["received", "return-path", "message-id", "mime-version", "delivered-to", "dkim-signature"]);
+    let told = has(&["from", "subject", "sender", "date", "to"]);
+    let named = matches!(extension, "eml" | "msg" | "mail");
+    (told && (sent && (ends || named) || named)).then_some(DocumentFormat::Mail)
 }
 
 /// Whether the document opens with a tag of HTML, after comments and an XML declaration.

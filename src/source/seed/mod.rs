@@ -1,14 +1,19 @@
 //! The seed directory: `detect` names a file's format by its content, `parse` makes raw items of it,
 //! `watch` is the task that turns hints and rescans into batches and settles files after the commit.
 
+mod archive_marks;
 mod detect;
+mod fields;
 mod files;
+pub mod foreign;
 mod hints;
 mod known;
 mod ledger;
 mod named;
 mod names;
 mod parse;
+pub mod read_formats;
+mod rows;
 mod settle;
 mod take;
 mod watch;
@@ -25,8 +30,7 @@ use crate::clock::Clock;
 use crate::model::SourceId;
 
 pub use named::{NamedBytes, parse_file};
-pub(super) use parse::parse_as;
-pub use parse::{FileContext, format_of, parse};
+pub use parse::{DEFAULT_MAIL_RULES, FileContext, MailRules, MailSplit, format_of, parse, parse_as};
 pub use settle::hint;
 pub use watch::{DirState, ScanSummary, SeedStatus, SeedWatcher};
 
@@ -78,4 +82,6 @@ pub struct SeedConfig {
     pub rescan: Duration,
     /// Largest file read.
     pub file_bytes_max: u64,
+    /// How e-mail is read.
+    pub mail: MailRules,
 }

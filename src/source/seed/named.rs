@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::files::{self, LinkPolicy, ReadError};
-use super::parse::{self, FileContext};
+use super::parse::{self, FileContext, MailRules};
 use crate::model::{ContentHash, RejectReason, Rejection, SeedFile, SeedOutcome, Timestamp};
 use crate::source::parser::Parser;
 use crate::source::{DocumentFormat, Limits, ParsedDocument};
@@ -20,6 +20,7 @@ pub async fn parse_file(
     path: &Path,
     received: Timestamp,
     limits: &Limits,
+    mail: &MailRules,
     parser: &Parser,
 ) -> Result<(ParsedDocument, SeedFile), Rejection> {
     let target = path.to_owned();
@@ -32,7 +33,7 @@ pub async fn parse_file(
     };
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let modified = contents.stamp.modified();
-    NamedBytes { name, modified, bytes: contents.bytes }.parse(received, limits, parser).await
+    NamedBytes { name, modified, bytes: contents.bytes }.parse(received, limits, mail, parser).await
 }
 
 /// Bytes that came under a name: from a pipe, say.
@@ -55,12 +56,30 @@ impl NamedBytes {
         self,
         received: Timestamp,
         limits: &Limits,
+        mail: &MailRules,
+        parser: &Parser,
+    ) -> Result<(ParsedDocument, SeedFile), Rejection> {
+        let context = FileContext { name: &self.name, modified: self.modified, received, limits, mail };
+        let format = parse::format_of(&self.bytes, &context)?;
+        self.parse_as(format, received, limits, mail, parser).await
+    }
+
+    /// The same where somebody says what the bytes are, as a content type does.
+    ///
+    /// # Errors
+    /// [`Rejection`] when nothing can be taken from them.
+    pub async fn parse_as(
+        self,
+        format: DocumentFormat,
+        received: Timestamp,
+        limits: &Limits,
+        mail: &MailRules,
         parser: &Parser,
     ) -> Result<(ParsedDocument, SeedFile), Rejection> {
         let Self { name, modified, bytes } = self;
         let (hash, size_bytes) = (ContentHash::of(&[&bytes]), bytes.len() as u64);
-        let format = parse::format_of(&bytes, &FileContext { name: &name, modified, received, limits })?;
-        let job = ParseJob { format, bytes, name: name.clone(), modified, received, limits: *limits };
+        let (limits, mail) = (*limits, mail.clone());
+        let job = ParseJob { format, bytes, name: name.clone(), modified, received, limits, mail };
         let document = job.run(parser).await?;
         let rejected = document.rejected.iter().map(|r| r.count).sum();
         let outcome = SeedOutcome::Taken { items: document.items.len() as u64, rejected };
@@ -76,14 +95,16 @@ pub(super) struct ParseJob {
     pub modified: Timestamp,
     pub received: Timestamp,
     pub limits: Limits,
+    pub mail: MailRules,
 }
 
 impl ParseJob {
     pub(super) async fn run(self, parser: &Parser) -> Result<ParsedDocument, Rejection> {
         let budget = self.limits.parse_time_max;
         let parsed = parser.run(budget, move || {
-            let (modified, received, limits) = (self.modified, self.received, &self.limits);
-            parse::parse_as(self.format, &self.bytes, &FileContext { name: &self.name, modified, received, limits })
+            let (modified, received, limits, mail) = (self.modified, self.received, &self.limits, &self.mail);
+            let context = FileContext { name: &self.name, modified, received, limits, mail };
+            parse::parse_as(self.format, &self.bytes, &context)
         });
         parsed.await.unwrap_or_else(|reason| {
             let detail = format!("reading it did not end well within {budget:?}");
@@ -101,7 +122,7 @@ mod tests {
     use super::*;
 
     async fn read(path: &Path) -> Result<(ParsedDocument, SeedFile), Rejection> {
-        parse_file(path, Timestamp::from_seconds(0), &Limits::SHIPPED, &Parser::new(1)).await
+        parse_file(path, Timestamp::from_seconds(0), &Limits::SHIPPED, &MailRules::default(), &Parser::new(1)).await
     }
 
     #[tokio::test]

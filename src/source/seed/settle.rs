@@ -189,6 +189,7 @@ pub fn hint(reason: RejectReason) -> &'static str {
         RejectReason::TimedOut => "the document takes too long to read; drop its text instead",
         RejectReason::ParserPanic => "this is a fault of wirewatch: please report it with the file",
         RejectReason::Rekeyed
+        | RejectReason::TooOld
         | RejectReason::PageUnreachable
         | RejectReason::PageRefused
         | RejectReason::PageMissing

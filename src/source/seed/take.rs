@@ -220,7 +220,8 @@ impl FileTaker {
 
     fn context<'a>(&'a self, name: &'a str, stamp: &FileStamp) -> FileContext<'a> {
         let received = self.inputs.clock.now();
-        FileContext { name, modified: stamp.modified(), received, limits: &self.inputs.limits }
+        let (limits, mail) = (&self.inputs.limits, &self.inputs.config.mail);
+        FileContext { name, modified: stamp.modified(), received, limits, mail }
     }
 
     async fn commit(self: &Arc<Self>, name: &OsStr, opened: OpenedFile, calm: bool) -> (FileOutcome, FileNews) {
@@ -292,6 +293,7 @@ impl FileTaker {
             modified: stamp.modified(),
             received: self.inputs.clock.now(),
             limits: self.inputs.limits,
+            mail: self.inputs.config.mail.clone(),
         };
         job.run(&self.inputs.parser).await
     }

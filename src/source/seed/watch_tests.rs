@@ -52,6 +52,7 @@ impl Desk {
             settle: LONG,
             rescan: LONG,
             file_bytes_max: 1 << 20,
+            mail: super::MailRules::default(),
         };
         let (cancel, seen) = (CancellationToken::new(), Vec::new());
         Self {

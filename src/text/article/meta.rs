@@ -13,6 +13,8 @@ use crate::text::html;
 const HEAD_BYTES_MAX: usize = 1 << 20;
 /// One JSON-LD block.
 const JSON_BYTES_MAX: usize = 256 << 10;
+/// Articles of one page's data.
+const JSON_ARTICLES_MAX: usize = 50;
 /// Objects within lists within `@graph`.
 const JSON_DEPTH_MAX: usize = 6;
 
@@ -25,12 +27,14 @@ pub(super) struct PageMeta {
     pub lang: Option<String>,
     pub site: Option<String>,
     pub canonical: Option<String>,
+    /// The text, where the data of the page holds it.
+    pub body: Option<String>,
 }
 
 /// Reads the head of a page.
-pub(super) fn read(page: &str) -> PageMeta {
+pub(super) fn read(page: &str, url: Option<&str>) -> PageMeta {
     let head = &page[..page.floor_char_boundary(HEAD_BYTES_MAX)];
-    html::run_tokenizer(head, MetaSink(RefCell::new(MetaState::default()))).0.into_inner().finish()
+    html::run_tokenizer(head, MetaSink(RefCell::new(MetaState::default()))).0.into_inner().finish(url)
 }
 
 struct MetaSink(RefCell<MetaState>);
@@ -43,6 +47,12 @@ struct MetaState {
     inside: Option<InsideTag>,
     collected: String,
     html_title: String,
+    /// Articles that the page's data tell of: its own, and others it links to.
+    articles: Vec<serde_json::Map<String, Value>>,
+    /// Where the first article has ended, dates are those of others.
+    is_past_article: bool,
+    articles_open: u32,
+    links_open: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -126,8 +136,8 @@ impl MetaState {
                 if let Some(graph) = object.get("@graph") {
                     self.json_value(graph, depth + 1);
                 }
-                if is_article(object.get("@type")) {
-                    self.json_article(object);
+                if is_article(object.get("@type")) && self.articles.len() < JSON_ARTICLES_MAX {
+                    self.articles.push(object.clone());
                 }
             }
             _ => {}
@@ -142,6 +152,7 @@ impl MetaState {
         if let Some(date) = text("datePublished").or_else(|| text("dateCreated")) {
             self.offer(MetaField::Published, 5, date);
         }
+        self.meta.body = text("articleBody").map(str::to_owned);
         if let Some(lang) = text("inLanguage") {
             self.offer(MetaField::Lang, 2, lang);
         }
@@ -153,11 +164,55 @@ impl MetaState {
         }
     }
 
-    fn finish(mut self) -> PageMeta {
+    /// Of several articles that of this page: by its address, else by its title.
+    fn own_article(&mut self, url: Option<&str>) -> Option<serde_json::Map<String, Value>> {
+        let place = self.meta.canonical.as_deref().or(url).map(address);
+        let at_place = |article: &serde_json::Map<String, Value>| {
+            let place = place.as_deref()?;
+            let told: Vec<String> = addresses(article).iter().map(|told| address(told)).collect();
+            (!told.is_empty()).then(|| told.iter().any(|told| told == place))
+        };
+        let title = self.meta.title.clone().unwrap_or_else(|| html::plain_inline(&self.html_title)).to_lowercase();
+        let is_titled = |article: &serde_json::Map<String, Value>| {
+            let headline = article.get("headline").and_then(Value::as_str).unwrap_or_default().trim().to_lowercase();
+            !headline.is_empty() && (title.contains(&headline) || headline.contains(&title) && !title.is_empty())
+        };
+        let articles = std::mem::take(&mut self.articles);
+        let best = articles.iter().position(|article| at_place(article) == Some(true));
+        let best = best.or_else(|| articles.iter().position(is_titled));
+        // The only one is the page's, unless it says that it is elsewhere and is called otherwise.
+        let only = || (articles.len() == 1 && (at_place(&articles[0]) != Some(false) || title.is_empty())).then_some(0);
+        let first = || articles.iter().position(|article| addresses(article).is_empty());
+        let at = best.or_else(only).or_else(first)?;
+        articles.into_iter().nth(at)
+    }
+
+    fn finish(mut self, url: Option<&str>) -> PageMeta {
+        if let Some(article) = self.own_article(url) {
+            self.json_article(&article);
+        }
         let title = std::mem::take(&mut self.html_title);
         self.offer(MetaField::Title, 1, &title);
         self.meta
     }
+}
+
+/// Where an article of the page's data says that it is.
+fn addresses(article: &serde_json::Map<String, Value>) -> Vec<String> {
+    let of = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(object) => object.get("@id").or(object.get("url")).and_then(Value::as_str).map(str::to_owned),
+        _ => None,
+    };
+    let told = ["url", "mainEntityOfPage", "@id"].iter().filter_map(|key| of(article.get(*key)?));
+    told.filter(|told| told.contains('/')).collect()
+}
+
+/// An address for comparing: without scheme, `www.`, query and fragment.
+fn address(url: &str) -> String {
+    let bare = url.split(['?', '#']).next().unwrap_or_default();
+    let bare = bare.split_once("//").map_or(bare, |(_, rest)| rest);
+    bare.trim_start_matches("www.").trim_end_matches('/').to_lowercase()
 }
 
 /// Names of a person, an organisation, or a list of them.
@@ -220,6 +275,14 @@ fn start(tag: &Tag, state: &mut MetaState) -> TokenSinkResult<()> {
                 state.offer(MetaField::Canonical, 3, link);
             }
         }
+        "article" => {
+            state.articles_open += 1;
+            state.is_past_article |= state.articles_open > 1;
+        }
+        "aside" | "footer" => state.is_past_article = true,
+        "a" => state.links_open += 1,
+        // A date on a link is that of what it leads to.
+        "time" if state.is_past_article || state.links_open > 0 => {}
         "time" if attribute(tag, "pubdate").is_some() || attribute(tag, "itemprop") == Some("datePublished") => {
             if let Some(date) = attribute(tag, "datetime") {
                 state.offer(MetaField::Published, 2, date);
@@ -245,6 +308,15 @@ fn start(tag: &Tag, state: &mut MetaState) -> TokenSinkResult<()> {
 }
 
 fn end(tag: &Tag, state: &mut MetaState) {
+    match &*tag.name {
+        "article" => {
+            state.articles_open = state.articles_open.saturating_sub(1);
+            state.is_past_article = true;
+        }
+        "main" => state.is_past_article = true,
+        "a" => state.links_open = state.links_open.saturating_sub(1),
+        _ => {}
+    }
     match (state.inside, &*tag.name) {
         (Some(InsideTag::Title), "title") => state.html_title = std::mem::take(&mut state.collected),
         (Some(InsideTag::Json), "script") => {
@@ -266,13 +338,47 @@ mod tests {
             <script type="application/ld+json">{"@graph":[{"@type":"WebSite","name":"x"},
             {"@type":["NewsArticle"],"headline":"Best","datePublished":"2025-03-17T08:02:11Z","inLanguage":"uk",
             "author":[{"@type":"Person","name":"A. Example"},{"name":"B. Example"}],"publisher":{"name":"Tidewatch"}}]}</script>"#;
-        let meta = read(page);
+        let meta = read(page, None);
         assert_eq!(meta.title.as_deref(), Some("Best"));
         assert_eq!(meta.author.as_deref(), Some("A. Example, B. Example"));
         assert_eq!(meta.published.as_deref(), Some("2025-03-17T08:02:11Z"));
         assert_eq!(meta.site.as_deref(), Some("Tidewatch"));
         assert_eq!(meta.lang.as_deref(), Some("uk"));
-        assert_eq!(read("<title>Worst &amp; last</title>").title.as_deref(), Some("Worst & last"));
+        assert_eq!(read("<title>Worst &amp; last</title>", None).title.as_deref(), Some("Worst & last"));
+    }
+
+    #[test]
+    fn read_of_several_articles_that_of_this_page() {
+        let article = |url: &str, headline: &str, day: u8| {
+            format!(
+                r#"{{"@type":"NewsArticle","url":"{url}","headline":"{headline}","datePublished":"2031-03-{day:02}"}}"#
+            )
+        };
+        let (other, own) = (
+            article("https://port.example/1", "Old pier closes", 1),
+            article("https://port.example/2", "New pier opens", 2),
+        );
+        let page =
+            format!("<title>New pier opens | Port</title><script type='application/ld+json'>[{other},{own}]</script>");
+        for url in [None, Some("http://www.port.example/2?x=1")] {
+            assert_eq!(read(&page, url).published.as_deref(), Some("2031-03-02"), "{url:?}");
+        }
+        let stranger = format!(
+            "<title>New pier opens</title><link rel=canonical href='https://port.example/2'><script type='application/ld+json'>{other}</script>"
+        );
+        assert_eq!(read(&stranger, None).published, None);
+    }
+
+    #[test]
+    fn read_dates_of_other_articles_are_not_this_one_s() {
+        let own = "<article><h1>Pier</h1><time datetime='2031-03-02'>2 March</time></article>";
+        let other = "<section><article><h4>Old</h4><time datetime='2019-03-01'>1 March</time></article></section>";
+        assert_eq!(read(&format!("{own}{other}"), None).published.as_deref(), Some("2031-03-02"));
+        assert_eq!(read(&format!("<article><h1>Pier</h1></article>{other}"), None).published, None);
+        assert_eq!(
+            read("<h1>Pier</h1><a href=/x><time datetime='2019-03-01'>1 March</time></a>", None).published,
+            None
+        );
     }
 
     #[test]
@@ -284,7 +390,7 @@ mod tests {
             "<script type='application/ld+json'>{\"@type\":\"Recipe\",\"headline\":\"x\"}</script>",
             "",
         ] {
-            assert_eq!(read(page), PageMeta::default(), "{page}");
+            assert_eq!(read(page, None), PageMeta::default(), "{page}");
         }
     }
 }

@@ -3,12 +3,14 @@
 //! browsers allow never reach the tree and are read flat. Nothing is fetched.
 
 mod meta;
+mod passages;
 
 use dom_smoothie::{Config, Readability};
 
 use crate::model::Dated;
 use crate::text::{date, html};
 use meta::PageMeta;
+use passages::PageTree;
 
 /// Elements within one another; browsers flatten beyond this, and html5ever is quadratic in it.
 const DEPTH_MAX: usize = 512;
@@ -43,14 +45,24 @@ pub struct PageArticle {
 /// from, for relative addresses.
 #[must_use]
 pub fn extract(page: &str, url: Option<&str>) -> Option<PageArticle> {
-    let meta = meta::read(page);
-    let readable = if is_beyond_a_tree(page, DEPTH_MAX) { None } else { readable(page) };
-    let (text, found_title) = readable.unwrap_or_default();
-    let text = if text.len() < TEXT_BYTES_MIN { longer(html::to_text(page), text) } else { text };
+    let meta = meta::read(page, url);
+    let (text, found_title) = if is_beyond_a_tree(page, DEPTH_MAX) {
+        (html::to_text(page), None)
+    } else {
+        let tree = PageTree::of(page);
+        let (found, title) = readable(&tree).unwrap_or_default();
+        let text = tree.completed(&found);
+        let is_short = text.len() < TEXT_BYTES_MIN && tree.completed("").is_empty();
+        let text = if is_short { longer(tree.flat(), text) } else { text };
+        (text, title)
+    };
+    // Pages that a script fills have their text in their data alone.
+    let told = meta.body.as_deref().filter(|body| body.len() > TEXT_BYTES_MIN && body.len() / 2 > text.len());
+    let text = told.map_or(text, html::plain);
     if text.is_empty() {
         return None;
     }
-    let PageMeta { title, author, published, lang, site, canonical } = meta;
+    let PageMeta { title, author, published, lang, site, canonical, .. } = meta;
     let url = canonical.map(|link| absolute(&link, url)).or_else(|| url.map(str::to_owned));
     Some(PageArticle {
         title: title.or(found_title).unwrap_or_default(),
@@ -63,9 +75,9 @@ pub fn extract(page: &str, url: Option<&str>) -> Option<PageArticle> {
     })
 }
 
-fn readable(page: &str) -> Option<(String, Option<String>)> {
+fn readable(tree: &PageTree) -> Option<(String, Option<String>)> {
     let config = Config { max_elements_to_parse: ELEMENTS_MAX, disable_json_ld: true, ..Config::default() };
-    let article = Readability::new(page, None, Some(config)).ok()?.parse().ok()?;
+    let article = Readability::with_document(tree.document.clone(), None, Some(config)).ok()?.parse().ok()?;
     let title = Some(html::plain_inline(&article.title)).filter(|title| !title.is_empty());
     Some((html::to_text(&article.content), title))
 }

@@ -110,6 +110,10 @@ impl ItemExplained {
         let verdict = match (matched, alerts.is_empty(), quiet) {
             (_, false, _) => alerted(&alerts),
             (false, ..) => "no alert: no topic reaches its threshold".to_owned(),
+            (true, true, true) if rules.is_too_old(&item) => {
+                "no alert: it was published long before its feed brought it (set `alerts.age_max` to change that)"
+                    .to_owned()
+            }
             (true, true, true) => {
                 "no alert: part of its feed's first-poll baseline (set `backfill` to change that)".to_owned()
             }

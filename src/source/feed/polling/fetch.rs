@@ -82,7 +82,7 @@ pub struct FetchResult {
 /// A usable answer.
 #[derive(Debug)]
 pub enum FetchedContent {
-    /// 200 or 203: bytes as they came over the wire.
+    /// 200 to 203: bytes as they came over the wire.
     Body(Vec<u8>),
     /// 304.
     NotModified,
@@ -280,8 +280,9 @@ fn judge(response: &Response, what: &FetchRequest<'_>) -> Result<AnswerKind, Pol
         );
     }
     match status.as_u16() {
-        200 | 203 if response.body.is_empty() => fail(FeedFailure::Parse, "the answer is empty"),
-        200 | 203 => Ok(AnswerKind::Body),
+        // "Created" and "accepted" come from careless servers, with the feed.
+        200..=203 if response.body.is_empty() => fail(FeedFailure::Parse, "the answer is empty"),
+        200..=203 => Ok(AnswerKind::Body),
         304 => Ok(AnswerKind::NotModified),
         401 | 407 => fail(
             FeedFailure::Unauthorized,

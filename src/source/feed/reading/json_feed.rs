@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::entry::{DocumentParts, EntryLink, FeedEntry, LinkRole, guess_markup};
 use crate::model::{Dated, RawText, RejectReason, Rejection};
 use crate::source::Limits;
+use crate::source::mend_json::mend;
 use crate::text::date;
 
 /// serde_json refuses deeper documents on its own.
@@ -33,12 +34,12 @@ pub(super) fn read(text: &str, limits: &Limits, warnings: &mut Vec<String>) -> R
         return Err(reject(RejectReason::TooManyItems, detail));
     }
     let first = |text: &str| serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
-    let (mut value, mut lost) = (first(text), 0);
+    let (mut value, mut is_cut) = (first(text), false);
     if matches!(value, Some(Err(_)))
         && let Some(mended) = mend(text)
     {
         warnings.push("broken JSON was mended; what is whole was read".to_owned());
-        (value, lost) = (first(&mended.text), u64::from(mended.is_cut));
+        (value, is_cut) = (first(&mended.text), mended.is_cut);
     }
     let feed = match value {
         Some(Ok(Value::Object(feed))) => feed,
@@ -63,8 +64,8 @@ pub(super) fn read(text: &str, limits: &Limits, warnings: &mut Vec<String>) -> R
         lang: string(&feed, "language"),
         authors: authors(&feed),
         site: string(&feed, "home_page_url").or_else(|| string(&feed, "feed_url")),
-        lost,
-        is_cut: lost > 0,
+        lost: u64::from(is_cut),
+        is_cut,
         ..DocumentParts::default()
     };
     for item in items {
@@ -143,49 +144,6 @@ fn scalar(value: &Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
-}
-
-/// JSON made whole.
-struct MendedJson {
-    text: String,
-    is_cut: bool,
-}
-
-/// Replaces control characters in strings, and ends a document that is cut off behind its last whole
-/// item; `None` when there is nothing to mend.
-fn mend(text: &str) -> Option<MendedJson> {
-    let (mut open, mut in_string, mut escaped) = (Vec::new(), false, false);
-    let mut whole = None;
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let was_escaped = std::mem::take(&mut escaped);
-        match c {
-            _ if was_escaped => {}
-            '\\' if in_string => escaped = true,
-            '"' => in_string = !in_string,
-            _ if in_string => {}
-            '{' => open.push('}'),
-            '[' => open.push(']'),
-            '}' | ']' => {
-                open.pop();
-            }
-            _ => {}
-        }
-        out.push(if in_string && c.is_control() { ' ' } else { c });
-        // The root, a list in it, and behind an object of that list.
-        if c == '}' && !in_string && open == ['}', ']'] {
-            whole = Some(out.len());
-        }
-        if c == '}' && open.is_empty() {
-            break;
-        }
-    }
-    let is_cut = !open.is_empty();
-    if is_cut {
-        out.truncate(whole?);
-        out.push_str("]}");
-    }
-    (out != text).then_some(MendedJson { text: out, is_cut })
 }
 
 /// Whether a text holds more values than allowed: each but the first follows a comma, a colon or a bracket.
@@ -277,7 +235,17 @@ mod tests {
         let text = "{\"version\":\"https://jsonfeed.org/version/1\",\"items\":[{\"id\":\"1\"},{\"id\":\"2\",\"tags\":[\"a\nb\"]},{\"id\":\"3\",\"ti";
         let parts = parse(text).expect("a feed");
         assert_eq!((parts.entries.len(), parts.lost), (2, 1));
-        assert_eq!(parts.entries[1].tags, ["a b"]);
+        assert_eq!(parts.entries[1].tags, ["a\nb"]);
+    }
+
+    #[test]
+    fn read_blemish_costs_one_item_at_most_and_the_count_is_true() {
+        let text = r#"{"version":"https://jsonfeed.org/version/1","items":[{"id":"1","title":"It\'s open"},
+            {"id":"2","title":"Half \udfc6"},{"id":"3","title":"He said "no" today"},{"id":"4","size":NaN},]}"#;
+        let parts = parse(text).expect("a feed");
+        let ids: Vec<_> = parts.entries.iter().filter_map(|entry| entry.id.as_deref()).collect();
+        assert_eq!((ids, parts.lost, parts.is_cut), (vec!["1", "2", "4"], 1, false));
+        assert_eq!(parts.entries[0].title.as_ref().map(|title| title.text.as_str()), Some("It's open"));
     }
 
     #[test]

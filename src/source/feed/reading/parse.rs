@@ -14,7 +14,7 @@ use crate::source::feed::FeedContext;
 use crate::source::{DocumentFormat, ParsedDocument, PollHints};
 use crate::text::charset;
 
-pub use super::sniff::sniff;
+pub use super::sniff::{root_name, sniff};
 
 /// Reads a feed of any format.
 ///
@@ -51,6 +51,20 @@ pub fn parse(bytes: &[u8], ctx: &FeedContext<'_>) -> Result<ParsedDocument, Reje
         TextKind::Other => return Err(refuse(RejectReason::NotAFeed, "no known feed format")),
     };
     Ok(finish(parts, known, ctx))
+}
+
+/// Holds XML of any kind to the caps that feeds are held to.
+///
+/// # Errors
+/// [`RejectReason::TooDeep`] and [`RejectReason::TooManyAttributes`] by the limits.
+pub fn check_xml(text: &str, limits: &crate::source::Limits) -> Result<(), Rejection> {
+    scan(text, RootElement::Urlset, limits).map(drop)
+}
+
+/// The value of an attribute, references resolved.
+#[must_use]
+pub fn attribute_of(tag: &quick_xml::events::BytesStart<'_>, name: &str) -> Option<String> {
+    super::names::attribute(tag, name)
 }
 
 fn refuse(reason: RejectReason, detail: &str) -> Rejection {

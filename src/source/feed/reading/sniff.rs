@@ -81,6 +81,15 @@ pub fn sniff(bytes: &[u8]) -> Option<DocumentFormat> {
     }
 }
 
+/// The name of the root element, prefix and all, of what looks like XML.
+#[must_use]
+pub fn root_name(text: &str) -> Option<&str> {
+    match first_element(head(text, PROLOG_BYTES_MAX)) {
+        FirstElement::Element { name, .. } => Some(name),
+        FirstElement::Nothing { .. } => None,
+    }
+}
+
 /// What a decoded text is.
 pub(super) fn kind(text: &str) -> TextKind {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}');

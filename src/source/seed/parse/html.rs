@@ -5,9 +5,14 @@ use super::{DraftItem, FileContext, ItemDraft, rejected};
 use crate::model::{RawText, RejectReason, Rejection};
 use crate::text::article;
 
-/// Reads one page.
-pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Result<(), Rejection> {
-    let Some(found) = article::extract(body, None) else {
+/// Reads one page; `place` is where it was, if anybody knows.
+pub(super) fn read(
+    body: &str,
+    place: Option<&str>,
+    file: &FileContext,
+    draft: &mut ItemDraft,
+) -> Result<(), Rejection> {
+    let Some(found) = article::extract(body, place) else {
         return Err(rejected(RejectReason::Empty, "the page has no text"));
     };
     let title = Some(found.title).filter(|title| !title.trim().is_empty());

@@ -4,31 +4,94 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
+use super::super::fields::{ItemField, field_of, language};
 use super::{DraftItem, FileContext, ItemDraft, rejected};
-use crate::model::{Dated, RawText, RejectReason, Rejection};
+use crate::model::{DateCertainty, Dated, RawText, RejectReason, Rejection};
+use crate::source::mend_json::mend;
 use crate::text::{date, html};
 
 /// JsonValues kept of one list field.
 const LIST_MAX: usize = 100;
+/// Dates that are further apart are of different moments.
+const SAME_DAY: std::time::Duration = std::time::Duration::from_secs(36 * 3600);
 /// Broken lines told one by one; the rest is counted together.
 const REJECTIONS_TOLD_MAX: usize = 20;
 
 /// Fields whose value holds the items.
-const WRAPPERS: [&str; 11] =
-    ["items", "articles", "results", "data", "entries", "documents", "docs", "hits", "_source", "stories", "news"];
+const WRAPPERS: [&str; 16] = [
+    "items",
+    "articles",
+    "results",
+    "data",
+    "entries",
+    "documents",
+    "docs",
+    "hits",
+    "_source",
+    "stories",
+    "news",
+    "value",
+    "response",
+    "children",
+    "posts",
+    "records",
+];
 
-/// Reads one item, an array of them, or a wrapper around it.
+/// Fields whose value holds further fields of the same item.
+const PARTS: [&str; 2] = ["fields", "attributes"];
+
+/// Reads one item, an array of them, a wrapper around it, or several of these one after the other.
 pub(super) fn read_document(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Result<(), Rejection> {
     let mut sink = ItemSink::new(file);
-    let mut json = serde_json::Deserializer::from_str(body);
-    let outcome = JsonItems { sink: &mut sink, wrapped: false }.deserialize(&mut json).and_then(|()| json.end());
-    if let Err(error) = outcome {
-        let detail = format!("not valid JSON at line {} column {}", error.line(), error.column());
-        sink.reject(RejectReason::Malformed, &detail);
+    if read_value(body, &mut sink).is_err() {
+        sink = ItemSink::new(file);
+        read_mended(body, &mut sink);
     }
     sink.finish(draft)
+}
+
+/// Reads value after value, each mended where it has to be.
+fn read_mended(body: &str, sink: &mut ItemSink) {
+    let mut rest = body;
+    let (mut line, mut counted) = (1, 0);
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '\u{1e}' | '\u{feff}'));
+        if rest.is_empty() {
+            return;
+        }
+        let at = body.len() - rest.len();
+        line += body[counted..at].matches('\n').count();
+        counted = at;
+        let mended = if rest.starts_with(['{', '[']) { mend(rest) } else { None };
+        let Some(mended) = mended else {
+            return sink.reject(RejectReason::Malformed, &format!("from line {line} on it is no JSON, or cut off"));
+        };
+        if mended.was_broken {
+            sink.tell_mended();
+        }
+        let before = sink.mark();
+        if let Err(error) = read_value(&mended.text, sink) {
+            sink.take_back(before);
+            sink.reject(RejectReason::Malformed, &format!("in the value from line {line} on: {}", kind_of(&error)));
+        }
+        if mended.is_cut {
+            sink.reject(RejectReason::Malformed, "the end is missing");
+        }
+        rest = &rest[mended.consumed..];
+    }
+}
+
+/// What serde_json says, without a place that would be that of the mended text.
+fn kind_of(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        _ if error.to_string().starts_with("recursion") => "too many containers within one another",
+        serde_json::error::Category::Eof => "it is cut off",
+        _ => "not valid JSON",
+    }
 }
 
 /// Reads one item a line.
@@ -40,15 +103,24 @@ pub(super) fn read_lines(body: &str, file: &FileContext, draft: &mut ItemDraft) 
             continue;
         }
         sink.line = Some(at + 1);
-        let mut json = serde_json::Deserializer::from_str(line);
         let before = sink.mark();
-        let outcome = JsonItems { sink: &mut sink, wrapped: false }.deserialize(&mut json).and_then(|()| json.end());
-        if let Err(error) = outcome {
+        let Err(error) = read_value(line, &mut sink) else { continue };
+        sink.take_back(before);
+        // Half of an item is none; and what goes on behind a value is no line of JSON.
+        let mended = mend(line).filter(|mended| !mended.is_cut && line[mended.consumed..].trim().is_empty());
+        if mended.is_some_and(|mended| read_value(&mended.text, &mut sink).is_ok()) {
+            sink.tell_mended();
+        } else {
             sink.take_back(before);
             sink.reject(RejectReason::Malformed, &format!("not valid JSON at column {}", error.column()));
         }
     }
     sink.finish(draft)
+}
+
+fn read_value(text: &str, sink: &mut ItemSink) -> serde_json::Result<()> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    JsonItems { sink, wrapped: false }.deserialize(&mut json).and_then(|()| json.end())
 }
 
 /// Where items and rejections gather.
@@ -62,24 +134,53 @@ struct ItemSink<'a> {
     warnings: Vec<String>,
 }
 
+/// What a sink held at some moment.
+#[derive(Clone, Copy)]
+struct SinkMark {
+    items: usize,
+    rejected: usize,
+    untold: u64,
+    over_cap: u64,
+}
+
 impl<'a> ItemSink<'a> {
     fn new(file: &'a FileContext<'a>) -> Self {
         let (items, rejected, warnings) = (Vec::new(), Vec::new(), Vec::new());
         Self { file, line: None, items, rejected, untold: 0, over_cap: 0, warnings }
     }
 
-    fn mark(&self) -> (usize, u64) {
-        (self.items.len(), self.over_cap)
+    /// Items and rejections so far.
+    fn seen(&self) -> u64 {
+        (self.items.len() + self.rejected.len()) as u64 + self.untold + self.over_cap
+    }
+
+    fn mark(&self) -> SinkMark {
+        SinkMark {
+            items: self.items.len(),
+            rejected: self.rejected.len(),
+            untold: self.untold,
+            over_cap: self.over_cap,
+        }
     }
 
     /// Forgets what a line gave before it turned out broken.
-    fn take_back(&mut self, (items, over_cap): (usize, u64)) {
-        self.items.truncate(items);
-        self.over_cap = over_cap;
+    fn take_back(&mut self, before: SinkMark) {
+        self.items.truncate(before.items);
+        self.rejected.truncate(before.rejected);
+        (self.untold, self.over_cap) = (before.untold, before.over_cap);
+    }
+
+    fn tell_mended(&mut self) {
+        let told = "broken JSON was mended; what is whole was read";
+        if !self.warnings.iter().any(|warning| warning == told) {
+            self.warnings.push(told.to_owned());
+        }
     }
 
     fn take(&mut self, item: DraftItem, wrapped: bool) {
-        if !item.has_text() {
+        if item.title.as_ref().is_some_and(|title| title.text.eq_ignore_ascii_case("[removed]")) {
+            self.reject(RejectReason::Empty, "an item that its publisher removed");
+        } else if !item.has_text() {
             // `{"data": {"page": 1}}`: an envelope's own fields are no item.
             if !wrapped {
                 self.reject(RejectReason::Empty, "an item without title and text");
@@ -151,10 +252,13 @@ impl<'de> Visitor<'de> for JsonItems<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut item = DraftItem::default();
         let mut wrapped = self.wrapped;
+        let before = self.sink.seen();
         while let Some(key) = map.next_key::<String>()? {
             if WRAPPERS.contains(&key.to_ascii_lowercase().as_str()) {
                 wrapped = true;
                 map.next_value_seed(JsonItems { sink: &mut *self.sink, wrapped: true })?;
+            } else if PARTS.contains(&key.to_ascii_lowercase().as_str()) {
+                map.next_value_seed(JsonParts { item: &mut item, sink: &mut *self.sink })?;
             } else if field_of(&key).is_some() {
                 match map.next_value_seed(LooseValue)? {
                     JsonValues(values) if !values.is_empty() => {
@@ -166,7 +270,10 @@ impl<'de> Visitor<'de> for JsonItems<'_, '_> {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        self.sink.take(item, wrapped);
+        // The title and the date of a list are not those of an item, unless it has a text as well.
+        if self.sink.seen() == before || item.content.is_some() {
+            self.sink.take(item, wrapped);
+        }
         Ok(())
     }
 
@@ -204,8 +311,30 @@ impl<'de> Visitor<'de> for JsonItems<'_, '_> {
 impl JsonItems<'_, '_> {
     fn no_item(self) {
         if !self.wrapped {
-            self.sink.reject(RejectReason::Malformed, "not an object");
+            self.sink.reject(RejectReason::Malformed, "no object, or one too broken to be mended");
         }
+    }
+}
+
+/// Takes the fields of a value into an item; anything but an object has none.
+struct JsonParts<'s, 'a> {
+    item: &'s mut DraftItem,
+    sink: &'s mut ItemSink<'a>,
+}
+
+impl<'de> DeserializeSeed<'de> for JsonParts<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let Value::Object(fields) = Value::deserialize(deserializer)? else { return Ok(()) };
+        for (key, value) in fields {
+            if field_of(&key).is_some()
+                && let Ok(JsonValues(values)) = LooseValue.deserialize(value)
+            {
+                assign(self.item, &key, &values, self.sink.file, &mut self.sink.warnings);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -266,8 +395,10 @@ impl<'de> Visitor<'de> for LooseValue {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonValues, A::Error> {
         let mut found = JsonValues(Vec::new());
         while let Some(key) = map.next_key::<String>()? {
-            if matches!(key.as_str(), "name" | "title" | "value" | "text" | "content" | "#text" | "rendered" | "label")
-                && found.0.is_empty()
+            if matches!(
+                key.as_str(),
+                "name" | "title" | "value" | "text" | "content" | "#text" | "rendered" | "label" | "main" | "original"
+            ) && found.0.is_empty()
             {
                 found = map.next_value_seed(LooseValue)?;
             } else {
@@ -276,44 +407,6 @@ impl<'de> Visitor<'de> for LooseValue {
         }
         Ok(found)
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum JsonField {
-    Id,
-    Title,
-    Text,
-    Summary,
-    Url,
-    Source,
-    Author,
-    Published,
-    Updated,
-    Lang,
-    Tags,
-}
-
-/// The field a name stands for, in the JsonItems format or in that of others.
-fn field_of(key: &str) -> Option<JsonField> {
-    let name: String = key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).take(32).collect();
-    Some(match name.as_str() {
-        "id" | "guid" | "uid" | "uuid" | "articleid" => JsonField::Id,
-        "title" | "headline" | "name" => JsonField::Title,
-        "text" | "body" | "content" | "articlebody" | "fulltext" | "contenttext" | "contenthtml" | "bodytext"
-        | "html" => JsonField::Text,
-        "summary" | "description" | "abstract" | "excerpt" | "lead" | "standfirst" | "snippet" | "deck" => {
-            JsonField::Summary
-        }
-        "url" | "link" | "permalink" | "canonicalurl" | "weburl" | "href" => JsonField::Url,
-        "source" | "publisher" | "outlet" | "site" | "sitename" | "sourcename" | "agency" => JsonField::Source,
-        "author" | "authors" | "byline" | "creator" => JsonField::Author,
-        "published" | "date" | "publishedat" | "datepublished" | "pubdate" | "publishdate" | "publicationdate"
-        | "publicationtime" | "created" | "createdat" | "timestamp" | "webpublicationdate" => JsonField::Published,
-        "updated" | "modified" | "updatedat" | "datemodified" | "lastmodified" | "modifiedat" => JsonField::Updated,
-        "lang" | "language" | "locale" | "inlanguage" => JsonField::Lang,
-        "tags" | "keywords" | "categories" | "category" | "topics" | "labels" => JsonField::Tags,
-        _ => return None,
-    })
 }
 
 /// Puts the values of a named field where they belong; the first of several names for one field wins.
@@ -327,18 +420,55 @@ pub(super) fn assign(
     let (Some(field), Some(first)) = (field_of(key), values.iter().find(|v| !v.trim().is_empty())) else { return };
     let first = first.trim();
     match field {
-        JsonField::Id => _ = item.id.get_or_insert_with(|| first.to_owned()),
-        JsonField::Title => _ = item.title.get_or_insert_with(|| marked(first)),
-        JsonField::Text => _ = item.content.get_or_insert_with(|| marked(&values.join("\n"))),
-        JsonField::Summary => _ = item.summary.get_or_insert_with(|| marked(first)),
-        JsonField::Url => _ = item.url.get_or_insert_with(|| first.to_owned()),
-        JsonField::Source => _ = item.publisher.get_or_insert_with(|| first.to_owned()),
-        JsonField::Author => _ = item.author.get_or_insert_with(|| values.join(", ")),
-        JsonField::Lang => _ = item.lang.get_or_insert_with(|| first.to_owned()),
-        JsonField::Published => item.published = item.published.or_else(|| dated(first, file, warnings)),
-        JsonField::Updated => item.updated = item.updated.or_else(|| dated(first, file, warnings)),
-        JsonField::Tags if values.len() == 1 => item.tags.extend(first.split([',', ';']).map(|t| t.trim().to_owned())),
-        JsonField::Tags => item.tags.extend_from_slice(values),
+        ItemField::Id => _ = item.id.get_or_insert_with(|| first.to_owned()),
+        ItemField::Title => _ = item.title.get_or_insert_with(|| marked(first)),
+        ItemField::Text => _ = item.content.get_or_insert_with(|| marked(without_cut_mark(&values.join("\n")))),
+        ItemField::Summary => _ = item.summary.get_or_insert_with(|| marked(first)),
+        ItemField::Url => _ = item.url.get_or_insert_with(|| first.to_owned()),
+        ItemField::Source => _ = item.publisher.get_or_insert_with(|| first.to_owned()),
+        // Numbers stand for names that the document does not tell.
+        ItemField::Author | ItemField::Tags if values.iter().all(|value| is_number(value)) => {}
+        ItemField::Author => _ = item.author.get_or_insert_with(|| values.join(", ")),
+        ItemField::Lang => _ = item.lang.get_or_insert_with(|| language(first).unwrap_or(first).to_owned()),
+        ItemField::Published => {
+            let mut found = dated(first, file, warnings);
+            if let Some(found) = found.as_mut().filter(|found| found.certainty == DateCertainty::ZoneAssumed)
+                && ["gmt", "utc"].iter().any(|zone| key.to_ascii_lowercase().ends_with(zone))
+            {
+                found.certainty = DateCertainty::Exact;
+            }
+            item.published = more_exact(item.published, found);
+        }
+        ItemField::Updated => item.updated = item.updated.or_else(|| dated(first, file, warnings)),
+        ItemField::Tags if values.len() == 1 => item.tags.extend(first.split([',', ';']).map(|t| t.trim().to_owned())),
+        ItemField::Tags => item.tags.extend_from_slice(values),
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A text without the mark of services that cut it: `… [+2219 chars]`.
+fn without_cut_mark(text: &str) -> &str {
+    let cut = text.trim_end().strip_suffix(" chars]").and_then(|rest| rest.rsplit_once("[+"));
+    cut.filter(|(_, number)| is_number(number)).map_or(text, |(kept, _)| kept.trim_end())
+}
+
+/// Of two dates of one item the first, unless the second says the same day more exactly.
+fn more_exact(first: Option<Dated>, second: Option<Dated>) -> Option<Dated> {
+    let rank = |dated: Dated| match dated.certainty {
+        DateCertainty::Exact => 0,
+        DateCertainty::ZoneAssumed => 1,
+        _ => 2,
+    };
+    match (first, second) {
+        (Some(first), Some(second)) => {
+            let near = first.at.since(second.at).max(second.at.since(first.at)) < SAME_DAY;
+            Some(if near && rank(second) < rank(first) { second } else { first })
+        }
+        (first, second) => first.or(second),
     }
 }
 

@@ -1,12 +1,13 @@
 //! Markdown with or without front matter to plain text: marks go, words stay, a paragraph is a line.
-//! Front matter is the flat part of YAML (`---`) or TOML (`+++`) that people write there; what is
+//! Front matter is the flat part of YAML (`---`) or TOML (`+++`) that people write there, or an object of JSON; what is
 //! beyond that is left with a warning.
 
 use std::collections::BTreeMap;
 
 use super::json::assign;
 use super::{DraftItem, FileContext, ItemDraft, rejected, shown};
-use crate::model::{RawText, RejectReason, Rejection};
+use crate::model::{Dated, RawText, RejectReason, Rejection};
+use crate::text::date;
 
 /// Lines of front matter read.
 const FRONT_MATTER_LINES_MAX: usize = 200;
@@ -15,9 +16,13 @@ const FRONT_MATTER_LINES_MAX: usize = 200;
 pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Result<(), Rejection> {
     let mut item = DraftItem::default();
     let (fields, text) = front_matter(body.trim_start(), &mut draft.warnings);
+    let cleaned = (!fields.is_empty()).then(|| without_template_marks(text));
+    let text = cleaned.as_deref().unwrap_or(text);
     for (key, values) in fields {
         assign(&mut item, &key, &values, file, &mut draft.warnings);
     }
+    // Site generators keep the day of a text in its name.
+    item.published = item.published.or_else(|| dated_name(file));
     let mut lines = plain_lines(text);
     if let Some(at) = lines.iter().position(|line| line.heading == 1) {
         // The heading is the title even where furniture stands before it, unless another is given.
@@ -37,8 +42,42 @@ pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Res
     Ok(())
 }
 
+/// The day that a name such as `2031-05-14-new-pier.md` begins with.
+fn dated_name(file: &FileContext) -> Option<Dated> {
+    let day = file.name.get(..10).filter(|_| file.name[10..].starts_with(['-', '_', ' ']))?;
+    let is_day = day
+        .bytes()
+        .enumerate()
+        .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
+    if is_day { date::parse(day) } else { None }
+}
+
+/// A text without what only its site generator understands: `{% … %}`, `{{ … }}`, `{: … }`.
+fn without_template_marks(text: &str) -> String {
+    const MARKS: [(&str, &str); 3] = [("{%", "%}"), ("{{", "}}"), ("{:", "}")];
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('{') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        // On one line: braces of prose are left alone.
+        let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
+        let mark = MARKS.iter().find(|(open, _)| line.starts_with(open));
+        let end = mark.and_then(|(open, close)| Some(line[open.len()..].find(close)? + open.len() + close.len()));
+        if end.is_none() {
+            out.push('{');
+        }
+        rest = &rest[end.unwrap_or(1)..];
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Splits off front matter: its fields, each with one or more values, and the rest.
 fn front_matter<'a>(body: &'a str, warnings: &mut Vec<String>) -> (BTreeMap<String, Vec<String>>, &'a str) {
+    if body.starts_with('{') {
+        return json_fields(body).unwrap_or((BTreeMap::new(), body));
+    }
     let mark = body.lines().next().map_or("", str::trim_end);
     if !matches!(mark, "---" | "+++") {
         return (BTreeMap::new(), body);
@@ -57,6 +96,26 @@ fn front_matter<'a>(body: &'a str, warnings: &mut Vec<String>) -> (BTreeMap<Stri
         }
     }
     (BTreeMap::new(), body)
+}
+
+/// An object of JSON and what follows it.
+fn json_fields(body: &str) -> Option<(BTreeMap<String, Vec<String>>, &str)> {
+    use serde_json::Value;
+    let mut values = serde_json::Deserializer::from_str(body).into_iter::<serde_json::Map<String, Value>>();
+    let fields = values.next()?.ok()?;
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Object(object) => {
+            ["name", "title", "value"].iter().find_map(|key| object.get(*key)?.as_str()).map(str::to_owned)
+        }
+        _ => None,
+    };
+    let listed = |value: &Value| match value {
+        Value::Array(values) => values.iter().filter_map(text).collect(),
+        one => text(one).into_iter().collect(),
+    };
+    Some((fields.iter().map(|(key, value)| (key.clone(), listed(value))).collect(), &body[values.byte_offset()..]))
 }
 
 fn toml_fields(lines: &[&str], warnings: &mut Vec<String>) -> BTreeMap<String, Vec<String>> {
@@ -83,6 +142,7 @@ fn toml_fields(lines: &[&str], warnings: &mut Vec<String>) -> BTreeMap<String, V
 fn yaml_fields(lines: &[&str], warnings: &mut Vec<String>) -> BTreeMap<String, Vec<String>> {
     let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut current = String::new();
+    let mut is_block = false;
     for line in lines {
         let text = line.trim();
         if text.is_empty() || text.starts_with('#') {
@@ -91,6 +151,14 @@ fn yaml_fields(lines: &[&str], warnings: &mut Vec<String>) -> BTreeMap<String, V
         let nested = line.starts_with([' ', '\t']) || text.starts_with("- ");
         if nested && !current.is_empty() {
             let values = fields.entry(current.clone()).or_default();
+            // `author:` with `name: …` and others below it: the part that is the text of it.
+            let part = text.trim_start_matches("- ").split_once(": ").filter(|(key, _)| !is_block && is_part_key(key));
+            if let Some((key, value)) = part {
+                if matches!(key, "name" | "title" | "value") {
+                    values.push(unquoted(value));
+                }
+                continue;
+            }
             match (text.strip_prefix("- "), values.last_mut()) {
                 (Some(entry), _) => values.push(unquoted(entry)),
                 (None, Some(last)) => {
@@ -109,12 +177,22 @@ fn yaml_fields(lines: &[&str], warnings: &mut Vec<String>) -> BTreeMap<String, V
         let value = value.trim();
         let values = match value.strip_prefix('[').and_then(|v| v.strip_suffix(']')) {
             Some(list) => list.split(',').map(unquoted).filter(|v| !v.is_empty()).collect(),
-            None if matches!(value, "" | "|" | ">" | "|-" | ">-") => Vec::new(),
+            None if matches!(value, "" | "|" | ">" | "|-" | ">-" | "|+" | ">+") => {
+                is_block = !value.is_empty();
+                Vec::new()
+            }
             None => vec![unquoted(value)],
         };
         fields.insert(current.clone(), values);
     }
     fields
+}
+
+/// The key of a nested field; a line of text that has a colon is none.
+fn is_part_key(key: &str) -> bool {
+    !key.is_empty()
+        && key.len() <= 20
+        && key.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'))
 }
 
 fn unquoted(text: &str) -> String {
@@ -287,6 +365,31 @@ mod tests {
         assert_eq!(fields["summary"], ["One two"]);
         assert_eq!(fields["lang"], ["en"]);
         assert_eq!(warnings.len(), 1);
+    }
+
+    #[test]
+    fn front_matter_in_json_and_nested_parts() {
+        let (fields, rest) = front_matter(
+            "{\"title\": \"Pier\", \"tags\": [\"port\", 7], \"author\": {\"name\": \"J. Doe\"}}\n\nText",
+            &mut Vec::new(),
+        );
+        assert_eq!(
+            (fields["title"][0].as_str(), fields["author"][0].as_str(), rest.trim()),
+            ("Pier", "J. Doe", "Text")
+        );
+        assert_eq!(fields["tags"], ["port", "7"]);
+        let yaml = "---\nauthor:\n  name: J. Doe\n  url: https://x.example\nsummary: |\n  note: kept\n---\n";
+        let (fields, _) = front_matter(yaml, &mut Vec::new());
+        assert_eq!(
+            (fields["author"].join("|"), fields["summary"].join("|")),
+            ("J. Doe".to_owned(), "note: kept".to_owned())
+        );
+    }
+
+    #[test]
+    fn template_marks_go_and_braces_stay() {
+        let text = "{% include ad.html %}\nThe pier {{ page.x }}opens{: .wide} {in} spring. {{< video 1 >}} {{ open";
+        assert_eq!(without_template_marks(text), "\nThe pier opens {in} spring.  {{ open");
     }
 
     #[test]

@@ -2,22 +2,35 @@
 //! feed parser. Pure: no IO, no clock. Heavy formats ([`is_heavy`]) must run on a parser thread.
 //! What comes out goes to `ingest`, whose `normalize` removes furniture.
 
+mod archives;
 mod dates;
 mod headline;
 mod html;
 mod json;
+mod mail;
 mod markdown;
+mod news_xml;
+mod tables;
 mod text;
+mod wordpress;
 
+#[cfg(test)]
+mod format_tests;
 #[cfg(test)]
 mod tests;
 
-use super::detect;
+use super::{detect, foreign};
 use crate::model::{DateCertainty, Dated, ItemKey, RawItem, RawText, RejectReason, Rejection, Timestamp};
 use crate::source::feed::FeedContext;
 use crate::source::feed::IdentifiedBy;
 use crate::source::{DocumentFormat, Limits, ParsedDocument, PollHints};
 use crate::text::charset;
+
+pub use mail::{MailRules, MailSplit};
+
+/// A message is an item, and nobody has to vouch for it.
+pub static DEFAULT_MAIL_RULES: MailRules =
+    MailRules { split: MailSplit::Whole, require_auth_results: Vec::new(), auth_results_by: None };
 
 /// Files dated before this have no believable time (1990-01-01): archives store 1970 or 1980.
 const MODIFIED_MIN: Timestamp = Timestamp::from_seconds(631_152_000);
@@ -25,7 +38,7 @@ const MODIFIED_MIN: Timestamp = Timestamp::from_seconds(631_152_000);
 /// What a reader may know of a file besides its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct FileContext<'a> {
-    /// Its name: breaks ties between formats, nothing else.
+    /// Its name: breaks ties between formats; that of a Markdown file may begin with its day.
     pub name: &'a str,
     /// Its modification time: stands in for a date that is nowhere in the text.
     pub modified: Timestamp,
@@ -33,6 +46,8 @@ pub struct FileContext<'a> {
     pub received: Timestamp,
     /// Caps.
     pub limits: &'a Limits,
+    /// How e-mail is read.
+    pub mail: &'a MailRules,
 }
 
 impl FileContext<'_> {
@@ -62,7 +77,22 @@ pub fn is_heavy(format: DocumentFormat) -> bool {
 /// [`Rejection`] for empty and binary files.
 pub fn format_of(bytes: &[u8], file: &FileContext) -> Result<DocumentFormat, Rejection> {
     detect::refuse_binary(bytes)?;
-    Ok(detect::detect(bytes, &charset::decode(bytes, None).text, file.name))
+    let decoded = charset::decode(bytes, None).text;
+    let text = with_line_feeds(&decoded);
+    let format = detect::detect(bytes, &text, file.name);
+    // What has a format of its own was told apart by more than what would refuse it.
+    if matches!(
+        format,
+        DocumentFormat::Text
+            | DocumentFormat::Markdown
+            | DocumentFormat::Json
+            | DocumentFormat::JsonLines
+            | DocumentFormat::Html
+    ) {
+        let is_unknown_table = format == DocumentFormat::Text && detect::is_unknown_table(&text, file.name);
+        foreign::refuse(&text, format, is_unknown_table)?;
+    }
+    Ok(format)
 }
 
 /// Reads a file of any format.
@@ -79,25 +109,68 @@ pub fn parse(bytes: &[u8], file: &FileContext) -> Result<ParsedDocument, Rejecti
 /// # Errors
 /// [`Rejection`] when nothing can be taken from it.
 pub fn parse_as(format: DocumentFormat, bytes: &[u8], file: &FileContext) -> Result<ParsedDocument, Rejection> {
-    if !matches!(format, DocumentFormat::Html) && is_heavy(format) {
-        let (trust, limits) = (IdentifiedBy::Guid, file.limits);
-        let context = FeedContext { base_url: None, content_type: None, trust, limits, received: file.received };
-        return crate::source::feed::reading::parse::parse(bytes, &context);
+    if format == DocumentFormat::Rss
+        && let Some(document) = wordpress::read(bytes, file)
+    {
+        return document;
+    }
+    if is_feed(format) {
+        return read_feed(bytes, file);
+    }
+    let mut draft = ItemDraft::new(format, "UTF-8");
+    match format {
+        DocumentFormat::Mail => {
+            mail::read(bytes, file, &mut draft)?;
+            return Ok(draft.finish(bytes, file));
+        }
+        DocumentFormat::Mhtml => {
+            let (page, place) = mail::saved_page(bytes)?;
+            html::read(&page, place.as_deref(), file, &mut draft)?;
+            return Ok(draft.finish(bytes, file));
+        }
+        _ => {}
     }
     let decoded = charset::decode(bytes, None);
-    let body = decoded.text.trim_start_matches('\u{feff}');
-    let mut draft = ItemDraft::new(format, decoded.encoding);
+    let text = with_line_feeds(&decoded.text);
+    let body = text.trim_start_matches('\u{feff}');
+    draft.encoding = decoded.encoding;
     if decoded.had_errors {
         draft.warnings.push(format!("some bytes are not valid {} and were replaced", decoded.encoding));
     }
     match format {
-        DocumentFormat::Html => html::read(body, file, &mut draft)?,
+        DocumentFormat::Html => html::read(body, None, file, &mut draft)?,
         DocumentFormat::Markdown => markdown::read(body, file, &mut draft)?,
         DocumentFormat::Json => json::read_document(body, file, &mut draft)?,
         DocumentFormat::JsonLines => json::read_lines(body, file, &mut draft)?,
+        DocumentFormat::Table => tables::read(body, file, &mut draft)?,
+        DocumentFormat::NewsXml => news_xml::read(body, file, &mut draft)?,
+        DocumentFormat::PressArchive => archives::read(body, file, &mut draft)?,
         _ => text::read(body, file, &mut draft)?,
     }
     Ok(draft.finish(bytes, file))
+}
+
+fn read_feed(bytes: &[u8], file: &FileContext) -> Result<ParsedDocument, Rejection> {
+    let (trust, limits) = (IdentifiedBy::Guid, file.limits);
+    let context = FeedContext { base_url: None, content_type: None, trust, limits, received: file.received };
+    crate::source::feed::reading::parse::parse(bytes, &context)
+}
+
+/// A text whose lines end in carriage returns alone, as on old systems, with line feeds instead.
+fn with_line_feeds(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\r') && !text.contains('\n') { text.replace('\r', "\n").into() } else { text.into() }
+}
+
+/// Whether the feed reader reads this format.
+fn is_feed(format: DocumentFormat) -> bool {
+    matches!(
+        format,
+        DocumentFormat::Rss
+            | DocumentFormat::Rdf
+            | DocumentFormat::Atom
+            | DocumentFormat::JsonFeed
+            | DocumentFormat::Sitemap
+    )
 }
 
 /// A document in the making.
@@ -130,8 +203,31 @@ impl ItemDraft {
         Self { format, encoding, items: Vec::new(), rejected: Vec::new(), warnings: Vec::new() }
     }
 
+    /// Takes items as far as the cap allows.
+    fn take_capped(&mut self, items: Vec<DraftItem>, file: &FileContext) {
+        let room = file.limits.items_max.saturating_sub(self.items.len());
+        let over = items.len().saturating_sub(room) as u64;
+        self.items.extend(items.into_iter().take(room));
+        self.count_over_cap(over, file);
+    }
+
+    fn count_over_cap(&mut self, count: u64, file: &FileContext) {
+        if count > 0 {
+            let detail = format!("the limit is {} items", file.limits.items_max);
+            self.rejected.push(Rejection { reason: RejectReason::TooManyItems, detail, count });
+        }
+    }
+
     fn finish(self, bytes: &[u8], file: &FileContext) -> ParsedDocument {
-        let whole_file = matches!(self.format, DocumentFormat::Text | DocumentFormat::Markdown | DocumentFormat::Html);
+        let one_item = matches!(
+            self.format,
+            DocumentFormat::Text
+                | DocumentFormat::Markdown
+                | DocumentFormat::Html
+                | DocumentFormat::Mhtml
+                | DocumentFormat::Mail
+        );
+        let whole_file = one_item && self.items.len() == 1;
         let mut rejected = self.rejected;
         let mut warnings = self.warnings;
         let title = match &*self.items {
@@ -181,6 +277,8 @@ impl ItemDraft {
     }
 }
 
+/// Numbers of more digits were given by something that counts beyond one file.
+const COUNTER_DIGITS_MAX: usize = 4;
 /// Warnings kept per document.
 const WARNINGS_MAX: usize = 50;
 
@@ -189,14 +287,20 @@ impl DraftItem {
         [&self.title, &self.summary, &self.content].into_iter().flatten().any(|t| !t.text.trim().is_empty())
     }
 
-    /// The id the file gives, else the link. A bare number is an id only within its outlet: two
-    /// exports that both count from 1 must not pass for each other's edits.
+    /// The id the file gives, else the link. A bare number is an id only within its outlet, or together with link or
+    /// title: two exports that both count from 1 must not pass for each other's edits.
     fn named_key(&self) -> Option<ItemKey> {
         let id = self.id.as_deref().map(str::trim).filter(|id| !id.is_empty());
+        let url = self.url.clone().filter(|url| !url.trim().is_empty());
         let key = match (id, &self.publisher) {
             (Some(id), Some(outlet)) if id.bytes().all(|b| b.is_ascii_digit()) => format!("{outlet}:{id}"),
+            (Some(id), None) if id.len() <= COUNTER_DIGITS_MAX && id.bytes().all(|b| b.is_ascii_digit()) => url
+                .unwrap_or_else(|| {
+                    let title = self.title.as_ref().map(|title| title.text.trim()).unwrap_or_default();
+                    format!("{id}|{}", ItemKey::of_content(&[title.as_bytes()]).as_str())
+                }),
             (Some(id), _) => id.to_owned(),
-            (None, _) => self.url.clone().filter(|url| !url.trim().is_empty())?,
+            (None, _) => url?,
         };
         Some(ItemKey::new(&key))
     }

@@ -5,34 +5,34 @@ use crate::model::Markup;
 
 const LEAD: &str = "The harbour board said on Monday that the new pier would open in spring, after two years of work.";
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).expect("a time")
 }
 
-fn file(name: &str) -> FileContext<'_> {
+pub(super) fn file(name: &str) -> FileContext<'_> {
     let (modified, received) = (at("2031-06-01T10:00:00Z"), at("2031-06-01T12:00:00Z"));
-    FileContext { name, modified, received, limits: &Limits::SHIPPED }
+    FileContext { name, modified, received, limits: &Limits::SHIPPED, mail: &DEFAULT_MAIL_RULES }
 }
 
-fn read(text: &str) -> ParsedDocument {
+pub(super) fn read(text: &str) -> ParsedDocument {
     parse(text.as_bytes(), &file("a")).expect("a document")
 }
 
-fn only(text: &str) -> RawItem {
+pub(super) fn only(text: &str) -> RawItem {
     let mut document = read(text);
     assert_eq!(document.items.len(), 1, "{document:?}");
     document.items.remove(0)
 }
 
-fn title(item: &RawItem) -> Option<&str> {
+pub(super) fn title(item: &RawItem) -> Option<&str> {
     item.title.as_ref().map(|t| t.text.as_str())
 }
 
-fn content(item: &RawItem) -> &str {
+pub(super) fn content(item: &RawItem) -> &str {
     item.content.as_ref().map_or("", |t| t.text.as_str())
 }
 
-fn day(text: &str) -> Dated {
+pub(super) fn day(text: &str) -> Dated {
     Dated { at: at(&format!("{text}T00:00:00Z")), certainty: DateCertainty::Day }
 }
 
@@ -182,15 +182,15 @@ fn json_item_in_the_items_format_and_with_other_names() {
 #[test]
 fn json_lists_and_wrappers_are_looked_through() {
     for text in [
-        r#"[{"id":"1","title":"a"},{"id":"2","title":"b"}]"#,
-        r#"{"items":[{"id":"1","title":"a"},{"id":"2","title":"b"}]}"#,
-        r#"{"status":"ok","totalResults":2,"articles":[{"id":"1","title":"a"},{"id":"2","title":"b"}]}"#,
-        r#"{"data":{"page":1,"results":[{"id":"1","title":"a"},{"id":"2","title":"b"}]}}"#,
-        r#"{"hits":{"total":2,"hits":[{"_id":"x","_source":{"id":"1","title":"a"}},{"_source":{"id":"2","title":"b"}}]}}"#,
+        r#"[{"id":"n1","title":"a"},{"id":"n2","title":"b"}]"#,
+        r#"{"items":[{"id":"n1","title":"a"},{"id":"n2","title":"b"}]}"#,
+        r#"{"status":"ok","totalResults":2,"articles":[{"id":"n1","title":"a"},{"id":"n2","title":"b"}]}"#,
+        r#"{"data":{"page":1,"results":[{"id":"n1","title":"a"},{"id":"n2","title":"b"}]}}"#,
+        r#"{"hits":{"total":2,"hits":[{"_id":"x","_source":{"id":"n1","title":"a"}},{"_source":{"id":"n2","title":"b"}}]}}"#,
     ] {
         let document = read(text);
         let keys: Vec<_> = document.items.iter().map(|i| i.key.as_str()).collect();
-        assert_eq!(keys, ["1", "2"], "{text}");
+        assert_eq!(keys, ["n1", "n2"], "{text}");
         assert!(document.rejected.is_empty(), "{text} {:?}", document.rejected);
     }
 }
@@ -352,7 +352,13 @@ fn real_articles_are_dated_and_titled_as_a_person_would() {
         let Some((_, date, titled)) = expected.iter().find(|(start, ..)| name.starts_with(start)) else { continue };
         let bytes = std::fs::read(entry.path()).expect("read");
         let now = at("2026-11-21T12:00:00Z");
-        let context = FileContext { name: &name, modified: now, received: now, limits: &Limits::SHIPPED };
+        let context = FileContext {
+            name: &name,
+            modified: now,
+            received: now,
+            limits: &Limits::SHIPPED,
+            mail: &DEFAULT_MAIL_RULES,
+        };
         let item = parse(&bytes, &context).expect("a document").items.remove(0);
         println!("{name}: {:?} {:?} {:?} {:?}", item.published, title(&item), item.publisher, item.author);
         let found = item

@@ -1,0 +1,4 @@
+//! Feeds the fuzzer's bytes to `wirewatch::fuzz::json_mending`, which says what must hold.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| wirewatch::fuzz::json_mending(bytes));
