@@ -68,6 +68,10 @@ pub enum Planted {
     MoveFirst,
     /// Outbox rows are written after the transaction of what they tell of.
     OutboxApart,
+    /// What an endpoint was told is noted in a transaction of its own, before that of the alert.
+    ToldFirst,
+    /// What an endpoint was told is noted for another one.
+    ToldElsewhere,
     /// SQLite does not sync at all.
     SyncOff,
     /// SQLite syncs only at checkpoints.
@@ -76,12 +80,14 @@ pub enum Planted {
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::EtagFirst,
         Self::RandomIds,
         Self::DeliveredFirst,
         Self::MoveFirst,
         Self::OutboxApart,
+        Self::ToldFirst,
+        Self::ToldElsewhere,
         Self::SyncOff,
         Self::SyncNormal,
     ];
@@ -95,6 +101,8 @@ impl Planted {
             Self::DeliveredFirst => "delivered-first",
             Self::MoveFirst => "move-first",
             Self::OutboxApart => "outbox-apart",
+            Self::ToldFirst => "told-first",
+            Self::ToldElsewhere => "told-elsewhere",
             Self::SyncOff => "sync-off",
             Self::SyncNormal => "sync-normal",
         }

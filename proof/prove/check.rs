@@ -1,4 +1,4 @@
-//! The invariants I1 to I8 over a copy of the state directory, the receiver's record and the feed server's:
+//! The invariants I1 to I9 over a copy of the state directory, the receiver's record and the feed server's:
 //! what is stored is the ground truth, what was told is what had to be told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,7 +27,7 @@ const FINDINGS_MAX: usize = 8;
 /// What is wrong.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Finding {
-    /// `I1` to `I8`, or the name of what else was looked at.
+    /// `I1` to `I9`, or the name of what else was looked at.
     pub what: &'static str,
     pub detail: String,
 }
@@ -65,6 +65,8 @@ pub struct Stored {
     pub other_state: usize,
     /// Ids of alerts.
     pub alerts: BTreeSet<String>,
+    /// Stories of which an endpoint is said to have been told by an alert that is not there, or is not owed to it.
+    pub told_of_nothing: Vec<String>,
     /// How long opening took.
     pub opened_in: Duration,
     /// `ok`, or what SQLite finds wrong.
@@ -156,10 +158,16 @@ fn read_rows(connection: &Connection, stored: &mut Stored) -> rusqlite::Result<(
     }
     let mut query = connection.prepare("SELECT id FROM alerts")?;
     stored.alerts = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut query = connection.prepare(
+        "SELECT t.endpoint || ' of story ' || t.story FROM story_told t WHERE t.endpoint <> '' AND NOT EXISTS (
+             SELECT 1 FROM alerts a JOIN deliveries d ON d.alert = a.sequence
+             WHERE a.sequence = t.alert AND d.endpoint = t.endpoint)",
+    )?;
+    stored.told_of_nothing = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(())
 }
 
-/// I6, I7 and what else holds at any moment: after each death, before the next start.
+/// I6, I7, I9 and what else holds at any moment: after each death, before the next start.
 pub fn after_death(stored: &Stored, findings: &mut Findings) {
     if stored.integrity != "ok" {
         findings.add("I7", format!("integrity check: {}", stored.integrity));
@@ -171,6 +179,9 @@ pub fn after_death(stored: &Stored, findings: &mut Findings) {
         if *count != 1 {
             findings.add("I1", format!("{key} of {source} is stored {count} times"));
         }
+    }
+    for told in &stored.told_of_nothing {
+        findings.add("I9", format!("{told} is noted as told, and nothing says so to it"));
     }
     for (source, claim) in &stored.claims {
         for n in 0..*claim {

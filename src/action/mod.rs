@@ -18,7 +18,7 @@ pub use endpoints::{disable_endpoint, enable_endpoint, raise_test, settle_test};
 pub use feeds::hurry_feed;
 pub use items::label_item;
 pub use silences::{SilenceEnd, SilenceWish, add_silence, expire_silence, preview_silence};
-pub use stories::{ask_correction, correction_undone};
+pub use stories::{ask_correction, correction_undone, tell_item};
 
 /// What a deed is done with, when, and by whom.
 #[derive(Clone, Copy)]

@@ -2,18 +2,30 @@
 //! the store carries it out with its next batch.
 
 use super::{ActionRefusal, ActionScene};
-use crate::store::{Correction, CorrectionRecord};
+use crate::model::ItemId;
+use crate::store::{Correction, CorrectionRecord, Store};
 
 /// Asks for a correction; gives its number.
 ///
 /// # Errors
 /// [`ActionRefusal`] when it cannot be carried out, or the store cannot be written.
 pub fn ask_correction(scene: &ActionScene<'_>, asked: &Correction, comment: &str) -> Result<i64, ActionRefusal> {
-    let verb = if matches!(asked, Correction::Split { .. }) { "split" } else { "merge" };
+    let verb = asked.verb();
     scene.store.ask_correction(asked, (scene.author, comment), scene.now)?.map_err(|why| {
         ActionRefusal::conflict(format!("{verb}: {why}"))
             .with_hint("`wirewatch stories show` lists what is in it".to_owned())
     })
+}
+
+/// What tells one report alone, whatever its story was told by.
+///
+/// # Errors
+/// [`ActionRefusal`] when there is no such item, or the store cannot be read.
+pub fn tell_item(store: &Store, item: ItemId) -> Result<Correction, ActionRefusal> {
+    let Some(record) = store.item(item)? else {
+        return Err(ActionRefusal::unknown(format!("tell {item}: there is no such item")));
+    };
+    Ok(Correction::Tell { story: record.line.story, item: Some(item) })
 }
 
 /// What undoes a correction that was carried out: two halves are one again; those that came with a story that was merged

@@ -8,6 +8,7 @@ use super::models;
 use crate::config::{
     Config, QueryKey, QueryProblem, Severity as ProblemSeverity, SilenceConfig, TestCase, TestRun, is_language,
 };
+use crate::deliver::EndpointConfig;
 use crate::model::{ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Timestamp, TopicId};
 use crate::pipeline::alert::{AlertRules, Route, Silence};
 use crate::pipeline::classify::query::{self, Clause, SourcePattern};
@@ -275,20 +276,7 @@ fn silence(silence: &SilenceConfig) -> Silence {
 }
 
 fn routes(config: &Config) -> Vec<Route> {
-    let enabled = config.endpoints.iter().filter(|endpoint| endpoint.enabled);
-    enabled
-        .map(|endpoint| Route {
-            endpoint: endpoint.id.clone(),
-            format: endpoint.wire_format(),
-            topics: endpoint.topics.clone(),
-            sources: endpoint.sources.clone(),
-            languages: endpoint.languages.clone(),
-            severity_min: endpoint.severity_min,
-            score_min: endpoint.score_min,
-            source_alerts: endpoint.source_alerts,
-            timing: endpoint.timing.clone(),
-        })
-        .collect()
+    config.endpoints.iter().filter(|endpoint| endpoint.enabled).map(EndpointConfig::route).collect()
 }
 
 #[cfg(test)]

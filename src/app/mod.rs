@@ -22,6 +22,7 @@ mod stages;
 mod start;
 mod stop;
 mod systemd;
+mod tell;
 pub mod trial;
 
 pub use daemon::{Daemon, DaemonRequest};
@@ -33,3 +34,4 @@ pub use reload::ReloadRefusal;
 pub use signals::Signals;
 pub use start::{App, Parts};
 pub use systemd::Systemd;
+pub use tell::tell_now;

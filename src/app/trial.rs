@@ -12,9 +12,9 @@ use super::compile;
 use crate::config::{Config, Look, read_topic_text};
 use crate::eval::backtest::{Asked, Backtest, NEAR_SHARE, TopicBacktest};
 use crate::http::{TrialRefusal, TrialWish};
-use crate::model::{Evidence, ItemId, Match, Score, TopicId};
-use crate::pipeline::Rules;
+use crate::model::{Evidence, ItemId, Match, Score, StoryId, TopicId};
 use crate::pipeline::classify::{Document, TopicSet};
+use crate::pipeline::{Prepared, Rules};
 use crate::store::{PastItem, Store};
 use crate::text::clean;
 use crate::text::tokens::Tokens;
@@ -31,34 +31,59 @@ const TEST_TEXT_CHARACTERS: usize = 600;
 /// A topic, the points an item has, and those it needs.
 pub type NearTopic = (TopicId, Score, Score);
 
-/// Asks rules about an item of the past; `before` says what it is compared with, from the topics that match now and those
-/// that matched when it came. Gives the matches, too.
+/// What both sets of rules say of an item of the past.
+pub struct PastAnswer {
+    /// In short.
+    pub asked: Asked,
+    /// The item, with what it hits under the rules that are tried.
+    pub prepared: Prepared,
+    /// What it hits under those they are compared with.
+    pub before: Vec<Match>,
+    /// What it hits and nearly hits under the rules that are tried.
+    pub matches: Vec<Match>,
+}
+
+impl PastAnswer {
+    /// What was asked of an item, and found.
+    #[must_use]
+    pub fn of(prepared: Prepared, before: Vec<Match>, matches: Vec<Match>, story: StoryId) -> Self {
+        let item = &prepared.item;
+        let (now, near) = split(&matches);
+        let asked = Asked {
+            id: item.id,
+            title: item.headline().into_owned(),
+            source: item.source.clone(),
+            at: item.first_seen,
+            story,
+            quiet: item.quiet,
+            now,
+            before: before.iter().map(|found| found.topic.clone()).collect(),
+            near,
+        };
+        Self { asked, prepared, before, matches }
+    }
+}
+
+/// Asks rules about an item of the past; `before` says what it is compared with, from what matches now and what
+/// matched when it came.
 pub fn ask(
-    item: PastItem,
+    past: PastItem,
     tried: &TopicSet,
-    before: impl FnOnce(&Document<'_>, &[TopicId], Vec<TopicId>) -> Vec<TopicId>,
-) -> (Asked, Vec<Match>) {
-    let (title_words, text_words) = (Tokens::of(&item.title), Tokens::of(&item.text));
-    let document = Document {
-        title: &item.title,
-        title_words: &title_words,
-        text: &item.text,
-        text_words: &text_words,
-        url: item.url.as_deref(),
-        tags: &item.tags,
-        source: &item.source,
-        lang: item.lang,
-    };
+    before: impl FnOnce(&Document<'_>, &[Match], Vec<Match>) -> Vec<Match>,
+) -> PastAnswer {
+    let PastItem { item, features, story, matches: stored, .. } = past;
+    let (title, text) = (Tokens::of(&item.title), Tokens::of(&item.text));
+    let document = Document::of(&item, &title, &text);
     let matches = tried.classify_from(&document, NEAR_SHARE);
-    let (now, near) = split(&matches);
-    let before = before(&document, &now, item.topics);
-    let PastItem { id, headline: title, source, first_seen: at, story, quiet, .. } = item;
-    (Asked { id, title, source, at, story, quiet, now, before, near }, matches)
+    let now: Vec<Match> = matches.iter().filter(|found| found.score >= found.threshold).cloned().collect();
+    let before = before(&document, &now, stored);
+    let (headline_before, cut_bytes, dropped_link_bytes) = (None, 0, 0);
+    let prepared = Prepared { item, features, matches: now, headline_before, cut_bytes, dropped_link_bytes };
+    PastAnswer::of(prepared, before, matches, story)
 }
 
 /// Topics that match, and those that nearly do.
-#[must_use]
-pub fn split(matches: &[Match]) -> (Vec<TopicId>, Vec<NearTopic>) {
+fn split(matches: &[Match]) -> (Vec<TopicId>, Vec<NearTopic>) {
     let (now, near): (Vec<&Match>, Vec<&Match>) = matches.iter().partition(|found| found.score >= found.threshold);
     (
         now.into_iter().map(|found| found.topic.clone()).collect(),
@@ -150,15 +175,10 @@ pub(super) fn run(store: &Store, config: &Config, wish: &TrialWish) -> Result<se
         let Some(last) = page.last() else { break };
         ahead = last.seq;
         for item in page {
-            let text = (item.title.clone(), item.text.clone());
-            let mut evidence_before = Vec::new();
-            let (answer, matches) = ask(item, &tried.topics, |document, now, _| {
-                let matches = before.classify(document);
-                if now.is_empty() {
-                    evidence_before = matches.iter().flat_map(|found| found.evidence.clone()).collect();
-                }
-                split(&matches).0
-            });
+            let text = (item.item.title.clone(), item.item.text.clone());
+            let PastAnswer { asked: answer, before: then, matches, .. } =
+                ask(item, &tried.topics, |document, _, _| before.classify(document));
+            let evidence_before: Vec<Evidence> = then.into_iter().flat_map(|found| found.evidence).collect();
             for evidence in matches.iter().flat_map(|found| &found.evidence) {
                 *hits.entry(evidence.rule.clone()).or_default() += 1;
             }

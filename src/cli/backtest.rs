@@ -14,16 +14,18 @@ use serde_json::Value;
 
 use super::output::{self, Output};
 use super::{CliError, Context, labelled};
-use crate::app::trial::{self, NearTopic};
+use crate::app::trial::{self, PastAnswer};
 use crate::config::{ConfigPlace, Loaded};
 use crate::eval::backtest::{Asked, Backtest, Example, NEAR_SHARE, TopicBacktest};
+use crate::eval::hearing::{EndpointBacktest, PastHearing};
 use crate::model::{Match, StoryId, Timestamp, TopicId};
-use crate::pipeline::classify::{Document, TopicSet};
+use crate::pipeline::alert::Silence;
+use crate::pipeline::classify::Document;
 use crate::pipeline::memory::MemoryConfig;
-use crate::pipeline::{Ledger, Prepared, Rules, Verdict, decide, prepare};
-use crate::store::{PAGE_ITEMS, PastItem, Store};
-use crate::text::clean;
+use crate::pipeline::{Ledger, Prepared, Rules, decide, prepare};
+use crate::store::{PAGE_ITEMS, PastItem, SilenceRecord, Store};
 use crate::text::tokens::Tokens;
+use crate::text::{clean, counted};
 
 /// Pages that wait for a core, and answers that wait to be counted.
 const PAGES_WAITING_MAX: usize = 8;
@@ -32,7 +34,7 @@ const DAYS_MAX: usize = 62;
 /// Widest bar.
 const BAR_COLUMNS: u64 = 40;
 
-/// Asks rules about the past: what they match, gain and lose, and what they would have alerted.
+/// Asks rules about the past: what they match, gain and lose, and what each endpoint would have heard.
 ///
 /// Without an option, this config's topics are compared with the matches stored when the items came.
 #[derive(Debug, Args)]
@@ -63,6 +65,8 @@ struct Trial {
     rules: Rules,
     before: Before,
     memory: MemoryConfig,
+    /// Those given by hand, as they were.
+    silences: Vec<Silence>,
     /// In words.
     compared: String,
     topics: Vec<TopicId>,
@@ -72,7 +76,7 @@ enum Before {
     /// What the store says was matched when the item came.
     Stored,
     /// Other rules.
-    Rules(Box<TopicSet>),
+    Rules(Box<Rules>),
     /// Nothing: there is only one set of rules.
     Same,
 }
@@ -83,13 +87,14 @@ enum Before {
 /// [`CliError`] when a config cannot be used, or the past cannot be read.
 pub fn run(args: &BacktestArgs, context: &Context) -> Result<(), CliError> {
     let mut loaded = context.load()?;
-    let trial = Trial::of(args, &mut loaded, context)?;
+    let mut trial = Trial::of(args, &mut loaded, context)?;
     let account = if let Some(file) = &args.file {
         let bar = output::progress(labelled::count(file)?, "items");
         run_pages(&trial, Lines { lines: labelled::lines(file)?, number: 0 }, &bar)?
     } else {
         let store = context.read_store()?;
         let since = args.since.map_or(Timestamp::from_millis(i64::MIN), |since| since.at(context.clock.now()));
+        trial.silences = store.silences(context.clock.now(), true)?.iter().filter_map(SilenceRecord::matcher).collect();
         let bar = output::progress(store.history_len(since)?, "items");
         run_pages(&trial, Pages { store, since, behind: 0 }, &bar)?
     };
@@ -110,7 +115,7 @@ impl Trial {
             let mut other = context.load_from(&ConfigPlace::File(path.clone()), &other_name)?;
             let there = super::compiled(&mut other, &other_name)?;
             topics.extend(other.config.topics.iter().map(|topic| topic.id.clone()));
-            (here, Before::Rules(Box::new(there.topics)), format!("{name} compared with {other_name}"))
+            (here, Before::Rules(Box::new(there)), format!("{name} compared with {other_name}"))
         } else if let Some(path) = &args.topic {
             let changed_name = path.display().to_string();
             let changed = context.load_from(&ConfigPlace::File(path.clone()), &changed_name)?;
@@ -121,7 +126,7 @@ impl Trial {
             merged.config = merged.config.with_topics_of(changed.config);
             topics = merged.config.topics.iter().map(|topic| topic.id.clone()).collect();
             let tried = super::compiled(&mut merged, &changed_name)?;
-            (tried, Before::Rules(Box::new(here.topics)), format!("{changed_name} in {name}, compared with {name}"))
+            (tried, Before::Rules(Box::new(here)), format!("{changed_name} in {name}, compared with {name}"))
         } else if args.file.is_some() {
             (here, Before::Same, name)
         } else {
@@ -129,15 +134,23 @@ impl Trial {
         };
         topics.sort();
         topics.dedup();
-        Ok(Self { rules, before, memory, compared, topics })
+        Ok(Self { rules, before, memory, silences: Vec::new(), compared, topics })
     }
 
-    /// What both sets of rules say of a document; `stored` is what was said when it came.
-    fn before(&self, document: &Document<'_>, now: &[TopicId], stored: Vec<TopicId>) -> Vec<TopicId> {
+    /// What the rules they are compared with say of a document; `stored` is what was said when it came.
+    fn before(&self, document: &Document<'_>, now: &[Match], stored: Vec<Match>) -> Vec<Match> {
         match &self.before {
             Before::Stored => stored,
             Before::Same => now.to_vec(),
-            Before::Rules(rules) => ids(rules.classify(document)),
+            Before::Rules(rules) => rules.topics.classify(document),
+        }
+    }
+
+    /// The rules that they are compared with; those of the time had the endpoints of this config, for all that is known.
+    fn rules_before(&self) -> &Rules {
+        match &self.before {
+            Before::Stored | Before::Same => &self.rules,
+            Before::Rules(rules) => rules,
         }
     }
 }
@@ -149,7 +162,7 @@ trait Past {
 
     fn next_page(&mut self) -> Result<Option<Self::Page>, CliError>;
     fn ask(page: Self::Page, trial: &Trial) -> Vec<Self::Answer>;
-    fn settle(answer: Self::Answer, ledger: &mut Ledger, trial: &Trial) -> Option<Asked>;
+    fn settle(answer: Self::Answer, ledger: &mut Ledger, trial: &Trial) -> Option<PastAnswer>;
 }
 
 /// The store.
@@ -161,7 +174,7 @@ struct Pages {
 
 impl Past for Pages {
     type Page = Vec<PastItem>;
-    type Answer = Asked;
+    type Answer = PastAnswer;
 
     fn next_page(&mut self) -> Result<Option<Self::Page>, CliError> {
         let page = self.store.history(self.since, self.behind)?;
@@ -169,13 +182,13 @@ impl Past for Pages {
         Ok((!page.is_empty()).then_some(page))
     }
 
-    fn ask(page: Self::Page, trial: &Trial) -> Vec<Asked> {
+    fn ask(page: Self::Page, trial: &Trial) -> Vec<PastAnswer> {
         let ask =
-            |item| trial::ask(item, &trial.rules.topics, |document, now, stored| trial.before(document, now, stored)).0;
+            |item| trial::ask(item, &trial.rules.topics, |document, now, stored| trial.before(document, now, stored));
         page.into_iter().map(ask).collect()
     }
 
-    fn settle(answer: Asked, _: &mut Ledger, _: &Trial) -> Option<Asked> {
+    fn settle(answer: PastAnswer, _: &mut Ledger, _: &Trial) -> Option<PastAnswer> {
         Some(answer)
     }
 }
@@ -188,7 +201,7 @@ struct Lines<L> {
 
 impl<L: Iterator<Item = Result<Value, CliError>>> Past for Lines<L> {
     type Page = (usize, Vec<Value>);
-    type Answer = (Prepared, Vec<TopicId>, Vec<NearTopic>);
+    type Answer = (Prepared, Vec<Match>, Vec<Match>);
 
     fn next_page(&mut self) -> Result<Option<Self::Page>, CliError> {
         let first = self.number;
@@ -204,30 +217,20 @@ impl<L: Iterator<Item = Result<Value, CliError>>> Past for Lines<L> {
             // What has nothing to read matches nothing.
             let prepared = prepare(&raw, &labelled::origin(item, received), &trial.rules).ok()?;
             let (title, text) = (Tokens::of(&prepared.item.title), Tokens::of(&prepared.item.text));
-            let now: Vec<TopicId> = prepared.matches.iter().map(|matched| matched.topic.clone()).collect();
             let document = Document::of(&prepared.item, &title, &text);
-            let before = trial.before(&document, &now, Vec::new());
-            let (_, near) = trial::split(&trial.rules.topics.classify_from(&document, NEAR_SHARE));
-            Some((prepared, before, near))
+            let before = trial.before(&document, &prepared.matches, Vec::new());
+            let matches = trial.rules.topics.classify_from(&document, NEAR_SHARE);
+            Some((prepared, before, matches))
         };
         page.iter().enumerate().filter_map(ask).collect()
     }
 
-    fn settle((prepared, before, near): Self::Answer, ledger: &mut Ledger, trial: &Trial) -> Option<Asked> {
+    fn settle((prepared, before, matches): Self::Answer, ledger: &mut Ledger, trial: &Trial) -> Option<PastAnswer> {
         let at = prepared.item.first_seen;
-        let now: Vec<TopicId> = prepared.matches.iter().map(|matched| matched.topic.clone()).collect();
-        let (id, source) = (prepared.item.id, prepared.item.source.clone());
-        let (title, quiet) = (prepared.item.headline().into_owned(), prepared.item.quiet);
-        let story: StoryId = match decide(prepared, ledger, &trial.rules, at).verdict {
-            Verdict::Unchanged => return None,
-            Verdict::New { story, .. } | Verdict::Revision { story, .. } | Verdict::Sighting { story, .. } => story,
-        };
-        Some(Asked { id, title, source, at, story, quiet, now, before, near })
+        let decision = decide(prepared, ledger, &trial.rules, at);
+        let story = decision.story()?;
+        Some(PastAnswer::of(decision.prepared, before, matches, story))
     }
-}
-
-fn ids(matches: Vec<Match>) -> Vec<TopicId> {
-    matches.into_iter().map(|matched| matched.topic).collect()
 }
 
 /// Reads here, asks on every core, counts in order. Every queue is bounded.
@@ -286,6 +289,9 @@ fn work<P: Past>(
 fn count<P: Past>(answered: &Receiver<(usize, Vec<P::Answer>)>, trial: &Trial, bar: &ProgressBar) -> Backtest {
     let mut account = Backtest::of(trial.topics.iter().cloned());
     let mut ledger = Ledger::new("backtest", trial.memory);
+    let rules = (&trial.rules, trial.rules_before());
+    let heard = |rules| PastHearing::new(rules, trial.silences.clone());
+    let (mut now, mut before) = (heard(rules.0), heard(rules.1));
     let mut early: BTreeMap<usize, Vec<P::Answer>> = BTreeMap::new();
     let mut due = 0;
     while let Ok((number, page)) = answered.recv() {
@@ -294,12 +300,18 @@ fn count<P: Past>(answered: &Receiver<(usize, Vec<P::Answer>)>, trial: &Trial, b
             due += 1;
             bar.inc(page.len() as u64);
             for answer in page {
-                if let Some(asked) = P::settle(answer, &mut ledger, trial) {
-                    account.add(&asked);
-                }
+                let Some(PastAnswer { asked, mut prepared, before: hit, .. }) = P::settle(answer, &mut ledger, trial)
+                else {
+                    continue;
+                };
+                account.add(&asked);
+                now.hear(&prepared, asked.story, rules.0);
+                prepared.matches = hit;
+                before.hear(&prepared, asked.story, rules.1);
             }
         }
     }
+    account.endpoints(now.end(), before.end());
     account
 }
 
@@ -316,7 +328,20 @@ fn print(account: &Backtest, trial: &Trial, examples: usize) -> io::Result<()> {
         list(&mut out, "−", "lost", account.lost_count, &account.lost, examples)?;
         nearly(&mut out, account, examples)?;
     }
+    for (endpoint, heard) in &account.endpoints {
+        writeln!(out, "\nendpoint {endpoint}: {}", summary_of_endpoint(heard, compares))?;
+    }
     Ok(())
+}
+
+/// What an endpoint would have got, and what it consists of.
+fn summary_of_endpoint(heard: &EndpointBacktest, compares: bool) -> String {
+    let EndpointBacktest { now, before } = heard;
+    let was = |before: u64| if compares { format!(" (was {before})") } else { String::new() };
+    let reasons: Vec<String> = now.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
+    let (messages, stories) = (counted(now.messages, "message"), counted(now.stories, "story"));
+    format!("{messages}{} about {stories}{}{reasons}", was(before.messages), was(before.stories))
 }
 
 fn summary(account: &TopicBacktest, compares: bool) -> String {

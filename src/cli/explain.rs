@@ -3,6 +3,7 @@
 
 mod story;
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -158,7 +159,10 @@ fn print(one: &ItemExplained, colour: bool) -> io::Result<()> {
         for hearing in one.endpoints.iter().filter(|hearing| hearing.topic == topic.topic.as_str()) {
             match &hearing.because {
                 None => writeln!(out, "  taken by {}", hearing.endpoint)?,
-                Some(because) => writeln!(out, "  not by   {}, by its {because}", hearing.endpoint)?,
+                Some(because) if hearing.by_filter => {
+                    writeln!(out, "  not by   {}, by its {because}", hearing.endpoint)?
+                }
+                Some(because) => writeln!(out, "  not by   {}: {because}", hearing.endpoint)?,
             }
         }
     }

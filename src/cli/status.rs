@@ -99,6 +99,16 @@ fn print(status: &Status, now: Timestamp) {
     for silence in &status.silences {
         outln!("  silence    {}", clean::one_line(&super::silences::in_a_line(silence, now)));
     }
+    for withheld in &status.withheld {
+        outln!(
+            "  no alert   {} × {}, last {} from {}: {}",
+            withheld.count,
+            withheld.reason,
+            output::ago(withheld.last_at, now),
+            withheld.source,
+            withheld.detail
+        );
+    }
     for rejected in &status.rejected {
         outln!(
             "  not taken  {} × {} from {}, last {}: {}",

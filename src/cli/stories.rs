@@ -8,6 +8,7 @@ use super::output::{self, Output, Table};
 use super::page::Page;
 use super::{CliError, Context, ids};
 use crate::action::{self, ActionScene};
+use crate::app::tell_now;
 use crate::model::Timestamp;
 use crate::store::{
     Access, Correction, CorrectionRecord, SilenceRecord, Store, StoryEvent, StoryFilter, StoryRecord, Why,
@@ -18,7 +19,7 @@ use crate::text::{clean, counted};
 const LOOKS_MAX: u32 = 40;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Lists stories, latest first; shows the timeline of one; splits or merges them by hand.
+/// Lists stories, latest first; shows the timeline of one; splits, merges or tells them by hand.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct StoriesArgs {
@@ -59,6 +60,18 @@ enum StoriesVerb {
     Merge(MergeArgs),
     /// Takes a split or merge back: two halves are one again, what was merged leaves again.
     Undo(UndoArgs),
+    /// Tells a story by its best report, or one report (`itm_…`), to every endpoint that takes it and did not hear
+    /// of it: after a split, or when another story took it in.
+    Tell(TellArgs),
+}
+
+#[derive(Debug, Args)]
+struct TellArgs {
+    /// The story (`sty_…`) or the report (`itm_…`).
+    #[arg(value_name = "STORY|ITEM")]
+    what: String,
+    #[command(flatten)]
+    word: CorrectionWord,
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +152,15 @@ pub fn run(args: &StoriesArgs, context: &Context) -> Result<(), CliError> {
             let (_, back) = action::correction_undone(&scene, undo.number)?;
             correct(&back, &undo.word, out, context)
         }
+        Some(StoriesVerb::Tell(tell)) => {
+            let store = context.open_store(Access::Share)?;
+            let asked = if ids::is_item(&tell.what) {
+                action::tell_item(&store, ids::item(&store, &tell.what)?)?
+            } else {
+                Correction::Tell { story: ids::story(&store, &tell.what)?, item: None }
+            };
+            correct(&asked, &tell.word, out, context)
+        }
         Some(StoriesVerb::List(args)) => list(args, out, context),
         None => list(&args.list, out, context),
     }
@@ -184,7 +206,14 @@ fn correct(asked: &Correction, word: &CorrectionWord, out: Output, context: &Con
     let scene = ActionScene { store: &store, config: &config, now, author: &word.author };
     let number = action::ask_correction(&scene, asked, &word.comment)?;
     match context.open_store(Access::Own) {
-        Ok(own) => own.carry_out_corrections(now).map(|_| ())?,
+        Ok(own) => {
+            own.carry_out_corrections(now)?;
+            if matches!(asked, Correction::Tell { .. }) {
+                let mut loaded = context.load()?;
+                let rules = super::compiled(&mut loaded, &context.place_name())?;
+                tell_now(&own, &loaded.config, rules, now)?;
+            }
+        }
         Err(error) if error.code() == super::error::UNAVAILABLE => {}
         Err(error) => return Err(error),
     }
@@ -205,6 +234,12 @@ fn correct(asked: &Correction, word: &CorrectionWord, out: Output, context: &Con
         return Ok(output::document(&done)?);
     }
     outln!("{}", said(&done));
+    for untold in done.outcome.iter().flat_map(|outcome| &outcome.untold) {
+        outln!("  not {}: {}", untold.endpoint, untold.why);
+    }
+    if let ("split", Some(into)) = (done.verb.as_str(), done.into.filter(|_| done.done_at.is_some())) {
+        outln!("what was told of the one counts for both; `wirewatch stories tell {into}` tells the new one as well");
+    }
     for line in silenced(&store, &done, now)? {
         outln!("{line}");
     }
@@ -236,6 +271,11 @@ fn said(done: &CorrectionRecord) -> String {
         (Some(_), "split") => {
             let items = counted(done.items.len() as u64, "item");
             format!("{items} left {story} for {into}; the two stay two")
+        }
+        (Some(_), "tell") => {
+            let told = done.outcome.as_ref().map(|outcome| outcome.told.join(", ")).unwrap_or_default();
+            let item = done.items.first().map(|item| format!(" by {item}")).unwrap_or_default();
+            format!("{story} is told{item} to {told}")
         }
         (Some(_), _) => format!("{story} was merged into {into}"),
     }
@@ -315,11 +355,16 @@ fn silenced_by(silence: &SilenceRecord) -> String {
 }
 
 fn by_hand(correction: &CorrectionRecord) -> String {
-    let CorrectionRecord { number, verb, story, into, items, author, comment, asked_at, done_at, refused, .. } =
-        correction;
+    let CorrectionRecord {
+        number, verb, story, into, items, author, comment, asked_at, done_at, refused, outcome, ..
+    } = correction;
     let what = match (verb.as_str(), into) {
         ("split", Some(into)) => format!("{} of its items left {story} for {into}", items.len()),
         ("split", None) => format!("{} of its items are to leave {story}", items.len()),
+        ("tell", _) => match outcome {
+            Some(outcome) => format!("told to {}", outcome.told.join(", ")),
+            None => "to be told".to_owned(),
+        },
         (_, into) => format!("{story} was merged into {}", into.map(|into| into.to_string()).unwrap_or_default()),
     };
     let state = match (refused, done_at) {

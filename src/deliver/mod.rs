@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use crate::model::{EndpointId, Lang, Score, Severity, SourceId, Timestamp, TopicId};
 use crate::net::Cidr;
-use crate::pipeline::alert::Timing;
 use crate::pipeline::alert::format::{Format, MailRoute, Mailbox, Service, Template};
+use crate::pipeline::alert::{Route, Timing};
 
 pub use count::{DeliveryCounters, DeliveryCounts};
 pub use run::{Delivery, DeliveryError, DeliveryRules};
@@ -158,6 +158,22 @@ pub struct EndpointConfig {
 }
 
 impl EndpointConfig {
+    /// What it wants to hear, and when.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        Route {
+            endpoint: self.id.clone(),
+            format: self.wire_format(),
+            topics: self.topics.clone(),
+            sources: self.sources.clone(),
+            languages: self.languages.clone(),
+            severity_min: self.severity_min,
+            score_min: self.score_min,
+            source_alerts: self.source_alerts,
+            timing: self.timing.clone(),
+        }
+    }
+
     /// An endpoint with the defaults of an entry that says no more.
     #[must_use]
     pub fn new(id: EndpointId, url: url::Url) -> Self {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
+use super::hearing::{EndpointBacktest, HeardTally};
 use crate::model::{ItemId, Score, SourceId, StoryId, Timestamp, TopicId};
 
 /// Examples kept per list; the rest is counted.
@@ -121,6 +122,8 @@ pub struct Backtest {
     pub to: Option<Timestamp>,
     /// By topic; those of either set of rules.
     pub topics: BTreeMap<TopicId, TopicBacktest>,
+    /// By endpoint; those of either set of rules.
+    pub endpoints: BTreeMap<String, EndpointBacktest>,
     #[serde(skip)]
     told: HashSet<(StoryId, TopicId)>,
     #[serde(skip)]
@@ -132,6 +135,16 @@ impl Backtest {
     #[must_use]
     pub fn of(topics: impl IntoIterator<Item = TopicId>) -> Self {
         Self { topics: topics.into_iter().map(|topic| (topic, TopicBacktest::default())).collect(), ..Self::default() }
+    }
+
+    /// Notes what each endpoint heard, under the rules that are tried and under those they are compared with.
+    pub fn endpoints(&mut self, now: BTreeMap<String, HeardTally>, before: BTreeMap<String, HeardTally>) {
+        for (id, heard) in now {
+            self.endpoints.entry(id).or_default().now = heard;
+        }
+        for (id, heard) in before {
+            self.endpoints.entry(id).or_default().before = heard;
+        }
     }
 
     /// Counts the next item. Order matters: the first item of a story is the one that alerts.

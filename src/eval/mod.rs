@@ -3,6 +3,8 @@
 pub mod alerts;
 pub mod backtest;
 pub mod duplicates;
+pub mod hearing;
+pub mod outbox;
 pub mod stories;
 pub mod train;
 pub mod tune;

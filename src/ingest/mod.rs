@@ -10,6 +10,7 @@ mod pushed;
 mod ready;
 mod rekey;
 mod snapshots;
+mod tell;
 mod unchanged;
 
 use std::collections::{BTreeSet, HashSet};
@@ -26,7 +27,7 @@ use crate::model::{
     SourceKind, Timestamp,
 };
 use crate::pipeline::alert::source::{self, SourceAlert};
-use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, decide};
+use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, Withheld, decide};
 use crate::source::feed::polling::schedule;
 use crate::source::{Batch, IngestMessage, Receipt};
 use crate::store::{BatchWrite, SilenceRecord, Store, StoreError};
@@ -35,6 +36,7 @@ use crate::text::clean;
 
 pub use count::{IngestCounters, IngestCounts};
 pub use outage::Outage;
+pub use tell::tell_waiting;
 pub use unchanged::LastDocuments;
 
 use outage::patiently;
@@ -219,6 +221,28 @@ impl Ingest {
                 Some(why) => warn!(number, verb, story = %correction.story, why, "correction by hand refused"),
             }
         }
+        self.tell_waiting(now)
+    }
+
+    /// Tells what people asked for, after the stories are as they said.
+    fn tell_waiting(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let rules = self.rules.borrow().clone();
+        let done = match tell_waiting(&self.store, &mut self.ledger, &rules, now) {
+            Err(error) if error.is_passing() => return Ok(()),
+            done => done?,
+        };
+        for tell in &done {
+            let (number, author, story) = (tell.number, clean::one_line(&tell.author), tell.story);
+            match (&tell.refused, &tell.outcome) {
+                (None, Some(outcome)) => {
+                    info!(number, %author, %story, endpoints = outcome.told.join(","), "story told by hand");
+                }
+                (why, _) => warn!(number, %author, %story, why, "story not told by hand"),
+            }
+        }
+        if done.iter().any(|tell| tell.refused.is_none()) {
+            (self.wake)();
+        }
         Ok(())
     }
 
@@ -292,6 +316,7 @@ impl Ingest {
             pushed::answer(push, &fates, &decisions, &rejected, &noted, &receipt);
         }
         rejected.extend(noted);
+        rejected.extend(decisions.iter().filter_map(withheld));
         let mut cursor = cursor;
         let (mut health, mut source_alert) = (None, None);
         if let Cursor::Feed(state) = &mut cursor {
@@ -477,6 +502,16 @@ fn cut(decision: &Decision) -> Rejection {
     }
 }
 
+/// An item that hits a topic and is left to what others report.
+fn withheld(decision: &Decision) -> Option<Rejection> {
+    let reason = match decision.withheld? {
+        Withheld::Comment => RejectReason::CommentWithheld,
+        Withheld::RoundUp => RejectReason::RoundUpWithheld,
+    };
+    let Prepared { item, .. } = &decision.prepared;
+    Some(Rejection { reason, detail: format!("item {} ({})", item.id, item.headline()), count: 1 })
+}
+
 /// An item that was taken without its link.
 fn without_link(decision: &Decision) -> Rejection {
     let Prepared { item, dropped_link_bytes, .. } = &decision.prepared;
@@ -553,7 +588,7 @@ fn report(batch: &BatchWrite, receipt: Receipt) {
     // A file that was refused whole is told of by its watcher, with what to do about it.
     let refused = matches!(&batch.cursor, Cursor::SeedFile(file) if matches!(file.outcome, SeedOutcome::Refused(_)));
     if batch.origin.kind == SourceKind::Seed && !refused {
-        for rejection in &batch.rejected {
+        for rejection in batch.rejected.iter().filter(|one| !RejectReason::WITHHELD.contains(&one.reason)) {
             warn!(%source, reason = %rejection.reason, detail = %clean::excerpt(&rejection.detail, 200), "not taken");
         }
     }

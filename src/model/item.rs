@@ -60,6 +60,16 @@ pub enum DateCertainty {
 }
 
 impl DateCertainty {
+    /// Every certainty.
+    pub const ALL: [Self; 6] =
+        [Self::Exact, Self::Day, Self::ZoneAssumed, Self::YearInferred, Self::FileTime, Self::Clamped];
+
+    /// Reads the stored name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|certainty| certainty.as_str() == name)
+    }
+
     /// The stored and printed name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -205,6 +215,15 @@ pub enum TextSource {
 }
 
 impl TextSource {
+    /// Every source.
+    pub const ALL: [Self; 4] = [Self::Content, Self::Summary, Self::Page, Self::Title];
+
+    /// Reads the stored name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == name)
+    }
+
     /// The stored and printed name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -346,11 +365,15 @@ pub enum RejectReason {
     PageOverBudget,
     /// The seed file was read while its writer still had it open, or written on after it was moved.
     HeldOpen,
+    /// It hits a topic and raises no alert by itself, since it comments on what others report.
+    CommentWithheld,
+    /// Likewise, since it reports on many events at once.
+    RoundUpWithheld,
 }
 
 impl RejectReason {
     /// Every reason, for tables that start at zero.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::Empty,
         Self::TooLarge,
         Self::TooManyItems,
@@ -377,7 +400,12 @@ impl RejectReason {
         Self::PageWithoutText,
         Self::PageOverBudget,
         Self::HeldOpen,
+        Self::CommentWithheld,
+        Self::RoundUpWithheld,
     ];
+
+    /// What was stored and raised no alert by itself.
+    pub const WITHHELD: [Self; 2] = [Self::CommentWithheld, Self::RoundUpWithheld];
 
     /// Whether the items it counts were taken all the same: a note beside the outcomes, not one of them.
     #[must_use]
@@ -395,6 +423,8 @@ impl RejectReason {
                 | Self::PageWithoutText
                 | Self::PageOverBudget
                 | Self::HeldOpen
+                | Self::CommentWithheld
+                | Self::RoundUpWithheld
         )
     }
 
@@ -428,6 +458,8 @@ impl RejectReason {
             Self::PageWithoutText => "page-without-text",
             Self::PageOverBudget => "page-over-budget",
             Self::HeldOpen => "held-open",
+            Self::CommentWithheld => "comment-withheld",
+            Self::RoundUpWithheld => "round-up-withheld",
         }
     }
 }

@@ -8,7 +8,7 @@ use super::Rules;
 use super::ledger::{Known, Ledger, Remembered, StoryState};
 use super::memory::{Outcome, Placement};
 use super::prepare::Prepared;
-use super::raise::{Cause, Raised, RaisedAlert, raise_alerts};
+use super::raise::{Cause, Raised, RaisedAlert, Withheld, raise_alerts};
 use super::told::{Listener, Told};
 
 /// How close a copy is.
@@ -78,6 +78,8 @@ pub struct Decision {
     pub refreshed: Vec<RaisedAlert>,
     /// How those that heard something stand with the story now.
     pub told: Vec<(Listener, Told)>,
+    /// Why nobody is told of a topic that it hits.
+    pub withheld: Option<Withheld>,
     /// Stories that turned out to be one: `(from, into)`.
     pub merges: Vec<(StoryId, StoryId)>,
     /// What spoke for the place of a new item; `None` where nothing was near.
@@ -97,8 +99,8 @@ pub struct Grounds {
 
 impl Decision {
     fn of(prepared: Prepared, verdict: Verdict, raised: Raised) -> Self {
-        let Raised { alerts, refreshed, told } = raised;
-        Self { prepared, verdict, alerts, refreshed, told, merges: Vec::new(), grounds: None, promoted: None }
+        let Raised { alerts, refreshed, told, withheld } = raised;
+        Self { prepared, verdict, alerts, refreshed, told, withheld, merges: Vec::new(), grounds: None, promoted: None }
     }
 
     /// The story it is in.
@@ -129,7 +131,7 @@ fn revise(prepared: Prepared, known: Known, ledger: &mut Ledger, rules: &Rules, 
     let story = ledger.resolve(known.story);
     let revision = known.revision + 1;
     ledger.revise(prepared.item.id, prepared.item.version, revision);
-    let cause = Cause { prepared: &prepared, story, revision: Some(revision), duplicate: false, related: &[], now };
+    let cause = Cause { revision: Some(revision), ..Cause::of(&prepared, story, now) };
     let raised = raise_alerts(&cause, ledger, rules);
     Decision::of(prepared, Verdict::Revision { story, revision }, raised)
 }
@@ -253,11 +255,7 @@ fn sight(
         state.last_seen = state.last_seen.max(now);
         item.outlet.iter().for_each(|outlet| state.add_outlet(outlet));
     }
-    let raised = raise_alerts(
-        &Cause { prepared: &prepared, story, revision: None, duplicate: true, related: &[], now },
-        ledger,
-        rules,
-    );
+    let raised = raise_alerts(&Cause { duplicate: true, ..Cause::of(&prepared, story, now) }, ledger, rules);
     Decision::of(prepared, Verdict::Sighting { of, story, level, overlap, again }, raised)
 }
 
@@ -290,7 +288,7 @@ fn add(prepared: Prepared, to: Joined, ledger: &mut Ledger, rules: &Rules, now: 
         features: &prepared.features,
     });
     ledger.revise(prepared.item.id, prepared.item.version, 0);
-    let cause = Cause { prepared: &prepared, story, revision: None, duplicate: false, related: &related, now };
+    let cause = Cause { related: &related, ..Cause::of(&prepared, story, now) };
     let raised = raise_alerts(&cause, ledger, rules);
     Decision { merges, grounds, promoted, ..Decision::of(prepared, Verdict::New { story, opened }, raised) }
 }

@@ -20,16 +20,20 @@ pub mod normalize;
 mod prepare;
 mod raise;
 #[cfg(test)]
+mod raise_table_tests;
+#[cfg(test)]
 mod raise_tests;
 mod snapshot;
 pub mod story;
+mod tell;
 mod told;
 
 pub use decide::{Decision, Grounds, SightingLevel, Verdict, decide};
 pub use ledger::{Known, Ledger, Remembered, StoryState, TopicState};
 pub use prepare::{Prepared, prepare};
-pub use raise::RaisedAlert;
+pub use raise::{RaisedAlert, Withheld};
 pub use snapshot::{LedgerPieces, SnapshotError};
+pub use tell::{TellDecision, TellRequest, Untold};
 pub use told::{Listener, Told};
 
 use crate::model::{Item, Timestamp};
@@ -48,11 +52,17 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Whether an item raises nothing by itself: it comments on what others report.
+    /// Why an item raises nothing by itself and leaves that to reports; `None`: it is one.
     #[must_use]
-    pub fn leaves_to_reports(&self, item: &Item) -> bool {
+    pub fn withholds(&self, item: &Item) -> Option<Withheld> {
         let off = self.alert.commentary == alert::Commentary::Off;
-        off && commentary::is_commentary(&item.title, item.url.as_deref(), item.lang)
+        if off && commentary::is_commentary(&item.title, item.url.as_deref(), item.lang) {
+            Some(Withheld::Comment)
+        } else if story::roundup::is_roundup(&item.title) {
+            Some(Withheld::RoundUp)
+        } else {
+            None
+        }
     }
 
     /// Whether an item was published too long before it came to be news. A date from before the Web is a blemish, and

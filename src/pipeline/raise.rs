@@ -38,6 +38,17 @@ pub(super) struct Raised {
     pub refreshed: Vec<RaisedAlert>,
     /// How those that heard something stand now.
     pub told: Vec<(Listener, Told)>,
+    /// Why it gives rise to nothing, although it hits a topic.
+    pub withheld: Option<Withheld>,
+}
+
+/// Why an item raises no alert by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Withheld {
+    /// It comments on what others report.
+    Comment,
+    /// It reports on many events at once: a live blog, a briefing, a list of the week.
+    RoundUp,
 }
 
 /// What may give rise to alerts.
@@ -49,27 +60,36 @@ pub(super) struct Cause<'a> {
     pub duplicate: bool,
     /// Other stories of the saga that the item belongs to.
     pub related: &'a [RelatedStory],
+    /// The number under which people asked for it.
+    pub asked: Option<i64>,
     pub now: Timestamp,
+}
+
+impl<'a> Cause<'a> {
+    /// An item that is there for the first time.
+    pub fn of(prepared: &'a Prepared, story: StoryId, now: Timestamp) -> Self {
+        Self { prepared, story, revision: None, duplicate: false, related: &[], asked: None, now }
+    }
 }
 
 /// What one listener hears of an item.
 #[derive(Debug, Clone, PartialEq)]
-struct Heard {
-    kind: AlertKind,
-    reason: AlertReason,
-    topics: Vec<AlertTopic>,
-    severity: Severity,
-    grown_by: Vec<String>,
-    news: Vec<AlertNews>,
+pub(super) struct Heard {
+    pub kind: AlertKind,
+    pub reason: AlertReason,
+    pub topics: Vec<AlertTopic>,
+    pub severity: Severity,
+    pub grown_by: Vec<String>,
+    pub news: Vec<AlertNews>,
 }
 
 /// The item in its story, as it is put to every listener.
-struct Hearing<'a> {
-    cause: &'a Cause<'a>,
-    state: &'a StoryState,
+pub(super) struct Hearing<'a> {
+    pub cause: &'a Cause<'a>,
+    pub state: &'a StoryState,
     rules: &'a AlertRules,
     /// The topics that are silenced for this item, and by what.
-    silenced: Vec<(&'a TopicId, String)>,
+    pub silenced: Vec<(&'a TopicId, String)>,
     /// When the item before came that hit a topic.
     on_topic_at: Timestamp,
     /// It says of itself that it corrects what was reported.
@@ -83,18 +103,14 @@ pub(super) fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules
     state.note(cause);
     let item = &cause.prepared.item;
     let mark = correction_mark(&item.title, &item.text).filter(|_| cause.revision.is_none());
-    if item.quiet
-        || cause.prepared.matches.is_empty() && mark.is_none()
-        || mark.is_none() && rules.leaves_to_reports(item)
-    {
+    if item.quiet || cause.prepared.matches.is_empty() && mark.is_none() {
         return Raised::default();
     }
-    let Some(state) = ledger.stories.get(&cause.story) else { return Raised::default() };
-    let mut silenced = Vec::new();
-    for TopicState { topic, .. } in &state.topics {
-        silenced.extend(silence(topic, cause, ledger, rules).map(|by| (topic, by)));
+    if let Some(why) = rules.withholds(item).filter(|_| mark.is_none()) {
+        return Raised { withheld: Some(why), ..Raised::default() };
     }
-    let hearing = Hearing { cause, state, rules: &rules.alert, silenced, on_topic_at, mark };
+    let Some(state) = ledger.stories.get(&cause.story) else { return Raised::default() };
+    let hearing = Hearing { on_topic_at, mark, ..Hearing::of(cause, state, ledger, rules) };
     let raised = hearing.raise(&ledger.instance);
     if let Some(state) = ledger.stories.get_mut(&cause.story) {
         for (listener, told) in &raised.told {
@@ -102,6 +118,36 @@ pub(super) fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules
         }
     }
     raised
+}
+
+impl Ledger {
+    /// What an item of the past gives rise to in a story that is given, by other rules: its alerts, and how the story
+    /// stands for those that wait to hear of it.
+    pub fn raise_again(
+        &mut self,
+        prepared: &Prepared,
+        story: StoryId,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> (Vec<RaisedAlert>, Vec<RaisedAlert>) {
+        let headline = || StoryState::opened(prepared.item.headline().into_owned(), now);
+        let state = self.stories.entry(story).or_insert_with(headline);
+        state.items += 1;
+        state.last_seen = state.last_seen.max(now);
+        prepared.item.outlet.iter().for_each(|outlet| state.add_outlet(outlet));
+        let raised = raise_alerts(&Cause::of(prepared, story, now), self, rules);
+        (raised.alerts, raised.refreshed)
+    }
+}
+
+impl<'a> Hearing<'a> {
+    pub(super) fn of(cause: &'a Cause<'a>, state: &'a StoryState, ledger: &Ledger, rules: &'a Rules) -> Self {
+        let mut silenced = Vec::new();
+        for TopicState { topic, .. } in &state.topics {
+            silenced.extend(silence(topic, cause, ledger, rules).map(|by| (topic, by)));
+        }
+        Self { cause, state, rules: &rules.alert, silenced, on_topic_at: state.on_topic_at, mark: None }
+    }
 }
 
 impl Hearing<'_> {
@@ -152,7 +198,7 @@ impl Hearing<'_> {
         raised
     }
 
-    fn is_silenced(&self, topic: &TopicState) -> bool {
+    pub(super) fn is_silenced(&self, topic: &TopicState) -> bool {
         self.silenced.iter().any(|(silenced, _)| **silenced == topic.topic)
     }
 
@@ -192,7 +238,7 @@ impl Hearing<'_> {
     }
 
     /// Topics as an alert names them, the best first.
-    fn named(&self, topics: &[&TopicState], told: Option<&Told>) -> Vec<AlertTopic> {
+    pub(super) fn named(&self, topics: &[&TopicState], told: Option<&Told>) -> Vec<AlertTopic> {
         let was_told = |topic: &TopicState| told.is_some_and(|told| told.has(&topic.topic));
         let mut named: Vec<AlertTopic> = topics
             .iter()
@@ -256,7 +302,7 @@ impl Hearing<'_> {
     }
 
     /// The item's own hit of a topic.
-    fn own(&self, topic: &TopicState) -> Option<&Match> {
+    pub(super) fn own(&self, topic: &TopicState) -> Option<&Match> {
         self.cause.prepared.matches.iter().find(|matched| matched.topic == topic.topic)
     }
 
@@ -295,7 +341,7 @@ impl Hearing<'_> {
     }
 
     /// How a listener stands once it has heard this.
-    fn told_after(&self, heard: &Heard, told: Option<&Told>) -> Told {
+    pub(super) fn told_after(&self, heard: &Heard, told: Option<&Told>) -> Told {
         let prepared = self.cause.prepared;
         let mut after = told.cloned().unwrap_or_else(|| Told {
             topics: Vec::new(),
@@ -319,7 +365,7 @@ impl Hearing<'_> {
         after
     }
 
-    fn alert(
+    pub(super) fn alert(
         &self,
         heard: Heard,
         silenced_by: Option<String>,
@@ -380,6 +426,8 @@ fn alert_id(draft: &AlertDraft, cause: &Cause<'_>, silenced_by: Option<&str>, in
     for news in &draft.news {
         parts.extend([news.kind.as_str().as_bytes(), news.text.as_bytes()]);
     }
+    let asked = cause.asked.map(i64::to_le_bytes);
+    parts.extend(asked.iter().flat_map(|number| [b"asked".as_slice(), number]));
     AlertId::derive(&parts)
 }
 

@@ -1,4 +1,4 @@
-//! Who hears what: for each of seven endpoints with filters of their own, what a story makes it hear, in order.
+//! Who hears what: for each endpoint with filters of its own, what a story makes it hear, in order.
 
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ const PORT: &str = "Divers found long cracks below the waterline of the old port
     will inspect the remaining basins this week, the council said. Lorries are sent across the northern dam, which adds \
     forty minutes to the way into town. Repairs may last until spring, and the council meets on Thursday to discuss who \
     pays for them.";
+const HEADLINE: &str = "Cracks in the old port wall";
 const BLOCKED: &str = " The basin was blocked.";
 const STRIKE: &str = " Dockers called a strike.";
 
-fn topic_id(name: &str) -> TopicId {
+pub(super) fn topic_id(name: &str) -> TopicId {
     TopicId::new(name).expect("a name")
 }
 
@@ -42,15 +43,15 @@ fn topic(id: &str, terms: &[&str]) -> TopicConfig {
     }
 }
 
-fn route(id: &str) -> Route {
+pub(super) fn route(id: &str) -> Route {
     Route::everything(EndpointId::new(id).expect("a name"))
 }
 
-fn source(id: &str) -> SourceId {
+pub(super) fn source(id: &str) -> SourceId {
     SourceId::new(id).expect("a name")
 }
 
-fn silence() -> Silence {
+pub(super) fn silence() -> Silence {
     Silence {
         id: "s".to_owned(),
         topics: Vec::new(),
@@ -62,15 +63,20 @@ fn silence() -> Silence {
     }
 }
 
-struct Desk {
-    ledger: Ledger,
-    rules: Rules,
-    now: Timestamp,
+/// A newsroom with six endpoints, which reports on cracks in a port wall reach one by one.
+pub(super) struct Desk {
+    pub ledger: Ledger,
+    pub rules: Rules,
+    pub now: Timestamp,
     keys: usize,
+    /// The report before.
+    last: Option<RawItem>,
+    /// Endpoints that were taken out of the config.
+    away: Vec<Route>,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let topics = [topic("ports", &["port", "blocked"]), topic("strikes", &["strike"])];
         let routes = vec![
             route("all"),
@@ -84,13 +90,14 @@ impl Desk {
             AlertRules { growth_steps: vec![3, 5], routes, developments: Developments::Off, ..AlertRules::default() };
         let rules = Rules { alert, ..Rules::of_topics(TopicSet::compile(&topics, &[]).expect("good queries")) };
         let now = Timestamp::from_seconds(1_742_198_531);
-        Self { ledger: Ledger::new("test", MemoryConfig::default()), rules, now, keys: 0 }
+        let ledger = Ledger::new("test", MemoryConfig::default());
+        Self { ledger, rules, now, keys: 0, last: None, away: Vec::new() }
     }
 
     fn raw(&mut self, text: &str) -> RawItem {
         self.keys += 1;
         let mut raw = RawItem::new(ItemKey::new(&self.keys.to_string()));
-        raw.title = Some(RawText::plain("Cracks in the old port wall".to_owned()));
+        raw.title = Some(RawText::plain(HEADLINE.to_owned()));
         raw.content = Some(RawText::plain(text.to_owned()));
         raw
     }
@@ -105,21 +112,37 @@ impl Desk {
         decide(prepared, &mut self.ledger, &self.rules, self.now)
     }
 
-    /// `b+blocked+strike/de`: from source b, with these additions, in German; `-ports` silences a topic, `-@a` a
-    /// source, `=` ends all silences.
-    fn step(&mut self, step: &str) -> Option<Decision> {
-        if step == "=" {
-            self.ledger.silences.clear();
-            return None;
+    /// `b+blocked+strike/de`: from source b, with these additions, in German. `copy:b`: the report before in b; `edit+strike`:
+    /// it is edited; `!b`: b corrects it; `?b`: b takes it back. `-ports` silences a topic, `-@a` a source, `=` ends all
+    /// silences. `off:all` takes an endpoint out of the config, `on:all` puts it back, `wait:8` lets days pass.
+    pub fn step(&mut self, step: &str) -> Option<Decision> {
+        let (verb, named) = step.split_once(':').unwrap_or((step, ""));
+        match verb {
+            "=" => self.ledger.silences.clear(),
+            "off" => self.away.extend(self.rules.alert.routes.extract_if(.., |route| route.endpoint.as_str() == named)),
+            "on" => self.rules.alert.routes.extend(self.away.extract_if(.., |route| route.endpoint.as_str() == named)),
+            "wait" => self.now = self.now.plus(Duration::from_secs(86_400 * named.parse::<u64>().expect("days"))),
+            "copy" => {
+                let key = self.raw("").key;
+                let raw = RawItem { key, ..self.last.clone().expect("a report before") };
+                return Some(self.take(named, &raw, None));
+            }
+            _ if verb.starts_with("-@") => {
+                self.ledger.silences.push(Silence { sources: vec![source(&verb[2..])], ..silence() });
+            }
+            _ if verb.starts_with('-') => {
+                self.ledger.silences.push(Silence { topics: vec![topic_id(&verb[1..])], ..silence() });
+            }
+            _ => return Some(self.report(step)),
         }
-        if let Some(named) = step.strip_prefix("-@") {
-            self.ledger.silences.push(Silence { sources: vec![source(named)], ..silence() });
-            return None;
-        }
-        if let Some(named) = step.strip_prefix('-') {
-            self.ledger.silences.push(Silence { topics: vec![topic_id(named)], ..silence() });
-            return None;
-        }
+        None
+    }
+
+    pub fn has_reported(&self) -> bool {
+        self.last.is_some()
+    }
+
+    fn report(&mut self, step: &str) -> Decision {
         let (spec, lang) = step.split_once('/').unwrap_or((step, ""));
         let mut text = PORT.to_owned();
         let mut parts = spec.split('+');
@@ -127,14 +150,33 @@ impl Desk {
         for part in parts {
             text.push_str(if part == "strike" { STRIKE } else { BLOCKED });
         }
+        if from == "edit" {
+            let last = self.last.clone().expect("a report before");
+            let raw = RawItem { content: Some(RawText::plain(text)), ..last };
+            return self.take("a", &raw, Some(HEADLINE));
+        }
         let mut raw = self.raw(&text);
         raw.lang = (!lang.is_empty()).then(|| lang.to_owned());
-        Some(self.take(&from, &raw, None))
+        let mark = if from.starts_with('!') { "Correction: " } else { "Retraction: " };
+        let from = match from.strip_prefix(['!', '?']) {
+            Some(from) => {
+                raw.title = Some(RawText::plain(format!("{mark}{HEADLINE}")));
+                from.to_owned()
+            }
+            None => from,
+        };
+        self.last = Some(raw.clone());
+        self.take(&from, &raw, None)
     }
 
     /// What each endpoint hears along a few steps.
-    fn hear(&mut self, steps: &str) -> Vec<String> {
+    pub fn hear(&mut self, steps: &str) -> Vec<String> {
         let ids: Vec<EndpointId> = self.rules.alert.routes.iter().map(|route| route.endpoint.clone()).collect();
+        self.heard_by(&ids, steps)
+    }
+
+    /// The same for endpoints of which some may be out of the config meanwhile.
+    pub fn heard_by(&mut self, ids: &[EndpointId], steps: &str) -> Vec<String> {
         let mut heard = vec![Vec::new(); ids.len()];
         for step in steps.split_whitespace() {
             let Some(decision) = self.step(step) else { continue };

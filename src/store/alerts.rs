@@ -12,7 +12,7 @@ use crate::pipeline::alert::source::SourceAlert;
 use crate::pipeline::alert::{
     AlertData, AlertPayload, EndpointAlert, HeadlineView, Held, Hold, PreviousView, renumber,
 };
-use crate::pipeline::{Decision, RaisedAlert};
+use crate::pipeline::{Decision, RaisedAlert, TellDecision};
 
 /// Headlines of other outlets in an alert that tells of growth.
 const HEADLINES_MAX: usize = 2;
@@ -21,7 +21,7 @@ const HEADLINES_MAX: usize = 2;
 pub(super) type DueRow = (DeliveryId, Format);
 
 /// Writes what a decision gives rise to, and how those that hear of it stand with the story.
-pub(super) fn write_alerts(
+pub(super) fn write_decided(
     tx: &Transaction<'_>,
     decision: &Decision,
     now: Timestamp,
@@ -37,6 +37,19 @@ pub(super) fn write_alerts(
         }
     }
     decision.alerts.iter().try_for_each(|alert| write_alert(tx, alert, story, now, due))
+}
+
+/// The same for a report that people asked to be told.
+pub(super) fn write_telling(
+    tx: &Transaction<'_>,
+    telling: &TellDecision,
+    story: StoryId,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let mut due = Vec::new();
+    write_told(tx, story, &telling.told)?;
+    telling.alerts.iter().try_for_each(|alert| write_alert(tx, alert, story, now, &mut due))?;
+    due.iter().try_for_each(|(row, format)| outbox::write_now(tx, *row, format, now))
 }
 
 /// Writes an alert. One whose id is there already was raised before: after a restore, say. It is not

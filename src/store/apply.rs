@@ -11,10 +11,10 @@ use crate::pipeline::alert::source::SourceAlert;
 use crate::pipeline::{Decision, Prepared, SightingLevel, Verdict};
 use crate::text::clean;
 
-use super::alerts::{DueRow, write_alerts, write_source_alert};
+use super::alerts::{DueRow, write_decided, write_source_alert};
 use super::feeds::{write_feed, write_health};
 use super::pushes::write_push;
-use super::told::merge_told;
+use super::told::{merge_told, write_told};
 use super::{Store, StoreError, outbox};
 
 /// Characters of a rejection's detail that are kept.
@@ -51,6 +51,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing of any of them was written then, and the same call may be made again.
     pub fn apply(&self, batches: &[BatchWrite], now: Timestamp) -> Result<(), StoreError> {
+        if Planted::ToldFirst.is_in() {
+            self.write("store what was told", |tx| {
+                let mut decisions = batches.iter().flat_map(|batch| &batch.decisions);
+                decisions.try_for_each(|decision| match decision.story() {
+                    Some(story) => write_told(tx, story, &decision.told),
+                    None => Ok(()),
+                })
+            })?;
+        }
         let arrived = self.write("store items", |tx| {
             let first = next_seq(tx)?;
             let mut seq = first;
@@ -81,7 +90,7 @@ impl Store {
             self.write("store alerts", |tx| {
                 let mut due = Vec::new();
                 for decision in batches.iter().flat_map(|batch| &batch.decisions) {
-                    write_alerts(tx, decision, now, &mut due)?;
+                    write_decided(tx, decision, now, &mut due)?;
                 }
                 due.iter().try_for_each(|(row, format)| outbox::write_now(tx, *row, format, now))
             })?;
@@ -136,7 +145,7 @@ fn write_decision(
     if Planted::OutboxApart.is_in() {
         return Ok(());
     }
-    write_alerts(tx, decision, now, due)
+    write_decided(tx, decision, now, due)
 }
 
 fn write_item(tx: &Transaction<'_>, decision: &Decision, story: StoryId, seq: i64) -> rusqlite::Result<()> {

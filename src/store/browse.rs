@@ -249,21 +249,6 @@ pub struct Totals {
     pub last_item_at: Option<Timestamp>,
 }
 
-/// Things not taken, of one source and reason.
-#[derive(Debug, Serialize)]
-pub struct RejectionTotal {
-    /// Source.
-    pub source: String,
-    /// Class.
-    pub reason: String,
-    /// How many.
-    pub count: u64,
-    /// When last.
-    pub last_at: Timestamp,
-    /// The last one in words.
-    pub detail: String,
-}
-
 impl Store {
     /// Items, newest first.
     ///
@@ -427,26 +412,6 @@ impl Store {
                     })
                 },
             )
-        })
-    }
-
-    /// Everything that was not taken, most recent first.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the table cannot be read.
-    pub fn rejections(&self, source: Option<&str>, limit: usize) -> Result<Vec<RejectionTotal>, StoreError> {
-        self.read("read rejections", |c| {
-            c.prepare_cached("SELECT * FROM rejections WHERE ?1 IS NULL OR source = ?1 ORDER BY last_at DESC LIMIT ?2")?
-                .query_map(params![source, limit as i64], |row| {
-                    Ok(RejectionTotal {
-                        source: row.get("source")?,
-                        reason: row.get("reason")?,
-                        count: row.get::<_, i64>("count")?.cast_unsigned(),
-                        last_at: Timestamp::from_millis(row.get("last_at")?),
-                        detail: row.get("detail")?,
-                    })
-                })?
-                .collect()
         })
     }
 }

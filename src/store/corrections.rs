@@ -1,9 +1,9 @@
-//! What people said about stories (these are one, those are two): asked for by any process, carried out by
+//! What people said about stories (these are one, those are two, this is to be told): asked for by any process, carried out by
 //! the one that holds the store, in one transaction each, and heeded by every memory rebuilt since. Alerts
 //! that were sent are not repeated: what was told of a story counts as told of both of its halves.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::actions::{ActionNote, note_action};
 use super::apply::write_merge;
@@ -33,6 +33,45 @@ pub enum Correction {
         /// The other.
         other: StoryId,
     },
+    /// A report that another story took in, or that nobody heard of, is to be told.
+    Tell {
+        /// Its story.
+        story: StoryId,
+        /// The report alone; `None`: the story by its best one.
+        item: Option<ItemId>,
+    },
+}
+
+impl Correction {
+    /// The stored and printed name.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Split { .. } => "split",
+            Self::Merge { .. } => "merge",
+            Self::Tell { .. } => "tell",
+        }
+    }
+}
+
+/// Who heard of a report that people asked to be told, and who did not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TellOutcome {
+    /// The alerts that were raised.
+    pub alerts: Vec<String>,
+    /// The endpoints they are for.
+    pub told: Vec<String>,
+    /// Those that do not hear of it.
+    pub untold: Vec<UntoldEndpoint>,
+}
+
+/// An endpoint that does not hear of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UntoldEndpoint {
+    /// Which.
+    pub endpoint: String,
+    /// What keeps it away, by name.
+    pub why: String,
 }
 
 /// A correction with who gave it, when and why, and what came of it.
@@ -40,13 +79,13 @@ pub enum Correction {
 pub struct CorrectionRecord {
     /// Counted from 1.
     pub number: i64,
-    /// `split` or `merge`.
+    /// `split`, `merge` or `tell`.
     pub verb: String,
-    /// Split: the story it was about. Merge: the one that went.
+    /// Split and tell: the story it was about. Merge: the one that went.
     pub story: StoryId,
     /// Split: the new story. Merge: the one that stayed.
     pub into: Option<StoryId>,
-    /// Split: the items that left. Merge: those that came along.
+    /// Split: the items that left. Merge: those that came along. Tell: the one that was told.
     pub items: Vec<ItemId>,
     /// Who.
     pub author: String,
@@ -58,6 +97,9 @@ pub struct CorrectionRecord {
     pub done_at: Option<Timestamp>,
     /// Why it could not be carried out.
     pub refused: Option<String>,
+    /// Tell: who heard of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<TellOutcome>,
 }
 
 impl Store {
@@ -83,15 +125,17 @@ impl Store {
         (author, comment): (&str, &str),
         now: Timestamp,
     ) -> Result<Result<i64, String>, StoreError> {
-        let (verb, story, into, items) = match what {
-            Correction::Split { story, items } => ("split", *story, None, items.as_slice()),
-            Correction::Merge { story, other } => ("merge", *story, Some(*other), [].as_slice()),
+        let (story, into, items) = match what {
+            Correction::Split { story, items } => (*story, None, items.as_slice()),
+            Correction::Merge { story, other } => (*story, Some(*other), [].as_slice()),
+            Correction::Tell { story, item } => (*story, None, item.as_slice()),
         };
         let numbers: Vec<i64> = items.iter().map(|item| item.to_i64()).collect();
         self.write("ask for a correction", |tx| {
             let possible = match what {
                 Correction::Split { story, items } => leaving(tx, *story, items)?.map(|_| ()),
                 Correction::Merge { story, other } => pair(tx, [*story, *other])?.map(|_| ()),
+                Correction::Tell { story, item } => tellable(tx, *story, *item)?.map(|_| ()),
             };
             if let Err(why) = possible {
                 return Ok(Err(why));
@@ -100,7 +144,7 @@ impl Store {
                 "INSERT INTO corrections (verb, story, into_story, items, author, comment, asked_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 params![
-                    verb,
+                    what.verb(),
                     story.to_i64(),
                     into.map(StoryId::to_i64),
                     serde_json::to_string(&numbers).expect("invariant: numbers are JSON"),
@@ -111,7 +155,7 @@ impl Store {
             )?;
             let number = tx.last_insert_rowid();
             let about = story.to_string();
-            note_action(tx, &ActionNote { author, verb, about: &about, detail: comment, at: now })?;
+            note_action(tx, &ActionNote { author, verb: what.verb(), about: &about, detail: comment, at: now })?;
             Ok(Ok(number))
         })
     }
@@ -126,8 +170,8 @@ impl Store {
         })
     }
 
-    /// Carries out the corrections that wait: for whoever holds the store. One that cannot be done is
-    /// refused, with the reason kept.
+    /// Carries out the splits and merges that wait: for whoever holds the store. One that cannot be done is
+    /// refused, with the reason kept. What is to be told needs the rules: see [`Store::next_tell`].
     ///
     /// # Errors
     /// [`StoreError`]; none of them was carried out then, and the same call may be made again.
@@ -136,11 +180,8 @@ impl Store {
             return Ok(Vec::new());
         }
         self.write("correct stories", |tx| {
-            let waiting: Vec<CorrectionRecord> = tx
-                .prepare_cached("SELECT * FROM corrections WHERE done_at IS NULL ORDER BY id LIMIT ?1")?
-                .query_map([TURN_MAX as i64], record)?
-                .collect::<Result<_, _>>()?;
-            waiting.into_iter().map(|asked| carry_out(tx, asked, now)).collect()
+            let asked = waiting(tx, "verb <> 'tell'", TURN_MAX)?;
+            asked.into_iter().map(|asked| carry_out(tx, asked, now)).collect()
         })
     }
 
@@ -235,6 +276,30 @@ pub(super) fn resolve(c: &Connection, mut story: i64) -> rusqlite::Result<i64> {
     Ok(story)
 }
 
+/// Those that wait, oldest first.
+pub(super) fn waiting(c: &Connection, which: &'static str, most: usize) -> rusqlite::Result<Vec<CorrectionRecord>> {
+    c.prepare_cached(&format!("SELECT * FROM corrections WHERE done_at IS NULL AND {which} ORDER BY id LIMIT ?1"))?
+        .query_map([most as i64], record)?
+        .collect()
+}
+
+/// Notes what came of one.
+pub(super) fn finish(tx: &Transaction<'_>, done: &CorrectionRecord) -> rusqlite::Result<()> {
+    let json = |outcome| serde_json::to_string(outcome).expect("invariant: strings are JSON");
+    tx.prepare_cached(
+        "UPDATE corrections SET story = ?2, into_story = ?3, done_at = ?4, refused = ?5, outcome = ?6 WHERE id = ?1",
+    )?
+    .execute(params![
+        done.number,
+        done.story.to_i64(),
+        done.into.map(StoryId::to_i64),
+        done.done_at.map(Timestamp::millis),
+        done.refused,
+        done.outcome.as_ref().map(json),
+    ])
+    .map(|_| ())
+}
+
 fn record(row: &Row<'_>) -> rusqlite::Result<CorrectionRecord> {
     let items: Vec<i64> = serde_json::from_str(&row.get::<_, String>("items")?).unwrap_or_default();
     Ok(CorrectionRecord {
@@ -248,6 +313,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<CorrectionRecord> {
         asked_at: Timestamp::from_millis(row.get("asked_at")?),
         done_at: optional_time(row.get("done_at")?),
         refused: row.get("refused")?,
+        outcome: row.get::<_, Option<String>>("outcome")?.and_then(|outcome| serde_json::from_str(&outcome).ok()),
     })
 }
 
@@ -257,9 +323,9 @@ fn carry_out(tx: &Transaction<'_>, asked: CorrectionRecord, now: Timestamp) -> r
         Ok((story, into)) => (story, Some(into), None),
         Err(why) => (asked.story, asked.into, Some(why)),
     };
-    tx.prepare_cached("UPDATE corrections SET story = ?2, into_story = ?3, done_at = ?4, refused = ?5 WHERE id = ?1")?
-        .execute(params![asked.number, story.to_i64(), into.map(StoryId::to_i64), now.millis(), refused])?;
-    Ok(CorrectionRecord { story, into, refused, done_at: Some(now), ..asked })
+    let done = CorrectionRecord { story, into, refused, done_at: Some(now), ..asked };
+    finish(tx, &done)?;
+    Ok(done)
 }
 
 /// The story and the one that comes of it, or why not.
@@ -311,6 +377,34 @@ fn split(tx: &Transaction<'_>, asked: &CorrectionRecord) -> Outcome {
     super::silences::follow_split(tx, StoryId::from_i64(story), into, &asked.items)?;
     write_split(tx, story, into.to_i64(), &moving)?;
     Ok(Ok((StoryId::from_i64(story), into)))
+}
+
+/// Whether a story, or one of its items, can be told at all; why not, where it cannot.
+pub(super) fn tellable(
+    c: &Connection,
+    story: StoryId,
+    item: Option<ItemId>,
+) -> rusqlite::Result<Result<(StoryId, ItemId), String>> {
+    let story = resolve(c, story.to_i64())?;
+    if !c.prepare_cached("SELECT 1 FROM stories WHERE id = ?1")?.exists([story])? {
+        return Ok(Err(format!("there is no story {}", StoryId::from_i64(story))));
+    }
+    let best: Option<i64> = c
+        .prepare_cached(
+            "SELECT i.id FROM items i JOIN matches m ON m.item = i.id
+             WHERE i.story = ?1 AND (?2 IS NULL OR i.id = ?2)
+             GROUP BY i.id ORDER BY max(m.score) DESC, i.seq LIMIT 1",
+        )?
+        .query_row(params![story, item.map(ItemId::to_i64)], |row| row.get(0))
+        .optional()?;
+    let story = StoryId::from_i64(story);
+    let Some(best) = best else {
+        return Ok(Err(match item {
+            Some(item) => format!("{item} hits no topic, or is no item of {story}"),
+            None => format!("no item of {story} hits a topic"),
+        }));
+    };
+    Ok(Ok((story, ItemId::from_i64(best))))
 }
 
 /// The story that stands, and the numbers of the items that leave it as JSON, or why they may not.

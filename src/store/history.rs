@@ -1,43 +1,29 @@
 //! What was taken, in order of arrival, page by page: for rules asked again about the past. Texts come
 //! as they were normalised when they were taken, so nobody has to do that twice.
 
-use rusqlite::{Row, params};
+use rusqlite::{Row, Statement, params};
 
+use super::items::{stored_item, stored_match};
 use super::{Store, StoreError};
-use crate::model::{ItemId, Lang, SourceId, StoryId, Timestamp, TopicId};
+use crate::model::{Item, Match, StoryId, Timestamp};
+use crate::pipeline::features::Features;
 
 /// Items in one page.
 pub const PAGE_ITEMS: usize = 256;
 
 /// One item as it was taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PastItem {
     /// Its place in the order of arrival.
     pub seq: i64,
-    /// Its id.
-    pub id: ItemId,
-    /// Its source.
-    pub source: SourceId,
-    /// Headline; empty where it has none.
-    pub title: String,
-    /// What stands for the headline.
-    pub headline: String,
-    /// The text; empty where retention removed it.
-    pub text: String,
-    /// Canonical link.
-    pub url: Option<String>,
-    /// Categories and keywords.
-    pub tags: Vec<String>,
-    /// Language.
-    pub lang: Option<Lang>,
-    /// When it was seen.
-    pub first_seen: Timestamp,
+    /// The item; its text is empty where retention removed it.
+    pub item: Item,
+    /// What it is compared by, and what it says.
+    pub features: Features,
     /// Its story as of today.
     pub story: StoryId,
-    /// Part of a first-poll baseline.
-    pub quiet: bool,
-    /// The topics it hit under the rules of that time.
-    pub topics: Vec<TopicId>,
+    /// What it hit under the rules of that time, without the passages.
+    pub matches: Vec<Match>,
 }
 
 impl Store {
@@ -58,16 +44,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
     pub fn history(&self, since: Timestamp, behind: i64) -> Result<Vec<PastItem>, StoreError> {
-        self.read("read the history", |c| {
-            c.prepare_cached(
-                "SELECT i.seq, i.id, i.source, i.title, i.headline, t.body, i.url, i.tags, i.lang, i.first_seen, i.story,
-                    i.quiet, (SELECT group_concat(m.topic, char(10)) FROM matches m WHERE m.item = i.id) AS topics
-                 FROM items i LEFT JOIN texts t ON t.seq = i.seq
-                 WHERE i.seq > ?1 AND i.first_seen >= ?2 ORDER BY i.seq LIMIT ?3",
-            )?
-            .query_map(params![behind, since.millis(), PAGE_ITEMS as i64], past_item)?
-            .collect()
-        })
+        self.page("i.seq > ?1", "i.seq", since, behind)
     }
 
     /// The same, newest first: the page before a place in the order of arrival.
@@ -75,37 +52,38 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
     pub fn history_newest(&self, since: Timestamp, ahead: i64) -> Result<Vec<PastItem>, StoreError> {
+        self.page("i.seq < ?1", "i.seq DESC", since, ahead)
+    }
+
+    fn page(
+        &self,
+        condition: &'static str,
+        order: &'static str,
+        since: Timestamp,
+        from: i64,
+    ) -> Result<Vec<PastItem>, StoreError> {
         self.read("read the history", |c| {
-            c.prepare_cached(
-                "SELECT i.seq, i.id, i.source, i.title, i.headline, t.body, i.url, i.tags, i.lang, i.first_seen, i.story,
-                    i.quiet, (SELECT group_concat(m.topic, char(10)) FROM matches m WHERE m.item = i.id) AS topics
-                 FROM items i LEFT JOIN texts t ON t.seq = i.seq
-                 WHERE i.seq < ?1 AND i.first_seen >= ?2 ORDER BY i.seq DESC LIMIT ?3",
-            )?
-            .query_map(params![ahead, since.millis(), PAGE_ITEMS as i64], past_item)?
+            let mut matches = c.prepare_cached(
+                "SELECT topic, score, threshold, severity, '[]' FROM matches WHERE item = ?1 ORDER BY topic",
+            )?;
+            c.prepare_cached(&format!(
+                "SELECT i.*, t.body FROM items i LEFT JOIN texts t ON t.seq = i.seq
+                 WHERE {condition} AND i.first_seen >= ?2 ORDER BY {order} LIMIT ?3"
+            ))?
+            .query_map(params![from, since.millis(), PAGE_ITEMS as i64], |row| past_item(row, &mut matches))?
             .collect()
         })
     }
 }
 
-fn past_item(row: &Row<'_>) -> rusqlite::Result<PastItem> {
-    let source: String = row.get("source")?;
-    let topics: Option<String> = row.get("topics")?;
-    let tags: Option<String> = row.get("tags")?;
+fn past_item(row: &Row<'_>, matches: &mut Statement<'_>) -> rusqlite::Result<PastItem> {
+    let item = stored_item(row)?;
+    let hit = matches.query_map([item.id.to_i64()], stored_match)?.filter_map(Result::transpose);
     Ok(PastItem {
         seq: row.get("seq")?,
-        id: ItemId::from_i64(row.get("id")?),
-        // A name from before the rules for names: it matches no `source:` then.
-        source: SourceId::new(&source).or_else(|_| SourceId::new("unknown")).expect("invariant: a valid name"),
-        title: row.get("title")?,
-        headline: row.get("headline")?,
-        text: row.get::<_, Option<String>>("body")?.unwrap_or_default(),
-        url: row.get("url")?,
-        tags: tags.and_then(|tags| serde_json::from_str(&tags).ok()).unwrap_or_default(),
-        lang: row.get::<_, Option<String>>("lang")?.and_then(|lang| Lang::from_tag(&lang)),
-        first_seen: Timestamp::from_millis(row.get("first_seen")?),
+        matches: hit.collect::<rusqlite::Result<_>>()?,
+        item,
+        features: Features::from_bytes(&row.get::<_, Vec<u8>>("features")?).unwrap_or_default(),
         story: StoryId::from_i64(row.get("story")?),
-        quiet: row.get("quiet")?,
-        topics: topics.iter().flat_map(|topics| topics.lines()).filter_map(|topic| TopicId::new(topic).ok()).collect(),
     })
 }

@@ -17,6 +17,7 @@ mod feeds;
 mod glance;
 mod history;
 mod ids;
+mod items;
 mod labels;
 mod open;
 mod operators;
@@ -26,6 +27,7 @@ mod prune;
 mod prune_tests;
 mod pushes;
 mod recall;
+mod rejections;
 mod restoring;
 mod search;
 #[cfg(test)]
@@ -35,6 +37,7 @@ mod silences;
 mod snapshot;
 mod stories;
 mod syndication;
+mod tell;
 mod told;
 
 use std::path::{Path, PathBuf};
@@ -49,12 +52,10 @@ pub use actions::{ActionNote, ActionRecord, note_action};
 pub use activity::{Activity, TopicActivity};
 pub use apply::BatchWrite;
 pub use backup::{BackupMade, Restored, restore};
-pub use browse::{
-    AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, ListPart, RejectionTotal, RevisionRecord, Totals,
-};
+pub use browse::{AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, ListPart, RevisionRecord, Totals};
 pub use care::{Checkpointed, Standing};
 pub use changes::{ChangeKind, ChangeRow, ChangesKept};
-pub use corrections::{Correction, CorrectionRecord};
+pub use corrections::{Correction, CorrectionRecord, TellOutcome, UntoldEndpoint};
 pub use error::StoreError;
 pub use feeds::FailureTotal;
 pub use glance::{AlsoHeadline, DayTally, HourTally, LastAlert, StoryGlance, StoryTopic};
@@ -64,11 +65,13 @@ pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use operators::SearchProblem;
 pub use prune::{Ages, Pruned, Pruning};
 pub use pushes::StoredPush;
+pub use rejections::RejectionTotal;
 pub use search::{Hit, SearchQuery};
 pub use silences::{HeldBack, PastAlert, SilenceRecord};
 pub use snapshot::{RecalledFrom, SNAPSHOT_FILE, SnapshotKept};
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord, Why};
 pub use syndication::{StoryReport, StoryReports};
+pub use tell::StoryHearing;
 
 /// A cheap handle to the store: one connection writes, a few read.
 #[derive(Clone)]

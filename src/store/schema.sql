@@ -221,15 +221,16 @@ CREATE TABLE story_told (
 -- their numbers; a rebuilt memory heeds those that were.
 CREATE TABLE corrections (
     id         INTEGER PRIMARY KEY,
-    verb       TEXT NOT NULL,          -- split, merge
-    story      INTEGER NOT NULL,       -- split: out of it; merge: the one that goes
+    verb       TEXT NOT NULL,          -- split, merge, tell
+    story      INTEGER NOT NULL,       -- split: out of it; merge: the one that goes; tell: that of the report
     into_story INTEGER,                -- split: the new one; merge: the one that stays
-    items      TEXT NOT NULL,          -- split: those that leave, a JSON array of numbers
+    items      TEXT NOT NULL,          -- split: those that leave; tell: the report; a JSON array of numbers
     author     TEXT NOT NULL,
     comment    TEXT NOT NULL,
     asked_at   INTEGER NOT NULL,
     done_at    INTEGER,                -- NULL: it waits
-    refused    TEXT                    -- why it could not be done
+    refused    TEXT,                   -- why it could not be done
+    outcome    TEXT                    -- tell: who heard of it and who did not, JSON
 ) STRICT;
 CREATE INDEX corrections_waiting ON corrections (id) WHERE done_at IS NULL;
 

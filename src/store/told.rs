@@ -4,20 +4,25 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::outbox;
+use crate::failpoint::Planted;
 use crate::model::{EndpointId, Outlet, Severity, StoryId, Timestamp, TopicId};
 use crate::pipeline::{Listener, Told};
 
 /// How a listener stands with a story.
-struct Standing {
-    listener: Listener,
-    told: Told,
+pub(super) struct Standing {
+    pub listener: Listener,
+    pub told: Told,
     /// The number of the alert it had last; `None`: nobody in particular.
-    alert: Option<i64>,
+    pub alert: Option<i64>,
 }
 
 /// Writes how those that heard something stand; which alert that was is noted when it is written.
 pub(super) fn write_told(c: &Connection, story: StoryId, told: &[(Listener, Told)]) -> rusqlite::Result<()> {
-    told.iter().try_for_each(|(listener, told)| write(c, story.to_i64(), listener, told, None))
+    told.iter().try_for_each(|(listener, told)| {
+        let elsewhere = EndpointId::new("elsewhere").ok().filter(|_| Planted::ToldElsewhere.is_in());
+        let elsewhere = elsewhere.filter(|_| *listener != Listener::Record).map(Listener::Endpoint);
+        write(c, story.to_i64(), elsewhere.as_ref().unwrap_or(listener), told, None)
+    })
 }
 
 /// Notes the alert that an endpoint had last of a story.
@@ -38,8 +43,8 @@ pub(super) fn last_alert(c: &Connection, story: StoryId, endpoint: &EndpointId) 
 /// Two stories turned out to be one: what was told of either was told of both, and of two alerts that were
 /// not sent yet one goes out.
 pub(super) fn merge_told(c: &Connection, from: i64, into: i64, now: Timestamp) -> rusqlite::Result<()> {
-    for theirs in read(c, from)? {
-        let ours = read(c, into)?.into_iter().find(|ours| ours.listener == theirs.listener);
+    for theirs in standings(c, from)? {
+        let ours = standings(c, into)?.into_iter().find(|ours| ours.listener == theirs.listener);
         let (told, alert) = match ours {
             None => (theirs.told, theirs.alert),
             Some(ours) => {
@@ -82,7 +87,7 @@ pub(super) fn split_told(c: &Connection, story: i64, into: i64) -> rusqlite::Res
         .prepare_cached("SELECT topic FROM story_topics WHERE story = ?1")?
         .query_map([into], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    for Standing { listener, mut told, alert } in read(c, story)? {
+    for Standing { listener, mut told, alert } in standings(c, story)? {
         told.topics.retain(|topic| topics.iter().any(|of_it| of_it == topic.as_str()));
         if !told.topics.is_empty() {
             write(c, into, &listener, &told, alert)?;
@@ -113,7 +118,8 @@ fn key(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(bytes.try_into().expect("invariant: eight bytes"))
 }
 
-fn read(c: &Connection, story: i64) -> rusqlite::Result<Vec<Standing>> {
+/// How everybody stands with a story.
+pub(super) fn standings(c: &Connection, story: i64) -> rusqlite::Result<Vec<Standing>> {
     let mut statement = c.prepare_cached(
         "SELECT endpoint, topics, severity, outlets, at, developed_at, facts, alert FROM story_told
          WHERE story = ?1 ORDER BY endpoint",

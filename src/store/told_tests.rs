@@ -96,7 +96,7 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 fn standing(c: &Connection, story: i64) -> Standing {
-    read(c, story).expect("read").pop().expect("told")
+    standings(c, story).expect("read").pop().expect("told")
 }
 
 #[test]

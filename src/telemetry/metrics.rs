@@ -39,7 +39,12 @@ const TABLE: &[(Metric, &str, MetricKind, &str)] = &[
         "Items received: the sum of all outcomes.",
     ),
     (Metric::IngestItems, "wirewatch_ingest_items_total", Counter, "Items by what became of them."),
-    (Metric::IngestRejected, "wirewatch_ingest_rejected_total", Counter, "What was not taken, or cut, by reason."),
+    (
+        Metric::IngestRejected,
+        "wirewatch_ingest_rejected_total",
+        Counter,
+        "What was not taken, was cut, or raised no alert by itself, by reason.",
+    ),
     (Metric::IngestMatches, "wirewatch_ingest_matches_total", Counter, "Topic matches of new and edited items."),
     (Metric::IngestAlerts, "wirewatch_ingest_alerts_total", Counter, "Alerts raised."),
     (Metric::IngestLastItem, "wirewatch_ingest_last_item_time_seconds", Gauge, "When the last item came; 0: never."),

@@ -4,6 +4,7 @@
 mod endpoints;
 mod explained;
 mod feeds;
+mod hearing;
 mod rule_trial;
 mod silences;
 mod status;
@@ -16,6 +17,7 @@ pub use explained::{
     ToldEndpoint, explain,
 };
 pub use feeds::{FeedLine, clean_url};
+pub use hearing::{delivery_words, kept_away, refusal_words, untold};
 pub use rule_trial::{RuleTrial, TrialError, TrialExample};
 pub use silences::{SilencePreview, SilenceShown, SilenceTally, active_silences, silences};
 pub use status::{DISK_FULL_BYTES, EndpointStatus, FailingFeed, FeedsStatus, Status};

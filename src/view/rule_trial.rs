@@ -131,25 +131,16 @@ fn topic(query: &str) -> TopicConfig {
     }
 }
 
-fn hit(topics: &TopicSet, item: &PastItem) -> Option<TrialExample> {
-    let (title_words, text_words) = (Tokens::of(&item.title), Tokens::of(&item.text));
-    let document = Document {
-        title: &item.title,
-        title_words: &title_words,
-        text: &item.text,
-        text_words: &text_words,
-        url: item.url.as_deref(),
-        tags: &item.tags,
-        source: &item.source,
-        lang: item.lang,
-    };
-    let matched = topics.classify(&document).into_iter().next()?;
+fn hit(topics: &TopicSet, past: &PastItem) -> Option<TrialExample> {
+    let item = &past.item;
+    let (title, text) = (Tokens::of(&item.title), Tokens::of(&item.text));
+    let matched = topics.classify(&Document::of(item, &title, &text)).into_iter().next()?;
     Some(TrialExample {
         id: item.id,
-        title: item.headline.clone(),
+        title: item.headline().into_owned(),
         source: item.source.to_string(),
         at: item.first_seen,
-        story: item.story,
+        story: past.story,
         passage: matched.evidence.first().map(|e| clean::excerpt(&e.text, PASSAGE_CHARS)).unwrap_or_default(),
     })
 }

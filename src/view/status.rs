@@ -38,6 +38,8 @@ pub struct Status {
     pub silences: Vec<SilenceTally>,
     /// What was not taken, latest first.
     pub rejected: Vec<RejectionTotal>,
+    /// What hit a topic and raised no alert by itself.
+    pub withheld: Vec<RejectionTotal>,
 }
 
 /// How the feeds stand.
@@ -148,6 +150,7 @@ impl Status {
             feeds,
             endpoints,
             rejected: store.rejections(None, REJECTED_MAX)?,
+            withheld: store.withheld()?,
         })
     }
 }

@@ -138,16 +138,87 @@ async fn silence_of_a_story_goes_with_the_report_it_was_meant_for() {
     assert_eq!(named().await, items(&room)[0].1.as_str());
 }
 
+/// A first report of article 1.
+fn told(how: &str, end: &str) -> String {
+    format!("{}: {how}\n\n{} {end}\n", title(1), body(1).split_once(". ").expect("two").1)
+}
+
+/// A report that is put into its story.
+fn retold(n: u64) -> String {
+    let mut sentences: Vec<String> = body(1).split(". ").map(str::to_owned).collect();
+    sentences.rotate_left(n as usize);
+    format!("{} again\n\n{}. {}\n", title(1), sentences[..4].join(". "), body(n + 50))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tell_reaches_whoever_takes_a_report_that_a_story_took_in_and_nobody_twice() {
+    let receiver = Receiver::start().await;
+    let loud = format!(
+        "[[endpoints]]\nid = \"loud\"\nurl = \"{}\"\nsecret_file = \"secret\"\nallow_private = [\"127.0.0.0/8\"]\n\
+         severity_min = \"critical\"\n",
+        receiver.url()
+    );
+    let room = Newsroom::new(&receiver, &loud);
+    let clock = Clock::system();
+    let app = room.start(&clock).await;
+    room.drop_file("1.txt", &told("crews on site", "Nobody was hurt."));
+    receiver.wait_for(1).await;
+    room.drop_file("2.txt", &retold(3));
+    until("the second report", || items(&room).len() == 2).await;
+    let [(first, story), (second, same)] = &items(&room)[..] else { panic!("two items") };
+    assert_eq!((story, receiver.count()), (same, 1), "the story took it in, and nobody heard of it");
+
+    let again = run(&room, &["stories", "tell", story]).await;
+    let said = text(&again.stderr);
+    assert_eq!(again.status.code(), Some(65), "{said}");
+    assert!(said.contains("desk (it heard of it before)") && said.contains("loud (its severity_min)"), "{said}");
+    let asked = ["stories", "tell", second, "--author", "night desk", "--comment", "another basin", "--json"];
+    let done = one(&room, &asked).await;
+    assert_eq!(done["outcome"]["told"], serde_json::json!(["desk"]), "{done}");
+    assert_eq!(done["outcome"]["untold"], serde_json::json!([{"endpoint": "loud", "why": "its severity_min"}]));
+    receiver.wait_for(2).await;
+    let heard: Value = serde_json::from_slice(&receiver.received()[1].body).expect("JSON");
+    assert_eq!((&heard["type"], &heard["data"]["item"]["id"]), (&"alert.matched".into(), &second.as_str().into()));
+    assert_eq!(heard["data"]["alert"]["id"], done["outcome"]["alerts"][0]);
+    for what in [first, second] {
+        assert_eq!(run(&room, &["stories", "tell", what]).await.status.code(), Some(65), "{what} is told");
+    }
+    let shown = run(&room, &["stories", "show", story]).await;
+    assert!(text(&shown.stdout).contains("night desk told to desk: another basin"), "{}", text(&shown.stdout));
+
+    let split = run(&room, &["stories", "split", story, second]).await;
+    let half = items(&room)[1].1.clone();
+    assert!(text(&split.stdout).contains(&format!("`wirewatch stories tell {half}`")), "{}", text(&split.stdout));
+    stop(app).await;
+    assert_eq!(receiver.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tell_without_a_daemon_is_owed_at_once_and_a_silence_is_named() {
+    let room = Newsroom::silent("");
+    for (name, article) in [("1.txt", told("crews on site", "Nobody was hurt.")), ("2.txt", retold(3))] {
+        std::fs::write(room.path(name), article).expect("written");
+        assert_eq!(run(&room, &["ingest", name]).await.status.code(), Some(0));
+    }
+    let [(_, story), (second, _)] = &items(&room)[..] else { panic!("two items") };
+    one(&room, &["stories", "split", story, second, "--json"]).await;
+    let half = items(&room)[1].1.clone();
+    let silence = one(&room, &["silences", "add", "--story", &half, "--json"]).await;
+    let silence = silence["id"].as_str().expect("an id").to_owned();
+    let refused = run(&room, &["stories", "tell", &half]).await;
+    assert!(text(&refused.stderr).contains(&format!("console (silence {silence})")), "{}", text(&refused.stderr));
+    run(&room, &["silences", "expire", &silence]).await;
+    let owed = "SELECT count(*) FROM deliveries WHERE state = 'pending'";
+    let before = number(&room.store(), owed);
+    let done = run(&room, &["stories", "tell", &half]).await;
+    let line = format!("{half} is told by {second} to console");
+    assert!(text(&done.stdout).contains(&line), "{}{}", text(&done.stdout), text(&done.stderr));
+    assert_eq!(number(&room.store(), owed), before + 1, "sent by whoever runs next");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn explain_shows_the_stories_an_item_was_held_against() {
     let room = Newsroom::silent("");
-    let told =
-        |how: &str, end: &str| format!("{}: {how}\n\n{} {end}\n", title(1), body(1).split_once(". ").expect("two").1);
-    let retold = |n: u64| {
-        let mut sentences: Vec<String> = body(1).split(". ").map(str::to_owned).collect();
-        sentences.rotate_left(n as usize);
-        format!("{} again\n\n{}. {}\n", title(1), sentences[..4].join(". "), body(n + 50))
-    };
     for (name, article) in
         [("1.txt", told("crews on site", "Nobody was hurt.")), ("2.txt", retold(3)), ("3.txt", article(9))]
     {

@@ -44,6 +44,7 @@ mod terminal;
 mod top;
 mod topics;
 mod transcripts;
+mod untold;
 mod waiting;
 mod webhooks_doc;
 

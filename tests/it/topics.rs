@@ -83,7 +83,10 @@ async fn check_lints_rules_and_refuses_a_costly_expression_at_its_place() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn backtest_tells_what_a_change_gains_and_loses() {
-    let room = Newsroom::silent("");
+    let room = Newsroom::silent(
+        "[[endpoints]]\nid = \"pager\"\nformat = \"console\"\nseverity_min = \"critical\"\n\
+         [[endpoints]]\nid = \"daily\"\nformat = \"console\"\ndigest = \"0 8 * * *\"\n",
+    );
     write(&room, "items.jsonl", &items(24));
     assert_eq!(run(&room, &["ingest", "items.jsonl"]).await.status.code(), Some(0));
     let same = json(&room, &["backtest", "--json"]).await;
@@ -92,6 +95,16 @@ async fn backtest_tells_what_a_change_gains_and_loses() {
     assert_eq!(levee["matched"], levee["matched_before"]);
     let alerts = json(&room, &["status", "--json"]).await["totals"]["alerts"].as_u64();
     assert!(alerts.is_none() || alerts == levee["alerts"].as_u64(), "{alerts:?} {levee}");
+    // What each endpoint hears of that: everything, nothing, and everything as one digest.
+    let heard = |account: &Value, id: &str, what: &str| account["backtest"]["endpoints"][id]["now"][what].clone();
+    assert_eq!(heard(&same, "console", "messages"), levee["alerts"]);
+    assert_eq!(heard(&same, "console", "reasons"), serde_json::json!({"first": levee["alerts"]}));
+    assert_eq!((heard(&same, "pager", "messages"), heard(&same, "pager", "stories")), (0.into(), 0.into()));
+    assert_eq!(
+        (heard(&same, "daily", "messages"), heard(&same, "daily", "stories")),
+        (1.into(), levee["alerts"].clone())
+    );
+    assert_eq!(same["backtest"]["endpoints"]["console"]["before"], same["backtest"]["endpoints"]["console"]["now"]);
     // One changed topic: embankments, too, and no more river authority.
     let changed = "[[topics]]\nid = \"levee\"\nterms = [ { id = \"both\", match = \"embankment\", weight = 9.0 } ]\n";
     write(&room, "levee.toml", changed);
@@ -99,7 +112,9 @@ async fn backtest_tells_what_a_change_gains_and_loses() {
     let levee = &tried["backtest"]["topics"]["levee"];
     assert_eq!((levee["gained_count"].as_u64(), levee["lost_count"].as_u64()), (Some(4), Some(8)), "{tried}");
     let shown = said(&run(&room, &["backtest", "--topic", "levee.toml", "--examples", "2"]).await);
-    for part in ["4 gained, 8 lost", "+ ", "− ", "River authority inspects", "6 more lost", "█"] {
+    for part in
+        ["4 gained, 8 lost", "+ ", "− ", "River authority inspects", "6 more lost", "█", "endpoint pager: 0 messages"]
+    {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     // The same as another config, over the same items as a file.

@@ -14,10 +14,11 @@ use super::super::labelled::{origin, raw};
 use super::super::output::{self, Table};
 use super::{CliError, arrivals, take};
 use crate::eval::alerts::{AlertJudge, AlertQuality, LabelledEvent, Post, PostVerdict};
-use crate::model::{EndpointId, Severity, SourceId, StoryId, Timestamp};
-use crate::pipeline::alert::{AlertPayload, Route, fold};
+use crate::eval::outbox::{PretendedOutbox, SentAlert};
+use crate::model::{EndpointId, Severity, SourceId, Timestamp};
+use crate::pipeline::alert::Route;
 use crate::pipeline::memory::MemoryConfig;
-use crate::pipeline::{Decision, Ledger, Rules};
+use crate::pipeline::{Ledger, Rules};
 use crate::text::clean;
 
 /// What a source brings within this time of its first item is its baseline.
@@ -31,13 +32,6 @@ pub(super) struct Told {
 
 /// How long an alert waits for more of its story, as for formats that people read.
 const GROUP_WAIT: Duration = Duration::from_secs(120);
-
-/// An alert that is not sent yet: what comes of its story meanwhile goes up in it.
-struct Waiting {
-    until: Timestamp,
-    story: StoryId,
-    payload: AlertPayload,
-}
 
 /// The items that a payload may show.
 #[derive(Default)]
@@ -53,7 +47,7 @@ pub(super) fn run(items: &[Value], mut rules: Rules, memory: MemoryConfig) -> To
     rules.alert.told_window = memory.story_window;
     let mut ledger = Ledger::new("eval", memory);
     let mut judge = AlertJudge::default();
-    let (mut posts, mut waiting, mut shown) = (Vec::new(), Vec::new(), Shown::default());
+    let (mut posts, mut outbox, mut shown) = (Vec::new(), PretendedOutbox::default(), Shown::default());
     let mut starts: HashMap<SourceId, Timestamp> = HashMap::new();
     let bar = output::progress(items.len() as u64, "items");
     for (number, (item, now)) in items.iter().zip(arrivals(items)).enumerate() {
@@ -65,51 +59,17 @@ pub(super) fn run(items: &[Value], mut rules: Rules, memory: MemoryConfig) -> To
         let (mut raw, origin) = (raw(item, number), origin(item, now));
         let start = *starts.entry(origin.source.clone()).or_insert(now);
         raw.quiet = now < start.plus(BASELINE);
-        send(&mut waiting, Some(now), &shown, &mut judge, &mut posts);
+        posts.extend(outbox.send(Some(now)).iter().map(|sent| post_of(sent, &shown, &mut judge)));
         if let Some(decision) = take(&raw, &origin, &rules, &mut ledger) {
             let id = decision.prepared.item.id.to_string();
             shown.by_id.insert(id, (clean::excerpt(item["id"].as_str().unwrap_or_default(), 80), event));
-            wait(&decision, &ledger, &mut waiting);
+            outbox.take(&decision.alerts, &decision.refreshed, |story| ledger.resolve(story));
         }
     }
-    send(&mut waiting, None, &shown, &mut judge, &mut posts);
+    posts.extend(outbox.send(None).iter().map(|sent| post_of(sent, &shown, &mut judge)));
     bar.finish_and_clear();
     let quality = judge.quality(&posts);
     Told { posts, quality }
-}
-
-/// What a decision makes the endpoint hear, by itself or in what waits of the story.
-fn wait(decision: &Decision, ledger: &Ledger, waiting: &mut Vec<Waiting>) {
-    for alert in &decision.refreshed {
-        let story = ledger.resolve(alert.draft.story.id);
-        if let Some(known) = waiting.iter_mut().find(|known| ledger.resolve(known.story) == story) {
-            known.payload = fold(&known.payload, &alert.payload);
-        }
-    }
-    for alert in &decision.alerts {
-        let story = ledger.resolve(alert.draft.story.id);
-        for to in &alert.endpoints {
-            if let Some(known) = waiting.iter_mut().find(|known| to.folds && ledger.resolve(known.story) == story) {
-                known.payload = fold(&known.payload, &alert.payload);
-            } else {
-                let until = to.held.map_or(alert.draft.at, |held| held.until);
-                waiting.push(Waiting { until, story, payload: alert.payload.clone() });
-            }
-        }
-    }
-}
-
-/// Posts what has waited long enough; at the end of the stream, everything.
-fn send(
-    waiting: &mut Vec<Waiting>,
-    now: Option<Timestamp>,
-    shown: &Shown,
-    judge: &mut AlertJudge,
-    posts: &mut Vec<Post>,
-) {
-    let mut due: Vec<Waiting> = waiting.extract_if(.., |alert| now.is_none_or(|now| alert.until <= now)).collect();
-    due.sort_by_key(|alert| alert.until);
-    posts.extend(due.into_iter().map(|alert| post_of(&alert, shown, judge)));
 }
 
 fn labelled_event(item: &Value) -> Option<LabelledEvent> {
@@ -118,11 +78,11 @@ fn labelled_event(item: &Value) -> Option<LabelledEvent> {
 }
 
 /// What goes out, judged by the event that the item in it reports.
-fn post_of(alert: &Waiting, shown: &Shown, judge: &mut AlertJudge) -> Post {
+fn post_of(alert: &SentAlert, shown: &Shown, judge: &mut AlertJudge) -> Post {
     let data = &alert.payload.data;
     let (item, event) = shown.by_id.get(&data.item.id).cloned().unwrap_or_default();
     Post {
-        time: alert.until,
+        time: alert.at,
         kind: alert.payload.r#type.clone(),
         reason: data.alert.reason.clone(),
         endpoint: "eval".to_owned(),

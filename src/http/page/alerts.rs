@@ -8,6 +8,7 @@ use crate::http::cursor::ListCursor;
 use crate::http::look::StoreLook;
 use crate::http::refusal::AnswerRefusal;
 use crate::http::{one as single, rows};
+use crate::view::untold;
 
 pub(super) fn list(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerRefusal> {
     let (found, _) = rows::alerts(look, asked)?;
@@ -26,28 +27,9 @@ pub(super) fn one(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerR
     let payload: Value = serde_json::from_str(alert.payload.get()).unwrap_or_default();
     let list = |key: &str| if payload["data"][key].is_array() { payload["data"][key].clone() } else { json!([]) };
     let told = told(look, std::slice::from_ref(&alert))?.pop().unwrap_or_default();
-    let named: Vec<&str> = told["deliveries"]
-        .as_array()
-        .map(|rows| rows.iter().filter_map(|row| row["endpoint"].as_str()).collect())
-        .unwrap_or_default();
-    let untold: Vec<Value> = look
-        .config
-        .endpoints
-        .iter()
-        .filter(|endpoint| !named.contains(&endpoint.id.as_str()))
-        .map(|endpoint| {
-            json!({
-                "id": endpoint.id.as_str(),
-                "why": if !endpoint.enabled {
-                    "it is off in the config"
-                } else if alert.silenced_by.is_some() {
-                    "the alert fell under a silence"
-                } else {
-                    "its filters did not let it through, or it was not there yet"
-                },
-            })
-        })
-        .collect();
+    let rows = told["deliveries"].as_array().into_iter().flatten();
+    let named: Vec<String> = rows.filter_map(|row| row["endpoint"].as_str().map(str::to_owned)).collect();
+    let untold = untold(&look.store, &look.config, &alert, &named)?;
     Ok(json!({
         "alert": alert_line(&alert),
         "deliveries": told["deliveries"],

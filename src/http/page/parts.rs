@@ -9,6 +9,7 @@ use crate::http::refusal::AnswerRefusal;
 use crate::http::rows;
 use crate::store::AlertRecord;
 use crate::store::outbox::{self, DeliveryFilter};
+use crate::view::delivery_words;
 
 /// The next part of a list, and its beginning where this is not it.
 pub(super) fn turns(asked: &AskedQuery, next: Option<ListCursor>, look: &StoreLook) -> Value {
@@ -60,7 +61,12 @@ pub(super) fn told(look: &StoreLook, alerts: &[AlertRecord]) -> Result<Vec<Value
     for alert in alerts {
         let filter =
             DeliveryFilter { alert: Some(alert.sequence.cast_signed()), rows_max: 200, ..DeliveryFilter::default() };
-        let rows = look.store.read("list deliveries", |c| outbox::list(c, &filter))?;
+        let mut rows = Vec::new();
+        for row in look.store.read("list deliveries", |c| outbox::list(c, &filter))? {
+            let mut shown = json!(row);
+            shown["words"] = delivery_words(&look.store, &row)?.into();
+            rows.push(shown);
+        }
         out.push(json!({"alert": alert_line(alert), "deliveries": rows}));
     }
     Ok(out)

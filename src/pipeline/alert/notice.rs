@@ -8,7 +8,7 @@ use super::envelope::{Envelope, Head};
 use super::payload::{AlertHead, TopicView};
 use crate::model::{AlertId, AlertKind, EndpointId, Severity, Timestamp};
 
-/// Alerts that a digest carries in full; `omitted` counts the others, which stay listed and replayable.
+/// Stories that one digest names; `omitted` counts the alerts of the others, and another digest follows with them.
 pub const ENTRIES_MAX: usize = 100;
 
 /// One such payload before it has its number.
@@ -63,7 +63,7 @@ pub enum Content {
 pub struct ListedStories {
     /// What was told of each last; [`ENTRIES_MAX`] at most.
     pub entries: Vec<Entry>,
-    /// Alerts whose stories are not among them.
+    /// Alerts whose stories are not among them: another notice follows with those.
     pub omitted: u64,
 }
 
@@ -144,7 +144,7 @@ struct Data<'a> {
     /// no story stand by themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<&'a [Entry]>,
-    /// Alerts whose stories are not in `entries`.
+    /// Alerts whose stories are not in `entries`: another such payload follows with them.
     #[serde(skip_serializing_if = "Option::is_none")]
     omitted: Option<u64>,
     /// Topics of what was held back.

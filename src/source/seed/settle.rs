@@ -195,7 +195,9 @@ pub fn hint(reason: RejectReason) -> &'static str {
         | RejectReason::PageMissing
         | RejectReason::PageError
         | RejectReason::PageWithoutText
-        | RejectReason::PageOverBudget => "the items were taken; nothing needs to be done",
+        | RejectReason::PageOverBudget
+        | RejectReason::CommentWithheld
+        | RejectReason::RoundUpWithheld => "the items were taken; nothing needs to be done",
         RejectReason::HeldOpen => {
             "what was there was taken; write files under another name and rename them when they are whole"
         }

@@ -4,6 +4,7 @@
 //! `folded`, and a replay sends them by themselves.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -66,11 +67,47 @@ pub fn release(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<
             (_, []) => {}
             (Hold::Group, rows) => rows.iter().try_for_each(|row| let_go_at_rate(connection, what, row))?,
             (Hold::Quiet | Hold::Digest, [one]) => let_go(connection, one.id)?,
-            (Hold::Quiet | Hold::Digest, rows) => fold(connection, what, &digest(connection, what, hold, rows)?, rows)?,
-            (Hold::Rate, rows) => fold(connection, what, &suppressed(connection, what, rows)?, rows)?,
+            // What is beyond is due still, and goes into another one at once.
+            (Hold::Quiet | Hold::Digest, rows) => {
+                let (rows, beyond) = nameable(rows);
+                fold(connection, what, &digest(connection, what, hold, &rows, beyond.len())?, &rows)?;
+            }
+            (Hold::Rate, rows) => release_held_back(connection, what, rows)?,
         }
     }
     Ok(rows)
+}
+
+/// The window is over. Where the next one has room for all that was held back, each is told by itself, as its story
+/// stands now; otherwise one line names the stories, and what it has no room for waits for the next.
+fn release_held_back(connection: &Connection, what: &Release<'_>, rows: &[&Waiting]) -> rusqlite::Result<()> {
+    if what.timing.rate.is_none_or(|rate| rows.len() <= rate.alerts as usize) {
+        return rows.iter().try_for_each(|row| let_go_at_rate(connection, what, row));
+    }
+    let (named, beyond) = nameable(rows);
+    fold(connection, what, &suppressed(connection, what, &named, beyond.len())?, &named)?;
+    let until = what.now.plus(what.timing.rate.map_or(Duration::ZERO, |rate| rate.per));
+    beyond.iter().try_for_each(|row| wait_on(connection, row, until))
+}
+
+/// The rows of as many stories as one list names, the most severe and the newest of them, and the other rows.
+fn nameable<'a>(rows: &[&'a Waiting]) -> (Vec<&'a Waiting>, Vec<&'a Waiting>) {
+    let mut stories: HashMap<i64, (Severity, i64)> = HashMap::new();
+    for row in rows {
+        let known = stories.entry(row.story_key()).or_insert((row.severity, row.alert));
+        *known = (known.0.max(row.severity), known.1.max(row.alert));
+    }
+    let mut first: Vec<(i64, (Severity, i64))> = stories.into_iter().collect();
+    first.sort_by_key(|(_, rank)| std::cmp::Reverse(*rank));
+    let named: HashSet<i64> = first.iter().take(ENTRIES_MAX).map(|(story, _)| *story).collect();
+    rows.iter().partition(|row| named.contains(&row.story_key()))
+}
+
+impl Waiting {
+    /// What is about no story stands by itself.
+    fn story_key(&self) -> i64 {
+        self.story.map_or(!self.alert, |story| story)
+    }
 }
 
 /// It is quiet: what waited for its story waits for the end of that, with everything else.
@@ -214,37 +251,31 @@ fn notice_id(what: &Release<'_>, hold: Hold, rows: &[&Waiting]) -> AlertId {
     ])
 }
 
-/// The stories of waiting alerts, each once with what was raised of it last; where there are too many, the most
-/// severe and the newest of them.
-fn stories(connection: &Connection, rows: &[&Waiting]) -> rusqlite::Result<ListedStories> {
-    let mut newest: HashMap<i64, (&Waiting, Severity, u64)> = HashMap::new();
+/// The stories of waiting alerts, each once with what was raised of it last; so many alerts are beyond that.
+fn stories(connection: &Connection, rows: &[&Waiting], beyond: usize) -> rusqlite::Result<ListedStories> {
+    let mut newest: HashMap<i64, &Waiting> = HashMap::new();
     for row in rows {
-        // What is about no story stands by itself.
-        let key = row.story.map_or(!row.alert, |story| story);
-        let known = newest.entry(key).or_insert((row, row.severity, 0));
-        *known = (if row.alert > known.0.alert { row } else { known.0 }, known.1.max(row.severity), known.2 + 1);
+        let known = newest.entry(row.story_key()).or_insert(row);
+        *known = if row.alert > known.alert { row } else { known };
     }
-    let mut listed: Vec<(&Waiting, Severity, u64)> = newest.into_values().collect();
-    listed.sort_by_key(|(row, severity, _)| std::cmp::Reverse((*severity, row.alert)));
-    let omitted = listed.iter().skip(ENTRIES_MAX).map(|(.., alerts)| alerts).sum();
-    listed.truncate(ENTRIES_MAX);
-    listed.sort_by_key(|(row, ..)| row.alert);
+    let mut listed: Vec<&Waiting> = newest.into_values().collect();
+    listed.sort_by_key(|row| row.alert);
     // What is not written yet says of itself how its story stands; what is has the words of its format.
     let mut payload = connection.prepare_cached(
         "SELECT iif(d.content_type = '', coalesce(d.body, a.payload), a.payload)
          FROM deliveries d JOIN alerts a ON a.sequence = d.alert WHERE d.id = ?1",
     )?;
     let mut entries = Vec::with_capacity(listed.len());
-    for (row, ..) in listed {
+    for row in listed {
         let bytes: Vec<u8> = payload.query_row([row.id.0], |found| found.get(0))?;
         entries.extend(Entry::of(&bytes));
     }
-    Ok(ListedStories { entries, omitted })
+    Ok(ListedStories { entries, omitted: beyond as u64 })
 }
 
 /// `2 stories`, or `2 stories in 5 alerts`
 fn counted_stories(rows: &[&Waiting]) -> String {
-    let stories: HashSet<i64> = rows.iter().map(|row| row.story.map_or(!row.alert, |story| story)).collect();
+    let stories: HashSet<i64> = rows.iter().map(|row| row.story_key()).collect();
     let what = if rows.iter().all(|row| row.story.is_some()) { "story" } else { "message" };
     let counted_stories = counted(stories.len() as u64, what);
     if rows.len() == stories.len() {
@@ -253,7 +284,13 @@ fn counted_stories(rows: &[&Waiting]) -> String {
     format!("{counted_stories} in {}", counted(rows.len() as u64, "alert"))
 }
 
-fn digest(connection: &Connection, what: &Release<'_>, hold: Hold, rows: &[&Waiting]) -> rusqlite::Result<Notice> {
+fn digest(
+    connection: &Connection,
+    what: &Release<'_>,
+    hold: Hold,
+    rows: &[&Waiting],
+    beyond: usize,
+) -> rusqlite::Result<Notice> {
     let after = if hold == Hold::Quiet { "from the quiet hours" } else { "since the last digest" };
     Ok(Notice {
         id: notice_id(what, hold, rows),
@@ -262,11 +299,16 @@ fn digest(connection: &Connection, what: &Release<'_>, hold: Hold, rows: &[&Wait
         severity: rows.iter().map(|row| row.severity).max().unwrap_or(Severity::Medium),
         at: what.now,
         summary: format!("{} {after}", counted_stories(rows)),
-        content: Content::Digest { alerts: rows.len() as u64, stories: stories(connection, rows)? },
+        content: Content::Digest { alerts: rows.len() as u64, stories: stories(connection, rows, beyond)? },
     })
 }
 
-fn suppressed(connection: &Connection, what: &Release<'_>, rows: &[&Waiting]) -> rusqlite::Result<Notice> {
+fn suppressed(
+    connection: &Connection,
+    what: &Release<'_>,
+    rows: &[&Waiting],
+    beyond: usize,
+) -> rusqlite::Result<Notice> {
     let mut counts: HashMap<&str, u64> = HashMap::new();
     for row in rows {
         *counts.entry(&row.topic).or_default() += 1;
@@ -280,7 +322,7 @@ fn suppressed(connection: &Connection, what: &Release<'_>, rows: &[&Waiting]) ->
         severity: rows.iter().map(|row| row.severity).max().unwrap_or(Severity::Medium),
         at: what.now,
         summary: format!("{} held back: more than the endpoint's rate", counted_stories(rows)),
-        content: Content::Suppressed { alerts: rows.len() as u64, stories: stories(connection, rows)?, topics },
+        content: Content::Suppressed { alerts: rows.len() as u64, stories: stories(connection, rows, beyond)?, topics },
     })
 }
 

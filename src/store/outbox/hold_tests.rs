@@ -95,10 +95,10 @@ fn group_and_rate_that_end_in_quiet_hours_wait_for_their_end() {
         ],
         "what is urgent waits for nothing"
     );
-    // One digest and one line for what was too many.
+    // One digest, and by itself what was too many: there is no rate any more.
     assert_eq!(
-        loud.iter().map(|row| row.1.as_str()).collect::<Vec<_>>(),
-        ["folded", "folded", "folded", "pending", "pending", "pending"]
+        loud.iter().map(|row| (row.1.as_str(), row.2.as_str())).collect::<Vec<_>>(),
+        [("folded", ""), ("folded", ""), ("pending", ""), ("pending", ""), ("pending", "")]
     );
 }
 
@@ -119,6 +119,73 @@ fn group_counts_against_the_rate_when_it_goes() {
     let holds: Vec<(&str, i64)> = gone.iter().map(|row| (row.2.as_str(), row.3)).collect();
     assert_eq!(holds, [("", 5), ("", 5), ("rate", 65), ("rate", 65), ("rate", 65)]);
     assert_eq!(later.iter().filter(|row| row.1 == "folded").count(), 3);
+}
+
+#[test]
+fn rate_what_it_held_back_is_told_by_itself_where_the_next_window_has_room() {
+    let (_dir, store) = store();
+    let timing = Timing { rate: Some("2/h".parse().expect("a rate")), ..Timing::default() };
+    let done = store.write("test", |tx| {
+        for n in 1..=4 {
+            owe(tx, n, n * 10, "levee", Some(5))?;
+        }
+        let_go_at(tx, 5, &timing)?;
+        let gone = rows(tx);
+        let_go_at(tx, 65, &timing)?;
+        owe(tx, 5, 50, "levee", Some(70))?;
+        let_go_at(tx, 70, &timing)?;
+        Ok((gone, rows(tx)))
+    });
+    let (gone, later) = done.expect("written");
+    let holds = |rows: &[(i64, String, String, i64, Option<i64>)]| {
+        rows.iter().map(|row| (row.1.clone(), row.2.clone(), row.3)).collect::<Vec<_>>()
+    };
+    let pending = |hold: &str, minute| ("pending".to_owned(), hold.to_owned(), minute);
+    assert_eq!(holds(&gone), [pending("", 5), pending("", 5), pending("rate", 65), pending("rate", 65)]);
+    let expected = [pending("", 5), pending("", 5), pending("", 65), pending("", 65), pending("rate", 125)];
+    assert_eq!(holds(&later), expected, "they count in their new window");
+}
+
+#[test]
+fn rate_and_digest_name_every_story_however_many_there_are() {
+    let many = ENTRIES_MAX as i64 + 30;
+    for (hold, rate) in [("rate", Some("2/h".parse().expect("a rate"))), ("digest", None)] {
+        let (_dir, store) = store();
+        let timing = Timing { rate, ..Timing::default() };
+        let done = store.write("test", |tx| {
+            for n in 1..=many {
+                owe(tx, n, n * 10, "levee", Some(5))?;
+                let named = serde_json::json!({"type": "alert.matched", "data": {
+                    "alert": {"id": format!("alr_{n}"), "sequence": n, "reason": "first", "severity": "high"}}});
+                tx.execute(
+                    "UPDATE alerts SET payload = ?2 WHERE sequence = ?1",
+                    params![n, named.to_string().as_bytes()],
+                )?;
+            }
+            tx.execute("UPDATE alerts SET severity = 'critical' WHERE sequence = 1", [])?;
+            tx.execute("UPDATE deliveries SET hold = ?1", [hold])?;
+            let_go_at(tx, 5, &timing)?;
+            let first: (i64, i64) =
+                tx.query_row("SELECT count(*), min(alert) FROM deliveries WHERE state = 'folded'", [], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
+            assert_eq!(first, (ENTRIES_MAX as i64, 1), "{hold}: the most severe among them");
+            let_go_at(tx, 65, &timing)?;
+            let left = "SELECT count(*) FROM deliveries WHERE state = 'pending' AND hold IS NOT NULL";
+            assert_eq!(tx.query_row(left, [], |row| row.get::<_, i64>(0))?, 0, "{hold}: nothing is left behind");
+            let mut statement =
+                tx.prepare("SELECT payload FROM alerts WHERE kind LIKE 'alerts.%' ORDER BY sequence")?;
+            let payloads = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?.collect::<Result<Vec<_>, _>>()?;
+            Ok(payloads
+                .iter()
+                .map(|bytes| serde_json::from_slice(bytes).expect("JSON"))
+                .collect::<Vec<serde_json::Value>>())
+        });
+        let notices = done.expect("written");
+        let named = |notice: &serde_json::Value| notice["data"]["entries"].as_array().map_or(0, Vec::len);
+        assert_eq!(notices.iter().map(named).sum::<usize>() as i64, many, "{hold}");
+        assert_eq!(notices[0]["data"]["omitted"], 30, "{hold}");
+    }
 }
 
 #[test]

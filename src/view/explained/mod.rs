@@ -3,16 +3,21 @@
 
 mod story;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
+use super::hearing::{delivery_words, kept_away, refusal_words};
 use crate::config::Config;
-use crate::model::{Item, ItemId, ItemKey, Origin, RawItem, RawText, Rejection, SourceId, SourceKind, Timestamp};
-use crate::pipeline::alert::{Offer, Refusal, Route};
+use crate::model::{
+    Item, ItemId, ItemKey, Origin, RawItem, RawText, Rejection, SourceId, SourceKind, StoryId, Timestamp, TopicId,
+};
+use crate::pipeline::alert::{Offer, Route, Silence};
 use crate::pipeline::classify::{Document, TopicExplanation};
 use crate::pipeline::normalize::{NormalizeRules, normalize};
-use crate::pipeline::{Prepared, Rules};
+use crate::pipeline::{Prepared, Rules, Withheld};
 use crate::store::outbox::{self, DeliveryFilter};
-use crate::store::{ItemRecord, Store, StoreError};
+use crate::store::{ItemRecord, SilenceRecord, Store, StoreError};
 use crate::text::tokens::Tokens;
 
 pub use story::{NamedConsideration, RecalledStories, StoryExplained};
@@ -20,9 +25,17 @@ pub use story::{NamedConsideration, RecalledStories, StoryExplained};
 /// Deliveries of one alert that are listed.
 const DELIVERIES_MAX: usize = 100;
 
-/// Why a comment is not told.
-const COMMENTARY: &str =
-    "no alert of its own: its headline or link says that it comments or explains ([alerts] commentary = \"off\")";
+/// Why an item raises nothing by itself.
+fn withheld(why: Withheld) -> &'static str {
+    match why {
+        Withheld::Comment => {
+            "no alert of its own: its headline or link says that it comments or explains ([alerts] commentary = \"off\")"
+        }
+        Withheld::RoundUp => {
+            "no alert of its own: its headline says that it reports on many events at once (a live blog, a briefing, a list)"
+        }
+    }
+}
 
 /// The whole decision on one item.
 #[derive(Debug, Serialize)]
@@ -55,9 +68,12 @@ pub struct EndpointHearing {
     pub topic: String,
     /// Whether it takes it.
     pub takes: bool,
-    /// The key of the endpoint that keeps it away, and what it sees.
+    /// The key of the endpoint that keeps it away and what it sees, a silence, or the alert by which it heard before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+    /// Its own filter says so.
+    #[serde(skip)]
+    pub by_filter: bool,
 }
 
 /// What the store knows of an item.
@@ -102,11 +118,13 @@ impl ItemExplained {
         let Some(record) = store.item(id)? else { return Ok(None) };
         let alerts = store.alerts_of_item(record.line.id)?;
         let quiet = record.quiet;
-        let in_story = record.line.story.to_string();
+        let within = record.line.story;
+        let in_story = within.to_string();
         let item = item_of(record)?;
         let topics = explain(&item, rules);
         let matched = topics.iter().any(|t| t.matched);
-        let endpoints = hearings(&item, &topics, rules);
+        let mut endpoints = hearings(&item, &topics, rules);
+        keep_away(&mut endpoints, &item, (within, &alerts), (rules, config), store)?;
         let verdict = match (matched, alerts.is_empty(), quiet) {
             (_, false, _) => alerted(&alerts),
             (false, ..) => "no alert: no topic reaches its threshold".to_owned(),
@@ -117,10 +135,10 @@ impl ItemExplained {
             (true, true, true) => {
                 "no alert: part of its feed's first-poll baseline (set `backfill` to change that)".to_owned()
             }
-            (true, true, false) if rules.leaves_to_reports(&item) => COMMENTARY.to_owned(),
             (true, true, false) => {
-                "no alert of its own: its story was alerted on these topics before, or the rules changed since"
-                    .to_owned()
+                let before =
+                    "no alert of its own: its story was alerted on these topics before, or the rules changed since";
+                rules.withholds(&item).map_or(before, withheld).to_owned()
             }
         };
         let alerts: Vec<String> = alerts.into_iter().map(|(id, _)| id).collect();
@@ -144,7 +162,7 @@ impl ItemExplained {
         let endpoints = hearings(&prepared.item, &topics, rules);
         let heard = endpoints.is_empty() || endpoints.iter().any(|hearing| hearing.takes);
         let verdict = match (topics.iter().any(|t| t.matched), heard) {
-            (true, _) if rules.leaves_to_reports(&prepared.item) => COMMENTARY,
+            (true, _) if let Some(why) = rules.withholds(&prepared.item) => withheld(why),
             (true, true) => "would alert, unless its story was alerted on these topics before",
             (true, false) => "would be stored as an alert, but no endpoint takes it",
             (false, _) => "would not alert: no topic reaches its threshold",
@@ -154,6 +172,44 @@ impl ItemExplained {
         let (id, title) = (item.id, item.headline().into_owned());
         Ok(Self { id, title, topics, endpoints, stored: None, story, verdict, item })
     }
+}
+
+/// What else keeps it from endpoints whose filters take it: a silence, what they heard of the story before, a switch.
+fn keep_away(
+    endpoints: &mut Vec<EndpointHearing>,
+    item: &Item,
+    (story, alerts): (StoryId, &[(String, Option<String>)]),
+    (rules, config): (&Rules, &Config),
+    store: &Store,
+) -> Result<(), StoreError> {
+    let by_hand = store.silences(item.first_seen, true)?;
+    let mut silences: Vec<Silence> = by_hand.iter().filter_map(SilenceRecord::matcher).collect();
+    silences.extend(rules.alert.silences.iter().cloned());
+    let mut numbers = Vec::new();
+    for (id, _) in alerts {
+        numbers.extend(store.alert(id)?.map(|alert| alert.sequence));
+    }
+    // Whoever heard of the story by an alert of this item was not kept from it.
+    let mut heard = store.heard_of(story)?;
+    heard.retain(|heard| heard.alert.is_none_or(|alert| !numbers.contains(&alert)));
+    let title = item.headline();
+    for hearing in endpoints.iter_mut().filter(|hearing| hearing.takes) {
+        let Ok(topic) = TopicId::new(&hearing.topic) else { continue };
+        let loud = (&item.source, story, title.as_ref());
+        hearing.because = kept_away((&hearing.endpoint, &topic), loud, &silences, &heard, item.first_seen);
+        hearing.takes = hearing.because.is_none();
+    }
+    let topics: BTreeSet<String> = endpoints.iter().map(|hearing| hearing.topic.clone()).collect();
+    for endpoint in config.endpoints.iter().filter(|endpoint| !endpoint.enabled) {
+        endpoints.extend(topics.iter().map(|topic| EndpointHearing {
+            endpoint: endpoint.id.as_str().to_owned(),
+            topic: topic.clone(),
+            takes: false,
+            because: Some("enabled: it is off in the config".to_owned()),
+            by_filter: false,
+        }));
+    }
+    Ok(())
 }
 
 /// Who was told, or is still to be.
@@ -167,11 +223,7 @@ fn told(alerts: &[String], store: &Store) -> Result<Vec<ToldEndpoint>, StoreErro
             ..DeliveryFilter::default()
         };
         for row in store.read("list deliveries", |c| outbox::list(c, &filter))? {
-            let state = match (&row.state, &row.hold, row.folded_into) {
-                (_, Some(hold), _) => format!("pending, held for its {hold}"),
-                (_, None, Some(into)) => format!("sent within {into}"),
-                (state, None, None) => state.to_string(),
-            };
+            let state = delivery_words(store, &row)?;
             told.push(ToldEndpoint { endpoint: row.endpoint, state });
         }
     }
@@ -214,18 +266,10 @@ fn hearings(item: &Item, topics: &[TopicExplanation], rules: &Rules) -> Vec<Endp
     let heard = |topic: &TopicExplanation, route: &Route| {
         let (severity, score) = (topic.severity, topic.score);
         let offer = Offer { topic: &topic.topic, source: &item.source, lang: item.lang, severity, score };
-        let because = route.refusal(&offer).map(|refusal| match refusal {
-            Refusal::Topic => "topics: not among them".to_owned(),
-            Refusal::Source => format!("sources: {} is not among them", item.source),
-            Refusal::Language => match item.lang {
-                Some(lang) => format!("languages: {lang} is not among them"),
-                None => "languages: that of the item is unknown".to_owned(),
-            },
-            Refusal::Severity => format!("severity_min: {} is above {severity}", route.severity_min),
-            Refusal::Score => format!("score_min: {} is above {score}", route.score_min),
-        });
+        let because = route.refusal(&offer).map(|refusal| refusal_words(route, refusal, &offer));
+        let by_filter = because.is_some();
         let (endpoint, topic) = (route.endpoint.as_str().to_owned(), topic.topic.as_str().to_owned());
-        EndpointHearing { endpoint, topic, takes: because.is_none(), because }
+        EndpointHearing { endpoint, topic, takes: because.is_none(), because, by_filter }
     };
     let matching = topics.iter().filter(|topic| topic.matched);
     matching.flat_map(|topic| rules.alert.routes.iter().map(move |route| heard(topic, route))).collect()
