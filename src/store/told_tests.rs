@@ -115,7 +115,7 @@ fn group_stories_that_became_one_go_out_as_one_when_the_first_is_due() {
         let told = standing(tx, 10);
         assert_eq!((told.alert, told.told.topics.len(), told.told.outlets.len()), (Some(1), 2, 2));
         assert_eq!(told.told.facts, [1, 2]);
-        assert!(read(tx, 20)?.is_empty());
+        assert!(standings(tx, 20)?.is_empty());
         Ok(())
     });
     done.expect("written");

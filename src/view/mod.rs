@@ -17,7 +17,7 @@ pub use explained::{
     ToldEndpoint, explain,
 };
 pub use feeds::{FeedLine, clean_url};
-pub use hearing::{delivery_words, kept_away, refusal_words, untold};
+pub use hearing::{delivery_words, untold};
 pub use rule_trial::{RuleTrial, TrialError, TrialExample};
 pub use silences::{SilencePreview, SilenceShown, SilenceTally, active_silences, silences};
 pub use status::{DISK_FULL_BYTES, EndpointStatus, FailingFeed, FeedsStatus, Status};
