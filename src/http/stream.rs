@@ -1,8 +1,9 @@
 //! `/v1/stream`: what happens, as it is committed (server-sent events). A stream is a place in the table of changes and
 //! no queue: who reads slowly holds nothing up and misses nothing, who comes back goes on from where they were.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Extension;
@@ -15,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::access::guard::{CallerProof, RequestCaller};
 use super::asked::AskedQuery;
 use super::cursor::{ChangeCursor, ChangePlace};
 use super::limit::ConnectionHold;
@@ -38,16 +40,47 @@ const BEAT_EVERY: Duration = Duration::from_secs(15);
 /// A stream ends after so long; its reader comes back by itself.
 const STREAM_TIME_MAX: Duration = Duration::from_secs(3600);
 
+/// Streams of one name, where those who ask say who they are.
+const STREAMS_OF_ONE_MAX: usize = 8;
+
 /// Where streams have their place, and what ends them.
 #[derive(Clone)]
 pub(super) struct StreamRoom {
     places: Arc<Semaphore>,
+    of_each: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
     stop: CancellationToken,
 }
 
 impl StreamRoom {
     pub(super) fn new(stop: CancellationToken) -> Self {
-        Self { places: Arc::new(Semaphore::new(STREAMS_MAX)), stop }
+        Self { places: Arc::new(Semaphore::new(STREAMS_MAX)), of_each: Arc::default(), stop }
+    }
+}
+
+impl StreamRoom {
+    /// A place among all, and among those of whoever asks.
+    fn places(
+        &self,
+        caller: &RequestCaller,
+    ) -> Result<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>), AnswerRefusal> {
+        let full = |most: usize, whose: &str| {
+            let detail = format!("{most} streams {whose} are open, and that is all there may be");
+            AnswerRefusal::new(RefusalKind::Busy, detail)
+        };
+        let mut of_each = self.of_each.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who has none open is forgotten.
+        of_each.retain(|_, places| places.available_permits() < STREAMS_OF_ONE_MAX);
+        let own = match caller.proof {
+            CallerProof::Nothing => None,
+            _ => {
+                let places = of_each.entry(caller.author().to_owned());
+                let places = places.or_insert_with(|| Arc::new(Semaphore::new(STREAMS_OF_ONE_MAX)));
+                let place = places.clone().try_acquire_owned();
+                Some(place.map_err(|_| full(STREAMS_OF_ONE_MAX, "of this name"))?)
+            }
+        };
+        let place = self.places.clone().try_acquire_owned().map_err(|_| full(STREAMS_MAX, "of all"))?;
+        Ok((place, own))
     }
 }
 
@@ -72,20 +105,21 @@ struct ChangeStream {
     stop: CancellationToken,
     ends: Instant,
     begun: bool,
-    _place: OwnedSemaphorePermit,
+    _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
 /// Serves one stream.
 pub(super) async fn stream(
     State(served): State<ListenerSources>,
     Extension(room): Extension<StreamRoom>,
+    Extension(caller): Extension<RequestCaller>,
     ConnectInfo(hold): ConnectInfo<ConnectionHold>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(place) = room.places.clone().try_acquire_owned() else {
-        let detail = format!("{STREAMS_MAX} streams are open, and that is all there may be");
-        return AnswerRefusal::new(RefusalKind::Busy, detail).problem();
+    let places = match room.places(&caller) {
+        Ok(places) => places,
+        Err(refusal) => return refusal.problem(),
     };
     let query = query.unwrap_or_default();
     let known = ["kinds", "topics", "severity_min", "after", "full"];
@@ -104,7 +138,7 @@ pub(super) async fn stream(
     };
     hold.stay();
     let ends = Instant::now() + STREAM_TIME_MAX;
-    let reader = ChangeStream { store, filter, at, commits, stop: room.stop, ends, begun: false, _place: place };
+    let reader = ChangeStream { store, filter, at, commits, stop: room.stop, ends, begun: false, _places: places };
     let mut response = Body::from_stream(unfold(reader, ChangeStream::turn)).into_response();
     for (name, value) in [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -221,5 +255,31 @@ impl StreamFilter {
         let is_item = matches!(row.kind, ChangeKind::Item | ChangeKind::Revision | ChangeKind::Sighting);
         let Some(item) = ItemId::parse(&row.id).ok().filter(|_| is_item) else { return Ok(false) };
         Ok(store.item_hits(item)?.iter().any(|(topic, severity)| self.takes(topic, severity)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(name: &str, proof: CallerProof) -> RequestCaller {
+        RequestCaller { name: Some(name.to_owned()), proof, may_write: false, may_read: true }
+    }
+
+    #[test]
+    fn streams_of_one_name_leave_room_for_others() {
+        let room = StreamRoom::new(CancellationToken::new());
+        let one = caller("one", CallerProof::Token);
+        let mut held: Vec<_> = (0..STREAMS_OF_ONE_MAX).map(|_| room.places(&one).expect("free")).collect();
+        assert_eq!(room.places(&one).expect_err("full").kind, RefusalKind::Busy);
+        assert!(room.places(&caller("two", CallerProof::Session)).is_ok());
+        held.pop();
+        held.push(room.places(&one).expect("free again"));
+        // Where nobody says who they are, only all together are counted.
+        held.extend(
+            (0..STREAMS_MAX - STREAMS_OF_ONE_MAX)
+                .map(|_| room.places(&caller("", CallerProof::Nothing)).expect("free")),
+        );
+        assert_eq!(room.places(&caller("", CallerProof::Nothing)).expect_err("full").kind, RefusalKind::Busy);
     }
 }

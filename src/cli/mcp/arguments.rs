@@ -70,14 +70,18 @@ impl<'a> CallArguments<'a> {
         }
     }
 
-    pub(super) fn limit(&self) -> Result<usize, String> {
-        match &self.given["limit"] {
-            Value::Null => Ok(ROWS_DEFAULT as usize),
+    pub(super) fn number(&self, name: &str, range: std::ops::RangeInclusive<u64>) -> Result<Option<u64>, String> {
+        match &self.given[name] {
+            Value::Null => Ok(None),
             value => value
                 .as_u64()
-                .filter(|limit| (1..=ROWS_MAX).contains(limit))
-                .map(|limit| limit as usize)
-                .ok_or_else(|| format!("`limit` must be a whole number from 1 to {ROWS_MAX}")),
+                .filter(|number| range.contains(number))
+                .map(Some)
+                .ok_or_else(|| format!("`{name}` must be a whole number from {} to {}", range.start(), range.end())),
         }
+    }
+
+    pub(super) fn limit(&self) -> Result<usize, String> {
+        Ok(self.number("limit", 1..=ROWS_MAX)?.unwrap_or(ROWS_DEFAULT) as usize)
     }
 }

@@ -11,6 +11,10 @@ use crate::model::Timestamp;
 use crate::store::{Access, Store};
 
 fn server() -> (tempfile::TempDir, Server) {
+    started(false)
+}
+
+fn started(may_write: bool) -> (tempfile::TempDir, Server) {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("wirewatch.toml");
     let text = "[daemon]\nstate_dir = \"state\"\n[[feeds]]\nid = \"wire\"\nurl = \"https://wire.example/\"\n\
@@ -18,10 +22,11 @@ fn server() -> (tempfile::TempDir, Server) {
     std::fs::write(&file, text).expect("written");
     let config = Config::load(&ConfigPlace::File(file), &Environment::default()).expect("sound").config;
     drop(Store::open(&config.daemon.state_dir, Access::Own).expect("made"));
-    let store = Store::open(&config.daemon.state_dir, Access::Read).expect("opened");
+    let access = if may_write { Access::Share } else { Access::Read };
+    let store = Store::open(&config.daemon.state_dir, access).expect("opened");
     let rules = compile::rules(&config).expect("compiled");
     let clock = Clock::manual(Timestamp::from_seconds(1_742_198_531));
-    (dir, Server::new(ToolBox { store, config, rules, clock }))
+    (dir, Server::new(ToolBox { store, config, rules, clock, may_write }))
 }
 
 fn ask(server: &Server, message: &Value) -> Option<Value> {
@@ -101,4 +106,19 @@ fn tools_are_few_read_only_and_take_neither_urls_nor_paths() {
             assert!(!name.contains("url") && !name.contains("path") && !name.contains("file"), "{}: {name}", tool.name);
         }
     }
+}
+
+#[test]
+fn tool_that_silences_is_there_only_where_it_was_asked_for() {
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "silence_story", "arguments": {"id": "sty_0000000000000", "hours": 2, "comment": "exercise"}}});
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+    let (_dir, server) = started(false);
+    assert_eq!(ask(&server, &call).expect("answered")["error"]["code"], -32602);
+    let (_dir, server) = started(true);
+    let listed = ask(&server, &list).expect("answered");
+    let last = listed["result"]["tools"].as_array().and_then(|tools| tools.last()).cloned().expect("tools");
+    assert_eq!((&last["name"], &last["annotations"]["readOnlyHint"]), (&json!("silence_story"), &json!(false)));
+    let said = ask(&server, &call).expect("answered")["result"]["content"][0]["text"].clone();
+    assert!(said.as_str().is_some_and(|said| said.contains("no such story")), "{said}");
 }

@@ -6,12 +6,14 @@ use serde_json::{Value, json};
 
 use super::arguments::CallArguments;
 use super::shown;
+use crate::action::{self, ActionScene, SilenceEnd, SilenceWish};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{ItemId, StoryId};
 use crate::pipeline::Rules;
 use crate::store::outbox::{self, DeliveryId};
 use crate::store::{AlertFilter, ItemRecord, SearchQuery, Store, StoryFilter, lock_holder};
+use crate::text::clean;
 use crate::view::{FeedLine, ItemExplained, RuleTrial, TrialError};
 
 /// How far back a query is tried where nobody says.
@@ -34,9 +36,22 @@ pub(super) struct ToolBox {
     pub config: Config,
     pub rules: Rules,
     pub clock: Clock,
+    /// Whether the tool that changes something is there.
+    pub may_write: bool,
 }
 
-/// All of them.
+/// The one that changes something; there only where whoever started this said so.
+const SILENCE_STORY: Tool = Tool {
+    name: "silence_story",
+    description: "Silences one story for some hours: its alerts are stored and nobody is told. Ask before you do.",
+    arguments: &["id", "hours", "comment"],
+    needed: 3,
+    call: ToolBox::silence_story,
+};
+/// Longest silence.
+const SILENCE_HOURS_MAX: u64 = 48;
+
+/// Those that read.
 pub(super) const TOOLS: &[Tool] = &[
     Tool {
         name: "search_items",
@@ -127,7 +142,7 @@ impl Tool {
                     "data": {"type": "array", "items": {"type": "object"}},
                 },
             },
-            "annotations": {"readOnlyHint": true, "destructiveHint": false, "openWorldHint": false},
+            "annotations": {"readOnlyHint": self.name != SILENCE_STORY.name, "destructiveHint": false, "openWorldHint": false},
         })
     }
 }
@@ -139,6 +154,8 @@ fn argument(name: &str) -> Value {
         "source" => ("string", "Only this source, by its id"),
         "since" => ("string", "Only from then on: an age (90m, 24h, 7d) or a time (2025-03-17T00:00:00Z)"),
         "told" => ("string", "yes: only stories that somebody was told of; no: only the others"),
+        "hours" => ("integer", "For so many hours, 1 to 48"),
+        "comment" => ("string", "Why, for whoever looks later"),
         "limit" => ("integer", "At most so many rows, 1 to 20"),
         _ => ("string", "Its id: itm_…, sty_…, dlv_…, or the name of a feed"),
     };
@@ -146,6 +163,28 @@ fn argument(name: &str) -> Value {
 }
 
 impl ToolBox {
+    /// Those that there are.
+    pub(super) fn tools(&self) -> impl Iterator<Item = &'static Tool> {
+        TOOLS.iter().chain(self.may_write.then_some(&SILENCE_STORY))
+    }
+
+    fn silence_story(&self, arguments: &CallArguments<'_>) -> Result<Value, String> {
+        let id = StoryId::parse(arguments.required("id")?).map_err(|error| format!("`id`: {error}"))?;
+        let hours = arguments.number("hours", 1..=SILENCE_HOURS_MAX)?.ok_or("`hours` is needed")?;
+        let wish = SilenceWish {
+            topics: Vec::new(),
+            sources: Vec::new(),
+            story: Some(id),
+            text: None,
+            starts: None,
+            ends: SilenceEnd::After(std::time::Duration::from_secs(hours * 3600)),
+            comment: clean::excerpt(arguments.required("comment")?, 200),
+        };
+        let scene = ActionScene { store: &self.store, config: &self.config, now: arguments.now, author: "assistant" };
+        let (record, _) = action::add_silence(&scene, &wish).map_err(|refusal| refusal.to_string())?;
+        document(&record)
+    }
+
     /// Calls one.
     pub(super) fn call(&self, tool: &Tool, given: &Value) -> Result<Value, String> {
         let now = self.clock.now();
