@@ -115,7 +115,7 @@ class Client(unittest.TestCase):
         self.folder = folder.name
         self.daemon = Daemon(folder.name)
         self.daemon.start()
-        self.addCleanup(lambda: self.daemon.process.kill())
+        self.addCleanup(lambda: (self.daemon.process.kill(), self.daemon.process.wait()))
         self.watch = self.daemon.client()
 
     def items(self, numbers):
