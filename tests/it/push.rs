@@ -119,6 +119,14 @@ async fn push_every_form_of_body_is_answered_with_what_became_of_it() {
     );
     let feed = push(http, "application/rss+xml", "", &feed).await.json();
     assert_eq!(feed["new"], 1, "{feed}");
+    let mail = format!(
+        "From: Desk <desk@example.org>\r\nSubject: {}\r\nMessage-ID: <m8@example.org>\r\nDate: Mon, 17 Mar 2025 08:02:11 +0000\r\n\
+         Content-Type: text/plain; charset=utf-8\r\n\r\n{}\r\n",
+        article(8).lines().next().expect("a title"),
+        article(8)
+    );
+    let mail = push(http, "message/rfc822", "", &mail).await.json();
+    assert_eq!(mail["new"], 1, "{mail}");
     // What a file brought is the same text when it is sent: a further appearance, and no second alert.
     room.drop_file("7.txt", &article(7));
     until("the file is taken", || number(&running.store, "SELECT count(*) FROM items WHERE source = 'seeds'") == 1)

@@ -95,8 +95,8 @@ impl PushReader {
                 let lines = bytes.split(|byte| *byte == b'\n').zip(1..).map(|(line, number)| (number, line.to_vec()));
                 self.read_lines_now(&lines.collect::<Vec<_>>())
             }
-            // The feed parser finds out itself which of the feeds it is.
             PushBody::Mail => self.document(parse_as(DocumentFormat::Mail, bytes, &self.context()), None),
+            // The feed parser finds out itself which of the feeds it is.
             PushBody::Feed => self.document(parse_as(DocumentFormat::Rss, bytes, &self.context()), None),
         }
     }
