@@ -5,6 +5,8 @@
 /// Between which two writes the process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failpoint {
+    /// A document is being read.
+    Reading,
     /// A seed file was read; `ingest` does not have it.
     SeedRead,
     /// A feed document was read; `ingest` does not have it.
@@ -23,7 +25,8 @@ pub enum Failpoint {
 
 impl Failpoint {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
+        Self::Reading,
         Self::SeedRead,
         Self::FeedRead,
         Self::BeforeCommit,
@@ -37,6 +40,7 @@ impl Failpoint {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Reading => "reading",
             Self::SeedRead => "seed-read",
             Self::FeedRead => "feed-read",
             Self::BeforeCommit => "before-commit",

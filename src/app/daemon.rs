@@ -96,7 +96,12 @@ impl Daemon {
                 () = self.follow.changed() => self.reload(),
                 prepared = prepared(&mut self.reloading) => self.finish_reload(prepared),
                 () = tick(&mut beat) => self.beat(),
-                _ = status.tick() => self.systemd.status(&self.app.status_line()),
+                _ = status.tick() => {
+                    self.systemd.status(&self.app.status_line());
+                    if self.app.has_given_up_an_endpoint() && self.reloading.is_none() {
+                        self.begin_reload();
+                    }
+                }
             }
         }
     }

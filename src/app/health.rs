@@ -13,15 +13,19 @@ use crate::deliver::DeliveryCounters;
 use crate::http::Readiness;
 use crate::ingest::{IngestCounters, Outage};
 use crate::model::Timestamp;
-use crate::source::feed::polling::counters::PollCounters;
+use crate::source::feed::polling::counters::{PollCounters, PollFlow};
+use crate::source::quarantine::HeldDocument;
 use crate::source::seed::{DirState, SeedStatus};
 use crate::store::Standing;
 use crate::telemetry::Pulse;
 use crate::text::counted;
-use crate::view::SilenceTally;
+use crate::view::{SilenceTally, quarantined};
 
 /// A loop that did not turn for so long hangs; each turns at least every ten seconds.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// What a poll may take beyond its fetch: a minute for pages, and the way to the disk.
+const SETTLING_LONG: Duration = Duration::from_secs(120);
 
 /// Deliveries that are owed for so long are worth a word.
 const OWED_LONG: Duration = Duration::from_secs(3600);
@@ -59,6 +63,8 @@ pub struct AppHealth {
     pub standing: Standing,
     /// Silences that hold now.
     pub silences: Vec<SilenceTally>,
+    /// Documents that are not read, for the process ended while they were.
+    pub quarantined: Vec<HeldDocument>,
     /// Free bytes on the store's disk.
     pub free_bytes: u64,
     /// Bytes of the database.
@@ -90,6 +96,8 @@ impl Gauges {
     /// Whether all is well, and what an operator should look at.
     pub(super) fn readiness(&self, config: &Config, health: &AppHealth, now: Timestamp) -> Readiness {
         let mut reasons: Vec<String> = self.stuck(now).iter().map(|part| format!("the {part} hangs")).collect();
+        let flow = self.polls.totals().flow;
+        reasons.extend(unmoved(&flow, config));
         if health.holding {
             reasons.push(format!(
                 "disk: {} MiB free, {} MiB are kept in reserve; nothing new is taken, deliveries go on",
@@ -104,6 +112,7 @@ impl Gauges {
         if matches!(seeds, DirState::Missing | DirState::Unreadable) {
             warnings.push("seeds: the directory is not there or cannot be read".to_owned());
         }
+        warnings.extend(slow_flow(&flow, config));
         if standing.feeds_failing > 0 {
             warnings.push(format!("sources: {} of {} feeds failing", standing.feeds_failing, feeds(config)));
         }
@@ -122,12 +131,40 @@ impl Gauges {
         if standing.parked > 0 {
             warnings.push(format!("delivery: {} parked", standing.parked));
         }
+        warnings.extend(quarantined(&health.quarantined));
         warnings.extend(silenced(&health.silences));
         if let Some(record) = self.reload.borrow().as_ref().filter(|record| !record.taken) {
             warnings.push(format!("config: the last reload was refused ({})", record.summary));
         }
         Readiness { ready: reasons.is_empty(), reasons, warnings }
     }
+}
+
+/// A poll takes as long as its fetch may, and its pages, and its way to the disk.
+fn poll_span_max(config: &Config) -> Duration {
+    let own = config.feeds.iter().filter_map(|feed| feed.fetch.timeout).max().unwrap_or_default();
+    own.max(config.polling.total_timeout) + SETTLING_LONG
+}
+
+/// Polls that do not move, though some are under way.
+fn unmoved(flow: &PollFlow, config: &Config) -> Option<String> {
+    (flow.unmoved > poll_span_max(config)).then(|| {
+        let under_way = counted(flow.in_hand, "poll");
+        format!("sources: {under_way} under way, and none has come to its end for {}", words(flow.unmoved))
+    })
+}
+
+/// Polls that take too long, or begin too late.
+fn slow_flow(flow: &PollFlow, config: &Config) -> Option<String> {
+    if flow.overdue > SETTLING_LONG {
+        let slots = config.polling.fetches_max;
+        return Some(format!(
+            "sources: feeds wait {} for their turn, {slots} at once are too few",
+            words(flow.overdue)
+        ));
+    }
+    (flow.in_hand_for > poll_span_max(config))
+        .then(|| format!("sources: a poll has been under way for {}", words(flow.in_hand_for)))
 }
 
 /// What is kept from people on purpose, lest it be forgotten.
@@ -188,5 +225,29 @@ fn words(span: Duration) -> String {
         seconds @ 60..3600 => format!("{} min", seconds / 60),
         seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
         seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ConfigPlace, Environment};
+
+    #[test]
+    fn polls_that_do_not_move_are_no_health() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("wirewatch.toml");
+        let text = "[[endpoints]]\nid = 'console'\nformat = 'console'\n[polling]\ntotal_timeout = '30s'\n";
+        std::fs::write(&file, text).expect("written");
+        let config = Config::load(&ConfigPlace::File(file), &Environment::default()).expect("sound").config;
+        let seconds = Duration::from_secs;
+        let flow = PollFlow { in_hand: 16, in_hand_for: seconds(149), unmoved: seconds(149), overdue: seconds(119) };
+        assert_eq!((unmoved(&flow, &config), slow_flow(&flow, &config)), (None, None));
+        let stuck = PollFlow { in_hand_for: seconds(151), unmoved: seconds(151), ..flow };
+        let said = unmoved(&stuck, &config).expect("red");
+        assert_eq!(said, "sources: 16 polls under way, and none has come to its end for 2 min");
+        assert!(slow_flow(&stuck, &config).is_some_and(|said| said.contains("under way for 2 min")));
+        let late = PollFlow { overdue: seconds(121), ..flow };
+        assert!(slow_flow(&late, &config).is_some_and(|said| said.contains("wait 2 min for their turn")));
     }
 }

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::Readiness;
 use crate::model::EndpointId;
+use crate::source::quarantine::held_documents;
 use crate::source::{IngestMessage, IngestSender};
 use crate::store::{Ages, Pruned, Pruning, Store, StoreError};
 use crate::text::clean;
@@ -134,6 +135,7 @@ impl Keeper {
         let mut health = AppHealth {
             standing: self.links.health.borrow().standing.clone(),
             silences: self.links.health.borrow().silences.clone(),
+            quarantined: held_documents(&config.daemon.state_dir),
             free_bytes: self.links.health.borrow().free_bytes,
             database_bytes,
             log_bytes,

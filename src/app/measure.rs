@@ -13,7 +13,7 @@ use crate::http::{DaemonNudge, GuardConfig, ListenerSources, ReadSources, Readin
 use crate::model::Timestamp;
 use crate::source::push::PushIntake;
 use crate::source::seed::DirState;
-use crate::telemetry::{Metric, Sample};
+use crate::telemetry::{Metric, Sample, lines_dropped};
 
 /// Everything the listener needs.
 pub(super) fn served(
@@ -68,6 +68,8 @@ fn samples(config: &Config, gauges: &Gauges, health: &AppHealth, ready: bool, no
         Sample::new(Metric::StoreLogBytes, health.log_bytes as f64),
         Sample::new(Metric::StoreFreeBytes, health.free_bytes as f64),
         Sample::new(Metric::StoreHolding, flag(health.holding)),
+        Sample::new(Metric::LogLinesDropped, lines_dropped() as f64),
+        Sample::new(Metric::Quarantined, health.quarantined.len() as f64),
     ];
     sources(&mut out, gauges);
     ingest(&mut out, gauges);
@@ -114,6 +116,7 @@ fn sources(out: &mut Vec<Sample>, gauges: &Gauges) {
         out.push(Sample::labelled(Metric::SeedFiles, "outcome", outcome, count as f64));
     }
     let readable = !matches!(seeds.dir, DirState::Missing | DirState::Unreadable);
+    out.push(Sample::new(Metric::SeedOverflows, seeds.overflows as f64));
     out.push(Sample::new(Metric::SeedWaiting, seeds.waiting as f64));
     out.push(Sample::new(Metric::SeedDirOk, f64::from(u8::from(readable))));
 }

@@ -6,6 +6,7 @@
 
 pub mod compile;
 mod daemon;
+mod departed;
 mod error;
 mod follow;
 mod health;

@@ -9,13 +9,12 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::error::AppError;
-use super::stages::{CoreStages, threads};
+use super::stages::{CoreStages, parser};
 use super::start::{App, Parts};
 use crate::deliver::QueueSummary;
 use crate::model::{Cursor, Origin, RejectReason, Rejection, SourceId, SourceKind};
 use crate::source::feed::polling::poller::{PollReport, PollSelection};
 use crate::source::feed::polling::rules;
-use crate::source::parser::Parser;
 use crate::source::seed::{ScanSummary, parse_file};
 use crate::source::{Batch, Receipt};
 
@@ -47,7 +46,7 @@ impl App {
     pub async fn run_once(parts: Parts) -> Result<OnceReport, AppError> {
         let Parts { config, clock, console, .. } = parts;
         let stages = CoreStages::open(&config, &clock)?;
-        let parser = Parser::new(threads(&config));
+        let parser = parser(&config);
         let client = rules::client(&config.polling)?;
         let poller = stages.poller(&config, &parser, client, Arc::default())?;
         let watcher = stages.seed_watcher(&config, &parser)?;
@@ -57,6 +56,7 @@ impl App {
             None => None,
         };
         let polls = poller.poll_once(&PollSelection::Due, &cancel).await;
+        parser.quarantine().close();
         let deliveries = stages.finish_once(console, cancel).await?;
         Ok(OnceReport { seeds, polls, deliveries })
     }
@@ -69,10 +69,11 @@ impl App {
         let Parts { config, clock, console, .. } = parts;
         let stages = CoreStages::open(&config, &clock)?;
         let client = rules::client(&config.polling)?;
-        let parser = Parser::new(threads(&config));
+        let parser = parser(&config);
         let poller = stages.poller(&config, &parser, client, Arc::default())?;
         let cancel = CancellationToken::new();
         let reports = poller.poll_once(&PollSelection::Named(feeds), &cancel).await;
+        parser.quarantine().close();
         stages.finish_once(console, cancel).await?;
         Ok(reports)
     }
@@ -89,7 +90,7 @@ impl App {
     ) -> Result<Vec<IngestedFile>, AppError> {
         let Parts { config, clock, console, .. } = parts;
         let stages = CoreStages::open(&config, &clock)?;
-        let parser = Parser::new(threads(&config));
+        let parser = parser(&config);
         let mut ingested = Vec::with_capacity(files.len());
         for path in files {
             let received = clock.now();

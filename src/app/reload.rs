@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use super::departed::{DepartedEndpoint, Departures, losses};
 use super::start::App;
 use super::{compile, silences};
 use crate::config::{self, Config, ConfigDiff, ConfigPlace, Environment, Loaded, RELOAD_FILE, ReloadRecord, Report};
@@ -19,6 +20,9 @@ use crate::text::clean;
 
 /// Between two readings of the config: a file that is still being written differs by then.
 const SETTLE: Duration = Duration::from_millis(250);
+
+/// Pauses before a config that would take much away is read once more: ten seconds.
+const LOSSES_PAUSES: usize = 40;
 
 /// Readings until a config that keeps changing is refused.
 const READINGS_MAX: usize = 12;
@@ -44,6 +48,7 @@ pub struct ReloadCandidate {
     pub(super) rules: Arc<Rules>,
     client: Client,
     states: Vec<FeedState>,
+    departures: Departures,
 }
 
 /// What a reload is prepared from; independent of the running stages.
@@ -54,6 +59,7 @@ pub(super) struct ReloadBase {
     pub(super) rules: Arc<Rules>,
     pub(super) client: Client,
     pub(super) store: Store,
+    pub(super) departed: Vec<DepartedEndpoint>,
     pub(super) now: Timestamp,
 }
 
@@ -66,11 +72,12 @@ pub(super) fn prepare(base: &ReloadBase) -> Result<ReloadCandidate, ReloadRefusa
 }
 
 /// The same with a pause of its own between two readings.
-pub(super) fn prepare_after(base: &ReloadBase, pause: impl FnMut()) -> Result<ReloadCandidate, ReloadRefusal> {
-    let mut loaded = settled(|| read(&base.place, &base.environment), pause)?;
+pub(super) fn prepare_after(base: &ReloadBase, mut pause: impl FnMut()) -> Result<ReloadCandidate, ReloadRefusal> {
+    let (mut loaded, losses) = settled_whole(base, &mut pause)?;
     let diff = config::diff(&base.config, &loaded.config);
+    let departures = Departures::of(&base.departed, &base.config, &loaded.config, base.now);
     // Compiling and looking for what is odd is most of a reload's work, and polls wait for a processor meanwhile.
-    let rules = if keeps_rules(&diff, &loaded.config) {
+    let rules = if keeps_rules(&diff, &loaded.config) && !departures.changes_routes() {
         base.rules.clone()
     } else {
         match compile::rules(&loaded.config) {
@@ -78,6 +85,7 @@ pub(super) fn prepare_after(base: &ReloadBase, pause: impl FnMut()) -> Result<Re
                 silences::date(&mut rules.alert.silences, &loaded.config, &base.store, base.now)
                     .map_err(|error| refuse(error.to_string(), Vec::new()))?;
                 loaded.add_query_problems(&compile::warnings(&rules, &loaded.config));
+                departures.add_routes(&mut rules);
                 Arc::new(rules)
             }
             Err(problems) => {
@@ -100,7 +108,9 @@ pub(super) fn prepare_after(base: &ReloadBase, pause: impl FnMut()) -> Result<Re
         rules::client(&loaded.config.polling).map_err(|error| refuse(error.to_string(), Vec::new()))?
     };
     let states = base.store.feed_states().map_err(|error| refuse(error.to_string(), Vec::new()))?;
-    Ok(ReloadCandidate { warnings: loaded.report.lines(), config: loaded.config, diff, rules, client, states })
+    let mut warnings = loaded.report.lines();
+    warnings.extend(losses);
+    Ok(ReloadCandidate { warnings, config: loaded.config, diff, rules, client, states, departures })
 }
 
 /// Whether the rules that run are those of this config. Learned scores lie outside of it, and may be new.
@@ -110,6 +120,29 @@ fn keeps_rules(diff: &ConfigDiff, config: &Config) -> bool {
 
 fn read(place: &ConfigPlace, environment: &Environment) -> Result<Loaded, ReloadRefusal> {
     Config::load(place, environment).map_err(|report| refused(&report))
+}
+
+/// A config that would take much away is read once more after a while: it may be half of one, and happen to be valid.
+/// Also gives what it takes away.
+fn settled_whole(base: &ReloadBase, mut pause: impl FnMut()) -> Result<(Loaded, Vec<String>), ReloadRefusal> {
+    let mut loaded = settled(|| read(&base.place, &base.environment), &mut pause)?;
+    for _ in 0..READINGS_MAX {
+        let losses = losses(&base.config, &loaded.config, &base.store);
+        if losses.is_empty() {
+            break;
+        }
+        for loss in &losses {
+            warn!(%loss, "config is read once more before it is taken");
+        }
+        (0..LOSSES_PAUSES).for_each(|_| pause());
+        let again = settled(|| read(&base.place, &base.environment), &mut pause)?;
+        let stays = again.config.fingerprint() == loaded.config.fingerprint();
+        loaded = again;
+        if stays {
+            return Ok((loaded, losses));
+        }
+    }
+    Ok((loaded, Vec::new()))
 }
 
 /// Reads until two readings in a row mean the same: a half-written file is not taken even where its
@@ -149,6 +182,7 @@ impl App {
             rules: self.live.rules.borrow().clone(),
             client: self.live.client.clone(),
             store: self.store.clone(),
+            departed: self.live.departed.clone(),
             now: self.now(),
         };
         tokio::task::spawn_blocking(move || prepare(&base))
@@ -189,8 +223,11 @@ impl App {
 
     /// The swap: every stage follows a channel; none of them can refuse.
     fn adopt(&mut self, candidate: ReloadCandidate) {
-        let ReloadCandidate { config, rules, client, states, .. } = candidate;
+        let ReloadCandidate { config, rules, client, states, departures, .. } = candidate;
+        // Before delivery hears of the endpoints: what it finds parked then stays so.
+        departures.settle(&self.store, self.live.clock.now());
         let live = &mut self.live;
+        live.departed = departures.gone;
         if !Arc::ptr_eq(&live.rules.borrow(), &rules) {
             live.rules.send_replace(rules);
         }
@@ -268,6 +305,7 @@ mod tests {
             rules: Arc::new(compile::rules(&config).expect("compiles")),
             client: rules::client(&config.polling).expect("a client"),
             store: Store::open(&dir.path().join("state"), Access::Own).expect("opens"),
+            departed: Vec::new(),
             now: Timestamp::default(),
             config: Arc::new(config),
             place,
@@ -291,5 +329,51 @@ mod tests {
         // Tests of the config are run against rules that stay as well.
         std::fs::write(&file, format!("{CONFIG}[[tests]]\ntitle = \"quiet\"\ntopics = [\"t\"]\n")).expect("written");
         assert!(prepare(&base).is_err_and(|refusal| refusal.summary.contains("1 error")));
+    }
+
+    #[test]
+    fn reload_that_takes_much_away_is_read_twice_and_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("wirewatch.toml");
+        let (place, environment) = (ConfigPlace::File(file.clone()), Environment::default());
+        let feed = |n: u32| format!("[[feeds]]\nid = \"f{n}\"\nurl = \"https://f{n}.example/\"\n");
+        let console = "[[endpoints]]\nid = \"console\"\nformat = \"console\"\n";
+        let text = |feeds: u32| format!("{CONFIG}{console}{}", (0..feeds).map(feed).collect::<String>());
+        std::fs::write(&file, text(9)).expect("written");
+        let config = Config::load(&place, &environment).expect("valid").config;
+        let base = ReloadBase {
+            rules: Arc::new(compile::rules(&config).expect("compiles")),
+            client: rules::client(&config.polling).expect("a client"),
+            store: Store::open(&dir.path().join("state"), Access::Own).expect("opens"),
+            departed: Vec::new(),
+            now: Timestamp::default(),
+            config: Arc::new(config),
+            place,
+            environment,
+        };
+        let taken = |pause: &dyn Fn(usize)| {
+            let pauses = std::cell::Cell::new(0);
+            let candidate = prepare_after(&base, || {
+                pauses.set(pauses.get() + 1);
+                pause(pauses.get());
+            });
+            let candidate = candidate.map_err(|refusal| refusal.problems).expect("taken");
+            (candidate.config.feeds.len(), candidate.warnings.join("; "), pauses.get())
+        };
+        // Half of them is an edit.
+        std::fs::write(&file, text(4)).expect("written");
+        assert_eq!(taken(&|_| ()), (5, String::new(), 1));
+        std::fs::write(&file, text(3)).expect("written");
+        let (feeds, warnings, pauses) = taken(&|_| ());
+        assert_eq!((feeds, pauses), (4, LOSSES_PAUSES + 2));
+        assert!(warnings.contains("of 10 feeds 4 are left in the config"), "{warnings}");
+        // Half of a config that is being written is not what is taken.
+        let whole = |pause| {
+            if pause == 20 {
+                std::fs::write(&file, text(9)).expect("written");
+            }
+        };
+        let (feeds, warnings, _) = taken(&whole);
+        assert_eq!((feeds, warnings.as_str()), (10, ""));
     }
 }

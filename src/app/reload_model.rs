@@ -164,6 +164,7 @@ proptest! {
             rules: Arc::new(compile::rules(&config).expect("compiles")),
             client: rules::client(&config.polling).expect("a client"),
             store: Store::open(&config.daemon.state_dir, Access::Own).expect("a store"),
+            departed: Vec::new(),
             now: Timestamp::default(),
             config: Arc::new(config),
             place: place.clone(),

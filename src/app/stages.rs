@@ -21,6 +21,7 @@ use crate::source::feed::polling::pages::KnownItems;
 use crate::source::feed::polling::poller::{Poller, PollerLinks};
 use crate::source::feed::polling::rules::PollRules;
 use crate::source::parser::Parser;
+use crate::source::quarantine::Quarantine;
 use crate::source::seed::{SeedInputs, SeedWatcher};
 use crate::source::{IngestMessage, IngestSender, MESSAGES_WAITING_MAX};
 use crate::store::{Access, RecalledFrom, Store, outbox};
@@ -174,7 +175,7 @@ impl CoreStages {
     }
 }
 
-pub(super) fn threads(config: &Config) -> usize {
+fn threads(config: &Config) -> usize {
     config.daemon.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(2)
 }
 
@@ -192,6 +193,15 @@ fn report_recalled(recalled: &RecalledFrom) -> Option<u64> {
             None
         }
     }
+}
+
+/// The threads for documents, with marks on the disk while they are at it.
+pub(super) fn parser(config: &Config) -> Parser {
+    let quarantine = Quarantine::open(&config.daemon.state_dir).unwrap_or_else(|error| {
+        warn!(%error, "documents are read without marks: one that ends the process will not be known by the next start");
+        Quarantine::default()
+    });
+    Parser::new(threads(config)).marking(quarantine)
 }
 
 /// Which items need no page any more, as the poller asks.

@@ -9,11 +9,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use super::departed::{self, DepartedEndpoint};
 use super::error::{AppError, AppPart};
 use super::health::{self, AppHealth, Gauges, Pulses};
 use super::keep::{Keeper, KeeperLinks};
 use super::measure;
-use super::stages::{CoreStages, threads};
+use super::stages::{CoreStages, parser};
 use crate::clock::Clock;
 use crate::config::{Config, ReloadRecord};
 use crate::deliver::console::Console;
@@ -81,6 +82,8 @@ pub(super) struct Live {
     pub(super) polling: PollRulesSlot,
     pub(super) seeds: watch::Sender<SeedStatus>,
     pub(super) reload: watch::Sender<Option<ReloadRecord>>,
+    /// Endpoints that a reload took away within the hour.
+    pub(super) departed: Vec<DepartedEndpoint>,
     pub(super) gauges: Gauges,
     pub(super) health: watch::Receiver<AppHealth>,
 }
@@ -101,7 +104,7 @@ impl App {
         let config = Arc::new(config);
         let stages = CoreStages::open(&config, &clock)?;
         let listener = listen(&config).await?;
-        let parser = Parser::new(threads(&config));
+        let parser = parser(&config);
         let client = rules::client(&config.polling)?;
         let poll_counters = Arc::new(PollCounters::default());
         let poller = stages.poller(&config, &parser, client.clone(), poll_counters.clone())?;
@@ -170,6 +173,7 @@ impl App {
             polling,
             seeds,
             reload,
+            departed: Vec::new(),
             gauges,
             health,
         };
@@ -229,6 +233,13 @@ impl App {
     #[must_use]
     pub fn reloads_on_change(&self) -> bool {
         self.live.config.daemon.reload_on_change
+    }
+
+    /// Whether an endpoint that a reload took away has been gone for so long that nothing is kept for it any more.
+    #[must_use]
+    pub fn has_given_up_an_endpoint(&self) -> bool {
+        let now = self.now();
+        self.live.departed.iter().any(|departed| departed::is_over(departed, now))
     }
 
     /// The time as this wirewatch sees it.

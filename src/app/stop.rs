@@ -57,6 +57,7 @@ impl App {
             // What failed may have been the disk: the next start checks the database.
             return Ok(());
         }
+        self.live.parser.quarantine().close();
         self.store.checkpoint()?;
         info!("stopped");
         Ok(())

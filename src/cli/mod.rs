@@ -37,6 +37,7 @@ mod page;
 mod parse;
 mod prune;
 mod push;
+mod quarantine;
 mod receive;
 mod reload;
 mod run;
@@ -121,6 +122,7 @@ enum Command {
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
     Prune(prune::PruneArgs),
+    Quarantine(quarantine::QuarantineArgs),
     Doctor(doctor::DoctorArgs),
     Eval(eval::EvalArgs),
     Completions(completions::CompletionsArgs),
@@ -180,6 +182,7 @@ pub fn main() -> ExitCode {
         Command::Backup(args) => backup::run(args, &context),
         Command::Restore(args) => backup::run_restore(args, &context),
         Command::Prune(args) => prune::run(args, &context),
+        Command::Quarantine(args) => quarantine::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
         Command::Users(args) => users::run(args, &context),
     };

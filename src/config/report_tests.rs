@@ -290,7 +290,9 @@ fn credential_is_looked_for_inside_the_service_only() {
 fn canary_secrets_are_in_no_output() {
     let main = "[[endpoints]]\nid = 'e'\nsecret = 'CANARY1'\nurl = 'https://u:CANARY2@h.example/?k=CANARY3'\nx = 'whsec_CANARY4'\n\
                 [[feeds]]\nid = 'f'\nurl = 'ftp://u:CANARY5@h.example/'\n[http]\ntoken = 'CANARY6'\n[daemon]\nlog = 'whsec_CANARY7'\n\
-                threads = 'whsec_CANARY8'\n";
+                threads = 'whsec_CANARY8'\n\
+                [[endpoints]]\nid = 'g'\nurl = 'https://h.example/'\nheaders = ['x-key CANARY9', \"x-key: CANARY10 ü\"]\n\
+                [[feeds]]\nid = 'h'\nurl = 'https://h.example/'\nheaders = ['x key: CANARY11']\n";
     let (_folder, loaded) = load_with(main, &[]);
     let report = loaded.expect_err("refused");
     let terminal = report.render(Look::Terminal { width: 80 });

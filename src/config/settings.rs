@@ -199,6 +199,7 @@ pub(super) fn polling(s: &Section<'_>) -> PollingConfig {
         host_spacing: s.duration("host_spacing", Duration::ZERO..=HOUR),
         spacing_scope: s.choice("spacing_scope", &[("host", SpacingScope::Host), ("feed", SpacingScope::Feed)]),
         pages_per_hour_max: s.count("pages_per_hour_max", 1..=100_000),
+        pages_per_feed_max: s.count("pages_per_feed_max", 1..=100_000),
         interval_floor: s.duration("interval_floor", SECOND..=DAY),
         interval_ceiling: s.duration("interval_ceiling", MINUTE..=30 * DAY),
         start_spread: s.duration("start_spread", Duration::ZERO..=DAY),

@@ -179,7 +179,86 @@ pub fn masked(text: &str) -> String {
             }
         }
     }
+    mask_headers(&mut bytes);
     String::from_utf8(bytes).unwrap_or_else(|_| "*".repeat(text.len()))
+}
+
+/// Header fields may hold a key under any name, so their values are blanked out: in `headers = […]` what follows
+/// the first colon of each text, or all of it; in a table of headers every value. Written for texts that are
+/// no TOML as well: what is not closed ends with its line.
+fn mask_headers(bytes: &mut [u8]) {
+    let (mut at, mut in_table) = (0, false);
+    while at < bytes.len() {
+        let end = bytes[at..].iter().position(|&b| b == b'\n').map_or(bytes.len(), |length| at + length);
+        let line = bytes[at..end].trim_ascii_start();
+        let start = end - line.len();
+        if line.starts_with(b"[") {
+            let name = line.split(|&b| b == b']').next().unwrap_or(line);
+            in_table = name.trim_ascii().to_ascii_lowercase().ends_with(b"headers");
+        }
+        let key = line.iter().position(|&b| b == b'=');
+        let names_headers = key.is_some_and(|key| line[..key].to_ascii_lowercase().windows(7).any(|w| w == b"headers"));
+        at = match key {
+            Some(key) if names_headers => mask_list(bytes, start + key + 1),
+            Some(key) if in_table => {
+                blank(&mut bytes[start + key + 1..end]);
+                end + 1
+            }
+            _ => end + 1,
+        };
+    }
+}
+
+/// Blanks out the values of a list of header fields that begins here; gives where to go on.
+fn mask_list(bytes: &mut [u8], from: usize) -> usize {
+    let (mut at, mut depth) = (from, 0_usize);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return at + 1;
+                }
+            }
+            b'\n' if depth == 0 => return at + 1,
+            b'#' => {
+                let end = bytes[at..].iter().position(|&b| b == b'\n').map_or(bytes.len(), |length| at + length);
+                blank(&mut bytes[at + 1..end]);
+                at = end;
+                continue;
+            }
+            quote @ (b'"' | b'\'') => {
+                let length = string_length(&bytes[at + 1..], quote);
+                let inside = at + 1..at + 1 + length;
+                let colon = bytes[inside.clone()].iter().position(|&b| b == b':').map_or(0, |colon| colon + 1);
+                blank(&mut bytes[inside.start + colon..inside.end]);
+                at = inside.end;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    at
+}
+
+/// Bytes of a text up to the quote that closes it, or to the end of its line.
+fn string_length(rest: &[u8], quote: u8) -> usize {
+    let mut escaped = false;
+    let ends = |&b: &u8| {
+        let end = b == b'\n' || b == quote && !escaped;
+        escaped = quote == b'"' && b == b'\\' && !escaped;
+        end
+    };
+    rest.iter().position(ends).unwrap_or(rest.len())
+}
+
+fn blank(bytes: &mut [u8]) {
+    for byte in bytes {
+        if !matches!(*byte, b'\n' | b'\r' | b'"' | b'\'' | b' ') {
+            *byte = b'*';
+        }
+    }
 }
 
 #[cfg(test)]
@@ -268,6 +347,26 @@ mod tests {
         }
         for kept in ["h.example/p", "a/b", "secret = \"*******\"", "# x"] {
             assert!(shown.contains(kept), "{kept} in {shown}");
+        }
+    }
+
+    #[test]
+    fn masked_values_of_headers_are_hidden_in_every_notation() {
+        for text in [
+            "headers = [\"x-key: CANARY\", 'x-team CANARY', \"CANARY\"]\nurl = 'kept'",
+            "headers = [\n  \"x-key: a]CANARY\", # x-key: CANARY\n  \"x-b: \\\"CANARY\"\n]\nurl = 'kept'",
+            "headers = \"x-key: CANARY\"\nurl = 'kept'",
+            "headers = { x-key = \"CANARY\" }\nurl = 'kept'",
+            "headers = [\"x-key: CANARY\nurl = 'kept'",
+            "[endpoints.headers]\nx-key = \"CANARY\"\nx-b = CANARY\n[a]\nurl = 'kept'",
+        ] {
+            let shown = masked(text);
+            assert!(!shown.contains("CANARY"), "{text} → {shown}");
+            assert!(
+                shown.contains("url = ") && (shown.contains("kept") || text.contains("CANARY\nurl")),
+                "{text} → {shown}"
+            );
+            assert_eq!(shown.len(), text.len());
         }
     }
 

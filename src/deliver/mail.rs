@@ -20,6 +20,7 @@ use super::EndpointConfig;
 use super::retry::{Failure, MailStep, Outcome};
 use super::secret::AccessToken;
 use super::send::{Answer, ChannelError, failed};
+use super::withheld::Withheld;
 use crate::files::{descriptors_are_short, is_shortage};
 use crate::net::{Cidr, guard};
 use crate::store::outbox::Claimed;
@@ -49,6 +50,8 @@ pub(super) struct MailServer {
     to: Vec<Address>,
     timeout: Duration,
     allow_private: Vec<Cidr>,
+    /// What no reply may show.
+    withheld: Withheld,
     kept: Mutex<Option<KeptConnection>>,
 }
 
@@ -81,7 +84,12 @@ impl MailServer {
         }
         let address = |text: &str| text.parse::<Address>().map_err(|e| ChannelError::Mail(format!("{text}: {e}")));
         let password = password.map(|password| password.expose().to_owned());
+        let withheld = match (&mail.user, &password) {
+            (Some(user), Some(password)) => Withheld::of_login(user, password),
+            _ => Withheld::default(),
+        };
         Ok(Self {
+            withheld,
             port: url.port().unwrap_or(if wrapped { 465 } else { 587 }),
             wrapped,
             tls: tls.build_rustls().map_err(|e| bad(&e))?,
@@ -116,7 +124,7 @@ impl MailServer {
                         *kept = Some(open).filter(|open| open.mails < MAILS_MAX);
                         let words =
                             if refused.is_empty() { words } else { format!("{words}; not to {}", refused.join(", ")) };
-                        let excerpt = Some(clean::excerpt(&words, REPLY_CHARS_MAX));
+                        let excerpt = Some(clean::excerpt(&self.withheld.hide(&words), REPLY_CHARS_MAX));
                         Answer { outcome: Outcome::Mail { code, about: MailStep::Message }, excerpt, error: None }
                     }
                 }
@@ -145,7 +153,7 @@ impl MailServer {
     async fn connect(&self) -> Result<AsyncSmtpConnection, Refusal> {
         let addresses = self.addresses().await?;
         let tls = self.wrapped.then(|| self.tls.clone());
-        let session = |error: SmtpError| Refusal::of(&error, MailStep::Session, &self.host);
+        let session = |error: SmtpError| Refusal::of(&error, MailStep::Session, self);
         let connecting =
             AsyncSmtpConnection::connect_tokio1(&addresses[..], Some(self.timeout), &self.hello, tls, None);
         let mut connection = connecting.await.map_err(session)?;
@@ -186,7 +194,7 @@ impl MailServer {
     /// Sender and recipients. A recipient that is refused for good stops nobody else; for one that is asked to
     /// wait, all wait for some attempts.
     async fn address(&self, connection: &mut AsyncSmtpConnection, attempts: u32) -> Result<Vec<String>, Refusal> {
-        let message = |error: &SmtpError| Refusal::of(error, MailStep::Message, &self.host);
+        let message = |error: &SmtpError| Refusal::of(error, MailStep::Message, self);
         connection.command(Mail::new(Some(self.from.clone()), Vec::new())).await.map_err(|e| message(&e))?;
         let (mut refused, mut last, mut waiting) = (Vec::new(), None, None);
         for to in &self.to {
@@ -213,7 +221,7 @@ impl MailServer {
     }
 
     async fn transmit(&self, connection: &mut AsyncSmtpConnection, body: &[u8]) -> Result<(u16, String), Refusal> {
-        let message = |error: SmtpError| Refusal::of(&error, MailStep::Message, &self.host);
+        let message = |error: SmtpError| Refusal::of(&error, MailStep::Message, self);
         connection.command(Data).await.map_err(message)?;
         // The library ends the last line itself, and would add an empty one to a text that has ended it.
         let body = body.strip_suffix(b"\r\n").unwrap_or(body);
@@ -233,8 +241,8 @@ fn code_of(shown: &str) -> u16 {
 }
 
 impl Refusal {
-    fn of(error: &SmtpError, about: MailStep, host: &str) -> Self {
-        let words = clean::excerpt(&error.to_string(), REPLY_CHARS_MAX);
+    fn of(error: &SmtpError, about: MailStep, server: &MailServer) -> Self {
+        let words = clean::excerpt(&server.withheld.hide(&error.to_string()), REPLY_CHARS_MAX);
         if let Some(code) = error.status() {
             return Self::Reply { code: code_of(&code.to_string()), about, words };
         }
@@ -254,7 +262,7 @@ impl Refusal {
         } else {
             Failure::Reset
         };
-        Self::Failed(failure, format!("{host}: {words}"))
+        Self::Failed(failure, format!("{}: {words}", server.host))
     }
 
     fn naming(self, refused: &[String]) -> Self {

@@ -17,6 +17,7 @@ mod send;
 pub mod sign;
 mod summary;
 mod waker;
+mod withheld;
 
 use std::path::PathBuf;
 use std::time::Duration;

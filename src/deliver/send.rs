@@ -15,6 +15,7 @@ use super::mail::MailServer;
 use super::retry::{Failure, Outcome, RetryAfter};
 use super::secret::{AccessToken, Secret, SecretError, SecretProblem};
 use super::sign::{ID_HEADER, SIGNATURE_HEADER, Signer, TIMESTAMP_HEADER};
+use super::withheld::Withheld;
 use super::{DeliveryConfig, EndpointConfig, PayloadFormat};
 use crate::files::is_shortage;
 use crate::model::Timestamp;
@@ -52,6 +53,8 @@ pub(super) struct Webhook {
     headers: HeaderMap,
     timeout: Duration,
     allow_private: Arc<[Cidr]>,
+    /// What no answer may show.
+    withheld: Withheld,
 }
 
 /// Why there is no way to an endpoint for now.
@@ -119,9 +122,14 @@ impl Channel {
             }
             _ => None,
         };
+        let url = endpoint.post_url().ok_or(ChannelError::NoUrl)?;
+        // Of the whole address: what a service takes at its root may still be named in its answer.
+        let mut withheld = Withheld::of_request(endpoint.url.as_ref().unwrap_or(&url), &endpoint.headers);
+        withheld.also(&Withheld::of_request(&url, &[]));
         Ok(Self::Webhook(Box::new(Webhook {
             client,
-            url: endpoint.post_url().ok_or(ChannelError::NoUrl)?,
+            withheld,
+            url,
             signer: secret.map(|secret| Signer::new(&[secret])).transpose()?,
             rotating,
             headers: own_headers(&endpoint.headers)?,
@@ -139,6 +147,7 @@ impl Channel {
         }
         Ok(Self::Webhook(Box::new(Webhook {
             client: Client::new(client_config(config, endpoint.ca_file.clone(), endpoint.concurrency))?,
+            withheld: Withheld::of_request(&url, &endpoint.headers),
             url,
             signer: None,
             rotating: None,
@@ -218,8 +227,8 @@ impl Webhook {
             allow_private: &self.allow_private,
         };
         match self.client.send(request).await {
-            Ok(response) => answered(response.status.as_u16(), &response.headers, &response.body),
-            Err(error) => failed(failure_of(&error), error.to_string()),
+            Ok(response) => answered(response.status.as_u16(), &response.headers, &response.body, &self.withheld),
+            Err(error) => failed(failure_of(&error), self.withheld.hide(&error.to_string())),
         }
     }
 
@@ -255,8 +264,9 @@ impl ChannelError {
     }
 }
 
-fn answered(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
-    let excerpt = clean::excerpt(&String::from_utf8_lossy(body), EXCERPT_CHARS_MAX);
+fn answered(status: u16, headers: &HeaderMap, body: &[u8], withheld: &Withheld) -> Answer {
+    // Before it is cut short: half a secret is one, too.
+    let excerpt = clean::excerpt(&withheld.hide(&String::from_utf8_lossy(body)), EXCERPT_CHARS_MAX);
     let excerpt = (!excerpt.is_empty()).then_some(excerpt);
     if (200..300).contains(&status) {
         return Answer { outcome: Outcome::Answered { status, retry_after: None }, excerpt, error: None };
@@ -316,6 +326,10 @@ async fn print(console: Console, payload: Vec<u8>) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn answered(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
+        super::answered(status, headers, body, &Withheld::default())
+    }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs.iter().map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()

@@ -1,13 +1,15 @@
 //! How long a caller may take: so many connections at once, each with an end. A caller that sends a byte
 //! now and then holds one of them for a while, and nobody else up. A stream stays longer: it gives its place back,
-//! for it is counted where it is served, and ends when its reader does not read.
+//! for it is counted where it is served, and ends when its reader does not read. Where all places are taken, the one
+//! that has waited longest for a request to answer makes room: silent callers keep nobody from asking how things are.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
@@ -17,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
-/// Connections at once; more wait in the kernel.
+/// Connections at once; for one more, another is let go.
 const CONNECTIONS_MAX: usize = 64;
 /// A connection ends after so long, whatever it does.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(60);
@@ -36,6 +38,8 @@ pub(super) struct LimitedListener {
     idle_max: Duration,
     time_max: Duration,
     room: Arc<Semaphore>,
+    /// Those that hold a place, the oldest first.
+    held: VecDeque<Weak<HeldPlace>>,
 }
 
 /// One connection with its end.
@@ -56,7 +60,25 @@ struct HeldPlace {
     from: SocketAddr,
     stays: AtomicBool,
     lengthened: AtomicBool,
+    /// Something was answered on it.
+    answered: AtomicBool,
+    /// Another needs its place.
+    let_go: AtomicBool,
+    waker: Mutex<Option<Waker>>,
     place: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl HeldPlace {
+    fn holds(&self) -> bool {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn end(&self) {
+        self.let_go.store(true, Ordering::Relaxed);
+        if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            waker.wake();
+        }
+    }
 }
 
 impl ConnectionHold {
@@ -74,6 +96,8 @@ impl ConnectionHold {
     /// Items are sent over it: it may take longer.
     pub(super) fn lengthen(&self) {
         self.0.lengthened.store(true, Ordering::Relaxed);
+        // It has said something: others are let go before it.
+        self.0.answered.store(true, Ordering::Relaxed);
     }
 
     fn stays(&self) -> bool {
@@ -90,7 +114,17 @@ impl Connected<IncomingStream<'_, LimitedListener>> for ConnectionHold {
 impl LimitedListener {
     pub(super) fn new(listener: TcpListener) -> Self {
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Self { listener, idle_max: IDLE_TIME_MAX, time_max: CONNECTION_TIME_MAX, room }
+        Self { listener, idle_max: IDLE_TIME_MAX, time_max: CONNECTION_TIME_MAX, room, held: VecDeque::new() }
+    }
+
+    /// Ends the oldest connection on which nothing was answered, or the oldest of all.
+    fn let_one_go(&mut self) {
+        self.held.retain(|held| held.upgrade().is_some_and(|held| held.holds()));
+        let asked = |held: &Weak<HeldPlace>| held.upgrade().is_none_or(|held| held.answered.load(Ordering::Relaxed));
+        let at = self.held.iter().position(|held| !asked(held)).unwrap_or(0);
+        if let Some(held) = self.held.remove(at).and_then(|held| held.upgrade()) {
+            held.end();
+        }
     }
 }
 
@@ -99,16 +133,29 @@ impl Listener for LimitedListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (TimedStream, SocketAddr) {
-        let room = self.room.clone().acquire_owned().await.expect("invariant: the semaphore is never closed");
         let (stream, from) = Listener::accept(&mut self.listener).await;
+        let room = match self.room.clone().try_acquire_owned() {
+            Ok(room) => room,
+            Err(_taken) => {
+                self.let_one_go();
+                self.room.clone().acquire_owned().await.expect("invariant: the semaphore is never closed")
+            }
+        };
         let ends = Box::pin(tokio::time::sleep(self.time_max));
         let idle = Box::pin(tokio::time::sleep(self.idle_max));
         let hold = ConnectionHold(Arc::new(HeldPlace {
             from,
             stays: AtomicBool::new(false),
             lengthened: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+            let_go: AtomicBool::new(false),
+            waker: Mutex::default(),
             place: Mutex::new(Some(room)),
         }));
+        self.held.push_back(Arc::downgrade(&hold.0));
+        if self.held.len() > 2 * CONNECTIONS_MAX {
+            self.held.retain(|held| held.upgrade().is_some_and(|held| held.holds()));
+        }
         (TimedStream { stream, ends, idle, idle_max: self.idle_max, stalled: None, hold }, from)
     }
 
@@ -128,6 +175,10 @@ impl TimedStream {
             self.idle_max = PUSH_IDLE_MAX;
             self.ends.as_mut().reset(now + PUSH_TIME_MAX);
             self.idle.as_mut().reset(now + PUSH_IDLE_MAX);
+        }
+        *self.hold.0.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+        if self.hold.0.let_go.load(Ordering::Relaxed) {
+            return true;
         }
         self.ends.as_mut().poll(context).is_ready() || self.idle.as_mut().poll(context).is_ready()
     }
@@ -162,6 +213,7 @@ impl AsyncWrite for TimedStream {
         }
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         if written.is_ready() {
+            self.hold.0.answered.store(true, Ordering::Relaxed);
             self.stalled = None;
         } else if self.stalled.is_none() {
             self.stalled = Some(Box::pin(tokio::time::sleep(STALL_TIME_MAX)));
@@ -200,6 +252,36 @@ mod tests {
         let (mut timed, _client) = connected(50, 600_000).await;
         let read = timed.read(&mut [0; 16]).await;
         assert_eq!(read.expect_err("let go").kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn clients_that_say_nothing_make_room_for_those_who_ask() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let mut limited = LimitedListener::new(listener);
+        (limited.idle_max, limited.time_max) = (Duration::from_secs(600), Duration::from_secs(600));
+        let (mut silent, mut answered) = (Vec::new(), Vec::new());
+        let mut served = tokio::task::JoinSet::new();
+        for _ in 0..CONNECTIONS_MAX {
+            let (client, (mut timed, _)) = tokio::join!(TcpStream::connect(address), limited.accept());
+            silent.push(client.expect("connected"));
+            served.spawn(async move { timed.read(&mut [0; 16]).await.map_err(|error| error.kind()) });
+        }
+        for _ in 0..3 {
+            let (client, accepted) = tokio::join!(
+                TcpStream::connect(address),
+                tokio::time::timeout(Duration::from_secs(60), limited.accept())
+            );
+            let (mut timed, _) = accepted.expect("a place at once");
+            let mut client = client.expect("connected");
+            client.write_all(b"how are you?").await.expect("asked");
+            let mut question = [0; 12];
+            timed.read_exact(&mut question).await.expect("heard");
+            timed.write_all(b"well").await.expect("answered");
+            assert_eq!(served.join_next().await.expect("one").expect("ends"), Err(io::ErrorKind::TimedOut));
+            answered.push((timed, client));
+        }
+        assert_eq!(served.len(), CONNECTIONS_MAX - 3);
     }
 
     #[tokio::test]

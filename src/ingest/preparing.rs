@@ -15,9 +15,14 @@ use crate::clock::Clock;
 use crate::model::{Origin, RawItem, RejectReason, Rejection};
 use crate::pipeline::{Prepared, Rules, prepare};
 use crate::source::{Batch, IngestMessage};
+use crate::text::work::{self, WorkBudget};
 
 /// Items that are prepared in one go.
 const ITEMS_AT_ONCE_MAX: usize = 128;
+
+/// Counted steps that preparing an item may take: usual items take three to six a byte.
+const STEPS_PER_BYTE_MAX: u64 = 100;
+const STEPS_MIN: u64 = 1 << 20;
 
 /// Below this many items threads cost more than they save.
 const PARALLEL_ITEMS_MIN: usize = 16;
@@ -129,9 +134,19 @@ fn prepare_all(group: &[PreparedBatch], rules: &Rules, threads: usize) -> VecDeq
     })
 }
 
-/// A panic on one item, in a library below, costs that item and nothing else.
+/// A panic on one item, in a library below, costs that item and nothing else; so does one that takes more work than
+/// an item of its size may.
 pub(super) fn prepare_one(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared, Rejection> {
-    catch_unwind(AssertUnwindSafe(|| prepare(raw, origin, rules))).unwrap_or_else(|_| {
+    let texts = [&raw.title, &raw.summary, &raw.content, &raw.page].into_iter().flatten();
+    let bytes: usize = texts.map(|text| text.text.len()).sum();
+    let steps_max = Some(STEPS_MIN + STEPS_PER_BYTE_MAX * bytes as u64);
+    let prepared = catch_unwind(AssertUnwindSafe(|| {
+        work::within(WorkBudget { steps_max, stop: None }, || prepare(raw, origin, rules)).unwrap_or_else(|spent| {
+            let detail = format!("item {} could not be read: {spent}", raw.key.as_str());
+            Err(Rejection { reason: RejectReason::TimedOut, detail, count: 1 })
+        })
+    }));
+    prepared.unwrap_or_else(|_| {
         Err(Rejection {
             reason: RejectReason::ParserPanic,
             detail: format!("item {} could not be read", raw.key.as_str()),

@@ -339,6 +339,8 @@ pub enum RejectReason {
     Unreadable,
     /// Parsing took longer than its budget.
     TimedOut,
+    /// Not read: the process ended more than once while it was.
+    Quarantined,
     /// The parser itself failed; the document is at fault or the parser is.
     ParserPanic,
     /// The same key twice in one document, with nothing to tell the two apart.
@@ -373,7 +375,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason, for tables that start at zero.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Empty,
         Self::TooLarge,
         Self::TooManyItems,
@@ -387,6 +389,7 @@ impl RejectReason {
         Self::SpecialFile,
         Self::Unreadable,
         Self::TimedOut,
+        Self::Quarantined,
         Self::ParserPanic,
         Self::DuplicateKey,
         Self::TextCut,
@@ -445,6 +448,7 @@ impl RejectReason {
             Self::SpecialFile => "special-file",
             Self::Unreadable => "unreadable",
             Self::TimedOut => "timed-out",
+            Self::Quarantined => "quarantined",
             Self::ParserPanic => "parser-panic",
             Self::DuplicateKey => "duplicate-key",
             Self::TextCut => "text-cut",

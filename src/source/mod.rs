@@ -3,9 +3,12 @@
 //! is news; the next stage is `ingest`.
 
 pub mod feed;
+#[cfg(test)]
+mod hostile_tests;
 pub(crate) mod mend_json;
 pub mod parser;
 pub mod push;
+pub mod quarantine;
 pub mod seed;
 
 use std::time::Duration;

@@ -1,10 +1,11 @@
 //! Where foreign documents are parsed: OS threads with a large stack, so that deep nesting costs an
-//! error and not the process, with panics caught and a time budget. A job over its budget is given up
-//! on: its thread is replaced while it runs on, and only a few such threads are allowed at a time.
+//! error and not the process, with panics caught and a time budget. A job over its budget is stopped at the next
+//! step that it counts (`text::work`); until then its thread is replaced, and only a few such threads are allowed at a time.
 //! It knows nothing of documents; `feed::parse` and `seed` bring the jobs.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 use std::thread;
@@ -12,7 +13,9 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::quarantine::Quarantine;
 use crate::model::RejectReason;
+use crate::text::work::{self, WorkBudget};
 
 /// Stack of a parser thread. Committed page by page as it is touched, so idle threads cost next to
 /// nothing. feed-rs overflows 2 MiB at 913 nested `<media:group>`.
@@ -30,17 +33,29 @@ type TellDecision = Box<dyn FnOnce() + Send>;
 #[derive(Clone)]
 pub struct Parser {
     shared: Arc<ParserQueue>,
+    quarantine: Quarantine,
 }
 
 struct ParserQueue {
     threads: usize,
     slots: Arc<Semaphore>,
+    /// Jobs that take long have half of the slots at most.
+    heavy: Semaphore,
     abandoned: Arc<Semaphore>,
     idle: Mutex<Vec<SyncSender<Job>>>,
 }
 
 /// What a running job holds on to; taken away from it when it is given up on.
 type Slot = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+
+/// Tells a job that nobody waits for it any more; one that is done does not hear it.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 impl Parser {
     /// Up to so many jobs at a time (at least one). Threads are started when first needed.
@@ -50,16 +65,43 @@ impl Parser {
         let shared = ParserQueue {
             threads,
             slots: Arc::new(Semaphore::new(threads)),
+            heavy: Semaphore::new((threads / 2).max(1)),
             abandoned: Arc::new(Semaphore::new(ABANDONED_MAX)),
             idle: Mutex::new(Vec::new()),
         };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), quarantine: Quarantine::default() }
+    }
+
+    /// Marks what it reads, so that a document that ends the process is known by the next start.
+    #[must_use]
+    pub fn marking(mut self, quarantine: Quarantine) -> Self {
+        self.quarantine = quarantine;
+        self
+    }
+
+    /// Where documents in hand are marked.
+    #[must_use]
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
+    }
+
+    /// Runs a job that is likely to take long: only so many at a time that others find a thread.
+    ///
+    /// # Errors
+    /// As [`Parser::run`].
+    pub async fn run_heavy<T: Send + 'static>(
+        &self,
+        budget: Duration,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, RejectReason> {
+        let _turn = self.shared.heavy.acquire().await.expect("invariant: the semaphore is never closed");
+        self.run(budget, job).await
     }
 
     /// Runs a job on a parser thread; the budget starts once a thread is free.
     ///
     /// # Errors
-    /// [`RejectReason::TimedOut`] when the job took longer than its budget (it may still be running),
+    /// [`RejectReason::TimedOut`] when the job took longer than its budget (it ends at its next counted step),
     /// [`RejectReason::ParserPanic`] when it panicked or no thread could be started.
     pub async fn run<T: Send + 'static>(
         &self,
@@ -72,8 +114,12 @@ impl Parser {
         let slot: Slot = Arc::new(Mutex::new(Some(permit)));
         let (answer, mut answered) = oneshot::channel();
         let held = Arc::clone(&slot);
+        let stop = Arc::new(AtomicBool::new(false));
+        let ends = WorkBudget { steps_max: None, stop: Some(Arc::clone(&stop)) };
+        // Whoever goes away does not wait for it either.
+        let _stop = StopOnDrop(stop);
         self.start(Box::new(move || {
-            let outcome = quietly(job);
+            let outcome = quietly(|| work::within(ends, job)).and_then(|done| done.map_err(|_| RejectReason::TimedOut));
             Box::new(move || {
                 drop(held.lock().unwrap_or_else(PoisonError::into_inner).take());
                 // Nobody waits for a job that was given up on.
@@ -216,6 +262,39 @@ mod tests {
         assert_eq!(stuck, Err(RejectReason::TimedOut));
         assert_eq!(parser.run(LONG, || 1).await, Ok(1));
         drop(release);
+    }
+
+    #[tokio::test]
+    async fn run_over_budget_is_stopped_at_its_next_step() {
+        let parser = Parser::new(1);
+        let (ended, ends) = sync_channel::<()>(1);
+        // Endless but for being stopped: what it holds is given back only when it ends.
+        let endless = parser.run(Duration::from_millis(20), move || {
+            let _ended = ended;
+            loop {
+                work::spend(1);
+            }
+        });
+        assert_eq!(endless.await.map(|()| ()), Err(RejectReason::TimedOut));
+        let ended = tokio::task::spawn_blocking(move || ends.recv_timeout(LONG)).await.expect("waited");
+        assert_eq!(ended, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
+        assert_eq!(parser.shared.abandoned.available_permits(), ABANDONED_MAX);
+    }
+
+    #[tokio::test]
+    async fn run_heavy_jobs_leave_threads_to_the_others() {
+        let parser = Parser::new(2);
+        let (release, wait) = sync_channel::<()>(0);
+        let heavy = tokio::spawn({
+            let parser = parser.clone();
+            async move { parser.run_heavy(LONG, move || wait.recv().is_ok()).await }
+        });
+        let second = tokio::time::timeout(Duration::from_millis(50), parser.run_heavy(LONG, || 1)).await;
+        assert!(second.is_err(), "one of two threads is for them");
+        assert_eq!(parser.run(LONG, || 2).await, Ok(2));
+        drop(release);
+        assert_eq!(heavy.await.expect("ended"), Ok(false));
+        assert_eq!(parser.run_heavy(LONG, || 3).await, Ok(3));
     }
 
     #[tokio::test]

@@ -3,13 +3,14 @@
 //! on it is carried through whatever happens: by whoever opens the store next, if need be.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::open::{DATABASE_FILE, LOCK_FILE, judged, make_directory, refuse_foreign_file, take_lock};
+use super::open::{DATABASE_FILE, LOCK_FILE, judged, refuse_foreign_file, take_lock};
+use super::private::{create_private, make_directory, make_private};
 use super::restoring::{aside_name, finish_restore, io, note_restore, partial_name, stamp, sync};
 use super::{Store, StoreError};
 use crate::model::Timestamp;
@@ -112,6 +113,7 @@ pub fn restore(from: &Path, state_dir: &Path, now: Timestamp) -> Result<Restored
     }
     refuse_foreign_file(from)?;
     make_directory(state_dir)?;
+    make_private(state_dir, DATABASE_FILE, LOCK_FILE)?;
     let _lock = take_lock(&state_dir.join(LOCK_FILE))?;
     // One that was cut short comes first: its copy would be taken for this one's.
     let path = state_dir.join(DATABASE_FILE);
@@ -179,10 +181,6 @@ fn verify(path: &Path) -> Result<(u64, u64), StoreError> {
     let items = count("SELECT count(*) FROM items").map_err(fail)?;
     let owed = count("SELECT count(*) FROM deliveries WHERE state = 'pending'").map_err(fail)?;
     Ok((items, owed))
-}
-
-fn create_private(path: &Path) -> Result<(), StoreError> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(|_| ()).map_err(|e| io(path, e))
 }
 
 #[cfg(test)]

@@ -17,6 +17,16 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// Other users may write to the state directory.
+    #[error(
+        "use the state directory {path}: other users may write to it (mode {mode:03o}) and could put another database there; run: chmod go-w {path}, or set a `state_dir` of its own"
+    )]
+    Exposed {
+        /// The directory.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// A file beside the database, such as a backup, cannot be read or written.
     #[error("use the file {path}: {source}")]
     File {

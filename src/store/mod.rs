@@ -22,6 +22,7 @@ mod labels;
 mod open;
 mod operators;
 pub mod outbox;
+mod private;
 mod prune;
 #[cfg(test)]
 mod prune_tests;

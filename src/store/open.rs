@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, ffi};
 
 use super::StoreError;
+use super::private::{create_private, make_directory, make_private};
 use super::restoring::{finish_restore, is_restoring};
 use crate::failpoint::Planted;
 
@@ -65,6 +66,7 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
     let lock = match access {
         Access::Own => {
             make_directory(state_dir)?;
+            make_private(state_dir, DATABASE_FILE, LOCK_FILE)?;
             Some(take_lock(&state_dir.join(LOCK_FILE))?)
         }
         Access::Share | Access::Read if is_restoring(&path) => None,
@@ -132,17 +134,6 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     // Several of these may be open, and the system's own cache stands behind each.
     connection.pragma_update(None, "cache_size", READER_CACHE_KIB).map_err(fail)?;
     Ok(connection)
-}
-
-pub(super) fn make_directory(state_dir: &Path) -> Result<(), StoreError> {
-    if state_dir.is_dir() {
-        return Ok(());
-    }
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state_dir)
-        .map_err(|source| StoreError::Directory { path: state_dir.to_owned(), source })
 }
 
 /// Takes the lock that keeps a second daemon out.
@@ -237,7 +228,8 @@ fn create(path: &Path) -> Result<(), StoreError> {
             _ => {}
         }
     }
-    let mut connection = connect(&new, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    create_private(&new)?;
+    let mut connection = connect(&new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     migrate(&new, &mut connection, Access::Own)?;
     let fail = |error| StoreError::sql(&new, "create the database", error);
     let left: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(fail)?;
@@ -378,6 +370,7 @@ fn keep_copy(path: &Path, connection: &Connection, version: i64) -> Result<(), S
     if copy.exists() {
         return Ok(());
     }
+    create_private(&copy)?;
     connection
         .execute("VACUUM INTO ?1", [copy.to_string_lossy()])
         .map(|_| ())

@@ -27,7 +27,8 @@ pub use endpoint::{
 pub use hold::{Release, end_group_waits, release};
 pub(super) use hold::{fold_into, over_rate};
 pub use manage::{
-    AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, Replay, cancel, list, owed, park_orphans, replay, show,
+    AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, Replay, cancel, give_up_orphans, list, owed, park_orphans,
+    release_orphans, replay, show,
 };
 pub(super) use raise::{NewDelivery, is_idle, next_sequence, write_now};
 pub use raise::{raise, write_bodies};

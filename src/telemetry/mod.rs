@@ -5,6 +5,7 @@ mod line;
 mod metrics;
 mod pulse;
 mod screen;
+mod stderr;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -15,6 +16,7 @@ pub use line::LineFormat;
 pub use metrics::{Exposition, Metric, MetricKind, Sample, render};
 pub use pulse::Pulse;
 pub use screen::{ScreenRules, TAKEN};
+pub use stderr::lines_dropped;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +53,12 @@ pub fn init(level: &str, format: LogFormat) -> Result<LogControl, TryInitError> 
             .with(
                 tracing_subscriber::fmt::layer()
                     .with_ansi(false)
-                    .with_writer(std::io::stderr)
+                    .with_writer(|| stderr::LogStderr)
                     .event_format(LineFormat { journal }),
             )
             .try_init(),
         LogFormat::Json => registry
-            .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
+            .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(|| stderr::LogStderr))
             .try_init(),
     };
     started.map(|()| LogControl { filter: control, also: None, screen: None })

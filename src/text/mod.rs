@@ -12,5 +12,6 @@ pub mod date;
 pub mod html;
 pub mod lang;
 pub mod tokens;
+pub mod work;
 
 pub use counted::counted;

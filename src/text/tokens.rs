@@ -7,6 +7,8 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::work;
+
 /// Bits of [`KINDS`]: what makes a word, and what joins two letters or two digits within one (the bit of what it
 /// joins, shifted).
 const LETTER: u8 = 1;
@@ -65,6 +67,7 @@ impl Tokens {
     pub fn of(text: &str) -> Self {
         let mut tokens = Self { folded: String::with_capacity(text.len()), spans: Vec::with_capacity(text.len() / 5) };
         for (at, piece) in pieces(text) {
+            work::spend(1 + piece.len());
             if u32::try_from(at + piece.len()).is_err() || u32::try_from(tokens.folded.len() + piece.len()).is_err() {
                 break;
             }

@@ -20,6 +20,6 @@ pub use feeds::{FeedLine, clean_url};
 pub use hearing::{delivery_words, untold};
 pub use rule_trial::{RuleTrial, TrialError, TrialExample};
 pub use silences::{SilencePreview, SilenceShown, SilenceTally, active_silences, silences};
-pub use status::{DISK_FULL_BYTES, EndpointStatus, FailingFeed, FeedsStatus, Status};
+pub use status::{DISK_FULL_BYTES, EndpointStatus, FailingFeed, FeedsStatus, Status, quarantined};
 pub use syndication::{FeedDocument, FeedForm, SyndicatedEntry};
 pub use topics::{SeverityBand, TopicLine, TopicRule, TopicShown};

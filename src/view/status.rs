@@ -5,10 +5,14 @@ use serde::Serialize;
 use super::silences::{SilenceTally, active_silences};
 use crate::config::{Config, last_reload};
 use crate::model::{EndpointId, FeedFailure, Timestamp};
+use crate::source::quarantine::{HeldDocument, held_documents};
 use crate::store::{RejectionTotal, Store, StoreError, Totals, lock_holder, outbox};
 
 /// Less than this is no room at all: a transaction and its log do not fit.
 pub const DISK_FULL_BYTES: u64 = 512 << 10;
+
+/// Documents in quarantine that a line names.
+const QUARANTINED_NAMED_MAX: usize = 5;
 
 /// Rejection rows shown.
 const REJECTED_MAX: usize = 10;
@@ -155,6 +159,22 @@ impl Status {
     }
 }
 
+/// Documents that are not read, for they ended the process more than once: how many, and some of them.
+#[must_use]
+pub fn quarantined(held: &[HeldDocument]) -> Option<String> {
+    let named = held.iter().take(QUARANTINED_NAMED_MAX).map(|held| format!("{} ({})", held.document.name, held.id));
+    let mut named = named.collect::<Vec<_>>().join(", ");
+    if held.len() > QUARANTINED_NAMED_MAX {
+        named.push_str(", …");
+    }
+    let count = if held.len() == 1 { "1 document".to_owned() } else { format!("{} documents", held.len()) };
+    (!held.is_empty()).then(|| {
+        format!(
+            "quarantine: {count} not read, for the process ended while they were: {named}; see `wirewatch quarantine`"
+        )
+    })
+}
+
 /// What stands in the way of the whole service, with the way out of it.
 fn attention(config: &Config, store: &Store, errors: Option<&str>) -> Vec<String> {
     let mut lines = Vec::new();
@@ -178,6 +198,7 @@ fn attention(config: &Config, store: &Store, errors: Option<&str>) -> Vec<String
         Ok(_) => {}
         Err(error) => lines.push(error.to_string()),
     }
+    lines.extend(quarantined(&held_documents(&config.daemon.state_dir)));
     if let Some(Err(error)) = config.seeds.dir.as_ref().map(std::fs::read_dir) {
         lines.push(format!("the seed directory cannot be read: {error}"));
     }

@@ -155,6 +155,52 @@ async fn pages_that_hang_hold_up_no_feed_and_are_given_up() {
     stop(app).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_that_never_answer_take_neither_memory_nor_places_from_good_feeds() {
+    let receiver = Receiver::start().await;
+    let feeds = FeedServer::start().await;
+    let mut config = String::new();
+    // Four documents that fill the memory for documents in hand, and two of a size that may wait for its pages.
+    let text = "The tide of the week, hour by hour. ";
+    for (n, kib) in [2500, 2500, 2500, 2500, 700, 700].into_iter().enumerate() {
+        let id = format!("stub-{n}");
+        config += &feed(&feeds, &id, "full_text = \"on\"\nbackfill = \"all\"");
+        let keys: Vec<String> = (0..10).map(|item| format!("{n}-{item}")).collect();
+        let body = text.repeat(kib * 1024 / 10 / text.len());
+        let items: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                feeds.script(&format!("/hangs-{key}"), [Reply::Silent]);
+                (key.as_str(), feeds.url(&format!("/hangs-{key}")), "Tables", body.as_str())
+            })
+            .collect();
+        feeds.feed(&format!("/{id}"), "\"1\"", &rss(&items));
+    }
+    for n in 0..10_u64 {
+        let id = format!("good-{n}");
+        config += &feed(&feeds, &id, "backfill = \"all\"");
+        feeds.feed(&format!("/{id}"), "\"1\"", &rss_articles(100 + n * 10..101 + n * 10));
+    }
+    let room = Newsroom::new(&receiver, &config);
+    room.reconfigure("host_spacing", "total_timeout = \"60s\"\nwire_max = \"16MiB\"\nhost_spacing");
+    let app = room.start(&Clock::manual(START)).await;
+    // Not one of the pages is ever answered: whatever waited for them would not be told in time.
+    receiver.wait_for(10).await;
+    assert_eq!(told(&receiver.received(), None).alerts().len(), 10);
+    let stored = || number(&app.store, "SELECT count(*) FROM items WHERE source LIKE 'stub%'");
+    until("the large documents went on without their pages", || stored() == 40).await;
+    for n in 0..4 {
+        let noted = &app.store.rejections(Some(&format!("stub-{n}")), 9).expect("read")[0];
+        assert_eq!((noted.reason.as_str(), noted.count), ("page-over-budget", 10), "{}", noted.detail);
+    }
+    let asked: usize = (0..6)
+        .flat_map(|n| (0..10).map(move |item| format!("/hangs-{n}-{item}")))
+        .map(|path| feeds.asked(&path).len())
+        .sum();
+    assert!((1..=4).contains(&asked), "two at once for each of the two that wait: {asked}");
+    stop(app).await;
+}
+
 /// An item that is nothing but a link.
 fn bare(key: &str, link: &str) -> String {
     format!("<item><guid isPermaLink=\"false\">{key}</guid><link>{link}</link></item>")

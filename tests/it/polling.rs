@@ -49,6 +49,7 @@ pub fn polling() -> PollingConfig {
         host_spacing: Duration::ZERO,
         spacing_scope: SpacingScope::Host,
         pages_per_hour_max: 100,
+        pages_per_feed_max: 100,
         interval_floor: MINUTE,
         interval_ceiling: DAY,
         start_spread: Duration::ZERO,

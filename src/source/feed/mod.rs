@@ -154,8 +154,10 @@ pub struct PollingConfig {
     pub host_spacing: Duration,
     /// Who is spared by the two before.
     pub spacing_scope: SpacingScope,
-    /// Pages fetched from one host in an hour, for `full_text`.
+    /// Pages fetched from one site in an hour, for `full_text`.
     pub pages_per_hour_max: usize,
+    /// Pages fetched for one feed in an hour, whatever hosts it links to.
+    pub pages_per_feed_max: usize,
     /// Never poll a feed more often, whatever its own settings, unless it is allowed a private address.
     pub interval_floor: Duration,
     /// Never wait longer than this, whatever a server asks.

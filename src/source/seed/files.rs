@@ -2,14 +2,14 @@
 //! more bytes than allowed, and a file that changed under the read is told from one that did not.
 //! All of it blocks: callers run it off the runtime. What was read goes on to `parse`.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 
+use super::folder::OpenFolder;
 use crate::model::{RejectReason, Rejection, Timestamp};
 use crate::text::clean;
 
@@ -33,12 +33,13 @@ pub struct FileStamp {
 impl FileStamp {
     /// From what the system says.
     #[must_use]
-    pub fn of(meta: &Metadata) -> Self {
+    pub fn of(stat: &Stat) -> Self {
+        let time = |seconds, nanos: u64| (seconds, i64::try_from(nanos).unwrap_or(0));
         Self {
-            place: (meta.dev(), meta.ino()),
-            size_bytes: meta.len(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
+            place: (stat.st_dev, stat.st_ino),
+            size_bytes: size_of(stat),
+            modified: time(stat.st_mtime, stat.st_mtime_nsec),
+            changed: time(stat.st_ctime, stat.st_ctime_nsec),
         }
     }
 
@@ -78,74 +79,60 @@ pub struct FileContents {
     pub stamp: FileStamp,
 }
 
-/// Whether a path's last part may be a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkPolicy {
-    /// Refused: somebody else put the file there.
-    Refused,
-    /// Followed: the user named this path.
-    Followed,
-}
-
 /// Looks at a file without opening it.
 ///
 /// # Errors
 /// [`ReadError`] when it is gone, no regular file, or larger than `bytes_max`. `Ok(None)` is a
 /// directory.
-pub fn look(path: &Path, bytes_max: u64) -> Result<Option<FileStamp>, ReadError> {
-    let meta = std::fs::symlink_metadata(path).map_err(|e| read_error(&e))?;
-    if meta.is_dir() {
+pub fn look(folder: &OpenFolder, name: &OsStr, bytes_max: u64) -> Result<Option<FileStamp>, ReadError> {
+    let stat = folder.stat(name).map_err(|e| read_error(&e))?;
+    if FileType::from_raw_mode(stat.st_mode).is_dir() {
         return Ok(None);
     }
-    check(&meta, bytes_max).map(|()| Some(FileStamp::of(&meta)))
+    check(&stat, bytes_max).map(|()| Some(FileStamp::of(&stat)))
 }
 
-/// Reads a file whole.
+/// Reads a file of the directory whole; a link is refused, for somebody else put it there.
 ///
 /// # Errors
 /// [`ReadError`]: gone, changed under the read, or refused with its reason.
-pub fn read(path: &Path, bytes_max: u64, links: LinkPolicy) -> Result<FileContents, ReadError> {
-    read_while(path, bytes_max, links, || ())
+pub fn read(folder: &OpenFolder, name: &OsStr, bytes_max: u64) -> Result<FileContents, ReadError> {
+    let file = folder.open_file(name).map_err(|e| read_error(&e))?;
+    read_opened(&file, bytes_max, || (), || folder.stat(name))
 }
 
-/// The same while something happens to the file.
-fn read_while(
-    path: &Path,
-    bytes_max: u64,
-    links: LinkPolicy,
-    meanwhile: impl FnOnce(),
-) -> Result<FileContents, ReadError> {
+/// Reads a file that the user named, through a link as well.
+///
+/// # Errors
+/// [`ReadError`]: gone, changed under the read, or refused with its reason.
+pub fn read_named(path: &Path, bytes_max: u64) -> Result<FileContents, ReadError> {
     // O_NONBLOCK: opening a FIFO without a writer would wait for ever. Regular files ignore it.
-    let mut flags = OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    if links == LinkPolicy::Refused {
-        flags |= OFlags::NOFOLLOW;
-    }
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-        .map_err(|e| read_error(&e))?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let opened = rustix::fs::openat(CWD, path, flags, Mode::empty());
+    let file = File::from(opened.map_err(|e| read_error(&e.into()))?);
+    read_opened(&file, bytes_max, || (), || Ok(rustix::fs::stat(path)?))
+}
+
+/// Reads what was opened; something may happen meanwhile, and at the end it must still be what has its name.
+fn read_opened(
+    file: &File,
+    bytes_max: u64,
+    meanwhile: impl FnOnce(),
+    named: impl FnOnce() -> io::Result<Stat>,
+) -> Result<FileContents, ReadError> {
+    let stat = || rustix::fs::fstat(file).map_err(|e| read_error(&e.into()));
     // What was opened is judged, not what had the name a moment ago.
-    let meta = file.metadata().map_err(|e| read_error(&e))?;
-    check(&meta, bytes_max)?;
-    let before = FileStamp::of(&meta);
-    let bytes = read_at_most(&file, before.size_bytes, bytes_max)?;
+    let opened = stat()?;
+    check(&opened, bytes_max)?;
+    let before = FileStamp::of(&opened);
+    let bytes = read_at_most(file, before.size_bytes, bytes_max)?;
     meanwhile();
-    let after = FileStamp::of(&file.metadata().map_err(|e| read_error(&e))?);
-    let named = std::fs::metadata(path).map_err(|e| read_error(&e))?;
-    let same_file = (named.dev(), named.ino()) == before.place;
+    let after = FileStamp::of(&stat()?);
+    let same_file = FileStamp::of(&named().map_err(|e| read_error(&e))?).place == before.place;
     if !same_file || !before.same_content_as(&after) || bytes.len() as u64 != after.size_bytes {
         return Err(ReadError::Changed);
     }
     Ok(FileContents { bytes, stamp: after })
-}
-
-/// The names in a directory, at most [`LISTED_MAX`].
-///
-/// # Errors
-/// The system's error when the directory cannot be read.
-pub fn list(dir: &Path) -> io::Result<Vec<OsString>> {
-    std::fs::read_dir(dir)?.take(LISTED_MAX).map(|entry| entry.map(|e| e.file_name())).collect()
 }
 
 /// A file name made fit for logs and reports.
@@ -154,18 +141,22 @@ pub fn shown(name: &OsStr) -> String {
     clean::excerpt(&name.to_string_lossy(), 120)
 }
 
-fn check(meta: &Metadata, bytes_max: u64) -> Result<(), ReadError> {
-    let kind = meta.file_type();
-    if kind.is_symlink() {
+fn check(stat: &Stat, bytes_max: u64) -> Result<(), ReadError> {
+    let shape = FileType::from_raw_mode(stat.st_mode);
+    if shape.is_symlink() {
         return Err(refused(RejectReason::Symlink, "a symbolic link is not followed; drop the file itself"));
     }
-    if !kind.is_file() {
+    if !shape.is_file() {
         return Err(refused(RejectReason::SpecialFile, "a directory, FIFO, socket or device is not read"));
     }
-    if meta.len() > bytes_max {
-        return Err(too_large(meta.len(), bytes_max));
+    if size_of(stat) > bytes_max {
+        return Err(too_large(size_of(stat), bytes_max));
     }
     Ok(())
+}
+
+fn size_of(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
 }
 
 /// A file that grows meanwhile is read to its cap only; sparse ones never get here.
@@ -213,15 +204,19 @@ mod tests {
         }
     }
 
+    fn folder(dir: &tempfile::TempDir) -> OpenFolder {
+        OpenFolder::open(dir.path()).expect("opened")
+    }
+
     #[test]
     fn read_regular_file_gives_all_bytes_and_its_stamp() {
         let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("a.txt");
-        std::fs::write(&path, "harbour").expect("written");
-        let contents = read(&path, MAX, LinkPolicy::Refused).expect("read");
+        std::fs::write(dir.path().join("a.txt"), "harbour").expect("written");
+        std::fs::create_dir(dir.path().join("done")).expect("made");
+        let contents = read(&folder(&dir), "a.txt".as_ref(), MAX).expect("read");
         assert_eq!(contents.bytes, b"harbour");
-        assert_eq!(look(&path, MAX).expect("looked"), Some(contents.stamp));
-        assert_eq!(look(dir.path(), MAX).expect("looked"), None);
+        assert_eq!(look(&folder(&dir), "a.txt".as_ref(), MAX).expect("looked"), Some(contents.stamp));
+        assert_eq!(look(&folder(&dir), "done".as_ref(), MAX).expect("looked"), None);
     }
 
     #[test]
@@ -229,25 +224,26 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let (link, fifo, file) = (dir.path().join("link"), dir.path().join("fifo"), dir.path().join("file"));
         std::fs::write(&file, "x").expect("written");
+        std::fs::create_dir(dir.path().join("below")).expect("made");
         std::os::unix::fs::symlink(&file, &link).expect("linked");
-        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o644.into(), 0).expect("made");
-        let table = [(&link, RejectReason::Symlink), (&fifo, RejectReason::SpecialFile)];
-        for (path, expected) in table {
-            assert_eq!(reason(&read(path, MAX, LinkPolicy::Refused).expect_err("refused")), Some(expected));
-            assert_eq!(reason(&look(path, MAX).expect_err("refused")), Some(expected));
+        rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, 0o644.into(), 0).expect("made");
+        for (name, expected) in [("link", RejectReason::Symlink), ("fifo", RejectReason::SpecialFile)] {
+            assert_eq!(reason(&read(&folder(&dir), name.as_ref(), MAX).expect_err("refused")), Some(expected));
+            assert_eq!(reason(&look(&folder(&dir), name.as_ref(), MAX).expect_err("refused")), Some(expected));
         }
-        let error = read(dir.path(), MAX, LinkPolicy::Refused).expect_err("refused");
+        let error = read(&folder(&dir), "below".as_ref(), MAX).expect_err("refused");
         assert_eq!(reason(&error), Some(RejectReason::SpecialFile));
-        assert!(read(&link, MAX, LinkPolicy::Followed).is_ok());
-        assert!(read(Path::new("/dev/zero"), MAX, LinkPolicy::Followed).is_err());
+        assert!(read_named(&link, MAX).is_ok());
+        assert!(read_named(&fifo, MAX).is_err());
+        assert!(read_named(Path::new("/dev/zero"), MAX).is_err());
     }
 
     #[test]
     fn read_sparse_terabyte_is_refused_unread() {
         let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("sparse");
-        File::create(&path).and_then(|f| f.set_len(1 << 40)).expect("made");
-        assert_eq!(reason(&read(&path, MAX, LinkPolicy::Refused).expect_err("refused")), Some(RejectReason::TooLarge));
+        File::create(dir.path().join("sparse")).and_then(|f| f.set_len(1 << 40)).expect("made");
+        let refused = read(&folder(&dir), "sparse".as_ref(), MAX).expect_err("refused");
+        assert_eq!(reason(&refused), Some(RejectReason::TooLarge));
     }
 
     #[test]
@@ -268,14 +264,18 @@ mod tests {
         for (what, meanwhile) in cases {
             std::fs::write(&path, "dock").expect("written");
             std::fs::write(&other, "dock").expect("written");
-            let read = read_while(&path, MAX, LinkPolicy::Refused, meanwhile);
+            let (folder, name) = (folder(&dir), OsStr::new("a"));
+            let file = folder.open_file(name).expect("opened");
+            let read = read_opened(&file, MAX, meanwhile, || folder.stat(name));
             assert!(matches!(read, Err(ReadError::Changed)), "{what}: {read:?}");
         }
     }
 
     #[test]
     fn read_missing_file_is_gone_not_refused() {
-        assert!(matches!(read(Path::new("/nonexistent/a"), MAX, LinkPolicy::Refused), Err(ReadError::Gone)));
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(matches!(read(&folder(&dir), "a".as_ref(), MAX), Err(ReadError::Gone)));
+        assert!(matches!(read_named(Path::new("/nonexistent/a"), MAX), Err(ReadError::Gone)));
     }
 
     #[test]
@@ -295,12 +295,13 @@ mod tests {
         let (a, b) = (dir.path().join("a"), dir.path().join("b"));
         std::fs::write(&a, "one").expect("written");
         std::fs::write(&b, "two").expect("written");
-        let before = look(&a, MAX).expect("looked").expect("a file");
+        let look = |name: &str| look(&folder(&dir), name.as_ref(), MAX).expect("looked").expect("a file");
+        let before = look("a");
         let times =
             std::fs::FileTimes::new().set_modified(std::fs::metadata(&a).and_then(|m| m.modified()).expect("time"));
         File::options().write(true).open(&b).and_then(|f| f.set_times(times)).expect("set");
         std::fs::rename(&b, &a).expect("renamed");
-        let after = look(&a, MAX).expect("looked").expect("a file");
+        let after = look("a");
         assert_eq!((before.size_bytes, before.modified()), (after.size_bytes, after.modified()));
         assert!(!before.same_content_as(&after));
     }

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
@@ -30,6 +31,8 @@ pub(super) enum DirHint {
 pub(super) struct DirHints {
     waiting: mpsc::Receiver<DirHint>,
     overflow: Arc<Notify>,
+    gone: Arc<AtomicBool>,
+    overflows: Arc<AtomicU64>,
     _watcher: RecommendedWatcher,
 }
 
@@ -40,10 +43,29 @@ impl DirHints {
         unclosed.clear();
         let (sender, waiting) = mpsc::channel(HINTS_WAITING_MAX);
         let overflow = Arc::new(Notify::new());
-        let funnel = HintFunnel { dir: dir.to_owned(), sender, overflow: overflow.clone(), unclosed };
+        let (gone, overflows) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let funnel = HintFunnel {
+            dir: dir.to_owned(),
+            sender,
+            overflow: overflow.clone(),
+            gone: gone.clone(),
+            overflows: overflows.clone(),
+            unclosed,
+        };
         let mut watcher = notify::recommended_watcher(move |event| funnel.pour(event))?;
         watcher.watch(dir, RecursiveMode::NonRecursive)?;
-        Ok(Self { waiting, overflow, _watcher: watcher })
+        Ok(Self { waiting, overflow, gone, overflows, _watcher: watcher })
+    }
+
+    /// How often more was told than could be kept since this was asked last.
+    pub(super) fn take_overflows(&self) -> u64 {
+        self.overflows.swap(0, Ordering::Relaxed)
+    }
+
+    /// Whether the watched directory was removed or renamed: what has its name now is another one, even where the
+    /// filesystem gave it the same inode, and this watch hears nothing of it.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
     }
 
     /// The next hint; cancel-safe.
@@ -68,6 +90,8 @@ struct HintFunnel {
     dir: PathBuf,
     sender: mpsc::Sender<DirHint>,
     overflow: Arc<Notify>,
+    gone: Arc<AtomicBool>,
+    overflows: Arc<AtomicU64>,
     unclosed: UnclosedFiles,
 }
 
@@ -75,10 +99,17 @@ impl HintFunnel {
     fn pour(&self, event: notify::Result<Event>) {
         match &event {
             Ok(event) if !event.need_rescan() => keep_book(event, &self.unclosed),
-            _ => self.unclosed.clear(),
+            _ => {
+                self.overflows.fetch_add(1, Ordering::Relaxed);
+                self.unclosed.clear();
+            }
+        }
+        if event.as_ref().is_ok_and(|event| takes_away(event, &self.dir)) {
+            self.gone.store(true, Ordering::Release);
         }
         let hint = event.map_or(Some(DirHint::Scan), |event| hint_of(&event, &self.dir));
         if hint.is_some_and(|hint| self.sender.try_send(hint).is_err()) {
+            self.overflows.fetch_add(1, Ordering::Relaxed);
             self.overflow.notify_one();
         }
     }
@@ -97,6 +128,12 @@ fn keep_book(event: &Event, unclosed: &UnclosedFiles) {
     }
 }
 
+/// Whether the directory itself went.
+fn takes_away(event: &Event, dir: &Path) -> bool {
+    let went = matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)));
+    went && event.paths.last().is_some_and(|path| path == dir)
+}
+
 /// Our own reading raises open and close events, and each write of a writer one more: only what can
 /// mean a new file counts.
 fn hint_of(event: &Event, dir: &Path) -> Option<DirHint> {
@@ -105,8 +142,7 @@ fn hint_of(event: &Event, dir: &Path) -> Option<DirHint> {
     }
     let path = event.paths.last()?;
     if path == dir {
-        let gone = matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)));
-        return gone.then_some(DirHint::Scan);
+        return takes_away(event, dir).then_some(DirHint::Scan);
     }
     let name = path.file_name()?.to_owned();
     match event.kind {
@@ -171,6 +207,8 @@ mod tests {
             dir: "/s".into(),
             sender,
             overflow: hints.overflow.clone(),
+            gone: Arc::default(),
+            overflows: hints.overflows.clone(),
             unclosed: UnclosedFiles::default(),
         };
         for n in 0..10 {
@@ -178,8 +216,22 @@ mod tests {
             funnel.pour(Ok(Event::new(closed).add_path(format!("/s/{n}").into())));
         }
         assert_eq!(hints.next().await, DirHint::Scan);
+        assert_eq!((hints.take_overflows(), hints.take_overflows()), (8, 0));
         let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
         funnel.pour(Ok(Event::new(closed).add_path("/s/late".into())));
         assert_eq!(hints.next().await, DirHint::Closed("late".into()));
+    }
+
+    #[tokio::test]
+    async fn watch_of_a_directory_that_was_made_again_knows_that_it_is_of_the_old_one() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let dir = parent.path().join("seeds");
+        std::fs::create_dir(&dir).expect("made");
+        let mut hints = DirHints::of(&dir, UnclosedFiles::default()).expect("watched");
+        assert!(!hints.is_gone());
+        std::fs::remove_dir(&dir).expect("removed");
+        std::fs::create_dir(&dir).expect("made again, on most filesystems with the same inode");
+        assert_eq!(hints.next().await, DirHint::Scan);
+        assert!(hints.is_gone());
     }
 }

@@ -262,7 +262,7 @@ mod tests {
     fn stamp(text: &str) -> FileStamp {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text).expect("written");
-        FileStamp::of(&std::fs::metadata(file.path()).expect("metadata"))
+        FileStamp::of(&rustix::fs::stat(file.path()).expect("there"))
     }
 
     fn held(stamp: FileStamp) -> FileOutcome {

@@ -5,6 +5,7 @@ mod archive_marks;
 mod detect;
 mod fields;
 mod files;
+mod folder;
 pub mod foreign;
 mod hints;
 mod known;

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use super::files::{self, LinkPolicy, ReadError};
+use super::files::{self, ReadError};
 use super::parse::{self, FileContext, MailRules};
 use crate::model::{ContentHash, RejectReason, Rejection, SeedFile, SeedOutcome, Timestamp};
 use crate::source::parser::Parser;
+use crate::source::quarantine::ReadingMark;
 use crate::source::{DocumentFormat, Limits, ParsedDocument};
 
 /// Largest file read: the user chose it, so the cap only keeps memory safe.
@@ -24,7 +25,7 @@ pub async fn parse_file(
     parser: &Parser,
 ) -> Result<(ParsedDocument, SeedFile), Rejection> {
     let target = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || files::read(&target, FILE_BYTES_MAX, LinkPolicy::Followed)).await;
+    let read = tokio::task::spawn_blocking(move || files::read_named(&target, FILE_BYTES_MAX)).await;
     let contents = match read {
         Ok(Ok(contents)) => contents,
         Ok(Err(ReadError::Refused(rejection))) => return Err(rejection),
@@ -35,6 +36,9 @@ pub async fn parse_file(
     let modified = contents.stamp.modified();
     NamedBytes { name, modified, bytes: contents.bytes }.parse(received, limits, mail, parser).await
 }
+
+/// Larger documents take long: they leave threads to the others.
+const HEAVY_BYTES: usize = 256 << 10;
 
 /// Bytes that came under a name: from a pipe, say.
 #[derive(Debug)]
@@ -79,7 +83,7 @@ impl NamedBytes {
         let Self { name, modified, bytes } = self;
         let (hash, size_bytes) = (ContentHash::of(&[&bytes]), bytes.len() as u64);
         let (limits, mail) = (*limits, mail.clone());
-        let job = ParseJob { format, bytes, name: name.clone(), modified, received, limits, mail };
+        let job = ParseJob { format, bytes, name: name.clone(), modified, received, limits, mail, mark: None };
         let document = job.run(parser).await?;
         let rejected = document.rejected.iter().map(|r| r.count).sum();
         let outcome = SeedOutcome::Taken { items: document.items.len() as u64, rejected };
@@ -96,17 +100,22 @@ pub(super) struct ParseJob {
     pub received: Timestamp,
     pub limits: Limits,
     pub mail: MailRules,
+    /// Lies on the disk while it is read.
+    pub mark: Option<ReadingMark>,
 }
 
 impl ParseJob {
     pub(super) async fn run(self, parser: &Parser) -> Result<ParsedDocument, Rejection> {
         let budget = self.limits.parse_time_max;
-        let parsed = parser.run(budget, move || {
+        let is_heavy = self.bytes.len() > HEAVY_BYTES;
+        let job = move || {
+            let _mark = self.mark;
             let (modified, received, limits, mail) = (self.modified, self.received, &self.limits, &self.mail);
             let context = FileContext { name: &self.name, modified, received, limits, mail };
             parse::parse_as(self.format, &self.bytes, &context)
-        });
-        parsed.await.unwrap_or_else(|reason| {
+        };
+        let parsed = if is_heavy { parser.run_heavy(budget, job).await } else { parser.run(budget, job).await };
+        parsed.unwrap_or_else(|reason| {
             let detail = format!("reading it did not end well within {budget:?}");
             Err(Rejection { reason, detail, count: 1 })
         })

@@ -7,9 +7,10 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::FileType;
 
 use super::files::{self, FileStamp};
+use super::folder::OpenFolder;
 use super::writers::{FileWriters, WriterSign};
 use crate::model::{RejectReason, Rejection, Timestamp};
 use crate::text::clean;
@@ -53,46 +54,59 @@ pub enum SettleError {
 }
 
 /// A file that was moved, and whether its writer may have it open all the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct MovedFile {
-    pub(super) path: PathBuf,
+    pub(super) folder: OpenFolder,
+    pub(super) name: OsString,
     pub(super) writer: WriterSign,
 }
 
-/// Moves a file into a folder, under its name or the next one free. `stamp` is the file that was
+/// Moves a file of the directory into a folder, under its name or the next one free. `stamp` is the file that was
 /// read; `None` for what was refused unread.
 ///
 /// # Errors
 /// [`SettleError`]; the file is then where it was.
 pub(super) fn move_to(
     folder: &Path,
-    path: &Path,
+    dir: &OpenFolder,
+    name: &OsStr,
     stamp: Option<&FileStamp>,
     writers: &FileWriters,
 ) -> Result<MovedFile, SettleError> {
     let failed = |source| SettleError::Io { folder: folder.to_owned(), source };
-    fs::create_dir_all(folder).map_err(failed)?;
-    if !is_still(path, stamp).map_err(failed)? {
+    let to = dir.folder(folder).map_err(failed)?;
+    if !is_still(dir, name, stamp).map_err(failed)? {
         return Err(SettleError::Changed);
     }
-    let name = path.file_name().unwrap_or_default();
     for attempt in 1..=NAMES_TRIED_MAX {
-        let target = folder.join(numbered(name, attempt));
-        match rename_new(path, &target) {
+        let target = numbered(name, attempt);
+        let renamed = match dir.rename_new(name, &to, &target) {
+            // A copy has another place and change time; what was copied is judged by whoever copies.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                match copy_over(dir, name, &to, &target, stamp, Some(writers)) {
+                    Ok(()) => return Ok(MovedFile { folder: to, name: target, writer: WriterSign::None }),
+                    Err(CopyError::Changed) => return Err(SettleError::Changed),
+                    Err(CopyError::HeldOpen) => return Err(SettleError::HeldOpen),
+                    Err(CopyError::Io(error)) => Err(error),
+                }
+            }
+            renamed => renamed,
+        };
+        match renamed {
             Ok(()) => {
                 // Asked after the move: from now on nobody opens it under its old name. A writer that has it open, or
                 // reopened it between the check and the move, gets it back.
-                let writer = stamp.map_or(WriterSign::None, |_| writers.of(name, &target));
+                let writer = stamp.map_or(WriterSign::None, |_| writers.of(name, &to, &target));
                 let refusal = if writer == WriterSign::Open {
                     Some(SettleError::HeldOpen)
-                } else if is_still(&target, stamp).map_err(failed)? {
+                } else if is_still(&to, &target, stamp).map_err(failed)? {
                     None
                 } else {
                     Some(SettleError::Changed)
                 };
                 return match refusal {
-                    Some(refusal) if rename_new(&target, path).is_ok() => Err(refusal),
-                    _ => Ok(MovedFile { path: target, writer }),
+                    Some(refusal) if to.rename_new(&target, dir, name).is_ok() => Err(refusal),
+                    _ => Ok(MovedFile { folder: to, name: target, writer }),
                 };
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -106,11 +120,19 @@ pub(super) fn move_to(
 ///
 /// # Errors
 /// The system's error; the file is then where it was.
-pub(super) fn move_back(moved: &Path, dir: &Path, name: &OsStr) -> io::Result<PathBuf> {
+pub(super) fn move_back(from: &OpenFolder, moved: &OsStr, dir: &OpenFolder, name: &OsStr) -> io::Result<OsString> {
     for attempt in 1..=NAMES_TRIED_MAX {
-        let target = dir.join(numbered(name, attempt));
-        match rename_new(moved, &target) {
+        let target = numbered(name, attempt);
+        match from.rename_new(moved, dir, &target) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                match copy_over(from, moved, dir, &target, None, None) {
+                    Ok(()) => return Ok(target),
+                    Err(CopyError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    Err(CopyError::Io(error)) => return Err(error),
+                    Err(CopyError::Changed | CopyError::HeldOpen) => return Err(io::ErrorKind::ResourceBusy.into()),
+                }
+            }
             renamed => return renamed.map(|()| target),
         }
     }
@@ -121,8 +143,13 @@ pub(super) fn move_back(moved: &Path, dir: &Path, name: &OsStr) -> io::Result<Pa
 ///
 /// # Errors
 /// The system's error; the file itself is in place.
-pub(super) fn write_sidecar(moved: &Path, refused: &FileRefusal, at: Timestamp) -> io::Result<PathBuf> {
-    let mut text = format!("file:    {}\nat:      {at}\n", files::shown(moved.file_name().unwrap_or_default()));
+pub(super) fn write_sidecar(
+    folder: &OpenFolder,
+    moved: &OsStr,
+    refused: &FileRefusal,
+    at: Timestamp,
+) -> io::Result<OsString> {
+    let mut text = format!("file:    {}\nat:      {at}\n", files::shown(moved));
     if let Some(items) = refused.items_taken {
         let lost: u64 = refused.rejections.iter().map(|rejection| rejection.count).sum();
         _ = writeln!(text, "items:   {items} taken, {lost} refused");
@@ -137,7 +164,7 @@ pub(super) fn write_sidecar(moved: &Path, refused: &FileRefusal, at: Timestamp) 
             hint(rejection.reason),
         );
     }
-    let mut name = moved.file_name().unwrap_or_default().to_owned();
+    let mut name = moved.to_owned();
     let suffix = ".error.txt";
     if name.len() + suffix.len() > NAME_BYTES_MAX {
         let kept = files::shown(&name).chars().take(40).filter(|c| *c != '/').collect::<String>();
@@ -146,9 +173,9 @@ pub(super) fn write_sidecar(moved: &Path, refused: &FileRefusal, at: Timestamp) 
     name.push(suffix);
     // Made anew, never opened: whatever lies under a note's name, a link or a FIFO, may be a stranger's.
     for attempt in 1..=NAMES_TRIED_MAX {
-        let path = moved.with_file_name(numbered(&name, attempt));
-        match fs::OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(note) => return write_note(note, &path, &text).map(|()| path),
+        let name = numbered(&name, attempt);
+        match folder.create_new(&name) {
+            Ok(note) => return write_note(note, folder, &name, &text).map(|()| name),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
@@ -157,10 +184,10 @@ pub(super) fn write_sidecar(moved: &Path, refused: &FileRefusal, at: Timestamp) 
 }
 
 /// On a full disk the file is made and stays empty: a note that says nothing.
-fn write_note(mut note: fs::File, path: &Path, text: &str) -> io::Result<()> {
+fn write_note(mut note: fs::File, folder: &OpenFolder, name: &OsStr, text: &str) -> io::Result<()> {
     let written = note.write_all(text.as_bytes());
     if written.is_err() {
-        _ = fs::remove_file(path);
+        _ = folder.remove(name);
     }
     written
 }
@@ -187,6 +214,9 @@ pub fn hint(reason: RejectReason) -> &'static str {
         RejectReason::SpecialFile => "only regular files are read",
         RejectReason::Unreadable => "make it readable for the user wirewatch runs as (chmod, chown)",
         RejectReason::TimedOut => "the document takes too long to read; drop its text instead",
+        RejectReason::Quarantined => {
+            "drop its text instead; to have it read once more, touch the file, or `wirewatch quarantine release`"
+        }
         RejectReason::ParserPanic => "this is a fault of wirewatch: please report it with the file",
         RejectReason::Rekeyed
         | RejectReason::TooOld
@@ -205,10 +235,10 @@ pub fn hint(reason: RejectReason) -> &'static str {
     }
 }
 
-fn is_still(path: &Path, stamp: Option<&FileStamp>) -> io::Result<bool> {
+fn is_still(folder: &OpenFolder, name: &OsStr, stamp: Option<&FileStamp>) -> io::Result<bool> {
     let Some(stamp) = stamp else { return Ok(true) };
-    match fs::symlink_metadata(path) {
-        Ok(meta) => Ok(FileStamp::of(&meta).same_content_as(stamp)),
+    match folder.stat(name) {
+        Ok(stat) => Ok(FileStamp::of(&stat).same_content_as(stamp)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
@@ -229,36 +259,90 @@ fn numbered(name: &OsStr, attempt: u32) -> OsString {
     out
 }
 
-/// Renames without ever replacing, across filesystems too.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::XDEV) => copy_over(from, to),
-        // Some network filesystems cannot refuse to replace by themselves.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if fs::symlink_metadata(to).is_err() => {
-            fs::rename(from, to)
-        }
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(error) => Err(error.into()),
+/// Why a file was not copied; it is where it was then.
+#[derive(Debug)]
+enum CopyError {
+    /// It is not the file that was read, or became another meanwhile.
+    Changed,
+    /// Its writer has it open: what is written later must be found.
+    HeldOpen,
+    Io(io::Error),
+}
+
+impl From<io::Error> for CopyError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 
-/// To another filesystem: the copy is durable before the original goes.
-fn copy_over(from: &Path, to: &Path) -> io::Result<()> {
-    if !fs::symlink_metadata(from)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "only files can move to another filesystem"));
+/// To another filesystem: the copy is of the file that was read, and durable, before that file goes; whatever was put
+/// under its name meanwhile stays.
+fn copy_over(
+    from: &OpenFolder,
+    name: &OsStr,
+    to: &OpenFolder,
+    target: &OsStr,
+    stamp: Option<&FileStamp>,
+    writers: Option<&FileWriters>,
+) -> Result<(), CopyError> {
+    let only_files = || io::Error::new(io::ErrorKind::Unsupported, "only files can move to another filesystem");
+    if !FileType::from_raw_mode(from.stat(name)?.st_mode).is_file() {
+        return Err(only_files().into());
     }
-    let mut source = fs::File::open(from)?;
-    let mut copy = fs::OpenOptions::new().write(true).create_new(true).open(to)?;
-    let copied = io::copy(&mut source, &mut copy).and_then(|_| copy.sync_all());
-    if copied.is_err() {
-        _ = fs::remove_file(to);
-        return copied;
+    let mut source = from.open_file(name)?;
+    let opened = rustix::fs::fstat(&source).map_err(io::Error::from)?;
+    if !FileType::from_raw_mode(opened.st_mode).is_file() {
+        return Err(only_files().into());
     }
-    if let Ok(modified) = source.metadata().and_then(|meta| meta.modified()) {
-        copy.set_modified(modified)?;
+    let opened = FileStamp::of(&opened);
+    if stamp.is_some_and(|stamp| !stamp.same_content_as(&opened)) {
+        return Err(CopyError::Changed);
     }
-    fs::remove_file(from)
+    let mut copy = to.create_new(target)?;
+    let copied = io::copy(&mut source, &mut copy).and_then(|_| {
+        if let Ok(modified) = source.metadata().and_then(|meta| meta.modified()) {
+            copy.set_modified(modified)?;
+        }
+        copy.sync_all()
+    });
+    let removed = copied.map_err(CopyError::from).and_then(|()| remove_still(from, name, &source, &opened, writers));
+    if removed.is_err() {
+        _ = to.remove(target);
+    }
+    removed
+}
+
+/// Removes a name if it is still that of this file, unwritten: under another name first, which nobody else uses, so
+/// that nothing can take its place between the look and the removal.
+fn remove_still(
+    folder: &OpenFolder,
+    name: &OsStr,
+    file: &fs::File,
+    opened: &FileStamp,
+    writers: Option<&FileWriters>,
+) -> Result<(), CopyError> {
+    let same = |stat: &rustix::fs::Stat| FileStamp::of(stat).same_content_as(opened);
+    if !same(&rustix::fs::fstat(file).map_err(io::Error::from)?) || !same(&folder.stat(name)?) {
+        return Err(CopyError::Changed);
+    }
+    for attempt in 1..=NAMES_TRIED_MAX {
+        let aside = OsString::from(format!(".wirewatch-moved-{}-{attempt}", opened.place.1));
+        match folder.rename_new(name, folder, &aside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.into()),
+            Ok(()) => {
+                let is_same = same(&folder.stat(&aside)?);
+                let held = writers.is_some_and(|writers| writers.of(name, folder, &aside) == WriterSign::Open);
+                if is_same && !held {
+                    return Ok(folder.remove(&aside)?);
+                }
+                // It gets its name back, or one beside whatever took that.
+                move_back(folder, &aside, folder, name)?;
+                return Err(if is_same { CopyError::HeldOpen } else { CopyError::Changed });
+            }
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many files are being moved").into())
 }
 
 #[cfg(test)]
@@ -272,20 +356,38 @@ mod tests {
         (dir, file, done)
     }
 
+    fn open(path: &Path) -> OpenFolder {
+        OpenFolder::open(path.parent().expect("a folder")).expect("opened")
+    }
+
     fn stamp(path: &Path) -> FileStamp {
-        FileStamp::of(&fs::symlink_metadata(path).expect("metadata"))
+        FileStamp::of(&open(path).stat(path.file_name().expect("a name")).expect("there"))
+    }
+
+    fn moved_as(folder: &Path, path: &Path, before: Option<&FileStamp>) -> Result<PathBuf, SettleError> {
+        let name = path.file_name().expect("a name");
+        let moved = move_to(folder, &open(path), name, before, &FileWriters::default());
+        moved.map(|moved| moved.folder.path().join(moved.name))
     }
 
     fn moved(folder: &Path, path: &Path) -> Result<PathBuf, SettleError> {
         let before = fs::symlink_metadata(path).expect("metadata").is_file().then(|| stamp(path));
-        move_to(folder, path, before.as_ref(), &FileWriters::default()).map(|moved| moved.path)
+        moved_as(folder, path, before.as_ref())
+    }
+
+    /// A folder on another filesystem than the temporary files', if this machine has one to write to.
+    fn elsewhere(dir: &Path) -> Option<tempfile::TempDir> {
+        use std::os::unix::fs::MetadataExt;
+        let other = tempfile::tempdir_in("/dev/shm").ok()?;
+        let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).ok();
+        (device(dir) != device(other.path())).then_some(other)
     }
 
     #[test]
     fn sidecar_that_a_full_disk_leaves_empty_is_taken_away() {
         let (_dir, file, _) = setup();
         let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("opened");
-        let error = write_note(full, &file, "no words").expect_err("no space");
+        let error = write_note(full, &open(&file), "a.txt".as_ref(), "no words").expect_err("no space");
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert!(fs::symlink_metadata(&file).is_err());
     }
@@ -297,10 +399,10 @@ mod tests {
         fs::write(&precious, "kept").expect("written");
         std::os::unix::fs::symlink(&precious, &note).expect("linked");
         let second = file.with_file_name("a.txt.error.2.txt");
-        rustix::fs::mknodat(CWD, &second, rustix::fs::FileType::Fifo, 0o644.into(), 0).expect("made");
+        rustix::fs::mknodat(rustix::fs::CWD, &second, FileType::Fifo, 0o644.into(), 0).expect("made");
         let rejection = Rejection { reason: RejectReason::Empty, detail: "no words".to_owned(), count: 1 };
-        let written = write_sidecar(&file, &rejection.into(), Timestamp::from_seconds(0)).expect("written");
-        assert_eq!(written, file.with_file_name("a.txt.error.3.txt"));
+        let written = write_sidecar(&open(&file), "a.txt".as_ref(), &rejection.into(), Timestamp::from_seconds(0));
+        assert_eq!(written.expect("written"), "a.txt.error.3.txt");
         assert_eq!(fs::read_to_string(&precious).expect("read"), "kept");
     }
 
@@ -319,9 +421,9 @@ mod tests {
         let (dir, file, done) = setup();
         let there = moved(&done, &file).expect("moved");
         fs::write(&file, "another").expect("written");
-        let back = move_back(&there, dir.path(), "a.txt".as_ref()).expect("moved back");
-        assert_eq!(back, dir.path().join("a.2.txt"));
-        assert_eq!(fs::read_to_string(back).expect("read"), "one");
+        let back = move_back(&open(&there), "a.txt".as_ref(), &open(&file), "a.txt".as_ref()).expect("moved back");
+        assert_eq!(back, "a.2.txt");
+        assert_eq!(fs::read_to_string(dir.path().join(back)).expect("read"), "one");
     }
 
     #[test]
@@ -340,7 +442,7 @@ mod tests {
         let (_dir, file, done) = setup();
         let before = stamp(&file);
         fs::write(&file, "longer than before").expect("written");
-        assert!(matches!(move_to(&done, &file, Some(&before), &FileWriters::default()), Err(SettleError::Changed)));
+        assert!(matches!(moved_as(&done, &file, Some(&before)), Err(SettleError::Changed)));
         assert!(file.exists());
     }
 
@@ -367,12 +469,72 @@ mod tests {
     fn copy_to_another_filesystem_leaves_one_file() {
         let (_dir, file, done) = setup();
         fs::create_dir(&done).expect("made");
-        copy_over(&file, &done.join("a.txt")).expect("copied");
+        let (name, to) = (OsStr::new("a.txt"), OpenFolder::open(&done).expect("opened"));
+        let copy = || copy_over(&open(&file), name, &to, name, Some(&stamp(&file)), None);
+        copy().expect("copied");
         assert_eq!(fs::read_to_string(done.join("a.txt")).expect("read"), "one");
         assert!(!file.exists());
         fs::write(&file, "two").expect("written");
-        assert!(copy_over(&file, &done.join("a.txt")).is_err(), "must not replace");
+        assert!(copy().is_err(), "must not replace");
         assert!(file.exists());
+    }
+
+    #[test]
+    fn copy_to_another_filesystem_is_of_what_was_read_and_of_nothing_put_in_its_place() {
+        let (dir, file, done) = setup();
+        fs::create_dir(&done).expect("made");
+        let (name, to) = (OsStr::new("a.txt"), OpenFolder::open(&done).expect("opened"));
+        let before = stamp(&file);
+        let copy = || copy_over(&open(&file), name, &to, name, Some(&before), None);
+        let other = dir.path().join("other");
+        fs::write(&other, "not what was read").expect("written");
+        fs::rename(&other, &file).expect("replaced");
+        assert!(matches!(copy(), Err(CopyError::Changed)));
+        fs::remove_file(&file).expect("removed");
+        let precious = dir.path().join("precious");
+        fs::write(&precious, "kept").expect("written");
+        std::os::unix::fs::symlink(&precious, &file).expect("linked");
+        assert!(copy().is_err());
+        fs::remove_file(&file).expect("removed");
+        rustix::fs::mknodat(rustix::fs::CWD, &file, FileType::Fifo, 0o644.into(), 0).expect("made");
+        assert!(copy().is_err(), "and nobody waits for the other end of a FIFO");
+        assert!(!done.join("a.txt").exists());
+        assert_eq!(fs::read_to_string(&precious).expect("read"), "kept");
+        // Exchanged between the copy and the removal, the other file stays.
+        fs::remove_file(&file).expect("removed");
+        fs::write(&file, "one").expect("written");
+        let source = open(&file).open_file(name).expect("opened");
+        let opened = stamp(&file);
+        fs::write(&other, "came later").expect("written");
+        fs::rename(&other, &file).expect("replaced");
+        assert!(matches!(remove_still(&open(&file), name, &source, &opened, None), Err(CopyError::Changed)));
+        assert_eq!(fs::read_to_string(&file).expect("read"), "came later");
+    }
+
+    #[test]
+    fn move_to_another_filesystem_is_a_move() {
+        let (dir, file, _) = setup();
+        let Some(other) = elsewhere(dir.path()) else { return };
+        let there = moved(other.path(), &file).expect("moved");
+        assert_eq!(there, other.path().join("a.txt"));
+        assert!(!file.exists() && there.exists());
+        fs::write(&file, "two").expect("written");
+        let writer = fs::OpenOptions::new().append(true).open(&file).expect("opened");
+        assert!(matches!(moved(other.path(), &file), Err(SettleError::HeldOpen)));
+        assert!(file.exists() && !other.path().join("a.2.txt").exists());
+        drop(writer);
+        assert_eq!(moved(other.path(), &file).expect("moved"), other.path().join("a.2.txt"));
+    }
+
+    #[test]
+    fn move_into_a_folder_that_became_a_link_is_refused() {
+        let (dir, file, done) = setup();
+        let outside = tempfile::tempdir().expect("a directory");
+        std::os::unix::fs::symlink(outside.path(), &done).expect("linked");
+        let refused = moved(&done, &file).expect_err("refused");
+        assert!(refused.to_string().contains("not followed"), "{refused}");
+        assert!(file.exists() && dir.path().exists());
+        assert_eq!(fs::read_dir(outside.path()).expect("read").count(), 0);
     }
 
     #[test]
@@ -380,12 +542,13 @@ mod tests {
         let (dir, _, _) = setup();
         let rejection =
             Rejection { reason: RejectReason::Malformed, detail: "line 3\nreason:  none".to_owned(), count: 1 };
-        let moved = dir.path().join("evil\nreason: none.json");
-        let path = write_sidecar(&moved, &rejection.clone().into(), Timestamp::from_seconds(0)).expect("written");
-        let text = fs::read_to_string(path).expect("read");
+        let folder = OpenFolder::open(dir.path()).expect("opened");
+        let write =
+            |name: &str| write_sidecar(&folder, name.as_ref(), &rejection.clone().into(), Timestamp::from_seconds(0));
+        let note = write("evil\nreason: none.json").expect("written");
+        let text = fs::read_to_string(dir.path().join(note)).expect("read");
         assert_eq!(text.lines().count(), 5, "{text}");
         assert!(text.contains("malformed") && text.contains("line 3 reason: none") && text.contains("to mend:"));
-        let long = dir.path().join("é".repeat(127));
-        assert!(write_sidecar(&long, &rejection.into(), Timestamp::from_seconds(0)).is_ok());
+        assert!(write(&"é".repeat(127)).is_ok());
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
-use super::files::{self, FileContents, FileStamp, LinkPolicy, ReadError};
+use super::files::{self, FileContents, FileStamp, ReadError};
+use super::folder::OpenFolder;
 use super::known::KnownSeeds;
 use super::ledger::{FileOutcome, OLD_SETTLES};
 use super::named::ParseJob;
@@ -21,6 +22,7 @@ use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
     ContentHash, Cursor, Origin, RejectReason, Rejection, SeedFile, SeedOutcome, SourceKind, Timestamp,
 };
+use crate::source::quarantine::{DocumentOrigin, NamedDocument, ReadingMark};
 use crate::source::{Batch, DocumentFormat, ParsedDocument, Receipt};
 
 /// Files up to this size are read whenever their turn comes; larger ones a few at a time.
@@ -55,7 +57,9 @@ pub(super) struct FileTaker {
 #[derive(Debug)]
 pub(super) struct WatchedMove {
     pub name: OsString,
-    pub path: PathBuf,
+    /// Where it went, and under which name there.
+    pub folder: PathBuf,
+    pub moved_as: OsString,
     pub stamp: FileStamp,
     pub until: Timestamp,
 }
@@ -105,7 +109,7 @@ enum FileReading {
     /// Parsed at once: a light format, or refused.
     Parsed(Result<ParsedDocument, Rejection>),
     /// A heavy format, for a parser thread.
-    Heavy(DocumentFormat, Vec<u8>),
+    Heavy(DocumentFormat, Vec<u8>, ReadingMark),
 }
 
 /// Why a file did not open.
@@ -177,9 +181,9 @@ impl FileTaker {
 
     /// Blocks: looks, reads, hashes, and parses what is light.
     fn read_now(&self, name: &OsStr, calm: Option<Duration>, size_bytes_max: u64) -> Result<OpenedFile, NotOpened> {
-        let path = self.dir.join(name);
+        let Ok(dir) = OpenFolder::open(&self.dir) else { return Err(NotOpened::Failed(ReadError::Gone, None)) };
         let file_bytes_max = self.inputs.config.file_bytes_max;
-        let seen = match files::look(&path, file_bytes_max) {
+        let seen = match files::look(&dir, name, file_bytes_max) {
             Ok(Some(stamp)) => stamp,
             Ok(None) => return Err(NotOpened::Failed(ReadError::Gone, None)),
             Err(error) => return Err(NotOpened::Failed(error, None)),
@@ -187,17 +191,24 @@ impl FileTaker {
         if seen.size_bytes > size_bytes_max {
             return Err(NotOpened::Large);
         }
-        let FileContents { bytes, stamp } = files::read(&path, file_bytes_max, LinkPolicy::Refused)
-            .map_err(|error| NotOpened::Failed(error, Some(seen)))?;
+        let FileContents { bytes, stamp } =
+            files::read(&dir, name, file_bytes_max).map_err(|error| NotOpened::Failed(error, Some(seen)))?;
         let hash = ContentHash::of(&[&bytes]);
         if let Some(outcome) = self.known.outcome(hash) {
             return Ok(OpenedFile { stamp, hash, read: FileReading::Known(outcome), held_open: false });
         }
-        let held_open = self.is_held_open(name, calm).ok_or(NotOpened::MaybeUnfinished(stamp))?;
+        let held_open = self.is_held_open(&dir, name, calm).ok_or(NotOpened::MaybeUnfinished(stamp))?;
         let shown = name.to_string_lossy();
         let context = self.context(&shown, &stamp);
+        let document = NamedDocument {
+            modified_ms: Some(stamp.modified().millis()),
+            ..NamedDocument::new(DocumentOrigin::Seed, &shown, &bytes)
+        };
+        let mark = self.inputs.parser.quarantine().enter_blocking(&document, self.inputs.clock.now());
+        let mark = mark.map_err(|held| NotOpened::Failed(ReadError::Refused(held.rejection()), Some(stamp)))?;
+        Failpoint::Reading.pass();
         let read = match parse::format_of(&bytes, &context) {
-            Ok(format) if parse::is_heavy(format) => FileReading::Heavy(format, bytes),
+            Ok(format) if parse::is_heavy(format) => FileReading::Heavy(format, bytes, mark),
             Ok(format) => FileReading::Parsed(parse::parse_as(format, &bytes, &context)),
             Err(rejection) => FileReading::Parsed(Err(rejection)),
         };
@@ -205,13 +216,13 @@ impl FileTaker {
     }
 
     /// Whether a file is taken though its writer has it open; `None` when it is better left for later.
-    fn is_held_open(&self, name: &OsStr, calm: Option<Duration>) -> Option<bool> {
+    fn is_held_open(&self, dir: &OpenFolder, name: &OsStr, calm: Option<Duration>) -> Option<bool> {
         let settle = self.inputs.config.settle;
         let Some(still) = calm else {
             // Told closed; but another writer may have written since.
             return (!self.writers.unclosed.holds(name)).then_some(false);
         };
-        match self.writers.of(name, &self.dir.join(name)) {
+        match self.writers.of(name, dir, name) {
             WriterSign::None => Some(false),
             WriterSign::Open => (still >= settle * OPEN_SETTLES).then_some(true),
             WriterSign::Unknown => (still >= settle * OLD_SETTLES).then_some(false),
@@ -240,7 +251,7 @@ impl FileTaker {
                 };
             }
             FileReading::Parsed(parsed) => parsed,
-            FileReading::Heavy(format, bytes) => self.parse_heavy(name, &stamp, format, bytes).await,
+            FileReading::Heavy(format, bytes, mark) => self.parse_heavy(name, &stamp, format, bytes, mark).await,
         };
         let (format, warnings, items, mut rejected) = match parsed {
             Ok(document) => (Some(document.format), document.warnings, document.items, document.rejected),
@@ -285,6 +296,7 @@ impl FileTaker {
         stamp: &FileStamp,
         format: DocumentFormat,
         bytes: Vec<u8>,
+        mark: ReadingMark,
     ) -> Result<ParsedDocument, Rejection> {
         let job = ParseJob {
             format,
@@ -294,6 +306,7 @@ impl FileTaker {
             received: self.inputs.clock.now(),
             limits: self.inputs.limits,
             mail: self.inputs.config.mail.clone(),
+            mark: Some(mark),
         };
         job.run(&self.inputs.parser).await
     }
@@ -386,13 +399,15 @@ impl FileTaker {
     ) -> Result<(), SettleError> {
         let (taker, name, at) = (self.clone(), name.to_owned(), self.inputs.clock.now());
         let job = tokio::task::spawn_blocking(move || {
-            let moved = settle::move_to(&folder, &taker.dir.join(&name), stamp.as_ref(), &taker.writers)?;
+            let failed = |source| SettleError::Io { folder: folder.clone(), source };
+            let dir = OpenFolder::open(&taker.dir).map_err(failed)?;
+            let moved = settle::move_to(&folder, &dir, &name, stamp.as_ref(), &taker.writers)?;
             if let Some(stamp) = stamp.filter(|_| moved.writer != WriterSign::None) {
-                taker.watch_moved(WatchedMove { name, path: moved.path.clone(), stamp, until: at.plus(WATCHED_FOR) });
+                let (folder, moved_as) = (folder.clone(), moved.name.clone());
+                taker.watch_moved(WatchedMove { name, folder, moved_as, stamp, until: at.plus(WATCHED_FOR) });
             }
             if let Some(refused) = refused {
-                settle::write_sidecar(&moved.path, &refused, at)
-                    .map_err(|source| SettleError::Io { folder, source })?;
+                settle::write_sidecar(&moved.folder, &moved.name, &refused, at).map_err(failed)?;
             }
             Ok(())
         });
@@ -411,12 +426,18 @@ impl FileTaker {
     pub(super) fn bring_back(&self, now: Timestamp) -> Vec<OsString> {
         let mut watched = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
         let mut back = Vec::new();
+        let Ok(dir) = OpenFolder::open(&self.dir) else { return back };
         watched.retain(|moved| {
-            let Ok(meta) = std::fs::symlink_metadata(&moved.path) else { return false };
-            if FileStamp::of(&meta).same_content_as(&moved.stamp) {
+            let Ok(folder) = dir.folder(&moved.folder) else { return false };
+            let Ok(stat) = folder.stat(&moved.moved_as) else { return false };
+            // Whatever else has the name now is not what was moved.
+            if FileStamp::of(&stat).place != moved.stamp.place {
+                return false;
+            }
+            if FileStamp::of(&stat).same_content_as(&moved.stamp) {
                 return now < moved.until;
             }
-            let returned = settle::move_back(&moved.path, &self.dir, &moved.name);
+            let returned = settle::move_back(&folder, &moved.moved_as, &dir, &moved.name);
             if returned.is_ok() {
                 back.push(moved.name.clone());
             }

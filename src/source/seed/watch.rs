@@ -21,6 +21,7 @@ use tracing::{debug, info, warn};
 use super::AfterTaken;
 use super::SeedInputs;
 use super::files::{self, FileStamp, ReadError};
+use super::folder::OpenFolder;
 use super::hints::{DirHint, DirHints};
 use super::known::KnownSeeds;
 use super::ledger::FileTracker;
@@ -76,6 +77,8 @@ pub struct SeedStatus {
     pub known: u64,
     /// Files read while their writers had them open, or written on after they were moved.
     pub held_open: u64,
+    /// Times the kernel told of more than was kept; a scan made up for each.
+    pub overflows: u64,
     /// It holds more names than a scan sees.
     pub crowded: bool,
     /// Full scans since the start.
@@ -225,9 +228,10 @@ impl SeedWatcher {
 
     /// As if this file had just been moved.
     #[cfg(test)]
-    pub(super) fn watch_moved(&self, name: OsString, path: PathBuf, stamp: FileStamp) {
+    pub(super) fn watch_moved(&self, name: OsString, folder: PathBuf, stamp: FileStamp) {
         let until = self.taker.inputs.clock.now().plus(Duration::from_secs(60));
-        self.taker.watch_moved(super::take::WatchedMove { name, path, stamp, until });
+        let moved_as = name.clone();
+        self.taker.watch_moved(super::take::WatchedMove { name, folder, moved_as, stamp, until });
     }
 
     fn start_jobs(&mut self) {
@@ -259,7 +263,9 @@ impl SeedWatcher {
         let taker = self.taker.clone();
         let job = tokio::task::spawn_blocking(move || {
             let max = taker.inputs.config.file_bytes_max;
-            let look = |(name, before): (OsString, _)| (files::look(&taker.dir.join(&name), max), name, before);
+            // Without the directory there is nothing to look at; a scan finds out and says so.
+            let Ok(dir) = OpenFolder::open(&taker.dir) else { return Vec::new() };
+            let look = |(name, before): (OsString, _)| (files::look(&dir, &name, max), name, before);
             due.into_iter().map(look).collect::<Vec<_>>()
         });
         let Ok(looks) = job.await else { return };
@@ -275,6 +281,7 @@ impl SeedWatcher {
     /// Lists and looks at everything, watching first so that nothing falls in between. Returns when
     /// to come again.
     async fn scan(&mut self, watching: bool) -> Duration {
+        self.status.overflows += self.hints.as_ref().map_or(0, DirHints::take_overflows);
         let config = &self.taker.inputs.config;
         let (rescan, unwatched) = (config.rescan, config.rescan.min(SCAN_UNWATCHED_EVERY));
         let state = if watching { self.watch_anew().await } else { Ok(DirState::Polled) };
@@ -306,7 +313,8 @@ impl SeedWatcher {
             return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"));
         }
         let place = (meta.dev(), meta.ino());
-        if self.hints.is_some() && self.watched_place == Some(place) {
+        let alive = self.hints.as_ref().is_some_and(|hints| !hints.is_gone());
+        if alive && self.watched_place == Some(place) {
             return Ok(DirState::Watched);
         }
         self.hints = None;
@@ -333,15 +341,15 @@ impl SeedWatcher {
         let (taker, names, now) = (self.taker.clone(), self.names.clone(), self.taker.inputs.clock.now());
         let job = tokio::task::spawn_blocking(move || {
             let returned = taker.bring_back(now);
-            let meta = std::fs::metadata(&taker.dir)?;
-            let listed = files::list(&taker.dir)?;
+            let dir = OpenFolder::open(&taker.dir)?;
+            let listed = dir.names(files::LISTED_MAX)?;
             let crowded = listed.len() >= files::LISTED_MAX;
             let max = taker.inputs.config.file_bytes_max;
             let looked = listed.into_iter().filter(|name| names.takes(&name.to_string_lossy())).map(|name| {
-                let look = files::look(&taker.dir.join(&name), max);
+                let look = files::look(&dir, &name, max);
                 (name, look)
             });
-            Ok(DirScan { place: (meta.dev(), meta.ino()), names: looked.collect(), crowded, returned })
+            Ok(DirScan { place: dir.place()?, names: looked.collect(), crowded, returned })
         });
         job.await.map_err(io::Error::other)?
     }

@@ -244,8 +244,9 @@ async fn file_written_on_after_it_was_moved_is_brought_back_and_read_again() {
     let moved = desk.path("done/a.txt");
     fs::create_dir(desk.path("done")).expect("made");
     fs::write(&moved, "The first part.").expect("written");
-    let stamp = super::files::FileStamp::of(&fs::symlink_metadata(&moved).expect("metadata"));
-    watcher.watch_moved("a.txt".into(), moved.clone(), stamp);
+    let done = super::folder::OpenFolder::open(&desk.path("done")).expect("opened");
+    let stamp = super::files::FileStamp::of(&done.stat("a.txt".as_ref()).expect("there"));
+    watcher.watch_moved("a.txt".into(), desk.path("done"), stamp);
     fs::write(&moved, "The first part.\nThe second part.").expect("written");
     desk.status = watcher.status();
     desk.task = Some(tokio::spawn(watcher.run(desk.cancel.clone())));

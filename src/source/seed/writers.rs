@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
+use super::folder::OpenFolder;
+
 /// Names kept of files written to and not closed; those beyond are found by the table, or by standing still.
 const UNCLOSED_MAX: usize = 10_000;
 /// Open files looked at in one walk over `/proc`.
@@ -79,23 +81,24 @@ pub(super) struct FileWriters {
 }
 
 impl FileWriters {
-    /// Who writes the file at `path`, which was told of as `name`.
-    pub(super) fn of(&self, name: &OsStr, path: &Path) -> WriterSign {
+    /// Who writes the file that has this name in the folder, and was told of as `told`.
+    pub(super) fn of(&self, told: &OsStr, folder: &OpenFolder, name: &OsStr) -> WriterSign {
         let asked = Instant::now();
-        let Ok(meta) = fs::symlink_metadata(path) else { return WriterSign::Unknown };
+        let Ok(stat) = folder.stat(name) else { return WriterSign::Unknown };
         let mut table = lock(&self.table);
         // Whoever waited for the walk of another shares it, when it began after the question.
         if table.as_ref().is_none_or(|table| table.began <= asked) {
             *table = Some(WriterTable::walk());
         }
         let Some(table) = table.as_ref() else { return WriterSign::Unknown };
-        if table.open.contains(&(meta.dev(), meta.ino())) {
+        if table.open.contains(&(stat.st_dev, stat.st_ino)) {
             return WriterSign::Open;
         }
-        if table.sees(meta.uid()) && !is_shared(path) {
+        let shared = folder.filesystem().is_none_or(|magic| SHARED_FILESYSTEMS.contains(&magic));
+        if table.sees(stat.st_uid) && !shared {
             return WriterSign::None;
         }
-        if self.unclosed.holds(name) { WriterSign::Open } else { WriterSign::Unknown }
+        if self.unclosed.holds(told) { WriterSign::Open } else { WriterSign::Unknown }
     }
 }
 
@@ -156,11 +159,6 @@ fn is_open_for_writing(fdinfo: &str) -> bool {
     flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok()).is_some_and(|flags| flags & 0o3 != 0)
 }
 
-fn is_shared(path: &Path) -> bool {
-    rustix::fs::statfs(path)
-        .map_or(true, |stat| SHARED_FILESYSTEMS.contains(&u64::try_from(stat.f_type).unwrap_or_default()))
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -173,13 +171,14 @@ mod tests {
     fn writer_of_our_own_is_seen_until_it_closes() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a.txt");
-        let writers = FileWriters::default();
+        let (writers, folder) = (FileWriters::default(), OpenFolder::open(dir.path()).expect("opened"));
+        let sign = || writers.of("a.txt".as_ref(), &folder, "a.txt".as_ref());
         let writing = fs::File::create(&path).expect("made");
-        assert_eq!(writers.of("a.txt".as_ref(), &path), WriterSign::Open);
+        assert_eq!(sign(), WriterSign::Open);
         drop(writing);
-        assert_ne!(writers.of("a.txt".as_ref(), &path), WriterSign::Open);
+        assert_ne!(sign(), WriterSign::Open);
         let _reading = fs::File::open(&path).expect("opened");
-        assert_ne!(writers.of("a.txt".as_ref(), &path), WriterSign::Open, "a reader is no writer");
+        assert_ne!(sign(), WriterSign::Open, "a reader is no writer");
     }
 
     #[test]

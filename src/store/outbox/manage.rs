@@ -237,6 +237,46 @@ pub fn cancel(connection: &Connection, id: DeliveryId, now: Timestamp) -> rusqli
     Ok(changed > 0)
 }
 
+/// Why what is owed to an endpoint that is gone is parked.
+const ORPHANED: &str = "the endpoint is disabled or no longer in the config";
+
+/// Makes due what was parked because its endpoint went, since then. Says how many.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn release_orphans(
+    connection: &Connection,
+    endpoint: &EndpointId,
+    gone_at: Timestamp,
+    now: Timestamp,
+) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET state = 'pending', attempts = 0, due_at = ?1, settled_at = NULL, hold = NULL
+             WHERE endpoint = ?2 AND state <> 'delivered' AND state = 'parked' AND settled_at >= ?3 AND last_error = ?4",
+        )?
+        .execute(params![now.millis(), endpoint.as_str(), gone_at.millis(), ORPHANED])
+}
+
+/// Cancels what was raised for an endpoint since it went. Says how many.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn give_up_orphans(
+    connection: &Connection,
+    endpoint: &EndpointId,
+    gone_at: Timestamp,
+    now: Timestamp,
+) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET state = 'cancelled', settled_at = ?1,
+                 last_error = 'its endpoint was not in the config, and did not come back within an hour'
+             WHERE endpoint = ?2 AND state IN ('pending', 'parked') AND created_at >= ?3",
+        )?
+        .execute(params![now.millis(), endpoint.as_str(), gone_at.millis()])
+}
+
 /// Parks what is owed to endpoints that are not in `active`, with a reason. Says which and how many.
 ///
 /// # Errors
@@ -264,10 +304,10 @@ pub fn park_orphans(
         let rows = connection
             .prepare_cached(
                 "UPDATE deliveries SET state = 'parked', settled_at = ?2,
-                     last_error = 'the endpoint is disabled or no longer in the config'
+                     last_error = ?3
                  WHERE endpoint = ?1 AND state = 'pending'",
             )?
-            .execute(params![endpoint, now.millis()])?;
+            .execute(params![endpoint, now.millis(), ORPHANED])?;
         parked.push((endpoint, rows));
     }
     Ok(parked)

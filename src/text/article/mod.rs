@@ -8,7 +8,7 @@ mod passages;
 use dom_smoothie::{Config, Readability};
 
 use crate::model::Dated;
-use crate::text::{date, html};
+use crate::text::{date, html, work};
 use meta::PageMeta;
 use passages::PageTree;
 
@@ -101,6 +101,7 @@ fn is_beyond_a_tree(page: &str, depth_max: usize) -> bool {
     let (mut elements, mut formatting) = (0usize, 0usize);
     while let Some(found) = bytes[at..].iter().position(|b| *b == b'<') {
         at += found + 1;
+        work::spend(1);
         let closes = bytes.get(at) == Some(&b'/');
         let name_at = at + usize::from(closes);
         let len = bytes[name_at..].iter().take(24).take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();

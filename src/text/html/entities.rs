@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use html5ever::data::NAMED_ENTITIES;
 
+use crate::text::work;
+
 /// The longest name in the table of HTML is 33 bytes.
 const NAME_BYTES_MAX: usize = 40;
 
@@ -15,6 +17,7 @@ pub(super) fn decode(text: &str) -> Cow<'_, str> {
     out.push_str(&text[..first]);
     let mut rest = &text[first..];
     while let Some(body) = rest.strip_prefix('&') {
+        work::spend(1);
         match reference(body) {
             // The `&` it stands for may begin the next reference.
             Some((decoded, after)) if decoded == ['&', '\0'] && reference(after).is_some() => {
@@ -44,6 +47,7 @@ pub(super) fn decode(text: &str) -> Cow<'_, str> {
 fn chain(body: &str) -> Option<([char; 2], &str)> {
     let mut found = reference(body)?;
     while found.0 == ['&', '\0'] {
+        work::spend(1);
         match reference(found.1) {
             Some(next) => found = next,
             None => break,

@@ -14,6 +14,7 @@ use html5ever::TokenizerResult;
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::{BufferQueue, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
 
+use super::work;
 use sink::{TextLayout, TextSink, TextStrictness};
 use writer::TextWriter;
 
@@ -75,6 +76,7 @@ pub fn plain(text: &str) -> String {
     let mut writer = TextWriter::new(decoded.len());
     let mut blank_before = false;
     for line in decoded.split(['\n', '\r', '\u{2028}', '\u{2029}']) {
+        work::spend(1 + line.len());
         let blank = line.trim().is_empty();
         if blank || blank_before || !wrapped {
             writer.line_break();
@@ -128,12 +130,14 @@ pub fn looks_like_markup(text: &str) -> bool {
     // Looked for once: behind each `<` anew, a text of nothing but `<p ` would take the square of its length.
     let Some(last_end) = text.rfind('>') else { return false };
     text[..last_end].match_indices('<').any(|(at, _)| {
+        work::spend(1);
         let rest = &text[at + 1..];
         let (rest, known): (&str, &[&str]) = match rest.strip_prefix('/') {
             Some(rest) => (rest, &CLOSINGS),
             None => (rest, &OPENINGS),
         };
-        let end = rest.bytes().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        // No name is longer than the longest of these.
+        let end = rest.bytes().take(16).position(|b| !b.is_ascii_alphanumeric()).unwrap_or(rest.len());
         let ends_like_a_tag = matches!(rest.as_bytes().get(end), Some(b'>' | b'/' | b' ' | b'\n' | b'\t'));
         ends_like_a_tag && known.iter().any(|name| name.eq_ignore_ascii_case(&rest[..end]))
     })
@@ -208,6 +212,7 @@ pub(super) fn run_tokenizer<S: TokenSink<Handle = ()>>(html: &str, sink: S) -> S
     while at < html.len() {
         let end = html.ceil_char_boundary(at + CHUNK_BYTES);
         let chunk = &html[at..end];
+        work::spend(chunk.len());
         let tokens_before = tokenizer.sink.tokens.get();
         let queue = BufferQueue::default();
         queue.push_back(StrTendril::from_slice(chunk));
@@ -241,6 +246,7 @@ impl<S: TokenSink> TokenSink for CountedSink<S> {
 
     fn process_token(&self, token: Token, line: u64) -> TokenSinkResult<S::Handle> {
         self.tokens.set(self.tokens.get() + 1);
+        work::spend(1);
         self.sink.process_token(token, line)
     }
 }

@@ -14,6 +14,7 @@ mod slack;
 mod teams;
 mod telegram;
 mod template;
+mod template_bounds;
 mod words;
 
 #[cfg(test)]

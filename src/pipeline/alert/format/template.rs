@@ -9,8 +9,8 @@ use std::sync::Arc;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde_json::Value;
 
-use super::Body;
 use super::sample;
+use super::{Body, template_bounds};
 
 /// Instructions one rendering may take; a digest of a hundred alerts needs a few thousand.
 const FUEL: u64 = 100_000;
@@ -49,6 +49,7 @@ impl Template {
         if source.len() > TEMPLATE_BYTES_MAX {
             return Err(TemplateProblem { line: None, what: format!("it has more than {TEMPLATE_BYTES_MAX} bytes") });
         }
+        template_bounds::check(source).map_err(|(line, what)| TemplateProblem { line: Some(line), what })?;
         let json = is_json(content_type);
         let environment = |undefined| {
             let mut environment = Environment::new();
@@ -56,6 +57,7 @@ impl Template {
             environment.set_undefined_behavior(undefined);
             environment.set_auto_escape_callback(move |_| if json { AutoEscape::Json } else { AutoEscape::None });
             environment.add_filter("cut", |text: String, chars: usize| crate::text::clean::excerpt(&text, chars));
+            template_bounds::restrict(&mut environment);
             environment.add_template_owned(NAME, source.to_owned()).map_err(|e| problem(&e)).map(|()| environment)
         };
         let made = |environment| {
@@ -169,6 +171,40 @@ mod tests {
         }
         let long = format!("{{{{ '{}' }}}}", "x".repeat(60_000)).repeat(1);
         assert!(Template::compile(&format!("{{% for a in range(9) %}}{long}{{% endfor %}}"), "text/plain").is_err());
+    }
+
+    #[test]
+    fn template_that_makes_much_of_little_is_refused_before_it_does() {
+        let doubled = (0..40).map(|_| "{% set s = s ~ s %}").collect::<String>();
+        let replaced = "|replace('a', 'aa')".repeat(40);
+        let nested = "{% macro d(x) %}{{ x }}{{ x }}{% endmacro %}{{ d(d(d('x'))) }}";
+        for (source, words) in [
+            (format!("{{% set s = 'x' %}}{doubled}{{{{ s }}}}"), "put texts together where they are written"),
+            ("{% set s %}{{ type }}{{ type }}{% endset %}".to_owned(), "one value"),
+            (nested.to_owned(), "`macro`"),
+            (format!("{{{{ 'a'{replaced} }}}}"), "more than 262144 bytes"),
+            ("{{ 'x' * 100000000 }}".to_owned(), "`*` repeats"),
+            ("{{ type * 99 * 99 }}".to_owned(), "`*` repeats"),
+            (format!("{{{{ type{} }}}}", " ~ type".repeat(101)), "more than 100 times"),
+            ("{% set a = [type, type] %}".to_owned(), "value of the payload"),
+            ("{{ '%99999999s'|format(type) }}".to_owned(), "filter"),
+            ("{% with a = type ~ type %}{{ a }}{% endwith %}".to_owned(), "put texts together"),
+            ("{{ range(99999)|join('%}{% set a') }}".to_owned(), "more than 262144 bytes"),
+        ] {
+            let problem = Template::compile(&source, "text/plain").expect_err(&source);
+            assert!(problem.what.contains(words), "{source}: {problem}");
+        }
+        for fine in [
+            "{% set title = data.story.title|cut(40) %}{{ title }}: {{ type ~ ' — ' ~ title }}",
+            "{% if type == '[*~+' %}x{% endif %}{{ 2 * 50 }} {# ~~~ {% macro #} { not * a } tag",
+            "{% set first = data['story']['title'] %}{{ first|replace('a', 'aa')|upper }}",
+        ] {
+            assert!(
+                Template::compile(fine, "text/plain").is_ok(),
+                "{fine}: {:?}",
+                Template::compile(fine, "text/plain").err()
+            );
+        }
     }
 
     #[test]

@@ -18,6 +18,23 @@ pub struct PollCounters {
     turned_at: AtomicI64,
     late: AtomicU64,
     lag_ms: AtomicU64,
+    in_hand: AtomicU64,
+    in_hand_for_ms: AtomicU64,
+    unmoved_ms: AtomicU64,
+    overdue_ms: AtomicU64,
+}
+
+/// How the polls move, as last looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PollFlow {
+    /// Polls that are fetched, wait for pages, or are on their way to the disk.
+    pub in_hand: u64,
+    /// How long the oldest of these has been so.
+    pub in_hand_for: Duration,
+    /// For how long none of them has come to its end.
+    pub unmoved: Duration,
+    /// How long the first feed in line has waited for its turn.
+    pub overdue: Duration,
 }
 
 /// A poll that begins later than this after its time is late.
@@ -44,6 +61,8 @@ pub struct PollTotals {
     pub late: u64,
     /// Time between the moments polls were due and began, in all.
     pub lag: Duration,
+    /// How they move.
+    pub flow: PollFlow,
 }
 
 impl PollCounters {
@@ -60,12 +79,26 @@ impl PollCounters {
             failures: FeedFailure::ALL.iter().copied().zip(self.failures.iter().map(read)).collect(),
             late: read(&self.late),
             lag: Duration::from_millis(read(&self.lag_ms)),
+            flow: PollFlow {
+                in_hand: read(&self.in_hand),
+                in_hand_for: Duration::from_millis(read(&self.in_hand_for_ms)),
+                unmoved: Duration::from_millis(read(&self.unmoved_ms)),
+                overdue: Duration::from_millis(read(&self.overdue_ms)),
+            },
             turned_at: Timestamp::from_millis(self.turned_at.load(Ordering::Relaxed)),
         }
     }
 
     pub(crate) fn turned(&self, now: Timestamp) {
         self.turned_at.store(now.millis(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn moves(&self, flow: PollFlow) {
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        self.in_hand.store(flow.in_hand, Ordering::Relaxed);
+        self.in_hand_for_ms.store(millis(flow.in_hand_for), Ordering::Relaxed);
+        self.unmoved_ms.store(millis(flow.unmoved), Ordering::Relaxed);
+        self.overdue_ms.store(millis(flow.overdue), Ordering::Relaxed);
     }
 
     pub(crate) fn started(&self, lag: Duration) {

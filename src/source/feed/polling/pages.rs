@@ -13,14 +13,15 @@ use url::Url;
 
 use super::fetch::{self, FetchRequest, FetchedContent, WantedContent};
 use super::freshness::FreshnessHints;
-use super::page_budget::PageFault;
+use super::page_budget::{PageFault, PagePacing};
 use super::request::RequestExtras;
 use super::result::PollResult;
 use super::schedule::CacheValidators;
-use super::tools::{PollTarget, PollTools};
+use super::tools::{PollTarget, PollTools, WaitingRoom};
 use crate::model::{FeedFailure, ItemId, Markup, RawItem, RawText, RejectReason, Rejection};
 use crate::net::{body, display_url};
 use crate::source::feed::FullText;
+use crate::source::quarantine::{DocumentOrigin, NamedDocument};
 use crate::text::{article, charset};
 
 /// Which of these items are known to the store; `None` when it cannot be asked.
@@ -32,7 +33,7 @@ pub(super) const PAGING_MAX: usize = 32;
 /// The pages of one document together: no alert waits longer for a slow site.
 const PAGES_SPAN_MAX: Duration = Duration::from_secs(60);
 
-/// Pages under way at once of one document.
+/// Pages of one document under way or in line at once.
 const PAGES_AT_ONCE_PER_DOCUMENT: usize = 4;
 
 /// A feed's text of fewer bytes is short: about 150 words.
@@ -85,16 +86,22 @@ fn own_bytes(item: &RawItem) -> usize {
     [&item.content, &item.summary].into_iter().flatten().map(visible).max().unwrap_or(0)
 }
 
-/// Everything is left to the feed's texts: there are too many polls waiting for pages already.
-pub(super) fn skip(target: &PollTarget, result: &mut PollResult) {
+/// Everything is left to the feed's texts, and why.
+pub(super) fn skip(target: &PollTarget, result: &mut PollResult, why: &str) {
     let Some(document) = &mut result.document else { return };
     let count = document.items.iter().filter(|item| is_wanted(item, target.config.full_text)).count() as u64;
-    let detail = "too many feeds wait for pages at once".to_owned();
+    let detail = why.to_owned();
     document.rejected.push(Rejection { reason: RejectReason::PageOverBudget, detail, count });
 }
 
 /// Fetches the pages of the new items of a poll.
-pub(super) async fn fill(tools: &PollTools, target: &PollTarget, result: &mut PollResult, known: &KnownItems) {
+pub(super) async fn fill(
+    tools: &PollTools,
+    target: &PollTarget,
+    result: &mut PollResult,
+    known: &KnownItems,
+    room: &mut WaitingRoom,
+) {
     let Some(document) = &mut result.document else { return };
     let new = new_items(tools, target, &document.items, known).await;
     let mut faults: BTreeMap<RejectReason, Rejection> = BTreeMap::new();
@@ -118,7 +125,11 @@ pub(super) async fn fill(tools: &PollTools, target: &PollTarget, result: &mut Po
     let mut fetched = stream::iter(fetches).buffer_unordered(PAGES_AT_ONCE_PER_DOCUMENT);
     while let Some((at, page)) = fetched.next().await {
         match page {
-            Ok(text) => document.items[at].page = Some(RawText::plain(text)),
+            Ok(text) if room.grow(text.len()) => document.items[at].page = Some(RawText::plain(text)),
+            Ok(_) => {
+                let detail = "there is no room for the text of more pages at once".to_owned();
+                note(PageFault { reason: RejectReason::PageOverBudget, detail });
+            }
             Err(fault) => {
                 // Where the page may come back with the next poll, it is asked for again then.
                 let passing = [RejectReason::PageUnreachable, RejectReason::PageError, RejectReason::PageOverBudget];
@@ -171,7 +182,10 @@ async fn page(
             detail: "its link is no address of a page".to_owned(),
         });
     };
-    let mut turn = tools.pages.turn(url.host_str().unwrap_or(""), &tools.clock, &tools.polling, deadline).await?;
+    let mut turn = tools
+        .pages
+        .turn(&target.config.id, url.host_str().unwrap_or(""), &tools.clock, &PagePacing::of(&tools.polling), deadline)
+        .await?;
     let user_agent = target.config.fetch.user_agent.as_deref().and_then(|text| text.parse().ok());
     let fetched = fetch::fetch(
         &tools.client,
@@ -194,6 +208,12 @@ async fn page(
         Ok(FetchedContent::Body(wire)) => wire,
         Ok(FetchedContent::NotModified) => return Err(fault(FeedFailure::ClientError, &shown)),
         Err(failure) => {
+            match failure.class {
+                FeedFailure::Dns | FeedFailure::Connect | FeedFailure::Timeout | FeedFailure::Reset => {
+                    turn.unanswered(now);
+                }
+                _ => turn.answered(),
+            }
             if matches!(failure.class, FeedFailure::RateLimited | FeedFailure::ServerError) {
                 let wait = FreshnessHints::read(&fetched.headers, now).retry_after;
                 let busy = failure.class == FeedFailure::RateLimited || wait.is_some();
@@ -202,19 +222,27 @@ async fn page(
             return Err(fault(failure.class, &shown));
         }
     };
+    turn.answered();
     drop(turn);
     if !media_type.as_deref().is_none_or(is_page) {
         let detail = format!("{shown}: it is no web page");
         return Err(PageFault { reason: RejectReason::PageWithoutText, detail });
     }
+    let named = NamedDocument::new(DocumentOrigin::Page, &shown, &wire);
+    let mark = tools.parser.quarantine().enter(&named, now).await.map_err(|held| PageFault {
+        reason: RejectReason::PageWithoutText,
+        detail: format!("{shown}: {}", held.rejection().detail),
+    })?;
     let (bytes_max, page_url) = (tools.limits.decoded_bytes_max, String::from(fetched.url));
     let job = move || {
+        let _mark = mark;
         let bytes = body::decode(&wire, encoding.as_deref(), bytes_max).map_err(|error| error.failure())?;
         let declared = media_type.as_deref().and_then(charset::of_content_type);
         let decoded = charset::decode(&bytes, declared);
         Ok(article::extract(&decoded.text, Some(&page_url)).map(|article| article.text))
     };
-    let read = tools.parser.run(tools.limits.parse_time_max, job).await.unwrap_or(Ok(None));
+    // Finding the article of a page is the dearest thing that is done with a document.
+    let read = tools.parser.run_heavy(tools.limits.parse_time_max, job).await.unwrap_or(Ok(None));
     let text = read.map_err(|class| fault(class, &shown))?;
     let most = tools.limits.item_text_bytes_max;
     let Some(mut text) = text.filter(|text| text.len() > own) else {

@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::counters::PollCounters;
+use super::counters::{PollCounters, PollFlow};
 use super::pages::{self, KnownItems};
 use super::queue::{PollLane, PollPacing, PollQueue};
 use super::result::PollResult;
@@ -34,6 +34,9 @@ const UNACCEPTED_WAIT: Duration = Duration::from_secs(30);
 
 /// The loop turns at least this often, to be seen alive and to see that it is no longer held.
 const TURN_MAX: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether the polls move.
+const FLOW_EVERY: Duration = Duration::from_secs(5);
 
 /// A clock that goes back by less is left alone.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
@@ -102,6 +105,9 @@ pub struct Poller {
     reports: Option<Vec<PollReport>>,
     /// When the loop last turned, to notice a clock that is set back.
     turned_at: Timestamp,
+    /// When it was last looked how the polls move, and when one last came to its end.
+    flow_at: Timestamp,
+    settled_at: Timestamp,
     /// `ingest` refused the last batch; said once.
     refused: bool,
     /// `ingest` is gone.
@@ -113,6 +119,8 @@ pub(super) struct PolledFeed {
     pub(super) state: Arc<FeedState>,
     /// Being fetched, or on the way to the disk.
     pub(super) busy: bool,
+    /// When its poll under way, or the last one, began.
+    begun_at: Timestamp,
     /// Ends its fetch.
     fetch: Option<AbortHandle>,
     /// Taken out by a reload: what is under way ends, nothing new begins.
@@ -152,6 +160,8 @@ impl Poller {
             settling: JoinSet::new(),
             reports: None,
             turned_at: now,
+            flow_at: now,
+            settled_at: now,
             refused: false,
             closed: false,
         };
@@ -204,6 +214,7 @@ impl Poller {
             let now = self.tools.clock.now();
             self.counters.turned(now);
             self.keep_pace(now);
+            self.look_at_flow(now);
             self.start_due(now);
             let idle = self.fetching.is_empty() && self.paging.is_empty() && self.settling.is_empty();
             if self.reports.is_some() && idle && (self.queue.is_idle() || *self.hold.borrow()) {
@@ -249,7 +260,23 @@ impl Poller {
             return;
         }
         warn!(seconds = back.as_secs(), "clock set back, polling goes on at its pace");
+        (self.flow_at, self.settled_at) = (now, now);
         self.queue.set_back(back);
+    }
+
+    /// Now and then, for it goes over all feeds: whether the polls move.
+    fn look_at_flow(&mut self, now: Timestamp) {
+        if now.since(self.flow_at) < FLOW_EVERY {
+            return;
+        }
+        self.flow_at = now;
+        let begun = self.feeds.iter().filter(|feed| feed.busy).map(|feed| feed.begun_at);
+        let (in_hand, oldest) = begun.fold((0, now), |(count, oldest), at| (count + 1, oldest.min(at)));
+        // While the disk is full nothing is to move.
+        let held = *self.hold.borrow();
+        let unmoved = if in_hand == 0 || held { Duration::ZERO } else { now.since(self.settled_at.max(oldest)) };
+        let overdue = if held { Duration::ZERO } else { self.queue.overdue(now) };
+        self.counters.moves(PollFlow { in_hand, in_hand_for: now.since(oldest), unmoved, overdue });
     }
 
     fn has_room(&self) -> bool {
@@ -283,7 +310,7 @@ impl Poller {
         {
             self.counters.started(start.lag);
             let feed = &mut self.feeds[start.feed];
-            feed.busy = true;
+            (feed.busy, feed.begun_at) = (true, now);
             let (tools, target, state) = (self.tools.clone(), feed.target.clone(), feed.state.clone());
             let fetch = self.fetching.spawn(async move { (start.feed, visit(&tools, &target, &state).await) });
             feed.fetch = Some(fetch);
@@ -299,13 +326,19 @@ impl Poller {
             return self.settle(feed, visit);
         }
         if self.paging.len() >= pages::PAGING_MAX {
-            pages::skip(&target, &mut visit);
+            pages::skip(&target, &mut visit, "too many feeds wait for pages at once");
             return self.settle(feed, visit);
         }
-        visit.shrink();
+        let Some(mut waiting) = self.tools.waiting_room(visit.text_bytes()) else {
+            pages::skip(&target, &mut visit, "its document is too large to wait for pages beside the others");
+            return self.settle(feed, visit);
+        };
+        // Nobody else's document waits while this one does.
+        visit.room = None;
         let (tools, known) = (self.tools.clone(), self.known.clone());
         self.paging.spawn(async move {
-            pages::fill(&tools, &target, &mut visit, &known).await;
+            pages::fill(&tools, &target, &mut visit, &known, &mut waiting).await;
+            visit.room = Some(waiting.into_permit());
             (feed, visit)
         });
     }
@@ -343,6 +376,7 @@ impl Poller {
         let SettledPoll { feed: index, items, mut next, accepted } = settled;
         let now = self.tools.clock.now();
         self.feeds[index].busy = false;
+        self.settled_at = now;
         if self.feeds[index].removed {
             self.free.push(index);
             return;
@@ -382,7 +416,8 @@ impl Poller {
 
 impl PolledFeed {
     pub(super) fn new(target: PollTarget, state: FeedState) -> Self {
-        Self { target: Arc::new(target), state: Arc::new(state), busy: false, fetch: None, removed: false }
+        let begun_at = Timestamp::default();
+        Self { target: Arc::new(target), state: Arc::new(state), busy: false, begun_at, fetch: None, removed: false }
     }
 
     /// One that failed last time waits with its like.

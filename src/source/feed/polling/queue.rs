@@ -138,6 +138,13 @@ impl PollQueue {
         self.heap.is_empty() && self.quick.is_empty() && self.late.is_empty() && self.slow.is_empty()
     }
 
+    /// How long the first of those in line has waited for a slot beyond its time; feeds that fail wait behind others
+    /// and do not count.
+    pub fn overdue(&self, now: Timestamp) -> Duration {
+        let first = [self.quick.front(), self.late.front()].into_iter().flatten();
+        first.map(|feed| now.since(self.places[*feed].due_at)).max().unwrap_or_default()
+    }
+
     /// The next feed to ask, if any may be asked now. It holds its slot until [`PollQueue::ended`].
     pub fn start(&mut self, now: Timestamp, pacing: &PollPacing) -> Option<PollStart> {
         loop {

@@ -2,9 +2,11 @@
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::tools::BUDGET_UNIT_BYTES;
 use crate::model::{FeedFailure, FeedState, RawItem, Rejection, Timestamp};
 use crate::source::ParsedDocument;
+
+/// What an item takes beside its texts.
+const ITEM_BYTES: usize = 1 << 10;
 
 /// What came of a poll.
 #[derive(Debug)]
@@ -30,16 +32,12 @@ pub struct PollResult {
 }
 
 impl PollResult {
-    /// Gives back the room that its items do not take: for a poll that has to wait for its pages.
-    pub(super) fn shrink(&mut self) {
-        let (Some(document), Some(room)) = (&self.document, &mut self.room) else { return };
+    /// Bytes of its items' texts, and a little for each.
+    pub(super) fn text_bytes(&self) -> usize {
         let texts = |item: &RawItem| {
             [&item.title, &item.summary, &item.content].into_iter().flatten().map(|t| t.text.len()).sum::<usize>()
         };
-        let bytes: usize = document.items.iter().map(texts).sum();
-        let units = (bytes / BUDGET_UNIT_BYTES + document.items.len()).min(room.num_permits());
-        if let Some(kept) = room.split(units) {
-            self.room = Some(kept);
-        }
+        let items = self.document.iter().flat_map(|document| &document.items);
+        items.map(|item| texts(item) + ITEM_BYTES).sum()
     }
 }

@@ -1,13 +1,17 @@
 //! What all polls share, and what a poll is of: client, parser, clock, the settings in force, the room in
 //! memory for documents in hand; and the feed with its address as it is stored.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use url::Url;
 
 use super::page_budget::PageBudget;
 use crate::clock::Clock;
+use crate::model::{RejectReason, SourceId};
 use crate::net::{Cidr, Client};
 use crate::source::Limits;
 use crate::source::feed::{FeedConfig, PollingConfig};
@@ -16,8 +20,17 @@ use crate::source::parser::Parser;
 /// Documents in memory at once, by what they may grow to; the rest wait for the disk.
 const IN_HAND_BYTES_MAX: usize = 16 << 20;
 
-/// Unit of that budget.
-pub(super) const BUDGET_UNIT_BYTES: usize = 1 << 10;
+/// Texts of documents that wait for pages, which is long: none of the room above is held meanwhile.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// Of these, those of one document at most.
+const WAITING_BYTES_PER_FEED_MAX: usize = 2 << 20;
+
+/// Unit of these budgets.
+const BUDGET_UNIT_BYTES: usize = 1 << 10;
+
+/// A document that takes longer to read is heavy, and so is the next of its feed taken to be.
+const HEAVY_AFTER: Duration = Duration::from_millis(200);
 
 /// Compressed text grows about so much; only the reservation rests on it, not a limit.
 const GROWTH_TYPICAL: usize = 12;
@@ -31,19 +44,92 @@ pub(crate) struct PollTools {
     pub limits: Limits,
     pub pages: Arc<PageBudget>,
     budget: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    /// Feeds whose last document took long to read.
+    heavy: Arc<Mutex<HashSet<SourceId>>>,
+}
+
+/// What a document takes of the memory for those that wait for pages; given back when it is durable.
+#[derive(Debug)]
+pub(crate) struct WaitingRoom {
+    waiting: Arc<Semaphore>,
+    held: OwnedSemaphorePermit,
+}
+
+impl WaitingRoom {
+    /// Room for so many bytes more, if there are any left, of all and of one feed's share.
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        let units = bytes.div_ceil(BUDGET_UNIT_BYTES);
+        if self.held.num_permits() + units > WAITING_BYTES_PER_FEED_MAX / BUDGET_UNIT_BYTES {
+            return false;
+        }
+        let more = u32::try_from(units).ok().and_then(|units| self.waiting.clone().try_acquire_many_owned(units).ok());
+        more.map(|more| self.held.merge(more)).is_some()
+    }
+
+    pub fn into_permit(self) -> OwnedSemaphorePermit {
+        self.held
+    }
 }
 
 impl PollTools {
     pub fn new(client: Client, polling: PollingConfig, limits: Limits, parser: Parser, clock: Clock) -> Self {
         let budget = Arc::new(Semaphore::new(IN_HAND_BYTES_MAX / BUDGET_UNIT_BYTES));
-        Self { client, parser, clock, polling, limits, pages: Arc::new(PageBudget::new()), budget }
+        let waiting = Arc::new(Semaphore::new(WAITING_BYTES_MAX / BUDGET_UNIT_BYTES));
+        Self {
+            client,
+            parser,
+            clock,
+            polling,
+            limits,
+            pages: Arc::new(PageBudget::new()),
+            budget,
+            waiting,
+            heavy: Arc::default(),
+        }
     }
 
     /// The same with other settings; what is in hand stays counted.
     pub fn renewed(&self, client: Client, polling: PollingConfig, limits: Limits) -> Self {
         let (parser, clock) = (self.parser.clone(), self.clock.clone());
-        let (pages, budget) = (self.pages.clone(), self.budget.clone());
-        Self { client, parser, clock, polling, limits, pages, budget }
+        let (pages, budget, waiting) = (self.pages.clone(), self.budget.clone(), self.waiting.clone());
+        let heavy = self.heavy.clone();
+        Self { client, parser, clock, polling, limits, pages, budget, waiting, heavy }
+    }
+
+    /// Reads a feed's document. One whose last document took long waits in turn with its like, so that the others
+    /// find a thread.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        feed: &SourceId,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, RejectReason> {
+        let was_heavy = self.heavy.lock().unwrap_or_else(PoisonError::into_inner).contains(feed);
+        let timed = || {
+            let begun = Instant::now();
+            (job(), begun.elapsed())
+        };
+        let budget = self.limits.parse_time_max;
+        let read =
+            if was_heavy { self.parser.run_heavy(budget, timed).await } else { self.parser.run(budget, timed).await };
+        let is_heavy = read.as_ref().map_or(true, |(_, took)| *took > HEAVY_AFTER);
+        if is_heavy != was_heavy {
+            let mut heavy = self.heavy.lock().unwrap_or_else(PoisonError::into_inner);
+            if is_heavy {
+                heavy.insert(feed.clone())
+            } else {
+                heavy.remove(feed)
+            };
+        }
+        read.map(|(outcome, _)| outcome)
+    }
+
+    /// Room for a document that is to wait for pages; without waiting, for whoever waits for it holds what others
+    /// need.
+    pub fn waiting_room(&self, bytes: usize) -> Option<WaitingRoom> {
+        let held = self.waiting.clone().try_acquire_many_owned(0).ok()?;
+        let mut room = WaitingRoom { waiting: self.waiting.clone(), held };
+        room.grow(bytes).then_some(room)
     }
 
     /// Waits until there is room for a document that may grow to its cap.

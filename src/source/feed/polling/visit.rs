@@ -13,10 +13,12 @@ use super::request::{self, RequestExtras};
 use super::result::PollResult;
 use super::schedule::{self, CacheValidators, PollAnswer, PollFailure, PollOutcome, PollPace, PolledAddress};
 use super::tools::{PollTarget, PollTools, stored_url};
+use crate::failpoint::Failpoint;
 use crate::model::{ContentHash, FeedFailure, FeedState, RawItem, RejectReason, Rejection, Timestamp};
 use crate::net::{self, body};
 use crate::source::feed::reading::parse;
 use crate::source::feed::{Backfill, FeedConfig, FeedContext};
+use crate::source::quarantine::{DocumentOrigin, NamedDocument};
 use crate::source::{Limits, ParsedDocument};
 
 /// Polls once.
@@ -120,6 +122,16 @@ async fn read(
     visit.wire_bytes = wire.len();
     visit.room = tools.room(wire.len(), fetched.content_encoding().is_some()).await;
     let validators = fetched.validators();
+    let named = NamedDocument::new(DocumentOrigin::Feed, target.config.id.as_str(), &wire);
+    let mark = match tools.parser.quarantine().enter(&named, visit.received).await {
+        Ok(mark) => mark,
+        Err(held) => {
+            let rejection = held.rejection();
+            let failure = PollFailure::new(class_of(rejection.reason), refusal_words(&rejection));
+            visit.rejected = Some(rejection);
+            return PollOutcome::Failed(failure);
+        }
+    };
     let job = ReadJob {
         target: target.clone(),
         limits: tools.limits,
@@ -129,7 +141,13 @@ async fn read(
         wire,
         fetched,
     };
-    let read = tools.parser.run(tools.limits.parse_time_max, move || job.run()).await;
+    let read = tools.read(&target.config.id, move || {
+        // For as long as the thread is at it, whoever has given it up.
+        let _mark = mark;
+        Failpoint::Reading.pass();
+        job.run()
+    });
+    let read = read.await;
     let rejection = match read {
         Ok(BodyReading::SameBody) => return PollOutcome::SameBody(validators),
         Ok(BodyReading::Undecodable(failure)) => return PollOutcome::Failed(failure),

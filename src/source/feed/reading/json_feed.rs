@@ -8,7 +8,7 @@ use super::entry::{DocumentParts, EntryLink, FeedEntry, LinkRole, guess_markup};
 use crate::model::{Dated, RawText, RejectReason, Rejection};
 use crate::source::Limits;
 use crate::source::mend_json::mend;
-use crate::text::date;
+use crate::text::{date, work};
 
 /// serde_json refuses deeper documents on its own.
 const SERDE_DEPTH_MAX: usize = 127;
@@ -69,6 +69,7 @@ pub(super) fn read(text: &str, limits: &Limits, warnings: &mut Vec<String>) -> R
         ..DocumentParts::default()
     };
     for item in items {
+        work::spend(1);
         match item {
             Value::Object(item) => parts.push(entry(item), limits.items_max),
             _ => parts.lost += 1,

@@ -11,7 +11,7 @@ use super::names::{FeedField, NamespacePrefixes, attribute, field_is_known, is_i
 use super::scan::lenient_reader;
 use super::sniff::RootElement;
 use crate::model::{Dated, Markup, RawText};
-use crate::text::date;
+use crate::text::{date, work};
 
 /// Reads a document as far as it goes.
 pub(super) fn read(text: &str, root: RootElement, base: Option<&Url>, items_max: usize) -> DocumentParts {
@@ -72,6 +72,7 @@ struct ElementContent<'a> {
 impl<'a> LenientWalk<'a> {
     fn run(&mut self) {
         loop {
+            work::spend(1);
             match self.reader.read_event() {
                 Ok(Event::Start(tag)) => self.start(&tag, false),
                 Ok(Event::Empty(tag)) => self.start(&tag, true),

@@ -12,6 +12,7 @@ use super::names::{FeedField, NamespacePrefixes, attribute, field_is_known, is_i
 use super::sniff::RootElement;
 use crate::model::{RejectReason, Rejection};
 use crate::source::{Limits, PollHints};
+use crate::text::work;
 
 /// Longest text noted (a link, a language, an hour).
 const NOTE_BYTES_MAX: usize = 8 << 10;
@@ -221,9 +222,10 @@ impl Scanner<'_> {
     }
 
     fn walk(&mut self) -> Result<(), Rejection> {
-        let mut reader = lenient_reader(self.text);
+        let (mut reader, mut last) = (lenient_reader(self.text), 0);
         loop {
             let at = reader.buffer_position() as usize;
+            work::spend(1 + at - std::mem::replace(&mut last, at));
             match reader.read_event() {
                 Ok(Event::Start(tag)) => self.start(&tag, at, false)?,
                 Ok(Event::Empty(tag)) => self.start(&tag, at, true)?,

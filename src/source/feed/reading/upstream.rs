@@ -2,6 +2,8 @@
 //! not report comes from the scan's notes. Its ids are used only where the feed gave them: the made-up
 //! ones (random without link and title) never leave this file.
 
+use std::io::{self, Read};
+
 use chrono::{DateTime, Utc};
 use feed_rs::model::{self, Entry as Model, FeedType};
 use feed_rs::parser::Builder;
@@ -11,7 +13,10 @@ use super::entry::{DocumentParts, EntryLink, FeedEntry, LinkRole, from_base64, g
 use super::scan::{ItemNotes, XmlSurvey};
 use crate::model::{DateCertainty, Dated, RawText, Timestamp};
 use crate::source::parser::quietly;
-use crate::text::date;
+use crate::text::{date, work};
+
+/// Bytes that feed-rs gets at a time.
+const READ_BYTES_MAX: usize = 16 << 10;
 
 /// Reads a document against the base that its `xml:base` builds on, if it has any; `None` when feed-rs refuses it, panics over it, or sees other items than the scan.
 pub(super) fn read(text: &str, survey: &XmlSurvey, base: Option<&Url>) -> Option<DocumentParts> {
@@ -22,7 +27,7 @@ pub(super) fn read(text: &str, survey: &XmlSurvey, base: Option<&Url>) -> Option
             .id_generator(|_, _, _| String::new())
             .timestamp_parser(|text| date::parse(text).and_then(moment))
             .build()
-            .parse(text.as_bytes())
+            .parse(CountedText(text.as_bytes()))
             .ok()
     });
     let feed = feed.ok()??;
@@ -46,6 +51,19 @@ pub(super) fn read(text: &str, survey: &XmlSurvey, base: Option<&Url>) -> Option
         is_cut: false,
         over_cap: 0,
     })
+}
+
+/// The text on its way into feed-rs, which has no budget of its own: it ends with an error where the job has to end.
+struct CountedText<'a>(&'a [u8]);
+
+impl Read for CountedText<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if work::is_stopped() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let most = into.len().min(READ_BYTES_MAX);
+        self.0.read(&mut into[..most])
+    }
 }
 
 fn entry(model: Model, notes: &ItemNotes, kind: &FeedType, base: Option<&Url>) -> FeedEntry {

@@ -12,7 +12,7 @@ use super::super::fields::{ItemField, field_of, language};
 use super::{DraftItem, FileContext, ItemDraft, rejected};
 use crate::model::{DateCertainty, Dated, RawText, RejectReason, Rejection};
 use crate::source::mend_json::mend;
-use crate::text::{date, html};
+use crate::text::{date, html, work};
 
 /// JsonValues kept of one list field.
 const LIST_MAX: usize = 100;
@@ -245,7 +245,9 @@ impl<'de> Visitor<'de> for JsonItems<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(JsonItems { sink: &mut *self.sink, wrapped: false })?.is_some() {}
+        while seq.next_element_seed(JsonItems { sink: &mut *self.sink, wrapped: false })?.is_some() {
+            work::spend(1);
+        }
         Ok(())
     }
 
@@ -254,6 +256,7 @@ impl<'de> Visitor<'de> for JsonItems<'_, '_> {
         let mut wrapped = self.wrapped;
         let before = self.sink.seen();
         while let Some(key) = map.next_key::<String>()? {
+            work::spend(1 + key.len());
             if WRAPPERS.contains(&key.to_ascii_lowercase().as_str()) {
                 wrapped = true;
                 map.next_value_seed(JsonItems { sink: &mut *self.sink, wrapped: true })?;
@@ -385,6 +388,7 @@ impl<'de> Visitor<'de> for LooseValue {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<JsonValues, A::Error> {
         let mut all = Vec::new();
         while let Some(JsonValues(mut values)) = seq.next_element_seed(LooseValue)? {
+            work::spend(1);
             values.truncate(LIST_MAX - all.len());
             all.append(&mut values);
         }
@@ -395,6 +399,7 @@ impl<'de> Visitor<'de> for LooseValue {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonValues, A::Error> {
         let mut found = JsonValues(Vec::new());
         while let Some(key) = map.next_key::<String>()? {
+            work::spend(1 + key.len());
             if matches!(
                 key.as_str(),
                 "name" | "title" | "value" | "text" | "content" | "#text" | "rendered" | "label" | "main" | "original"

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::json::assign;
 use super::{DraftItem, FileContext, ItemDraft, rejected, shown};
 use crate::model::{Dated, RawText, RejectReason, Rejection};
-use crate::text::date;
+use crate::text::{date, work};
 
 /// Lines of front matter read.
 const FRONT_MATTER_LINES_MAX: usize = 200;
@@ -219,6 +219,7 @@ fn plain_lines(text: &str) -> Vec<Plain> {
     let mut out: Vec<Plain> = Vec::new();
     let (mut fenced, mut goes_on) = (false, false);
     for line in text.lines() {
+        work::spend(1 + line.len());
         let line = line.trim();
         if line.starts_with("```") || line.starts_with("~~~") {
             fenced = !fenced;

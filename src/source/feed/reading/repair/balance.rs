@@ -9,6 +9,7 @@ use super::RepairedText;
 use crate::source::feed::reading::names::{FeedField, RSS1, USUAL, attribute, is_item, is_name_character, local_name};
 use crate::source::feed::reading::scan::lenient_reader;
 use crate::source::feed::reading::sniff::RootElement;
+use crate::text::work;
 
 /// Bytes that may be read again after a text field without an end, as a multiple of the document.
 const REREAD_FACTOR: usize = 4;
@@ -61,6 +62,7 @@ impl<'a> Balancer<'a> {
             let at = from + reader.buffer_position() as usize;
             let Ok(event) = reader.read_event() else { return None };
             let next = from + reader.buffer_position() as usize;
+            work::spend(1 + next.saturating_sub(at));
             match event {
                 Event::Start(tag) => {
                     let name = &text[at + 1..at + 1 + tag.name().as_ref().len()];

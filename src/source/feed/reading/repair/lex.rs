@@ -3,6 +3,7 @@
 
 use crate::source::feed::reading::names::{character, is_name_character, reference_at};
 use crate::source::feed::reading::sniff::{doctype_end, head};
+use crate::text::work;
 
 /// A tag longer than this is text with a `<` in it.
 const TAG_BYTES_MAX: usize = 256 << 10;
@@ -17,6 +18,7 @@ pub(super) fn lex(text: &str) -> String {
     // Searches that found nothing are not repeated: the pass stays linear.
     let mut ends = Ends { cdata: true, comment: true, instruction: true };
     while let Some(at) = rest.find(['<', '&']) {
+        work::spend(1 + at);
         push_clean(&rest[..at], &mut out);
         rest = &rest[at..];
         let taken = if rest.starts_with('&') {

@@ -1,0 +1,398 @@
+//! Documents that ended the process while they were read: a mark lies on the disk for as long as one is being read, so
+//! that the next start knows what was in hand when there was an end without a stop. What is found so is suspected and
+//! read again by itself; what was in hand once more when the process ended is held: not read until people say so, or
+//! it changes. One file a document, so that another process can see and release it.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tracing::{error, warn};
+
+use crate::model::{ContentHash, RejectReason, Rejection, Timestamp};
+use crate::text::clean;
+
+/// The folder of the marks in the state directory.
+pub const MARKS_FOLDER: &str = "reading";
+
+/// Being read now; was being read when the process ended; is not read any more.
+const READING: &str = "now";
+const SUSPECTED: &str = "suspect";
+const HELD: &str = "held";
+
+/// Documents held at most: beyond that the oldest are read again.
+const HELD_MAX: usize = 1000;
+
+/// A feed whose document has changed is read again after so long, twice as long after each further end, up to a day.
+const FEED_WAIT: Duration = Duration::from_secs(3600);
+const FEED_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// What sort of document it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DocumentOrigin {
+    /// What a feed's server answered.
+    Feed,
+    /// A file of the seed directory.
+    Seed,
+    /// A web page behind an item.
+    Page,
+}
+
+/// A document in hand, as people know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedDocument {
+    /// What it is.
+    pub origin: DocumentOrigin,
+    /// The feed's id, the file's name, the page's address.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Of its content.
+    pub hash: String,
+    /// When the file was modified: one that was touched since is read again.
+    pub modified_ms: Option<i64>,
+}
+
+impl NamedDocument {
+    /// With the hash of its content.
+    #[must_use]
+    pub fn new(origin: DocumentOrigin, name: &str, bytes: &[u8]) -> Self {
+        let hash = ContentHash::of(&[bytes]).to_string();
+        Self { origin, name: clean::excerpt(name, 200), bytes: bytes.len() as u64, hash, modified_ms: None }
+    }
+
+    /// A feed is known by its name, for its next document may be as bad; all else by its content.
+    fn id(&self) -> String {
+        match self.origin {
+            DocumentOrigin::Feed => format!("feed-{}", self.name),
+            DocumentOrigin::Seed => format!("seed-{}", &self.hash[..self.hash.len().min(16)]),
+            DocumentOrigin::Page => format!("page-{}", &self.hash[..self.hash.len().min(16)]),
+        }
+    }
+}
+
+/// What is kept of a document that ended the process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldDocument {
+    /// What it is released by.
+    #[serde(default)]
+    pub id: String,
+    /// The document.
+    #[serde(flatten)]
+    pub document: NamedDocument,
+    /// When it was last begun to be read.
+    pub at_ms: i64,
+    /// How often the process ended meanwhile.
+    #[serde(default)]
+    pub ends: u32,
+}
+
+impl HeldDocument {
+    /// As it is counted and shown.
+    #[must_use]
+    pub fn rejection(&self) -> Rejection {
+        let (at, ends) = (Timestamp::from_millis(self.at_ms), self.ends);
+        let detail = format!(
+            "the process ended {ends} times while it was read, last at {at}: not read until it changes, or until \
+             `wirewatch quarantine release {}`",
+            self.id
+        );
+        Rejection { reason: RejectReason::Quarantined, detail, count: 1 }
+    }
+}
+
+/// Keeps the marks; a cheap handle.
+#[derive(Clone, Default)]
+pub struct Quarantine {
+    /// `None`: nothing is marked, as for a command that reads one file.
+    folder: Option<PathBuf>,
+    /// Suspects are read one at a time, so that the next end has one cause.
+    alone: Arc<Mutex<()>>,
+}
+
+/// A document is being read while this lives.
+pub struct ReadingMark {
+    /// The mark, and what is known of it from before, to be removed when it was read to the end.
+    files: Vec<PathBuf>,
+    _alone: Option<OwnedMutexGuard<()>>,
+}
+
+impl Drop for ReadingMark {
+    fn drop(&mut self) {
+        for file in &self.files {
+            // What stays is looked at by the next start; nothing can be done about it now.
+            let _ = fs::remove_file(file);
+        }
+    }
+}
+
+impl Quarantine {
+    /// Looks at what was in hand when the process ended, and keeps marks from now on. Blocks.
+    ///
+    /// # Errors
+    /// The system's error, when the folder cannot be made or listed.
+    pub fn open(state_dir: &Path) -> io::Result<Self> {
+        let folder = state_dir.join(MARKS_FOLDER);
+        fs::create_dir_all(&folder)?;
+        let (mut marks, mut held) = (Vec::new(), 0);
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            match path.extension().and_then(|end| end.to_str()) {
+                Some(READING) => marks.push(path),
+                Some(HELD) => held += 1,
+                _ => {}
+            }
+        }
+        for mark in marks {
+            let suspect = mark.with_extension(SUSPECTED);
+            let Some(mut found) = read(&mark) else {
+                let _ = fs::remove_file(&mark);
+                continue;
+            };
+            let before = read(&suspect);
+            found.ends = before.as_ref().map_or(0, |before| before.ends) + 1;
+            let (id, name, bytes, ends) = (&found.id, &found.document.name, found.document.bytes, found.ends);
+            if before.is_some() && held < HELD_MAX {
+                error!(id, name, bytes, ends, "document held: the process ended again while it was read");
+                write(&mark.with_extension(HELD), &found)?;
+                let _ = fs::remove_file(&suspect);
+                held += 1;
+            } else {
+                warn!(id, name, bytes, ends, "document was being read when the process ended: read again by itself");
+                write(&suspect, &found)?;
+            }
+            let _ = fs::remove_file(&mark);
+        }
+        Ok(Self { folder: Some(folder), alone: Arc::default() })
+    }
+
+    /// A stop in order: what is still being read did not end the process.
+    pub fn close(&self) {
+        let Some(folder) = &self.folder else { return };
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|end| end == READING) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Marks a document as being read; one that is held is not to be.
+    ///
+    /// # Errors
+    /// What is known of a document that is held.
+    pub async fn enter(&self, document: &NamedDocument, now: Timestamp) -> Result<ReadingMark, Box<HeldDocument>> {
+        match self.admit(document, now)? {
+            Admission::Free(mark) => Ok(mark),
+            Admission::Suspect => {
+                let alone = self.alone.clone().lock_owned().await;
+                Ok(self.mark(document, now, Some(alone)))
+            }
+        }
+    }
+
+    /// The same on a thread that may block.
+    ///
+    /// # Errors
+    /// What is known of a document that is held.
+    pub fn enter_blocking(&self, document: &NamedDocument, now: Timestamp) -> Result<ReadingMark, Box<HeldDocument>> {
+        match self.admit(document, now)? {
+            Admission::Free(mark) => Ok(mark),
+            Admission::Suspect => {
+                let alone = self.alone.clone().blocking_lock_owned();
+                Ok(self.mark(document, now, Some(alone)))
+            }
+        }
+    }
+
+    fn admit(&self, document: &NamedDocument, now: Timestamp) -> Result<Admission, Box<HeldDocument>> {
+        let Some(folder) = &self.folder else {
+            return Ok(Admission::Free(ReadingMark { files: Vec::new(), _alone: None }));
+        };
+        let path = folder.join(document.id());
+        let (held, suspect) = (with_end(&path, HELD), with_end(&path, SUSPECTED));
+        if let Some(found) = read(&held) {
+            if !may_be_tried(&found, document, now) {
+                return Err(Box::new(found));
+            }
+            // By itself, and with what is known against it.
+            let _ = fs::rename(&held, &suspect);
+        }
+        if suspect.exists() {
+            return Ok(Admission::Suspect);
+        }
+        Ok(Admission::Free(self.mark(document, now, None)))
+    }
+
+    fn mark(&self, document: &NamedDocument, now: Timestamp, alone: Option<OwnedMutexGuard<()>>) -> ReadingMark {
+        let Some(folder) = &self.folder else { return ReadingMark { files: Vec::new(), _alone: alone } };
+        let id = document.id();
+        let path = folder.join(&id);
+        let found = HeldDocument { id, document: document.clone(), at_ms: now.millis(), ends: 0 };
+        let mark = with_end(&path, READING);
+        // Without a mark it is read all the same: a full disk must not keep the news out.
+        let _ = write(&mark, &found);
+        let mut files = vec![mark];
+        files.extend(alone.is_some().then(|| with_end(&path, SUSPECTED)));
+        ReadingMark { files, _alone: alone }
+    }
+}
+
+enum Admission {
+    Free(ReadingMark),
+    Suspect,
+}
+
+/// Whether what is held may be read once more: it was touched, or it is another document of the same feed.
+fn may_be_tried(held: &HeldDocument, document: &NamedDocument, now: Timestamp) -> bool {
+    match document.origin {
+        DocumentOrigin::Feed => {
+            let times = 1_u32 << held.ends.saturating_sub(2).min(5);
+            let since = now.since(Timestamp::from_millis(held.at_ms));
+            held.document.hash != document.hash && since >= (FEED_WAIT * times).min(FEED_WAIT_MAX)
+        }
+        DocumentOrigin::Seed => held.document.modified_ms != document.modified_ms,
+        DocumentOrigin::Page => false,
+    }
+}
+
+/// The documents that are held in a state directory, in the order of their ids.
+#[must_use]
+pub fn held_documents(state_dir: &Path) -> Vec<HeldDocument> {
+    let mut held: Vec<HeldDocument> = fs::read_dir(state_dir.join(MARKS_FOLDER))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|end| end == HELD))
+        .filter_map(|entry| read(&entry.path()))
+        .collect();
+    held.sort_by(|a, b| a.id.cmp(&b.id));
+    held
+}
+
+/// Lets a document be read again; says whether it was held. If it ends the process once more, it is held again.
+///
+/// # Errors
+/// The system's error.
+pub fn release(state_dir: &Path, id: &str) -> io::Result<bool> {
+    let path = state_dir.join(MARKS_FOLDER).join(id);
+    if id.contains('/') {
+        return Ok(false);
+    }
+    match fs::rename(with_end(&path, HELD), with_end(&path, SUSPECTED)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        renamed => renamed.map(|()| true),
+    }
+}
+
+/// Names of feeds have points in them: an ending is added, never exchanged.
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(end);
+    PathBuf::from(name)
+}
+
+fn read(path: &Path) -> Option<HeldDocument> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Not synced: a process that ends leaves what it wrote to the system, and a power cut is nobody's document's doing.
+fn write(path: &Path, found: &HeldDocument) -> io::Result<()> {
+    fs::File::create(path)?.write_all(&serde_json::to_vec(found)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_seconds(1_742_212_800 + hours * 3600)
+    }
+
+    fn seed(text: &str, modified_ms: i64) -> NamedDocument {
+        let document = NamedDocument::new(DocumentOrigin::Seed, "bomb.html", text.as_bytes());
+        NamedDocument { modified_ms: Some(modified_ms), ..document }
+    }
+
+    /// The process ends while these are read, and starts again.
+    fn ends_while(dir: &Path, quarantine: &Quarantine, documents: &[&NamedDocument]) -> Quarantine {
+        for document in documents {
+            std::mem::forget(quarantine.enter_blocking(document, at(0)).map_err(|held| held.rejection()));
+        }
+        Quarantine::open(dir).expect("opened")
+    }
+
+    #[test]
+    fn quarantine_holds_what_ended_the_process_again_and_lets_the_innocent_go() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (bomb, good, other) = (seed("bomb", 1), seed("good", 1), seed("other", 1));
+        let first = Quarantine::open(dir.path()).expect("opened");
+        let second = ends_while(dir.path(), &first, &[&bomb, &good]);
+        assert!(held_documents(dir.path()).is_empty(), "once may be chance");
+        // Suspects are read by themselves; the good one is read to its end.
+        drop(second.enter_blocking(&good, at(0)).map_err(|held| held.rejection()).expect("read"));
+        let third = ends_while(dir.path(), &second, &[&bomb, &other]);
+        let held = held_documents(dir.path());
+        assert_eq!(
+            held.iter().map(|held| (held.document.hash.as_str(), held.ends)).collect::<Vec<_>>(),
+            [(&*bomb.hash, 2)]
+        );
+        let refused = third.enter_blocking(&bomb, at(0)).map(|_| ()).expect_err("held").rejection();
+        assert_eq!(refused.reason, RejectReason::Quarantined);
+        assert!(refused.detail.contains(&held[0].id), "{}", refused.detail);
+        for document in [&good, &other] {
+            drop(third.enter_blocking(document, at(0)).map_err(|held| held.rejection()).expect("read"));
+        }
+        // Released by hand it is read once more, and by its next end held again.
+        assert!(release(dir.path(), &held[0].id).expect("released"));
+        assert!(!release(dir.path(), &held[0].id).expect("looked"));
+        assert!(!release(dir.path(), "../secret").expect("looked"));
+        let fourth = ends_while(dir.path(), &third, &[&bomb]);
+        assert_eq!(held_documents(dir.path())[0].ends, 3);
+        // Touched as well.
+        assert!(fourth.enter_blocking(&seed("bomb", 2), at(0)).is_ok());
+        assert!(fourth.enter_blocking(&bomb, at(0)).is_ok(), "read to its end, nothing is left against it");
+    }
+
+    #[test]
+    fn quarantine_of_a_feed_is_of_all_its_documents_for_a_while() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let feed = |text: &str| NamedDocument::new(DocumentOrigin::Feed, "wire.one", text.as_bytes());
+        let mut quarantine = Quarantine::open(dir.path()).expect("opened");
+        for text in ["first", "second"] {
+            quarantine = ends_while(dir.path(), &quarantine, &[&feed(text)]);
+        }
+        assert_eq!(held_documents(dir.path())[0].id, "feed-wire.one");
+        assert!(quarantine.enter_blocking(&feed("third"), at(0)).is_err());
+        assert!(quarantine.enter_blocking(&feed("second"), at(99)).is_err(), "the same again");
+        assert!(quarantine.enter_blocking(&feed("third"), at(1)).is_ok());
+        assert!(held_documents(dir.path()).is_empty());
+    }
+
+    #[tokio::test]
+    async fn quarantine_reads_suspects_one_at_a_time_and_knows_an_ordered_stop() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (a, b, c) = (seed("a", 1), seed("b", 1), seed("c", 1));
+        let first = Quarantine::open(dir.path()).expect("opened");
+        for document in [&a, &b] {
+            std::mem::forget(first.enter(document, at(0)).await);
+        }
+        let second = Quarantine::open(dir.path()).expect("opened");
+        let reading = second.enter(&a, at(0)).await.map_err(|held| held.rejection()).expect("read");
+        let waiting = tokio::time::timeout(Duration::from_millis(10), second.enter(&b, at(0))).await;
+        assert!(waiting.is_err(), "another suspect is being read");
+        assert!(second.enter(&c, at(0)).await.is_ok(), "which holds up nothing else");
+        drop(reading);
+        std::mem::forget(second.enter(&b, at(0)).await);
+        second.close();
+        Quarantine::open(dir.path()).expect("opened");
+        assert!(held_documents(dir.path()).is_empty(), "stopped in order");
+        let nothing = Quarantine::default();
+        assert!(nothing.enter(&a, at(0)).await.is_ok());
+    }
+}
