@@ -17,10 +17,10 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::EndpointConfig;
+use super::hidden::HiddenTexts;
 use super::retry::{Failure, MailStep, Outcome};
 use super::secret::AccessToken;
 use super::send::{Answer, ChannelError, failed};
-use super::withheld::Withheld;
 use crate::files::{descriptors_are_short, is_shortage};
 use crate::net::{Cidr, guard};
 use crate::store::outbox::Claimed;
@@ -51,7 +51,7 @@ pub(super) struct MailServer {
     timeout: Duration,
     allow_private: Vec<Cidr>,
     /// What no reply may show.
-    withheld: Withheld,
+    withheld: HiddenTexts,
     kept: Mutex<Option<KeptConnection>>,
 }
 
@@ -85,8 +85,8 @@ impl MailServer {
         let address = |text: &str| text.parse::<Address>().map_err(|e| ChannelError::Mail(format!("{text}: {e}")));
         let password = password.map(|password| password.expose().to_owned());
         let withheld = match (&mail.user, &password) {
-            (Some(user), Some(password)) => Withheld::of_login(user, password),
-            _ => Withheld::default(),
+            (Some(user), Some(password)) => HiddenTexts::of_login(user, password),
+            _ => HiddenTexts::default(),
         };
         Ok(Self {
             withheld,

@@ -4,6 +4,7 @@
 mod attempt;
 pub mod console;
 mod count;
+mod hidden;
 #[cfg(feature = "email")]
 mod mail;
 mod notice;
@@ -17,7 +18,6 @@ mod send;
 pub mod sign;
 mod summary;
 mod waker;
-mod withheld;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -10,12 +10,12 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AF
 use url::Url;
 
 use super::console::Console;
+use super::hidden::HiddenTexts;
 #[cfg(feature = "email")]
 use super::mail::MailServer;
 use super::retry::{Failure, Outcome, RetryAfter};
 use super::secret::{AccessToken, Secret, SecretError, SecretProblem};
 use super::sign::{ID_HEADER, SIGNATURE_HEADER, Signer, TIMESTAMP_HEADER};
-use super::withheld::Withheld;
 use super::{DeliveryConfig, EndpointConfig, PayloadFormat};
 use crate::files::is_shortage;
 use crate::model::Timestamp;
@@ -54,7 +54,7 @@ pub(super) struct Webhook {
     timeout: Duration,
     allow_private: Arc<[Cidr]>,
     /// What no answer may show.
-    withheld: Withheld,
+    withheld: HiddenTexts,
 }
 
 /// Why there is no way to an endpoint for now.
@@ -124,8 +124,8 @@ impl Channel {
         };
         let url = endpoint.post_url().ok_or(ChannelError::NoUrl)?;
         // Of the whole address: what a service takes at its root may still be named in its answer.
-        let mut withheld = Withheld::of_request(endpoint.url.as_ref().unwrap_or(&url), &endpoint.headers);
-        withheld.also(&Withheld::of_request(&url, &[]));
+        let mut withheld = HiddenTexts::of_request(endpoint.url.as_ref().unwrap_or(&url), &endpoint.headers);
+        withheld.also(&HiddenTexts::of_request(&url, &[]));
         Ok(Self::Webhook(Box::new(Webhook {
             client,
             withheld,
@@ -147,7 +147,7 @@ impl Channel {
         }
         Ok(Self::Webhook(Box::new(Webhook {
             client: Client::new(client_config(config, endpoint.ca_file.clone(), endpoint.concurrency))?,
-            withheld: Withheld::of_request(&url, &endpoint.headers),
+            withheld: HiddenTexts::of_request(&url, &endpoint.headers),
             url,
             signer: None,
             rotating: None,
@@ -264,7 +264,7 @@ impl ChannelError {
     }
 }
 
-fn answered(status: u16, headers: &HeaderMap, body: &[u8], withheld: &Withheld) -> Answer {
+fn answered(status: u16, headers: &HeaderMap, body: &[u8], withheld: &HiddenTexts) -> Answer {
     // Before it is cut short: half a secret is one, too.
     let excerpt = clean::excerpt(&withheld.hide(&String::from_utf8_lossy(body)), EXCERPT_CHARS_MAX);
     let excerpt = (!excerpt.is_empty()).then_some(excerpt);
@@ -328,7 +328,7 @@ mod tests {
     use super::*;
 
     fn answered(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
-        super::answered(status, headers, body, &Withheld::default())
+        super::answered(status, headers, body, &HiddenTexts::default())
     }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

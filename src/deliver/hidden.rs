@@ -15,9 +15,9 @@ const WORD_WITH_DIGIT_BYTES_MIN: usize = 4;
 
 /// The texts that no answer may show, the longest first.
 #[derive(Default)]
-pub(super) struct Withheld(Vec<String>);
+pub(super) struct HiddenTexts(Vec<String>);
 
-impl Withheld {
+impl HiddenTexts {
     /// What is said to a receiver over HTTP.
     pub(super) fn of_request(url: &Url, headers: &[(String, String)]) -> Self {
         let mut withheld = Self::default();
@@ -131,7 +131,7 @@ mod tests {
         let url = Url::parse("https://me:pass-w0rd@hooks.example/services/T0AB/x7Kq%2Bz?key=a1b2&code=Ab%20Cd9")
             .expect("url");
         let headers = [("x-key".to_owned(), "Token CANARY-77".to_owned()), ("x-team".to_owned(), "desk".to_owned())];
-        let withheld = Withheld::of_request(&url, &headers);
+        let withheld = HiddenTexts::of_request(&url, &headers);
         for (echo, canary) in [
             ("POST /services/T0AB/x7Kq%2Bz?key=a1b2 HTTP/1.1", "x7Kq"),
             ("no such hook: x7Kq+z", "x7Kq"),
@@ -147,7 +147,7 @@ mod tests {
         }
         assert_eq!(withheld.hide("channel is archived (desk)"), "channel is archived (desk)");
         // A path of one short word is hidden as a path only.
-        let short = Withheld::of_request(&Url::parse("https://hooks.example/in").expect("url"), &[]);
+        let short = HiddenTexts::of_request(&Url::parse("https://hooks.example/in").expect("url"), &[]);
         assert_eq!(short.hide("POST /in: no such thing in here"), format!("POST {HIDDEN}: no such thing in here"));
     }
 }
