@@ -21,7 +21,7 @@ if (await enter.locator('input[name=name]').count()) {
   await enter.fill('input[name=name]', 'ada');
   await enter.fill('input[name=password]', 'correct horse');
   await enter.press('input[name=password]', 'Enter');
-  await enter.waitForURL(`${address}/`, { timeout: 10000 }).catch(() => fail('the login leads nowhere'));
+  await enter.waitForURL(`${address}/`, { timeout: 60000 }).catch(() => fail('the login leads nowhere'));
 }
 const storageState = await entering.storageState();
 await entering.close();

@@ -29,8 +29,8 @@ const reach = async (what, meant) => {
   }
   fail(`${what}: the keyboard does not reach "${meant}"`);
 };
-const lands = async (what, url) => page.waitForURL(url, { timeout: 10000 }).catch(() => fail(`${what} leads to ${page.url()}`));
-const says = async (what, text) => page.getByText(text).first().waitFor({ timeout: 10000 }).catch(() => fail(`${what}: nowhere does it say "${text}"`));
+const lands = async (what, url) => page.waitForURL(url, { timeout: 60000 }).catch(() => fail(`${what} leads to ${page.url()}`));
+const says = async (what, text) => page.getByText(text).first().waitFor({ timeout: 60000 }).catch(() => fail(`${what}: nowhere does it say "${text}"`));
 
 // Log in, and come back to where one was.
 await page.goto(`${address}/topics`);

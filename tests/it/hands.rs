@@ -85,7 +85,7 @@ async fn read(http: SocketAddr, path: &str) -> Value {
 /// A form sent by a page, of whoever has the cookie.
 async fn form(http: SocketAddr, cookie: &str, path: &str, body: &str) -> Answer {
     let more = format!(
-        "cookie: {cookie}\r\naccept: text/html\r\nsec-fetch-site: same-origin\r\n\
+        "cookie: {cookie}\r\naccept: text/html\r\norigin: null\r\nsec-fetch-site: same-origin\r\n\
          content-type: application/x-www-form-urlencoded\r\n"
     );
     ask(http, "POST", path, &more, body).await
@@ -384,9 +384,89 @@ async fn rules_are_tried_on_what_is_stored_and_change_nothing() {
     assert!(wrong.status == 200 && wrong.body.contains("rules:3:9"), "{}", wrong.body);
     let other = form(http, &cookie, "/topics/levee/try", "text=%5B%5Bfeeds%5D%5D").await;
     assert!(other.body.contains("`feeds` has no place here"), "{}", other.body);
+    let tried = verb(http, "POST", "/v1/preview", &json!({"topic": "levee", "text": rules, "window": "24h"})).await;
+    assert_eq!(tried.status, 200, "{}", tried.body);
+    let tried = tried.json();
+    assert_eq!((&tried["account"]["gained_count"], &tried["account"]["lost_count"]), (&json!(1), &json!(3)), "{tried}");
+    let wrong = verb(http, "POST", "/v1/preview", &json!({"topic": "levee", "text": "[[topics]]"})).await;
+    assert!(wrong.status == 422 && wrong.body.contains("rules:1"), "{}", wrong.body);
     assert_eq!(form(http, &cookie, "/topics/nosuch/try", "text=x").await.status, 404);
     assert_eq!(form(http, &cookie, "/topics/levee/try", "window=90d&text=x").await.status, 422);
     assert_eq!(form(http, &cookie, "/topics/levee/try", &format!("text={}", "x".repeat(70_000))).await.status, 413);
     assert_eq!(number(&running.store, "SELECT count(*) FROM actions"), 0);
+    running.stop().await;
+}
+
+/// `users` with a password on standard input.
+async fn users(room: &Newsroom, arguments: &[&str], password: &str) -> std::process::Output {
+    let mut command = super::crash::command(room);
+    command.arg("users").args(arguments).stdin(std::process::Stdio::piped());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let password = format!("{password}\n");
+    let run = move || {
+        let mut child = command.spawn().expect("it starts");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // One that asks for none may have ended.
+        let _ = std::io::Write::write_all(&mut stdin, password.as_bytes());
+        drop(stdin);
+        child.wait_with_output().expect("it ends")
+    };
+    tokio::task::spawn_blocking(run).await.expect("no panic")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_are_added_and_removed_and_heeded_at_once() {
+    let room = Newsroom::silent("");
+    let none = users(&room, &["add", "ada"], "correct horse").await;
+    assert_eq!(none.status.code(), Some(65), "{none:?}");
+    assert!(super::program::text(&none.stderr).contains("users_file ="), "{none:?}");
+    room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"\nusers_file = \"secrets/users\"");
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    let http = running.http.expect("it listens");
+    assert_eq!(log_in(http, "", "ada", "correct horse").await.status, 403, "nobody is there yet");
+    for (arguments, password, code, word) in [
+        (["add", "a:b"].as_slice(), "correct horse", 64, "letters"),
+        (&["add", "ada"], "short", 65, "8 characters"),
+        (&["remove", "ada"], "", 65, "nobody of this name"),
+        (&["add", "ada"], "correct horse", 0, ""),
+        (&["add", "bob", "--role", "read"], "battery staple", 0, ""),
+    ] {
+        let done = users(&room, arguments, password).await;
+        let said = super::program::text(&done.stderr);
+        assert!(done.status.code() == Some(code) && said.contains(word), "{arguments:?}: {done:?}");
+    }
+    let file = room.path("secrets/users");
+    assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+    assert!(!std::fs::read_to_string(&file).expect("read").contains("horse"));
+    let listed = super::program::json(&users(&room, &["list", "--json"], "").await);
+    assert_eq!(listed, [json!({"name": "ada", "role": "write"}), json!({"name": "bob", "role": "read"})]);
+    let cookie = log_in(http, "", "ada", "correct horse").await.cookie();
+    assert_eq!(page(http, &cookie, "/").await.status, 200);
+    assert!(users(&room, &["add", "ada"], "another horse").await.status.success());
+    assert_eq!(page(http, &cookie, "/").await.status, 303, "another password ends what was opened with the old one");
+    assert!(users(&room, &["remove", "ada"], "").await.status.success());
+    assert_eq!(log_in(http, "", "ada", "another horse").await.status, 403);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verb_polls_a_feed_that_is_not_due() {
+    let feeds = super::feed_server::FeedServer::start().await;
+    feeds.feed("/wire", "\"1\"", &super::feed_server::rss_articles(0..2));
+    let feed = format!(
+        "[[feeds]]\nid = \"wire\"\nurl = \"{}\"\ninterval = \"1h\"\nbackfill = \"all\"\nallow_private = [\"127.0.0.0/8\"]\n",
+        feeds.url("/wire")
+    );
+    let (_room, running, http) = guarded(&feed).await;
+    until("the first poll is stored", || number(&running.store, "SELECT count(*) FROM items") == 2).await;
+    feeds.feed("/wire", "\"2\"", &super::feed_server::rss_articles(0..3));
+    let polled = verb(http, "POST", "/v1/feeds/wire/poll", &json!({"author": "nina"})).await;
+    assert_eq!((polled.status, &polled.json()["id"]), (200, &json!("wire")), "{}", polled.body);
+    until("it was polled again", || number(&running.store, "SELECT count(*) FROM items") == 3).await;
+    assert_eq!(feeds.asked("/wire").len(), 2);
+    let cookie = log_in(http, "", "ada", "correct horse").await.cookie();
+    assert!(page(http, &cookie, "/feeds/wire").await.body.contains("<strong>nina</strong>: poll"));
+    assert_eq!(form(http, &cookie, "/feeds/wire/poll", "").await.header("location"), Some("/feeds/wire"));
+    until("and once more", || feeds.asked("/wire").len() == 3).await;
     running.stop().await;
 }

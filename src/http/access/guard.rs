@@ -122,7 +122,8 @@ impl GuardedRequest<'_> {
 
     /// It is a form only because it is long: it changes nothing, and who may look may send it.
     fn only_looks(&self) -> bool {
-        *self.method == Method::POST && self.path.starts_with("/topics/") && self.path.ends_with("/try")
+        *self.method == Method::POST
+            && (self.path == "/v1/preview" || (self.path.starts_with("/topics/") && self.path.ends_with("/try")))
     }
 
     /// It carries proof of its own, which is looked at where it is served.
@@ -176,7 +177,11 @@ fn check_place(request: GuardedRequest<'_>, hosts: &[String]) -> Result<(), Answ
     if !request.text(header::HOST).is_some_and(|host| is_known(host, hosts)) {
         return Err(AnswerRefusal::new(RefusalKind::WrongHost, "unknown host; add it to `hosts` in [http]"));
     }
-    if let Some(origin) = request.text(header::ORIGIN)
+    // A page that says nothing of where it stands (`no-referrer`) sends its forms with the origin `null`; that it is one of
+    // this host the browser says elsewhere, and no page can.
+    let nameless =
+        request.text(header::ORIGIN) == Some("null") && request.text("sec-fetch-site") == Some("same-origin");
+    if let Some(origin) = request.text(header::ORIGIN).filter(|_| !nameless)
         && !origin.split_once("://").is_some_and(|(_, host)| is_known(host, hosts))
     {
         return Err(AnswerRefusal::new(RefusalKind::Forbidden, "requests from other sites are refused"));

@@ -5,6 +5,7 @@ mod answer;
 mod documents;
 mod lists;
 mod openapi;
+mod preview;
 #[cfg(test)]
 mod tests;
 
@@ -195,6 +196,7 @@ fn description(_: &StoreLook, _: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal
 /// The routes of all of it.
 pub(super) fn router() -> Router<ListenerSources> {
     let routes = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, reading(route)));
+    let routes = routes.route(preview::PATH, axum::routing::post(preview::preview));
     routes.route("/v1/{*rest}", get(no_such_path))
 }
 

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::answer::{AnswerShape, ApiRoute};
-use crate::http::verbs::VerbRoute;
+use super::preview;
+use crate::http::verbs::{VerbField, VerbRoute};
 
 /// What each key of a query means, and its JSON Schema.
 fn parameter(key: &str) -> Value {
@@ -88,6 +89,19 @@ fn stream() -> Value {
     })
 }
 
+fn properties(fields: &[VerbField]) -> Map<String, Value> {
+    let schema = |field: &VerbField| {
+        let mut schema = if field.is_list {
+            json!({"type": ["array", "string"], "items": {"type": "string"}})
+        } else {
+            json!({"type": ["string", "boolean", "number", "null"]})
+        };
+        schema["description"] = json!(field.about);
+        (field.name.to_owned(), schema)
+    };
+    fields.iter().map(schema).collect()
+}
+
 /// A verb: what it takes as JSON, and what comes of it.
 fn change(verb: &VerbRoute) -> Value {
     let name = |part: &str| part.trim_matches(['{', '}']).to_owned();
@@ -95,20 +109,7 @@ fn change(verb: &VerbRoute) -> Value {
     let parameters: Vec<Value> = in_path
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
         .collect();
-    let text = json!({"type": ["string", "boolean", "number", "null"]});
-    let mut properties: Map<String, Value> = verb
-        .fields
-        .iter()
-        .map(|field| {
-            let mut schema = if field.is_list {
-                json!({"type": ["array", "string"], "items": {"type": "string"}})
-            } else {
-                text.clone()
-            };
-            schema["description"] = json!(field.about);
-            (field.name.to_owned(), schema)
-        })
-        .collect();
+    let mut properties = properties(verb.fields);
     let author = json!({"type": "string", "description": "Who does it, where a program sends the token for somebody"});
     properties.insert("author".to_owned(), author);
     let problem = json!({"$ref": "#/components/responses/Problem"});
@@ -253,6 +254,12 @@ pub(super) fn document(routes: &[ApiRoute], verbs: &[VerbRoute]) -> Value {
         let path = paths.entry(verb.path).or_insert_with(|| json!({}));
         path[verb.method.as_str()] = change(verb);
     }
+    let rules = json!({
+        "type": "object", "required": ["topic", "text"], "properties": properties(preview::FIELDS),
+        "additionalProperties": false,
+    });
+    let problem = json!({"$ref": "#/components/responses/Problem"});
+    paths[preview::PATH]["post"] = preview::operation(&rules, &problem);
     paths.insert("/v1/stream".to_owned(), json!({"get": stream()}));
     paths["/v1/items"]["post"] = push();
     paths["/v1/explain"]["post"] = explain_text();

@@ -17,6 +17,7 @@ fn openapi_describes_every_route_and_nothing_else() {
             (crate::http::stream::PATH, "get"),
             (crate::http::push::PATH, "post"),
             (crate::http::explain::PATH, "post"),
+            (preview::PATH, "post"),
         ])
         .collect();
     let described: BTreeSet<(&str, &str)> = paths

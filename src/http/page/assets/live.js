@@ -15,7 +15,7 @@ theme.addEventListener('click', () => {
   document.cookie = `ww_theme=${chosen};path=/;max-age=31536000;samesite=strict`;
   nameTheme();
 });
-for (const field of document.querySelectorAll('.filter select')) {
+for (const field of document.querySelectorAll('.filter:not([method="post"]) select')) {
   field.addEventListener('change', () => field.form.requestSubmit());
 }
 
