@@ -29,6 +29,55 @@ pub struct PagesArgs {
     serve: bool,
 }
 
+/// Items that go the way of every item; further ones are copies of their rows, which a page cannot tell from others.
+const TAKEN_MAX: u64 = 2000;
+/// So far apart are the numbers of copies: more than any table has rows.
+const STRIDE: u64 = 100_000;
+/// Rows of one story, item, alert and delivery, over 28 days. `k` is the number of the copy; ids are told apart by it.
+const MULTIPLY: &[&str] = &[
+    "INSERT INTO stories SELECT id + k, title, first_seen - k * step, last_seen - k * step, items, sightings_exact,
+        sightings_near, merged_into + k, languages, on_topic_at - k * step FROM stories, n",
+    "INSERT INTO items SELECT seq + k * stride, id + k, source, key || k, revision, title, headline, publisher, url,
+        url_original, author, published, published_certainty, updated, first_seen - k * step, lang, summary, text_source,
+        text_hash, text_hash_first, version_hash, text_bytes, tags, quiet, story + k, outlet, nearest, nearest_milli, features
+        FROM items, n",
+    "INSERT INTO texts SELECT seq + k * stride, body FROM texts, n",
+    "INSERT INTO sightings SELECT seq + k * stride, id + k, item + k, source, outlet, key || k, url, title, level, overlap,
+        text_hash, seen_at - k * step FROM sightings, n",
+    "INSERT INTO matches SELECT item + k, topic, score, threshold, severity, evidence FROM matches, n",
+    "INSERT INTO story_sources SELECT story + k, source, position, at - k * step FROM story_sources, n",
+    "INSERT INTO story_topics SELECT story + k, topic, score, threshold, severity FROM story_topics, n",
+    "INSERT INTO alerts SELECT sequence + k * stride, id || k, kind, story + k, item + k, source, reason, severity, score,
+        outlets, at - k * step, payload, silenced_by FROM alerts, n",
+    "INSERT INTO alert_topics SELECT alert + k * stride, topic, score, severity, is_new FROM alert_topics, n",
+    "INSERT INTO deliveries SELECT id + k * stride, alert + k * stride, webhook_id || k, endpoint, body, content_type,
+        'delivered', 1, created_at - k * step, due_at - k * step, created_at - k * step, 200, NULL, NULL, NULL, story + k
+        FROM deliveries, n",
+    "INSERT INTO attempts SELECT id, 1, settled_at, 'delivered', 200, 9, NULL FROM deliveries WHERE state = 'delivered'",
+];
+
+/// Makes a store so many times as large. What is searched stays what went through the pipeline.
+fn multiply(database: &std::path::Path, times: u64) -> Result<(), Failure> {
+    let connection = rusqlite::Connection::open(database)?;
+    // Nobody reads on from what did not happen.
+    connection.execute_batch(
+        "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -200000;
+         DROP TRIGGER IF EXISTS changes_item; DROP TRIGGER IF EXISTS changes_alert; DROP TRIGGER IF EXISTS changes_sighting;
+         DROP TRIGGER IF EXISTS changes_delivery; BEGIN;",
+    )?;
+    let step = 28 * 86_400_000 / times.max(1);
+    for sql in MULTIPLY {
+        let sql = sql.replace("stride", &STRIDE.to_string()).replace("step", &step.to_string());
+        let numbers = format!(
+            "WITH RECURSIVE n (k) AS (SELECT 1 WHERE {times} > 1 UNION ALL SELECT k + 1 FROM n WHERE k + 1 < {times})"
+        );
+        connection.execute_batch(&format!("{numbers} {sql}")).map_err(|error| format!("{sql}: {error}"))?;
+    }
+    let searched = "UPDATE meta SET value = (SELECT max(seq) FROM items) WHERE key = 'search_seq'";
+    connection.execute_batch(&format!("{searched}; COMMIT; PRAGMA wal_checkpoint(TRUNCATE);"))?;
+    Ok(())
+}
+
 /// Fills a store, starts the daemon and asks for every page.
 pub fn pages(args: &PagesArgs, figures: &Figures) -> Result<(), Failure> {
     let bed = Bed::start(1, 1, 1)?;
@@ -39,7 +88,9 @@ pub fn pages(args: &PagesArgs, figures: &Figures) -> Result<(), Failure> {
     let text = std::fs::read_to_string(&config)?;
     std::fs::write(&config, text.replace("listen = \"off\"", &format!("listen = \"127.0.0.1:{port}\"")))?;
     let state = place.database().parent().ok_or("no folder")?.to_owned();
-    stock::fill_to(&Language::new(), &state, args.items)?;
+    let taken = args.items.min(TAKEN_MAX);
+    stock::fill_to(&Language::new(), &state, taken)?;
+    multiply(&place.database(), args.items / taken)?;
     let daemon = place.start()?;
     for (name, path) in paths(port)? {
         let mut took = Vec::with_capacity(args.each);

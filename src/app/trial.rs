@@ -170,7 +170,9 @@ pub(super) fn run(store: &Store, config: &Config, wish: &TrialWish) -> Result<se
     let (mut gained, mut lost) = (Vec::new(), Vec::new());
     let mut asked: Vec<Asked> = Vec::new();
     let mut ahead = i64::MAX;
-    while begun.elapsed() < RUN_TIME_MAX {
+    // What it takes to get ready for it is not taken from the reading.
+    let reading = Instant::now();
+    while asked.is_empty() || reading.elapsed() < RUN_TIME_MAX {
         let page = store.history_newest(since, ahead).map_err(TrialRefusal::Store)?;
         let Some(last) = page.last() else { break };
         ahead = last.seq;

@@ -241,7 +241,9 @@ fn replay(what: &Replay, name: Option<&str>, author: &str, out: Output, context:
 fn cancel(id: DeliveryId, author: &str, out: Output, context: &Context) -> Result<(), CliError> {
     let (store, now) = (context.open_store(Access::Share)?, context.clock.now());
     let config = context.load()?.config;
-    action::cancel_delivery(&ActionScene { store: &store, config: &config, now, author }, id)?;
+    if !action::cancel_delivery(&ActionScene { store: &store, config: &config, now, author }, id)? {
+        return Err(CliError::data(format!("cancel {id}: it is not owed, it is cancelled already")));
+    }
     match out {
         Output::Json => output::document(&serde_json::json!({"id": id, "state": "cancelled"}))?,
         Output::Text => outln!("{id} is cancelled"),
