@@ -133,6 +133,14 @@ pub(super) const VERBS: &[VerbRoute] = &[
         act: undo,
     },
     VerbRoute {
+        method: VerbMethod::Post,
+        path: "/v1/stories/{id}/tell",
+        form: Some("/stories/{id}/tell"),
+        summary: "Tells a story by its best report, or one report of it, to every endpoint that takes it and did not hear of it",
+        fields: &[VerbField::one("item", "This report alone (`itm_…`)"), COMMENT],
+        act: tell,
+    },
+    VerbRoute {
         method: VerbMethod::Put,
         path: "/v1/items/{id}/labels/{topic}",
         form: None,
@@ -291,6 +299,12 @@ fn merge(deed: &VerbDeed<'_>) -> Result<VerbOutcome, AnswerRefusal> {
     let other = other.rsplit('/').next().unwrap_or(other);
     let other = StoryId::parse(other).map_err(|error| bad_body(format!("`other`: {error}")))?;
     corrected(deed, &Correction::Merge { story: story_id(deed)?, other })
+}
+
+fn tell(deed: &VerbDeed<'_>) -> Result<VerbOutcome, AnswerRefusal> {
+    let story = story_id(deed)?;
+    let item = deed.given.parsed("item", ItemId::parse)?;
+    corrected(deed, &Correction::Tell { story, item })
 }
 
 fn undo(deed: &VerbDeed<'_>) -> Result<VerbOutcome, AnswerRefusal> {
