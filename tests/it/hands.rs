@@ -279,6 +279,11 @@ async fn verbs_split_merge_undo_and_label() {
     assert_eq!(verb(http, "POST", &format!("/v1/stories/{kept}/undo"), &json!({"correction": 99})).await.status, 404);
     let refused = form(http, &cookie, &format!("/stories/{kept}/split"), "comment=x").await;
     assert!(refused.status == 409 && refused.body.contains("not none and not all"), "{}", refused.body);
+    // Everybody heard already: that is said, and nothing is sent twice.
+    let told = verb(http, "POST", &format!("/v1/stories/{kept}/tell"), &json!({"author": "nina"})).await;
+    assert_eq!(told.status, 409, "{}", told.body);
+    let bad = verb(http, "POST", &format!("/v1/stories/{kept}/tell"), &json!({"item": "itm_x"})).await;
+    assert_eq!(bad.status, 422, "{}", bad.body);
     // Labels.
     let item = read(http, "/v1/items").await["data"][0]["id"].as_str().expect("an id").to_owned();
     let path = format!("/v1/items/{item}/labels/levee");
