@@ -31,6 +31,25 @@ const LISTS: &[&str] = &[
     "news", "review", "overview", "recap", "live", "updates",
 ];
 
+/// How many things such a headline counts.
+#[rustfmt::skip]
+const NUMBERS: &[&str] = &[
+    "three", "four", "five", "six", "seven", "eight", "ten", "drei", "vier", "funf", "fuenf", "sechs", "sieben", "trois", "quatre",
+    "cinq", "tres", "cuatro", "cinco", "tre", "quattro", "cinque", "trzy", "piec", "три", "п'ять", "пять",
+];
+#[rustfmt::skip]
+const THINGS: &[&str] = &[
+    "things", "stories", "headlines", "takeaways", "dinge", "nachrichten", "choses", "infos", "cosas", "noticias", "cose", "notizie",
+    "rzeczy", "wiadomosci", "речеи", "новин", "вещеи", "новостеи",
+];
+/// What makes such things those of a day, or something to be known.
+#[rustfmt::skip]
+const OF_A_DAY: &[&str] = &[
+    "today", "tonight", "morning", "evening", "week", "weekend", "day", "know", "watch", "heute", "morgen", "woche", "tages", "wissen",
+    "savoir", "jour", "semaine", "matin", "saber", "dia", "semana", "hoy", "sapere", "giorno", "settimana", "oggi", "wiedziec",
+    "dnia", "tygodnia", "dzis", "дня", "тижня", "сьогодні", "знати", "недели", "сегодня", "знать",
+];
+
 /// What a headline announces.
 #[must_use]
 pub fn is_roundup(title: &str) -> bool {
@@ -39,7 +58,17 @@ pub fn is_roundup(title: &str) -> bool {
         line.push_str(word.folded);
         line.push(' ');
     }
-    CUES.iter().any(|cue| line.contains(cue)) || is_live(title) || is_list(title)
+    CUES.iter().any(|cue| line.contains(cue)) || is_live(title) || is_list(title) || counts_things(&line)
+}
+
+/// "Five things this morning", "5 choses à savoir": a number of things, and a word that says they are of a day or to be known.
+fn counts_things(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    words.windows(2).enumerate().any(|(at, pair)| {
+        let counted =
+            NUMBERS.contains(&pair[0]) || pair[0].parse::<u8>().is_ok_and(|number| (2..=20).contains(&number));
+        counted && THINGS.contains(&pair[1]) && words[at + 2..].iter().take(4).any(|word| OF_A_DAY.contains(word))
+    })
 }
 
 /// "… live: …", "Live: …", "… live | …".
@@ -74,6 +103,9 @@ mod tests {
             "Liveticker zum Hafenstreit",
             "List of key events on day 40 of the strike",
             "Northern towns in brief",
+            "The Quay Letter: five things this morning",
+            "5 choses à savoir ce matin",
+            "Drei Dinge, die man heute wissen muss",
         ] {
             assert!(is_roundup(title), "{title}");
         }
@@ -87,6 +119,9 @@ mod tests {
             "Two strikes, one lighthouse: how a town got its light back",
             "Concert to be shown live on the harbour square",
             "Weekly market moves to the harbour",
+            "Five things were stolen from the lighthouse",
+            "Council hears three stories of the flood",
+            "Two things about the ferry that nobody wanted to know of",
             "",
         ] {
             assert!(!is_roundup(title), "{title}");
