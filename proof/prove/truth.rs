@@ -151,6 +151,15 @@ impl Published {
         self.articles(seed).filter_map(|(_, article)| article.expected()).collect()
     }
 
+    /// Alerts that either of two articles may raise: which comes first after a restore is up to the feeds.
+    pub fn raised_by_either(&self, seed: u64) -> BTreeSet<Expected> {
+        let mut seen = BTreeSet::new();
+        self.articles(seed)
+            .filter_map(|(_, article)| article.expected())
+            .filter(|alert| !seen.insert(alert.clone()))
+            .collect()
+    }
+
     /// How many articles.
     pub fn total(&self) -> u64 {
         self.feeds.iter().sum::<u64>() + self.files

@@ -184,7 +184,7 @@ async fn tell_reaches_whoever_takes_a_report_that_a_story_took_in_and_nobody_twi
         assert_eq!(run(&room, &["stories", "tell", what]).await.status.code(), Some(65), "{what} is told");
     }
     let shown = run(&room, &["stories", "show", story]).await;
-    assert!(text(&shown.stdout).contains("night desk told to desk: another basin"), "{}", text(&shown.stdout));
+    assert!(text(&shown.stdout).contains("night desk told to desk (no. "), "{}", text(&shown.stdout));
 
     let split = run(&room, &["stories", "split", story, second]).await;
     let half = items(&room)[1].1.clone();
