@@ -7,7 +7,7 @@ use quick_xml::events::{BytesStart, Event};
 use url::Url;
 
 use super::entry::{DocumentParts, EntryLink, FeedEntry, LinkRole, from_base64, guess_markup, web_link};
-use super::names::{FeedField, NamespacePrefixes, attribute, field_is_known, is_item, is_own, unescape};
+use super::names::{FeedField, NamespacePrefixes, attribute, field_is_known, is_item, is_list, is_own, unescape};
 use super::scan::lenient_reader;
 use super::sniff::RootElement;
 use crate::model::{Dated, Markup, RawText};
@@ -99,6 +99,7 @@ impl<'a> LenientWalk<'a> {
         let part = match (self.path.last(), lower.as_str()) {
             (None, "entry") => ElementPart::Item,
             (None, _) | (Some(ElementPart::Frame), "channel") => ElementPart::Frame,
+            (Some(ElementPart::Frame), _) if is_list(self.root, &lower) => ElementPart::Frame,
             (Some(ElementPart::Frame), _) if is_item(self.root, prefix, &lower) => ElementPart::Item,
             (Some(ElementPart::Item), "group" | "news") => ElementPart::Group,
             (Some(ElementPart::Group), "content" | "publication") if prefix != "atom" => ElementPart::Group,

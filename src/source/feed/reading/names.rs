@@ -216,6 +216,11 @@ pub(super) fn is_void(local: &str) -> bool {
     matches!(local, "br" | "hr" | "img" | "wbr" | "BR" | "HR" | "IMG" | "WBR")
 }
 
+/// Whether an element only holds the items, where feed-rs does not look; in RSS 1.0 it lists their addresses instead.
+pub(super) fn is_list(root: RootElement, local: &str) -> bool {
+    root == RootElement::Rss && local.eq_ignore_ascii_case("items")
+}
+
 /// An attribute's value, unescaped; the name is compared in any case.
 pub(super) fn attribute(tag: &BytesStart<'_>, name: &str) -> Option<String> {
     if tag.attributes_raw().is_empty() {

@@ -42,7 +42,7 @@ pub fn parse(bytes: &[u8], ctx: &FeedContext<'_>) -> Result<ParsedDocument, Reje
     let parts = match kind(text) {
         TextKind::Xml(root) => {
             known.format = root.format();
-            read_xml(text, root, base.as_ref(), ctx, &mut known)?
+            read_documents(text, root, base.as_ref(), ctx, &mut known)?
         }
         TextKind::Json => json_feed::read(text.trim_start(), ctx.limits, &mut known.warnings)?,
         TextKind::Html => return Err(refuse(RejectReason::HtmlPage, "a web page where a feed was expected")),
@@ -69,6 +69,50 @@ pub fn attribute_of(tag: &quick_xml::events::BytesStart<'_>, name: &str) -> Opti
 
 fn refuse(reason: RejectReason, detail: &str) -> Rejection {
     Rejection { reason, detail: detail.to_owned(), count: 1 }
+}
+
+/// Documents in one body; more are left.
+const DOCUMENTS_MAX: usize = 8;
+
+/// The document, and others that a careless server sends behind it.
+fn read_documents(
+    text: &str,
+    root: RootElement,
+    base: Option<&Url>,
+    ctx: &FeedContext<'_>,
+    known: &mut DocumentTraits,
+) -> Result<DocumentParts, Rejection> {
+    let mut documents = split_documents(text).into_iter();
+    let mut parts = read_xml(documents.next().unwrap_or(text), root, base, ctx, known)?;
+    for further in documents {
+        let TextKind::Xml(root) = kind(further) else { continue };
+        match read_xml(further, root, base, ctx, known) {
+            Ok(more) => {
+                known.warnings.push("a further document behind the first was read as well".to_owned());
+                parts.entries.extend(more.entries);
+                parts.lost += more.lost;
+                parts.over_cap += more.over_cap;
+                parts.is_cut |= more.is_cut;
+            }
+            Err(rejection) => known.warnings.push(format!("a further document was not read: {}", rejection.detail)),
+        }
+    }
+    Ok(parts)
+}
+
+/// Parts of a text that begin with an XML declaration behind the end of a feed.
+fn split_documents(text: &str) -> Vec<&str> {
+    let (mut parts, mut from) = (Vec::new(), 0);
+    for (at, _) in text.match_indices("<?xml").filter(|(at, _)| *at > 0) {
+        let before = text[from..at].trim_end();
+        let ends = ["</rss>", "</feed>", "</rdf:RDF>"].iter().any(|end| before.ends_with(end));
+        if ends && parts.len() + 1 < DOCUMENTS_MAX {
+            parts.push(&text[from..at]);
+            from = at;
+        }
+    }
+    parts.push(&text[from..]);
+    parts
 }
 
 fn read_xml(

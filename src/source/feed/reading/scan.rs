@@ -8,7 +8,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::hints::HintElement;
-use super::names::{FeedField, NamespacePrefixes, attribute, field_is_known, is_item, is_void, local_name};
+use super::names::{FeedField, NamespacePrefixes, attribute, field_is_known, is_item, is_list, is_void, local_name};
 use super::sniff::RootElement;
 use crate::model::{RejectReason, Rejection};
 use crate::source::{Limits, PollHints};
@@ -318,6 +318,8 @@ impl Scanner<'_> {
     /// Where a new element stands, and what is to be noted of it.
     fn place(&mut self, tag: &BytesStart<'_>, name: &str, local: &str) -> ElementPlace {
         let parent = self.open.last().map(|open| open.place);
+        let listed = parent == Some(ElementPlace::Frame) && is_list(self.root, local);
+        self.survey.own_fields |= listed;
         let place = match parent {
             None => {
                 if self.root == RootElement::Entry {
@@ -327,7 +329,7 @@ impl Scanner<'_> {
                     ElementPlace::Frame
                 }
             }
-            Some(ElementPlace::Frame) if local.eq_ignore_ascii_case("channel") => ElementPlace::Frame,
+            Some(ElementPlace::Frame) if listed || local.eq_ignore_ascii_case("channel") => ElementPlace::Frame,
             Some(ElementPlace::Frame) if self.is_item(name, local) => {
                 self.item(tag);
                 ElementPlace::Item
