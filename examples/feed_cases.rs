@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     println!("{agree} agree, {differ} differ, {looked_at} have an expectation in words only");
-    Ok(())
+    if differ > 0 { Err("some were not read as expected".into()) } else { Ok(()) }
 }
 
 fn read(folder: &Path, file: &str) -> Result<ParsedDocument, Rejection> {
