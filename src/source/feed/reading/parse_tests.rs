@@ -43,22 +43,11 @@ fn parse_documents_behind_one_another_and_lists_around_items_are_read() {
             "<?xml version=\"1.0\"?>\n<rss version=\"2.0\"><channel><title>T</title><item><guid>{n}</guid><title>Item {n}</title></item></channel></rss>\n"
         )
     };
-    let context = FeedContext {
-        base_url: None,
-        content_type: None,
-        trust: crate::source::feed::IdentifiedBy::Guid,
-        limits: &crate::source::Limits::SHIPPED,
-        received: crate::model::Timestamp::from_seconds(0),
-    };
-    let keys = |text: &str| {
-        let document = parse(text.as_bytes(), &context).expect("a feed");
-        document.items.iter().map(|item| item.key.as_str().to_owned()).collect::<Vec<_>>()
-    };
-    assert_eq!(keys(&(feed(1) + &feed(2) + &feed(3))), ["1", "2", "3"]);
+    assert_eq!(keys(&read(&(feed(1) + &feed(2) + &feed(3)))), ["1", "2", "3"]);
     let wrapped = feed(1)
         .replace("<item>", "<items><item>")
         .replace("</item>", "</item><item><guid>2</guid><title>Two</title></item></items>");
-    assert_eq!(keys(&wrapped), ["1", "2"]);
+    assert_eq!(keys(&read(&wrapped)), ["1", "2"]);
 }
 
 #[test]
