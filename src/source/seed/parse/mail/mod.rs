@@ -256,7 +256,11 @@ impl MailContent {
                 PartType::Text(_) if is_shown && named("html") => {
                     push_text(&mut content.html, &part_text(message, part));
                 }
-                PartType::Text(_) if is_shown => push_text(&mut content.plain, &part_text(message, part)),
+                PartType::Text(_) if is_shown => {
+                    let text = part_text(message, part);
+                    let flows = kind.and_then(|kind| kind.attribute("format")) == Some("flowed");
+                    push_text(&mut content.plain, &if flows { unflowed(&text) } else { text });
+                }
                 PartType::Html(_) if is_shown => push_text(&mut content.html, &part_text(message, part)),
                 PartType::Message(inner) if content.forwarded.is_none() => {
                     content.forwarded = Some(Self::of(inner).text());
@@ -319,9 +323,21 @@ fn push_text(text: &mut String, more: &str) {
     text.push_str(more);
 }
 
+/// A text of `format=flowed` (RFC 3676): a line that ends in a space goes on in the next.
+fn unflowed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        out.push_str(line.strip_prefix(' ').unwrap_or(line));
+        if !line.ends_with(' ') || line == "-- " {
+            out.push('\n');
+        }
+    }
+    out
+}
+
 /// A plain text without quotes, signatures and small print, its paragraphs whole.
 fn own_text(plain: &str) -> String {
-    // `format=flowed` stuffs lines with a space, and "-- " loses its own in many programs.
+    // "-- " loses its space in many programs.
     let lines: Vec<&str> = plain.lines().map(|line| if line == "-- " { line } else { line.trim_end() }).collect();
     let own = body::text_lines(&lines).join("\n");
     super::text::unwrapped(&own).into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
