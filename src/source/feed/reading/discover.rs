@@ -102,9 +102,7 @@ pub fn feed_of_site(page: &Url) -> Option<SiteFeed> {
         }
         ("tiktok.com" | "threads.net" | "threads.com" | "substack.com" | "instagram.com", _) => None,
         // A profile on Mastodon, on whichever server.
-        (_, [name])
-            if name.starts_with('@') && name.len() > 1 && !name.ends_with(".rss") && !name[1..].contains('@') =>
-        {
+        (_, [name]) if name.starts_with('@') && name.len() > 1 && !is_feed_path(page) && !name[1..].contains('@') => {
             let mut feed = page.clone();
             feed.set_path(&format!("/{name}.rss"));
             feed.set_query(None);
