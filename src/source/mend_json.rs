@@ -338,7 +338,7 @@ impl<'a> Mender<'a> {
                 b'"' => in_string = !in_string,
                 _ if in_string => {}
                 b'{' | b'[' => depth += 1,
-                b'}' | b']' if depth == 0 => {
+                b'}' | b']' | b',' if depth == 0 => {
                     self.at = at;
                     return;
                 }
@@ -348,10 +348,6 @@ impl<'a> Mender<'a> {
                         self.at = at + 1;
                         return;
                     }
-                }
-                b',' if depth == 0 => {
-                    self.at = at;
-                    return;
                 }
                 _ => {}
             }

@@ -212,7 +212,7 @@ fn mail_format(start: &str, extension: &str) -> Option<DocumentFormat> {
     let sent = has(&["received", "return-path", "message-id", "mime-version", "delivered-to", "dkim-signature"]);
     let told = has(&["from", "subject", "sender", "date", "to"]);
     let named = matches!(extension, "eml" | "msg" | "mail");
-    (told && (sent && (ends || named) || named)).then_some(DocumentFormat::Mail)
+    (told && (sent && ends || named)).then_some(DocumentFormat::Mail)
 }
 
 /// Whether the document opens with a tag of HTML, after comments and an XML declaration.

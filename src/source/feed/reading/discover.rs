@@ -81,7 +81,7 @@ pub fn feed_of_site(page: &Url) -> Option<SiteFeed> {
             at(format!("https://www.youtube.com/feeds/videos.xml?playlist_id={list}"))
         }
         // The page of a handle declares the feed of its channel.
-        ("youtube.com", _) => None,
+        ("youtube.com" | "tiktok.com" | "threads.net" | "threads.com" | "substack.com" | "instagram.com", _) => None,
         ("bsky.app", ["profile", name]) => at(format!("https://bsky.app/profile/{name}/rss")),
         ("reddit.com" | "old.reddit.com" | "new.reddit.com", ["r" | "u" | "user", ..]) if !is_feed_path(page) => {
             at(format!("https://www.reddit.com/{}/.rss", parts.join("/")))
@@ -100,7 +100,6 @@ pub fn feed_of_site(page: &Url) -> Option<SiteFeed> {
         ("x.com" | "twitter.com", [..]) => {
             Some(SiteFeed::Missing("X has no feeds: write the posts into the seed directory, or run a bridge"))
         }
-        ("tiktok.com" | "threads.net" | "threads.com" | "substack.com" | "instagram.com", _) => None,
         // A profile on Mastodon, on whichever server.
         (_, [name]) if name.starts_with('@') && name.len() > 1 && !is_feed_path(page) && !name[1..].contains('@') => {
             let mut feed = page.clone();

@@ -19,7 +19,7 @@ pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Res
         return Err(rejected(RejectReason::TooManyAttributes, format!("a table of more than {COLUMNS_MAX} columns")));
     }
     let (mut empty, mut ragged, mut over_cap) = (0u64, 0u64, 0u64);
-    while let Some(row) = rows.next() {
+    for row in rows.by_ref() {
         if row.iter().all(|cell| cell.trim().is_empty()) {
             continue;
         }

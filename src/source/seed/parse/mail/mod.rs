@@ -397,7 +397,7 @@ fn read_feed(bytes: &[u8], file: &FileContext, draft: &mut ItemDraft) {
             draft.rejected.extend(document.rejected);
         }
         Err(rejection) => {
-            draft.warnings.push(format!("a feed in the e-mail was not read: {}", shown(&rejection.detail)))
+            draft.warnings.push(format!("a feed in the e-mail was not read: {}", shown(&rejection.detail)));
         }
     }
 }
