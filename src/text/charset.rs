@@ -13,6 +13,9 @@ const DECLARATION_BYTES_MAX: usize = 4096;
 /// Detection reads so many bytes and then knows enough.
 const DETECTION_BYTES_MAX: usize = 256 << 10;
 
+/// Bytes looked at together.
+const BLOCK_BYTES: usize = 64;
+
 /// So many characters of several bytes in a row are not UTF-8 by chance.
 const SURE_CHARACTERS_MIN: usize = 4;
 
@@ -73,6 +76,26 @@ pub fn after_declaration(text: &str) -> &str {
         Some(rest) => rest.find("?>").map_or(text, |end| &rest[end + 2..]),
         None => text,
     }
+}
+
+/// Whether there are control characters, C1 included. Blocks without anything like one are told in a few
+/// steps each.
+#[must_use]
+pub fn has_controls(bytes: &[u8]) -> bool {
+    let control = |b: u8| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r');
+    bytes.chunks(BLOCK_BYTES).enumerate().any(|(block, chunk)| {
+        // Without branches: the compiler looks at many bytes in one step.
+        let odd = |b: u8| {
+            let low = u8::from(b < 0x20);
+            low & u8::from(b != b'\t') & u8::from(b != b'\n') & u8::from(b != b'\r') | u8::from(b == 0xc2)
+        };
+        if chunk.iter().fold(0, |any, b| any | odd(*b)) == 0 {
+            return false;
+        }
+        // C1 controls take two bytes, C2 80 to C2 9F; the second may begin the next block.
+        let c1 = |at: usize| bytes[at] == 0xc2 && bytes.get(at + 1).is_some_and(|b| *b < 0xa0);
+        (0..chunk.len()).any(|at| control(chunk[at]) || c1(block * BLOCK_BYTES + at))
+    })
 }
 
 /// The `charset` parameter of a content type, however it is quoted.

@@ -12,13 +12,11 @@ use super::names::{FeedField, NamespacePrefixes, attribute, field_is_known, is_i
 use super::sniff::RootElement;
 use crate::model::{RejectReason, Rejection};
 use crate::source::{Limits, PollHints};
+use crate::text::charset::has_controls;
 use crate::text::work;
 
 /// Longest text noted (a link, a language, an hour).
 const NOTE_BYTES_MAX: usize = 8 << 10;
-
-/// Bytes looked at together.
-const BLOCK_BYTES: usize = 64;
 
 /// Digits in a row that overflow feed-rs's durations.
 const DIGITS_MAX: usize = 15;
@@ -126,25 +124,6 @@ pub(super) fn scan(text: &str, root: RootElement, limits: &Limits) -> Result<Xml
     }
     scanner.walk()?;
     Ok(scanner.survey)
-}
-
-/// Whether there are control characters, C1 included. Blocks without anything like one are told in a few
-/// steps each.
-fn has_controls(bytes: &[u8]) -> bool {
-    let control = |b: u8| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r');
-    bytes.chunks(BLOCK_BYTES).enumerate().any(|(block, chunk)| {
-        // Without branches: the compiler looks at many bytes in one step.
-        let odd = |b: u8| {
-            let low = u8::from(b < 0x20);
-            low & u8::from(b != b'\t') & u8::from(b != b'\n') & u8::from(b != b'\r') | u8::from(b == 0xc2)
-        };
-        if chunk.iter().fold(0, |any, b| any | odd(*b)) == 0 {
-            return false;
-        }
-        // C1 controls take two bytes, C2 80 to C2 9F; the second may begin the next block.
-        let c1 = |at: usize| bytes[at] == 0xc2 && bytes.get(at + 1).is_some_and(|b| *b < 0xa0);
-        (0..chunk.len()).any(|at| control(chunk[at]) || c1(block * BLOCK_BYTES + at))
-    })
 }
 
 /// A reader that goes on where XML would end.
