@@ -2,6 +2,8 @@
 //! surrogate pair, raw control characters, commas too many or missing, `NaN`, an end that is cut off. What
 //! cannot be mended becomes `null` where it stands, for the readers to count. One pass, no recursion.
 
+use crate::text::work;
+
 /// Containers within one another; readers refuse what is deeper anyway.
 const DEPTH_MAX: usize = 512;
 
@@ -72,6 +74,7 @@ impl<'a> Mender<'a> {
             if self.open.len() > DEPTH_MAX {
                 return None;
             }
+            work::spend(1);
             self.skip_space();
             let Some(byte) = self.peek() else { return self.cut() };
             match (self.wanted, byte) {

@@ -8,7 +8,7 @@ use quick_xml::events::{BytesStart, Event};
 use super::{DraftItem, FileContext, ItemDraft, rejected};
 use crate::model::{RawText, RejectReason, Rejection};
 use crate::source::feed::reading::parse::{attribute_of, check_xml};
-use crate::text::{charset, date, html};
+use crate::text::{charset, date, html, work};
 
 /// Reads one document.
 pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Result<(), Rejection> {
@@ -84,6 +84,7 @@ impl NewsWalk<'_, '_> {
         config.allow_unmatched_ends = true;
         config.allow_dangling_amp = true;
         loop {
+            work::spend(1);
             match reader.read_event() {
                 Ok(Event::Start(tag)) => self.start(&tag),
                 Ok(Event::Empty(tag)) => {

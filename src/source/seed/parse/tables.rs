@@ -4,6 +4,7 @@ use super::super::rows::{Rows, separator_of, without_separator_line};
 use super::json::assign;
 use super::{DraftItem, FileContext, ItemDraft, rejected};
 use crate::model::{RejectReason, Rejection};
+use crate::text::work;
 
 /// Columns of one table.
 const COLUMNS_MAX: usize = 200;
@@ -20,6 +21,7 @@ pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Res
     }
     let (mut empty, mut ragged, mut over_cap) = (0u64, 0u64, 0u64);
     for row in rows.by_ref() {
+        work::spend(1 + row.len());
         if row.iter().all(|cell| cell.trim().is_empty()) {
             continue;
         }

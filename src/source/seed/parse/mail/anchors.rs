@@ -1,7 +1,7 @@
 //! The links of an HTML text with the words that stand on them: marks of our own go into the markup before it becomes
 //! text, and are read out of the lines again. So a link keeps its place among the words around it.
 
-use crate::text::html;
+use crate::text::{html, work};
 
 /// Before the number of a link, behind it, and where the link ends: characters that no text has, for any that do come
 /// are taken out first.
@@ -89,6 +89,7 @@ fn marked(markup: &str) -> (String, Vec<String>) {
     let mut rest = markup.as_str();
     let mut tags = 0;
     while let Some(at) = rest.find('<').filter(|_| tags < TAGS_MAX) {
+        work::spend(1 + at);
         out.push_str(&rest[..at]);
         rest = &rest[at..];
         let name: String = rest.chars().skip(1).take(2).flat_map(char::to_lowercase).collect();

@@ -2,7 +2,7 @@
 //! what would let a parser recurse without end is closed. One pass over the lines; the parser gets what comes out.
 
 use crate::model::{RejectReason, Rejection};
-use crate::text::charset;
+use crate::text::{charset, work};
 
 use super::super::rejected;
 
@@ -35,6 +35,7 @@ pub(super) fn survey(bytes: &[u8]) -> Result<SurveyedMessage, Rejection> {
     let mut header_at = 0;
     let mut at = 0;
     while at < bytes.len() {
+        work::spend(1 + boundaries.len());
         let end = bytes[at..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |found| at + found + 1);
         let line = bytes[at..end].trim_ascii_end();
         let delimits = line.starts_with(b"--") && boundaries.iter().any(|boundary| begins_with(&line[2..], boundary));
