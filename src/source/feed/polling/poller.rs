@@ -409,7 +409,12 @@ impl Poller {
                 next_poll_at: next.next_poll_at,
             });
         } else if !self.feeds[index].state.gone {
-            self.queue.wake(index, again_at, self.feeds[index].lane());
+            // One whose documents take long to read holds its slot for as long: it waits with its like.
+            let lane = match self.feeds[index].lane() {
+                PollLane::Quick if self.tools.is_heavy(&self.feeds[index].state.source) => PollLane::Late,
+                lane => lane,
+            };
+            self.queue.wake(index, again_at, lane);
         }
     }
 }

@@ -104,7 +104,7 @@ impl PollTools {
         feed: &SourceId,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, RejectReason> {
-        let was_heavy = self.heavy.lock().unwrap_or_else(PoisonError::into_inner).contains(feed);
+        let was_heavy = self.is_heavy(feed);
         let timed = || {
             let begun = Instant::now();
             (job(), begun.elapsed())
@@ -130,6 +130,11 @@ impl PollTools {
         let held = self.waiting.clone().try_acquire_many_owned(0).ok()?;
         let mut room = WaitingRoom { waiting: self.waiting.clone(), held };
         room.grow(bytes).then_some(room)
+    }
+
+    /// Whether this feed's last document took long to read.
+    pub fn is_heavy(&self, feed: &SourceId) -> bool {
+        self.heavy.lock().unwrap_or_else(PoisonError::into_inner).contains(feed)
     }
 
     /// Waits until there is room for a document that may grow to its cap.
