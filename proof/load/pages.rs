@@ -53,7 +53,7 @@ const MULTIPLY: &[&str] = &[
     "INSERT INTO deliveries SELECT id + k * stride, alert + k * stride, webhook_id || k, endpoint, body, content_type,
         'delivered', 1, created_at - k * step, due_at - k * step, created_at - k * step, 200, NULL, NULL, NULL, story + k
         FROM deliveries, n",
-    "INSERT INTO attempts SELECT id, 1, settled_at, 'delivered', 200, 9, NULL FROM deliveries WHERE state = 'delivered'",
+    "INSERT INTO attempts SELECT id, 1, settled_at, 'delivered', 200, 9, NULL FROM deliveries WHERE id > stride",
 ];
 
 /// Makes a store so many times as large. What is searched stays what went through the pipeline.

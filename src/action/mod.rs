@@ -81,7 +81,7 @@ impl ActionRefusal {
     fn with_hint(mut self, words: String) -> Self {
         match &mut self {
             Self::Unknown { hint, .. } | Self::Invalid { hint, .. } | Self::Conflict { hint, .. } => {
-                *hint = Some(words)
+                *hint = Some(words);
             }
             Self::Store(_) => {}
         }

@@ -149,7 +149,11 @@ fn changed(before: &str, name: &str, entry: Option<&UserEntry>) -> String {
         }
     }
     lines.extend(new);
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    let mut text = lines.join("\n");
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
 }
 
 fn write(path: &Path, text: &str) -> Result<(), CliError> {

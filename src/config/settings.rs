@@ -343,7 +343,7 @@ pub(super) fn http(s: &Section<'_>) -> HttpConfig {
             .hint("set token_file, users_file or proxy_user_header, or listen on 127.0.0.1");
         s.fault("listen", &place, fault);
     }
-    if read.proxy_user_header.is_some() != !read.proxy_from.is_empty()
+    if read.proxy_user_header.is_some() == read.proxy_from.is_empty()
         && let Some((key, place)) =
             ["proxy_user_header", "proxy_from"].iter().find_map(|key| Some((*key, s.written(key)?)))
     {

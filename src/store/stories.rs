@@ -128,7 +128,7 @@ impl Store {
                 "SELECT * FROM stories s
                  WHERE merged_into IS NULL AND last_seen >= ?1 AND last_seen <= ?5
                    AND (last_seen < ?5 OR id > ?6) AND {told}
-                   AND (?2 IS NULL OR EXISTS (SELECT 1 FROM items i JOIN matches m ON m.item = i.id
+                   AND (?2 IS NULL OR EXISTS (SELECT 1 FROM items i CROSS JOIN matches m ON m.item = i.id
                         WHERE i.story = s.id AND m.topic = ?2))
                    AND (?3 < 2 OR (SELECT count(*) FROM story_sources x WHERE x.story = s.id) >= ?3)
                  ORDER BY last_seen DESC, id LIMIT ?4"

@@ -203,16 +203,15 @@ impl GuardBench {
             "bare token" => (header::AUTHORIZATION, "s3cret-token".to_owned()),
             "empty token" => (header::AUTHORIZATION, "Bearer ".to_owned()),
             "any token" => (header::AUTHORIZATION, "Bearer x".to_owned()),
-            words => match words.split_once('=') {
-                Some((name, whose)) => {
+            words => {
+                if let Some((name, whose)) = words.split_once('=') {
                     let cookie = &self.cookies.iter().find(|(known, _)| *known == whose).expect("a cookie").1;
                     (header::COOKIE, format!("ww_theme=dark; {name}={cookie}"))
-                }
-                None => {
+                } else {
                     let name = words.strip_prefix("proxy ").expect("a proxy's word");
                     (HeaderName::from_static("x-forwarded-user"), name.to_owned())
                 }
-            },
+            }
         };
         // The server cuts what stands behind a value.
         Some((name, HeaderValue::from_str(&value).expect("a value")))
