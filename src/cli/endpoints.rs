@@ -219,7 +219,7 @@ fn preview(endpoint: &EndpointConfig, alert: &str, config: &Config, out: Output)
     let found = ids::alert(&store, alert)?;
     let preview = EndpointPreview::of(endpoint, &found, &store).map_err(|error| match error {
         PreviewError::Store(error) => error.into(),
-        error => CliError::data(error.to_string()),
+        error @ PreviewError::Render(_) => CliError::data(error.to_string()),
     })?;
     if out == Output::Json {
         return Ok(output::lines(&[preview])?);

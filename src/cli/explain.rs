@@ -159,7 +159,7 @@ fn print(one: &ItemExplained, colour: bool) -> io::Result<()> {
             match &hearing.because {
                 None => writeln!(out, "  taken by {}", hearing.endpoint)?,
                 Some(because) if hearing.by_filter => {
-                    writeln!(out, "  not by   {}, by its {because}", hearing.endpoint)?
+                    writeln!(out, "  not by   {}, by its {because}", hearing.endpoint)?;
                 }
                 Some(because) => writeln!(out, "  not by   {}: {because}", hearing.endpoint)?,
             }

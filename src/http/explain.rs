@@ -33,7 +33,7 @@ pub(super) fn stored(look: &StoreLook, asked: &AskedQuery) -> Result<ItemExplain
     let explained =
         ItemExplained::of_stored(id, &look.store, &look.rules, &look.config).map_err(|error| match error {
             ExplainError::Store(error) => AnswerRefusal::from(error),
-            error => AnswerRefusal::new(RefusalKind::Gone, error.to_string()),
+            ExplainError::Unread(_) => AnswerRefusal::new(RefusalKind::Gone, error.to_string()),
         })?;
     let mut explained = explained.ok_or_else(|| AnswerRefusal::not_found("item", &id.to_string()))?;
     keep_topic(&mut explained, asked.text("topic"));
@@ -81,12 +81,9 @@ pub(super) async fn explain_text(
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("text/plain");
     // The name breaks ties between formats.
     let name = if kind.contains("json") { "text.json" } else { "text.txt" };
-    let bytes = match axum::body::to_bytes(body, TEXT_BYTES_MAX).await {
-        Ok(bytes) => bytes,
-        Err(_) => {
-            let detail = format!("a text has at most {TEXT_BYTES_MAX} bytes, and comes whole");
-            return AnswerRefusal::new(RefusalKind::TooLarge, detail).problem();
-        }
+    let Ok(bytes) = axum::body::to_bytes(body, TEXT_BYTES_MAX).await else {
+        let detail = format!("a text has at most {TEXT_BYTES_MAX} bytes, and comes whole");
+        return AnswerRefusal::new(RefusalKind::TooLarge, detail).problem();
     };
     let made = served.reads.answer(move |look| text(look, &asked, &bytes, name, now)).await;
     match made {

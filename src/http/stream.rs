@@ -70,14 +70,13 @@ impl StreamRoom {
         let mut of_each = self.of_each.lock().unwrap_or_else(PoisonError::into_inner);
         // Who has none open is forgotten.
         of_each.retain(|_, places| places.available_permits() < STREAMS_OF_ONE_MAX);
-        let own = match caller.proof {
-            CallerProof::Nothing => None,
-            _ => {
-                let places = of_each.entry(caller.author().to_owned());
-                let places = places.or_insert_with(|| Arc::new(Semaphore::new(STREAMS_OF_ONE_MAX)));
-                let place = places.clone().try_acquire_owned();
-                Some(place.map_err(|_| full(STREAMS_OF_ONE_MAX, "of this name"))?)
-            }
+        let own = if caller.proof == CallerProof::Nothing {
+            None
+        } else {
+            let places = of_each.entry(caller.author().to_owned());
+            let places = places.or_insert_with(|| Arc::new(Semaphore::new(STREAMS_OF_ONE_MAX)));
+            let place = places.clone().try_acquire_owned();
+            Some(place.map_err(|_| full(STREAMS_OF_ONE_MAX, "of this name"))?)
         };
         let place = self.places.clone().try_acquire_owned().map_err(|_| full(STREAMS_MAX, "of all"))?;
         Ok((place, own))

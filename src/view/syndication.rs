@@ -187,9 +187,12 @@ impl FeedDocument {
 impl SyndicatedEntry {
     /// Who carries it, what it says, and where: every word of others escaped.
     fn html(&self) -> String {
+        use std::fmt::Write as _;
+
         let mut out = String::new();
         for text in [&self.carried, &self.text].into_iter().filter(|text| !text.is_empty()) {
-            out.push_str(&format!("<p>{}</p>", escape(text)));
+            // Writing to a string cannot fail.
+            let _ = write!(out, "<p>{}</p>", escape(text));
         }
         let links: Vec<String> = self
             .related
@@ -198,7 +201,7 @@ impl SyndicatedEntry {
             .map(|(who, url)| format!("<li><a href=\"{}\">{}</a></li>", escape(url), escape(who)))
             .collect();
         if !links.is_empty() {
-            out.push_str(&format!("<ul>{}</ul>", links.concat()));
+            let _ = write!(out, "<ul>{}</ul>", links.concat());
         }
         out
     }

@@ -64,6 +64,6 @@ pub(super) fn preview(look: &StoreLook, asked: &AskedQuery) -> Result<ApiAnswer,
     let preview = EndpointPreview::of(endpoint, &one::alert(look, alert)?, &look.store);
     ApiAnswer::document(&preview.map_err(|error| match error {
         PreviewError::Store(error) => AnswerRefusal::from(error),
-        error => AnswerRefusal::new(RefusalKind::NothingTaken, error.to_string()),
+        error @ PreviewError::Render(_) => AnswerRefusal::new(RefusalKind::NothingTaken, error.to_string()),
     })?)
 }

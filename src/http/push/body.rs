@@ -56,8 +56,8 @@ pub(super) async fn discard(stream: &mut BodyDataStream) {
 }
 
 /// Undoes its `Content-Encoding`.
-pub(super) fn decoded(bytes: Vec<u8>, encoding: Option<&str>, bytes_max: usize) -> Result<Vec<u8>, AnswerRefusal> {
-    let decoded = body::decode(&bytes, encoding, bytes_max).map(std::borrow::Cow::into_owned);
+pub(super) fn decoded(bytes: &[u8], encoding: Option<&str>, bytes_max: usize) -> Result<Vec<u8>, AnswerRefusal> {
+    let decoded = body::decode(bytes, encoding, bytes_max).map(std::borrow::Cow::into_owned);
     decoded.map_err(|error| match error {
         BodyError::TooLarge { .. } => too_large(bytes_max),
         BodyError::Ratio => AnswerRefusal::new(RefusalKind::TooLarge, error.to_string()),

@@ -120,7 +120,7 @@ impl PushRequest {
             let (source, id) = sender::of_signature(&self.config, &self.headers, &bytes, self.served.clock.now())?;
             let source = source.clone();
             self.room.rates.count(&source)?;
-            let bytes = body::decoded(bytes, encoding, bytes_max)?;
+            let bytes = body::decoded(&bytes, encoding, bytes_max)?;
             return self.take_whole(&source, bytes, Some(id)).await;
         }
         let source = sender::of_token(&self.config, &self.headers)?.clone();
@@ -130,7 +130,7 @@ impl PushRequest {
         if self.kind == PushBody::JsonLines && encoding.is_none() {
             return self.take_lines(source, body, key, place);
         }
-        let bytes = body::decoded(body::read(body, bytes_max).await?, encoding, bytes_max)?;
+        let bytes = body::decoded(&body::read(body, bytes_max).await?, encoding, bytes_max)?;
         self.take_whole(&source, bytes, key).await
     }
 

@@ -159,13 +159,12 @@ impl LinePush {
                     Err(_) => return Ok(()),
                 },
             };
-            match piece {
-                Some(piece) => self.rest.extend_from_slice(&piece),
-                None => {
-                    self.ended = true;
-                    if !self.rest.is_empty() {
-                        self.rest.push(b'\n');
-                    }
+            if let Some(piece) = piece {
+                self.rest.extend_from_slice(&piece);
+            } else {
+                self.ended = true;
+                if !self.rest.is_empty() {
+                    self.rest.push(b'\n');
                 }
             }
         }

@@ -7,7 +7,8 @@ use crate::source::parser::Parser;
 use crate::source::seed::{DEFAULT_MAIL_RULES, FileContext, parse_as};
 use crate::source::{DocumentFormat, Limits, ParsedDocument};
 
-use super::{PushConfig, webhook};
+use super::PushConfig;
+use super::webhook::WebhookReading;
 
 /// What a body is, by its `Content-Type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +113,13 @@ impl PushReader {
     }
 
     fn read_json(&self, bytes: &[u8], line: Option<u64>) -> PushDocument {
-        match webhook::item_of(bytes) {
-            Some(Some(item)) => PushDocument { items: vec![(line, self.finished(item))], rejected: Vec::new() },
-            // About a source or an endpoint: heard, and nothing to store.
-            Some(None) => PushDocument::default(),
-            None => self.document(parse_as(DocumentFormat::Json, bytes, &self.context()), line),
+        match WebhookReading::of(bytes) {
+            WebhookReading::Item(item) => {
+                PushDocument { items: vec![(line, self.finished(*item))], rejected: Vec::new() }
+            }
+            // Heard, and nothing to store.
+            WebhookReading::WithoutItem => PushDocument::default(),
+            WebhookReading::Other => self.document(parse_as(DocumentFormat::Json, bytes, &self.context()), line),
         }
     }
 

@@ -32,13 +32,25 @@ struct WebhookItem {
     excerpt: String,
 }
 
-/// The item of a webhook; `Some(None)` for a webhook without one, `None` for what is no webhook.
-pub(super) fn item_of(bytes: &[u8]) -> Option<Option<RawItem>> {
-    let body: WebhookBody = serde_json::from_slice(bytes).ok()?;
-    if !body.r#type.contains('.') || body.timestamp.is_empty() {
-        return None;
+/// What a body is, as a webhook.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum WebhookReading {
+    /// None at all.
+    Other,
+    /// One about a source or an endpoint.
+    WithoutItem,
+    /// One about an item.
+    Item(Box<RawItem>),
+}
+
+impl WebhookReading {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let Ok(body) = serde_json::from_slice::<WebhookBody>(bytes) else { return Self::Other };
+        if !body.r#type.contains('.') || body.timestamp.is_empty() {
+            return Self::Other;
+        }
+        body.data.item.map_or(Self::WithoutItem, |item| Self::Item(Box::new(item.into_raw())))
     }
-    Some(body.data.item.map(WebhookItem::into_raw))
 }
 
 impl WebhookItem {
@@ -65,13 +77,13 @@ mod tests {
             "topics":[],"story":{"id":"sty_1"},"item":{"id":"itm_1","title":"Levee holds","url":"https://a.example/1",
             "outlet":"a.example","source":"wire","author":null,"published":"2025-03-17T08:00:00Z","lang":"en",
             "excerpt":"The levee holds."}}}"#;
-        let item = item_of(body).expect("a webhook").expect("with an item");
+        let WebhookReading::Item(item) = WebhookReading::of(body) else { panic!("a webhook with an item") };
         assert_eq!((item.key.as_str(), item.publisher.as_deref()), ("itm_1", Some("a.example")));
         assert!(item.published.is_some() && item.content.is_some());
         let notice = br#"{"type":"source.silent","timestamp":"2025-03-17T08:02:11Z","data":{"source":{"id":"wire"}}}"#;
-        assert_eq!(item_of(notice), Some(None));
+        assert_eq!(WebhookReading::of(notice), WebhookReading::WithoutItem);
         for other in [r#"{"title":"t"}"#, r#"{"type":"news","timestamp":"x","data":{}}"#, "[]", ""] {
-            assert_eq!(item_of(other.as_bytes()), None, "{other}");
+            assert_eq!(WebhookReading::of(other.as_bytes()), WebhookReading::Other, "{other}");
         }
     }
 }
