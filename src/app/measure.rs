@@ -21,8 +21,7 @@ pub(super) fn served(
     readiness: &watch::Sender<Readiness>,
     gauges: &Gauges,
     health: &watch::Receiver<AppHealth>,
-    reads: ReadSources,
-    pushes: PushIntake,
+    (reads, pushes): (ReadSources, PushIntake),
     clock: Clock,
     nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
 ) -> ListenerSources {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::tools::ToolBox;
+use super::tools::{Tool, ToolBox};
 
 /// Dates of the protocol that are spoken, the newest first. They differ in nothing that is used here.
 const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
@@ -50,7 +50,7 @@ impl Server {
         let result = match method {
             "initialize" => Ok(initialized(params)),
             "ping" => Ok(json!({})),
-            "tools/list" => Ok(json!({"tools": self.tools.tools().map(|tool| tool.described()).collect::<Vec<_>>()})),
+            "tools/list" => Ok(json!({"tools": self.tools.tools().map(Tool::described).collect::<Vec<_>>()})),
             "tools/call" => self.call(params),
             _ => Err((NO_SUCH_METHOD, format!("there is no method `{method}`"))),
         };

@@ -298,6 +298,7 @@ fn document<T: Serialize>(value: &T) -> Result<Value, String> {
     serde_json::to_value(value).map_err(|error| error.to_string())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn failed(error: crate::store::StoreError) -> String {
     format!("the store cannot be read: {error}")
 }
