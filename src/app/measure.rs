@@ -71,8 +71,8 @@ fn samples(config: &Config, gauges: &Gauges, health: &AppHealth, ready: bool, no
         Sample::new(Metric::Quarantined, health.quarantined.len() as f64),
     ];
     sources(&mut out, gauges);
-    ingest(&mut out, gauges);
-    delivery(&mut out, gauges, health, now);
+    ingest(&mut out, config, gauges);
+    delivery(&mut out, config, gauges, health, now);
     let standing = &health.standing;
     out.extend([
         Sample::new(Metric::FeedsFailing, standing.feeds_failing as f64),
@@ -107,6 +107,9 @@ fn sources(out: &mut Vec<Sample>, gauges: &Gauges) {
         Sample::new(Metric::PollLate, polls.late as f64),
         Sample::new(Metric::PollLag, polls.lag.as_secs_f64()),
     ]);
+    for (outcome, durations) in polls.durations {
+        out.push(Sample::durations(Metric::PollDuration, durations).with("outcome", outcome));
+    }
     for (class, count) in polls.failures {
         out.push(Sample::labelled(Metric::PollFailures, "class", class.as_str(), count as f64));
     }
@@ -120,16 +123,25 @@ fn sources(out: &mut Vec<Sample>, gauges: &Gauges) {
     out.push(Sample::new(Metric::SeedDirOk, f64::from(u8::from(readable))));
 }
 
-fn ingest(out: &mut Vec<Sample>, gauges: &Gauges) {
+fn ingest(out: &mut Vec<Sample>, config: &Config, gauges: &Gauges) {
     let counts = gauges.ingest.snapshot();
     let outcomes = counts.outcomes;
     out.extend([
         Sample::new(Metric::IngestBatches, counts.batches as f64),
         Sample::new(Metric::IngestHeldBatches, counts.held_batches as f64),
         Sample::new(Metric::IngestReceived, counts.received as f64),
-        Sample::new(Metric::IngestMatches, counts.matches as f64),
         Sample::new(Metric::IngestAlerts, outcomes.alerts as f64),
+        Sample::durations(Metric::IngestCommit, counts.commits),
     ]);
+    for topic in &config.topics {
+        let counts = gauges.ingest.topic(&topic.id);
+        let named = |sample: Sample| sample.with("topic", topic.id.as_str());
+        out.extend([
+            named(Sample::new(Metric::IngestMatches, counts.matches as f64)),
+            named(Sample::new(Metric::TopicAlerts, counts.alerts as f64)),
+            named(Sample::durations(Metric::PublishedToAlert, counts.published_to_alert)),
+        ]);
+    }
     for (outcome, count) in [
         ("new", outcomes.new),
         ("known", outcomes.known),
@@ -144,16 +156,23 @@ fn ingest(out: &mut Vec<Sample>, gauges: &Gauges) {
     }
 }
 
-fn delivery(out: &mut Vec<Sample>, gauges: &Gauges, health: &AppHealth, now: Timestamp) {
-    let counts = gauges.delivery.snapshot();
-    for (outcome, count) in counts.attempts {
-        out.push(Sample::labelled(Metric::DeliverAttempts, "outcome", outcome, count as f64));
+fn delivery(out: &mut Vec<Sample>, config: &Config, gauges: &Gauges, health: &AppHealth, now: Timestamp) {
+    for endpoint in &config.endpoints {
+        let counts = gauges.delivery.of(&endpoint.id);
+        let named = |sample: Sample| sample.with("endpoint", endpoint.id.as_str());
+        out.extend(counts.attempts.into_iter().map(|(outcome, count)| {
+            named(Sample::new(Metric::DeliverAttempts, count as f64)).with("outcome", outcome)
+        }));
+        out.extend([
+            named(Sample::new(Metric::DeliverParked, counts.parked as f64)),
+            named(Sample::durations(Metric::AttemptDuration, counts.attempt_durations)),
+            named(Sample::durations(Metric::AlertToDelivered, counts.to_delivered)),
+        ]);
     }
     let standing = &health.standing;
     let oldest = standing.oldest_owed_at.map_or(0.0, |at| now.since(at).as_secs_f64());
     out.extend([
-        Sample::new(Metric::DeliverParked, counts.parked as f64),
-        Sample::new(Metric::DeliverMaybeReceived, counts.maybe_received as f64),
+        Sample::new(Metric::DeliverMaybeReceived, gauges.delivery.maybe_received() as f64),
         Sample::new(Metric::DeliverOwed, standing.owed as f64),
         Sample::new(Metric::DeliverParkedNow, standing.parked as f64),
         Sample::new(Metric::DeliverOldestOwed, oldest),

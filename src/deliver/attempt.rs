@@ -39,6 +39,8 @@ pub(super) struct SlotEnd {
     pub(super) attempt: u32,
     pub(super) outcome: Outcome,
     pub(super) latency: Duration,
+    /// Since the decision.
+    pub(super) since_alert: Duration,
     pub(super) error: Option<String>,
     pub(super) settle: Settle,
     pub(super) gate: Gate,
@@ -98,6 +100,7 @@ pub(super) async fn attempt(
         attempt,
         outcome: answer.outcome,
         latency,
+        since_alert: now.since(row.created_at),
         error,
         settle: verdict.settle,
         gate,

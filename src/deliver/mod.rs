@@ -27,7 +27,7 @@ use crate::net::Cidr;
 use crate::pipeline::alert::format::{Format, MailRoute, Mailbox, Service, Template};
 use crate::pipeline::alert::{Route, Timing};
 
-pub use count::{DeliveryCounters, DeliveryCounts};
+pub use count::{DeliveryCounters, EndpointCounts};
 pub use run::{Delivery, DeliveryError, DeliveryRules};
 pub use summary::QueueSummary;
 pub use waker::DeliveryWaker;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::attempt::{Shared, SlotEnd, attempt};
+use super::count::CountedAttempt;
 use super::notice::{Change, Told, tell};
 use super::record::{RecorderStopped, Recording};
 use super::send::{Answer, Channel};
@@ -391,7 +392,13 @@ impl Queue {
 
     fn recorded(&mut self, end: &SlotEnd) {
         self.in_flight.remove(&end.id);
-        self.shared.counters.attempt(&end.outcome, &end.settle);
+        self.shared.counters.attempt(CountedAttempt {
+            endpoint: &self.endpoint.id,
+            outcome: &end.outcome,
+            settle: &end.settle,
+            took: end.latency,
+            since_alert: end.since_alert,
+        });
         self.follow(end);
         match end.settle {
             Settle::Delivered => {

@@ -118,7 +118,7 @@ async fn metrics(
     };
     let mut samples = (served.samples)(served.clock.now());
     samples.extend(refused.samples());
-    let body = render(&samples, exposition);
+    let body = render(samples, exposition);
     (StatusCode::OK, [(header::CONTENT_TYPE, kind)], body).into_response()
 }
 

@@ -34,7 +34,7 @@ use crate::store::{BatchWrite, SilenceRecord, Store, StoreError};
 use crate::telemetry::{Pulse, TAKEN};
 use crate::text::clean;
 
-pub use count::{IngestCounters, IngestCounts};
+pub use count::{IngestCounters, IngestCounts, TopicCounts};
 pub use outage::Outage;
 pub use tell::tell_waiting;
 pub use unchanged::LastDocuments;
@@ -196,8 +196,8 @@ impl Ingest {
             (self.wake)();
         }
         for (write, PendingReceipt { received, receipt, reply }) in writes.iter().zip(receipts) {
-            let matches = write.decisions.iter().filter(|d| is_news(d)).map(|d| d.prepared.matches.len() as u64).sum();
-            self.links.counters.batch(received, &receipt, matches, &write.rejected);
+            self.links.counters.batch(received, &receipt, &write.rejected);
+            self.links.counters.decided(&write.decisions, now);
             report(write, receipt);
             if let Some(reply) = reply {
                 // A source that has gone in the meantime needs no receipt.
@@ -457,7 +457,10 @@ impl Ingest {
             };
             self.store.apply(&writes.iter().map(cursor).collect::<Vec<_>>(), now)?;
         }
-        patiently(&self.links, &self.clock, &self.cancel, || self.store.apply(writes, now))
+        let began = tokio::time::Instant::now();
+        patiently(&self.links, &self.clock, &self.cancel, || self.store.apply(writes, now))?;
+        self.links.counters.committed(began.elapsed());
+        Ok(())
     }
 }
 

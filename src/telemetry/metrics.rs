@@ -1,9 +1,15 @@
 //! Metrics as text: every name, its help and its kind in one list; values from counters that the stages
 //! keep. Labels are closed sets, every member there from the start. Prometheus text or OpenMetrics.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
-use MetricKind::{Counter, Gauge};
+use MetricKind::{Counter, Gauge, Histogram};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, prometheus_text, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use super::family::DurationHistogram;
 
 /// Name, kind, help.
 const TABLE: &[(Metric, &str, MetricKind, &str)] = &[
@@ -18,6 +24,7 @@ const TABLE: &[(Metric, &str, MetricKind, &str)] = &[
     (Metric::PollLate, "wirewatch_poll_late_total", Counter, "Polls that began more than a second after their time."),
     (Metric::PollLag, "wirewatch_poll_lag_seconds_total", Counter, "Time between when polls were due and began."),
     (Metric::PollFailures, "wirewatch_poll_failures_total", Counter, "Failed polls by class."),
+    (Metric::PollDuration, "wirewatch_poll_duration_seconds", Histogram, "How long polls took, by what came of them."),
     (Metric::FeedsConfigured, "wirewatch_feeds_configured", Gauge, "Feeds that are polled."),
     (Metric::FeedsFailing, "wirewatch_feeds_failing", Gauge, "Feeds whose last poll failed."),
     (Metric::FeedsGone, "wirewatch_feeds_gone", Gauge, "Feeds that answered 410 and are stopped."),
@@ -45,11 +52,36 @@ const TABLE: &[(Metric, &str, MetricKind, &str)] = &[
         Counter,
         "What was not taken, was cut, or raised no alert by itself, by reason.",
     ),
-    (Metric::IngestMatches, "wirewatch_ingest_matches_total", Counter, "Topic matches of new and edited items."),
+    (Metric::IngestMatches, "wirewatch_ingest_matches_total", Counter, "Matches of new and edited items by topic."),
     (Metric::IngestAlerts, "wirewatch_ingest_alerts_total", Counter, "Alerts raised."),
+    (
+        Metric::TopicAlerts,
+        "wirewatch_ingest_topic_alerts_total",
+        Counter,
+        "Alerts raised by topic; one with two topics counts for both.",
+    ),
+    (
+        Metric::PublishedToAlert,
+        "wirewatch_ingest_published_to_alert_seconds",
+        Histogram,
+        "From the time an item gives as that of its publication to the first alert of its story, by topic.",
+    ),
+    (Metric::IngestCommit, "wirewatch_ingest_commit_seconds", Histogram, "How long transactions with decisions took."),
     (Metric::IngestLastItem, "wirewatch_ingest_last_item_time_seconds", Gauge, "When the last item came; 0: never."),
-    (Metric::DeliverAttempts, "wirewatch_deliver_attempts_total", Counter, "Delivery attempts by outcome."),
-    (Metric::DeliverParked, "wirewatch_deliver_parked_total", Counter, "Deliveries given up for now."),
+    (
+        Metric::DeliverAttempts,
+        "wirewatch_deliver_attempts_total",
+        Counter,
+        "Delivery attempts by endpoint and outcome.",
+    ),
+    (Metric::DeliverParked, "wirewatch_deliver_parked_total", Counter, "Deliveries given up for now, by endpoint."),
+    (
+        Metric::AlertToDelivered,
+        "wirewatch_deliver_alert_to_delivered_seconds",
+        Histogram,
+        "From the decision to the recorded success, by endpoint; waits that were asked for count as well.",
+    ),
+    (Metric::AttemptDuration, "wirewatch_deliver_attempt_seconds", Histogram, "How long attempts took, by endpoint."),
     (
         Metric::DeliverMaybeReceived,
         "wirewatch_deliver_maybe_received_total",
@@ -140,6 +172,7 @@ pub enum Metric {
     PollLate,
     PollLag,
     PollFailures,
+    PollDuration,
     FeedsConfigured,
     FeedsFailing,
     FeedsGone,
@@ -154,9 +187,14 @@ pub enum Metric {
     IngestRejected,
     IngestMatches,
     IngestAlerts,
+    TopicAlerts,
+    PublishedToAlert,
+    IngestCommit,
     IngestLastItem,
     DeliverAttempts,
     DeliverParked,
+    AlertToDelivered,
+    AttemptDuration,
     DeliverMaybeReceived,
     DeliverOwed,
     DeliverParkedNow,
@@ -185,6 +223,8 @@ pub enum MetricKind {
     Counter,
     /// Up and down.
     Gauge,
+    /// How many took how long, in buckets of seconds.
+    Histogram,
 }
 
 /// The form of the text.
@@ -196,15 +236,24 @@ pub enum Exposition {
     OpenMetrics,
 }
 
+/// What a sample is worth.
+#[derive(Debug, Clone)]
+pub enum SampleValue {
+    /// Of a counter or gauge.
+    Number(f64),
+    /// Of a histogram.
+    Durations(DurationHistogram),
+}
+
 /// One value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Sample {
     /// Of what.
     pub metric: Metric,
-    /// Name and value of its label, if it has one.
-    pub label: Option<(&'static str, String)>,
+    /// Its labels, each a member of a closed set.
+    pub labels: Vec<(&'static str, String)>,
     /// The value.
-    pub value: f64,
+    pub value: SampleValue,
 }
 
 impl Metric {
@@ -220,51 +269,79 @@ impl Sample {
     /// A value without a label.
     #[must_use]
     pub fn new(metric: Metric, value: f64) -> Self {
-        Self { metric, label: None, value }
+        Self { metric, labels: Vec::new(), value: SampleValue::Number(value) }
     }
 
     /// A value of one member of a closed set.
     #[must_use]
     pub fn labelled(metric: Metric, name: &'static str, of: impl Into<String>, value: f64) -> Self {
-        Self { metric, label: Some((name, of.into())), value }
+        Self::new(metric, value).with(name, of)
+    }
+
+    /// Durations without a label.
+    #[must_use]
+    pub fn durations(metric: Metric, durations: DurationHistogram) -> Self {
+        Self { metric, labels: Vec::new(), value: SampleValue::Durations(durations) }
+    }
+
+    /// With one label more.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, of: impl Into<String>) -> Self {
+        self.labels.push((name, of.into()));
+        self
+    }
+}
+
+/// Samples of one metric, as the library asks for them.
+#[derive(Debug)]
+struct SampleFamily {
+    metric: Metric,
+    samples: Vec<Sample>,
+}
+
+impl Collector for SampleFamily {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> std::fmt::Result {
+        let (name, kind, help) = self.metric.describe();
+        let kind = match kind {
+            Counter => MetricType::Counter,
+            Gauge => MetricType::Gauge,
+            Histogram => MetricType::Histogram,
+        };
+        // The library puts the suffix behind the names of counters itself.
+        let name = name.strip_suffix("_total").unwrap_or(name);
+        let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+        for Sample { labels, value, .. } in &self.samples {
+            let mut one = family.encode_family(labels)?;
+            match (value, kind) {
+                (SampleValue::Durations(durations), _) => durations.inner().encode(one)?,
+                (SampleValue::Number(number), MetricType::Counter) => {
+                    one.encode_counter::<NoLabelSet, f64, u64>(number, None)?;
+                }
+                (SampleValue::Number(number), _) => one.encode_gauge(number)?,
+            }
+        }
+        Ok(())
     }
 }
 
 /// Writes samples, those of one metric together.
 #[must_use]
-pub fn render(samples: &[Sample], exposition: Exposition) -> String {
-    let mut sorted: Vec<&Sample> = samples.iter().collect();
-    sorted.sort_by_key(|sample| sample.metric);
-    let mut out = String::with_capacity(samples.len() * 64);
-    let mut last = None;
-    for sample in sorted {
-        let (name, kind, help) = sample.metric.describe();
-        if last.replace(sample.metric) != Some(sample.metric) {
-            // OpenMetrics names a counter's family without the suffix of its samples.
-            let family = match exposition {
-                Exposition::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
-                Exposition::Prometheus => name,
-            };
-            let kind = if kind == Counter { "counter" } else { "gauge" };
-            let _ = writeln!(out, "# HELP {family} {help}\n# TYPE {family} {kind}");
-        }
-        match &sample.label {
-            Some((label, of)) => {
-                let _ = writeln!(out, "{name}{{{label}=\"{}\"}} {}", escape(of), sample.value);
-            }
-            None => {
-                let _ = writeln!(out, "{name} {}", sample.value);
-            }
-        }
+pub fn render(samples: Vec<Sample>, exposition: Exposition) -> String {
+    let mut families: BTreeMap<Metric, Vec<Sample>> = BTreeMap::new();
+    for sample in samples {
+        families.entry(sample.metric).or_default().push(sample);
     }
-    if exposition == Exposition::OpenMetrics {
-        out.push_str("# EOF\n");
+    let mut registry = Registry::default();
+    for (metric, samples) in families {
+        registry.register_collector(Box::new(SampleFamily { metric, samples }));
     }
+    let mut out = String::new();
+    let written = match exposition {
+        Exposition::Prometheus => prometheus_text::encode(&mut out, &registry),
+        Exposition::OpenMetrics => text::encode(&mut out, &registry),
+    };
+    written.expect("invariant: a string takes what is written to it");
     out
-}
-
-fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -288,24 +365,48 @@ mod tests {
             [include_str!("../../docs/grafana-dashboard.json"), include_str!("../../docs/prometheus-alerts.yml")];
         for word in shipped.iter().flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')) {
             if word.starts_with("wirewatch_") {
-                assert!(TABLE.iter().any(|(_, name, ..)| *name == word), "no metric {word}");
+                let exported = |&(_, name, kind, _): &(Metric, &str, MetricKind, &str)| match kind {
+                    Histogram => ["_bucket", "_sum", "_count"].iter().any(|end| word.strip_suffix(end) == Some(name)),
+                    Counter | Gauge => name == word,
+                };
+                assert!(TABLE.iter().any(exported), "no metric {word}");
             }
         }
     }
 
     #[test]
     fn metrics_are_grouped_and_escaped_in_both_forms() {
-        let samples = [
+        let samples = vec![
             Sample::labelled(Metric::IngestItems, "outcome", "new", 2.0),
             Sample::new(Metric::StoreFreeBytes, 5e12),
             Sample::labelled(Metric::IngestItems, "outcome", "a\"b\nc\\", 0.0),
         ];
-        let text = render(&samples, Exposition::Prometheus);
+        let text = render(samples.clone(), Exposition::Prometheus);
         assert_eq!(text.matches("# TYPE wirewatch_ingest_items_total counter").count(), 1, "{text}");
-        assert!(text.contains("wirewatch_ingest_items_total{outcome=\"new\"} 2\n"), "{text}");
-        assert!(text.contains("{outcome=\"a\\\"b\\nc\\\\\"} 0\n"), "{text}");
-        assert!(text.contains("wirewatch_store_free_bytes 5000000000000\n"), "{text}");
-        let open = render(&samples, Exposition::OpenMetrics);
+        assert!(text.contains("wirewatch_ingest_items_total{outcome=\"new\"} 2.0\n"), "{text}");
+        assert!(text.contains("{outcome=\"a\\\"b\\nc\\\\\"} 0.0\n"), "{text}");
+        assert!(text.contains("wirewatch_store_free_bytes 5000000000000.0\n"), "{text}");
+        let open = render(samples, Exposition::OpenMetrics);
         assert!(open.contains("# TYPE wirewatch_ingest_items counter\n") && open.ends_with("# EOF\n"), "{open}");
+    }
+
+    #[test]
+    fn metrics_of_durations_have_buckets_per_label() {
+        let durations = DurationHistogram::default();
+        durations.observe(std::time::Duration::from_millis(300));
+        let sample = Sample::durations(Metric::AttemptDuration, durations).with("endpoint", "desk");
+        for exposition in [Exposition::Prometheus, Exposition::OpenMetrics] {
+            let text = render(vec![sample.clone()], exposition);
+            assert!(text.contains("# TYPE wirewatch_deliver_attempt_seconds histogram\n"), "{text}");
+            let value = |bound: &str| {
+                let bucket = |line: &&str| line.contains("_bucket{") && line.contains(&format!("le=\"{bound}\""));
+                text.lines()
+                    .find(bucket)
+                    .filter(|line| line.contains("endpoint=\"desk\""))
+                    .map(|line| line.ends_with(" 1"))
+            };
+            assert_eq!((value("0.1"), value("0.5"), value("+Inf")), (Some(false), Some(true), Some(true)), "{text}");
+            assert!(text.contains("wirewatch_deliver_attempt_seconds_count{endpoint=\"desk\"} 1\n"), "{text}");
+        }
     }
 }

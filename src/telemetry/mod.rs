@@ -1,6 +1,7 @@
 //! Logs: one line per event on standard error, whatever the data holds. Under systemd each line carries
 //! its priority and no time of its own; elsewhere an RFC 3339 time. JSON on request.
 
+mod family;
 mod line;
 mod metrics;
 mod pulse;
@@ -12,8 +13,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+pub use family::{DurationHistogram, NamedCounts, NamedDurations};
 pub use line::LineFormat;
-pub use metrics::{Exposition, Metric, MetricKind, Sample, render};
+pub use metrics::{Exposition, Metric, MetricKind, Sample, SampleValue, render};
 pub use pulse::Pulse;
 pub use screen::{ScreenRules, TAKEN};
 pub use stderr::lines_dropped;

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::text::clean;
 
 /// Target of the events about what was taken: too many for a log, right for a person who drops a file.
 pub const TAKEN: &str = "wirewatch::taken";
-/// Events between the stages and the screen; what is beyond is dropped rather than waited for.
+/// Events between the stages and the screen; what is beyond is counted and said rather than waited for.
 const EVENTS_WAITING_MAX: usize = 4096;
 /// Quiet for so long, and what was collected is said.
 const QUIET: Duration = Duration::from_millis(600);
@@ -45,7 +47,11 @@ pub struct ScreenRules {
 }
 
 /// The layer that hands events to the screen.
-pub(super) struct ScreenLayer(SyncSender<Signal>);
+pub(super) struct ScreenLayer {
+    signals: SyncSender<Signal>,
+    /// Events that found no room and were not told of yet.
+    missed: Arc<AtomicU64>,
+}
 
 /// What the thread that writes is sent.
 enum Signal {
@@ -70,12 +76,21 @@ impl ScreenLayer {
     /// Starts the thread that writes.
     pub(super) fn start(rules: ScreenRules) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(EVENTS_WAITING_MAX);
-        std::thread::Builder::new().name("screen".to_owned()).spawn(move || show(&receiver, Screen::new(rules)))?;
-        Ok(Self(sender))
+        let missed = Arc::<AtomicU64>::default();
+        let screen = Screen::new(rules, Arc::clone(&missed));
+        std::thread::Builder::new().name("screen".to_owned()).spawn(move || show(&receiver, screen))?;
+        Ok(Self { signals: sender, missed })
+    }
+
+    /// A stage never waits for the terminal.
+    fn hand_over(&self, happening: Happening) {
+        if self.signals.try_send(Signal::Event(happening)).is_err() {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn flush(&self) -> ScreenFlush {
-        ScreenFlush(self.0.clone())
+        ScreenFlush(self.signals.clone())
     }
 }
 
@@ -93,8 +108,7 @@ impl<S: Subscriber> Layer<S> for ScreenLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut happening = Happening { is_trouble: *event.metadata().level() <= Level::WARN, ..Happening::default() };
         event.record(&mut happening);
-        // A stage never waits for the terminal.
-        let _ = self.0.try_send(Signal::Event(happening));
+        self.hand_over(happening);
     }
 }
 
@@ -145,6 +159,8 @@ struct Screen {
     files: usize,
     /// Quiet times since the last trouble.
     quiets: u32,
+    /// Events that found no room.
+    missed: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -155,8 +171,8 @@ struct Failing {
 }
 
 impl Screen {
-    fn new(rules: ScreenRules) -> Self {
-        Self { rules, feeds: 0, failing: BTreeMap::new(), recovered: Vec::new(), files: 0, quiets: 0 }
+    fn new(rules: ScreenRules, missed: Arc<AtomicU64>) -> Self {
+        Self { rules, feeds: 0, failing: BTreeMap::new(), recovered: Vec::new(), files: 0, quiets: 0, missed }
     }
 
     /// Lines to print now; what comes in crowds waits for a pause.
@@ -234,6 +250,13 @@ impl Screen {
             lines.push(format!("and {more} more files taken: `{} items` lists them", self.rules.program));
         }
         self.files = 0;
+        match self.missed.swap(0, Ordering::Relaxed) {
+            0 => {}
+            missed => lines.push(format!(
+                "{} not shown: more happened than this terminal could take; `run --log` has all",
+                plural(usize::try_from(missed).unwrap_or(usize::MAX), "event")
+            )),
+        }
         lines
     }
 
@@ -338,7 +361,8 @@ mod tests {
     }
 
     fn screen() -> Screen {
-        let mut screen = Screen::new(ScreenRules { program: "wirewatch".to_owned(), has_console: true });
+        let rules = ScreenRules { program: "wirewatch".to_owned(), has_console: true };
+        let mut screen = Screen::new(rules, Arc::default());
         let ready =
             [("feeds", "42"), ("seeds", "./seeds"), ("topics", "5"), ("alerts_to", "console"), ("http", "[::1]:80")];
         assert_eq!(
@@ -395,6 +419,22 @@ mod tests {
         let lines: usize = (0..997).map(|_| screen.happened(&file("", "0")).len()).sum();
         assert_eq!(lines, 17);
         assert_eq!(screen.quiet(), ["and 980 more files taken: `wirewatch items` lists them"]);
+    }
+
+    #[test]
+    fn events_that_find_no_room_are_counted_and_said_once() {
+        let (signals, waiting) = sync_channel(2);
+        let layer = ScreenLayer { signals, missed: Arc::default() };
+        for _ in 0..5 {
+            layer.hand_over(event("file taken", &[]));
+        }
+        let mut screen = Screen::new(ScreenRules::default(), Arc::clone(&layer.missed));
+        assert_eq!(waiting.try_iter().count(), 2);
+        assert_eq!(
+            screen.quiet(),
+            ["3 events not shown: more happened than this terminal could take; `run --log` has all"]
+        );
+        assert!(screen.quiet().is_empty());
     }
 
     #[test]

@@ -446,7 +446,7 @@ async fn delivery_silent_receiver_times_out_and_may_have_received() {
     let mut bed = Bed::start(vec![EndpointConfig { timeout, ..endpoint("desk", receiver.url()) }]);
     let id = bed.owe(1..=1, &["desk"])[0];
     assert_eq!(bed.attempts(id, 1).await.attempts[0].outcome, "timeout");
-    bed.until("counted", |bed| bed.counters.snapshot().maybe_received == 1).await;
+    bed.until("counted", |bed| bed.counters.maybe_received() == 1).await;
     bed.advance_to_due(id);
     assert_eq!(bed.attempts(id, 2).await.row.state, DeliveryState::Delivered);
     bed.stop().await;

@@ -175,7 +175,7 @@ async fn answer_after_the_timeout_is_none_and_the_same_id_comes_again() {
     let late = bed.attempts(id, 1).await;
     assert_eq!((late.row.state, late.attempts[0].outcome.as_str()), (DeliveryState::Pending, "timeout"));
     assert!(late.row.last_error.expect("a reason").contains("dedupe by `webhook-id`"));
-    bed.until("counted", |bed| bed.counters.snapshot().maybe_received == 1).await;
+    bed.until("counted", |bed| bed.counters.maybe_received() == 1).await;
     // The late answer comes to a connection that nobody reads any more, and is no answer to the next.
     tokio::time::sleep(Duration::from_millis(400)).await;
     bed.advance_to_due(id);

@@ -19,6 +19,7 @@ mod feed_server;
 mod feed_tls;
 mod feeds_cli;
 mod feeds_out;
+mod guide;
 mod hands;
 mod hold;
 mod hostile;

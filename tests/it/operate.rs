@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -292,7 +293,15 @@ async fn metrics_received_is_the_sum_of_what_became_of_it() {
     room.drop_file("copy.txt", &format!("{}\n\n{}\n\nMore soon.\n", title(1), body(1)));
     room.drop_file("empty.json", "{\"version\": \"https://jsonfeed.org/version/1.1\", \"items\": [{}, 7]}");
     until("all are seen", || number(&running.store, "SELECT count(*) FROM seed_files") == 5).await;
-    let metrics = get_path(http, "/metrics").await;
+    let mut metrics = String::new();
+    // What is stored is counted a moment later.
+    for _ in 0..1200 {
+        metrics = get_path(http, "/metrics").await;
+        if value(&metrics, "wirewatch_ingest_received_items_total") > 5.5 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let of = |outcome: &str| value(&metrics, &format!("wirewatch_ingest_items_total{{outcome=\"{outcome}\"}}"));
     let sum: f64 = ["new", "known", "sighting", "revision", "rejected"].iter().map(|o| of(o)).sum();
     assert!((value(&metrics, "wirewatch_ingest_received_items_total") - sum).abs() < 0.5, "{metrics}");
@@ -302,6 +311,68 @@ async fn metrics_received_is_the_sum_of_what_became_of_it() {
     let foreign = "GET /metrics HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
     let refused = get(http, foreign).await;
     assert!(refused.starts_with("HTTP/1.1 421") && refused.contains("content-security-policy"), "{refused}");
+    running.stop().await;
+}
+
+/// Words of queries: names of metrics, and labels in `by (…)` and `{{…}}`.
+fn asked(queries: &str) -> (Vec<&str>, Vec<&str>) {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let names = queries.split(|c| !word(c)).filter(|name| name.starts_with("wirewatch_")).collect();
+    let (grouped, shown) = (queries.split("by (").skip(1), queries.split("{{").skip(1));
+    let lists =
+        grouped.filter_map(|rest| rest.split(')').next()).chain(shown.filter_map(|rest| rest.split("}}").next()));
+    let labels = lists.flat_map(|list| list.split(|c| !word(c))).map(|label| label.trim_start_matches("labels"));
+    (names, labels.filter(|label| !matches!(*label, "" | "le" | "value" | "humanizeDuration")).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_that_the_dashboard_and_the_rules_ask_for_are_exported_with_their_labels() {
+    let receiver = Receiver::start().await;
+    let feeds = FeedServer::start().await;
+    feeds.feed("/f", "\"a\"", &rss(&[("https://desk.example/1", title(1).as_str())]));
+    let feed = format!(
+        "[[feeds]]\nid = \"f\"\nurl = \"{}\"\nbackfill = \"all\"\nallow_private = [\"127.0.0.0/8\"]\n",
+        feeds.url("/f")
+    );
+    let room = Newsroom::new(&receiver, &feed);
+    room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
+    let running = Running::of(&room, room.start(&Clock::system()).await);
+    let http = running.http.expect("it listens");
+    let count = |metrics: &str, name: &str| {
+        let lines = metrics.lines().filter(|line| line.starts_with(&format!("wirewatch_{name}")));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>()
+    };
+    let mut metrics = String::new();
+    for _ in 0..1200 {
+        metrics = get_path(http, "/metrics").await;
+        if count(&metrics, "deliver_alert_to_delivered_seconds_count{endpoint=\"desk\"}") > 0.5 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for name in [
+        "deliver_alert_to_delivered_seconds_count{endpoint=\"desk\"}",
+        "deliver_attempt_seconds_count{endpoint=\"desk\"}",
+        "deliver_attempts_total{endpoint=\"desk\",outcome=\"delivered\"}",
+        "ingest_topic_alerts_total{topic=\"levee\"}",
+        "ingest_matches_total{topic=\"levee\"}",
+        "ingest_commit_seconds_count",
+        "poll_duration_seconds_count{outcome=\"document\"}",
+    ] {
+        assert!(count(&metrics, name) > 0.5, "{name} counted nothing in {metrics}");
+    }
+    for page in ["docs/grafana-dashboard.json", "docs/prometheus-alerts.yml"] {
+        let queries = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).expect("read");
+        let (names, labels) = asked(&queries);
+        assert!(names.len() > 10 && labels.len() > 1, "{page}: {names:?} {labels:?}");
+        for name in names {
+            let exported = |line: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+            assert!(metrics.lines().any(exported), "{page} asks for {name}, which is not exported");
+        }
+        for label in labels {
+            assert!(metrics.contains(&format!("{label}=\"")), "{page} asks for the label {label}, which no metric has");
+        }
+    }
     running.stop().await;
 }
 

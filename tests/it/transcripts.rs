@@ -14,6 +14,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::crash::command;
 use super::newsroom::{Newsroom, article, title, until};
+use super::program::run;
 use super::receiver::Receiver;
 
 /// A command in a terminal of its own.
@@ -86,11 +87,12 @@ async fn typed(room: &Newsroom, arguments: &[&str], columns: u16) -> String {
 }
 
 /// What is another at each run is made the same.
-fn steady(text: &str, room: &Newsroom) -> String {
+pub fn steady(text: &str, room: &Newsroom) -> String {
     let mut out = String::new();
     let text = text.replace(&room.dir.path().display().to_string(), "DIR");
     let patterns = [
-        (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?Z)?", "TIME"),
+        (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?Z?)?", "TIME"),
+        (r"\d+\.\d+/s", "N/s"),
         (r"today \d\d:\d\d UTC", "today TIME"),
         (r"\d+ ms", "N ms"),
         (r"process \d+", "process N"),
@@ -98,8 +100,12 @@ fn steady(text: &str, room: &Newsroom) -> String {
         (r"\d+ (MiB|KiB)", "N $1"),
         (r"\b\d+ (s|min)\b", "N $1"),
     ];
+    // A longer number of seconds takes the room of the blanks behind it.
+    let age = regex::Regex::new(r"\b(\d+) (s|min)( {2,})").expect("a pattern");
     for line in text.lines() {
-        let mut line = line.to_owned();
+        let padded =
+            |found: &regex::Captures<'_>| format!("N {}{}{}", &found[2], &found[3], " ".repeat(found[1].len() - 1));
+        let mut line = age.replace_all(line, padded).into_owned();
         for (pattern, stands_for) in patterns {
             line = regex::Regex::new(pattern).expect("a pattern").replace_all(&line, stands_for).into_owned();
         }
@@ -109,7 +115,7 @@ fn steady(text: &str, room: &Newsroom) -> String {
     out
 }
 
-fn golden(name: &str, text: &str) {
+pub fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/terminal").join(name);
     if std::env::var_os("WIREWATCH_WRITE").is_some() {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
@@ -169,6 +175,71 @@ async fn run_tells_of_a_feed_s_first_good_poll_and_of_what_is_sent() {
     session.shows("INFO wirewatch is ready").await;
     session.interrupt();
     session.ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn first_run_online_reads_like_this() {
+    for columns in [80, 120] {
+        let feeds = super::feed_server::FeedServer::start().await;
+        let entries = Arc::new(Mutex::new(vec![100, 101, 102]));
+        let served = entries.clone();
+        feeds.on("/feed", move |_| {
+            super::feed_server::Reply::ok(super::feed_server::rss_articles(served.lock().expect("no panic").clone()))
+                .with("Content-Type", "application/rss+xml")
+        });
+        let wire = format!(
+            "[[feeds]]\nid = \"wire\"\nurl = \"{}\"\ninterval = \"1s\"\nallow_private = [\"127.0.0.0/8\"]\n",
+            feeds.url("/feed")
+        );
+        let room = Newsroom::silent(&wire);
+        let session = Session::start(&room, &["run"], columns);
+        session.shows("Ctrl-C stops").await;
+        session.shows("wire: 3 stored as a baseline").await;
+        // What comes from now on is news.
+        entries.lock().expect("no panic").insert(0, 103);
+        session.shows("alert 1").await;
+        session.interrupt();
+        session.shows("stopped").await;
+        let text = session.ended().await;
+        assert!(!text.contains("INFO") && !text.contains("alert 2"), "{text}");
+        golden(&format!("first-run-online-{columns}.txt"), &steady(&text, &room));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_with_three_troubles_says_what_to_do_about_each() {
+    let feed = |n: u32| {
+        format!("[[feeds]]\nid = \"wire-{n}\"\nurl = \"http://127.0.0.1:1/{n}\"\nallow_private = [\"127.0.0.0/8\"]\n")
+    };
+    let desk = "[[endpoints]]\nid = \"desk\"\nurl = \"http://127.0.0.1:1/\"\nsecret_file = \"secret\"\nallow_private = [\"127.0.0.0/8\"]\n";
+    let room = Newsroom::silent(&format!("{desk}{}", (0..4).map(feed).collect::<String>()));
+    std::fs::write(room.path("1.txt"), article(1)).expect("written");
+    run(&room, &["ingest", "1.txt"]).await;
+    run(&room, &["run", "--once"]).await;
+    std::fs::remove_dir_all(room.path("seeds")).expect("removed");
+    for columns in [80, 120] {
+        // Messages with names and paths in them are not cut.
+        let shown = Session::start(&room, &["doctor"], columns).ended().await;
+        for trouble in ["desk", "wire-", "seeds"] {
+            assert!(shown.contains(trouble), "nothing about {trouble}: {shown}");
+        }
+        golden(&format!("doctor-{columns}.txt"), &steady(&shown, &room));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn top_once_fits_the_terminal() {
+    let receiver = Receiver::start().await;
+    let feed = "[[feeds]]\nid = \"wire\"\nurl = \"http://127.0.0.1:1/feed\"\nallow_private = [\"127.0.0.0/8\"]\n";
+    let room = Newsroom::new(&receiver, feed);
+    for n in 1..=3 {
+        std::fs::write(room.path(&format!("{n}.txt")), article(n)).expect("written");
+    }
+    typed(&room, &["ingest", "1.txt", "2.txt", "3.txt"], 120).await;
+    typed(&room, &["run", "--once"], 120).await;
+    for columns in [80, 120] {
+        golden(&format!("top-{columns}.txt"), &steady(&typed(&room, &["top", "--once"], columns).await, &room));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -61,9 +61,15 @@ pub fn run(args: &TopArgs, context: &Context) -> Result<(), CliError> {
         return Ok(output::document(&snapshot)?);
     }
     if args.once || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        let lines = screen::draw(&snapshot, &TopView::default(), SIZE_DEFAULT);
-        let text = lines.iter().map(screen::ScreenLine::plain).collect::<Vec<_>>().join("\n");
-        return Ok(writeln!(io::stdout().lock(), "{}", text.trim_end())?);
+        let size = if io::stdout().is_terminal() { terminal::size() } else { SIZE_DEFAULT };
+        let lines = screen::draw(&snapshot, &TopView::default(), size);
+        // Neither what fills a screen nor its keys are of use on paper.
+        let said = lines.split_last().map_or(&[][..], |(_keys, said)| said);
+        let mut out = io::stdout().lock();
+        for line in said.iter().map(screen::ScreenLine::plain).filter(|line| !line.trim().is_empty()) {
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CliError::new(IO, format!("start the runtime: {error}")))?;

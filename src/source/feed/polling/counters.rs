@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::result::PollResult;
 use crate::model::{FeedFailure, Timestamp};
+use crate::telemetry::DurationHistogram;
 
 /// Totals since the start.
 #[derive(Debug, Default)]
@@ -22,6 +23,7 @@ pub struct PollCounters {
     in_hand_for_ms: AtomicU64,
     unmoved_ms: AtomicU64,
     overdue_ms: AtomicU64,
+    durations: [DurationHistogram; POLL_OUTCOMES.len()],
 }
 
 /// How the polls move, as last looked at.
@@ -37,11 +39,14 @@ pub struct PollFlow {
     pub overdue: Duration,
 }
 
+/// What may come of a poll.
+const POLL_OUTCOMES: [&str; 3] = ["document", "unchanged", "failed"];
+
 /// A poll that begins later than this after its time is late.
 const LATE_AFTER: Duration = Duration::from_secs(1);
 
 /// The totals at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PollTotals {
     /// Answers and failures.
     pub polls: u64,
@@ -63,6 +68,8 @@ pub struct PollTotals {
     pub lag: Duration,
     /// How they move.
     pub flow: PollFlow,
+    /// How long polls took, by what came of them.
+    pub durations: Vec<(&'static str, DurationHistogram)>,
 }
 
 impl PollCounters {
@@ -78,6 +85,7 @@ impl PollCounters {
             items: read(&self.items),
             failures: FeedFailure::ALL.iter().copied().zip(self.failures.iter().map(read)).collect(),
             late: read(&self.late),
+            durations: POLL_OUTCOMES.into_iter().zip(self.durations.iter().cloned()).collect(),
             lag: Duration::from_millis(read(&self.lag_ms)),
             flow: PollFlow {
                 in_hand: read(&self.in_hand),
@@ -106,20 +114,24 @@ impl PollCounters {
         self.lag_ms.fetch_add(u64::try_from(lag.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    pub(crate) fn polled(&self, result: &PollResult) {
+    pub(crate) fn polled(&self, result: &PollResult, took: Duration) {
         let add = |counter: &AtomicU64, count: u64| counter.fetch_add(count, Ordering::Relaxed);
         add(&self.polls, 1);
         add(&self.wire_bytes, result.wire_bytes as u64);
+        let [document_in, unchanged_in, failed_in] = &self.durations;
         match (&result.document, result.failed) {
             (Some(document), _) => {
+                document_in.observe(took);
                 add(&self.documents, 1);
                 add(&self.items, document.items.len() as u64);
             }
             (None, Some(failure)) => {
+                failed_in.observe(took);
                 let at = FeedFailure::ALL.iter().position(|f| *f == failure);
                 at.and_then(|at| self.failures.get(at)).map(|counter| add(counter, 1));
             }
             (None, None) => {
+                unchanged_in.observe(took);
                 add(&self.unchanged, 1);
             }
         }

@@ -97,7 +97,7 @@ pub struct Poller {
     pub(super) reloads: PollRulesSlot,
     /// Slots of `feeds` whose feed was removed and that nothing points to any more.
     pub(super) free: Vec<usize>,
-    fetching: JoinSet<(usize, PollResult)>,
+    fetching: JoinSet<(usize, PollResult, Duration)>,
     /// Polls that wait for the pages of their items.
     paging: JoinSet<(usize, PollResult)>,
     settling: JoinSet<SettledPoll>,
@@ -228,10 +228,10 @@ impl Poller {
                     // Broken off, to be asked again later.
                     Err(error) if error.is_cancelled() => {}
                     fetched => {
-                        let (id, (feed, visit)) = unwind(fetched);
+                        let (id, (feed, visit, took)) = unwind(fetched);
                         // One that ended just as it was broken off does not count either.
                         if self.feeds[feed].fetch.as_ref().is_some_and(|fetch| fetch.id() == id) {
-                            self.fetched(feed, visit);
+                            self.fetched(feed, visit, took);
                         }
                     }
                 },
@@ -312,15 +312,19 @@ impl Poller {
             let feed = &mut self.feeds[start.feed];
             (feed.busy, feed.begun_at) = (true, now);
             let (tools, target, state) = (self.tools.clone(), feed.target.clone(), feed.state.clone());
-            let fetch = self.fetching.spawn(async move { (start.feed, visit(&tools, &target, &state).await) });
+            let fetch = self.fetching.spawn(async move {
+                let began = tokio::time::Instant::now();
+                let result = visit(&tools, &target, &state).await;
+                (start.feed, result, began.elapsed())
+            });
             feed.fetch = Some(fetch);
         }
     }
 
-    fn fetched(&mut self, feed: usize, mut visit: PollResult) {
+    fn fetched(&mut self, feed: usize, mut visit: PollResult, took: Duration) {
         self.feeds[feed].fetch = None;
         self.queue.ended(feed, self.tools.clock.now(), &self.pacing());
-        self.counters.polled(&visit);
+        self.counters.polled(&visit, took);
         let target = self.feeds[feed].target.clone();
         if !pages::wanted(&target, &visit) {
             return self.settle(feed, visit);
