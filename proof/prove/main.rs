@@ -269,5 +269,5 @@ fn print_cycles(outcome: &cycles::Outcome) {
     if let Some(kept) = &outcome.kept {
         println!("  kept: {kept}");
     }
-    println!("  {}", if outcome.is_clean() { "I1 to I8 hold" } else { "FAILED" });
+    println!("  {}", if outcome.is_clean() { "I1 to I9 hold" } else { "FAILED" });
 }

@@ -3,7 +3,7 @@
 
 use crate::model::Timestamp;
 use crate::pipeline::{Ledger, Rules};
-use crate::store::{CorrectionRecord, Store, StoreError};
+use crate::store::{AskedTell, CorrectionRecord, Store, StoreError};
 
 /// Reports told in one turn; the next turn takes the next.
 const TURN_MAX: usize = 100;
@@ -20,7 +20,7 @@ pub fn tell_waiting(
 ) -> Result<Vec<CorrectionRecord>, StoreError> {
     let mut all = Vec::new();
     while all.len() < TURN_MAX
-        && let Some((asked, request)) = store.next_tell()?
+        && let Some(AskedTell { asked, request }) = store.next_tell()?
     {
         let done = match request {
             Err(why) => store.settle_tell(&asked, Err(&why), now)?,

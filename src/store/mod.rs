@@ -72,7 +72,7 @@ pub use silences::{HeldBack, PastAlert, SilenceRecord};
 pub use snapshot::{RecalledFrom, SNAPSHOT_FILE, SnapshotKept};
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord, Why};
 pub use syndication::{StoryReport, StoryReports};
-pub use tell::StoryHearing;
+pub use tell::{AskedTell, StoryHearing};
 
 /// A cheap handle to the store: one connection writes, a few read.
 #[derive(Clone)]

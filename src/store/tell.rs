@@ -28,6 +28,15 @@ pub struct StoryHearing {
     pub alert: Option<u64>,
 }
 
+/// A report that people asked to be told.
+#[derive(Debug)]
+pub struct AskedTell {
+    /// Who asked, and when.
+    pub asked: CorrectionRecord,
+    /// What the decision needs, or why it cannot be told.
+    pub request: Result<TellRequest, String>,
+}
+
 impl Store {
     /// What each endpoint was told of a story.
     ///
@@ -50,11 +59,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
-    pub fn next_tell(&self) -> Result<Option<(CorrectionRecord, Result<TellRequest, String>)>, StoreError> {
+    pub fn next_tell(&self) -> Result<Option<AskedTell>, StoreError> {
         self.read("look for reports to tell", |c| {
             let Some(asked) = waiting(c, "verb = 'tell'", 1)?.pop() else { return Ok(None) };
             let request = request(c, &asked)?;
-            Ok(Some((asked, request)))
+            Ok(Some(AskedTell { asked, request }))
         })
     }
 

@@ -40,7 +40,10 @@ pub fn untold(
         None => None,
     };
     let item = item.and_then(|item| {
-        Some(HeardItem { source: SourceId::new(&item.line.source).ok()?, lang: lang(&item.line.lang) })
+        Some(HeardItem {
+            source: SourceId::new(&item.line.source).ok()?,
+            lang: item.line.lang.as_deref().and_then(Lang::from_tag),
+        })
     });
     let heard = match alert.story {
         Some(story) => store.heard_of(story)?,
@@ -166,10 +169,6 @@ pub fn delivery_words(store: &Store, row: &DeliveryRow) -> Result<String, StoreE
         (_, None, Some(into), _) => format!("sent within {into}"),
         (state, None, None, None) => state.to_string(),
     })
-}
-
-fn lang(tag: &Option<String>) -> Option<Lang> {
-    tag.as_deref().and_then(Lang::from_tag)
 }
 
 /// The topics an alert names.
