@@ -152,9 +152,11 @@ fn check_tag(tag: &str) -> Result<(), String> {
     // A list begins after anything but a name or a closing bracket: what follows these is an index.
     let begins_list = rest.char_indices().any(|(at, c)| {
         let before = rest[..at].trim_end().chars().next_back();
-        c == '{' || c == '[' && !before.is_some_and(|b| b.is_alphanumeric() || matches!(b, '_' | ']' | ')' | '"'))
+        c == '{'
+            || matches!(c, '[' | '(')
+                && !before.is_some_and(|b| b.is_alphanumeric() || matches!(b, '_' | ']' | ')' | '"'))
     });
-    if begins_list || rest.contains(['~', '*', '+', '(']) {
+    if begins_list || rest.contains(['~', '*', '+']) {
         return Err(format!(
             "`{name}` gives a name to a value of the payload; put texts together where they are written"
         ));
