@@ -71,8 +71,10 @@ pub(super) async fn run(
     let (answer, answered) = tokio::sync::oneshot::channel();
     // A thread of its own, that may be slowed down without anybody else.
     let spawned = std::thread::Builder::new().name("trial".to_owned()).spawn(move || {
-        let _ = answer.send(trial(&store, &config, &wish));
+        let found = trial(&store, &config, &wish);
+        // Whoever has the answer may ask again at once.
         drop(place);
+        let _ = answer.send(found);
     });
     let failed = || AnswerRefusal::new(RefusalKind::StoreFailed, "the trial broke; the log says why");
     spawned.map_err(|_| failed())?;
