@@ -64,7 +64,7 @@ const GROUPS: [(&str, &[(&str, &str)]); 6] = [
             ("backup", "copies the store beside a running daemon"),
             ("restore", "puts a backup in its place"),
             ("prune", "removes now what [retention] has removed later"),
-            ("quarantine", "documents that ended the process and are not read; let one be read again"),
+            ("quarantine", "documents that ended the process; let one be read again"),
             ("completions", "for the shell"),
             ("man", "the manual pages"),
         ],
