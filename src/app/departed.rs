@@ -64,10 +64,10 @@ impl Departures {
             let id = &endpoint.id;
             match store.write("let go what was kept", |tx| outbox::release_orphans(tx, id, *gone_at, now)) {
                 Ok(deliveries) => {
-                    info!(endpoint = %id, deliveries, "endpoint is back, what was parked meanwhile is sent")
+                    info!(endpoint = %id, deliveries, "endpoint is back, what was parked meanwhile is sent");
                 }
                 Err(error) => {
-                    error!(endpoint = %id, %error, "endpoint is back, what was parked stays so: `wirewatch deliveries replay --parked`")
+                    error!(endpoint = %id, %error, "endpoint is back, what was parked stays so: `wirewatch deliveries replay --parked`");
                 }
             }
         }
@@ -75,7 +75,7 @@ impl Departures {
             let id = &endpoint.id;
             match store.write("give up what was kept", |tx| outbox::give_up_orphans(tx, id, *gone_at, now)) {
                 Ok(deliveries) => {
-                    info!(endpoint = %id, deliveries, "endpoint stayed away for an hour, nothing is kept for it any more")
+                    info!(endpoint = %id, deliveries, "endpoint stayed away for an hour, nothing is kept for it any more");
                 }
                 Err(error) => error!(endpoint = %id, %error, "what was kept for an endpoint could not be given up"),
             }
