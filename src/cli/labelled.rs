@@ -13,9 +13,14 @@ use crate::model::{ItemKey, Origin, RawItem, RawText, SourceId, SourceKind, Time
 use crate::pipeline::classify::quality::{topic_of_borderline, topic_of_label};
 use crate::text::date;
 
-/// Every line of a file.
+/// Every line of a file; of one that is a single JSON list, every element of that.
 pub(super) fn read(path: &Path) -> Result<Vec<Value>, CliError> {
-    lines(path)?.collect()
+    let name = path.display();
+    let bytes = std::fs::read(path).map_err(|e| CliError::new(IO, format!("read {name}: {e}")))?;
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Array(elements)) => Ok(elements),
+        _ => lines(path)?.collect(),
+    }
 }
 
 /// The lines of a file, one by one: a file may be larger than memory. Empty ones are left out.

@@ -87,6 +87,38 @@ pub struct AlertQuality {
     pub delay_p90_s: Option<u64>,
     /// Wanted events that nobody was told of, in the order of their first items.
     pub missed: Vec<String>,
+    /// The largest stories, and what is in them.
+    pub largest_stories: Vec<StorySize>,
+    /// Stories of more than [`SAGA_ITEMS`] items that span two labelled events or more: sagas, which swallow news.
+    pub sagas: usize,
+}
+
+/// Items from which a story that spans two events is a saga.
+pub const SAGA_ITEMS: usize = 40;
+/// Stories that are listed.
+const LARGEST_MAX: usize = 5;
+
+/// How large a story became.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StorySize {
+    /// The story, as the stream ended.
+    pub story: String,
+    /// Headline of its first item.
+    pub title: String,
+    /// Its items and copies.
+    pub items: usize,
+    /// Labelled events that they report, by the order of their first reports.
+    pub events: Vec<String>,
+}
+
+impl AlertQuality {
+    /// Adds what became of the stories.
+    pub fn note_stories(&mut self, mut stories: Vec<StorySize>) {
+        self.sagas = stories.iter().filter(|story| story.items > SAGA_ITEMS && story.events.len() > 1).count();
+        stories.sort_by(|a, b| b.items.cmp(&a.items).then_with(|| a.story.cmp(&b.story)));
+        stories.truncate(LARGEST_MAX);
+        self.largest_stories = stories;
+    }
 }
 
 /// Judges posts in the order in which they went out.
@@ -202,6 +234,16 @@ mod tests {
         assert!((quality.alerts_per_told_event - 2.0).abs() < 1e-9);
         assert_eq!((quality.delay_median_s, quality.delay_p90_s), (Some(300), Some(300)));
         assert_eq!(quality.missed, ["opening"]);
+        let size = |items: usize, events: &[&str]| StorySize {
+            story: format!("sty_{items}"),
+            title: String::new(),
+            items,
+            events: events.iter().map(|event| (*event).to_owned()).collect(),
+        };
+        let mut quality = quality;
+        quality.note_stories(vec![size(9, &["a", "b"]), size(41, &["a"]), size(44, &["a", "b"]), size(300, &[])]);
+        let sizes: Vec<usize> = quality.largest_stories.iter().map(|story| story.items).collect();
+        assert_eq!((quality.sagas, sizes), (1, vec![300, 44, 41, 9]));
         assert_eq!(quality.repeats, BTreeMap::from([("growth".to_owned(), 1)]));
     }
 }

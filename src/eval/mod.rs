@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod backtest;
 pub mod duplicates;
 pub mod hearing;
+pub mod languages;
 pub mod outbox;
 pub mod stories;
 pub mod train;

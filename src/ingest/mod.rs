@@ -3,6 +3,7 @@
 //! the next are prepared, and what is ready by then commits together. Owns the memory; nobody else decides.
 
 mod count;
+mod filed;
 mod outage;
 mod prepared;
 mod preparing;
@@ -27,7 +28,7 @@ use crate::model::{
     SourceKind, Timestamp,
 };
 use crate::pipeline::alert::source::{self, SourceAlert};
-use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, Withheld, decide};
+use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, Withheld, decide, identity};
 use crate::source::feed::polling::schedule;
 use crate::source::{Batch, IngestMessage, Receipt};
 use crate::store::{BatchWrite, SilenceRecord, Store, StoreError};
@@ -39,6 +40,7 @@ pub use outage::Outage;
 pub use tell::tell_waiting;
 pub use unchanged::LastDocuments;
 
+use filed::FiledMeanwhile;
 use outage::patiently;
 use prepared::PreparedBatch;
 use preparing::{PreparingStage, prepare_one};
@@ -181,9 +183,15 @@ impl Ingest {
         let removed =
             patiently(&self.links, &self.clock, &self.cancel, || self.store.recall_known(&ids, &mut self.ledger, now))?;
         let (mut writes, mut receipts) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
-        for batch in group {
+        let (mut removed, mut filed) = (removed, FiledMeanwhile::default());
+        for mut batch in group {
             self.links.pulse.beat(self.clock.now());
+            let renamed = self.rename_unbelieved(&mut batch, &filed)?;
+            removed.extend(patiently(&self.links, &self.clock, &self.cancel, || {
+                self.store.recall_known(&renamed, &mut self.ledger, now)
+            })?);
             let (write, receipt) = self.decide_batch(batch, &removed, now)?;
+            filed.note(&write);
             writes.push(write);
             receipts.push(receipt);
         }
@@ -354,6 +362,38 @@ impl Ingest {
             }
         }
         Ok(())
+    }
+
+    /// Items under an id that is known for something else altogether are items of their own. Gives their ids.
+    fn rename_unbelieved(
+        &self,
+        batch: &mut PreparedBatch,
+        meanwhile: &FiledMeanwhile,
+    ) -> Result<Vec<ItemId>, StoreError> {
+        let mut renamed = Vec::new();
+        let mut example = String::new();
+        for Prepared { item, .. } in batch.prepared.iter_mut().flatten() {
+            if self.ledger.known(item.id).is_none_or(|known| known.text == item.version.short()) {
+                continue;
+            }
+            let agrees = match meanwhile.get(item.id) {
+                Some(filed) => filed.agrees_with(item),
+                None => self.store.filed(item.id)?.is_none_or(|filed| filed.agrees_with(item)),
+            };
+            if agrees {
+                continue;
+            }
+            if renamed.is_empty() {
+                example = format!("id {} stood for something else; now: {}", item.key.as_str(), item.headline());
+            }
+            identity::rename(item);
+            renamed.push(item.id);
+        }
+        if !renamed.is_empty() {
+            let count = renamed.len() as u64;
+            batch.batch.rejected.push(Rejection { reason: RejectReason::IdNotBelieved, detail: example, count });
+        }
+        Ok(renamed)
     }
 
     /// What an edited item was called before: the decision asks no store.

@@ -353,6 +353,8 @@ pub enum RejectReason {
     Rekeyed,
     /// The item was stored without alerting: it was published long before it came.
     TooOld,
+    /// The item was taken as a new one: nothing of it agrees with what is known under its id.
+    IdNotBelieved,
     /// The item was taken with its feed's text: its page could not be reached.
     PageUnreachable,
     /// Likewise: the page was refused, by its server or by us.
@@ -396,6 +398,7 @@ impl RejectReason {
         Self::LinkDropped,
         Self::Rekeyed,
         Self::TooOld,
+        Self::IdNotBelieved,
         Self::PageUnreachable,
         Self::PageRefused,
         Self::PageMissing,
@@ -419,6 +422,7 @@ impl RejectReason {
                 | Self::LinkDropped
                 | Self::Rekeyed
                 | Self::TooOld
+                | Self::IdNotBelieved
                 | Self::PageUnreachable
                 | Self::PageRefused
                 | Self::PageMissing
@@ -455,6 +459,7 @@ impl RejectReason {
             Self::LinkDropped => "link-dropped",
             Self::Rekeyed => "rekeyed",
             Self::TooOld => "too-old",
+            Self::IdNotBelieved => "id-not-believed",
             Self::PageUnreachable => "page-unreachable",
             Self::PageRefused => "page-refused",
             Self::PageMissing => "page-missing",

@@ -9,7 +9,7 @@ use crate::pipeline::facts::{self, ItemFacts, KnownNames};
 use crate::pipeline::story::profile::{Profile, Term, Zone};
 use crate::pipeline::story::signals::Facts;
 use crate::pipeline::story::words::Kind;
-use crate::pipeline::story::{roundup, weekday};
+use crate::pipeline::story::{agency, roundup, weekday};
 use crate::text::tokens::Tokens;
 
 /// First byte of the stored form; features of another version are made again from the text.
@@ -35,14 +35,23 @@ pub struct Features {
 }
 
 impl Features {
+    /// Whether it is known to be of that source.
+    #[must_use]
+    pub fn is_of(&self, source: u32) -> bool {
+        self.source != 0 && self.source == source
+    }
+
     /// Reads an item; `title` and `text` are the tokens of its title and body, `names` the user's own names.
     #[must_use]
     pub fn of(item: &Item, title: &Tokens, text: &Tokens, names: &KnownNames) -> Self {
         let trusted =
             item.published.filter(|d| !matches!(d.certainty, DateCertainty::FileTime | DateCertainty::Clamped));
         let published_h = trusted.and_then(|d| i32::try_from(d.at.seconds().div_euclid(3600)).ok());
-        let mut features = Self::of_text(&item.title, title, &item.text, text, published_h);
-        features.facts = facts::read(&item.title, title, &item.text, text, item.lang, names);
+        let bare = agency::without_marks(&item.title);
+        let marked = (bare.len() < item.title.len()).then(|| Tokens::of(bare));
+        let title = marked.as_ref().unwrap_or(title);
+        let mut features = Self::of_text(bare, title, &item.text, text, published_h);
+        features.facts = facts::read(bare, title, &item.text, text, item.lang, names);
         features.source = item.outlet.as_ref().map_or(0, |outlet| source_hash(outlet.as_str()));
         features
     }

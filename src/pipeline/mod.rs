@@ -12,6 +12,7 @@ mod decide_tests;
 pub mod dedupe;
 pub mod facts;
 pub mod features;
+pub mod identity;
 mod ledger;
 mod marks;
 pub mod memory;

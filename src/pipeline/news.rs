@@ -23,7 +23,9 @@ pub(super) fn unheard(item: &ItemFacts, told: &[u64]) -> Vec<AlertNews> {
     // What was told is held against all that it says: who reports a headline only is no less clear.
     let item = &ItemFacts { has_lead: true, ..item.clone() };
     let known = ItemFacts { facts: of_told.collect(), frame: Vec::new(), lang: item.lang, has_lead: true };
-    clear(&differences(item, &known))
+    let mut news = differences(item, &known);
+    news.retain(|difference| difference.aspect != Aspect::Quantity || difference.is_another_size(&known));
+    clear(&news)
 }
 
 /// What an edited headline says otherwise.
@@ -70,6 +72,10 @@ mod tests {
         assert!(kinds("EU adopts 17th sanctions package").contains(&NewsKind::Nth));
         let told: Vec<u64> = fact_keys(&read("Storm kills 12 people in Porto")).collect();
         assert_eq!(unheard(&read("Storm kills 15 people in Porto"), &told), []);
+        let told: Vec<u64> = fact_keys(&read("Norway to send 500 soldiers to Chile")).collect();
+        let news = |title: &str| unheard(&read(title), &told).len();
+        assert_eq!(news("Norway to send 600 soldiers to Chile"), 0, "told more exactly");
+        assert_eq!(news("Norway to send 4,000 soldiers to Chile"), 1, "of another size");
     }
 
     #[test]

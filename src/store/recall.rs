@@ -5,8 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::model::{ContentHash, ItemId, Lang, Outlet, Score, Severity, StoryId, Timestamp, TopicId};
+use crate::model::{
+    ContentHash, DateCertainty, Dated, ItemId, Lang, Outlet, Score, Severity, StoryId, Timestamp, TopicId,
+};
 use crate::pipeline::features::Features;
+use crate::pipeline::identity::FiledItem;
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::{Known, Ledger, Remembered, SightingLevel, StoryState};
 
@@ -100,6 +103,33 @@ impl Store {
                 }
             }
             Ok(removed)
+        })
+    }
+
+    /// What is filed under an id: an item, or a copy with the text of what it is a copy of.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn filed(&self, id: ItemId) -> Result<Option<FiledItem>, StoreError> {
+        self.read("read what is filed under an id", |c| {
+            c.prepare_cached(
+                "SELECT i.title, i.url, i.published, i.published_certainty, substr(coalesce(t.body, ''), 1, 4000)
+                 FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.id = ?1
+                 UNION ALL
+                 SELECT s.title, s.url, NULL, NULL, substr(coalesce(t.body, ''), 1, 4000)
+                 FROM sightings s LEFT JOIN items i ON i.id = s.item LEFT JOIN texts t ON t.seq = i.seq WHERE s.id = ?1
+                 LIMIT 1",
+            )?
+            .query_row([id.to_i64()], |row| {
+                let certainty: Option<String> = row.get(3)?;
+                let exact = certainty.as_deref() == Some(DateCertainty::Exact.as_str());
+                let at: Option<i64> = row.get(2)?;
+                let published = at
+                    .filter(|_| exact)
+                    .map(|ms| Dated { at: Timestamp::from_millis(ms), certainty: DateCertainty::Exact });
+                Ok(FiledItem { title: row.get(0)?, url: row.get(1)?, published, text: row.get(4)? })
+            })
+            .optional()
         })
     }
 }

@@ -227,6 +227,69 @@ fn feeds_that_wait_in_a_queue_are_decided_as_if_one_came_after_the_other() {
     assert_eq!(decided(&desk.store), decided(&one_by_one.store));
 }
 
+/// Articles of a drop directory, a file each list, taken together.
+fn drop_files(desk: &mut Desk, files: Vec<Vec<RawItem>>) -> Vec<Receipt> {
+    let now = desk.clock.now();
+    let origin = Origin { source: SourceId::new("seeds").expect("a name"), kind: SourceKind::Seed, received: now };
+    let (batches, mut receipts): (Vec<Batch>, Vec<_>) = files
+        .into_iter()
+        .map(|items| {
+            let (sender, receipt) = tokio::sync::oneshot::channel();
+            let origin = origin.clone();
+            (Batch { origin, items, rejected: Vec::new(), cursor: Cursor::None, receipt: Some(sender) }, receipt)
+        })
+        .unzip();
+    desk.ingest.take(batches).expect("taken");
+    receipts.iter_mut().map(|receipt| receipt.try_recv().expect("a receipt")).collect()
+}
+
+fn export(numbers: impl IntoIterator<Item = u64>) -> Vec<RawItem> {
+    let unlinked = |(at, n)| RawItem { url: None, ..item(n, &format!("{at}")) };
+    numbers.into_iter().enumerate().map(unlinked).collect()
+}
+
+#[test]
+fn exports_that_count_from_one_do_not_overwrite_each_other() {
+    let mut desk = Desk::new();
+    let taken = drop_files(&mut desk, vec![export(0..3), export(10..13)]);
+    assert_eq!((taken[0].new, taken[1].new, taken[1].revisions), (3, 3, 0), "in one group");
+    desk.clock.advance(DAY);
+    desk.restart();
+    let taken = drop_files(&mut desk, vec![export(20..23)]);
+    assert_eq!((taken[0].new, taken[0].revisions, taken[0].alerts), (3, 0, 3), "and a day later");
+    desk.clock.advance(DAY);
+    desk.restart();
+    let taken = drop_files(&mut desk, vec![export(20..23), export(10..13), export(0..3)]);
+    assert!(taken.iter().all(|taken| taken.known == 3 && taken.alerts == 0), "all of them are known: {taken:?}");
+    let shown = desk.store.rejections(Some("seeds"), 10).expect("read");
+    assert!(shown.iter().any(|r| r.reason == "id-not-believed" && r.count >= 6), "{shown:?}");
+    // An edit stays one, of the first and of those that came after it.
+    for n in [1, 21] {
+        let mut edited = export([n]);
+        edited[0].key = ItemKey::new("1");
+        edited[0].title = Some(RawText::plain(format!("{} (corrected)", title(n))));
+        let taken = drop_files(&mut desk, vec![edited]);
+        let outcome = (taken[0].new, taken[0].revisions, taken[0].sightings);
+        assert_eq!(outcome, if n == 1 { (0, 1, 0) } else { (0, 0, 1) }, "{n}: an edit, or a copy: {taken:?}");
+    }
+}
+
+#[test]
+fn feed_of_one_item_whose_guid_never_changes_tells_each_event() {
+    let mut desk = Desk::new();
+    for n in 0..3 {
+        let now = desk.clock.now();
+        let latest = RawItem { key: ItemKey::new("latest"), ..item(n, "latest") };
+        let receipt = desk.poll(state("ferry", now), vec![latest.clone()]);
+        assert_eq!((receipt.new, receipt.revisions, receipt.alerts), (1, 0, 1), "{n}");
+        let again = desk.poll(state("ferry", now), vec![latest.clone()]);
+        assert_eq!((again.known, again.new), (1, 0), "{n}: nothing new");
+        let edited = RawItem { title: Some(RawText::plain(format!("{}: an edit", title(n)))), ..latest };
+        assert_eq!(desk.poll(state("ferry", now), vec![edited]).revisions, 1, "{n}: an edit");
+        desk.clock.advance(HOUR);
+    }
+}
+
 #[test]
 fn item_that_was_edited_is_found_by_its_new_words_only() {
     let mut desk = Desk::new();

@@ -13,9 +13,9 @@ use super::super::error::IO;
 use super::super::labelled::{origin, raw};
 use super::super::output::{self, Table};
 use super::{CliError, arrivals, take};
-use crate::eval::alerts::{AlertJudge, AlertQuality, LabelledEvent, Post, PostVerdict};
+use crate::eval::alerts::{AlertJudge, AlertQuality, LabelledEvent, Post, PostVerdict, SAGA_ITEMS, StorySize};
 use crate::eval::outbox::{PretendedOutbox, SentAlert};
-use crate::model::{EndpointId, Severity, SourceId, Timestamp};
+use crate::model::{EndpointId, Severity, SourceId, StoryId, Timestamp};
 use crate::pipeline::alert::Route;
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::{Ledger, Rules};
@@ -49,6 +49,7 @@ pub(super) fn run(items: &[Value], mut rules: Rules, memory: MemoryConfig) -> To
     let mut judge = AlertJudge::default();
     let (mut posts, mut outbox, mut shown) = (Vec::new(), PretendedOutbox::default(), Shown::default());
     let mut starts: HashMap<SourceId, Timestamp> = HashMap::new();
+    let mut members: Vec<(StoryId, Option<String>, String)> = Vec::new();
     let bar = output::progress(items.len() as u64, "items");
     for (number, (item, now)) in items.iter().zip(arrivals(items)).enumerate() {
         bar.inc(1);
@@ -62,14 +63,38 @@ pub(super) fn run(items: &[Value], mut rules: Rules, memory: MemoryConfig) -> To
         posts.extend(outbox.send(Some(now)).iter().map(|sent| post_of(sent, &shown, &mut judge)));
         if let Some(decision) = take(&raw, &origin, &rules, &mut ledger) {
             let id = decision.prepared.item.id.to_string();
+            if let Some(story) = decision.story() {
+                let event = event.as_ref().map(|event: &LabelledEvent| event.event.clone());
+                members.push((story, event, decision.prepared.item.headline().into_owned()));
+            }
             shown.by_id.insert(id, (clean::excerpt(item["id"].as_str().unwrap_or_default(), 80), event));
             outbox.take(&decision.alerts, &decision.refreshed, |story| ledger.resolve(story));
         }
     }
     posts.extend(outbox.send(None).iter().map(|sent| post_of(sent, &shown, &mut judge)));
     bar.finish_and_clear();
-    let quality = judge.quality(&posts);
+    let mut quality = judge.quality(&posts);
+    quality.note_stories(sizes(members, &ledger));
     Told { posts, quality }
+}
+
+/// What the stories hold, by their members in the order of arrival.
+fn sizes(members: Vec<(StoryId, Option<String>, String)>, ledger: &Ledger) -> Vec<StorySize> {
+    let mut places: HashMap<StoryId, usize> = HashMap::new();
+    let mut stories: Vec<StorySize> = Vec::new();
+    for (story, event, title) in members {
+        let story = ledger.resolve(story);
+        let place = *places.entry(story).or_insert_with(|| {
+            let (story, title) = (story.to_string(), clean::excerpt(&title, 80));
+            stories.push(StorySize { story, title, items: 0, events: Vec::new() });
+            stories.len() - 1
+        });
+        stories[place].items += 1;
+        if let Some(event) = event.filter(|event| !stories[place].events.contains(event)) {
+            stories[place].events.push(event);
+        }
+    }
+    stories
 }
 
 fn labelled_event(item: &Value) -> Option<LabelledEvent> {
@@ -149,5 +174,10 @@ pub(super) fn print(told: &Told, list: bool, json: bool) -> Result<(), CliError>
     let shares: Vec<String> =
         quality.severities.iter().map(|(severity, share)| format!("{severity} {:.1} %", share * 100.0)).collect();
     outln!("{}", shares.join(", "));
-    Ok(())
+    outln!("{} stories of more than {SAGA_ITEMS} items span two labelled events; the largest:", quality.sagas);
+    let mut table = Table::new(&["ITEMS", "EVENTS", "STORY"]);
+    for story in &quality.largest_stories {
+        table.row([story.items.to_string(), story.events.len().to_string(), story.title.clone()]);
+    }
+    Ok(table.print("no stories")?)
 }

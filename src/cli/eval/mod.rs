@@ -2,6 +2,7 @@
 //! daemon runs, with this config's rules and a throw-away memory.
 
 mod alerts;
+mod languages;
 mod pairs;
 mod stories;
 mod topics;
@@ -75,6 +76,15 @@ enum What {
         #[arg(long, value_enum)]
         cut: Option<Cut>,
         /// List every pair that was told wrong.
+        #[arg(long)]
+        list: bool,
+    },
+    /// Items with `event`, or lists of headlines of one event, read as a stream: do stories that hold several languages
+    /// report one event?
+    Languages {
+        /// The file.
+        file: PathBuf,
+        /// List pairs of items of two languages in one story that are of two events, or that nobody labelled.
         #[arg(long)]
         list: bool,
     },
@@ -152,6 +162,10 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), CliError> {
         }
         What::Pairs { file, cut, list } => {
             pairs::story_pairs(read(file)?, *cut, &rules, config.memory, *list, args.json)
+        }
+        What::Languages { file, list } => {
+            let items = in_order(languages::items(read(file)?));
+            languages::languages_quality(&items, &rules, config.memory, *list, args.json)
         }
         What::Alerts { file, posts, list } => {
             let told = alerts::run(&in_order(read(file)?), rules, config.memory);

@@ -3,7 +3,7 @@
 //! likely the site's furniture; where they differ in one number or name it is a template.
 
 use super::sketch::Overlap;
-use crate::pipeline::facts::{Aspect, Difference, ItemFacts, Separation, differences};
+use crate::pipeline::facts::{Aspect, Difference, ItemFacts, Separation, differences, fills_template};
 use crate::pipeline::story::profile::Zone;
 use crate::pipeline::story::rarity::Weighted;
 use crate::pipeline::story::signals::Query;
@@ -105,11 +105,12 @@ pub fn is_copy(overlap: &Overlap, headlines: Headlines) -> bool {
 /// Whether two items fill one template with different things: near the same words, but another identifier, place, actor,
 /// name or day. An edited copy says the same.
 #[must_use]
-pub fn is_template(a: &ItemFacts, b: &ItemFacts) -> bool {
+pub fn is_template(a: &ItemFacts, b: &ItemFacts, same_source: bool) -> bool {
     let tells = |difference: &Difference| {
         difference.separation == Separation::Clear && !matches!(difference.aspect, Aspect::Genre | Aspect::Stage)
     };
-    differences(a, b).iter().any(tells)
+    let found = differences(a, b);
+    found.iter().any(tells) || same_source && fills_template(a, b, &found)
 }
 
 /// What the containment is at least, one standard error below the estimate: a sample of ten says

@@ -82,6 +82,18 @@ pub struct Difference {
 }
 
 impl Difference {
+    /// Whether an amount is of another size than all of its thing that the other item knows of: 500 soldiers that
+    /// become 600 are one pledge, told more exactly.
+    #[must_use]
+    pub fn is_another_size(&self, known: &ItemFacts) -> bool {
+        let Some(ours) = self.ours else { return false };
+        let far = |theirs: Fact| {
+            let (one, other) = (ours.amount().value(), theirs.amount().value());
+            one.max(other) >= one.min(other) * ANOTHER_SIZE
+        };
+        known.of(Sort::Quantity).filter(|theirs| theirs.unit() == ours.unit()).all(far)
+    }
+
     /// For people: `nth: package no. 16 / package no. 17`.
     #[must_use]
     pub fn spell(&self) -> String {
@@ -95,6 +107,10 @@ impl Difference {
 
 /// Share of headline words from which two headlines are one template.
 const TEMPLATE_SHARE_MIN: f32 = 0.75;
+/// How many times as much is no correction of an amount.
+const ANOTHER_SIZE: f64 = 2.0;
+/// Headline words that a template has at least.
+const TEMPLATE_WORDS_MIN: usize = 2;
 /// Share of headline words from which another name beside a shared one separates.
 const ALIKE_MIN: f32 = 0.5;
 /// Amounts nearer than this are roundings of one.
@@ -146,6 +162,58 @@ fn doubt(a: &ItemFacts, b: &ItemFacts, alike: f32, out: &mut [Difference]) {
             difference.separation = Separation::Weak;
         }
     }
+}
+
+/// Whether two items of one source fill its template with different things: the headlines say the same words, and another
+/// place, institution, name, number of a series or identifier stands in them, or in the leads where the headlines are
+/// equal. What one source says each time is no evidence of anything; what it says otherwise is.
+#[must_use]
+pub fn fills_template(a: &ItemFacts, b: &ItemFacts, found: &[Difference]) -> bool {
+    if a.frame.len().min(b.frame.len()) < TEMPLATE_WORDS_MIN || alikeness(a, b) < TEMPLATE_SHARE_MIN {
+        return false;
+    }
+    let tells = |difference: &Difference| {
+        difference.separation == Separation::Clear
+            && matches!(
+                difference.aspect,
+                Aspect::Place | Aspect::Actor | Aspect::Name | Aspect::Nth | Aspect::Identifier | Aspect::Date
+            )
+    };
+    found.iter().any(tells) || slot(a, b, Sort::Place, Fact::country) || slot(a, b, Sort::Name, Fact::value)
+}
+
+/// Whether one of two items goes on counting what the other began to: one place, victims in both, a headline that says
+/// that they are more, and nothing that tells the two apart.
+#[must_use]
+pub fn goes_on_counting(a: &ItemFacts, b: &ItemFacts, found: &[Difference]) -> bool {
+    let lexicon = Lexicon::shipped();
+    let counts = |facts: &ItemFacts| {
+        facts
+            .of(Sort::Quantity)
+            .any(|fact| fact.unit() < UNIT_HASHED && VICTIMS.contains(&lexicon.unit_name(fact.unit() as u8)))
+    };
+    let rises = |facts: &ItemFacts| {
+        facts
+            .in_title(Sort::Act)
+            .any(|act| act.value() & 1 == 1 && lexicon.act_name((act.value() >> 1) as u8) == "raise")
+    };
+    let place = |one: Fact| b.of(Sort::Place).any(|other| one.city() != 0 && other.city() == one.city());
+    found.iter().all(|difference| difference.separation != Separation::Clear)
+        && counts(a)
+        && counts(b)
+        && (rises(a) || rises(b))
+        && a.of(Sort::Place).any(place)
+}
+
+/// Of whom there are more as an event unfolds.
+const VICTIMS: [&str; 4] = ["dead", "hurt", "missing", "held"];
+
+/// Each headline has something in the slot that the other headline has not, whatever the leads mention.
+fn slot<T: PartialEq>(a: &ItemFacts, b: &ItemFacts, sort: Sort, what: impl Fn(Fact) -> T) -> bool {
+    let lacks = |one: &ItemFacts, other: &ItemFacts| {
+        one.in_title(sort).any(|fact| !other.in_title(sort).any(|known| what(known) == what(fact)))
+    };
+    lacks(a, b) && lacks(b, a)
 }
 
 /// Which facts speak.

@@ -21,7 +21,7 @@ mod tests;
 
 use self::lexicon::Lexicon;
 
-pub use self::difference::{Aspect, Difference, Separation, differences};
+pub use self::difference::{Aspect, Difference, Separation, differences, fills_template, goes_on_counting};
 pub use self::read::{KnownNames, read};
 
 /// Facts kept of one item: those of the headline before those of the lead.

@@ -19,6 +19,8 @@ const LEAD_WORDS_MAX: usize = 60;
 const NAME_IDF_MIN: f32 = 7.0;
 /// Words after a number in which what it counts is looked for.
 const UNIT_REACH: usize = 4;
+/// Beyond this nothing is numbered; years and sums are.
+const NTH_MAX: f64 = 60_000.0;
 /// Forms up to which an alias of the user's is one thing; longer ones are lists.
 const ALIAS_FORMS_MAX: usize = 8;
 /// Letters of a word by which headlines are compared: its stem, near enough, in any language.
@@ -466,7 +468,10 @@ impl<'a> Zone<'a> {
             }
         }
         let dotted = self.gap(at + 1).starts_with('.') && (numbered(at + 1) || numbered(at + 2));
-        if whole && plain < 1000.0 && (dotted || at > 0 && numbered(at - 1)) {
+        // General License 132, Resolution 1701: the capital says that the number belongs to the word.
+        let titled = at > 0 && self.spots[at - 1].word.capital && self.gap(at) == " ";
+        let most = if titled { NTH_MAX } else { 1000.0 };
+        if whole && plain < most && (dotted || at > 0 && numbered(at - 1)) {
             self.nth(at, 1, plain as u16, facts);
             return 1;
         }
@@ -566,7 +571,10 @@ impl<'a> Zone<'a> {
 
     /// What stands before a number: killing 19, magnitude 6.1, NOK 48.
     fn unit_before(&self, at: usize) -> Option<u32> {
-        (1..=2).filter_map(|back| at.checked_sub(back)).find_map(|before| {
+        // "dozens of tankers, 2 insurers": what stands before a comma is not counted behind it.
+        let joined =
+            |before: usize| (before + 1..=at).all(|word| !self.gap(word).contains([',', ';', '(', '–', '—', '|']));
+        (1..=2).filter_map(|back| at.checked_sub(back)).filter(|before| joined(*before)).find_map(|before| {
             self.senses(before).iter().find_map(|found| match found.sense {
                 Sense::Unit(unit) => Some(u32::from(unit)),
                 _ => None,

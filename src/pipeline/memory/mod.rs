@@ -192,7 +192,7 @@ impl Memory {
             if better
                 && !furniture
                 && verdict::is_copy(&overlap, headlines)
-                && !verdict::is_template(&features.facts, &record.said())
+                && !verdict::is_template(&features.facts, &record.said(), features.is_of(record.facts().source))
             {
                 best = Some((slot, overlap, headlines));
             }

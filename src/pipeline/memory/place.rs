@@ -4,11 +4,13 @@
 use super::chains::PER_KEY_MAX;
 use super::{ALONE, Languages, Memory, Related, Slot, telling, term_key};
 use crate::model::{ItemId, StoryId};
-use crate::pipeline::facts::{Aspect, Difference, ItemFacts, Separation, differences};
+use crate::pipeline::facts::{
+    Aspect, Difference, ItemFacts, Separation, differences, fills_template, goes_on_counting,
+};
 use crate::pipeline::features::Features;
 use crate::pipeline::story::decision;
 use crate::pipeline::story::rarity::Weighted;
-use crate::pipeline::story::signals::{Facts, Query, RAREST, SIGNALS};
+use crate::pipeline::story::signals::{Facts, Query, RAREST, SAME_SOURCE, SIGNALS};
 
 /// Remembered items looked at while gathering candidates.
 const POSTINGS_MAX: usize = 96;
@@ -29,6 +31,10 @@ const RUNNERS_UP: usize = 3;
 const MERGE_SLACK: f32 = 1.0;
 /// What differences can take at most.
 const TOLL_MAX: f32 = 5.0;
+/// What another thing in the template of one source takes: more than equal words bring.
+const TEMPLATE_TOLL: f32 = 9.0;
+/// What a rising count of victims at one place brings: an outlet that goes on reporting says it in other words.
+const COUNT_BONUS: f32 = 4.0;
 /// Terms an item needs to join anything: one-word items join by accident.
 const TERMS_MIN: usize = 3;
 /// Terms it must share with the nearest member, see [`Candidate::shares_enough`].
@@ -139,7 +145,8 @@ impl Memory {
         if features.profile.terms.len() >= TERMS_MIN && !features.roundup {
             let query = self.query(features);
             judged = self.judge(&query, features.facts.lang);
-            for (candidate, _) in judged.iter_mut().filter(|(candidate, _)| candidate.score >= self.model.join) {
+            let near = self.model.join - COUNT_BONUS;
+            for (candidate, _) in judged.iter_mut().filter(|(candidate, _)| candidate.score >= near) {
                 self.weigh_differences(&features.facts, candidate);
             }
             judged.sort_by(|a, b| b.0.score.total_cmp(&a.0.score).then(a.1.cmp(&b.1)));
@@ -286,7 +293,16 @@ impl Memory {
     /// words are.
     fn weigh_differences(&self, facts: &ItemFacts, candidate: &mut Candidate) {
         candidate.differences = differences(facts, &self.records.get(candidate.nearest_slot).said());
-        candidate.toll = toll(&candidate.differences);
+        let near = self.records.get(candidate.nearest_slot);
+        let one_source = candidate.signals[SAME_SOURCE] > 0.0;
+        candidate.toll = if one_source && fills_template(facts, &near.said(), &candidate.differences) {
+            TEMPLATE_TOLL
+        } else {
+            toll(&candidate.differences)
+        };
+        if goes_on_counting(facts, &near.said(), &candidate.differences) {
+            candidate.toll -= COUNT_BONUS;
+        }
         candidate.score -= candidate.toll;
     }
 

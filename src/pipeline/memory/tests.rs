@@ -466,6 +466,81 @@ fn notices_of_one_template_with_another_identifier_are_no_copies() {
     assert_eq!(stories.len(), 10);
 }
 
+/// What becomes of reports of one source, an hour apart: how many stories, how many copies.
+fn placed(reports: &[(&str, &str, &str)]) -> (usize, usize) {
+    let mut memory = Memory::new(MemoryConfig::default());
+    let mut stories = std::collections::BTreeSet::new();
+    let mut copies = 0;
+    for (number, (source, title, text)) in reports.iter().enumerate() {
+        let item = short_item(source, title, text);
+        let (story, copy, _) = decide(&mut memory, number, &item, after(number as u64 * 60));
+        stories.insert(story);
+        copies += usize::from(copy);
+    }
+    (stories.len(), copies)
+}
+
+#[test]
+fn what_differs_in_the_template_of_one_source_tells_its_items_apart() {
+    let licence = |number: u32| {
+        format!(
+            "The harbour office is issuing today General License {number}, which is in force until the end of the year. All \
+             persons who hold goods of the owners named in it must report them to the office within ten days. Whoever \
+             fails to do so is fined. Questions are answered by the office."
+        )
+    };
+    let (one, two, three) = (licence(132), licence(133), licence(134));
+    let title = "Harbour designations; issuance of general license";
+    let notices = [("office", title, &*one), ("office", title, &*two), ("office", title, &*three)];
+    assert_eq!(placed(&notices), (3, 0), "another licence");
+    let siren = |region: &str| {
+        format!(
+            "Attention! Storm alert in {region} region. Go inside at once. Keep windows and doors shut. Follow the orders \
+             of the authorities. The alert is in force until further notice."
+        )
+    };
+    let (bergen, porto) = (siren("Bergen"), siren("Porto"));
+    let title = "Storm alert: go inside";
+    assert_eq!(placed(&[("warnings", title, &bergen), ("warnings", title, &porto)]), (2, 0), "another region");
+    let call = |of: &str, at: &str| {
+        format!(
+            "The President of Norway spoke by phone with the President of {of}. The sides discussed the fishing treaty and \
+             the next steps of the talks. The Presidents agreed to meet in {at}."
+        )
+    };
+    let calls = [("Chile", "Oslo"), ("Peru", "Lima"), ("Kenya", "Lima")]
+        .map(|(of, at)| (format!("Phone call of the President of Norway with the President of {of}"), call(of, at)));
+    let calls: Vec<(&str, &str, &str)> = calls.iter().map(|(title, text)| ("office", &**title, &**text)).collect();
+    assert_eq!(placed(&calls), (3, 0), "another caller, though the lead names the capital of one before");
+}
+
+#[test]
+fn marks_of_an_agency_and_a_rising_toll_are_no_other_event() {
+    let text = "PARIS: France is ready to send 200 firemen to Greece this week, Minister Luc Moreau said on Monday evening in \
+                an interview, naming a number for the first time.";
+    let flash = ("wire", "URGENT: France ready to send 200 firemen to Greece - Moreau", text);
+    let update = ("wire", "UPDATE 1-France ready to send 200 firemen to Greece, Moreau says", text);
+    assert_eq!(placed(&[flash, update]).0, 1);
+    let tolls = [
+        (
+            "wire",
+            "Ferry fire in Bergen harbour kills 12",
+            "A fire on a ferry in the harbour of Bergen killed at least 12 people on Tuesday, the harbour master, Nils Aasen, said. Thirty were hurt.",
+        ),
+        (
+            "wire",
+            "Death toll in Bergen ferry fire rises to 15",
+            "The death toll of the fire on a ferry in Bergen rose to 15 on Tuesday after divers found three more bodies, Harbour Master Nils Aasen said.",
+        ),
+        (
+            "wire",
+            "Bergen ferry toll reaches 21 as search ends",
+            "Divers in Bergen ended their search on Wednesday with 21 people confirmed dead in the fire on the ferry, the worst in the town for years.",
+        ),
+    ];
+    assert_eq!(placed(&tolls).0, 1);
+}
+
 #[test]
 fn text_that_says_nothing_of_its_headline_makes_no_copies() {
     let mut memory = Memory::new(MemoryConfig::default());

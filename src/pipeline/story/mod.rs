@@ -1,5 +1,6 @@
 //! Same story: each item joins the story it belongs to, or opens one.
 
+pub mod agency;
 pub mod background;
 pub mod decision;
 mod model;

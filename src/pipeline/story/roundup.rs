@@ -58,7 +58,11 @@ pub fn is_roundup(title: &str) -> bool {
         line.push_str(word.folded);
         line.push(' ');
     }
-    CUES.iter().any(|cue| line.contains(cue)) || is_live(title) || is_list(title) || counts_things(&line)
+    CUES.iter().any(|cue| line.contains(cue))
+        || is_live(title)
+        || is_list(title)
+        || counts_things(&line)
+        || counts_days(title)
 }
 
 /// "Five things this morning", "5 choses à savoir": a number of things, and a word that says they are of a day or to be known.
@@ -69,6 +73,22 @@ fn counts_things(line: &str) -> bool {
             NUMBERS.contains(&pair[0]) || pair[0].parse::<u8>().is_ok_and(|number| (2..=20).contains(&number));
         counted && THINGS.contains(&pair[1]) && words[at + 2..].iter().take(4).any(|word| OF_A_DAY.contains(word))
     })
+}
+
+/// Words for a day that a chronicle numbers.
+const DAYS: &[&str] = &["day", "tag", "jour", "giorno", "dia", "dzien", "день"];
+/// From here on it is no day of a trial or a tour, of which each is an event.
+const LONG_DAYS_MIN: u32 = 100;
+
+/// "War in the north, day 1370: what we know".
+fn counts_days(title: &str) -> bool {
+    let words = Tokens::of(title);
+    let words: Vec<&str> = words.iter().map(|word| word.folded).collect();
+    let number = |word: &str| word.parse::<u32>().is_ok_and(|days| days >= LONG_DAYS_MIN);
+    let counted = words
+        .windows(2)
+        .any(|pair| DAYS.contains(&pair[0]) && number(pair[1]) || DAYS.contains(&pair[1]) && number(pair[0]));
+    counted && title.contains([':', '|', '–', '—'])
 }
 
 /// "… live: …", "Live: …", "… live | …".
@@ -106,6 +126,7 @@ mod tests {
             "The Quay Letter: five things this morning",
             "5 choses à savoir ce matin",
             "Drei Dinge, die man heute wissen muss",
+            "Harbour strike, day 137: what we know",
         ] {
             assert!(is_roundup(title), "{title}");
         }
@@ -122,6 +143,8 @@ mod tests {
             "Five things were stolen from the lighthouse",
             "Council hears three stories of the flood",
             "Two things about the ferry that nobody wanted to know of",
+            "Harbour trial, day 3: captain says he slept",
+            "What we know of the ferry that sank",
             "",
         ] {
             assert!(!is_roundup(title), "{title}");

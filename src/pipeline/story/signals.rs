@@ -56,6 +56,8 @@ pub const VIEWS: [(&str, &[usize]); 9] = [
 ];
 /// The two rarest shared terms among the signals, each a tenth of its idf.
 pub const RAREST: [usize; 2] = [24, 25];
+/// Whether both are of one source, among the signals.
+pub const SAME_SOURCE: usize = 29;
 /// Slots of the lookup table: several times the terms of an item.
 const LOOKUP_SLOTS: usize = 128;
 

@@ -231,6 +231,7 @@ pub fn hint(reason: RejectReason) -> &'static str {
         RejectReason::HeldOpen => {
             "what was there was taken; write files under another name and rename them when they are whole"
         }
+        RejectReason::IdNotBelieved => "the items were taken as new ones; give each item an `id` of its own",
         RejectReason::DuplicateKey => "give each item an `id` of its own",
     }
 }
