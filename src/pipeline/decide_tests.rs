@@ -155,6 +155,21 @@ fn decide_an_edit_is_a_revision_and_told_only_for_a_new_topic() {
 }
 
 #[test]
+fn decide_marks_of_an_agency_make_no_other_text() {
+    let mut desk = Desk::new();
+    let report = |key: &str, title: &str| {
+        let mut raw = item(key, BRIDGE);
+        raw.title = Some(RawText::plain(title.to_owned()));
+        raw
+    };
+    desk.take_raw("wire", &report("1", "URGENT: Old swing bridge in Ostmouth closed over cracks - Harper"));
+    let update = "UPDATE 1-Old swing bridge in Ostmouth closed over cracks, Harper says";
+    let (verdict, alerts) = desk.take_raw("wire", &report("2", update));
+    assert!(matches!(verdict, Verdict::Sighting { .. }), "{verdict:?}");
+    assert_eq!(alerts, []);
+}
+
+#[test]
 fn decide_one_link_for_everything_makes_no_copies() {
     let mut desk = Desk::new();
     let linked =

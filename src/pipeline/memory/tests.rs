@@ -495,13 +495,13 @@ fn what_differs_in_the_template_of_one_source_tells_its_items_apart() {
     assert_eq!(placed(&notices), (3, 0), "another licence");
     let siren = |region: &str| {
         format!(
-            "Attention! Storm alert in {region} region. Go inside at once. Keep windows and doors shut. Follow the orders \
+            "Attention! Severe weather alert in {region} region. Go inside at once. Keep windows and doors shut. Follow the orders \
              of the authorities. The alert is in force until further notice."
         )
     };
-    let (bergen, porto) = (siren("Bergen"), siren("Porto"));
-    let title = "Storm alert: go inside";
-    assert_eq!(placed(&[("warnings", title, &bergen), ("warnings", title, &porto)]), (2, 0), "another region");
+    let (naples, athens) = (siren("Naples"), siren("Athens"));
+    let title = "Severe weather alert";
+    assert_eq!(placed(&[("warnings", title, &naples), ("warnings", title, &athens)]), (2, 0), "another region");
     let call = |of: &str, at: &str| {
         format!(
             "The President of Norway spoke by phone with the President of {of}. The sides discussed the fishing treaty and \
@@ -515,27 +515,19 @@ fn what_differs_in_the_template_of_one_source_tells_its_items_apart() {
 }
 
 #[test]
-fn marks_of_an_agency_and_a_rising_toll_are_no_other_event() {
-    let text = "PARIS: France is ready to send 200 firemen to Greece this week, Minister Luc Moreau said on Monday evening in \
-                an interview, naming a number for the first time.";
-    let flash = ("wire", "URGENT: France ready to send 200 firemen to Greece - Moreau", text);
-    let update = ("wire", "UPDATE 1-France ready to send 200 firemen to Greece, Moreau says", text);
-    assert_eq!(placed(&[flash, update]).0, 1);
+fn rising_toll_goes_on_with_its_story() {
     let tolls = [
         (
             "wire",
-            "Ferry fire in Bergen harbour kills 12",
-            "A fire on a ferry in the harbour of Bergen killed at least 12 people on Tuesday, the harbour master, Nils Aasen, said. Thirty were hurt.",
+            "Ferry fire in Naples harbour kills 12",
+            "A fire on a ferry in the harbour of Naples killed at least 12 people on Tuesday, the harbour master, Ugo \
+             Ferrante, said. Thirty were hurt.",
         ),
         (
             "wire",
-            "Death toll in Bergen ferry fire rises to 15",
-            "The death toll of the fire on a ferry in Bergen rose to 15 on Tuesday after divers found three more bodies, Harbour Master Nils Aasen said.",
-        ),
-        (
-            "wire",
-            "Bergen ferry toll reaches 21 as search ends",
-            "Divers in Bergen ended their search on Wednesday with 21 people confirmed dead in the fire on the ferry, the worst in the town for years.",
+            "Death toll in Naples ferry fire rises to 15",
+            "The death toll of the fire on a ferry in Naples rose to 15 on Tuesday after divers found three more bodies, \
+             the harbour master, Ugo Ferrante, said.",
         ),
     ];
     assert_eq!(placed(&tolls).0, 1);
