@@ -1,12 +1,15 @@
-//! What the batches of one group file under their ids, before the store has it: two exports that are taken together
-//! must not pass for each other's edits.
+//! Ids that are not believed: an item under an id that is known for something else is one of its own. What the batches of
+//! one group file under their ids is held here until the store has it: two exports that are taken together must not pass for
+//! each other's edits.
 
 use std::collections::HashMap;
 
-use crate::model::ItemId;
-use crate::pipeline::Verdict;
-use crate::pipeline::identity::FiledItem;
-use crate::store::BatchWrite;
+use super::Ingest;
+use super::prepared::PreparedBatch;
+use crate::model::{ItemId, RejectReason, Rejection};
+use crate::pipeline::identity::{self, FiledItem};
+use crate::pipeline::{Prepared, Verdict};
+use crate::store::{BatchWrite, StoreError};
 
 /// The items of this group that were decided on, by id.
 #[derive(Debug, Default)]
@@ -22,5 +25,39 @@ impl FiledMeanwhile {
     /// What an item of a batch before this one files under an id.
     pub fn get(&self, id: ItemId) -> Option<&FiledItem> {
         self.0.get(&id)
+    }
+}
+
+impl Ingest {
+    /// Items under an id that is known for something else altogether are items of their own. Gives their ids.
+    pub(super) fn rename_unbelieved(
+        &self,
+        batch: &mut PreparedBatch,
+        meanwhile: &FiledMeanwhile,
+    ) -> Result<Vec<ItemId>, StoreError> {
+        let mut renamed = Vec::new();
+        let mut example = String::new();
+        for Prepared { item, .. } in batch.prepared.iter_mut().flatten() {
+            if self.ledger.known(item.id).is_none_or(|known| known.text == item.version.short()) {
+                continue;
+            }
+            let agrees = match meanwhile.get(item.id) {
+                Some(filed) => filed.agrees_with(item),
+                None => self.store.filed(item.id)?.is_none_or(|filed| filed.agrees_with(item)),
+            };
+            if agrees {
+                continue;
+            }
+            if renamed.is_empty() {
+                example = format!("id {} stood for something else; now: {}", item.key.as_str(), item.headline());
+            }
+            identity::rename(item);
+            renamed.push(item.id);
+        }
+        if !renamed.is_empty() {
+            let count = renamed.len() as u64;
+            batch.batch.rejected.push(Rejection { reason: RejectReason::IdNotBelieved, detail: example, count });
+        }
+        Ok(renamed)
     }
 }

@@ -28,7 +28,7 @@ use crate::model::{
     SourceKind, Timestamp,
 };
 use crate::pipeline::alert::source::{self, SourceAlert};
-use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, Withheld, decide, identity};
+use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, Withheld, decide};
 use crate::source::feed::polling::schedule;
 use crate::source::{Batch, IngestMessage, Receipt};
 use crate::store::{BatchWrite, SilenceRecord, Store, StoreError};
@@ -362,38 +362,6 @@ impl Ingest {
             }
         }
         Ok(())
-    }
-
-    /// Items under an id that is known for something else altogether are items of their own. Gives their ids.
-    fn rename_unbelieved(
-        &self,
-        batch: &mut PreparedBatch,
-        meanwhile: &FiledMeanwhile,
-    ) -> Result<Vec<ItemId>, StoreError> {
-        let mut renamed = Vec::new();
-        let mut example = String::new();
-        for Prepared { item, .. } in batch.prepared.iter_mut().flatten() {
-            if self.ledger.known(item.id).is_none_or(|known| known.text == item.version.short()) {
-                continue;
-            }
-            let agrees = match meanwhile.get(item.id) {
-                Some(filed) => filed.agrees_with(item),
-                None => self.store.filed(item.id)?.is_none_or(|filed| filed.agrees_with(item)),
-            };
-            if agrees {
-                continue;
-            }
-            if renamed.is_empty() {
-                example = format!("id {} stood for something else; now: {}", item.key.as_str(), item.headline());
-            }
-            identity::rename(item);
-            renamed.push(item.id);
-        }
-        if !renamed.is_empty() {
-            let count = renamed.len() as u64;
-            batch.batch.rejected.push(Rejection { reason: RejectReason::IdNotBelieved, detail: example, count });
-        }
-        Ok(renamed)
     }
 
     /// What an edited item was called before: the decision asks no store.
