@@ -2,11 +2,12 @@
 //! one group file under their ids is held here until the store has it: two exports that are taken together must not pass for
 //! each other's edits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Ingest;
+use super::outage::patiently;
 use super::prepared::PreparedBatch;
-use crate::model::{ItemId, RejectReason, Rejection};
+use crate::model::{ItemId, RejectReason, Rejection, Timestamp};
 use crate::pipeline::identity::{self, FiledItem};
 use crate::pipeline::{Prepared, Verdict};
 use crate::store::{BatchWrite, StoreError};
@@ -29,8 +30,20 @@ impl FiledMeanwhile {
 }
 
 impl Ingest {
+    /// Items whose ids are not believed get ids of their own, and what is known of these is recalled. Gives those that
+    /// retention took away.
+    pub(super) fn recall_unbelieved(
+        &mut self,
+        batch: &mut PreparedBatch,
+        meanwhile: &FiledMeanwhile,
+        now: Timestamp,
+    ) -> Result<HashSet<ItemId>, StoreError> {
+        let renamed = self.rename_unbelieved(batch, meanwhile)?;
+        patiently(&self.links, &self.clock, &self.cancel, || self.store.recall_known(&renamed, &mut self.ledger, now))
+    }
+
     /// Items under an id that is known for something else altogether are items of their own. Gives their ids.
-    pub(super) fn rename_unbelieved(
+    fn rename_unbelieved(
         &self,
         batch: &mut PreparedBatch,
         meanwhile: &FiledMeanwhile,

@@ -186,10 +186,7 @@ impl Ingest {
         let (mut removed, mut filed) = (removed, FiledMeanwhile::default());
         for mut batch in group {
             self.links.pulse.beat(self.clock.now());
-            let renamed = self.rename_unbelieved(&mut batch, &filed)?;
-            removed.extend(patiently(&self.links, &self.clock, &self.cancel, || {
-                self.store.recall_known(&renamed, &mut self.ledger, now)
-            })?);
+            removed.extend(self.recall_unbelieved(&mut batch, &filed, now)?);
             let (write, receipt) = self.decide_batch(batch, &removed, now)?;
             filed.note(&write);
             writes.push(write);
