@@ -296,7 +296,9 @@ impl Ingest {
                     Ok(ItemFate::Decided(decisions.len() - 1))
                 }
                 // Nothing but a link, and known by the page behind it: its feed never carries more.
-                Err(rejection) if is_bare(&rejection) && self.is_known(id, removed) && seen.insert(id) => {
+                Err(rejection)
+                    if rejection.reason == RejectReason::Empty && self.is_known(id, removed) && seen.insert(id) =>
+                {
                     Ok(ItemFate::Known(id))
                 }
                 Err(rejection) => Err(rejection),
@@ -493,11 +495,6 @@ struct PendingReceipt {
 /// Whether an item is new to the store, or new in its text.
 fn is_news(decision: &Decision) -> bool {
     matches!(decision.verdict, Verdict::New { .. } | Verdict::Revision { .. })
-}
-
-/// Refused for being without words.
-fn is_bare(rejection: &Rejection) -> bool {
-    rejection.reason == RejectReason::Empty
 }
 
 /// An item that was taken, but not whole.
