@@ -377,7 +377,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason, for tables that start at zero.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Empty,
         Self::TooLarge,
         Self::TooManyItems,
