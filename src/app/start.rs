@@ -156,7 +156,7 @@ impl App {
         let polling = PollRulesSlot::default();
         let poller = tokio::spawn(poller.following(polling.clone()).run(sources_cancel.clone()));
         let reads = ReadSources::new(store.clone(), config_heard.clone(), rules.subscribe(), &place, clock.clone());
-        let nudge = nudge(nudge_waker, to_ingest.clone(), polling.clone());
+        let nudge = nudge(nudge_waker, &to_ingest, polling.clone());
         let served = measure::served(config_heard, &readiness, &gauges, &health, (reads, pushes), clock.clone(), nudge);
         let http_cancel = CancellationToken::new();
         let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -293,7 +293,7 @@ impl Live {
 /// How whoever does something by hand tells the parts that are concerned.
 fn nudge(
     waker: DeliveryWaker,
-    to_ingest: IngestSender,
+    to_ingest: &IngestSender,
     polling: PollRulesSlot,
 ) -> Arc<dyn Fn(DaemonNudge) + Send + Sync> {
     let to_ingest = to_ingest.downgrade();

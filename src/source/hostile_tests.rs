@@ -79,7 +79,7 @@ const RECEIVED: Timestamp = Timestamp::from_seconds(1_742_212_800);
 /// Steps that reading a document takes, whatever comes of it; a document that is refused is refused by name.
 fn steps(name: &str, text: &str) -> u64 {
     let limits = Limits::SHIPPED;
-    let (_, seed_steps) = work::counted(|| {
+    let ((), seed_steps) = work::counted(|| {
         let context = seed::FileContext {
             name,
             modified: RECEIVED,
@@ -91,13 +91,14 @@ fn steps(name: &str, text: &str) -> u64 {
             assert!(!rejection.detail.is_empty(), "{name}: {rejection:?}");
         }
     });
-    let (_, feed_steps) = work::counted(|| {
+    let ((), feed_steps) = work::counted(|| {
         let trust = IdentifiedBy::Guid;
         let context = FeedContext { base_url: None, content_type: None, trust, limits: &limits, received: RECEIVED };
         drop(feed::parse(text.as_bytes(), &context));
     });
     let (_, text_steps) = work::counted(|| (html::to_text(text), html::plain(text)));
-    let (_, page_steps) = if name == "x.html" { work::counted(|| drop(article::extract(text, None))) } else { ((), 0) };
+    let ((), page_steps) =
+        if name == "x.html" { work::counted(|| drop(article::extract(text, None))) } else { ((), 0) };
     seed_steps + feed_steps + text_steps + page_steps
 }
 

@@ -275,7 +275,7 @@ mod tests {
                 work::spend(1);
             }
         });
-        assert_eq!(endless.await.map(|()| ()), Err(RejectReason::TimedOut));
+        assert_eq!(endless.await, Err(RejectReason::TimedOut));
         let ended = tokio::task::spawn_blocking(move || ends.recv_timeout(LONG)).await.expect("waited");
         assert_eq!(ended, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
         // Its place comes back a moment later.

@@ -247,6 +247,8 @@ mod item_number {
 
     use crate::model::ItemId;
 
+    // The signature is serde's.
+    #[expect(clippy::trivially_copy_pass_by_ref)]
     pub fn serialize<S: Serializer>(id: &ItemId, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_i64(id.to_i64())
     }

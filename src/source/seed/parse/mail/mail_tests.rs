@@ -71,7 +71,7 @@ fn mail(more: &str, body: &str) -> String {
 }
 
 fn titled(more: &str, body: &str) -> String {
-    mail(&format!("Subject: New pier opens\n{more}").trim_end().to_owned(), body)
+    mail(format!("Subject: New pier opens\n{more}").trim_end(), body)
 }
 
 fn part(header: &str, body: &str) -> String {
@@ -279,7 +279,7 @@ fn senders() -> Vec<MailCase> {
         )
         .has("winter of storms"),
         case("date in the future", titled("", LEAD).replace("3 Mar 2031 10:00:00", "3 Mar 2039 10:00:00"))
-            .check(|item| item.published.is_some_and(|date| date.at.to_string() < "2031-06-03".to_owned())),
+            .check(|item| item.published.is_some_and(|date| date.at.to_string() < "2031-06-03")),
         case("no message id", titled("", LEAD).replace("Message-ID: <17@port.example>\n", ""))
             .check(|item| !item.key.as_str().is_empty()),
         case("forwarded and listed subject", mail("Subject: Fwd: [Port] RE: New pier opens", LEAD)),
@@ -328,12 +328,9 @@ fn senders() -> Vec<MailCase> {
             "5,000 links",
             titled(
                 "Content-Type: text/html",
-                &format!(
-                    "{HTML}{}",
-                    (0..5000)
-                        .map(|n| format!("<a href='https://port.example/{n}'>Berth {n} is free again</a> "))
-                        .collect::<String>()
-                ),
+                &(0..5000).fold(HTML.to_owned(), |page, n| {
+                    page + "<a href='https://port.example/" + &n.to_string() + "'>Berth is free again</a> "
+                }),
             ),
         )
         .has("Two ferries"),
