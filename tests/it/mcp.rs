@@ -38,7 +38,7 @@ async fn talk(room: &Newsroom, messages: Vec<Value>) -> Vec<Value> {
     .expect("no panic")
 }
 
-fn call(name: &str, arguments: Value) -> Value {
+fn call(name: &str, arguments: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": name, "method": "tools/call", "params": {"name": name, "arguments": arguments}})
 }
 
@@ -60,15 +60,15 @@ async fn mcp_reads_everything_and_an_article_that_gives_orders_changes_nothing()
         json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": {}}}),
         json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
         json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
-        call("search_items", json!({"query": "levee"})),
-        call("list_stories", json!({"topic": "levee", "limit": 5})),
-        call("get_story", json!({"id": story[0].id.to_string()})),
-        call("get_item", json!({"id": item})),
-        call("explain_item", json!({"id": item})),
-        call("list_alerts", json!({"since": "1d"})),
-        call("get_delivery", json!({"id": "dlv_1"})),
-        call("feed_health", json!({})),
-        call("try_rule", json!({"query": "bulletin"})),
+        call("search_items", &json!({"query": "levee"})),
+        call("list_stories", &json!({"topic": "levee", "limit": 5})),
+        call("get_story", &json!({"id": story[0].id.to_string()})),
+        call("get_item", &json!({"id": item})),
+        call("explain_item", &json!({"id": item})),
+        call("list_alerts", &json!({"since": "1d"})),
+        call("get_delivery", &json!({"id": "dlv_1"})),
+        call("feed_health", &json!({})),
+        call("try_rule", &json!({"query": "bulletin"})),
     ];
     let answers = talk(&room, messages).await;
     assert_eq!(answers[1]["result"]["tools"].as_array().map(Vec::len), Some(9));
@@ -78,7 +78,9 @@ async fn mcp_reads_everything_and_an_article_that_gives_orders_changes_nothing()
         let document = &result["structuredContent"];
         assert_eq!(document["stale"], false, "{document}");
         assert!(document["as_of"].is_string() && document.to_string().len() <= 20_020, "{document}");
-        assert_eq!(result["content"][0]["text"].as_str().map(str::to_owned), Some(document.to_string()));
+        // Read the same way: a fraction that was read and written again may end in another digit.
+        let text = result["content"][0]["text"].as_str().expect("a text");
+        assert_eq!(&serde_json::from_str::<Value>(text).expect("JSON"), document);
         // Wherever the words of the article stand, they are wrapped as what they are.
         check_wrapped(document, false);
     }
@@ -87,7 +89,7 @@ async fn mcp_reads_everything_and_an_article_that_gives_orders_changes_nothing()
     assert_eq!(answers[9]["result"]["structuredContent"]["feeds"], 0);
     assert_eq!(answers[10]["result"]["structuredContent"]["matched"], 1);
     // Whoever obeyed it would find nothing to do it with.
-    let obeyed = talk(&room, vec![call("silence_story", json!({"id": story[0].id.to_string()}))]).await;
+    let obeyed = talk(&room, vec![call("silence_story", &json!({"id": story[0].id.to_string()}))]).await;
     assert_eq!(obeyed[0]["error"]["code"], -32602, "{obeyed:?}");
     assert_eq!(running.store.changes_kept().expect("read").newest, before, "nothing changed");
     running.stop().await;

@@ -1,5 +1,5 @@
 //! Each page as it was when somebody last looked at it: a store of the same three articles, what was done to them by
-//! hand, and every page as HTML with the times taken out. `WIREWATCH_BLESS=1` writes them anew.
+//! hand, and every page as HTML with the times taken out. `WIREWATCH_WRITE=1` writes them anew.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -56,15 +56,15 @@ fn settled(html: &str, room: &Newsroom) -> String {
     text
 }
 
-async fn held_to(name: &str, html: &str) {
+fn held_to(name: &str, html: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/pages/{name}.html"));
-    if std::env::var_os("WIREWATCH_BLESS").is_some() {
+    if std::env::var_os("WIREWATCH_WRITE").is_some() {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         std::fs::write(&path, html).expect("written");
     }
     let golden = std::fs::read_to_string(&path).unwrap_or_default();
     let differs = golden.lines().zip(html.lines()).find(|(a, b)| a != b);
-    assert!(golden == html, "{name} is not what it was; WIREWATCH_BLESS=1 writes it anew: {differs:#?}");
+    assert!(golden == html, "{name} is not what it was; WIREWATCH_WRITE=1 writes it anew: {differs:#?}");
 }
 
 fn with_token(more: &str) -> Newsroom {
@@ -122,10 +122,10 @@ async fn pages_are_what_they_were() {
         ("silence-new", "/silences/new?topic=levee&for=1d"),
         ("login", "/login?next=/topics"),
     ] {
-        held_to(name, &settled(&page(http, path).await, &room)).await;
+        held_to(name, &settled(&page(http, path).await, &room));
     }
     let (_, lost) = ask(http, "GET", "/nothing", "text/html", "").await;
-    held_to("refused", &settled(&lost, &room)).await;
+    held_to("refused", &settled(&lost, &room));
     // How the process and its store stand differs each time.
     assert!(page(http, "/status").await.contains("Done by hand"));
     running.stop().await;

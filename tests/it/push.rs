@@ -160,8 +160,9 @@ async fn push_under_one_key_is_taken_once_and_answered_the_same() {
     let repeated = push(http, "application/json", "idempotency-key: desk-2\r\n", "{\"id\": 1}").await;
     assert_eq!(refused.body, repeated.body);
     // Lines: each batch under a key of its own, whatever is cut where.
-    let lines: String =
-        (10..260).map(|n| format!("{}\n", json!({"id": n, "title": format!("Note {n} of the day")}))).collect();
+    let lines: String = (10..260)
+        .flat_map(|n| [json!({"id": n, "title": format!("Note {n} of the day")}).to_string(), "\n".to_owned()])
+        .collect();
     let key = "idempotency-key: lines\r\n";
     let first = push(http, "application/x-ndjson", key, &lines).await;
     let again = push(http, "application/x-ndjson", key, &lines).await;
@@ -316,7 +317,7 @@ async fn push_killed_between_commit_and_answer_is_one_item_and_one_answer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn push_command_sends_files_and_says_what_became_of_them() {
     let (room, running, http) = listening(&Clock::system()).await;
-    let lines: String = (1..=4).map(|n| format!("{}\n", item(n))).collect();
+    let lines: String = (1..=4).flat_map(|n| [item(n).to_string(), "\n".to_owned()]).collect();
     std::fs::write(room.path("items.jsonl"), format!("{lines}{{\"id\":\"none\"}}\n")).expect("written");
     std::fs::write(room.path("one.json"), item(9).to_string()).expect("written");
     std::fs::write(room.path("text.txt"), article(8)).expect("written");

@@ -149,7 +149,7 @@ async fn labels_are_collected_and_tune_says_what_they_tell() {
     for (arguments, code) in [
         (&["items", "label", one, "+levee"][..], 65),
         (&["items", "label", one, "levee"], 64),
-        (&["items", "label", one, "+levy"], 64),
+        (&["items", "label", one, "+levy"], 65),
         (&["items", "label", one], 64),
     ] {
         assert_eq!(run(&room, arguments).await.status.code(), Some(code), "{arguments:?}");

@@ -207,7 +207,6 @@ async fn first_run_online_reads_like_this() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the transcript is not written down yet: WIREWATCH_WRITE=1 cargo test --test it doctor_with_three -- --ignored"]
 async fn doctor_with_three_troubles_says_what_to_do_about_each() {
     let feed = |n: u32| {
         format!("[[feeds]]\nid = \"wire-{n}\"\nurl = \"http://127.0.0.1:1/{n}\"\nallow_private = [\"127.0.0.0/8\"]\n")

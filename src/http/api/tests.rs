@@ -45,9 +45,9 @@ fn openapi_describes_every_route_and_nothing_else() {
 fn openapi_in_the_docs_is_what_is_served() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
     let text = serde_json::to_string_pretty(&openapi::document(ROUTES, VERBS)).expect("JSON") + "\n";
-    if std::env::var_os("WIREWATCH_BLESS").is_some() {
+    if std::env::var_os("WIREWATCH_WRITE").is_some() {
         std::fs::write(&path, &text).expect("written");
     }
     let written = std::fs::read_to_string(&path).expect("docs/openapi.json");
-    assert_eq!(text, written, "docs/openapi.json is not what the routes say: WIREWATCH_BLESS=1 writes it anew");
+    assert_eq!(text, written, "docs/openapi.json is not what the routes say: WIREWATCH_WRITE=1 writes it anew");
 }

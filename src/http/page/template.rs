@@ -76,6 +76,7 @@ fn environment() -> Environment<'static> {
     environment.add_global("assets", assets::folder());
     environment.add_global("version", env!("CARGO_PKG_VERSION"));
     environment.add_filter("ago", |time: Shown, now: &str| ago(&time, now));
+    environment.add_filter("is_after", |time: &str, other: &str| is_after(time, other));
     environment.add_filter("minute", |time: &str| minute(time));
     environment.add_filter("severity", severity);
     environment.add_filter("bars", |values: Shown, label: &str| -> Result<Shown, Error> {
@@ -115,6 +116,11 @@ fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+/// As times, not as texts: `…11.54Z` is before `…11.544Z`, and after it in the alphabet.
+fn is_after(time: &str, other: &str) -> bool {
+    matches!((Timestamp::parse(time), Timestamp::parse(other)), (Ok(time), Ok(other)) if time > other)
 }
 
 /// `2026-11-29 06:55`, UTC.
@@ -185,6 +191,12 @@ mod tests {
         for bad in ["javascript:alert(1)", "data:text/html,x", "//example.org", "file:///etc/passwd", "", "x"] {
             assert_eq!(made(bad), "<b>", "{bad}: words only, to be escaped where they are written");
         }
+    }
+
+    #[test]
+    fn page_times_are_compared_as_times() {
+        let (earlier, later) = ("2026-11-29T11:51:11.54Z", "2026-11-29T11:51:11.544Z");
+        assert!(is_after(later, earlier) && !is_after(earlier, later) && !is_after(earlier, earlier));
     }
 
     #[test]

@@ -22,12 +22,12 @@ fn file(name: &str) -> PathBuf {
 
 fn current(name: &str, schema: &Value) -> Value {
     let text = serde_json::to_string_pretty(schema).expect("JSON") + "\n";
-    if std::env::var_os("WIREWATCH_BLESS").is_some() {
+    if std::env::var_os("WIREWATCH_WRITE").is_some() {
         std::fs::create_dir_all(file("")).expect("a folder");
         std::fs::write(file(name), &text).expect("written");
     }
     let written = std::fs::read_to_string(file(name)).unwrap_or_default();
-    assert_eq!(text, written, "docs/schema/{name} is not what the types say: WIREWATCH_BLESS=1 writes it anew");
+    assert_eq!(text, written, "docs/schema/{name} is not what the types say: WIREWATCH_WRITE=1 writes it anew");
     serde_json::from_str(&text).expect("JSON")
 }
 

@@ -247,8 +247,7 @@ mod item_number {
 
     use crate::model::ItemId;
 
-    // The signature is serde's.
-    #[expect(clippy::trivially_copy_pass_by_ref)]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
     pub fn serialize<S: Serializer>(id: &ItemId, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_i64(id.to_i64())
     }

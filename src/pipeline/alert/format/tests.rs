@@ -154,12 +154,12 @@ fn all_samples() -> Vec<(String, Value)> {
 fn golden(name: &str, shown: &str) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/formats");
     let path = folder.join(name);
-    if std::env::var_os("WIREWATCH_BLESS").is_some() {
+    if std::env::var_os("WIREWATCH_WRITE").is_some() {
         std::fs::create_dir_all(&folder).expect("a folder");
         std::fs::write(&path, shown).expect("written");
     }
     let golden = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(shown, golden, "{}: WIREWATCH_BLESS=1 writes it anew; look at the difference", path.display());
+    assert_eq!(shown, golden, "{}: WIREWATCH_WRITE=1 writes it anew; look at the difference", path.display());
 }
 
 #[test]

@@ -279,7 +279,7 @@ fn senders() -> Vec<MailCase> {
         )
         .has("winter of storms"),
         case("date in the future", titled("", LEAD).replace("3 Mar 2031 10:00:00", "3 Mar 2039 10:00:00"))
-            .check(|item| item.published.is_some_and(|date| date.at.to_string() < "2031-06-03")),
+            .check(|item| item.published.is_some_and(|date| date.at.to_string().as_str() < "2031-06-03")),
         case("no message id", titled("", LEAD).replace("Message-ID: <17@port.example>\n", ""))
             .check(|item| !item.key.as_str().is_empty()),
         case("forwarded and listed subject", mail("Subject: Fwd: [Port] RE: New pier opens", LEAD)),
