@@ -4,7 +4,7 @@
 mod story;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 
@@ -113,11 +113,12 @@ fn of_test(title: &str, tests: &[TestCase], rules: &Rules) -> Result<ItemExplain
 }
 
 fn file(path: &Path, rules: &Rules, config: &Config, context: &Context) -> Result<Vec<ItemExplained>, CliError> {
-    let path: PathBuf = super::ingest::stdin_to_file(path)?;
+    let input = super::ingest::InputFile::of(path)?;
+    let path = &input.path;
     let runtime = super::run::runtime(config)?;
     let now = context.clock.now();
     let (document, _) =
-        runtime.block_on(parse_file(&path, now, &config.limits, &config.seeds.mail, &Parser::new(1))).map_err(
+        runtime.block_on(parse_file(path, now, &config.limits, &config.seeds.mail, &Parser::new(1))).map_err(
             |rejection| CliError::data(format!("read {}: {} ({})", path.display(), rejection.detail, rejection.reason)),
         )?;
     let origin = Origin { source: config.seeds.id.clone(), kind: SourceKind::Seed, received: now };

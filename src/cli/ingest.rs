@@ -1,7 +1,9 @@
 //! `ingest`: files through the whole pipeline into the store, now. For back-filling and for trying out;
 //! beside a running daemon, drop the files into its seed directory instead.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{IsTerminal, Read};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -51,7 +53,8 @@ pub fn run(args: &IngestArgs, context: &Context) -> Result<(), CliError> {
     let config = context.load()?.config;
     super::run::start_quiet_logs(&config);
     let runtime = super::run::runtime(&config)?;
-    let files: Vec<PathBuf> = args.files.iter().map(|file| stdin_to_file(file)).collect::<Result<_, _>>()?;
+    let inputs: Vec<InputFile> = args.files.iter().map(|file| InputFile::of(file)).collect::<Result<_, _>>()?;
+    let files: Vec<PathBuf> = inputs.iter().map(|input| input.path.clone()).collect();
     let bar = bar(files.len() as u64);
     let parts = Parts { config, place: context.place_name(), clock: context.clock.clone(), console: Console::stdout() };
     let pushed = runtime
@@ -78,20 +81,45 @@ fn held(error: CliError, context: &Context) -> CliError {
     }
 }
 
-/// Standard input becomes a file that ends with this process.
-pub(super) fn stdin_to_file(file: &Path) -> Result<PathBuf, CliError> {
-    if file != Path::new("-") {
-        return Ok(file.to_owned());
+/// Name of what came by standard input.
+const STDIN_NAME: &str = "standard-input";
+
+/// A file to read: one that was named, or standard input in a folder of its own, which goes when this does.
+pub(super) struct InputFile {
+    pub(super) path: PathBuf,
+    folder: Option<PathBuf>,
+}
+
+impl InputFile {
+    pub(super) fn of(file: &Path) -> Result<Self, CliError> {
+        if file != Path::new("-") {
+            return Ok(Self { path: file.to_owned(), folder: None });
+        }
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .take(STDIN_BYTES_MAX)
+            .read_to_end(&mut bytes)
+            .map_err(|e| CliError::new(super::error::IO, format!("read standard input: {e}")))?;
+        let random = RandomState::new().build_hasher().finish();
+        let folder = std::env::temp_dir().join(format!("wirewatch-{random:016x}"));
+        let path = folder.join(STDIN_NAME);
+        // Made by us and for us alone: what somebody else has put there in advance is refused.
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .and_then(|()| std::fs::write(&path, bytes))
+            .map_err(|e| CliError::new(super::error::IO, format!("write {}: {e}", path.display())))?;
+        Ok(Self { path, folder: Some(folder) })
     }
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .take(STDIN_BYTES_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(|e| CliError::new(super::error::IO, format!("read standard input: {e}")))?;
-    let path = std::env::temp_dir().join(format!("wirewatch-stdin-{}", std::process::id()));
-    std::fs::write(&path, bytes)
-        .map_err(|e| CliError::new(super::error::IO, format!("write {}: {e}", path.display())))?;
-    Ok(path)
+}
+
+impl Drop for InputFile {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            // Whatever is left of it lies where such things are swept away.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
 }
 
 fn bar(files: u64) -> ProgressBar {
@@ -106,7 +134,7 @@ fn bar(files: u64) -> ProgressBar {
 fn line(pushed: IngestedFile) -> FileLine {
     let receipt = pushed.outcome.clone().unwrap_or_default();
     FileLine {
-        file: pushed.path.display().to_string(),
+        file: if pushed.path.ends_with(STDIN_NAME) { "-".to_owned() } else { pushed.path.display().to_string() },
         new: receipt.new,
         known: receipt.known,
         copies: receipt.sightings,

@@ -12,8 +12,8 @@ use super::program::{json, run, text};
 use super::receiver::Receiver;
 use super::transcripts::{golden, steady};
 
-/// What goes on until it is stopped: tried by `transcripts`, `receive` and `top`.
-const GO_ON: [&str; 3] = ["run", "receive", "top"];
+/// What goes on until it is stopped, or sends to a daemon: tried by `transcripts`, `receive`, `top`, `mcp` and `push`.
+const GO_ON: [&str; 5] = ["run", "receive", "top", "mcp", "push"];
 /// Lines of one answer that are pinned.
 const LINES_MAX: usize = 16;
 

@@ -180,7 +180,7 @@ fn document_mostly_as_before_counts_the_same_with_and_without_a_restart() {
         // The second has nothing in hand of the document before.
         desks[1].restart();
     }
-    assert_eq!(number(&desks[0].store, "SELECT count(*) FROM items"), 23);
+    assert_eq!(number(&desks[0].store, "SELECT count(*) FROM items"), 24);
 }
 
 /// What is stored, in the order of decisions.
