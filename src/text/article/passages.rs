@@ -121,6 +121,8 @@ impl PageTree {
     /// Makes a tree of a page.
     pub(super) fn of(page: &str) -> Self {
         let document = Document::from(page);
+        // A note on each blemish of the page: nobody reads them, and each copy of the tree would have them all.
+        document.errors.take();
         remove_consent(&document);
         unwrap_linked_paragraphs(&document);
         let passages = passages(&document);
