@@ -1,4 +1,4 @@
-//! TellDecision a report while no daemon runs: the store is held for that long, and a
+//! Telling of a report while no daemon runs: the store is held for that long, and a
 //! daemon that starts later sends what is owed.
 
 use super::silences;

@@ -38,7 +38,7 @@ const GROUPS: [(&str, &[(&str, &str)]); 6] = [
         ],
     ),
     (
-        "TellDecision",
+        "Telling",
         &[
             ("endpoints", "who hears of alerts; try one, switch it off and on"),
             ("deliveries", "what is owed and what came of it; replay, cancel"),

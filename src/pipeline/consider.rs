@@ -60,7 +60,7 @@ pub struct Considered {
     pub differences: Vec<String>,
     /// Log-odds that these took.
     pub toll: f32,
-    /// TellDecision words that it shares with the nearest, as the item writes them.
+    /// Telling words that it shares with the nearest, as the item writes them.
     pub shared: Vec<String>,
 }
 

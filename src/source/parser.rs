@@ -25,9 +25,9 @@ const STACK_BYTES: usize = 64 << 20;
 const ABANDONED_MAX: usize = 4;
 
 /// Does the work and gives what is left to do: telling the result, once the thread can be found idle.
-type Job = Box<dyn FnOnce() -> TellDecision + Send>;
+type Job = Box<dyn FnOnce() -> Telling + Send>;
 
-type TellDecision = Box<dyn FnOnce() + Send>;
+type Telling = Box<dyn FnOnce() + Send>;
 
 /// A handle to the parser threads; clones share them. They end when the last handle is gone.
 #[derive(Clone)]

@@ -107,7 +107,7 @@ pub struct Why {
     pub nearest: ItemId,
     /// Log-odds of belonging to its story; `None`: the text is the same.
     pub score: Option<f64>,
-    /// TellDecision words that both have, as the item writes them.
+    /// Telling words that both have, as the item writes them.
     pub shared: Vec<String>,
 }
 
