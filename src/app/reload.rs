@@ -294,14 +294,11 @@ mod tests {
                           [[topics]]\nid = \"t\"\nterms = [{ match = \"@port\" }]\n\
                           [[aliases]]\nname = \"port\"\nforms = [\"harbour\"]\n";
 
-    #[test]
-    fn reload_compiles_rules_anew_only_where_they_changed() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let file = dir.path().join("wirewatch.toml");
-        let (place, environment) = (ConfigPlace::File(file.clone()), Environment::default());
-        std::fs::write(&file, CONFIG).expect("written");
+    /// What runs by the config in a file.
+    fn base(dir: &tempfile::TempDir, place: ConfigPlace) -> ReloadBase {
+        let environment = Environment::default();
         let config = Config::load(&place, &environment).expect("valid").config;
-        let base = ReloadBase {
+        ReloadBase {
             rules: Arc::new(compile::rules(&config).expect("compiles")),
             client: rules::client(&config.polling).expect("a client"),
             store: Store::open(&dir.path().join("state"), Access::Own).expect("opens"),
@@ -310,7 +307,16 @@ mod tests {
             config: Arc::new(config),
             place,
             environment,
-        };
+        }
+    }
+
+    #[test]
+    fn reload_compiles_rules_anew_only_where_they_changed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("wirewatch.toml");
+        let place = ConfigPlace::File(file.clone());
+        std::fs::write(&file, CONFIG).expect("written");
+        let base = base(&dir, place);
         for (from, to, kept) in [
             ("", "", true),
             ("[daemon]", "# a remark\n[daemon]\nlog = \"debug\"", true),
@@ -335,22 +341,12 @@ mod tests {
     fn reload_that_takes_much_away_is_read_twice_and_named() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("wirewatch.toml");
-        let (place, environment) = (ConfigPlace::File(file.clone()), Environment::default());
+        let place = ConfigPlace::File(file.clone());
         let feed = |n: u32| format!("[[feeds]]\nid = \"f{n}\"\nurl = \"https://f{n}.example/\"\n");
         let console = "[[endpoints]]\nid = \"console\"\nformat = \"console\"\n";
         let text = |feeds: u32| format!("{CONFIG}{console}{}", (0..feeds).map(feed).collect::<String>());
         std::fs::write(&file, text(9)).expect("written");
-        let config = Config::load(&place, &environment).expect("valid").config;
-        let base = ReloadBase {
-            rules: Arc::new(compile::rules(&config).expect("compiles")),
-            client: rules::client(&config.polling).expect("a client"),
-            store: Store::open(&dir.path().join("state"), Access::Own).expect("opens"),
-            departed: Vec::new(),
-            now: Timestamp::default(),
-            config: Arc::new(config),
-            place,
-            environment,
-        };
+        let base = base(&dir, place);
         let taken = |pause: &dyn Fn(usize)| {
             let pauses = std::cell::Cell::new(0);
             let candidate = prepare_after(&base, || {

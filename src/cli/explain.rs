@@ -113,7 +113,7 @@ fn of_test(title: &str, tests: &[TestCase], rules: &Rules) -> Result<ItemExplain
 }
 
 fn file(path: &Path, rules: &Rules, config: &Config, context: &Context) -> Result<Vec<ItemExplained>, CliError> {
-    let input = super::ingest::InputFile::of(path)?;
+    let input = super::input::InputFile::of(path)?;
     let path = &input.path;
     let runtime = super::run::runtime(config)?;
     let now = context.clock.now();

@@ -1,23 +1,19 @@
 //! `ingest`: files through the whole pipeline into the store, now. For back-filling and for trying out;
 //! beside a running daemon, drop the files into its seed directory instead.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::io::{IsTerminal, Read};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use super::input::{InputFile, STDIN_NAME};
 use super::output::{self, Table};
 use super::{CliError, Context};
 use crate::app::{App, IngestedFile, Parts};
 use crate::deliver::console::Console;
 use crate::text::clean;
-
-/// Bytes read from standard input.
-const STDIN_BYTES_MAX: u64 = 64 << 20;
 
 /// Runs files, or standard input, through the pipeline into the store.
 #[derive(Debug, Args)]
@@ -78,47 +74,6 @@ fn held(error: CliError, context: &Context) -> CliError {
             error.hint(format!("the daemon is running: copy the files into {}", dir.display()))
         }
         _ => error,
-    }
-}
-
-/// Name of what came by standard input.
-const STDIN_NAME: &str = "standard-input";
-
-/// A file to read: one that was named, or standard input in a folder of its own, which goes when this does.
-pub(super) struct InputFile {
-    pub(super) path: PathBuf,
-    folder: Option<PathBuf>,
-}
-
-impl InputFile {
-    pub(super) fn of(file: &Path) -> Result<Self, CliError> {
-        if file != Path::new("-") {
-            return Ok(Self { path: file.to_owned(), folder: None });
-        }
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .take(STDIN_BYTES_MAX)
-            .read_to_end(&mut bytes)
-            .map_err(|e| CliError::new(super::error::IO, format!("read standard input: {e}")))?;
-        let random = RandomState::new().build_hasher().finish();
-        let folder = std::env::temp_dir().join(format!("wirewatch-{random:016x}"));
-        let path = folder.join(STDIN_NAME);
-        // Made by us and for us alone: what somebody else has put there in advance is refused.
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&folder)
-            .and_then(|()| std::fs::write(&path, bytes))
-            .map_err(|e| CliError::new(super::error::IO, format!("write {}: {e}", path.display())))?;
-        Ok(Self { path, folder: Some(folder) })
-    }
-}
-
-impl Drop for InputFile {
-    fn drop(&mut self) {
-        if let Some(folder) = &self.folder {
-            // Whatever is left of it lies where such things are swept away.
-            let _ = std::fs::remove_dir_all(folder);
-        }
     }
 }
 

@@ -26,6 +26,7 @@ mod groups;
 mod ids;
 mod ingest;
 mod init;
+mod input;
 mod items;
 mod labelled;
 mod labels;

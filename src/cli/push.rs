@@ -1,7 +1,6 @@
 //! `push`: files, or standard input, to a daemon that runs here or elsewhere. Sends again until it hears an answer,
 //! always under the same key, so that nothing is taken twice; a long list goes in parts.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::error::{DATA, IO, UNAVAILABLE};
+use super::input::read_whole;
 use super::output::{self, Table};
 use super::{CliError, Context};
 use crate::clock::Clock;
@@ -135,14 +135,12 @@ fn client(args: &PushArgs, config: Option<&Config>, clock: &Clock) -> Result<Pus
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, CliError> {
-    let mut bytes = Vec::new();
-    let read = if file == Path::new("-") {
-        std::io::stdin().take(BYTES_MAX).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(file).and_then(|file| file.take(BYTES_MAX).read_to_end(&mut bytes))
-    };
-    read.map_err(|error| CliError::new(DATA, format!("read {}: {error}", file.display())))?;
-    Ok(bytes)
+    if file == Path::new("-") {
+        return read_whole(std::io::stdin(), BYTES_MAX, file);
+    }
+    let opened = std::fs::File::open(file);
+    let opened = opened.map_err(|error| CliError::new(DATA, format!("read {}: {error}", file.display())))?;
+    read_whole(opened, BYTES_MAX, file)
 }
 
 /// The media type of what is sent, by its content.

@@ -1,8 +1,8 @@
-//! Ids that are not believed: an item under an id that is known for something else is one of its own. What the batches of
-//! one group file under their ids is held here until the store has it: two exports that are taken together must not pass for
-//! each other's edits.
+//! Ids that are not believed: an item under an id that is known for something else is one of its own. What batches of the
+//! same group file under their ids is not in the store yet and is looked for in what is about to be written: two exports that
+//! are taken together must not pass for each other's edits.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::Ingest;
 use super::outage::patiently;
@@ -12,21 +12,11 @@ use crate::pipeline::identity::{self, FiledItem};
 use crate::pipeline::{Prepared, Verdict};
 use crate::store::{BatchWrite, StoreError};
 
-/// The items of this group that were decided on, by id.
-#[derive(Debug, Default)]
-pub(super) struct FiledMeanwhile(HashMap<ItemId, FiledItem>);
-
-impl FiledMeanwhile {
-    /// What was decided of a batch.
-    pub fn note(&mut self, write: &BatchWrite) {
-        let items = write.decisions.iter().filter(|decision| !matches!(decision.verdict, Verdict::Unchanged));
-        self.0.extend(items.map(|decision| (decision.prepared.item.id, FiledItem::of(&decision.prepared.item))));
-    }
-
-    /// What an item of a batch before this one files under an id.
-    pub fn get(&self, id: ItemId) -> Option<&FiledItem> {
-        self.0.get(&id)
-    }
+/// What a batch of this group files under an id, the latest of it.
+fn filed_meanwhile(writes: &[BatchWrite], id: ItemId) -> Option<FiledItem> {
+    let decisions = writes.iter().rev().flat_map(|write| write.decisions.iter().rev());
+    let mut changes = decisions.filter(|decision| !matches!(decision.verdict, Verdict::Unchanged));
+    changes.find(|decision| decision.prepared.item.id == id).map(|decision| FiledItem::of(&decision.prepared.item))
 }
 
 impl Ingest {
@@ -35,7 +25,7 @@ impl Ingest {
     pub(super) fn recall_unbelieved(
         &mut self,
         batch: &mut PreparedBatch,
-        meanwhile: &FiledMeanwhile,
+        meanwhile: &[BatchWrite],
         now: Timestamp,
     ) -> Result<HashSet<ItemId>, StoreError> {
         let renamed = self.rename_unbelieved(batch, meanwhile)?;
@@ -46,7 +36,7 @@ impl Ingest {
     fn rename_unbelieved(
         &self,
         batch: &mut PreparedBatch,
-        meanwhile: &FiledMeanwhile,
+        meanwhile: &[BatchWrite],
     ) -> Result<Vec<ItemId>, StoreError> {
         let mut renamed = Vec::new();
         let mut example = String::new();
@@ -54,11 +44,11 @@ impl Ingest {
             if self.ledger.known(item.id).is_none_or(|known| known.text == item.version.short()) {
                 continue;
             }
-            let agrees = match meanwhile.get(item.id) {
-                Some(filed) => filed.agrees_with(item),
-                None => self.store.filed(item.id)?.is_none_or(|filed| filed.agrees_with(item)),
+            let filed = match filed_meanwhile(meanwhile, item.id) {
+                None => self.store.filed(item.id)?,
+                filed => filed,
             };
-            if agrees {
+            if filed.is_none_or(|filed| filed.agrees_with(item)) {
                 continue;
             }
             if renamed.is_empty() {

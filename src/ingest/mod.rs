@@ -40,7 +40,6 @@ pub use outage::Outage;
 pub use tell::tell_waiting;
 pub use unchanged::LastDocuments;
 
-use filed::FiledMeanwhile;
 use outage::patiently;
 use prepared::PreparedBatch;
 use preparing::{PreparingStage, prepare_one};
@@ -180,15 +179,13 @@ impl Ingest {
             return Ok(());
         }
         let ids: Vec<ItemId> = group.iter().flat_map(|batch| batch.fingerprints.iter().map(|item| item.id)).collect();
-        let removed =
+        let mut removed =
             patiently(&self.links, &self.clock, &self.cancel, || self.store.recall_known(&ids, &mut self.ledger, now))?;
         let (mut writes, mut receipts) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
-        let (mut removed, mut filed) = (removed, FiledMeanwhile::default());
         for mut batch in group {
             self.links.pulse.beat(self.clock.now());
-            removed.extend(self.recall_unbelieved(&mut batch, &filed, now)?);
+            removed.extend(self.recall_unbelieved(&mut batch, &writes, now)?);
             let (write, receipt) = self.decide_batch(batch, &removed, now)?;
-            filed.note(&write);
             writes.push(write);
             receipts.push(receipt);
         }

@@ -249,7 +249,7 @@ impl<'a> Mender<'a> {
         }
     }
 
-    /// `\uXXXX` or a pair of them at the start of `rest`; gives the characters taken.
+    /// An escape of four hexadecimal digits, or a pair of them, at the start of `rest`; gives the characters taken.
     fn unicode(&mut self, rest: &str) -> usize {
         let unit = |at: usize| {
             let digits = rest.get(at..at + 6)?.strip_prefix("\\u")?;

@@ -1,7 +1,7 @@
 //! The pipeline's one write: items, copies, revisions, stories, matches, alerts, outbox rows and the
 //! cursors of their sources, in one transaction (promise P1). Writes only what a decision says.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
@@ -61,7 +61,7 @@ impl Store {
             })?;
         }
         let arrived = self.write("store items", |tx| {
-            let first = next_seq(tx)?;
+            let first = last_arrival(tx)? + 1;
             let mut seq = first;
             let mut due = Vec::new();
             for batch in batches {
@@ -99,14 +99,12 @@ impl Store {
     }
 }
 
-/// Items and copies share one order of arrival.
-fn next_seq(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
-    let last: Option<i64> = tx
-        .prepare_cached(
-            "SELECT max(coalesce((SELECT max(seq) FROM items), 0), coalesce((SELECT max(seq) FROM sightings), 0))",
-        )?
-        .query_row([], |row| row.get(0))?;
-    Ok(last.unwrap_or(0) + 1)
+/// The number of the latest item or copy: they share one order of arrival.
+pub(super) fn last_arrival(c: &Connection) -> rusqlite::Result<i64> {
+    c.prepare_cached(
+        "SELECT max(coalesce((SELECT max(seq) FROM items), 0), coalesce((SELECT max(seq) FROM sightings), 0))",
+    )?
+    .query_row([], |row| row.get(0))
 }
 
 fn write_decision(

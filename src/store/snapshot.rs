@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::apply::last_arrival;
 use super::recall::{self, Arrivals};
 use super::{Store, StoreError};
 use crate::model::{ItemId, StoryId, Timestamp};
@@ -150,14 +151,6 @@ fn last_change(c: &Connection) -> rusqlite::Result<i64> {
     let last =
         c.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'changes'", [], |row| row.get(0)).optional()?;
     Ok(last.unwrap_or(0))
-}
-
-fn last_arrival(c: &Connection) -> rusqlite::Result<i64> {
-    c.query_row(
-        "SELECT max(coalesce((SELECT max(seq) FROM items), 0), coalesce((SELECT max(seq) FROM sightings), 0))",
-        [],
-        |row| row.get(0),
-    )
 }
 
 fn write_pieces(path: &Path, stamp: &Stamp, ledger: &Ledger) -> io::Result<u64> {

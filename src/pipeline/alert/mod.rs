@@ -9,6 +9,8 @@ mod passage;
 mod payload;
 mod route;
 #[cfg(test)]
+mod schema_check_tests;
+#[cfg(test)]
 mod schema_tests;
 mod silence;
 pub mod source;
