@@ -231,7 +231,7 @@ const CIRCLES_LEFT: &[&str] = &[
     "pipeline::classify::compile pipeline::classify::lint",
     "pipeline::classify::plan pipeline::classify::score pipeline::classify::search pipeline::classify::spans",
     "pipeline::decide pipeline::ledger pipeline::raise",
-    "pipeline::facts pipeline::facts::difference pipeline::facts::numbers pipeline::facts::read",
+    "pipeline::facts pipeline::facts::difference pipeline::facts::read",
     "pipeline::memory pipeline::memory::chains pipeline::memory::groups pipeline::memory::records",
     "pipeline::story::decision pipeline::story::model",
     "store::corrections store::recall store::silences",
