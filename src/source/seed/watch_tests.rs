@@ -18,6 +18,8 @@ use crate::source::{Batch, IngestMessage, Limits, Receipt};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(30);
+/// Long enough that 300 of them, after which even an open file is read, are more than a test waits.
+const PATIENT: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(60);
 const LEAD: &str = "The harbour board said on Monday that the new pier would open in spring.";
 
@@ -196,7 +198,7 @@ async fn file_that_nobody_closes_is_taken_once_it_stands_still() {
 async fn file_whose_writer_pauses_is_read_whole_and_never_moved_under_its_writer() {
     for move_after in [false, true] {
         let mut desk = Desk::new(move_after);
-        (desk.config.settle, desk.config.rescan) = (SHORT, SHORT);
+        (desk.config.settle, desk.config.rescan) = (PATIENT, SHORT);
         desk.run().await;
         let mut file = fs::File::create(desk.path("paused.txt")).expect("made");
         file.write_all(b"The first half").expect("written");
@@ -220,7 +222,7 @@ async fn file_whose_writer_pauses_is_read_whole_and_never_moved_under_its_writer
 #[tokio::test]
 async fn file_that_another_writer_opens_before_it_is_moved_stays_until_that_one_closes() {
     let mut desk = Desk::new(true);
-    (desk.config.settle, desk.config.rescan) = (SHORT, SHORT);
+    (desk.config.settle, desk.config.rescan) = (PATIENT, SHORT);
     desk.run().await;
     desk.drop_file("a.txt", "The first part.");
     let mut first = desk.batch().await;
