@@ -36,6 +36,8 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
             on_revision: config.alerts.on_revision,
             developments: config.alerts.developments,
             commentary: config.alerts.commentary,
+            round_ups: config.alerts.round_ups,
+            round_up_wait: config.alerts.round_up_wait,
             age_max: config.alerts.age_max,
             development_pause: config.alerts.development_pause,
             told_window: config.memory.story_window,

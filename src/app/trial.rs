@@ -15,7 +15,7 @@ use crate::http::{TrialRefusal, TrialWish};
 use crate::model::{Evidence, ItemId, Match, Score, StoryId, TopicId};
 use crate::pipeline::classify::{Document, TopicSet};
 use crate::pipeline::{Prepared, Rules};
-use crate::store::{PastItem, Store};
+use crate::store::{PastCopy, PastItem, Store};
 use crate::text::clean;
 use crate::text::tokens::Tokens;
 
@@ -41,6 +41,8 @@ pub struct PastAnswer {
     pub before: Vec<Match>,
     /// What it hits and nearly hits under the rules that are tried.
     pub matches: Vec<Match>,
+    /// Where the item's text appeared again.
+    pub copies: Vec<PastCopy>,
 }
 
 impl PastAnswer {
@@ -60,7 +62,7 @@ impl PastAnswer {
             before: before.iter().map(|found| found.topic.clone()).collect(),
             near,
         };
-        Self { asked, prepared, before, matches }
+        Self { asked, prepared, before, matches, copies: Vec::new() }
     }
 }
 
@@ -71,7 +73,7 @@ pub fn ask(
     tried: &TopicSet,
     before: impl FnOnce(&Document<'_>, &[Match], Vec<Match>) -> Vec<Match>,
 ) -> PastAnswer {
-    let PastItem { item, features, story, matches: stored, .. } = past;
+    let PastItem { item, features, story, matches: stored, copies, .. } = past;
     let (title, text) = (Tokens::of(&item.title), Tokens::of(&item.text));
     let document = Document::of(&item, &title, &text);
     let matches = tried.classify_from(&document, NEAR_SHARE);
@@ -79,7 +81,7 @@ pub fn ask(
     let before = before(&document, &now, stored);
     let (headline_before, cut_bytes, dropped_link_bytes) = (None, 0, 0);
     let prepared = Prepared { item, features, matches: now, headline_before, cut_bytes, dropped_link_bytes };
-    PastAnswer::of(prepared, before, matches, story)
+    PastAnswer { copies, ..PastAnswer::of(prepared, before, matches, story) }
 }
 
 /// Topics that match, and those that nearly do.

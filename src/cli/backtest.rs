@@ -18,12 +18,12 @@ use crate::app::trial::{self, PastAnswer};
 use crate::config::{ConfigPlace, Loaded};
 use crate::eval::backtest::{Backtest, Example, NEAR_SHARE, TopicBacktest};
 use crate::eval::hearing::{EndpointBacktest, PastHearing};
-use crate::model::{Match, Timestamp, TopicId};
+use crate::model::{Match, StoryId, Timestamp, TopicId};
 use crate::pipeline::alert::Silence;
 use crate::pipeline::classify::Document;
 use crate::pipeline::memory::MemoryConfig;
 use crate::pipeline::{Ledger, Prepared, Rules, decide, prepare};
-use crate::store::{PAGE_ITEMS, PastItem, SilenceRecord, Store};
+use crate::store::{PAGE_ITEMS, PastCopy, PastItem, SilenceRecord, Store};
 use crate::text::tokens::Tokens;
 use crate::text::{clean, counted};
 
@@ -183,8 +183,11 @@ impl Past for Pages {
     }
 
     fn ask(page: Self::Page, trial: &Trial) -> Vec<PastAnswer> {
-        let ask =
-            |item| trial::ask(item, &trial.rules.topics, |document, now, stored| trial.before(document, now, stored));
+        let ask = |mut past: PastItem| {
+            // Of a live blog what was on top, as when it came.
+            past.item = trial.rules.reading(&past.item).into_owned();
+            trial::ask(past, &trial.rules.topics, |document, now, stored| trial.before(document, now, stored))
+        };
         page.into_iter().map(ask).collect()
     }
 
@@ -292,6 +295,7 @@ fn count<P: Past>(answered: &Receiver<(usize, Vec<P::Answer>)>, trial: &Trial, b
     let rules = (&trial.rules, trial.rules_before());
     let heard = |rules| PastHearing::new(rules, trial.silences.clone());
     let (mut now, mut before) = (heard(rules.0), heard(rules.1));
+    let mut copies = CopiesToCome::default();
     let mut early: BTreeMap<usize, Vec<P::Answer>> = BTreeMap::new();
     let mut due = 0;
     while let Ok((number, page)) = answered.recv() {
@@ -300,26 +304,79 @@ fn count<P: Past>(answered: &Receiver<(usize, Vec<P::Answer>)>, trial: &Trial, b
             due += 1;
             bar.inc(page.len() as u64);
             for answer in page {
-                let Some(PastAnswer { asked, mut prepared, before: hit, .. }) = P::settle(answer, &mut ledger, trial)
+                let Some(PastAnswer { asked, mut prepared, before: hit, copies: again, .. }) =
+                    P::settle(answer, &mut ledger, trial)
                 else {
                     continue;
                 };
                 account.add(&asked);
+                copies.hear_until(Some(asked.at), (&mut now, &mut before), rules);
                 now.hear(&prepared, asked.story, rules.0);
-                prepared.matches = hit;
+                let matches = std::mem::replace(&mut prepared.matches, hit);
                 before.hear(&prepared, asked.story, rules.1);
+                if !matches.is_empty() || !prepared.matches.is_empty() {
+                    copies.wait(again, prepared, matches, asked.story);
+                }
             }
         }
     }
+    copies.hear_until(None, (&mut now, &mut before), rules);
     account.endpoints(now.end(), before.end());
     account
+}
+
+/// Copies of items that were asked about, until their time comes.
+#[derive(Default)]
+struct CopiesToCome {
+    by_time: BTreeMap<(Timestamp, u64), (PastCopy, Arc<CopiedItem>)>,
+    number: u64,
+}
+
+/// What copies are copies of.
+struct CopiedItem {
+    /// With what it hits under the rules of the comparison.
+    prepared: Prepared,
+    /// What it hits under those that are tried.
+    matches: Vec<Match>,
+    story: StoryId,
+}
+
+impl CopiesToCome {
+    fn wait(&mut self, copies: Vec<PastCopy>, prepared: Prepared, matches: Vec<Match>, story: StoryId) {
+        if copies.is_empty() {
+            return;
+        }
+        let copied = Arc::new(CopiedItem { prepared, matches, story });
+        for copy in copies {
+            self.number += 1;
+            self.by_time.insert((copy.at, self.number), (copy, Arc::clone(&copied)));
+        }
+    }
+
+    /// Those that came until then; without a time, all.
+    fn hear_until(
+        &mut self,
+        until: Option<Timestamp>,
+        (now, before): (&mut PastHearing, &mut PastHearing),
+        rules: (&Rules, &Rules),
+    ) {
+        while let Some(next) = self.by_time.first_entry().filter(|next| until.is_none_or(|until| next.key().0 <= until))
+        {
+            let (copy, copied) = next.remove();
+            let CopiedItem { prepared, matches, story } = &*copied;
+            let mut prepared = Prepared { item: copy.of(&prepared.item), ..prepared.clone() };
+            before.hear_copy(&prepared, *story, rules.1);
+            prepared.matches.clone_from(matches);
+            now.hear_copy(&prepared, *story, rules.0);
+        }
+    }
 }
 
 fn print(account: &Backtest, trial: &Trial, examples: usize) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", trial.compared)?;
     let day = |at: Option<Timestamp>| at.map(|at| output::minute(at)[..10].to_owned()).unwrap_or_default();
-    writeln!(out, "{} items, {} to {}", account.items, day(account.from), day(account.to))?;
+    writeln!(out, "{}, {} to {}", counted(account.items, "item"), day(account.from), day(account.to))?;
     let compares = !matches!(trial.before, Before::Same);
     for (topic, account) in &account.topics {
         writeln!(out, "\n{topic}: {}", summary(account, compares))?;
@@ -346,13 +403,13 @@ fn summary_of_endpoint(heard: &EndpointBacktest, compares: bool) -> String {
 
 fn summary(account: &TopicBacktest, compares: bool) -> String {
     if !compares {
-        return format!("{} matched, {} alerts", account.matched, account.alerts);
+        return format!("{} matched, {}", account.matched, counted(account.alerts, "alert"));
     }
     format!(
-        "{} matched (was {}), {} alerts (was {}); {} gained, {} lost",
+        "{} matched (was {}), {} (was {}); {} gained, {} lost",
         account.matched,
         account.matched_before,
-        account.alerts,
+        counted(account.alerts, "alert"),
         account.alerts_before,
         account.gained_count,
         account.lost_count
@@ -377,8 +434,7 @@ fn bars(out: &mut impl Write, account: &TopicBacktest, compares: bool) -> io::Re
         };
         let alerts = match day.alerts {
             0 => String::new(),
-            1 => ", 1 alert".to_owned(),
-            alerts => format!(", {alerts} alerts"),
+            alerts => format!(", {}", counted(alerts, "alert")),
         };
         writeln!(out, "  {name} {bar} {}{was}{alerts}", day.matched)?;
     }

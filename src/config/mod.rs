@@ -391,4 +391,16 @@ fn warn_idle(reader: &Reader<'_>, config: &Config) {
     for (_, what) in idle.into_iter().filter(|(holds, _)| *holds) {
         reader.problem(Problem::new(ProblemKind::Missing, what).warning());
     }
+    for endpoint in config.endpoints.iter().filter(|endpoint| endpoint.enabled) {
+        let taken =
+            config.topics.iter().filter(|topic| endpoint.topics.is_empty() || endpoint.topics.contains(&topic.id));
+        let reach = taken.map(TopicConfig::severity_max).max();
+        if reach.is_some_and(|reach| reach < endpoint.severity_min) {
+            let (id, least) = (&endpoint.id, endpoint.severity_min.as_str());
+            let what = format!("endpoint `{id}` takes only {least}, and no topic that it takes can become that");
+            let hint = "severity_bands of a topic, or `severity` of one of its terms, say what is as loud";
+            let problem = Problem::new(ProblemKind::Value, what).key(format!("endpoints.{id}.severity_min"));
+            reader.problem(problem.hint(hint).warning());
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::deliver::DeliveryConfig;
 use crate::model::{EndpointId, SourceId};
 use crate::net::Cidr;
 use crate::pipeline::alert::source::HealthRules;
-use crate::pipeline::alert::{Commentary, Developments, OnRevision};
+use crate::pipeline::alert::{Commentary, Developments, OnRevision, RoundUps};
 use crate::pipeline::memory::{Languages, MemoryConfig};
 use crate::pipeline::normalize::NormalizeRules;
 use crate::source::Limits;
@@ -105,6 +105,10 @@ pub struct AlertConfig {
     pub development_pause: Duration,
     /// What becomes of comments and explainers.
     pub commentary: Commentary,
+    /// What becomes of the event that a live blog has on top.
+    pub round_ups: RoundUps,
+    /// How long that waits for a report of its own.
+    pub round_up_wait: Duration,
     /// Items of feeds that were published longer ago when they come are not told.
     pub age_max: Option<Duration>,
     /// When a source is worth an alert.
@@ -374,6 +378,8 @@ pub(super) fn alerts(s: &Section<'_>) -> AlertConfig {
         developments: s.choice("developments", &developments),
         development_pause: s.duration("development_pause", Duration::ZERO..=7 * DAY),
         commentary: s.choice("commentary", &[("off", Commentary::Off), ("alert", Commentary::Alert)]),
+        round_ups: s.choice("round_ups", &[("alone", RoundUps::Alone), ("withheld", RoundUps::Withheld)]),
+        round_up_wait: s.duration("round_up_wait", Duration::ZERO..=DAY),
         age_max: s.duration_or("age_max", "off", HOUR..=3660 * DAY),
         health: health(s),
     }

@@ -77,12 +77,21 @@ impl PastHearing {
 
     /// The next item of the past, with its story and what it hits under these rules.
     pub fn hear(&mut self, prepared: &Prepared, story: StoryId, rules: &Rules) {
+        self.hear_of(prepared, story, rules, false);
+    }
+
+    /// A copy of one, which counts as another outlet.
+    pub fn hear_copy(&mut self, prepared: &Prepared, story: StoryId, rules: &Rules) {
+        self.hear_of(prepared, story, rules, true);
+    }
+
+    fn hear_of(&mut self, prepared: &Prepared, story: StoryId, rules: &Rules, copy: bool) {
         if prepared.matches.is_empty() && self.ledger.story(story).is_none() {
             return;
         }
         let at = prepared.item.first_seen;
         self.send(Some(at));
-        let (alerts, refreshed) = self.ledger.raise_again(prepared, story, rules, at);
+        let (alerts, refreshed) = self.ledger.raise_again(prepared, story, rules, copy);
         self.outbox.take(&alerts, &refreshed, |story| story);
     }
 
@@ -136,6 +145,29 @@ mod tests {
         };
         rules.alert.routes = timings.iter().map(route).collect();
         rules
+    }
+
+    #[test]
+    fn hearing_counts_copies_as_outlets_and_not_as_items() {
+        let mut rules = rules(&[("desk", Timing::default())]);
+        rules.alert.growth_steps = vec![3];
+        let mut hearing = PastHearing::new(&rules, Vec::new());
+        let mut raw = RawItem::new(ItemKey::new("1"));
+        raw.title = Some(RawText::plain("The levee of the old quarter gave way".to_owned()));
+        let outlet = |number: i64| {
+            let source = SourceId::new(&format!("paper{number}")).expect("a name");
+            let received = Timestamp::from_seconds(1_742_212_800 + 60 * number);
+            let origin = Origin { source, kind: SourceKind::Feed, received };
+            prepare(&raw, &origin, &rules).expect("readable")
+        };
+        let first = outlet(0);
+        let story = StoryId::opened_by(first.item.id);
+        hearing.hear(&first, story, &rules);
+        hearing.hear_copy(&outlet(1), story, &rules);
+        hearing.hear_copy(&outlet(2), story, &rules);
+        let heard = hearing.end().remove("desk").expect("it heard");
+        let reasons = BTreeMap::from([("first".to_owned(), 1), ("growth".to_owned(), 1)]);
+        assert_eq!((heard.messages, heard.stories, heard.reasons), (2, 1, reasons));
     }
 
     #[test]

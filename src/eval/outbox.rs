@@ -52,7 +52,8 @@ impl PretendedOutbox {
                 let until = to.held.map_or(alert.draft.at, |held| held.until);
                 if let Some(known) = known {
                     known.payload = fold(&known.payload, &alert.payload);
-                    if to.urgent && until < known.until {
+                    // What waited for another report of its event has it now.
+                    if (to.urgent || known.hold == Some(Hold::Group)) && until < known.until {
                         (known.hold, known.until) = (to.held.map(|held| held.hold), until);
                     }
                 } else if news {

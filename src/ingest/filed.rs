@@ -39,7 +39,8 @@ impl Ingest {
         meanwhile: &[BatchWrite],
     ) -> Result<Vec<ItemId>, StoreError> {
         let mut renamed = Vec::new();
-        let mut example = String::new();
+        let (mut example, mut unbelieved) = (String::new(), 0);
+        let rules = batch.rules.clone();
         for Prepared { item, .. } in batch.prepared.iter_mut().flatten() {
             if self.ledger.known(item.id).is_none_or(|known| known.text == item.version.short()) {
                 continue;
@@ -48,17 +49,20 @@ impl Ingest {
                 None => self.store.filed(item.id)?,
                 filed => filed,
             };
-            if filed.is_none_or(|filed| filed.agrees_with(item)) {
+            let Some(filed) = filed else { continue };
+            let live = rules.live_headline(&item.title).is_some() && filed.is_earlier_entry_of(item);
+            if !live && filed.agrees_with(item) {
                 continue;
             }
-            if renamed.is_empty() {
+            if !live && unbelieved == 0 {
                 example = format!("id {} stood for something else; now: {}", item.key.as_str(), item.headline());
             }
+            unbelieved += u64::from(!live);
             identity::rename(item);
             renamed.push(item.id);
         }
-        if !renamed.is_empty() {
-            let count = renamed.len() as u64;
+        if unbelieved > 0 {
+            let count = unbelieved;
             batch.batch.rejected.push(Rejection { reason: RejectReason::IdNotBelieved, detail: example, count });
         }
         Ok(renamed)

@@ -1,5 +1,5 @@
 //! Whether an item says of itself that it comments, analyses or explains: by the mark before its headline, the part of
-//! the site that it stands in, or a headline that asks. Such a piece follows the news; it is no report of it, however
+//! the site that it stands in, whom it quotes, or a headline that asks or sums up. Such a piece follows the news; it is no report of it, however
 //! much it says about a topic.
 
 use crate::model::Lang;
@@ -43,9 +43,40 @@ const YES_OR_NO: &[&str] = &[
     "kann", "wird",
 ];
 
+/// What says at the end of a headline, behind a dash, who is no witness of anything: a poll, those who study a matter.
+#[rustfmt::skip]
+const ATTRIBUTED: &[&str] = &[
+    "poll", "survey", "analyst", "analysts", "expert", "experts", "economists", "umfrage", "experten", "analysten", "sondage",
+    "experts disent", "sondaggio", "analisti", "encuesta", "analistas", "sondaz", "eksperci", "analitycy", "експерти", "аналітики",
+    "опитування", "эксперты", "аналитики", "опрос",
+];
+/// What a headline ends on that tells what is known of an event that others reported.
+#[rustfmt::skip]
+const KNOWN: &[&str] = &[
+    "what we know", "what we know so far", "what to know", "what you need to know", "what you should know", "here's what we know",
+    "here's what to know", "was wir wissen", "was wir bisher wissen", "was man weiss", "das ist bekannt", "ce que l'on sait",
+    "ce qu'on sait", "ce que l'on sait pour l'instant", "lo que se sabe", "lo que sabemos", "cosa sappiamo", "cosa si sa",
+    "co wiemy", "co wiadomo", "що відомо", "що ми знаємо", "что известно", "что мы знаем",
+];
+
 /// Whether a headline or a link announces such a piece.
 pub(super) fn is_commentary(title: &str, url: Option<&str>, lang: Option<Lang>) -> bool {
-    url.is_some_and(in_section) || is_marked(title) || asks(title, lang)
+    url.is_some_and(in_section) || is_marked(title) || asks(title, lang) || is_attributed(title) || sums_up(title)
+}
+
+/// "Sanctions must grow to work – analysts", "Most voters want a ferry -poll".
+fn is_attributed(title: &str) -> bool {
+    let tail = [" -", " –", " —"].iter().filter_map(|dash| title.rsplit_once(dash)).map(|(_, tail)| tail);
+    tail.min_by_key(|tail| tail.len()).is_some_and(|tail| ATTRIBUTED.contains(&words(tail).as_str()))
+}
+
+/// "Ferry aground at Oldtown: what we know so far".
+fn sums_up(title: &str) -> bool {
+    let tail = [": ", " – ", " — ", " - ", ". ", " | "]
+        .iter()
+        .filter_map(|mark| title.rsplit_once(mark))
+        .map(|(_, tail)| tail);
+    tail.min_by_key(|tail| tail.len()).is_some_and(|tail| KNOWN.contains(&words(tail).as_str()))
 }
 
 fn in_section(url: &str) -> bool {
@@ -93,6 +124,11 @@ mod tests {
             ("Why the harbour toll hurts", "", en),
             ("Warum die Maut schadet", "", Lang::from_tag("de")),
             ("Will the toll go? Do not count on it", "", en),
+            ("Toll will not last -analysts", "", en),
+            ("Most boatmen want the toll gone – poll", "", en),
+            ("Harbour toll dropped: what we know so far", "", en),
+            ("Hafenmaut fällt weg: Was wir wissen", "", Lang::from_tag("de")),
+            ("Мито скасовано: що відомо", "", Lang::from_tag("uk")),
         ] {
             assert!(is_commentary(title, Some(url), lang), "{title} {url}");
         }
@@ -107,6 +143,9 @@ mod tests {
             ("Will Smith opens the harbour", ""),
             ("Harbour toll to go?", ""),
             ("Howard asks for a toll", ""),
+            ("Poll opens at the harbour – three boats first", ""),
+            ("Council drops the toll – mayor", ""),
+            ("Divers say what we know of the wreck is wrong", ""),
             ("", ""),
         ] {
             assert!(!is_commentary(title, Some(url), en), "{title} {url}");

@@ -6,6 +6,7 @@ use crate::model::{DateCertainty, Dated, Item, ItemId, ItemKey};
 use crate::text::tokens::Tokens;
 
 use super::story::background;
+use super::story::roundup::live_headline;
 use super::story::words::for_each_word;
 
 /// Share of the telling words of the shorter headline that the other one must have: headlines of one template ("X
@@ -59,6 +60,15 @@ impl FiledItem {
     }
 }
 
+impl FiledItem {
+    /// Whether a live blog has another event on top than the one that is filed: the item is that event.
+    #[must_use]
+    pub fn is_earlier_entry_of(&self, item: &Item) -> bool {
+        let (Some(ours), Some(theirs)) = (live_headline(&self.title), live_headline(&item.title)) else { return false };
+        share(&Words::of(ours), &Words::of(theirs)).is_some_and(|share| share < TITLE_SHARE_MIN)
+    }
+}
+
 /// The telling words of a text, each once, with their rarity.
 struct Words(Vec<(u32, f32)>);
 
@@ -93,9 +103,10 @@ fn share(a: &Words, b: &Words) -> Option<f32> {
 /// same one whenever it comes again.
 pub fn rename(item: &mut Item) {
     let mark = match &item.url {
-        Some(url) => url.clone(),
+        // One link for all that a live blog has on top in the course of a day.
+        Some(url) if live_headline(&item.title).is_none() => url.clone(),
         None if item.title.is_empty() => ItemKey::of_content(&[item.text.as_bytes()]).as_str().to_owned(),
-        None => ItemKey::of_content(&[item.title.as_bytes()]).as_str().to_owned(),
+        _ => ItemKey::of_content(&[item.title.as_bytes()]).as_str().to_owned(),
     };
     item.key = ItemKey::new(&format!("{}|{mark}", item.key.as_str()));
     item.id = ItemId::of(&item.source, &item.key);
@@ -156,6 +167,24 @@ mod tests {
             let edit = if text.is_empty() { item(link, "", "Live", "") } else { item(url, published, title, text) };
             assert!(filed.agrees_with(&edit), "{what}");
         }
+    }
+
+    #[test]
+    fn a_live_blog_with_another_event_on_top_is_another_item() {
+        let link = "https://a.example/live";
+        let filed = FiledItem::of(&item(link, "", "Coast live: ferry runs aground at Oldtown", FERRY.1));
+        let now = |title: &str| item(link, "", title, BRIDGE.1);
+        assert!(filed.is_earlier_entry_of(&now("Coast live: Newport votes for second bridge")));
+        assert!(!filed.is_earlier_entry_of(&now("Coast live: ferry aground at Oldtown, all safe")), "an edit");
+        assert!(!filed.is_earlier_entry_of(&now("Newport votes for a second bridge")), "no live blog");
+        let renamed = |title: &str| {
+            let mut item = now(title);
+            rename(&mut item);
+            item.id
+        };
+        let (bridge, strike) = ("Coast live: Newport votes for second bridge", "Coast live: dockers call a strike");
+        assert_eq!(renamed(bridge), renamed(bridge));
+        assert_ne!(renamed(bridge), renamed(strike), "one link for all of them");
     }
 
     #[test]

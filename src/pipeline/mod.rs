@@ -37,6 +37,8 @@ pub use snapshot::{LedgerPieces, SnapshotError};
 pub use tell::{TellDecision, TellRequest, Untold};
 pub use told::{Listener, Told};
 
+use std::borrow::Cow;
+
 use crate::model::{Item, Timestamp};
 
 /// Everything the decision needs from the config, compiled once and swapped whole on reload.
@@ -59,11 +61,29 @@ impl Rules {
         let off = self.alert.commentary == alert::Commentary::Off;
         if off && commentary::is_commentary(&item.title, item.url.as_deref(), item.lang) {
             Some(Withheld::Comment)
-        } else if story::roundup::is_roundup(&item.title) {
+        } else if story::roundup::is_roundup(&item.title) && self.live_headline(&item.title).is_none() {
             Some(Withheld::RoundUp)
         } else {
             None
         }
+    }
+
+    /// What a live blog has on top, where that is told like a report.
+    #[must_use]
+    pub fn live_headline<'a>(&self, title: &'a str) -> Option<&'a str> {
+        let alone = self.alert.round_ups == alert::RoundUps::Alone;
+        story::roundup::live_headline(title).filter(|_| alone)
+    }
+
+    /// What of an item is read for its topics and its story: of a live blog, what it has on top.
+    #[must_use]
+    pub fn reading<'a>(&self, item: &'a Item) -> Cow<'a, Item> {
+        if self.live_headline(&item.title).is_none() {
+            return Cow::Borrowed(item);
+        }
+        let mut newest = item.clone();
+        newest.text.truncate(story::roundup::live_entry_end(&item.text));
+        Cow::Owned(newest)
     }
 
     /// Whether an item was published too long before it came to be news. A date from before the Web is a blemish, and

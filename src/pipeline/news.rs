@@ -1,7 +1,7 @@
 //! What an item says that a listener was not told: another actor, place, number or number in a row, the opposite of
 //! what was said. And whether an edited headline says another thing than it did.
 
-use super::facts::{self, Aspect, Difference, Fact, ItemFacts, KnownNames, Separation, differences};
+use super::facts::{self, Aspect, Difference, Fact, ItemFacts, KnownNames, Separation, Sort, differences};
 use crate::model::{AlertNews, Lang, NewsKind};
 use crate::text::tokens::Tokens;
 
@@ -25,7 +25,13 @@ pub(super) fn unheard(item: &ItemFacts, told: &[u64]) -> Vec<AlertNews> {
     let known = ItemFacts { facts: of_told.collect(), frame: Vec::new(), lang: item.lang, has_lead: true };
     let mut news = differences(item, &known);
     news.retain(|difference| difference.aspect != Aspect::Quantity || difference.is_another_size(&known));
-    clear(&news)
+    let mut news = clear(&news);
+    // A denial is the opposite of a report that needs no word for what it says.
+    let denied = facts::denial(item).filter(|act| known.of(Sort::Act).all(|told| told.value() != act.value()));
+    if let Some(act) = denied.filter(|_| news.iter().all(|news| news.kind != NewsKind::Polarity)) {
+        news.push(AlertNews { kind: NewsKind::Polarity, text: act.spell(), was: None });
+    }
+    news
 }
 
 /// What an edited headline says otherwise.
@@ -34,7 +40,31 @@ pub(super) fn edited(before: &str, now: &str, lang: Option<Lang>) -> Vec<AlertNe
         let nothing = Tokens::of("");
         facts::read(title, &Tokens::of(title), "", &nothing, lang, &KnownNames::default())
     };
-    clear(&differences(&read(now), &read(before)))
+    let mut news = clear(&differences(&read(now), &read(before)));
+    if news.is_empty() && is_negated(now, lang) != is_negated(before, lang) {
+        let (text, was) = (now.to_owned(), Some(before.to_owned()));
+        news.push(AlertNews { kind: NewsKind::Polarity, text, was });
+    }
+    news
+}
+
+/// Words that make the opposite of what a headline says, by language, folded.
+#[rustfmt::skip]
+const NEGATIONS: &[(&str, &[&str])] = &[
+    ("en", &["not", "no", "never", "won't", "can't", "cannot", "doesn't", "didn't", "isn't", "aren't", "wasn't", "without"]),
+    ("de", &["nicht", "kein", "keine", "keinen", "keiner", "nie", "ohne"]),
+    ("fr", &["pas", "jamais", "aucun", "aucune", "sans"]),
+    ("it", &["non", "mai", "nessun", "nessuna", "senza"]),
+    ("es", &["no", "nunca", "ningun", "ninguna", "sin"]),
+    ("pl", &["nie", "nigdy", "zadnych", "zadnego", "bez"]),
+    ("uk", &["не", "ніколи", "жодного", "жодних", "без"]),
+    ("ru", &["не", "никогда", "ни", "без"]),
+];
+
+fn is_negated(title: &str, lang: Option<Lang>) -> bool {
+    let lang = lang.as_ref().map_or("", Lang::as_str);
+    let negations = NEGATIONS.iter().find(|(code, _)| *code == lang).map_or(&[][..], |(_, words)| words);
+    Tokens::of(title).iter().filter(|word| negations.contains(&word.folded)).count() % 2 == 1
 }
 
 fn clear(found: &[Difference]) -> Vec<AlertNews> {
@@ -79,9 +109,24 @@ mod tests {
     }
 
     #[test]
+    fn unheard_denial_of_what_was_told_is_news_once() {
+        let mut told: Vec<u64> = fact_keys(&read("Chile ready to send 500 soldiers to Norway")).collect();
+        let denial = read("Santiago denies plan to send soldiers to Norway");
+        let news = unheard(&denial, &told);
+        assert!(news.iter().any(|n| n.kind == NewsKind::Polarity && n.text == "denied"), "{news:?}");
+        told.extend(fact_keys(&denial));
+        told.sort_unstable();
+        let again = unheard(&read("Chile denies sending soldiers to Norway"), &told);
+        assert!(again.iter().all(|n| n.kind != NewsKind::Polarity), "{again:?}");
+    }
+
+    #[test]
     fn edited_in_a_fact_is_told_from_edited_in_its_words() {
         let lang = Some(Lang::EN);
         assert_eq!(edited("Council approves the new wall", "Council approves new wall at last", lang), []);
         assert!(!edited("EU adopts 16th sanctions package", "EU adopts 17th sanctions package", lang).is_empty());
+        let turned = edited("Mayor ready to close the ferry", "Mayor not ready to close the ferry", lang);
+        assert_eq!(turned.iter().map(|news| news.kind).collect::<Vec<_>>(), [NewsKind::Polarity]);
+        assert_eq!(edited("Mayor not ready for the ferry", "Mayor still not ready for the ferry", lang), []);
     }
 }

@@ -32,9 +32,21 @@ pub struct Prepared {
 /// A [`Rejection`] when nothing readable is left of it.
 pub fn prepare(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared, Rejection> {
     let Normalized { item, cut_bytes, dropped_link_bytes, .. } = normalize(raw, origin, &rules.normalize)?;
-    let title = Tokens::of(&item.title);
-    let text = Tokens::of(&item.text);
-    let features = Features::of(&item, &title, &text, &rules.names);
-    let matches = rules.topics.classify(&Document::of(&item, &title, &text));
+    let (features, matches) = {
+        let read = rules.reading(&item);
+        let title = Tokens::of(&read.title);
+        let text = Tokens::of(&read.text);
+        let matches = rules.topics.classify(&Document::of(&read, &title, &text));
+        (features(&read, &title, &text, rules), matches)
+    };
     Ok(Prepared { item, features, matches, headline_before: None, cut_bytes, dropped_link_bytes })
+}
+
+/// What a live blog has on top is compared as a report with that headline would be.
+fn features(item: &Item, title: &Tokens, text: &Tokens, rules: &Rules) -> Features {
+    let Some(headline) = rules.live_headline(&item.title) else {
+        return Features::of(item, title, text, &rules.names);
+    };
+    let report = Item { title: headline.to_owned(), ..item.clone() };
+    Features::of(&report, &Tokens::of(headline), text, &rules.names)
 }

@@ -2,6 +2,7 @@
 //! against what that endpoint was told of the story. Endpoints that hear the same share an alert.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::Rules;
 use super::alert::{
@@ -94,6 +95,8 @@ pub(super) struct Hearing<'a> {
     on_topic_at: Timestamp,
     /// It says of itself that it corrects what was reported.
     mark: Option<CorrectionMark>,
+    /// It is what a live blog has on top, and waits so long for another report of it.
+    unconfirmed: Option<Duration>,
 }
 
 /// Notes what an item brings to its story, and says who hears of it.
@@ -102,7 +105,7 @@ pub(super) fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules
     let on_topic_at = state.on_topic_at;
     state.note(cause);
     let item = &cause.prepared.item;
-    let mark = correction_mark(&item.title, &item.text).filter(|_| cause.revision.is_none());
+    let mark = marked(cause, &rules.alert);
     if item.quiet || cause.prepared.matches.is_empty() && mark.is_none() {
         return Raised::default();
     }
@@ -120,22 +123,37 @@ pub(super) fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules
     raised
 }
 
+/// Whether an item says that it corrects what was reported: one that comes under that mark, or that was given it.
+fn marked(cause: &Cause<'_>, rules: &AlertRules) -> Option<CorrectionMark> {
+    let item = &cause.prepared.item;
+    if cause.revision.is_none() {
+        return correction_mark(&item.title, &item.text);
+    }
+    let before = cause.prepared.headline_before.as_deref().filter(|_| rules.on_revision != OnRevision::Never)?;
+    correction_mark(&item.title, "").filter(|_| correction_mark(before, "").is_none())
+}
+
 impl Ledger {
     /// What an item of the past gives rise to in a story that is given, by other rules: its alerts, and how the story
-    /// stands for those that wait to hear of it.
+    /// stands for those that wait to hear of it. A copy is no item, and says nothing of its own.
     pub fn raise_again(
         &mut self,
         prepared: &Prepared,
         story: StoryId,
         rules: &Rules,
-        now: Timestamp,
+        copy: bool,
     ) -> (Vec<RaisedAlert>, Vec<RaisedAlert>) {
+        let now = prepared.item.first_seen;
         let headline = || StoryState::opened(prepared.item.headline().into_owned(), now);
         let state = self.stories.entry(story).or_insert_with(headline);
-        state.items += 1;
+        if copy {
+            state.sightings_near += 1;
+        } else {
+            state.items += 1;
+        }
         state.last_seen = state.last_seen.max(now);
         prepared.item.outlet.iter().for_each(|outlet| state.add_outlet(outlet));
-        let raised = raise_alerts(&Cause::of(prepared, story, now), self, rules);
+        let raised = raise_alerts(&Cause { duplicate: copy, ..Cause::of(prepared, story, now) }, self, rules);
         (raised.alerts, raised.refreshed)
     }
 }
@@ -146,7 +164,9 @@ impl<'a> Hearing<'a> {
         for TopicState { topic, .. } in &state.topics {
             silenced.extend(silence(topic, cause, ledger, rules).map(|by| (topic, by)));
         }
-        Self { cause, state, rules: &rules.alert, silenced, on_topic_at: state.on_topic_at, mark: None }
+        let live = rules.live_headline(&cause.prepared.item.title).is_some();
+        let unconfirmed = live.then_some(rules.alert.round_up_wait);
+        Self { cause, state, rules: &rules.alert, silenced, on_topic_at: state.on_topic_at, mark: None, unconfirmed }
     }
 }
 
@@ -162,14 +182,14 @@ impl Hearing<'_> {
             let told = self.state.told(&listener);
             let Some(heard) = self.correction(told).or_else(|| self.hear(takes, told)) else {
                 let newer = self.refresh(takes, told).map(|heard| {
-                    let to = route.alert(heard.kind, heard.severity, self.cause.now);
+                    let to = self.addressed(route, &heard);
                     self.alert(heard, None, vec![to], instance)
                 });
                 raised.refreshed.extend(newer);
                 continue;
             };
             raised.told.push((listener, self.told_after(&heard, told)));
-            let mut to = route.alert(heard.kind, heard.severity, self.cause.now);
+            let mut to = self.addressed(route, &heard);
             if heard.reason == AlertReason::Development && self.rules.developments == Developments::Digest {
                 to.held = Some(route.timing.in_digest(self.cause.now));
             }
@@ -196,6 +216,15 @@ impl Hearing<'_> {
         let told = groups.into_iter().map(|(heard, endpoints)| self.alert(heard, None, endpoints, instance));
         raised.alerts.splice(0..0, told);
         raised
+    }
+
+    /// What a route makes of it: what only a live blog says waits for a report.
+    fn addressed(&self, route: &Route, heard: &Heard) -> EndpointAlert {
+        let now = self.cause.now;
+        match self.unconfirmed {
+            Some(wait) => route.alert_unconfirmed(heard.kind, heard.severity, now, wait),
+            None => route.alert(heard.kind, heard.severity, now),
+        }
     }
 
     pub(super) fn is_silenced(&self, topic: &TopicState) -> bool {
@@ -280,6 +309,9 @@ impl Hearing<'_> {
         // The same notice from several outlets is told once.
         let repeated = told.facts.binary_search(&headline_key(&item.headline())).is_ok();
         let (kind, reason, news) = match (self.mark.filter(|_| !repeated), self.cause.revision) {
+            (Some(CorrectionMark::Corrected), Some(_)) => {
+                (AlertKind::ItemCorrected, AlertReason::Correction, self.edited_headline(told))
+            }
             (Some(CorrectionMark::Withdrawn), _) => (AlertKind::ItemWithdrawn, AlertReason::Withdrawal, Vec::new()),
             (Some(CorrectionMark::Corrected), _) => {
                 (AlertKind::ItemCorrected, AlertReason::Correction, self.developments(told))

@@ -300,3 +300,86 @@ fn raise_a_correction_reaches_exactly_those_that_were_told() {
 fn desk_raw_again(raw: &RawItem) -> RawItem {
     RawItem { key: ItemKey::new("again"), ..raw.clone() }
 }
+
+const LIVE: &str = "Storm live: cracks in the old port wall";
+
+/// A report of the desk under another headline.
+fn titled(desk: &mut Desk, title: &str, text: &str) -> RawItem {
+    RawItem { title: Some(RawText::plain(title.to_owned())), ..desk.raw(text) }
+}
+
+#[test]
+fn raise_what_a_live_blog_has_on_top_waits_for_a_report_of_it() {
+    let mut desk = Desk::new();
+    desk.rules.alert.routes.truncate(1);
+    let wait = desk.rules.alert.round_up_wait;
+    let blog = titled(&mut desk, LIVE, &format!("11:32 {PORT}\n10:05 Dockers of Sandhaven called a strike."));
+    let decision = desk.take("live", &blog, None);
+    let raised: Vec<_> = decision.alerts.iter().flat_map(|alert| &alert.endpoints).collect();
+    assert_eq!(raised.len(), 1);
+    assert_eq!(raised[0].held.map(|held| held.until), Some(desk.now.plus(wait)));
+    let topics: Vec<&str> = decision.alerts[0].draft.topics.iter().map(|t| t.matched.topic.as_str()).collect();
+    assert_eq!(topics, ["ports"], "what happened before is another event");
+    // The report of an agency goes up in it, and waits for nothing.
+    let report = titled(&mut desk, HEADLINE, PORT);
+    let decision = desk.take("a", &report, None);
+    assert!(decision.alerts.is_empty(), "{:?}", decision.alerts);
+    let newer: Vec<_> = decision.refreshed.iter().flat_map(|alert| &alert.endpoints).collect();
+    assert_eq!(newer.iter().map(|to| to.held).collect::<Vec<_>>(), [None]);
+}
+
+#[test]
+fn raise_round_ups_raise_nothing_and_live_blogs_as_the_config_says() {
+    use super::alert::RoundUps::{Alone, Withheld as Off};
+    for (title, way, withheld) in [
+        (LIVE, Alone, None),
+        (LIVE, Off, Some(Withheld::RoundUp)),
+        ("Morning briefing: cracks in the old port wall", Alone, Some(Withheld::RoundUp)),
+        ("Storm live: cracks in the port wall; strike called", Alone, Some(Withheld::RoundUp)),
+    ] {
+        let mut desk = Desk::new();
+        desk.rules.alert.round_ups = way;
+        let raw = titled(&mut desk, title, PORT);
+        let decision = desk.take("live", &raw, None);
+        assert_eq!((decision.withheld, decision.alerts.is_empty()), (withheld, withheld.is_some()), "{title} {way:?}");
+    }
+}
+
+#[test]
+fn raise_a_correction_of_something_else_tells_nobody() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.hear("a")[0], "first");
+    let recipe = "An earlier version of this recipe asked for salt where sugar was meant. Plums are halved and laid on the dough.";
+    let raw = titled(&mut desk, "Correction: plum cake of the week", recipe);
+    let decision = desk.take("z", &raw, None);
+    assert!(decision.alerts.is_empty() && decision.refreshed.is_empty(), "{:?}", decision.alerts);
+}
+
+#[test]
+fn raise_a_silence_on_a_word_leaves_the_report_that_lacks_it() {
+    let mut desk = Desk::new();
+    desk.rules.alert.routes.truncate(1);
+    desk.ledger.silences.push(Silence { text: Some("divers".to_owned()), ..silence() });
+    let raw = titled(&mut desk, "Divers find cracks in the old port wall", PORT);
+    let silenced = desk.take("a", &raw, None);
+    assert!(silenced.alerts.iter().all(|alert| alert.endpoints.is_empty() && alert.silenced_by.is_some()));
+    assert_eq!(desk.hear("b"), ["first"], "the story was not used up");
+}
+
+#[test]
+fn raise_an_edit_that_says_it_corrects_is_told_to_those_that_were_told() {
+    for (rule, told) in [(OnRevision::NewTopic, true), (OnRevision::Never, false)] {
+        let mut desk = Desk::new();
+        desk.rules.alert.routes.truncate(1);
+        desk.rules.alert.on_revision = rule;
+        let raw = desk.raw(PORT);
+        desk.take("a", &raw, None);
+        let corrected = RawItem { title: Some(RawText::plain(format!("Corrected: {HEADLINE}"))), ..raw.clone() };
+        let decision = desk.take("a", &corrected, Some(HEADLINE));
+        let kinds: Vec<&str> = decision.alerts.iter().map(|alert| alert.draft.kind.as_str()).collect();
+        assert_eq!(kinds, if told { vec!["item.corrected"] } else { Vec::new() }, "{rule:?}");
+        // Edited again under that mark it is no other correction.
+        let again = RawItem { content: Some(RawText::plain(format!("{PORT} More follows."))), ..corrected.clone() };
+        assert!(desk.take("a", &again, None).alerts.is_empty());
+    }
+}

@@ -60,7 +60,7 @@ pub use corrections::{Correction, CorrectionRecord, TellOutcome, UntoldEndpoint}
 pub use error::StoreError;
 pub use feeds::FailureTotal;
 pub use glance::{AlsoHeadline, DayTally, HourTally, LastAlert, StoryGlance, StoryTopic};
-pub use history::{PAGE_ITEMS, PastItem};
+pub use history::{PAGE_ITEMS, PastCopy, PastItem};
 pub use labels::{ItemLabel, LabelledItem, Relevance};
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use operators::SearchProblem;

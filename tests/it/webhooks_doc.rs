@@ -117,6 +117,43 @@ fn examples_take_what_is_genuine_once_and_refuse_what_was_changed() {
     }
 }
 
+/// A payload of every type and reason that is sent, with what a person reads of it: rebuilt from what the goldens of
+/// CloudEvents carry, which is the same data.
+fn every_payload() -> Vec<(String, String, String)> {
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("../golden/formats/cloudevents.json")).expect("JSON");
+    let events = golden.as_object().expect("an object").values();
+    let one = |event: &serde_json::Value| {
+        let kind = event["type"].as_str().and_then(|kind| kind.strip_prefix("wirewatch.")).expect("a type").to_owned();
+        let told = ["/data/item/title", "/data/summary"].iter().find_map(|place| event.pointer(place)?.as_str());
+        let body = format!("{{\"type\":\"{kind}\",\"timestamp\":{},\"data\":{}}}", event["time"], event["data"]);
+        (kind, told.expect("words").to_owned(), body)
+    };
+    events.map(one).collect()
+}
+
+#[test]
+fn examples_handle_a_payload_of_every_type() {
+    let all = every_payload();
+    let kinds: std::collections::BTreeSet<&str> = all.iter().map(|(kind, ..)| kind.as_str()).collect();
+    assert_eq!(kinds.len(), 13, "{kinds:?}");
+    for (number, (kind, words, body)) in all.iter().enumerate() {
+        let said = example::line(&serde_json::from_str(body).expect("JSON"));
+        assert_eq!(said, format!("{kind}: {words}"), "Rust");
+        for tool in ["python3", "node", "sh"] {
+            if tool == "sh" && Command::new("openssl").arg("version").output().is_err() {
+                continue;
+            }
+            let seen = tempfile::tempdir().expect("a directory");
+            let id = format!("alr_{number}");
+            let said = asked(tool, seen.path(), body, &id, &signature_of(&id, body));
+            let told = if tool == "sh" { format!("new {kind}") } else { format!("new {kind}: {words}") };
+            // A tool that is not here says nothing.
+            assert!(said.is_none_or(|said| said == told.trim()), "{tool}: {kind}");
+        }
+    }
+}
+
 #[test]
 fn example_in_rust_works_and_is_the_one_on_the_page() {
     let now = AT.seconds().unsigned_abs();

@@ -3,6 +3,7 @@
 
 use super::payload::{AlertPayload, EvidenceView};
 use crate::model::{AlertKind, AlertReason};
+use crate::pipeline::story::roundup::is_roundup;
 use crate::pipeline::told::Told;
 
 /// What goes out instead of `earlier`, which is not sent, and `later`, which follows it.
@@ -20,8 +21,14 @@ pub fn fold(earlier: &AlertPayload, later: &AlertPayload) -> AlertPayload {
     data.topics.extend(gone);
     data.story.clone_from(&newer.story);
     data.sightings.clone_from(&newer.sightings);
-    // The same item again was edited: nobody is shown what it does not say any more.
-    if best_topic(&newer.evidence) > best_topic(&data.evidence) || newer.item.id == data.item.id {
+    // A report is shown rather than a live blog, whatever their points. The same item again was edited: nobody is shown
+    // what it does not say any more.
+    let better = match (is_roundup(&newer.item.title), is_roundup(&data.item.title)) {
+        (false, true) => true,
+        (true, false) => false,
+        _ => best_topic(&newer.evidence) > best_topic(&data.evidence),
+    };
+    if better || newer.item.id == data.item.id {
         data.item.clone_from(&newer.item);
         data.evidence.clone_from(&newer.evidence);
     }

@@ -19,6 +19,6 @@ mod timing;
 pub use fold::fold;
 pub use notice::{Content, ENTRIES_MAX, Entry, ListedStories, Notice, renumber};
 pub use payload::{AlertData, AlertPayload, HeadlineView, PayloadInput, PreviousView};
-pub use route::{AlertRules, Commentary, Developments, EndpointAlert, Offer, OnRevision, Refusal, Route};
+pub use route::{AlertRules, Commentary, Developments, EndpointAlert, Offer, OnRevision, Refusal, RoundUps, Route};
 pub use silence::{Loud, SILENCE_LASTS, Silence};
 pub use timing::{DigestTimes, Held, Hold, QuietHours, Rate, Timing};

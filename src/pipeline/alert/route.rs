@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::format::Format;
 use super::silence::Silence;
 use super::source::HealthRules;
-use super::timing::{Held, Rate, Timing};
+use super::timing::{Held, Hold, Rate, Timing};
 use crate::model::{AlertKind, EndpointId, Lang, Score, Severity, SourceId, Timestamp, TopicId};
 
 /// When a story speaks again, and to whom.
@@ -32,6 +32,10 @@ pub struct AlertRules {
     pub development_pause: Duration,
     /// What becomes of comments and explainers.
     pub commentary: Commentary,
+    /// What becomes of the event that a live blog has on top.
+    pub round_ups: RoundUps,
+    /// How long that waits for a report of its own.
+    pub round_up_wait: Duration,
     /// Items of feeds that were published longer ago when they come are not told.
     pub age_max: Option<Duration>,
     /// What was told so long ago, with nothing on its topics since, is news again.
@@ -46,6 +50,16 @@ pub enum Commentary {
     Off,
     /// They are told as reports are.
     Alert,
+}
+
+/// What becomes of the event that a live blog has on top. Briefings and lists raise nothing in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RoundUps {
+    /// It is told where no other report of it comes in time.
+    #[default]
+    Alone,
+    /// It raises nothing.
+    Withheld,
 }
 
 /// What becomes of something new in a story that was told.
@@ -84,6 +98,8 @@ impl Default for AlertRules {
             on_revision: OnRevision::default(),
             developments: Developments::default(),
             commentary: Commentary::default(),
+            round_ups: RoundUps::default(),
+            round_up_wait: Duration::from_secs(1200),
             age_max: None,
             development_pause: Duration::from_secs(2 * 3600),
             told_window: Duration::from_secs(7 * 86_400),
@@ -160,6 +176,24 @@ impl Route {
             urgent,
             folds,
         }
+    }
+
+    /// The same for what only a live blog says until now: it waits for another report of it.
+    #[must_use]
+    pub fn alert_unconfirmed(
+        &self,
+        kind: AlertKind,
+        severity: Severity,
+        at: Timestamp,
+        wait: Duration,
+    ) -> EndpointAlert {
+        let mut alert = self.alert(kind, severity, at);
+        let until = at.plus(wait);
+        if alert.folds && !wait.is_zero() {
+            let held = alert.held.unwrap_or(Held { hold: Hold::Group, until });
+            alert.held = Some(Held { until: held.until.max(until), ..held });
+        }
+        alert
     }
 
     /// The same for an alert that belongs to no story.

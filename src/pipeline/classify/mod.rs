@@ -97,6 +97,16 @@ pub struct TopicConfig {
     pub model_weight: Option<f64>,
 }
 
+impl TopicConfig {
+    /// The loudest that it can be.
+    #[must_use]
+    pub fn severity_max(&self) -> Severity {
+        let bands = self.severity_bands.iter().map(|(_, severity)| *severity);
+        let terms = self.terms.iter().filter_map(|term| term.severity);
+        bands.chain(terms).fold(self.severity, Severity::max)
+    }
+}
+
 /// One `[[aliases]]` entry: `@name` in a query stands for any of the forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AliasConfig {

@@ -205,6 +205,13 @@ pub fn goes_on_counting(a: &ItemFacts, b: &ItemFacts, found: &[Difference]) -> b
         && a.of(Sort::Place).any(place)
 }
 
+/// What a headline denies something by: somebody answers what was reported, which is news to whoever was told that.
+#[must_use]
+pub fn denial(item: &ItemFacts) -> Option<Fact> {
+    let lexicon = Lexicon::shipped();
+    item.in_title(Sort::Act).find(|act| act.value() & 1 == 0 && lexicon.act_name((act.value() >> 1) as u8) == "confirm")
+}
+
 /// Of whom there are more as an event unfolds.
 const VICTIMS: [&str; 4] = ["dead", "hurt", "missing", "held"];
 

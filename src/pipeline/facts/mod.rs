@@ -21,7 +21,7 @@ mod tests;
 
 use self::lexicon::Lexicon;
 
-pub use self::difference::{Aspect, Difference, Separation, differences, fills_template, goes_on_counting};
+pub use self::difference::{Aspect, Difference, Separation, denial, differences, fills_template, goes_on_counting};
 pub use self::read::{KnownNames, read};
 
 /// Facts kept of one item: those of the headline before those of the lead.
@@ -213,7 +213,9 @@ impl Fact {
             Sort::Code => format!("identifier {:05x}", value & 0xF_FFFF),
             Sort::Act => {
                 let name = lexicon.act_name((value >> 1) as u8);
-                if value & 1 == 1 { name.to_owned() } else { format!("the opposite of {name}") }
+                let words = ACT_WORDS.iter().find(|(known, ..)| *known == name);
+                let word = words.map(|(_, done, undone)| if value & 1 == 1 { *done } else { *undone });
+                word.unwrap_or(name).to_owned()
             }
             Sort::Stage => if value == 1 { "done" } else { "only meant" }.to_owned(),
             Sort::Day if value < 8 => WEEKDAYS[(value as usize).saturating_sub(1) % 7].to_owned(),
@@ -273,6 +275,25 @@ impl Amount {
         }
     }
 }
+
+/// How people say an opposition, and its opposite.
+const ACT_WORDS: [(&str, &str, &str); 15] = [
+    ("allow", "allowed", "banned"),
+    ("appoint", "appointed", "dismissed"),
+    ("approve", "approved", "rejected"),
+    ("buy", "bought", "sold"),
+    ("confirm", "confirmed", "denied"),
+    ("extend", "extended", "ended"),
+    ("hold", "held", "released"),
+    ("impose", "imposed", "lifted"),
+    ("join", "joined", "left"),
+    ("open", "opened", "closed"),
+    ("raise", "raised", "lowered"),
+    ("send", "sent", "withdrawn"),
+    ("supply", "supplied", "withheld"),
+    ("treaty", "signed", "negotiated"),
+    ("win", "won", "lost"),
+];
 
 impl ItemFacts {
     /// The stored form.

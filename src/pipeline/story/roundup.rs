@@ -91,6 +91,60 @@ fn counts_days(title: &str) -> bool {
     counted && title.contains([':', '|', '–', '—'])
 }
 
+/// Words before the colon of a headline that say that something is followed as it happens, folded.
+#[rustfmt::skip]
+const LIVE_HEADS: &[&str] = &[
+    " live ", " liveblog ", " live blog ", " liveticker ", " live ticker ", " newsblog ", " newsticker ", " en direct ",
+    " en directo ", " in diretta ", " diretta ", " na zywo ", " наживо ", " онлаин ",
+];
+/// A headline of fewer words names a place or a matter, not what happened there.
+const LIVE_WORDS_MIN: usize = 4;
+
+/// What a live blog has on top: "Harbour dispute live: council calls off the vote" says that the council called off
+/// the vote. `None` where the headline is that of no live blog, names no one event, or names several.
+#[must_use]
+pub fn live_headline(title: &str) -> Option<&str> {
+    if !is_roundup(title) {
+        return None;
+    }
+    let at = title.find(": ").or_else(|| title.find(" | "))?;
+    let (head, rest) = (title.get(..at)?, title.get(at..)?.trim_start_matches([':', '|', ' ', '+']));
+    let rest = rest.trim_end_matches(['+', ' ']);
+    let words = |text: &str| Tokens::of(text).iter().map(|word| fold(word.folded)).collect::<Vec<_>>();
+    let line = format!(" {} ", words(head).join(" "));
+    let follows = LIVE_HEADS.iter().any(|cue| line.contains(cue));
+    let one = !rest.contains([';', '|', '+']) && !rest.contains(" – ") && !is_roundup(rest) && !is_list(title);
+    (follows && one && words(rest).len() >= LIVE_WORDS_MIN).then_some(rest)
+}
+
+/// Where the newest entry of a live blog ends: before the second line that starts with a time of day; without such
+/// lines, after the first paragraph of what is longer than a note.
+#[must_use]
+pub fn live_entry_end(text: &str) -> usize {
+    let lines = || text.split_inclusive('\n').scan(0, |at, line| Some((std::mem::replace(at, *at + line.len()), line)));
+    let mut timed = lines().filter(|(_, line)| starts_with_time(line)).map(|(at, _)| at);
+    let end = match (timed.next(), timed.next()) {
+        (Some(_), Some(second)) => second,
+        (Some(_), None) => text.len(),
+        (None, _) if text.len() <= LIVE_NOTE_BYTES => text.len(),
+        (None, _) => lines().find(|(_, line)| line.len() > 1).map_or(text.len(), |(at, line)| at + line.len()),
+    };
+    text[..end].trim_end().len()
+}
+
+/// The text of a live blog without times is as long as this at most, where all of it is on what the headline says.
+const LIVE_NOTE_BYTES: usize = 600;
+
+/// "11:32 …", "11.32 Uhr …", "11h32 …", "+++ 11:32 …".
+fn starts_with_time(line: &str) -> bool {
+    let line = line.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = line.as_bytes().get(digits..).unwrap_or_default();
+    (1..=2).contains(&digits)
+        && matches!(rest, [b':' | b'.' | b'h', tens, ones, ..] if tens.is_ascii_digit() && ones.is_ascii_digit())
+        && !rest.get(3).is_some_and(u8::is_ascii_digit)
+}
+
 /// "… live: …", "Live: …", "… live | …".
 fn is_live(title: &str) -> bool {
     let mut parts = title.split([':', '|', '–']);
@@ -130,6 +184,40 @@ mod tests {
         ] {
             assert!(is_roundup(title), "{title}");
         }
+    }
+
+    #[test]
+    fn live_blog_has_one_event_on_top_or_none() {
+        for (title, top) in [
+            ("Harbour dispute live: council calls off the vote", Some("council calls off the vote")),
+            ("Harbour dispute live updates: council calls off the vote", Some("council calls off the vote")),
+            ("Live: council calls off the vote", Some("council calls off the vote")),
+            ("Hafenstreit im Liveticker: +++ Rat sagt die Abstimmung ab +++", Some("Rat sagt die Abstimmung ab")),
+            ("Port, en direct : le conseil annule le vote", Some("le conseil annule le vote")),
+            ("Harbour dispute live: latest updates", None),
+            ("Live: a ferry, two strikes, one lighthouse", None),
+            ("Live: council calls off vote; ferry aground", None),
+            ("Harbour dispute: council calls off the vote", None),
+            ("Oldtown v Newport – live", None),
+            ("Morning briefing: council calls off the vote", None),
+        ] {
+            assert_eq!(live_headline(title), top, "{title}");
+        }
+    }
+
+    #[test]
+    fn newest_entry_ends_where_the_one_before_it_begins() {
+        let blog = "All that happens at the harbour.\n11:32 The council calls off the vote.\n10:05 Boats arrive.";
+        assert_eq!(
+            &blog[..live_entry_end(blog)],
+            "All that happens at the harbour.\n11:32 The council calls off the vote."
+        );
+        for whole in ["The council calls off the vote. 9.50 euros were asked.", "11h32 Le conseil annule le vote.", ""]
+        {
+            assert_eq!(live_entry_end(whole), whole.len(), "{whole}");
+        }
+        let long = format!("The council calls off the vote.\n{}", "Boats arrive, and nobody knows why. ".repeat(30));
+        assert_eq!(&long[..live_entry_end(&long)], "The council calls off the vote.");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{DeliveryId, fold_into};
 use crate::model::{EndpointId, Timestamp};
 use crate::pipeline::Told;
-use crate::pipeline::alert::{AlertPayload, EndpointAlert, fold};
+use crate::pipeline::alert::{AlertPayload, EndpointAlert, Hold, fold};
 
 /// A delivery without bytes of its own.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub(in crate::store) struct Unsent {
     alert: i64,
     payload: AlertPayload,
     due_at: Timestamp,
+    /// It waits for more of its story.
+    grouped: bool,
 }
 
 /// The delivery of an alert to an endpoint, if nothing of it may have left.
@@ -25,18 +27,20 @@ pub(in crate::store) fn unsent(
 ) -> rusqlite::Result<Option<Unsent>> {
     let found = connection
         .prepare_cached(
-            "SELECT d.id, d.due_at, coalesce(d.body, a.payload)
+            "SELECT d.id, d.due_at, coalesce(d.body, a.payload), d.hold
              FROM deliveries d INDEXED BY deliveries_alert JOIN alerts a ON a.sequence = d.alert
              WHERE d.alert = ?1 AND d.endpoint = ?2 AND d.state = 'pending' AND d.content_type = ''",
         )?
         .query_row(params![alert, endpoint.as_str()], |row| {
-            Ok((DeliveryId(row.get(0)?), Timestamp::from_millis(row.get(1)?), row.get::<_, Vec<u8>>(2)?))
+            let hold: Option<String> = row.get(3)?;
+            let grouped = hold.as_deref() == Some(Hold::Group.as_str());
+            Ok((DeliveryId(row.get(0)?), Timestamp::from_millis(row.get(1)?), row.get::<_, Vec<u8>>(2)?, grouped))
         })
         .optional()?;
     // What cannot be read is not changed: it goes out as it is.
-    Ok(found.and_then(|(id, due_at, bytes)| {
+    Ok(found.and_then(|(id, due_at, bytes, grouped)| {
         let payload = AlertPayload::from_bytes(&bytes).ok()?;
-        Some(Unsent { id, alert, payload, due_at })
+        Some(Unsent { id, alert, payload, due_at, grouped })
     }))
 }
 
@@ -52,7 +56,8 @@ pub(in crate::store) fn fold_alert(
     let Some(row) = unsent(connection, &to.endpoint, alert)?.filter(of_story) else { return Ok(false) };
     rewrite(connection, &row, &fold(&row.payload, later))?;
     let due_at = to.held.map_or(now, |held| held.until);
-    if to.urgent && due_at < row.due_at {
+    // What waited for another report of its event has it now.
+    if (to.urgent || row.grouped) && due_at < row.due_at {
         connection.prepare_cached("UPDATE deliveries SET hold = ?2, due_at = ?3 WHERE id = ?1")?.execute(params![
             row.id.0,
             to.held.map(|held| held.hold.as_str()),

@@ -163,6 +163,9 @@ impl ItemExplained {
         let heard = endpoints.is_empty() || endpoints.iter().any(|hearing| hearing.takes);
         let verdict = match (topics.iter().any(|t| t.matched), heard) {
             (true, _) if let Some(why) = rules.withholds(&prepared.item) => withheld(why),
+            (true, true) if rules.live_headline(&prepared.item.title).is_some() => {
+                "would alert if no other report of what the live blog has on top comes in time ([alerts] round_ups = \"alone\")"
+            }
             (true, true) => "would alert, unless its story was alerted on these topics before",
             (true, false) => "would be stored as an alert, but no endpoint takes it",
             (false, _) => "would not alert: no topic reaches its threshold",
@@ -257,8 +260,9 @@ fn item_of(record: ItemRecord) -> Result<Item, ExplainError> {
 /// Every topic, with what hit.
 #[must_use]
 pub fn explain(item: &Item, rules: &Rules) -> Vec<TopicExplanation> {
+    let item = rules.reading(item);
     let (title, text) = (Tokens::of(&item.title), Tokens::of(&item.text));
-    rules.topics.explain(&Document::of(item, &title, &text))
+    rules.topics.explain(&Document::of(&item, &title, &text))
 }
 
 /// Who takes an alert on each topic that matches, and what keeps it from the others.
