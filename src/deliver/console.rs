@@ -134,9 +134,7 @@ pub fn block(payload: &[u8], style: &Style) -> String {
         listed.extend(wrap(&line, width, TITLE_LINES_MAX).into_iter().map(|line| format!("{INDENT}{line}")));
         listed.extend(url.iter().map(|url| format!("{INDENT}{INDENT}{url}")));
     }
-    if message.omitted > 0 {
-        listed.push(format!("{INDENT}and {} more", message.omitted));
-    }
+    listed.extend(message.more(message.entries.len()).map(|more| format!("{INDENT}{more}")));
     let foot = format!("{INDENT}{}", clean::one_line(&message.foot));
     let foot = if style.colour { format!("\u{1b}[2m{foot}\u{1b}[0m") } else { foot };
     lines.extend(linked.chain(listed).chain([foot]));

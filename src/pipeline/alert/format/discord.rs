@@ -15,6 +15,8 @@ const TITLE_MAX: usize = 256;
 const DESCRIPTION_MAX: usize = 3500;
 const LINE_MAX: usize = 600;
 const ENTRY_MAX: usize = 150;
+/// Room for the line that says what is left out.
+const MORE_MAX: usize = 140;
 const FOOT_MAX: usize = 200;
 
 /// Renders the message.
@@ -38,7 +40,7 @@ fn description(message: &Message) -> String {
     let line = |text: &str, max: usize| fit(text, max, Unit::Utf16, markdown);
     let mut out = String::new();
     let mut add = |words: String| {
-        let room = out.encode_utf16().count() + words.encode_utf16().count() + 40 <= DESCRIPTION_MAX;
+        let room = out.encode_utf16().count() + words.encode_utf16().count() + MORE_MAX <= DESCRIPTION_MAX;
         if room && !words.trim().is_empty() {
             out.push_str(if out.is_empty() { "" } else { "\n" });
             out.push_str(&words);
@@ -58,9 +60,8 @@ fn description(message: &Message) -> String {
         add(entry(&other.title, other.url.as_deref(), &other.outlet));
     }
     let shown = message.entries.iter().take_while(|e| add(entry(&e.title, e.url.as_deref(), &e.note))).count();
-    let hidden = message.omitted + (message.entries.len() - shown) as u64;
-    if hidden > 0 {
-        let _ = write!(out, "\nand {hidden} more");
+    if let Some(more) = message.more(shown) {
+        let _ = write!(out, "\n{more}");
     }
     out
 }

@@ -240,9 +240,7 @@ fn text(message: &Message) -> String {
     };
     blocks.extend(message.headlines.iter().map(|other| entry(&other.title, &other.outlet, other.url.as_deref())));
     blocks.extend(message.entries.iter().map(|e| entry(&e.title, &e.note, e.url.as_deref())));
-    if message.omitted > 0 {
-        blocks.push(format!("and {} more", message.omitted));
-    }
+    blocks.extend(message.more(message.entries.len()));
     blocks.push(format!("-- \n{}", message.foot));
     blocks.join("\n\n") + "\n"
 }
@@ -273,8 +271,8 @@ fn html(message: &Message) -> String {
     if !lines.is_empty() {
         let _ = write!(out, "<ul>\n{}</ul>\n", lines.concat());
     }
-    if message.omitted > 0 {
-        let _ = writeln!(out, "<p>and {} more</p>", message.omitted);
+    if let Some(more) = message.more(message.entries.len()) {
+        let _ = writeln!(out, "<p>{}</p>", escape(&more));
     }
     let _ = writeln!(out, "<p class=\"foot\">{}</p>\n</body></html>", escape(&message.foot));
     out

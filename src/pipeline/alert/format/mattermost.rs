@@ -35,10 +35,7 @@ pub(super) fn render(message: &Message) -> Value {
         lines.push(line);
         shown += 1;
     }
-    let hidden = message.omitted + (message.entries.len() - shown) as u64;
-    if hidden > 0 {
-        lines.push(format!("and {hidden} more"));
-    }
+    lines.extend(message.more(shown));
     lines.retain(|line| !line.trim().is_empty());
     // A title without a link is read as markdown.
     let title = if message.url.is_some() { plain } else { marked };

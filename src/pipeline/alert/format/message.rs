@@ -54,6 +54,8 @@ pub struct Message {
     pub entries: Vec<StoryEntry>,
     /// Alerts of a digest whose stories are not listed.
     pub omitted: u64,
+    /// The alert's number; 0 where it has none yet.
+    sequence: u64,
 }
 
 /// A headline with its link, where it has one.
@@ -133,6 +135,7 @@ impl Message {
             foot: foot(payload),
             entries: Vec::new(),
             omitted: 0,
+            sequence: words::count(payload, "/data/alert/sequence"),
             kind,
         }
     }
@@ -141,6 +144,22 @@ impl Message {
     #[must_use]
     pub fn summary(&self) -> String {
         if self.byline.is_empty() { self.headline.clone() } else { format!("{} — {}", self.headline, self.byline) }
+    }
+
+    /// What a digest of which so many stories are shown leaves out, and where that is: no list ends in silence.
+    #[must_use]
+    pub fn more(&self, shown: usize) -> Option<String> {
+        let hidden = self.entries.len().saturating_sub(shown) as u64;
+        let place = match self.sequence {
+            0 => String::new(),
+            number => format!(": wirewatch alerts show {number}"),
+        };
+        let stories = (hidden > 0).then(|| format!("and {}{place}", counted(hidden, "more story")));
+        let follow = if self.omitted == 1 { "follows" } else { "follow" };
+        let alerts =
+            (self.omitted > 0).then(|| format!("{} {follow} in another message", counted(self.omitted, "alert")));
+        let parts: Vec<String> = stories.into_iter().chain(alerts).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 
     /// Everything under headline and byline, a paragraph each, in order; links and the digest left out.

@@ -17,7 +17,7 @@ pub(super) const TITLE_BYTES_MAX: usize = 250;
 const LINE_BYTES_MAX: usize = 900;
 const ENTRY_BYTES_MAX: usize = 200;
 /// Room for the last lines.
-const TAIL_BYTES: usize = 220;
+const TAIL_BYTES: usize = 320;
 /// Of the small print, with the link that says why.
 const FOOT_MAX: usize = 160;
 
@@ -43,9 +43,8 @@ pub(super) fn render(message: &Message, topic: &str) -> Value {
         add(&entry(&other.title, &other.outlet));
     }
     let shown = message.entries.iter().take_while(|e| add(&entry(&e.title, &e.note))).count();
-    let hidden = message.omitted + (message.entries.len() - shown) as u64;
-    if hidden > 0 {
-        let _ = write!(out, "\nand {hidden} more");
+    if let Some(more) = message.more(shown) {
+        let _ = write!(out, "\n{more}");
     }
     let _ = write!(out, "{}{}", if out.is_empty() { "" } else { "\n" }, line(&message.foot, FOOT_MAX));
     // Names of emojis: the server shows any other word as it is.

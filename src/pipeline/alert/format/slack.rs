@@ -40,10 +40,7 @@ pub(super) fn render(message: &Message) -> Value {
         }
         shown += 1;
     }
-    let hidden = message.omitted + (message.entries.len() - shown) as u64;
-    if hidden > 0 {
-        rich.sections.push(section(&[text(&format!("and {hidden} more"))]));
-    }
+    rich.sections.extend(message.more(shown).map(|more| section(&[text(&more)])));
     let foot = json!({"type": "plain_text", "text": fit(&message.foot, ASIDE_MAX, Unit::Utf16, plain), "emoji": false});
     // What notifications show; markup is off and its characters are escaped all the same.
     let summary = fit(&or_dash(&message.summary()), BLOCK_MAX, Unit::Utf16, slack);

@@ -43,10 +43,8 @@ pub(super) fn render(message: &Message) -> Value {
     };
     body.extend(message.headlines.iter().map(|other| entry(&other.title, other.url.as_deref(), &other.outlet)));
     body.extend(message.entries.iter().take(ENTRIES_MAX).map(|e| entry(&e.title, e.url.as_deref(), &e.note)));
-    let hidden = message.omitted + message.entries.len().saturating_sub(ENTRIES_MAX) as u64;
-    if hidden > 0 {
-        body.push(rich(&[json!({"type": "TextRun", "text": format!("and {hidden} more")})]));
-    }
+    let more = message.more(ENTRIES_MAX);
+    body.extend(more.map(|more| rich(&[json!({"type": "TextRun", "text": more})])));
     let foot = json!({"type": "TextRun", "text": line(&message.foot, LINE_MAX), "isSubtle": true, "size": "Small"});
     body.push(rich(&[foot]));
     let mut content = json!({

@@ -15,7 +15,7 @@ const HEADLINE_MAX: usize = 300;
 const LINE_MAX: usize = 600;
 const ENTRY_MAX: usize = 150;
 /// Room for the last lines.
-const TAIL: usize = 220;
+const TAIL: usize = 320;
 /// Of the small print, with the link that says why.
 const FOOT_MAX: usize = 160;
 
@@ -50,9 +50,8 @@ pub(super) fn render(message: &Message, chat: &str) -> Value {
     let shown = entries
         .take_while(|e| out.entry(&line(&e.title, ENTRY_MAX), e.url.as_deref(), &line(&e.note, ENTRY_MAX)))
         .count();
-    let hidden = message.omitted + (message.entries.len() - shown) as u64;
-    if hidden > 0 {
-        out.push(&format!("\nand {hidden} more"));
+    if let Some(more) = message.more(shown) {
+        out.push(&format!("\n{more}"));
     }
     out.push(&format!("\n{}", line(&message.foot, FOOT_MAX)));
     json!({

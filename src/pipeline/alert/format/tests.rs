@@ -185,6 +185,30 @@ fn render_mail_matches_goldens() {
 }
 
 #[test]
+fn digest_that_shows_fewer_stories_says_how_many_and_where_they_are() {
+    let number = |text: &str| text.split(|c: char| !c.is_ascii_digit()).find_map(|n| n.parse::<usize>().ok());
+    for (name, service) in services() {
+        let format = Format::People(service, TimeZone::UTC);
+        let body = rendered(&format, &digest("Ferry runs aground off the pier", 100));
+        let mut all = Vec::new();
+        texts(&body, "", &mut all);
+        let joined = all.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n");
+        let line =
+            joined.lines().find(|line| line.starts_with("and ")).unwrap_or_else(|| panic!("{name} hides stories"));
+        // Each is named by its title and, in its note, by a topic of that name.
+        let shown = joined.matches("Ferry runs aground").count() / 2;
+        assert_eq!(shown + number(line).unwrap_or(0), 100, "{name}: {line}");
+        assert!(line.contains(" more stories: wirewatch alerts show 815"), "{name}: {line}");
+        assert!(line.ends_with("3 alerts follow in another message"), "{name}: {line}");
+    }
+    // A mail shows them all, and says only what follows.
+    let message = Message::of(&digest("Ferry", 100), &TimeZone::UTC);
+    assert_eq!(message.more(100).as_deref(), Some("3 alerts follow in another message"));
+    assert_eq!(message.more(99).map(|line| line.starts_with("and 1 more story: ")), Some(true));
+    assert_eq!(Message::of(&sample::digest(), &TimeZone::UTC).more(2), None);
+}
+
+#[test]
 fn message_reads_in_the_order_of_need() {
     let of = |payload: &Value| Message::of(payload, &TimeZone::UTC);
     let first = of(&sample::matched());
