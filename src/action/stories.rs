@@ -40,6 +40,10 @@ pub fn correction_undone(
     let Some(done) = scene.store.correction(number)? else {
         return Err(ActionRefusal::unknown(format!("undo correction {number}: there is none of this number")));
     };
+    if done.verb == "tell" {
+        let what = format!("undo {number}: it told a story, and what was told cannot be taken back");
+        return Err(ActionRefusal::conflict(what));
+    }
     let (Some(_), None, Some(into)) = (done.done_at, &done.refused, done.into) else {
         return Err(ActionRefusal::conflict(format!("undo correction {number}: it was not carried out")));
     };

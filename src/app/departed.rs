@@ -101,8 +101,9 @@ pub(super) fn losses(old: &Config, new: &Config, store: &Store) -> Vec<String> {
             store.read("count what is owed", |c| outbox::health(c, &endpoint.id)).map_or(1, |health| health.pending);
         if owed > 0 {
             losses.push(format!(
-                "endpoint `{}` is gone from the config, and {owed} deliveries are owed to it",
-                endpoint.id
+                "endpoint `{}` is gone from the config with {} owed to it",
+                endpoint.id,
+                crate::text::counted(owed, "delivery")
             ));
         }
     }

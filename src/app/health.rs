@@ -114,10 +114,14 @@ impl Gauges {
         }
         warnings.extend(slow_flow(&flow, config));
         if standing.feeds_failing > 0 {
-            warnings.push(format!("sources: {} of {} feeds failing", standing.feeds_failing, feeds(config)));
+            warnings.push(format!(
+                "sources: {} of {} failing",
+                standing.feeds_failing,
+                counted(feeds(config) as u64, "feed")
+            ));
         }
         if standing.feeds_gone > 0 {
-            warnings.push(format!("sources: {} feeds gone (410)", standing.feeds_gone));
+            warnings.push(format!("sources: {} gone (410)", counted(standing.feeds_gone, "feed")));
         }
         if let Some(at) = standing.oldest_owed_at.filter(|at| now.since(*at) > OWED_LONG) {
             warnings.push(format!("delivery: {} owed, the oldest for {}", standing.owed, words(now.since(at))));

@@ -10,6 +10,7 @@ use crate::deliver::console::{self, Style};
 use crate::model::Timestamp;
 use crate::store::outbox::{self, DeliveryFilter};
 use crate::store::{AlertFilter, AlertRecord};
+use crate::text::counted;
 
 /// Lists alerts, newest first, or shows one and who was told.
 #[derive(Debug, Args)]
@@ -157,7 +158,8 @@ fn show(id: &str, out: Output, context: &Context) -> Result<(), CliError> {
     for row in rows {
         let held = row.hold.map(|hold| format!(", waits for its {hold}")).unwrap_or_default();
         let into = row.folded_into.map(|into| format!(" into {into}")).unwrap_or_default();
-        outln!("  {} to {}: {}{held}{into}, {} attempts", row.id, row.endpoint, row.state, row.attempts);
+        let attempts = counted(u64::from(row.attempts), "attempt");
+        outln!("  {} to {}: {}{held}{into}, {attempts}", row.id, row.endpoint, row.state);
     }
     Ok(())
 }

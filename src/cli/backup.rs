@@ -8,6 +8,7 @@ use clap::Args;
 use super::output::{self, Output};
 use super::{CliError, Context};
 use crate::store::{BackupMade, StoreError, restore};
+use crate::text::counted;
 
 /// Copies the store into a file, beside a running daemon.
 #[derive(Debug, Args)]
@@ -47,7 +48,8 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<(), CliError> {
         return Ok(output::document(&made)?);
     }
     let BackupMade { path, bytes, items, owed } = made;
-    outln!("backed up {items} items and {owed} deliveries owed to {} ({} KiB, checked)", path.display(), bytes >> 10);
+    let (items, owed) = (counted(items, "item"), counted(owed, "delivery"));
+    outln!("backed up {items} and {owed} owed to {} ({} KiB, checked)", path.display(), bytes >> 10);
     Ok(())
 }
 
@@ -61,12 +63,13 @@ pub fn run_restore(args: &RestoreArgs, context: &Context) -> Result<(), CliError
     if Output::of(args.json) == Output::Json {
         return Ok(output::document(&restored)?);
     }
-    outln!("restored {} items to {}", restored.items, restored.path.display());
+    outln!("restored {} to {}", counted(restored.items, "item"), restored.path.display());
     if let Some(replaced) = &restored.replaced {
         outln!("the database before is kept as {}", replaced.display());
     }
     if restored.owed > 0 {
-        outln!("{} deliveries are owed in it and go out at the next start, with the ids they had", restored.owed);
+        let owed = counted(restored.owed, "delivery");
+        outln!("owed in it: {owed}, sent at the next start under the same ids");
     }
     Ok(())
 }

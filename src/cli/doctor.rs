@@ -238,7 +238,7 @@ fn examine_store(findings: &mut Findings, config: &Config, store: &Store, now: T
     }
     let lag = store.search_lag()?;
     if lag > SEARCH_LAG_MAX {
-        let what = format!("{lag} items are not indexed");
+        let what = format!("not indexed yet: {}", counted(lag, "item"));
         findings.add(Grade::Warning, "search", what, "the running daemon catches up; start it");
     }
     let latest = store.latest_stamp()?;
@@ -320,7 +320,7 @@ fn examine_endpoints(findings: &mut Findings, config: &Config, store: &Store) ->
             findings.ok("endpoints", format!("{id} works, {} owed", health.pending));
         }
         if health.parked > 0 {
-            let what = format!("{} deliveries to {id} are parked", health.parked);
+            let what = format!("parked: {} to {id}", counted(health.parked, "delivery"));
             findings.add(
                 Grade::Warning,
                 "endpoints",

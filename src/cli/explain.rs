@@ -7,12 +7,13 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use clap::Args;
+use serde_json::Value;
 
 use super::output::{self, Output};
-use super::{CliError, Context, ids};
+use super::{CliError, Context, ids, labelled};
 use crate::app::compile;
 use crate::config::{Config, TestCase};
-use crate::model::{Field, Origin, SourceKind, TopicId};
+use crate::model::{Field, Origin, RawItem, SourceKind, Timestamp, TopicId};
 use crate::pipeline::classify::{GateKind, RuleExplanation, TopicExplanation};
 use crate::pipeline::{Rules, prepare};
 use crate::source::parser::Parser;
@@ -24,7 +25,7 @@ use crate::view::{ExplainError, ItemExplained, RecalledStories, explain};
 /// Explains the decision for an item of the store, a file, or standard input.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// An item's id (`itm_…`, or the beginning of it), a file, or `-`.
+    /// An item's id (`itm_…`, or the beginning of it), a file (also of `eval alerts --posts`), or `-`.
     #[arg(required_unless_present = "test")]
     what: Option<String>,
     /// One of the config's [[tests]], by the start of its title or a part of it.
@@ -115,26 +116,46 @@ fn of_test(title: &str, tests: &[TestCase], rules: &Rules) -> Result<ItemExplain
 fn file(path: &Path, rules: &Rules, config: &Config, context: &Context) -> Result<Vec<ItemExplained>, CliError> {
     let input = super::input::InputFile::of(path)?;
     let path = &input.path;
-    let runtime = super::run::runtime(config)?;
     let now = context.clock.now();
-    let (document, _) =
-        runtime.block_on(parse_file(path, now, &config.limits, &config.seeds.mail, &Parser::new(1))).map_err(
-            |rejection| CliError::data(format!("read {}: {} ({})", path.display(), rejection.detail, rejection.reason)),
-        )?;
-    let origin = Origin { source: config.seeds.id.clone(), kind: SourceKind::Seed, received: now };
-    let mut explained = Vec::new();
     // Without a store there is no story to be held against.
     let mut memory = match Store::open(&config.daemon.state_dir, Access::Read) {
         Err(StoreError::Missing { .. }) => None,
         store => Some(RecalledStories::of(&store?, config, now)?),
     };
-    for raw in &document.items {
+    let items = match posted(path) {
+        Some(articles) => articles,
+        None => parsed(path, config, now)?,
+    };
+    let origin = Origin { source: config.seeds.id.clone(), kind: SourceKind::Seed, received: now };
+    let mut explained = Vec::new();
+    for raw in &items {
         match prepare(raw, &origin, rules) {
             Err(rejection) => errln!("note: {} ({})", clean::one_line(&rejection.detail), rejection.reason),
             Ok(prepared) => explained.push(ItemExplained::of_prepared(prepared, memory.as_mut(), rules, now)?),
         }
     }
     Ok(explained)
+}
+
+/// What a file of any kind holds.
+fn parsed(path: &Path, config: &Config, now: Timestamp) -> Result<Vec<RawItem>, CliError> {
+    let runtime = super::run::runtime(config)?;
+    let read = runtime.block_on(parse_file(path, now, &config.limits, &config.seeds.mail, &Parser::new(1)));
+    let (document, _) = read.map_err(|rejection| {
+        CliError::data(format!("read {}: {} ({})", path.display(), rejection.detail, rejection.reason))
+    })?;
+    Ok(document.items)
+}
+
+/// The articles of what `eval alerts --posts` wrote; `None` for any other file.
+fn posted(path: &Path) -> Option<Vec<RawItem>> {
+    let is_post = |line: &Value| line["article"].is_object() && line["verdict"].is_string();
+    labelled::lines(path).ok()?.next()?.ok().filter(is_post)?;
+    let articles = labelled::lines(path).ok()?.enumerate().map(|(number, line)| {
+        let line = line.ok().filter(is_post)?;
+        Some(labelled::raw(&line["article"], number))
+    });
+    articles.collect()
 }
 
 fn print(one: &ItemExplained, colour: bool) -> io::Result<()> {

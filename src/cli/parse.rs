@@ -11,7 +11,7 @@ use crate::pipeline::normalize::normalize;
 use crate::source::parser::Parser;
 use crate::source::seed::parse_file;
 use crate::source::{DocumentFormat, ParsedDocument};
-use crate::text::clean;
+use crate::text::{clean, counted};
 
 /// Prints the items of a feed or seed file as wirewatch reads them, without any effect.
 #[derive(Debug, Args)]
@@ -121,7 +121,8 @@ fn view(item: Item) -> ParsedItem {
 
 fn print(parsed: &ParsedFile) {
     let title = parsed.title.as_deref().map(clean::one_line).unwrap_or_default();
-    outln!("{:?}, {}, {} items  {title}", parsed.format, parsed.encoding, parsed.items.len());
+    let items = counted(parsed.items.len() as u64, "item");
+    outln!("{:?}, {}, {items}  {title}", parsed.format, parsed.encoding);
     for item in &parsed.items {
         outln!("\n{}", clean::one_line(&item.title));
         for (name, value) in [

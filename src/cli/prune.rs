@@ -6,6 +6,7 @@ use super::output::{self, Output};
 use super::{CliError, Context};
 use crate::app::ages;
 use crate::store::{Access, Pruned, Pruning, lock_holder};
+use crate::text::counted;
 
 /// Between two steps, where a daemon wants its turns.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(25);
@@ -38,7 +39,9 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<(), CliError> {
         return Ok(output::document(&total)?);
     }
     let Pruned { texts, items, keys, deliveries, .. } = total;
-    outln!("removed {texts} texts, {items} items (their keys stay), {keys} keys, {deliveries} deliveries");
+    let [texts, items, keys, deliveries] =
+        [(texts, "text"), (items, "item"), (keys, "key"), (deliveries, "delivery")].map(|(n, what)| counted(n, what));
+    outln!("removed {texts}, {items} (their keys stay), {keys}, {deliveries}");
     outln!("the database has {} KiB, before {} KiB", store.database_bytes() >> 10, before >> 10);
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::deliver::console::Console;
 use crate::deliver::{EndpointConfig, PayloadFormat};
 use crate::store::StoreError;
 use crate::telemetry::{self, LogControl, ScreenRules};
-use crate::text::clean;
+use crate::text::{clean, counted};
 
 /// Threads for what blocks (files, the store, look-ups of names, at most 32 per client at once): the rest waits in
 /// line. With all other threads they stay below the unit's `TasksMax`, beyond which none could be started.
@@ -184,9 +184,11 @@ fn print_once(once: &OnceReport, out: Output) -> Result<(), CliError> {
     let mut err = io::stderr().lock();
     if let Some(seeds) = seeds {
         let s = &seeds.status;
-        writeln!(err, "seeds: {} files taken, {} refused, {seeds_new} new items", s.taken, s.refused)?;
+        let new = counted(seeds_new, "new item");
+        writeln!(err, "seeds: {} taken, {} refused, {new}", counted(s.taken, "file"), s.refused)?;
     }
-    writeln!(err, "feeds: {} polled, {failed} failed, {new} new items", once.polls.len())?;
+    let (polled, new) = (once.polls.len(), counted(new, "new item"));
+    writeln!(err, "feeds: {polled} polled, {failed} failed, {new}")?;
     let failing = once.polls.iter().filter_map(|poll| {
         let (class, words) = poll.failure.as_ref()?;
         Some(FeedInTrouble { id: poll.source.to_string(), class: *class, error: words.clone(), gone: false })

@@ -58,10 +58,11 @@ enum StoriesVerb {
     Split(SplitArgs),
     /// Makes two stories one: the older id stays, the other leads to it. Holds likewise.
     Merge(MergeArgs),
-    /// Takes a split or merge back: two halves are one again, what was merged leaves again.
+    /// Takes a split or merge back: two halves are one again, what was merged leaves again. What was told, by `tell` or
+    /// otherwise, stays told.
     Undo(UndoArgs),
     /// Tells a story by its best report, or one report (`itm_…`), to every endpoint that takes it and did not hear
-    /// of it: after a split, or when another story took it in.
+    /// of it: after a split, or when another story took it in. This cannot be undone.
     Tell(TellArgs),
 }
 

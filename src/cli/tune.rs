@@ -21,8 +21,8 @@ use crate::model::{Score, Timestamp, TopicId};
 use crate::pipeline::classify::model::{Training, words_of};
 use crate::pipeline::classify::{Document, TopicConfig, TopicExplanation};
 use crate::pipeline::{Rules, prepare};
-use crate::text::clean;
 use crate::text::tokens::Tokens;
+use crate::text::{clean, counted};
 
 /// Mistakes listed per topic and kind.
 const MISTAKES_MAX: usize = 20;
@@ -302,7 +302,8 @@ fn print(accounts: &[Account], items: usize, folds: u16) -> io::Result<()> {
             continue;
         }
         let Account { topic, quality: q, f1_interval: (low, high), .. } = account;
-        writeln!(out, "\n{topic}: {} items judged, {} about it", account.items, account.about)?;
+        let judged = counted(account.items as u64, "item");
+        writeln!(out, "\n{topic}: {judged} judged, {} about it", account.about)?;
         writeln!(
             out,
             "  precision {:.3}, recall {:.3}, F1 {:.3} (in nine of ten resamples {low:.3} to {high:.3})",
@@ -410,8 +411,8 @@ fn print_trained(out: &mut impl Write, trained: &TrainedLine, account: &Account)
     )?;
     writeln!(
         out,
-        "    from {} items, {} about it; written to {}",
-        trained.items,
+        "    from {}, {} about it; written to {}",
+        counted(trained.items as u64, "item"),
         trained.about,
         clean::one_line(&trained.path)
     )?;

@@ -81,7 +81,9 @@ fn notice(instance: &str, told: &Told, alerts: u64) -> Notice {
         Change::Failing => format!("Endpoint {endpoint} fails: alerts for it wait"),
         Change::Disabled => format!("Endpoint {endpoint} is disabled: alerts for it wait until it is enabled"),
         Change::Recovered => format!("Endpoint {endpoint} works again"),
-        Change::Unwritten => format!("Endpoint {endpoint}: its template fails, {alerts} alerts are parked"),
+        Change::Unwritten => {
+            format!("Endpoint {endpoint}: its template fails, {} parked", crate::text::counted(alerts, "alert"))
+        }
     };
     let at = told.now.millis().to_le_bytes();
     Notice {

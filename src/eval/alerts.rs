@@ -52,10 +52,35 @@ pub struct Post {
     pub item: String,
     /// Headline of that item.
     pub title: String,
+    /// That item, which `explain` reads.
+    pub article: PostedArticle,
     /// The event that item reports.
     pub event: Option<String>,
     /// What it was worth.
     pub verdict: PostVerdict,
+}
+
+/// What an alert shows, as an article that can be read again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PostedArticle {
+    /// Headline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Its link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Who carries it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// When it was published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<String>,
+    /// Its language, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lang: Option<String>,
 }
 
 /// How well a stream was told.
@@ -207,6 +232,7 @@ mod tests {
             story: "sty_1".to_owned(),
             item: minute.to_string(),
             title: String::new(),
+            article: PostedArticle::default(),
             event: event.map(|event| event.event.clone()),
             verdict: judge.judge(event),
         }

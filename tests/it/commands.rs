@@ -136,7 +136,7 @@ async fn alerts_and_silences_are_read_and_changed_without_a_daemon() {
     assert_eq!(run(&room, &["run", "--once"]).await.status.code(), Some(0));
     let alert = id(&read(&room, &["alerts"]).await[0]);
     let shown = said(&room, &["alerts", "show", &alert]).await;
-    assert!(shown.contains("to desk: delivered, 1 attempts") && shown.contains(&alert), "{shown}");
+    assert!(shown.contains("to desk: delivered, 1 attempt") && shown.contains(&alert), "{shown}");
     assert_eq!(read(&room, &["alerts", "show", &alert]).await[0]["id"], alert.as_str());
     assert!(read(&room, &["alerts", "list", "--topic", "ferry"]).await.is_empty());
     for list in ["stories", "items"] {

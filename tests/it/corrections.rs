@@ -183,6 +183,8 @@ async fn tell_reaches_whoever_takes_a_report_that_a_story_took_in_and_nobody_twi
     for what in [first, second] {
         assert_eq!(run(&room, &["stories", "tell", what]).await.status.code(), Some(65), "{what} is told");
     }
+    let undone = run(&room, &["stories", "undo", &done["number"].to_string()]).await;
+    assert!(text(&undone.stderr).contains("what was told cannot be taken back"), "{}", text(&undone.stderr));
     let shown = run(&room, &["stories", "show", story]).await;
     assert!(text(&shown.stdout).contains("night desk told to desk (no. "), "{}", text(&shown.stdout));
 

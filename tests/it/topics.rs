@@ -249,8 +249,16 @@ async fn eval_alerts_counts_what_one_endpoint_is_told_of_a_stream() {
         verdicts,
         [("b".into(), "useful".into()), ("d".into(), "noise".into()), ("e".into(), "unwanted".into())]
     );
+    // Each line is an article that can be explained as it was told.
+    let why = run(&room, &["explain", &room.path("posts.jsonl").display().to_string(), "--json"]).await;
+    let why: Vec<Value> =
+        String::from_utf8_lossy(&why.stdout).lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    assert_eq!(why.len(), 3, "{why:?}");
+    for explained in &why {
+        assert!(explained["topics"].as_array().expect("topics").iter().any(|t| t["matched"] == true), "{explained}");
+    }
     let shown = said(&run(&room, &["eval", "alerts", "stream.jsonl", "--list"]).await);
-    for part in ["1 of 1 wanted events told", "3 alerts", "Noise: d first (no event)"] {
+    for part in ["1 of 1 wanted event told", "3 alerts", "Noise: d first (no event)"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
 }

@@ -10,16 +10,19 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::error::IO;
-use super::super::labelled::{origin, raw};
+use super::super::labelled::{origin, raw, text};
 use super::super::output::{self, Table};
-use super::{CliError, arrivals, take};
-use crate::eval::alerts::{AlertJudge, AlertQuality, LabelledEvent, Post, PostVerdict, SAGA_ITEMS, StorySize};
+use super::{CliError, arrivals};
+use crate::eval::alerts::{
+    AlertJudge, AlertQuality, LabelledEvent, Post, PostVerdict, PostedArticle, SAGA_ITEMS, StorySize,
+};
 use crate::eval::outbox::{PretendedOutbox, SentAlert};
-use crate::model::{EndpointId, Severity, SourceId, StoryId, Timestamp};
+use crate::model::{EndpointId, ItemId, Origin, RawItem, Severity, SourceId, StoryId, Timestamp};
 use crate::pipeline::alert::Route;
+use crate::pipeline::identity::{self, FiledItem};
 use crate::pipeline::memory::MemoryConfig;
-use crate::pipeline::{Ledger, Rules};
-use crate::text::clean;
+use crate::pipeline::{Decision, Ledger, Rules, decide, prepare};
+use crate::text::{clean, counted};
 
 /// What a source brings within this time of its first item is its baseline.
 const BASELINE: Duration = Duration::from_secs(3600);
@@ -36,7 +39,7 @@ const GROUP_WAIT: Duration = Duration::from_secs(120);
 /// The items that a payload may show.
 #[derive(Default)]
 struct Shown {
-    by_id: HashMap<String, (String, Option<LabelledEvent>)>,
+    by_id: HashMap<String, (String, PostedArticle, Option<LabelledEvent>)>,
 }
 
 /// Runs the stream.
@@ -49,6 +52,7 @@ pub(super) fn run(items: &[Value], mut rules: Rules, memory: MemoryConfig) -> To
     let mut judge = AlertJudge::default();
     let (mut posts, mut outbox, mut shown) = (Vec::new(), PretendedOutbox::default(), Shown::default());
     let mut starts: HashMap<SourceId, Timestamp> = HashMap::new();
+    let mut headlines = HashMap::new();
     let mut members: Vec<(StoryId, Option<String>, String)> = Vec::new();
     let bar = output::progress(items.len() as u64, "items");
     for (number, (item, now)) in items.iter().zip(arrivals(items)).enumerate() {
@@ -61,13 +65,14 @@ pub(super) fn run(items: &[Value], mut rules: Rules, memory: MemoryConfig) -> To
         let start = *starts.entry(origin.source.clone()).or_insert(now);
         raw.quiet = now < start.plus(BASELINE);
         posts.extend(outbox.send(Some(now)).iter().map(|sent| post_of(sent, &shown, &mut judge)));
-        if let Some(decision) = take(&raw, &origin, &rules, &mut ledger) {
+        if let Some(decision) = decided(&raw, &origin, &rules, &mut ledger, &mut headlines) {
             let id = decision.prepared.item.id.to_string();
             if let Some(story) = decision.story() {
                 let event = event.as_ref().map(|event: &LabelledEvent| event.event.clone());
                 members.push((story, event, decision.prepared.item.headline().into_owned()));
             }
-            shown.by_id.insert(id, (clean::excerpt(item["id"].as_str().unwrap_or_default(), 80), event));
+            let name = clean::excerpt(item["id"].as_str().unwrap_or_default(), 80);
+            shown.by_id.insert(id, (name, article(item), event));
             outbox.take(&decision.alerts, &decision.refreshed, |story| ledger.resolve(story));
         }
     }
@@ -76,6 +81,26 @@ pub(super) fn run(items: &[Value], mut rules: Rules, memory: MemoryConfig) -> To
     let mut quality = judge.quality(&posts);
     quality.note_stories(sizes(members, &ledger));
     Told { posts, quality }
+}
+
+/// Decides as `ingest` does: what an edited item was called before is known, and a live blog with another event on top
+/// is another item.
+fn decided(
+    raw: &RawItem,
+    origin: &Origin,
+    rules: &Rules,
+    ledger: &mut Ledger,
+    filed: &mut HashMap<ItemId, FiledItem>,
+) -> Option<Decision> {
+    let mut prepared = prepare(raw, origin, rules).ok()?;
+    let live = rules.live_headline(&prepared.item.title).is_some();
+    if live && filed.get(&prepared.item.id).is_some_and(|filed| filed.is_earlier_entry_of(&prepared.item)) {
+        identity::rename(&mut prepared.item);
+    }
+    let (id, now) = (prepared.item.id, FiledItem::of(&prepared.item));
+    let before = filed.insert(id, now).map(|filed| filed.title);
+    prepared.headline_before = before.filter(|before| *before != prepared.item.title);
+    Some(decide(prepared, ledger, rules, origin.received))
 }
 
 /// What the stories hold, by their members in the order of arrival.
@@ -97,6 +122,14 @@ fn sizes(members: Vec<(StoryId, Option<String>, String)>, ledger: &Ledger) -> Ve
     stories
 }
 
+/// What a line of the stream holds of an article.
+fn article(item: &Value) -> PostedArticle {
+    let [title, body, url, source, published, lang] =
+        ["title", "text", "url", "source", "published", "lang"].map(|name| text(item, name));
+    let body = body.or_else(|| text(item, "summary"));
+    PostedArticle { title, text: body, url, source, published, lang }
+}
+
 fn labelled_event(item: &Value) -> Option<LabelledEvent> {
     let event = item["event"].as_str()?.to_owned();
     Some(LabelledEvent { event, wanted: item["wanted"].as_bool().unwrap_or_default() })
@@ -105,7 +138,7 @@ fn labelled_event(item: &Value) -> Option<LabelledEvent> {
 /// What goes out, judged by the event that the item in it reports.
 fn post_of(alert: &SentAlert, shown: &Shown, judge: &mut AlertJudge) -> Post {
     let data = &alert.payload.data;
-    let (item, event) = shown.by_id.get(&data.item.id).cloned().unwrap_or_default();
+    let (item, article, event) = shown.by_id.get(&data.item.id).cloned().unwrap_or_default();
     Post {
         time: alert.at,
         kind: alert.payload.r#type.clone(),
@@ -119,6 +152,7 @@ fn post_of(alert: &SentAlert, shown: &Shown, judge: &mut AlertJudge) -> Post {
         story: data.story.id.clone(),
         item,
         title: clean::excerpt(&data.item.title, 120),
+        article,
         verdict: judge.judge(event.as_ref()),
         event: event.map(|event| event.event),
     }
@@ -149,10 +183,10 @@ pub(super) fn print(told: &Told, list: bool, json: bool) -> Result<(), CliError>
         return Ok(output::document(quality)?);
     }
     outln!(
-        "{} of {} wanted events told; {} alerts, {:.2} for each event told",
+        "{} of {} told; {}, {:.2} for each event told",
         quality.events_told,
-        quality.events_wanted,
-        quality.posts,
+        counted(quality.events_wanted as u64, "wanted event"),
+        counted(quality.posts as u64, "alert"),
         quality.alerts_per_told_event
     );
     outln!("recall {:.3}, precision {:.3}", quality.recall, quality.precision);
@@ -174,7 +208,7 @@ pub(super) fn print(told: &Told, list: bool, json: bool) -> Result<(), CliError>
     let shares: Vec<String> =
         quality.severities.iter().map(|(severity, share)| format!("{severity} {:.1} %", share * 100.0)).collect();
     outln!("{}", shares.join(", "));
-    outln!("{} stories of more than {SAGA_ITEMS} items span two labelled events; the largest:", quality.sagas);
+    outln!("stories of more than {SAGA_ITEMS} items that span two labelled events: {}; the largest:", quality.sagas);
     let mut table = Table::new(&["ITEMS", "EVENTS", "STORY"]);
     for story in &quality.largest_stories {
         table.row([story.items.to_string(), story.events.len().to_string(), story.title.clone()]);

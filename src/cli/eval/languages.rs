@@ -62,13 +62,13 @@ pub(super) fn languages_quality(
         return Ok(output::document(&quality)?);
     }
     outln!(
-        "{} pairs of two languages report one event, {} of them are in one story: recall {:.3}",
+        "pairs of two languages that report one event: {}, of these in one story: {}; recall {:.3}",
         quality.same,
         quality.joined,
         quality.recall
     );
     outln!(
-        "{} pairs in one story report two events: precision {:.3}; {} more are not labelled",
+        "pairs in one story that report two events: {}; precision {:.3}; not labelled: {}",
         quality.wrong,
         quality.precision,
         quality.unjudged

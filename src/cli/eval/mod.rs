@@ -93,7 +93,7 @@ enum What {
     Alerts {
         /// The file.
         file: PathBuf,
-        /// Write a line for each alert to a file, as JSON Lines.
+        /// Write a line for each alert to a file, as JSON Lines; `explain` reads them.
         #[arg(long, value_name = "OUT")]
         posts: Option<PathBuf>,
         /// List every alert that was of no use, and every wanted event that was missed.

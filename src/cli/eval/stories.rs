@@ -12,6 +12,7 @@ use super::super::output::{self, Table};
 use super::{CliError, quality_row};
 use crate::eval::stories::{b_cubed, pairwise, purity};
 use crate::model::StoryId;
+use crate::text::counted;
 
 pub(super) fn write_assignments(out: &Path, items: &[Value], found: &[Option<StoryId>]) -> Result<(), CliError> {
     let fail = |e: io::Error| CliError::new(IO, format!("write {}: {e}", out.display()));
@@ -57,7 +58,8 @@ pub(super) fn stories_quality(items: &[Value], found: &[Option<StoryId>], json: 
     quality_row(&mut table, "B-cubed", b);
     quality_row(&mut table, "pairwise", p);
     table.print("")?;
-    outln!("{} items, {} labelled, {} stories, the largest of {largest}", items.len(), borrowed.len(), sizes.len());
+    let (items, stories) = (counted(items.len() as u64, "item"), counted(sizes.len() as u64, "story"));
+    outln!("{items}, {} labelled, {stories}, the largest of {largest}", borrowed.len());
     outln!(
         "{:.1} % of the members of labelled stories belong to another cluster or to none; {} of {} stories of 3 or more are mixed",
         pure.foreign_share * 100.0,

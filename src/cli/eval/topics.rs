@@ -12,7 +12,7 @@ use super::CliError;
 use crate::model::TopicId;
 use crate::pipeline::classify::quality::{Borderline, Judged, TopicsQuality, judge};
 use crate::pipeline::{Rules, prepare};
-use crate::text::clean;
+use crate::text::{clean, counted};
 
 pub(super) fn topics_quality(
     items: &[Value],
@@ -154,7 +154,8 @@ fn print_topics(quality: &TopicsQuality, items: usize) -> Result<(), CliError> {
     }
     table.print("no topics")?;
     outln!(
-        "{items} items; macro F1 {:.3}; false alarms {} of {} unlabelled ({:.1} %)",
+        "{}; macro F1 {:.3}; false alarms {} of {} unlabelled ({:.1} %)",
+        counted(items as u64, "item"),
         quality.macro_f1,
         quality.false_alarms,
         quality.unlabelled,

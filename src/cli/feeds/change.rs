@@ -19,7 +19,7 @@ use crate::source::feed::polling::look::FeedInspection;
 use crate::source::feed::reading::discover::{self, DeclaredFeed, SiteFeed, of_comments};
 use crate::source::feed::reading::opml::{self, OpmlOutline};
 use crate::store::Access;
-use crate::text::clean;
+use crate::text::{clean, counted};
 
 /// Largest OPML file.
 const OPML_BYTES_MAX: u64 = 64 << 20;
@@ -79,7 +79,7 @@ pub(super) fn add(args: &AddArgs, context: &Context, out: Output) -> Result<(), 
     if out == Output::Json {
         return Ok(output::document(&AddedFeed { id: id.as_str(), url: url.as_str(), title, items, file })?);
     }
-    let items = items.map(|items| format!(", {items} items now")).unwrap_or_default();
+    let items = items.map(|items| format!(", {} now", counted(items as u64, "item"))).unwrap_or_default();
     outln!("added {id} to {file}: {}{items}", clean::one_line(title.unwrap_or(url.as_str())));
     reload_hint();
     Ok(())
@@ -210,7 +210,8 @@ pub(super) fn import(file: &Path, dry_run: bool, context: &Context) -> Result<()
         (false, _) => format!("added to {}", edit(context, &FeedEdit::Add(feeds))?),
     };
     errln!(
-        "{count} feeds {place}; {} there already, {} twice in the list, {} not usable",
+        "{} {place}; {} there already, {} twice in the list, {} not usable",
+        counted(count as u64, "feed"),
         old.len(),
         read.repeated,
         read.skipped.len()

@@ -27,7 +27,7 @@ use crate::source::feed::reading::discover::DeclaredFeed;
 use crate::source::parser::Parser;
 use crate::source::{DocumentFormat, ParsedDocument};
 use crate::store::Access;
-use crate::text::{clean, html};
+use crate::text::{clean, counted, html};
 
 /// Items shown for people; JSON has all.
 const ITEMS_SHOWN: usize = 10;
@@ -176,7 +176,8 @@ fn print(name: &str, looked: &FeedInspection, out: Output, whole: bool) -> std::
     };
     let title = document.title.as_deref().map(clean::one_line).unwrap_or_default();
     let (items, bytes) = (document.items.len(), looked.wire_bytes);
-    outln!("{name}: {items} items, {:?}, {}, {bytes} bytes, {took} ms  {title}", document.format, document.encoding);
+    let (format, encoding) = (document.format, document.encoding);
+    outln!("{name}: {}, {format:?}, {encoding}, {bytes} bytes, {took} ms  {title}", counted(items as u64, "item"));
     if whole {
         for item in document.items.iter().take(ITEMS_SHOWN).map(item) {
             let published = item.published.map(output::minute).unwrap_or_default();

@@ -184,8 +184,8 @@ fn tabs(snapshot: &TopSnapshot, view: &TopView, columns: usize) -> String {
     };
     let names: String = TopPane::ALL.into_iter().enumerate().map(name).collect();
     let mut bar = format!(
-        "{names} {} rows{}{}{}",
-        snapshot.rows(view).len(),
+        "{names} {}{}{}{}",
+        counted(snapshot.rows(view).len() as u64, "row"),
         if view.sort == SortKey::default() { String::new() } else { format!(", by {}", view.sort.name()) },
         if view.reverse { ", reversed" } else { "" },
         if view.attention { ", attention only" } else { "" },

@@ -71,7 +71,10 @@ pub(super) fn assign(candidates: Vec<KeyCandidate>, trust: IdentifiedBy) -> Keye
         }
     }
     if split > 0 {
-        named.warnings.push(format!("{split} items share an id with others and were told apart by link or text"));
+        named.warnings.push(format!(
+            "{} shared an id with others, told apart by link or text",
+            crate::text::counted(split, "item")
+        ));
     }
     if duplicates > 0 {
         let detail = "the same item again in one document".to_owned();
