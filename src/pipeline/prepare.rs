@@ -32,21 +32,27 @@ pub struct Prepared {
 /// A [`Rejection`] when nothing readable is left of it.
 pub fn prepare(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared, Rejection> {
     let Normalized { item, cut_bytes, dropped_link_bytes, .. } = normalize(raw, origin, &rules.normalize)?;
-    let (features, matches) = {
-        let read = rules.reading(&item);
-        let title = Tokens::of(&read.title);
-        let text = Tokens::of(&read.text);
-        let matches = rules.topics.classify(&Document::of(&read, &title, &text));
-        (features(&read, &title, &text, rules), matches)
+    let title = Tokens::of(&item.title);
+    let text = Tokens::of(&item.text);
+    let (features, matches) = match rules.live_headline(&item.title) {
+        Some(headline) => live(&item, headline, (&title, &text), rules),
+        None => {
+            let features = Features::of(&item, &title, &text, &rules.names);
+            (features, rules.topics.classify(&Document::of(&item, &title, &text)))
+        }
     };
     Ok(Prepared { item, features, matches, headline_before: None, cut_bytes, dropped_link_bytes })
 }
 
-/// What a live blog has on top is compared as a report with that headline would be.
-fn features(item: &Item, title: &Tokens, text: &Tokens, rules: &Rules) -> Features {
-    let Some(headline) = rules.live_headline(&item.title) else {
-        return Features::of(item, title, text, &rules.names);
-    };
-    let report = Item { title: headline.to_owned(), ..item.clone() };
-    Features::of(&report, &Tokens::of(headline), text, &rules.names)
+/// What a live blog has on top is read and compared as a report with that headline would be, where a topic asks for it;
+/// otherwise the blog is a round-up, which no story is joined by.
+fn live(item: &Item, headline: &str, (title, text): (&Tokens, &Tokens), rules: &Rules) -> (Features, Vec<Match>) {
+    let newest = rules.reading(item);
+    let newest_text = Tokens::of(&newest.text);
+    let matches = rules.topics.classify(&Document::of(&newest, title, &newest_text));
+    if matches.is_empty() {
+        return (Features::of(item, title, text, &rules.names), matches);
+    }
+    let report = Item { title: headline.to_owned(), ..newest.into_owned() };
+    (Features::of(&report, &Tokens::of(headline), &newest_text, &rules.names), matches)
 }
