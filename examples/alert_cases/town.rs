@@ -128,7 +128,7 @@ impl Town {
         let kind = if named.is_some() { SourceKind::Feed } else { SourceKind::Seed };
         let mut prepared =
             prepare(raw, &Origin { source, kind, received: now }, &self.rules).map_err(|rejection| rejection.detail)?;
-        let live = self.rules.live_headline(&prepared.item.title).is_some();
+        let live = !prepared.matches.is_empty() && self.rules.live_headline(&prepared.item.title).is_some();
         let filed = self.filed.get(&prepared.item.id);
         if live && filed.is_some_and(|filed| filed.is_earlier_entry_of(&prepared.item)) {
             identity::rename(&mut prepared.item);

@@ -181,6 +181,7 @@ fn problems_of_every_kind_are_found() {
         (endpoint("languages = ['english']"), "`languages` must be a language code such as \"en\""),
         (endpoint("score_min = -1"), "`score_min` is out of range"),
         (endpoint("min_score = 5"), "unknown key `min_score` in [[endpoints]]"),
+        (endpoint("via = 'fax'"), "unknown key `via` in [[endpoints]]"),
         (endpoint("quiet = ['00:00-13:00', '12:00-00:00']"), "`quiet` leaves no time of day to send at"),
         (
             "[[endpoints]]\nid = 'e'\nurl = 'http://10.1.2.3/'\nallow_private = ['10.2.0.0/16']\n".into(),
@@ -423,6 +424,23 @@ fn test_judges_the_topics_of_its_own_file_and_those_it_names() {
         let loaded = loaded.unwrap_or_else(|report| panic!("{rest}: {report}"));
         let (missing, surplus) = loaded.tests[0].wrong(&matched(matches));
         assert_eq!((missing.len(), surplus.len()), wrong, "{rest}, matched {matches:?}");
+    }
+}
+
+#[test]
+fn endpoint_that_no_topic_is_loud_enough_for_is_warned_of() {
+    let config = |least: &str, more: &str| {
+        format!(
+            "[[topics]]\nid = 't'\nseverity = 'low'\nterms = [{{ id = 'a', match = 'x', severity = 'high' }}]\n{more}\
+             [[endpoints]]\nid = 'pager'\nformat = 'console'\nseverity_min = '{least}'\n"
+        )
+    };
+    let bands = "severity_bands = [{ score = 20.0, severity = 'critical' }]\n";
+    for (least, more, warned) in [("critical", "", true), ("high", "", false), ("critical", bands, false)] {
+        let (_folder, loaded) = load_with(&config(least, more), &[]);
+        let shown = loaded.unwrap_or_else(|report| panic!("{}", report.render(Look::Plain))).report.render(Look::Plain);
+        let line = format!("warning: endpoint `pager` takes only {least}, and no topic that it takes can become that");
+        assert_eq!(shown.contains(&line), warned, "{shown}");
     }
 }
 

@@ -41,7 +41,7 @@ impl Ingest {
         let mut renamed = Vec::new();
         let (mut example, mut unbelieved) = (String::new(), 0);
         let rules = batch.rules.clone();
-        for Prepared { item, .. } in batch.prepared.iter_mut().flatten() {
+        for Prepared { item, matches, .. } in batch.prepared.iter_mut().flatten() {
             if self.ledger.known(item.id).is_none_or(|known| known.text == item.version.short()) {
                 continue;
             }
@@ -50,7 +50,9 @@ impl Ingest {
                 filed => filed,
             };
             let Some(filed) = filed else { continue };
-            let live = rules.live_headline(&item.title).is_some() && filed.is_earlier_entry_of(item);
+            // A live blog on no topic stays one item, however often its headline changes.
+            let on_topic = !matches.is_empty() && rules.live_headline(&item.title).is_some();
+            let live = on_topic && filed.is_earlier_entry_of(item);
             if !live && filed.agrees_with(item) {
                 continue;
             }

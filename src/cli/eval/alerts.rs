@@ -93,7 +93,7 @@ fn decided(
     filed: &mut HashMap<ItemId, FiledItem>,
 ) -> Option<Decision> {
     let mut prepared = prepare(raw, origin, rules).ok()?;
-    let live = rules.live_headline(&prepared.item.title).is_some();
+    let live = !prepared.matches.is_empty() && rules.live_headline(&prepared.item.title).is_some();
     if live && filed.get(&prepared.item.id).is_some_and(|filed| filed.is_earlier_entry_of(&prepared.item)) {
         identity::rename(&mut prepared.item);
     }
