@@ -1,9 +1,10 @@
 //! The only reader of the wall clock. Pure code takes `now`; tasks ask a [`Clock`], which tests move
 //! by hand. Durations of IO are tokio's business, so a paused runtime works too.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::model::Timestamp;
@@ -44,14 +45,14 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Kind::System => system_now(),
-            Kind::Manual(manual) => *manual.now.lock().unwrap_or_else(PoisonError::into_inner),
+            Kind::Manual(manual) => *manual.now.lock(),
         }
     }
 
     /// Moves a manual clock and wakes whoever sleeps on it; a system clock stays as it is.
     pub fn advance(&self, span: Duration) {
         if let Kind::Manual(manual) = &self.0 {
-            let mut now = manual.now.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut now = manual.now.lock();
             *now = now.plus(span);
             drop(now);
             manual.moved.notify_waiters();
@@ -61,7 +62,7 @@ impl Clock {
     /// Sets a manual clock, back as well, and wakes whoever sleeps on it; a system clock stays as it is.
     pub fn set(&self, to: Timestamp) {
         if let Kind::Manual(manual) = &self.0 {
-            *manual.now.lock().unwrap_or_else(PoisonError::into_inner) = to;
+            *manual.now.lock() = to;
             manual.moved.notify_waiters();
         }
     }

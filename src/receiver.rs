@@ -4,13 +4,14 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::routing::any;
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -150,7 +151,7 @@ impl ReceiverState {
 
     /// Says whether the id came before.
     fn remember(&self, id: &str) -> bool {
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = self.ids.lock();
         if !ids.known.insert(id.to_owned()) {
             return true;
         }
@@ -295,6 +296,6 @@ mod tests {
         }
         assert!(!shared.remember("0"), "forgotten");
         assert!(shared.remember("10004"));
-        assert!(shared.ids.lock().expect("sound").known.len() <= IDS_MAX + 1);
+        assert!(shared.ids.lock().known.len() <= IDS_MAX + 1);
     }
 }

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use indicatif::ProgressBar;
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::output::{self, Output};
@@ -280,7 +281,7 @@ fn work<P: Past>(
 ) {
     loop {
         // Only the waiting is under the lock.
-        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = waiting.lock().recv();
         let Ok((number, page)) = next else { return };
         if answers.send((number, P::ask(page, trial))).is_err() {
             return;

@@ -3,9 +3,10 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use parking_lot::Mutex;
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -95,7 +96,7 @@ impl Console {
     /// # Errors
     /// As for [`Console::print`].
     pub fn print_text(&self, text: &str) -> io::Result<()> {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = self.out.lock();
         out.write_all(text.as_bytes())?;
         out.flush()
     }

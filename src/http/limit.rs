@@ -8,12 +8,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -70,12 +71,12 @@ struct HeldPlace {
 
 impl HeldPlace {
     fn holds(&self) -> bool {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.place.lock().is_some()
     }
 
     fn end(&self) {
         self.let_go.store(true, Ordering::Relaxed);
-        if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(waker) = self.waker.lock().take() {
             waker.wake();
         }
     }
@@ -85,7 +86,7 @@ impl ConnectionHold {
     /// It is a stream from now on: its place is for others.
     pub(super) fn stay(&self) {
         self.0.stays.store(true, Ordering::Relaxed);
-        self.0.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.0.place.lock().take();
     }
 
     /// From where it came.
@@ -176,7 +177,7 @@ impl TimedStream {
             self.ends.as_mut().reset(now + PUSH_TIME_MAX);
             self.idle.as_mut().reset(now + PUSH_IDLE_MAX);
         }
-        *self.hold.0.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+        *self.hold.0.waker.lock() = Some(context.waker().clone());
         if self.hold.0.let_go.load(Ordering::Relaxed) {
             return true;
         }

@@ -1,7 +1,9 @@
 //! How many requests were refused, by the name of the refusal.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::refusal::RefusalKind;
 use crate::telemetry::{Metric, Sample};
@@ -13,12 +15,12 @@ pub(super) struct RefusalCounts(Arc<Mutex<BTreeMap<&'static str, u64>>>);
 impl RefusalCounts {
     /// Counts one.
     pub fn count(&self, kind: RefusalKind) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(kind.parts().0).or_default() += 1;
+        *self.0.lock().entry(kind.parts().0).or_default() += 1;
     }
 
     /// Those that happened so far.
     pub fn samples(&self) -> Vec<Sample> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.0.lock();
         let sample = |(reason, count): (&&'static str, &u64)| {
             Sample::labelled(Metric::HttpRefusals, "reason", *reason, *count as f64)
         };

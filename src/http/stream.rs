@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -12,6 +12,7 @@ use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +68,7 @@ impl StreamRoom {
             let detail = format!("{most} streams {whose} are open, and that is all there may be");
             AnswerRefusal::new(RefusalKind::Busy, detail)
         };
-        let mut of_each = self.of_each.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of_each = self.of_each.lock();
         // Who has none open is forgotten.
         of_each.retain(|_, places| places.available_permits() < STREAMS_OF_ONE_MAX);
         let own = if caller.proof == CallerProof::Nothing {

@@ -1,9 +1,10 @@
 //! Rules tried on what is stored: who may, how many at once, and what is asked of the part that does it.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::look::StoreLook;
@@ -30,14 +31,14 @@ struct TrialPlace {
 
 impl Drop for TrialPlace {
     fn drop(&mut self) {
-        self.desk.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.who);
+        self.desk.0.lock().remove(&self.who);
     }
 }
 
 impl TrialDesk {
     fn take(&self, who: &str) -> Result<TrialPlace, AnswerRefusal> {
         let busy = |detail: &str| Err(AnswerRefusal::new(RefusalKind::Busy, detail));
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.0.lock();
         if running.contains(who) {
             return busy("a trial of yours is under way: it ends within seconds");
         }

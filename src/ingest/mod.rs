@@ -15,9 +15,10 @@ mod tell;
 mod unchanged;
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
@@ -312,7 +313,7 @@ impl Ingest {
             // The first of its key counts; what was rejected is tried again next time.
             let taken = fingerprints.into_iter().filter(|item| seen.remove(&item.id));
             let last = unchanged.into_iter().chain(taken).collect();
-            self.unchanged.lock().unwrap_or_else(PoisonError::into_inner).replace(&origin, last);
+            self.unchanged.lock().replace(&origin, last);
         }
         noted.extend(decisions.iter().filter(|d| d.prepared.cut_bytes > 0).map(cut));
         noted.extend(decisions.iter().filter(|d| d.prepared.dropped_link_bytes > 0).map(without_link));

@@ -3,8 +3,9 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::IngestLinks;
@@ -80,7 +81,7 @@ impl PreparingStage {
     fn set_aside_unchanged(&self, mut batch: Batch, rules: &Arc<Rules>) -> PreparedBatch {
         let (mut unchanged, mut ids) = (Vec::new(), HashSet::new());
         let (mut items, mut fingerprints) = (Vec::new(), Vec::new());
-        let last = self.unchanged.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.unchanged.lock();
         for raw in std::mem::take(&mut batch.items) {
             let fingerprint = ItemFingerprint::of(&raw, &batch.origin);
             // A text that was fetched for it counts even where the feed says what it did before.

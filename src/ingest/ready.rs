@@ -1,7 +1,7 @@
 //! The way from preparing to deciding: what is prepared collects here while the group before it is decided and
 //! stored, so that one transaction, with its one sync, takes all of it.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::prepared::PreparedBatch;
 
@@ -47,8 +47,8 @@ impl ReadyQueue {
 
     /// Adds what is ready, once there is room; `more` follows at once. False: nobody will take it.
     pub(super) fn add(&self, mut batches: Vec<PreparedBatch>, more: bool) -> bool {
-        let state = self.state();
-        let mut state = self.changed.wait_while(state, |state| state.is_full()).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        self.changed.wait_while(&mut state, |state| state.is_full());
         state.weight += batches.iter().map(PreparedBatch::weight).sum::<usize>();
         state.batches.append(&mut batches);
         state.more = more;
@@ -64,9 +64,8 @@ impl ReadyQueue {
 
     /// Waits for something, or to be woken, and takes all there is; `None`: nothing will ever come.
     pub(super) fn take(&self) -> Option<Vec<PreparedBatch>> {
-        let state = self.state();
-        let mut state =
-            self.changed.wait_while(state, |state| state.is_too_little()).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        self.changed.wait_while(&mut state, |state| state.is_too_little());
         state.weight = 0;
         let woken = std::mem::take(&mut state.woken);
         self.changed.notify_all();
@@ -79,7 +78,7 @@ impl ReadyQueue {
     }
 
     fn state(&self) -> MutexGuard<'_, ReadyState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

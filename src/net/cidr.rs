@@ -1,14 +1,13 @@
 //! Address ranges as people write them: `10.0.0.0/8`, `fd00::/8`, `127.0.0.1`.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 /// A range of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Cidr {
-    base: IpAddr,
-    prefix: u8,
-}
+pub struct Cidr(IpNet);
 
 /// A text that is no range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,40 +22,20 @@ impl Cidr {
     /// # Errors
     /// [`CidrError`] when the text is neither.
     pub fn parse(text: &str) -> Result<Self, CidrError> {
-        let error = || CidrError { text: text.to_owned() };
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse::<u8>().map_err(|_| error())?)),
-            None => (text, None),
-        };
-        let base: IpAddr = address.parse().map_err(|_| error())?;
-        let width = if base.is_ipv4() { 32 } else { 128 };
-        let prefix = bits.unwrap_or(width);
-        if prefix > width {
-            return Err(error());
-        }
-        Ok(Self { base, prefix })
+        let range = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        range.map(Self).map_err(|_| CidrError { text: text.to_owned() })
     }
 
     /// Whether an address lies within; a v4-mapped v6 address counts as the v4 address it carries.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.base, address.to_canonical()) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
-                Ipv4Addr::to_bits(base) & mask == Ipv4Addr::to_bits(address) & mask
-            }
-            (IpAddr::V6(base), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
-                Ipv6Addr::to_bits(base) & mask == Ipv6Addr::to_bits(address) & mask
-            }
-            _ => false,
-        }
+        self.0.contains(&address.to_canonical())
     }
 }
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.base, self.prefix)
+        self.0.fmt(f)
     }
 }
 

@@ -4,9 +4,10 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap};
 use reqwest::{Certificate, Method, StatusCode};
 use url::{Host, Url};
@@ -150,7 +151,7 @@ impl Client {
 
     /// The pool for an allow-list, made if it is not there.
     fn pool(&self, allow_private: &Arc<[Cidr]>) -> Result<reqwest::Client, NetError> {
-        let mut pools = self.0.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.0.pools.lock();
         if let Some(at) =
             pools.iter().rposition(|(allow, _)| Arc::ptr_eq(allow, allow_private) || allow == allow_private)
         {

@@ -7,10 +7,11 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+use std::sync::{Arc, Once, Weak};
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::quarantine::Quarantine;
@@ -121,7 +122,7 @@ impl Parser {
         self.start(Box::new(move || {
             let outcome = quietly(|| work::within(ends, job)).and_then(|done| done.map_err(|_| RejectReason::TimedOut));
             Box::new(move || {
-                drop(held.lock().unwrap_or_else(PoisonError::into_inner).take());
+                drop(held.lock().take());
                 // Nobody waits for a job that was given up on.
                 drop(answer.send(outcome));
             })
@@ -141,7 +142,7 @@ impl Parser {
     /// Lets another job have the slot, as long as few enough jobs are running on unattended: the
     /// job then holds one of the places for those instead.
     fn abandon(&self, slot: &Slot) {
-        let mut held = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = slot.lock();
         if held.is_some()
             && let Ok(place) = Arc::clone(&self.shared.abandoned).try_acquire_owned()
         {
@@ -151,7 +152,7 @@ impl Parser {
 
     fn start(&self, mut job: Job) -> Result<(), RejectReason> {
         loop {
-            let idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let idle = self.shared.idle.lock().pop();
             let Some(worker) = idle else { break };
             match worker.send(job) {
                 Ok(()) => return Ok(()),
@@ -185,7 +186,7 @@ fn work(first: Job, shared: &Weak<ParserQueue>) {
 /// Where the next job comes from; `None` where no further thread is needed.
 fn stand_by(shared: &Weak<ParserQueue>) -> Option<Receiver<Job>> {
     let shared = shared.upgrade()?;
-    let mut idle = shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut idle = shared.idle.lock();
     if idle.len() >= shared.threads {
         return None;
     }

@@ -42,10 +42,11 @@ mod tell;
 mod told;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::watch;
 
@@ -191,13 +192,13 @@ impl Store {
         doing: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, StoreError> {
-        let idle = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.0.readers.lock().pop();
         let connection = match idle {
             Some(connection) => connection,
             None => open::reader(&self.0.path)?,
         };
         let value = work(&connection).map_err(|error| StoreError::sql(&self.0.path, doing, error))?;
-        let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readers = self.0.readers.lock();
         if readers.len() < READERS_IDLE_MAX {
             readers.push(connection);
         }
@@ -221,7 +222,7 @@ impl Store {
     }
 
     fn writer(&self) -> MutexGuard<'_, Connection> {
-        // A poisoned lock means a panic inside a transaction, which rolled back: the connection is sound.
-        self.0.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        // A panic inside a transaction rolled it back: the connection is sound.
+        self.0.writer.lock()
     }
 }

@@ -105,7 +105,7 @@ fn steps(items: i64) -> Vec<(String, u64)> {
     let count = counted.clone();
     let mut reader = super::open::reader(store.path()).expect("opens");
     reader.progress_handler(STEPS, Some(move || count.fetch_add(1, Ordering::Relaxed) == u64::MAX)).expect("counting");
-    *store.0.readers.lock().expect("no panic") = vec![reader];
+    *store.0.readers.lock() = vec![reader];
     let mut out = Vec::new();
     let mut cost = |what: String, work: &dyn Fn()| {
         counted.store(0, Ordering::Relaxed);
@@ -140,7 +140,7 @@ fn batch_of_the_index_costs_the_same_however_many_wait() {
         let mut reader = super::open::reader(store.path()).expect("opens");
         let told = move || count.fetch_add(1, Ordering::Relaxed) == u64::MAX;
         reader.progress_handler(STEPS, Some(told)).expect("counting");
-        *store.0.readers.lock().expect("no panic") = vec![reader];
+        *store.0.readers.lock() = vec![reader];
         assert!(store.index_batch().expect("indexed"));
         counted.load(Ordering::Relaxed) * STEPS as u64
     };

@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::sync::mpsc;
 
@@ -35,7 +35,7 @@ impl RawTerminal {
         let before = tcgetattr(io::stdin()).map_err(fail)?;
         let mut raw = before.clone();
         raw.make_raw();
-        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+        *BEFORE.lock() = Some(before);
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |what| {
             // First the terminal, or the message would go to the screen that is about to vanish.
@@ -88,7 +88,7 @@ pub(super) fn size() -> ScreenSize {
 }
 
 fn restore() {
-    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let before = BEFORE.lock().take();
     if let Some(before) = before {
         // A terminal that is gone needs no restoring.
         let _ = write(LEAVE);

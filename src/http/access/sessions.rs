@@ -2,13 +2,14 @@
 //! process opens nothing. A session ends when it is not used, is logged out, or its password changed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::config::PasswordHash;
 use crate::model::Timestamp;
@@ -49,7 +50,7 @@ pub(in crate::http) fn hashed(secret: &[u8]) -> [u8; 32] {
 
 impl SessionTable {
     fn table(&self) -> MutexGuard<'_, HashMap<[u8; 32], (LoginSession, Timestamp)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Opens one under a name that nobody had before; `None` where the system has no randomness.

@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::model::Timestamp;
 
@@ -22,7 +24,7 @@ pub(in crate::http) struct LoginThrottle(Mutex<HashMap<IpAddr, VecDeque<Timestam
 impl LoginThrottle {
     /// Counts a try as failed until it is known better; or says how long to wait before one.
     pub fn begin(&self, from: IpAddr, now: Timestamp) -> Result<(), Duration> {
-        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tries = self.0.lock();
         let from = from.to_canonical();
         if !tries.contains_key(&from) && tries.len() >= ADDRESSES_MAX {
             let oldest = tries.iter().min_by_key(|(_, failed)| failed.back().copied()).map(|(address, _)| *address);
@@ -48,7 +50,7 @@ impl LoginThrottle {
 
     /// The last try was right: its address starts anew.
     pub fn succeeded(&self, from: IpAddr) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&from.to_canonical());
+        self.0.lock().remove(&from.to_canonical());
     }
 }
 

@@ -1,7 +1,9 @@
 //! Keys whose push is under way: the same key at the same time is told to come back, not taken twice.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::model::SourceId;
 
@@ -20,14 +22,14 @@ impl KeysInFlight {
     /// Holds a key that nobody holds.
     pub fn hold(&self, source: &SourceId, key: &str) -> Option<KeyHold> {
         let held = (source.clone(), key.to_owned());
-        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.0.lock();
         keys.insert(held.clone()).then(|| KeyHold { keys: self.clone(), held })
     }
 }
 
 impl Drop for KeyHold {
     fn drop(&mut self) {
-        self.keys.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.held);
+        self.keys.0.lock().remove(&self.held);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Whose push it is: by its token, or by the secret that its signature fits; and how often they came.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::text;
@@ -80,7 +81,7 @@ impl SenderRates {
     }
 
     fn count_at(&self, source: &PushConfig, now: Instant) -> Result<(), AnswerRefusal> {
-        let mut rates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rates = self.0.lock();
         let window = rates.entry(source.id.clone()).or_insert((now, 0));
         if now.duration_since(window.0) >= source.rate.per {
             *window = (now, 0);

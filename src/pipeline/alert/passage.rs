@@ -124,8 +124,8 @@ mod tests {
     proptest! {
         #[test]
         fn around_any_hit_is_held_and_short(text in "([a-zé]{1,9}[ ,;.] ?){1,120}", from in 0usize..400, len in 1usize..30) {
-            let start = (from..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-            let end = (start + len..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+            let start = text.ceil_char_boundary(from.min(text.len()));
+            let end = text.ceil_char_boundary((start + len).min(text.len()));
             if let Some(passage) = around(&text, start, end) {
                 prop_assert!(passage.chars().count() <= CHARS_MAX + 2, "{}", passage.chars().count());
             }

@@ -5,9 +5,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use croner::Cron;
+use cronexpr::{Crontab, FallbackTimezoneOption, ParseOptions, parse_crontab_with};
 use jiff::Zoned;
-use jiff::civil::Time;
+use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
 use crate::model::{Severity, Timestamp};
@@ -45,7 +45,7 @@ pub struct QuietHours {
 #[derive(Debug, Clone)]
 pub struct DigestTimes {
     written: String,
-    cron: Box<Cron>,
+    crontab: Box<Crontab>,
 }
 
 /// At most so many alerts in a time.
@@ -213,21 +213,43 @@ impl FromStr for QuietHours {
     }
 }
 
+/// Fields of a schedule; a sixth would be a time zone, which the endpoint names for all its times.
+const SCHEDULE_FIELDS: usize = 5;
+/// Times looked at where clocks are put back and the next ones have been: one a minute of that hour, and the one after.
+const TIMES_LOOKED_AT: usize = 61;
+
 impl DigestTimes {
-    /// The next time after a moment.
+    /// The first time after this one, on the clock of its zone.
     fn next(&self, local: &Zoned) -> Option<Timestamp> {
-        let next = self.cron.find_next_occurrence(local, false).ok()?;
-        Some(Timestamp::from_millis(next.timestamp().as_millisecond()))
+        let mut clock = local.datetime();
+        for _ in 0..TIMES_LOOKED_AT {
+            clock = self.next_on_a_clock(clock)?;
+            let next = clock.to_zoned(local.time_zone().clone()).ok()?;
+            if next > *local {
+                return Some(Timestamp::from_millis(next.timestamp().as_millisecond()));
+            }
+        }
+        None
+    }
+
+    /// As on a clock that is never put forward or back.
+    fn next_on_a_clock(&self, clock: DateTime) -> Option<DateTime> {
+        let after = clock.to_zoned(TimeZone::UTC).ok()?.timestamp();
+        Some(self.crontab.find_next(after).ok()?.datetime())
     }
 }
 
 impl FromStr for DigestTimes {
     type Err = String;
 
-    /// Reads five fields: `0 8 * * mon-fri`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let cron = Cron::from_str(text).map_err(|error| error.to_string())?;
-        let digest = Self { written: text.to_owned(), cron: Box::new(cron) };
+        if text.split_whitespace().count() > SCHEDULE_FIELDS {
+            return Err(format!("more than {SCHEDULE_FIELDS} fields; the time zone is that of `time_zone`"));
+        }
+        let mut options = ParseOptions::default();
+        options.fallback_timezone_option = FallbackTimezoneOption::UTC;
+        let crontab = parse_crontab_with(text.trim(), options).map_err(|error| error.to_string())?;
+        let digest = Self { written: text.to_owned(), crontab: Box::new(crontab) };
         let start = Timestamp::from_seconds(1_735_689_600).to_jiff().to_zoned(TimeZone::UTC);
         if digest.next(&start).is_none() {
             return Err("that never happens".to_owned());
@@ -320,6 +342,28 @@ mod tests {
     }
 
     #[test]
+    fn digest_times_are_those_of_the_clock_on_the_wall() {
+        let next = |schedule: &str, now: &str| {
+            let timing = Timing { digest: Some(schedule.parse().expect("a schedule")), ..berlin() };
+            timing.in_digest(at(now)).until.to_string()
+        };
+        assert_eq!(next("30 2 * * *", "2025-03-29T12:00:00Z"), "2025-03-30T01:30:00Z", "02:30 is skipped: 03:30");
+        assert_eq!(next("30 2 * * *", "2025-10-25T12:00:00Z"), "2025-10-26T00:30:00Z", "the first of two 02:30");
+        assert_eq!(next("30 2 * * *", "2025-10-26T00:30:00Z"), "2025-10-27T01:30:00Z", "and not the second");
+        assert_eq!(
+            next("*/20 * * * *", "2025-10-26T01:10:00Z"),
+            "2025-10-26T02:00:00Z",
+            "after the second 02:10: 03:00"
+        );
+        assert_eq!(
+            next("0 8 13 * fri", "2025-06-14T12:00:00Z"),
+            "2025-06-20T06:00:00Z",
+            "a 13th or a Friday, as in POSIX"
+        );
+        assert_eq!(next("0 9 1,15 1-6/2 *", "2025-01-15T09:00:00Z"), "2025-03-01T08:00:00Z");
+    }
+
+    #[test]
     fn hold_group_waits_for_more_of_a_story_and_less_when_it_is_urgent() {
         let timing =
             Timing { group_wait: Duration::from_secs(30), urgent: Some(Severity::Critical), ..Timing::default() };
@@ -341,7 +385,7 @@ mod tests {
         for bad in ["22-07", "22:00", "25:00-07:00", "07:00-07:00", ""] {
             assert!(bad.parse::<QuietHours>().is_err(), "{bad}");
         }
-        for bad in ["", "often", "0 8 31 2 *", "99 * * * *"] {
+        for bad in ["", "often", "0 8 31 2 *", "99 * * * *", "0 8 * * * Europe/Berlin"] {
             assert!(bad.parse::<DigestTimes>().is_err(), "{bad}");
         }
         for bad in ["30", "0/m", "-1/m", "3/week", "x/m"] {

@@ -74,8 +74,7 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, PatternProblem> {
 
 /// The part of a text that is searched.
 pub(super) fn start_of(text: &str) -> &str {
-    let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    &text[..end.unwrap_or(0)]
+    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
 }
 
 /// The last line of a syntax error says what is wrong; the ones before repeat the pattern.

@@ -142,11 +142,7 @@ fn ends_sentence(gap: &str) -> bool {
 }
 
 fn clip(word: &str) -> &str {
-    let mut end = word.len().min(WORD_BYTES_MAX);
-    while !word.is_char_boundary(end) {
-        end -= 1;
-    }
-    &word[..end]
+    &word[..word.floor_char_boundary(WORD_BYTES_MAX)]
 }
 
 struct Stem<'a> {

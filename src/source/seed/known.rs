@@ -2,7 +2,8 @@
 //! restart, no news. Filled from the store at start; shared between the files in flight.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::files::FileStamp;
 use crate::model::{ContentHash, SeedFile, SeedOutcome};
@@ -32,12 +33,12 @@ impl KnownSeeds {
 
     /// What became of this content.
     pub(super) fn outcome(&self, hash: ContentHash) -> Option<SeedOutcome> {
-        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned()
+        self.outcomes.lock().get(&hash).cloned()
     }
 
     /// Remembers it, once it is durable.
     pub(super) fn insert(&self, hash: ContentHash, outcome: SeedOutcome) {
-        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outcomes = self.outcomes.lock();
         if outcomes.len() < KNOWN_MAX {
             outcomes.insert(hash, outcome);
         }

@@ -4,9 +4,10 @@
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::files::{self, FileContents, FileStamp, ReadError};
@@ -415,7 +416,7 @@ impl FileTaker {
     }
 
     pub(super) fn watch_moved(&self, moved: WatchedMove) {
-        let mut watched = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.moved.lock();
         if watched.len() >= WATCHED_MAX {
             watched.pop_front();
         }
@@ -424,7 +425,7 @@ impl FileTaker {
 
     /// Brings back what was written on after it was moved, so that the rest of it is read. Blocks.
     pub(super) fn bring_back(&self, now: Timestamp) -> Vec<OsString> {
-        let mut watched = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.moved.lock();
         let mut back = Vec::new();
         let Ok(dir) = OpenFolder::open(&self.dir) else { return back };
         watched.retain(|moved| {

@@ -412,6 +412,8 @@ async fn empty_file_written_later_is_taken_with_its_text() {
     desk.drop_file("a.txt", "");
     desk.drop_file("control.txt", "Only this.");
     assert_eq!(desk.accepted().await.name, "control.txt");
+    // It was read while it was empty, and waits.
+    desk.until(|status| status.waiting == 1 && status.in_flight == 0).await;
     desk.drop_file("a.txt", LEAD);
     assert_eq!(text(&desk.batch().await), LEAD);
 }

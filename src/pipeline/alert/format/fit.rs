@@ -19,9 +19,8 @@ pub(super) fn fit(text: &str, max: usize, unit: Unit, escape: fn(char, &mut Stri
         Unit::Byte => text.len(),
     };
     // Far more than fits, whatever the cleaning takes away; the rest is not worth looking at.
-    let enough = (max.saturating_mul(16) + 64).min(text.len());
-    let end = (0..=enough).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    let line = clean::one_line(&text[..end]);
+    let enough = text.floor_char_boundary(max.saturating_mul(16).saturating_add(64));
+    let line = clean::one_line(&text[..enough]);
     let reserve = size("…");
     let mut out = String::with_capacity(line.len().min(max * 3));
     // Where to go back to once it is clear that not all of it fits.

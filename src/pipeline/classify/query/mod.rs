@@ -231,30 +231,19 @@ impl Query {
     }
 }
 
+/// Characters of two words that are compared: the time it takes is their product.
+const COMPARED_CHARS_MAX: usize = 64;
+
 /// The candidate closest to what was written, if any is close enough to be a slip of the keyboard.
 #[must_use]
 pub fn closest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (written.chars().count() / 2).clamp(1, 3);
+    let start = |word: &str| word.chars().take(COMPARED_CHARS_MAX).flat_map(char::to_lowercase).collect::<String>();
+    let written = start(written);
     candidates
         .into_iter()
-        .map(|candidate| (edit_distance(&written.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .map(|candidate| (strsim::levenshtein(&written, &start(candidate)), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein distance in characters.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
@@ -134,13 +135,13 @@ pub(super) struct PageTurn<'a> {
 impl PageTurn<'_> {
     /// The server said something, whatever it was.
     pub fn answered(&self) {
-        self.feed.asked.lock().unwrap_or_else(PoisonError::into_inner).unanswered = 0;
+        self.feed.asked.lock().unanswered = 0;
     }
 
     /// Nothing came: the host is left alone for a while, and so are all for a feed whose pages never come.
     pub fn unanswered(&mut self, now: Timestamp) {
         self.pace.not_before = Some(now.plus(UNANSWERED_WAIT));
-        let mut asked = self.feed.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.feed.asked.lock();
         asked.unanswered += 1;
         if asked.unanswered >= UNANSWERED_IN_A_ROW_MAX {
             asked.not_before = Some(now.plus(UNANSWERED_WAIT));
@@ -180,12 +181,12 @@ impl PageBudget {
 
     /// Its page was of no use lately.
     pub fn gave_up(&self, id: ItemId, now: Timestamp) -> bool {
-        let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let given_up = self.given_up.lock();
         given_up.get(&id).is_some_and(|at| now.since(*at) < GIVEN_UP_WAIT)
     }
 
     pub fn give_up(&self, id: ItemId, now: Timestamp) {
-        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given_up = self.given_up.lock();
         if given_up.len() >= GIVEN_UP_MAX {
             given_up.retain(|_, at| now.since(*at) < GIVEN_UP_WAIT);
         }
@@ -196,7 +197,7 @@ impl PageBudget {
 
     /// The pace of a host, and whether it is new to us.
     fn host(&self, name: &str, now: Timestamp) -> (Arc<AsyncMutex<HostPace>>, bool) {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.hosts.lock();
         if hosts.len() >= REMEMBERED_MAX {
             let idle = |pace: &HostPace| {
                 !waits(pace.not_before, now) && pace.started_at.is_none_or(|at| now.since(at) >= BUDGET_SPAN)
@@ -208,10 +209,10 @@ impl PageBudget {
     }
 
     fn feed(&self, feed: &SourceId, now: Timestamp) -> Arc<FeedPace> {
-        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut feeds = self.feeds.lock();
         if feeds.len() >= REMEMBERED_MAX {
             feeds.retain(|_, pace| {
-                let asked = pace.asked.lock().unwrap_or_else(PoisonError::into_inner);
+                let asked = pace.asked.lock();
                 Arc::strong_count(pace) > 1 || waits(asked.not_before, now) || !asked.hour.is_old(now)
             });
         }
@@ -220,7 +221,7 @@ impl PageBudget {
 
     /// Takes one page from what is left of the hour for this feed and this site; says whose budget is spent.
     fn spend(&self, feed: &FeedPace, host: &str, now: Timestamp, pacing: &PagePacing) -> Result<(), &'static str> {
-        let mut asked = feed.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = feed.asked.lock();
         if waits(asked.not_before, now) {
             return Err("the pages of this feed do not come; none are asked for, for a while");
         }
@@ -228,7 +229,7 @@ impl PageBudget {
             // One more chance, not four.
             asked.unanswered = UNANSWERED_IN_A_ROW_MAX - 1;
         }
-        let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sites = self.sites.lock();
         if sites.len() >= REMEMBERED_MAX {
             sites.retain(|_, count| !count.is_old(now));
         }

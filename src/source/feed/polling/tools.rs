@@ -2,9 +2,10 @@
 //! memory for documents in hand; and the feed with its address as it is stored.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use url::Url;
@@ -114,7 +115,7 @@ impl PollTools {
             if was_heavy { self.parser.run_heavy(budget, timed).await } else { self.parser.run(budget, timed).await };
         let is_heavy = read.as_ref().map_or(true, |(_, took)| *took > HEAVY_AFTER);
         if is_heavy != was_heavy {
-            let mut heavy = self.heavy.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut heavy = self.heavy.lock();
             if is_heavy {
                 heavy.insert(feed.clone())
             } else {
@@ -134,7 +135,7 @@ impl PollTools {
 
     /// Whether this feed's last document took long to read.
     pub fn is_heavy(&self, feed: &SourceId) -> bool {
-        self.heavy.lock().unwrap_or_else(PoisonError::into_inner).contains(feed)
+        self.heavy.lock().contains(feed)
     }
 
     /// Waits until there is room for a document that may grow to its cap.
