@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::alert::{AlertRules, Developments, OnRevision, Route, Silence};
 use super::classify::{TermConfig, TopicConfig, TopicSet};
 use super::memory::MemoryConfig;
+use super::raise::{Cause, raise_alerts};
 use super::*;
 use crate::model::{
     EndpointId, ItemKey, Lang, Origin, RawItem, RawText, Score, Severity, SourceId, SourceKind, Timestamp, TopicId,
@@ -237,6 +238,36 @@ fn raise_endpoints_that_come_go_and_change_places_hear_once() {
     assert_eq!(desk.hear("c"), ["growth"]);
     desk.rules.alert.routes = vec![route("one"), route("two")];
     assert_eq!(desk.hear("d"), ["growth", ""], "what it missed was not told to it");
+}
+
+#[test]
+fn raise_development_is_told_once_in_its_pause_and_never_by_a_duplicate() {
+    let mut desk = Desk::new();
+    desk.rules.alert.routes = vec![route("one")];
+    desk.rules.alert.developments = Developments::Alert;
+    let report = |desk: &mut Desk, soldiers: &str| {
+        let mut raw = desk.raw(PORT);
+        raw.title = Some(RawText::plain(format!("Norway to send {soldiers} soldiers to the port in Chile")));
+        raw
+    };
+    let raw = report(&mut desk, "500");
+    let story = desk.take("a", &raw, None).story().expect("a story");
+    let mut hear = |soldiers: &str, duplicate: bool, later: Duration| {
+        desk.now = desk.now.plus(later);
+        let raw = report(&mut desk, soldiers);
+        let origin = Origin { source: source("a"), kind: SourceKind::Feed, received: desk.now };
+        let prepared = prepare(&raw, &origin, &desk.rules).expect("readable");
+        let cause = Cause { duplicate, ..Cause::of(&prepared, story, desk.now) };
+        let raised = raise_alerts(&cause, &mut desk.ledger, &desk.rules);
+        raised.alerts.iter().map(|alert| alert.draft.reason.as_str()).collect::<Vec<_>>()
+    };
+    let (soon, pause) = (Duration::from_secs(60), AlertRules::default().development_pause);
+    assert_eq!(hear("500", false, soon), [""; 0], "nothing new");
+    assert_eq!(hear("4,000", true, soon), [""; 0], "a duplicate says nothing new");
+    assert_eq!(hear("4,000", false, soon), ["development"]);
+    assert_eq!(hear("40,000", false, soon), [""; 0], "too soon after the last");
+    assert_eq!(hear("40,000", false, pause), ["development"], "and not lost");
+    assert_eq!(hear("40,000", false, pause), [""; 0]);
 }
 
 #[test]
