@@ -227,12 +227,11 @@ impl Bed {
         let written = self.store.write("owe", |tx| {
             for n in numbers {
                 let id = format!("alr_{n}");
-                tx.prepare_cached(
+                let alert: i64 = tx.prepare_cached(
                     "INSERT INTO alerts (id, kind, topic, story, item, reason, severity, score, sources, at, payload)
-                     VALUES (?1, 'alert.matched', 't', 1, 1, 'first', 'high', 500, 1, ?2, ?3)",
+                     VALUES (?1, 'alert.matched', 't', 1, 1, 'first', 'high', 500, 1, ?2, ?3) RETURNING sequence",
                 )?
-                .execute(params![id, now, payload(n)])?;
-                let alert = tx.last_insert_rowid();
+                .query_row(params![id, now, payload(n)], |row| row.get(0))?;
                 for endpoint in endpoints {
                     tx.prepare_cached(
                         "INSERT INTO deliveries (alert, webhook_id, endpoint, content_type, state, attempts, created_at, due_at)

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wirewatch::model::{StoryId, Timestamp};
+use wirewatch::store::engine::{self, Transaction};
 use wirewatch::store::{Access, Ages, ItemFilter, Pruning, SearchQuery, Store};
 
 /// Words of a text.
@@ -95,7 +96,7 @@ fn fill(store: &Store, items: u64) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn insert(tx: &rusqlite::Transaction<'_>, seq: u64) -> Result<(), rusqlite::Error> {
+fn insert(tx: &Transaction<'_>, seq: u64) -> engine::Result<()> {
     let mut draw = Draw(seq.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let text: Vec<String> = (0..TEXT_WORDS).map(|_| word(draw.rank())).collect();
     let (title, id) = (text[..8].join(" "), seq.wrapping_mul(0x5851_f42d_4c95_7f2d).cast_signed());
@@ -128,7 +129,7 @@ fn insert(tx: &rusqlite::Transaction<'_>, seq: u64) -> Result<(), rusqlite::Erro
 }
 
 /// What belongs to items: stories of four, a copy of every fifth, a delivered alert of every fortieth.
-fn beside(tx: &rusqlite::Transaction<'_>, seq: i64, id: i64, at: i64) -> Result<(), rusqlite::Error> {
+fn beside(tx: &Transaction<'_>, seq: i64, id: i64, at: i64) -> engine::Result<()> {
     tx.prepare_cached(
         "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
          VALUES (?1, 'a story', ?2, ?2, 1, 0, 0) ON CONFLICT DO UPDATE SET last_seen = ?2, items = items + 1",

@@ -342,6 +342,33 @@ fn no_two_public_types_have_one_name() {
     assert!(unneeded.is_empty(), "these names are not shared any more: {unneeded:?}");
 }
 
+/// SQL that only SQLite takes; `ON CONFLICT`, `string_agg`, `CASE` and `IS DISTINCT FROM` say the same.
+const SQL_OF_ONE_ENGINE: &[&str] = &[
+    "INSERT OR ",
+    "REPLACE INTO ",
+    "group_concat(",
+    "json_group_array(",
+    "iif(",
+    "ifnull(",
+    "char(10)",
+    "randomblob(",
+];
+
+/// Its operations run on whichever database holds the store. Tests may look into the file from outside.
+#[test]
+fn only_the_engine_of_the_store_names_a_database() {
+    let names = |path: &Path, text: &str| {
+        path.starts_with("src") && !path.starts_with("src/store/engine") && !is_test_file(path) && {
+            let code = code_of(text);
+            let named = |word: &str| code.split("#[cfg(test)]").next().is_some_and(|code| code.contains(word));
+            let sql = path.starts_with("src/store") && !path.ends_with("search.rs");
+            named("rusqlite") || sql && SQL_OF_ONE_ENGINE.iter().any(|word| named(word))
+        }
+    };
+    let wrong: Vec<_> = sources().into_iter().filter(|(path, text)| names(path, text)).map(|(path, _)| path).collect();
+    assert!(wrong.is_empty(), "go through store/engine: {wrong:?}");
+}
+
 #[test]
 fn imports_table_permits_nothing_that_nobody_uses() {
     let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

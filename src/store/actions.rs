@@ -1,9 +1,9 @@
 //! What people did by hand (silenced, sent again, called off, labelled …): who, when and what, written in the
 //! transaction of the deed itself, so that there is no deed without a name.
 
-use rusqlite::{Row, Transaction, params};
 use serde::Serialize;
 
+use super::engine::{self, Row, Transaction, params};
 use super::{Store, StoreError};
 use crate::model::Timestamp;
 
@@ -43,7 +43,7 @@ pub struct ActionRecord {
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn note_action(tx: &Transaction<'_>, note: &ActionNote<'_>) -> rusqlite::Result<()> {
+pub fn note_action(tx: &Transaction<'_>, note: &ActionNote<'_>) -> engine::Result<()> {
     tx.prepare_cached("INSERT INTO actions (at, author, verb, about, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![note.at.millis(), note.author, note.verb, note.about, note.detail])
         .map(|_| ())
@@ -64,7 +64,7 @@ impl Store {
     }
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<ActionRecord> {
+fn record(row: &Row<'_>) -> engine::Result<ActionRecord> {
     Ok(ActionRecord {
         number: row.get("id")?,
         at: Timestamp::from_millis(row.get("at")?),

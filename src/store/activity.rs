@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
 use serde::Serialize;
 
+use super::engine::{self, Connection, params};
 use super::{Store, StoreError};
 use crate::model::Timestamp;
 
@@ -60,18 +60,18 @@ impl Store {
                 c.prepare_cached(sql)?
                     .query_row(params![since, COUNTED_MAX], |row| row.get::<_, i64>(0).map(i64::unsigned_abs))
             };
-            let items = "SELECT count(*) FROM (SELECT 1 FROM items WHERE first_seen >= ?1 LIMIT ?2)";
+            let items = "SELECT count(*) FROM (SELECT 1 FROM items WHERE first_seen >= ?1 LIMIT ?2) AS found";
             Ok(Activity {
                 items_minute: count(items, minute)?,
                 items_hour: count(items, hour)?,
                 last_item_at: newest(c)?,
                 alerts_hour: count(
-                    "SELECT count(*) FROM (SELECT at FROM alerts ORDER BY sequence DESC LIMIT ?2) WHERE at >= ?1",
+                    "SELECT count(*) FROM (SELECT at FROM alerts ORDER BY sequence DESC LIMIT ?2) AS found WHERE at >= ?1",
                     hour,
                 )?,
                 delivered_minute: count(
                     "SELECT count(*) FROM (SELECT state FROM deliveries
-                     WHERE settled_at >= ?1 AND settled_at IS NOT NULL LIMIT ?2) WHERE state = 'delivered'",
+                     WHERE settled_at >= ?1 AND settled_at IS NOT NULL LIMIT ?2) AS settled WHERE state = 'delivered'",
                     minute,
                 )?,
                 topics: topics(c, hour)?,
@@ -85,20 +85,20 @@ impl Store {
                     c,
                     "SELECT settled_at - created_at FROM
                      (SELECT settled_at, created_at, state FROM deliveries WHERE settled_at IS NOT NULL
-                      ORDER BY settled_at DESC LIMIT ?1) WHERE state = 'delivered'",
+                      ORDER BY settled_at DESC LIMIT ?1) AS settled WHERE state = 'delivered'",
                 )?,
             })
         })
     }
 }
 
-fn newest(c: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+fn newest(c: &Connection) -> engine::Result<Option<Timestamp>> {
     let mut statement = c.prepare_cached("SELECT first_seen FROM items ORDER BY seq DESC LIMIT 1")?;
     let mut rows = statement.query_map([], |row| row.get(0).map(Timestamp::from_millis))?;
     rows.next().transpose()
 }
 
-fn topics(c: &Connection, since: i64) -> rusqlite::Result<Vec<TopicActivity>> {
+fn topics(c: &Connection, since: i64) -> engine::Result<Vec<TopicActivity>> {
     let mut topics: Vec<TopicActivity> = Vec::new();
     let mut statement = c.prepare_cached(
         "SELECT m.topic, count(*) FROM (SELECT id FROM items WHERE first_seen >= ?1 LIMIT ?2) i
@@ -124,7 +124,7 @@ fn topics(c: &Connection, since: i64) -> rusqlite::Result<Vec<TopicActivity>> {
     Ok(topics)
 }
 
-fn median(c: &Connection, sql: &str) -> rusqlite::Result<Option<u64>> {
+fn median(c: &Connection, sql: &str) -> engine::Result<Option<u64>> {
     let mut statement = c.prepare_cached(sql)?;
     let mut spans: Vec<i64> = statement.query_map([MEDIAN_OF], |row| row.get(0))?.collect::<Result<_, _>>()?;
     spans.sort_unstable();

@@ -1,8 +1,7 @@
 //! Alerts and their outbox rows, written in the transaction of what gave rise to them: an alert about an
 //! item or about a source, once, and one row per endpoint with the exact bytes it gets or what it waits for.
 
-use rusqlite::{OptionalExtension, Transaction, params};
-
+use super::engine::{self, OptionalExtension, Transaction, params};
 use super::outbox::{self, DeliveryId, NewDelivery};
 use super::told::{last_alert, note_alert, write_told};
 use crate::failpoint::Planted;
@@ -26,7 +25,7 @@ pub(super) fn write_decided(
     decision: &Decision,
     now: Timestamp,
     due: &mut Vec<DueRow>,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     let Some(story) = decision.story() else { return Ok(()) };
     write_told(tx, story, &decision.told)?;
     for alert in &decision.refreshed {
@@ -45,7 +44,7 @@ pub(super) fn write_telling(
     telling: &TellDecision,
     story: StoryId,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     let mut due = Vec::new();
     write_told(tx, story, &telling.told)?;
     telling.alerts.iter().try_for_each(|alert| write_alert(tx, alert, story, now, &mut due))?;
@@ -60,7 +59,7 @@ fn write_alert(
     story: StoryId,
     now: Timestamp,
     due: &mut Vec<DueRow>,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     let mut payload = alert.payload.clone();
     add_headlines(tx, &mut payload, story, alert.draft.item)?;
     let mut owed: Vec<(&EndpointAlert, Option<i64>)> = Vec::with_capacity(alert.endpoints.len());
@@ -80,8 +79,7 @@ fn write_alert(
     let sequence = outbox::next_sequence(tx)?;
     payload.data.alert.sequence = sequence;
     if Planted::RandomIds.is_in() {
-        let random: String = tx.query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0))?;
-        payload.data.alert.id = format!("alr_{random}");
+        payload.data.alert.id = format!("alr_{}", super::open::random_name());
     }
     payload.data.previous = previous(tx, owed.first().and_then(|(_, last)| *last))?;
     if !insert_alert(tx, alert, &payload)? {
@@ -101,15 +99,16 @@ fn write_alert(
 }
 
 /// Whether it is new.
-fn insert_alert(tx: &Transaction<'_>, alert: &RaisedAlert, payload: &AlertPayload) -> rusqlite::Result<bool> {
+fn insert_alert(tx: &Transaction<'_>, alert: &RaisedAlert, payload: &AlertPayload) -> engine::Result<bool> {
     let draft = &alert.draft;
     let (id, sequence) = (&payload.data.alert.id, payload.data.alert.sequence.cast_signed());
     let score = draft.topics.iter().map(|topic| topic.matched.score.hundredths()).max().unwrap_or(0);
     let written = tx
         .prepare_cached(
-            "INSERT OR IGNORE INTO alerts (sequence, id, kind, story, item, reason, severity, score, outlets, at,
+            "INSERT INTO alerts (sequence, id, kind, story, item, reason, severity, score, outlets, at,
                 payload, silenced_by)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             sequence,
@@ -141,7 +140,7 @@ fn insert_alert(tx: &Transaction<'_>, alert: &RaisedAlert, payload: &AlertPayloa
 }
 
 /// How a payload names an alert by its number.
-fn previous(tx: &Transaction<'_>, alert: Option<i64>) -> rusqlite::Result<Option<PreviousView>> {
+fn previous(tx: &Transaction<'_>, alert: Option<i64>) -> engine::Result<Option<PreviousView>> {
     let Some(alert) = alert else { return Ok(None) };
     tx.prepare_cached("SELECT id FROM alerts WHERE sequence = ?1")?
         .query_row([alert], |row| Ok(PreviousView { alert: row.get(0)?, sequence: alert.cast_unsigned() }))
@@ -149,12 +148,7 @@ fn previous(tx: &Transaction<'_>, alert: Option<i64>) -> rusqlite::Result<Option
 }
 
 /// How outlets that took a story up put it, where an alert tells of its growth.
-fn add_headlines(
-    tx: &Transaction<'_>,
-    payload: &mut AlertPayload,
-    story: StoryId,
-    item: ItemId,
-) -> rusqlite::Result<()> {
+fn add_headlines(tx: &Transaction<'_>, payload: &mut AlertPayload, story: StoryId, item: ItemId) -> engine::Result<()> {
     let Some(growth) = &mut payload.data.growth else { return Ok(()) };
     let outlets = serde_json::to_string(&growth.outlets).expect("invariant: strings are JSON");
     let mut statement = tx.prepare_cached(
@@ -162,7 +156,7 @@ fn add_headlines(
              SELECT i.seq, i.outlet, i.headline AS title, i.url FROM items i WHERE i.story = ?1 AND i.id <> ?2
              UNION ALL
              SELECT s.seq, s.outlet, s.title, s.url FROM sightings s JOIN items i ON i.id = s.item
-             WHERE i.story = ?1 AND s.id <> ?2 AND s.title <> '')
+             WHERE i.story = ?1 AND s.id <> ?2 AND s.title <> '') AS carried
          WHERE outlet IN (SELECT value FROM json_each(?3)) ORDER BY seq DESC LIMIT 100",
     )?;
     let mut rows = statement.query(params![story.to_i64(), item.to_i64(), outlets])?;
@@ -177,15 +171,16 @@ fn add_headlines(
 }
 
 /// The same for an alert about a source.
-pub(super) fn write_source_alert(tx: &Transaction<'_>, alert: &SourceAlert, now: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn write_source_alert(tx: &Transaction<'_>, alert: &SourceAlert, now: Timestamp) -> engine::Result<()> {
     let sequence = outbox::next_sequence(tx)?;
     let mut payload = alert.payload.clone();
     renumber(&mut payload, alert.sequence, sequence);
     let id = alert.id.to_string();
     let written = tx
         .prepare_cached(
-            "INSERT OR IGNORE INTO alerts (sequence, id, kind, source, reason, severity, score, outlets, at, payload)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 1, ?7, ?8)",
+            "INSERT INTO alerts (sequence, id, kind, source, reason, severity, score, outlets, at, payload)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 1, ?7, ?8)
+             ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             sequence as i64,
@@ -217,12 +212,7 @@ struct Owing<'a> {
 
 /// Owes an alert of a story. It is written when it is sent, or with the end of this transaction where that is
 /// now: what comes meanwhile goes up in it.
-fn owe(
-    tx: &Transaction<'_>,
-    owing: &Owing<'_>,
-    to: &EndpointAlert,
-    now: Timestamp,
-) -> rusqlite::Result<Option<DueRow>> {
+fn owe(tx: &Transaction<'_>, owing: &Owing<'_>, to: &EndpointAlert, now: Timestamp) -> engine::Result<Option<DueRow>> {
     let row = new_delivery(tx, (owing.sequence, owing.id, Some(owing.story)), to, now)?;
     let at_once = row.hold.is_none() && outbox::is_idle(tx, &to.endpoint, owing.story.to_i64(), now)?;
     let id = row.insert_unwritten(tx, owing.own)?;
@@ -234,7 +224,7 @@ fn new_delivery<'a>(
     (alert, webhook_id, story): (u64, &'a str, Option<StoryId>),
     to: &'a EndpointAlert,
     now: Timestamp,
-) -> rusqlite::Result<NewDelivery<'a>> {
+) -> engine::Result<NewDelivery<'a>> {
     let held = match (to.held, to.rate) {
         (Some(held), _) => Some(held),
         (None, Some(rate)) => {

@@ -1,8 +1,7 @@
 //! The pipeline's one write: items, copies, revisions, stories, matches, alerts, outbox rows and the
 //! cursors of their sources, in one transaction (promise P1). Writes only what a decision says.
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
-
+use super::engine::{self, Connection, OptionalExtension, Transaction, params};
 use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
     Cursor, Item, ItemId, Match, Origin, Outlet, Rejection, SeedFile, SeedOutcome, SourceHealth, StoryId, Timestamp,
@@ -100,7 +99,7 @@ impl Store {
 }
 
 /// The number of the latest item or copy: they share one order of arrival.
-pub(super) fn last_arrival(c: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn last_arrival(c: &Connection) -> engine::Result<i64> {
     c.prepare_cached(
         "SELECT max(coalesce((SELECT max(seq) FROM items), 0), coalesce((SELECT max(seq) FROM sightings), 0))",
     )?
@@ -113,7 +112,7 @@ fn write_decision(
     seq: &mut i64,
     now: Timestamp,
     due: &mut Vec<DueRow>,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     for &(from, into) in &decision.merges {
         write_merge(tx, from, into, now)?;
     }
@@ -146,7 +145,7 @@ fn write_decision(
     write_decided(tx, decision, now, due)
 }
 
-fn write_item(tx: &Transaction<'_>, decision: &Decision, story: StoryId, seq: i64) -> rusqlite::Result<()> {
+fn write_item(tx: &Transaction<'_>, decision: &Decision, story: StoryId, seq: i64) -> engine::Result<()> {
     let Decision { prepared, grounds, .. } = decision;
     let item = &prepared.item;
     tx.prepare_cached(
@@ -206,7 +205,7 @@ fn write_story(
     story: StoryId,
     opened: bool,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     if opened {
         tx.prepare_cached(
             "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages,
@@ -230,7 +229,7 @@ fn write_story(
 }
 
 /// Adds languages to those of a story; each stands there once, in order of appearance.
-pub(super) fn write_languages(tx: &Transaction<'_>, story: i64, more: &str) -> rusqlite::Result<()> {
+pub(super) fn write_languages(tx: &Transaction<'_>, story: i64, more: &str) -> engine::Result<()> {
     let known: String = tx
         .prepare_cached("SELECT languages FROM stories WHERE id = ?1")?
         .query_row([story], |row| row.get(0))
@@ -256,22 +255,19 @@ fn write_story_outlet(
     story: StoryId,
     outlet: Option<&Outlet>,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     let Some(outlet) = outlet else { return Ok(()) };
     tx.prepare_cached(
-        "INSERT OR IGNORE INTO story_sources (story, source, position, at)
-         VALUES (?1, ?2, (SELECT coalesce(max(position) + 1, 0) FROM story_sources WHERE story = ?1), ?3)",
+        "INSERT INTO story_sources (story, source, position, at)
+         VALUES (?1, ?2, (SELECT coalesce(max(position) + 1, 0) FROM story_sources WHERE story = ?1), ?3)
+         ON CONFLICT DO NOTHING",
     )?
     .execute(params![story.to_i64(), outlet.as_str(), now.millis()])
     .map(|_| ())
 }
 
 /// A copy that is an item now is counted once. The row stays: its link still leads to the original.
-fn write_promotion(
-    tx: &Transaction<'_>,
-    item: ItemId,
-    (story, level): (StoryId, SightingLevel),
-) -> rusqlite::Result<()> {
+fn write_promotion(tx: &Transaction<'_>, item: ItemId, (story, level): (StoryId, SightingLevel)) -> engine::Result<()> {
     tx.prepare_cached("UPDATE sightings SET level = 'item' WHERE id = ?1")?.execute([item.to_i64()])?;
     tx.prepare_cached(match level {
         SightingLevel::Exact => "UPDATE stories SET sightings_exact = max(sightings_exact - 1, 0) WHERE id = ?1",
@@ -282,13 +278,13 @@ fn write_promotion(
 }
 
 /// Whatever the verdict: a copy can hit a topic better than the item it copies.
-fn write_story_topics(tx: &Transaction<'_>, decision: &Decision, now: Timestamp) -> rusqlite::Result<()> {
+fn write_story_topics(tx: &Transaction<'_>, decision: &Decision, now: Timestamp) -> engine::Result<()> {
     let Some(story) = decision.story().filter(|_| !decision.prepared.matches.is_empty()) else { return Ok(()) };
     for matched in &decision.prepared.matches {
         tx.prepare_cached(
             "INSERT INTO story_topics (story, topic, score, threshold, severity) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT DO UPDATE SET score = excluded.score, threshold = excluded.threshold,
-                severity = excluded.severity WHERE excluded.score > score",
+             ON CONFLICT (story, topic) DO UPDATE SET score = excluded.score, threshold = excluded.threshold,
+                severity = excluded.severity WHERE excluded.score > story_topics.score",
         )?
         .execute(params![
             story.to_i64(),
@@ -298,8 +294,11 @@ fn write_story_topics(tx: &Transaction<'_>, decision: &Decision, now: Timestamp)
             matched.severity.as_str(),
         ])?;
         if let Some(outlet) = &decision.prepared.item.outlet {
-            tx.prepare_cached("INSERT OR IGNORE INTO topic_outlets (story, topic, outlet) VALUES (?1, ?2, ?3)")?
-                .execute(params![story.to_i64(), matched.topic.as_str(), outlet.as_str()])?;
+            tx.prepare_cached(
+                "INSERT INTO topic_outlets (story, topic, outlet) VALUES (?1, ?2, ?3)
+             ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![story.to_i64(), matched.topic.as_str(), outlet.as_str()])?;
         }
     }
     tx.prepare_cached("UPDATE stories SET on_topic_at = max(on_topic_at, ?2) WHERE id = ?1")?
@@ -309,7 +308,7 @@ fn write_story_topics(tx: &Transaction<'_>, decision: &Decision, now: Timestamp)
 
 /// The members, outlets, topics and alerts of `from` become those of `into`: what was told of either was
 /// told of both.
-pub(super) fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId, now: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId, now: Timestamp) -> engine::Result<()> {
     let (from, into) = (from.to_i64(), into.to_i64());
     tx.prepare_cached(
         "UPDATE stories SET items = stories.items + f.items, sightings_exact = stories.sightings_exact + f.sightings_exact,
@@ -327,21 +326,23 @@ pub(super) fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId, no
         .unwrap_or_default();
     write_languages(tx, into, &languages)?;
     tx.prepare_cached(
-        "INSERT OR IGNORE INTO story_sources (story, source, position, at)
+        "INSERT INTO story_sources (story, source, position, at)
          SELECT ?2, source, position + 1 + (SELECT coalesce(max(position), 0) FROM story_sources WHERE story = ?2), at
-         FROM story_sources WHERE story = ?1 ORDER BY position",
+         FROM story_sources WHERE story = ?1 ORDER BY position
+         ON CONFLICT DO NOTHING",
     )?
     .execute(params![from, into])?;
     tx.prepare_cached(
         "INSERT INTO story_topics (story, topic, score, threshold, severity)
          SELECT ?2, topic, score, threshold, severity FROM story_topics WHERE story = ?1
-         ON CONFLICT DO UPDATE SET score = excluded.score, threshold = excluded.threshold,
-            severity = excluded.severity WHERE excluded.score > score",
+         ON CONFLICT (story, topic) DO UPDATE SET score = excluded.score, threshold = excluded.threshold,
+            severity = excluded.severity WHERE excluded.score > story_topics.score",
     )?
     .execute(params![from, into])?;
     tx.prepare_cached(
-        "INSERT OR IGNORE INTO topic_outlets (story, topic, outlet)
-         SELECT ?2, topic, outlet FROM topic_outlets WHERE story = ?1",
+        "INSERT INTO topic_outlets (story, topic, outlet)
+         SELECT ?2, topic, outlet FROM topic_outlets WHERE story = ?1
+         ON CONFLICT DO NOTHING",
     )?
     .execute(params![from, into])?;
     tx.prepare_cached("UPDATE deliveries SET story = ?2 WHERE story = ?1")?.execute(params![from, into])?;
@@ -351,15 +352,17 @@ pub(super) fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId, no
 }
 
 /// The version before is kept; features and first hash stay, so that the memory rebuilds the same.
-fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now: Timestamp) -> rusqlite::Result<()> {
+fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now: Timestamp) -> engine::Result<()> {
     let item = &prepared.item;
     let id = item.id.to_i64();
     let seq: Option<i64> =
         tx.prepare_cached("SELECT seq FROM items WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()?;
     let Some(seq) = seq else { return Ok(()) };
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO revisions (item, revision, at, title, body)
-         SELECT i.id, ?2, ?3, i.title, coalesce(t.body, '') FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.id = ?1",
+        "INSERT INTO revisions (item, revision, at, title, body)
+         SELECT i.id, ?2, ?3, i.title, coalesce(t.body, '') FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.id = ?1
+         ON CONFLICT (item, revision) DO UPDATE SET at = excluded.at, title = excluded.title, body =
+            excluded.body",
     )?
     .execute(params![id, revision, now.millis()])?;
     tx.prepare_cached(
@@ -381,13 +384,16 @@ fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now:
         own_version(item),
         item.text_source.as_str(),
     ])?;
-    tx.prepare_cached("INSERT OR IGNORE INTO search_stale (seq) VALUES (?1)")?.execute([seq])?;
-    tx.prepare_cached("INSERT OR REPLACE INTO texts (seq, body) VALUES (?1, ?2)")?
-        .execute(params![seq, item.text])
-        .map(|_| ())
+    tx.prepare_cached("INSERT INTO search_stale (seq) VALUES (?1) ON CONFLICT DO NOTHING")?.execute([seq])?;
+    tx.prepare_cached(
+        "INSERT INTO texts (seq, body) VALUES (?1, ?2)
+     ON CONFLICT (seq) DO UPDATE SET body = excluded.body",
+    )?
+    .execute(params![seq, item.text])
+    .map(|_| ())
 }
 
-fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Timestamp) -> rusqlite::Result<()> {
+fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Timestamp) -> engine::Result<()> {
     let Verdict::Sighting { of, story, level, overlap, .. } = decision.verdict else { return Ok(()) };
     let item = &decision.prepared.item;
     tx.prepare_cached(
@@ -420,7 +426,7 @@ fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Time
     write_story_outlet(tx, story, item.outlet.as_ref(), now)
 }
 
-fn write_matches(tx: &Transaction<'_>, item: ItemId, matches: &[Match]) -> rusqlite::Result<()> {
+fn write_matches(tx: &Transaction<'_>, item: ItemId, matches: &[Match]) -> engine::Result<()> {
     tx.prepare_cached("DELETE FROM matches WHERE item = ?1")?.execute([item.to_i64()])?;
     for matched in matches {
         let evidence = serde_json::to_string(&matched.evidence).expect("invariant: evidence is JSON");
@@ -439,10 +445,11 @@ fn write_matches(tx: &Transaction<'_>, item: ItemId, matches: &[Match]) -> rusql
     Ok(())
 }
 
-fn write_rejection(tx: &Transaction<'_>, source: &str, rejection: &Rejection, now: Timestamp) -> rusqlite::Result<()> {
+fn write_rejection(tx: &Transaction<'_>, source: &str, rejection: &Rejection, now: Timestamp) -> engine::Result<()> {
     tx.prepare_cached(
         "INSERT INTO rejections (source, reason, count, last_at, detail) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT DO UPDATE SET count = count + excluded.count, last_at = excluded.last_at, detail = excluded.detail",
+         ON CONFLICT (source, reason) DO UPDATE SET count = rejections.count + excluded.count, last_at = excluded.last_at,
+            detail = excluded.detail",
     )?
     .execute(params![
         source,
@@ -454,14 +461,17 @@ fn write_rejection(tx: &Transaction<'_>, source: &str, rejection: &Rejection, no
     .map(|_| ())
 }
 
-fn write_seed_file(tx: &Transaction<'_>, file: &SeedFile, now: Timestamp) -> rusqlite::Result<()> {
+fn write_seed_file(tx: &Transaction<'_>, file: &SeedFile, now: Timestamp) -> engine::Result<()> {
     let (items, rejected, reason, detail) = match &file.outcome {
         SeedOutcome::Taken { items, rejected } => (*items as i64, *rejected as i64, None, None),
         SeedOutcome::Refused(r) => (0, 1, Some(r.reason.as_str()), Some(clean::excerpt(&r.detail, DETAIL_CHARS_MAX))),
     };
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO seed_files (hash, name, size, modified, seen_at, items, rejected, reason, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO seed_files (hash, name, size, modified, seen_at, items, rejected, reason, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (hash) DO UPDATE SET name = excluded.name, size = excluded.size, modified =
+            excluded.modified, seen_at = excluded.seen_at, items = excluded.items, rejected = excluded.rejected,
+            reason = excluded.reason, detail = excluded.detail",
     )?
     .execute(params![
         file.hash.to_bytes(),

@@ -6,19 +6,12 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
-use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags};
-
+use super::engine::sqlite;
 use super::open::{DATABASE_FILE, LOCK_FILE, judged, refuse_foreign_file, take_lock};
 use super::private::{create_private, make_directory, make_private};
 use super::restoring::{aside_name, finish_restore, io, note_restore, partial_name, stamp, sync};
 use super::{Store, StoreError};
 use crate::model::Timestamp;
-
-/// Pages copied between two words on progress.
-const STEP_PAGES: i32 = 4096;
-/// Steps that met a busy database until the copy is given up.
-const BUSY_STEPS_MAX: u32 = 100;
 
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -70,35 +63,11 @@ impl Store {
         made
     }
 
-    fn copy_to(&self, to: &Path, mut told: impl FnMut(f64)) -> Result<(), StoreError> {
+    fn copy_to(&self, to: &Path, told: impl FnMut(f64)) -> Result<(), StoreError> {
         let _ = fs::remove_file(to);
         create_private(to)?;
-        let fail = |error| StoreError::sql(to, "copy the database", error);
-        let mut target = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fail)?;
-        self.read("copy the database", |source| {
-            // One snapshot for the whole copy: writers go on, and nothing makes it begin anew.
-            let snapshot = source.unchecked_transaction()?;
-            snapshot.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
-            let backup = Backup::new(&snapshot, &mut target)?;
-            let mut busy = 0;
-            loop {
-                match backup.step(STEP_PAGES)? {
-                    StepResult::Done => return Ok(()),
-                    StepResult::Busy | StepResult::Locked if busy < BUSY_STEPS_MAX => {
-                        busy += 1;
-                        std::thread::sleep(std::time::Duration::from_millis(50));
-                    }
-                    StepResult::More => {
-                        let progress = backup.progress();
-                        let left = f64::from(progress.remaining) / f64::from(progress.pagecount.max(1));
-                        told(1.0 - left);
-                    }
-                    _ => return Err(rusqlite::Error::InvalidQuery),
-                }
-            }
-        })?;
-        // One file, without a log beside it.
-        target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(fail)
+        self.read("copy the database", |source| Ok(source.copy_to(to, told)))?
+            .map_err(|error| StoreError::sql(to, "copy the database", error))
     }
 }
 
@@ -141,12 +110,13 @@ pub fn restore(from: &Path, state_dir: &Path, now: Timestamp) -> Result<Restored
 /// those of this one.
 fn begin_epoch(path: &Path, now: Timestamp) -> Result<(), StoreError> {
     let fail = |error| StoreError::sql(path, "mark the restored database", error);
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fail)?;
+    let connection = sqlite::open_as_it_is(path).map_err(fail)?;
     // A clock that went back makes no epoch twice.
     connection
         .execute(
-            "INSERT OR REPLACE INTO meta (key, value) VALUES ('epoch',
-                max(?1, 1 + coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'epoch'), 0)))",
+            "INSERT INTO meta (key, value) VALUES ('epoch',
+                max(?1, 1 + coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'epoch'), 0)))
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             [now.millis()],
         )
         .map(|_| ())
@@ -171,8 +141,8 @@ fn keep_owner(state_dir: &Path, file: &Path) -> Result<(), StoreError> {
 /// Items and deliveries owed in a database that is sound and that this program knows.
 fn verify(path: &Path) -> Result<(u64, u64), StoreError> {
     let fail = |error| StoreError::sql(path, "check the copy", error);
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fail)?;
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fail)?;
+    let connection = sqlite::open_as_it_is(path).map_err(fail)?;
+    let verdict = connection.quick_check().map_err(fail)?;
     if verdict != "ok" {
         return Err(judged(path, verdict));
     }
@@ -186,6 +156,7 @@ fn verify(path: &Path) -> Result<(u64, u64), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::super::Access;
+    use super::super::engine::Connection;
     use super::super::restoring::{is_restoring, with_suffix};
     use super::*;
 
@@ -194,7 +165,13 @@ mod tests {
         let path = state_dir.join(DATABASE_FILE);
         let store = Store::open(state_dir, Access::Own).expect("opens");
         store
-            .write("test", |tx| tx.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?1)", [mark]))
+            .write("test", |tx| {
+                tx.execute(
+                    "INSERT INTO meta VALUES ('mark', ?1)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    [mark],
+                )
+            })
             .expect("written");
         let files = ["", "-wal"].map(|suffix| (suffix, fs::read(with_suffix(&path, suffix)).expect("read")));
         drop(store);

@@ -1,10 +1,10 @@
 //! Reads for people and scripts: lists and single records as they are printed by the read commands.
 //! Every list is bounded; nothing here writes.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::engine::{self, Connection, OptionalExtension, Row, params};
 use crate::model::{ItemId, Score, Severity, StoryId, Timestamp};
 use crate::text::changes::{ChangePiece, changes};
 
@@ -416,24 +416,24 @@ impl Store {
     }
 }
 
-fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+fn count(row: &Row<'_>, column: usize) -> engine::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
 }
 
-fn time(row: &Row<'_>, name: &str) -> rusqlite::Result<Option<Timestamp>> {
+fn time(row: &Row<'_>, name: &str) -> engine::Result<Option<Timestamp>> {
     row.get::<_, Option<i64>>(name).map(|t| t.map(Timestamp::from_millis))
 }
 
 /// Hits of a topic that are read and sorted rather than looked for among all items.
 const HITS_FEW: i64 = 2000;
 
-fn hits_few(c: &Connection, topic: &str) -> rusqlite::Result<bool> {
-    c.prepare_cached("SELECT count(*) FROM (SELECT 1 FROM matches WHERE topic = ?1 LIMIT ?2)")?
+fn hits_few(c: &Connection, topic: &str) -> engine::Result<bool> {
+    c.prepare_cached("SELECT count(*) FROM (SELECT 1 FROM matches WHERE topic = ?1 LIMIT ?2) AS hits")?
         .query_row(params![topic, HITS_FEW], |row| row.get::<_, i64>(0))
         .map(|count| count < HITS_FEW)
 }
 
-pub(super) fn item_line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemLine> {
+pub(super) fn item_line(c: &Connection, row: &Row<'_>) -> engine::Result<ItemLine> {
     let id: i64 = row.get("id")?;
     let topics = c
         .prepare_cached("SELECT topic, score FROM matches WHERE item = ?1 ORDER BY score DESC, topic")?
@@ -458,7 +458,7 @@ pub(super) fn item_line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemL
     })
 }
 
-fn item_record(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemRecord> {
+fn item_record(c: &Connection, row: &Row<'_>) -> engine::Result<ItemRecord> {
     let line = item_line(c, row)?;
     let id = line.id.to_i64();
     let matches = c
@@ -510,7 +510,7 @@ fn item_record(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ItemRecord> {
 }
 
 /// Each version is kept until the next: an edit is the difference to the one after, or to what is there now.
-fn revisions(c: &Connection, item: i64, now: (&str, &str)) -> rusqlite::Result<Vec<RevisionRecord>> {
+fn revisions(c: &Connection, item: i64, now: (&str, &str)) -> engine::Result<Vec<RevisionRecord>> {
     let mut versions: Vec<(u32, Timestamp, String, String)> = c
         .prepare_cached(
             "SELECT revision, at, title, body FROM revisions WHERE item = ?1 ORDER BY revision DESC LIMIT ?2",
@@ -530,7 +530,7 @@ fn revisions(c: &Connection, item: i64, now: (&str, &str)) -> rusqlite::Result<V
     Ok(edits.collect())
 }
 
-fn alert_record(c: &Connection, row: &Row<'_>) -> rusqlite::Result<AlertRecord> {
+fn alert_record(c: &Connection, row: &Row<'_>) -> engine::Result<AlertRecord> {
     let payload: Vec<u8> = row.get("payload")?;
     let topics = c
         .prepare_cached("SELECT topic FROM alert_topics WHERE alert = ?1 ORDER BY score DESC, topic")?

@@ -3,8 +3,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::OptionalExtension;
-
+use super::engine::OptionalExtension;
 use super::outbox;
 use super::{Store, StoreError};
 use crate::model::{EndpointId, SourceId, Timestamp};
@@ -62,8 +61,7 @@ impl Store {
     /// [`StoreError`] when it cannot be read at all.
     pub fn integrity(&self) -> Result<Option<String>, StoreError> {
         self.read("check the database", |connection| {
-            let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-            Ok(Some(verdict).filter(|verdict| verdict != "ok"))
+            Ok(Some(connection.quick_check()?).filter(|verdict| verdict != "ok"))
         })
     }
 
@@ -100,9 +98,8 @@ impl Store {
     /// [`StoreError`]; the process must not go on with one that is not passing.
     pub fn checkpoint_passive(&self) -> Result<Checkpointed, StoreError> {
         self.read("checkpoint the write-ahead log", |connection| {
-            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-                Ok(Checkpointed { log_pages: row.get(1)?, moved_pages: row.get(2)? })
-            })
+            let moved = connection.move_log(false)?;
+            Ok(Checkpointed { log_pages: moved.log_pages, moved_pages: moved.moved_pages })
         })
     }
 

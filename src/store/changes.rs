@@ -1,10 +1,9 @@
 //! What happened, in the order of the commits, for whoever reads on from where they were: a stream, a page, a script.
 //! The rows are written by triggers (`schema.sql`), so that none can be forgotten; the newest 200,000 are kept.
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Row, params};
 use serde::Serialize;
 
+use super::engine::{self, Row, params};
 use super::{Store, StoreError};
 use crate::model::{ItemId, StoryId};
 
@@ -105,7 +104,7 @@ impl Store {
     ) -> Result<(Vec<ChangeRow>, i64), StoreError> {
         self.read("read what happened", |c| {
             let mut statement = c.prepare_cached(
-                "SELECT c.seq, c.kind, c.ref, c.story, a.id FROM changes c
+                "SELECT c.seq, c.kind, c.ref, c.story, a.id, c.name FROM changes c
                  LEFT JOIN alerts a ON c.kind = 'alert' AND a.sequence = c.ref
                  WHERE c.seq > ?1 ORDER BY c.seq LIMIT ?2",
             )?;
@@ -113,7 +112,7 @@ impl Store {
             let (mut found, mut upto) = (Vec::new(), after);
             while let Some(row) = rows.next()? {
                 upto = row.get(0)?;
-                if let Some(change) = change(row)?.filter(|change| kinds.contains(&change.kind)) {
+                if let Some(change) = change(&row)?.filter(|change| kinds.contains(&change.kind)) {
                     found.push(change);
                 }
             }
@@ -148,21 +147,17 @@ impl Store {
 }
 
 /// One as it is told outside; what only a store changed by hand has is left out.
-fn change(row: &Row<'_>) -> rusqlite::Result<Option<ChangeRow>> {
+fn change(row: &Row<'_>) -> engine::Result<Option<ChangeRow>> {
     let name: String = row.get(1)?;
     let Some(kind) = ChangeKind::from_name(&name) else { return Ok(None) };
-    let reference = row.get_ref(2)?;
-    let number = match reference {
-        ValueRef::Integer(number) => number,
-        _ => 0,
-    };
+    let number = row.get::<_, Option<i64>>(2)?.unwrap_or_default();
     let id = match kind {
         ChangeKind::Item | ChangeKind::Revision | ChangeKind::Sighting => ItemId::from_i64(number).to_string(),
         ChangeKind::Alert => row.get::<_, Option<String>>(4)?.unwrap_or_else(|| number.to_string()),
         ChangeKind::Delivery => format!("dlv_{number}"),
         ChangeKind::Silence => format!("sil_{number}"),
         ChangeKind::Correction => number.to_string(),
-        ChangeKind::Feed | ChangeKind::Endpoint => reference.as_str().unwrap_or_default().to_owned(),
+        ChangeKind::Feed | ChangeKind::Endpoint => row.get::<_, Option<String>>(5)?.unwrap_or_default(),
     };
     let story = row.get::<_, Option<i64>>(3)?.map(StoryId::from_i64);
     Ok(Some(ChangeRow { seq: row.get(0)?, kind, id, story }))

@@ -2,11 +2,11 @@
 //! the one that holds the store, in one transaction each, and heeded by every memory rebuilt since. Alerts
 //! that were sent are not repeated: what was told of a story counts as told of both of its halves.
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::actions::{ActionNote, note_action};
 use super::apply::write_merge;
+use super::engine::{self, Connection, OptionalExtension, Row, Transaction, params};
 use super::outbox::optional_time;
 use super::told::split_told;
 use super::{Store, StoreError};
@@ -140,9 +140,9 @@ impl Store {
             if let Err(why) = possible {
                 return Ok(Err(why));
             }
-            tx.execute(
+            let number = tx.query_row(
                 "INSERT INTO corrections (verb, story, into_story, items, author, comment, asked_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
                 params![
                     what.verb(),
                     story.to_i64(),
@@ -152,8 +152,8 @@ impl Store {
                     comment,
                     now.millis(),
                 ],
+                |row| row.get(0),
             )?;
-            let number = tx.last_insert_rowid();
             let about = story.to_string();
             note_action(tx, &ActionNote { author, verb: what.verb(), about: &about, detail: comment, at: now })?;
             Ok(Ok(number))
@@ -236,7 +236,7 @@ impl Store {
 }
 
 /// What was said about a story, oldest first; about those that went up in it as well.
-pub(super) fn of_story(c: &Connection, story: i64) -> rusqlite::Result<Vec<CorrectionRecord>> {
+pub(super) fn of_story(c: &Connection, story: i64) -> engine::Result<Vec<CorrectionRecord>> {
     c.prepare_cached(
         "SELECT * FROM corrections
          WHERE refused IS NULL AND (story IN (SELECT id FROM stories WHERE id = ?1 OR merged_into = ?1)
@@ -248,7 +248,7 @@ pub(super) fn of_story(c: &Connection, story: i64) -> rusqlite::Result<Vec<Corre
 }
 
 /// Stories that were split by hand stay two, after a restart as before.
-pub(super) fn recall_splits(c: &Connection, ledger: &mut Ledger) -> rusqlite::Result<()> {
+pub(super) fn recall_splits(c: &Connection, ledger: &mut Ledger) -> engine::Result<()> {
     let mut statement = c.prepare(
         "SELECT story, into_story FROM corrections
          WHERE verb = 'split' AND done_at IS NOT NULL AND refused IS NULL AND into_story IS NOT NULL ORDER BY id",
@@ -261,7 +261,7 @@ pub(super) fn recall_splits(c: &Connection, ledger: &mut Ledger) -> rusqlite::Re
 }
 
 /// The story an id stands for now.
-pub(super) fn resolve(c: &Connection, mut story: i64) -> rusqlite::Result<i64> {
+pub(super) fn resolve(c: &Connection, mut story: i64) -> engine::Result<i64> {
     // A redirect leads to an older story, so the way ends; the bound only guards a damaged store.
     for _ in 0..64 {
         let into: Option<Option<i64>> = c
@@ -277,14 +277,14 @@ pub(super) fn resolve(c: &Connection, mut story: i64) -> rusqlite::Result<i64> {
 }
 
 /// Those that wait, oldest first.
-pub(super) fn waiting(c: &Connection, which: &'static str, most: usize) -> rusqlite::Result<Vec<CorrectionRecord>> {
+pub(super) fn waiting(c: &Connection, which: &'static str, most: usize) -> engine::Result<Vec<CorrectionRecord>> {
     c.prepare_cached(&format!("SELECT * FROM corrections WHERE done_at IS NULL AND {which} ORDER BY id LIMIT ?1"))?
         .query_map([most as i64], record)?
         .collect()
 }
 
 /// Notes what came of one.
-pub(super) fn finish(tx: &Transaction<'_>, done: &CorrectionRecord) -> rusqlite::Result<()> {
+pub(super) fn finish(tx: &Transaction<'_>, done: &CorrectionRecord) -> engine::Result<()> {
     let json = |outcome| serde_json::to_string(outcome).expect("invariant: strings are JSON");
     tx.prepare_cached(
         "UPDATE corrections SET story = ?2, into_story = ?3, done_at = ?4, refused = ?5, outcome = ?6 WHERE id = ?1",
@@ -300,7 +300,7 @@ pub(super) fn finish(tx: &Transaction<'_>, done: &CorrectionRecord) -> rusqlite:
     .map(|_| ())
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<CorrectionRecord> {
+fn record(row: &Row<'_>) -> engine::Result<CorrectionRecord> {
     let items: Vec<i64> = serde_json::from_str(&row.get::<_, String>("items")?).unwrap_or_default();
     Ok(CorrectionRecord {
         number: row.get("id")?,
@@ -317,7 +317,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<CorrectionRecord> {
     })
 }
 
-fn carry_out(tx: &Transaction<'_>, asked: CorrectionRecord, now: Timestamp) -> rusqlite::Result<CorrectionRecord> {
+fn carry_out(tx: &Transaction<'_>, asked: CorrectionRecord, now: Timestamp) -> engine::Result<CorrectionRecord> {
     let outcome = if asked.verb == "split" { split(tx, &asked)? } else { merge(tx, &asked, now)? };
     let (story, into, refused) = match outcome {
         Ok((story, into)) => (story, Some(into), None),
@@ -329,7 +329,7 @@ fn carry_out(tx: &Transaction<'_>, asked: CorrectionRecord, now: Timestamp) -> r
 }
 
 /// The story and the one that comes of it, or why not.
-type Outcome = rusqlite::Result<Result<(StoryId, StoryId), String>>;
+type Outcome = engine::Result<Result<(StoryId, StoryId), String>>;
 
 fn merge(tx: &Transaction<'_>, asked: &CorrectionRecord, now: Timestamp) -> Outcome {
     let Some(other) = asked.into else { return Ok(Err("two stories are needed".to_owned())) };
@@ -337,7 +337,8 @@ fn merge(tx: &Transaction<'_>, asked: &CorrectionRecord, now: Timestamp) -> Outc
     if let Ok((gone, keep)) = found {
         // Those that came along, to be told apart again where the merge was a mistake.
         tx.prepare_cached(
-            "UPDATE corrections SET items = (SELECT json_group_array(id) FROM items WHERE story = ?2) WHERE id = ?1",
+            "UPDATE corrections SET items = (
+                SELECT '[' || coalesce(string_agg(CAST(id AS TEXT), ','), '') || ']' FROM items WHERE story = ?2) WHERE id = ?1",
         )?
         .execute(params![asked.number, gone.to_i64()])?;
         write_merge(tx, gone, keep, now)?;
@@ -384,7 +385,7 @@ pub(super) fn tellable(
     c: &Connection,
     story: StoryId,
     item: Option<ItemId>,
-) -> rusqlite::Result<Result<(StoryId, ItemId), String>> {
+) -> engine::Result<Result<(StoryId, ItemId), String>> {
     let story = resolve(c, story.to_i64())?;
     if !c.prepare_cached("SELECT 1 FROM stories WHERE id = ?1")?.exists([story])? {
         return Ok(Err(format!("there is no story {}", StoryId::from_i64(story))));
@@ -393,7 +394,7 @@ pub(super) fn tellable(
         .prepare_cached(
             "SELECT i.id FROM items i JOIN matches m ON m.item = i.id
              WHERE i.story = ?1 AND (?2 IS NULL OR i.id = ?2)
-             GROUP BY i.id ORDER BY max(m.score) DESC, i.seq LIMIT 1",
+             GROUP BY i.id, i.seq ORDER BY max(m.score) DESC, i.seq LIMIT 1",
         )?
         .query_row(params![story, item.map(ItemId::to_i64)], |row| row.get(0))
         .optional()?;
@@ -408,7 +409,7 @@ pub(super) fn tellable(
 }
 
 /// The story that stands, and the numbers of the items that leave it as JSON, or why they may not.
-fn leaving(tx: &Transaction<'_>, story: StoryId, items: &[ItemId]) -> rusqlite::Result<Result<(i64, String), String>> {
+fn leaving(tx: &Transaction<'_>, story: StoryId, items: &[ItemId]) -> engine::Result<Result<(i64, String), String>> {
     let story = resolve(tx, story.to_i64())?;
     for item in items {
         let of: Option<i64> = tx
@@ -422,7 +423,7 @@ fn leaving(tx: &Transaction<'_>, story: StoryId, items: &[ItemId]) -> rusqlite::
     let moving = serde_json::to_string(&items.iter().map(|i| i.to_i64()).collect::<Vec<_>>())
         .expect("invariant: numbers are JSON");
     let staying: bool = tx
-        .prepare_cached("SELECT 1 FROM items WHERE story = ?1 AND id NOT IN (SELECT value FROM json_each(?2)) LIMIT 1")?
+        .prepare_cached("SELECT 1 FROM items WHERE story = ?1 AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(?2)) LIMIT 1")?
         .exists(params![story, moving])?;
     if items.is_empty() || !staying {
         return Ok(Err("a split takes some of a story's items, not none and not all".to_owned()));
@@ -431,33 +432,35 @@ fn leaving(tx: &Transaction<'_>, story: StoryId, items: &[ItemId]) -> rusqlite::
 }
 
 /// `moving` is a JSON array of item numbers.
-fn write_split(tx: &Transaction<'_>, story: i64, into: i64, moving: &str) -> rusqlite::Result<()> {
+fn write_split(tx: &Transaction<'_>, story: i64, into: i64, moving: &str) -> engine::Result<()> {
     let run = |sql: &str| tx.prepare_cached(sql)?.execute(params![story, into, moving]).map(|_| ());
     run("INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
          SELECT ?2, '', 0, 0, 0, 0, 0 WHERE ?1 <> ?2 AND ?3 <> ''")?;
     // Topics first, while the alerts of the items that leave can still be told by their story. What copies
     // brought is known by the alerts they raised only.
     run("INSERT INTO story_topics (story, topic, score, threshold, severity)
-         SELECT ?2, topic, max(score), threshold, severity FROM (
-             SELECT topic, score, threshold, severity FROM matches WHERE item IN (SELECT value FROM json_each(?3))
+         SELECT ?2, topic, score, threshold, severity FROM (SELECT topic, score, threshold, severity,
+                 row_number() OVER (PARTITION BY topic ORDER BY score DESC, threshold, severity) AS place FROM (
+             SELECT topic, score, threshold, severity FROM matches WHERE item IN (SELECT CAST(value AS BIGINT) FROM json_each(?3))
              UNION ALL
              SELECT t.topic, t.score, t.score, t.severity FROM alerts a JOIN alert_topics t ON t.alert = a.sequence
-             WHERE a.story = ?1 AND t.is_new AND a.item IN (
-                 SELECT value FROM json_each(?3) UNION
-                 SELECT id FROM sightings WHERE item IN (SELECT value FROM json_each(?3)))
-         ) GROUP BY topic")?;
+             WHERE a.story = ?1 AND t.is_new <> 0 AND a.item IN (
+                 SELECT CAST(value AS BIGINT) FROM json_each(?3) UNION
+                 SELECT id FROM sightings WHERE item IN (SELECT CAST(value AS BIGINT) FROM json_each(?3)))
+         ) AS hits) AS best WHERE place = 1")?;
     split_told(tx, story, into)?;
     run("UPDATE deliveries SET story = ?2 WHERE story = ?1 AND alert IN (SELECT sequence FROM alerts WHERE item IN (
-             SELECT value FROM json_each(?3) UNION
-             SELECT id FROM sightings WHERE item IN (SELECT value FROM json_each(?3))))")?;
-    run("UPDATE items SET story = ?2 WHERE story = ?1 AND id IN (SELECT value FROM json_each(?3))")?;
+             SELECT CAST(value AS BIGINT) FROM json_each(?3) UNION
+             SELECT id FROM sightings WHERE item IN (SELECT CAST(value AS BIGINT) FROM json_each(?3))))")?;
+    run("UPDATE items SET story = ?2 WHERE story = ?1 AND id IN (SELECT CAST(value AS BIGINT) FROM json_each(?3))")?;
     for (one, other) in [(into, story), (story, into)] {
         recount(tx, one, other)?;
     }
-    run("INSERT OR IGNORE INTO topic_outlets (story, topic, outlet)
+    run("INSERT INTO topic_outlets (story, topic, outlet)
          SELECT ?2, x.topic, x.outlet FROM topic_outlets x WHERE x.story = ?1 AND ?3 <> ''
            AND x.topic IN (SELECT topic FROM story_topics WHERE story = ?2)
-           AND x.outlet IN (SELECT source FROM story_sources WHERE story = ?2)")?;
+           AND x.outlet IN (SELECT source FROM story_sources WHERE story = ?2)
+     ON CONFLICT DO NOTHING")?;
     run("DELETE FROM topic_outlets WHERE story = ?1 AND ?1 <> ?2 AND ?3 <> ''
            AND outlet NOT IN (SELECT source FROM story_sources WHERE story = ?1)")?;
     run("UPDATE stories SET on_topic_at = (SELECT on_topic_at FROM stories WHERE id = ?1) WHERE id = ?2 AND ?3 <> ''")
@@ -465,16 +468,16 @@ fn write_split(tx: &Transaction<'_>, story: i64, into: i64, moving: &str) -> rus
 
 /// Counts, headline, times and outlets of a story from the items that are in it. Outlets of items that
 /// retention removed are kept, as long as the other half does not have them.
-fn recount(tx: &Transaction<'_>, story: i64, other: i64) -> rusqlite::Result<()> {
+fn recount(tx: &Transaction<'_>, story: i64, other: i64) -> engine::Result<()> {
     let run = |sql: &str| tx.prepare_cached(sql)?.execute(params![story, other]).map(|_| ());
     run("UPDATE stories SET
              title = (SELECT headline FROM items WHERE story = ?1 ORDER BY seq LIMIT 1),
              first_seen = (SELECT min(first_seen) FROM items WHERE story = ?1),
              last_seen = (SELECT max(at) FROM (
                  SELECT first_seen AS at FROM items WHERE story = ?1
-                 UNION ALL SELECT s.seen_at FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1)),
-             languages = coalesce((SELECT group_concat(lang) FROM (
-                 SELECT lang, min(seq) AS seq FROM items WHERE story = ?1 AND lang IS NOT NULL GROUP BY lang ORDER BY seq)), ''),
+                 UNION ALL SELECT s.seen_at FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1) AS seen),
+             languages = coalesce((SELECT string_agg(lang, ',') FROM (
+                 SELECT lang, min(seq) AS seq FROM items WHERE story = ?1 AND lang IS NOT NULL GROUP BY lang ORDER BY seq) AS spoken), ''),
              items = (SELECT count(*) FROM items WHERE story = ?1),
              sightings_exact = (SELECT count(*) FROM sightings s JOIN items i ON i.id = s.item
                                 WHERE i.story = ?1 AND s.level = 'exact'),
@@ -484,12 +487,13 @@ fn recount(tx: &Transaction<'_>, story: i64, other: i64) -> rusqlite::Result<()>
     let carried = "SELECT outlet, seq, first_seen AS at FROM items WHERE story = ?1
          UNION ALL SELECT s.outlet, s.seq, s.seen_at FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1";
     run(&format!(
-        "DELETE FROM story_sources WHERE story = ?1 AND source NOT IN (SELECT outlet FROM ({carried}) WHERE outlet IS NOT NULL)
+        "DELETE FROM story_sources WHERE story = ?1 AND source NOT IN (SELECT outlet FROM ({carried}) AS carried WHERE outlet IS NOT NULL)
            AND source IN (SELECT source FROM story_sources WHERE story = ?2)"
     ))?;
     run(&format!(
-        "INSERT OR IGNORE INTO story_sources (story, source, position, at)
-         SELECT ?1, outlet, row_number() OVER (ORDER BY min(seq)) - 1, min(at) FROM ({carried})
-         WHERE ?1 <> ?2 AND outlet IS NOT NULL GROUP BY outlet"
+        "INSERT INTO story_sources (story, source, position, at)
+         SELECT ?1, outlet, row_number() OVER (ORDER BY min(seq)) - 1, min(at) FROM ({carried}) AS carried
+         WHERE ?1 <> ?2 AND outlet IS NOT NULL GROUP BY outlet
+         ON CONFLICT DO NOTHING"
     ))
 }

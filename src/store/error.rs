@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
-
+use super::engine::EngineError;
+use super::engine::sqlite::ErrorCode;
 use crate::files::descriptors_are_short;
 
 /// A failure of the store.
@@ -117,7 +117,7 @@ pub enum StoreError {
         /// What was being done.
         doing: &'static str,
         /// Why.
-        source: rusqlite::Error,
+        source: EngineError,
     },
     /// Any other failure of a statement: a bug, or a database changed by hand.
     #[error("{doing} in {path}: {source}")]
@@ -127,15 +127,15 @@ pub enum StoreError {
         /// What was being done.
         doing: &'static str,
         /// Why.
-        source: rusqlite::Error,
+        source: EngineError,
     },
 }
 
 impl StoreError {
-    /// Sorts an SQLite error by what it asks of the operator.
-    pub(super) fn sql(path: &Path, doing: &'static str, source: rusqlite::Error) -> Self {
+    /// Sorts an error of the database by what it asks of the operator.
+    pub(super) fn sql(path: &Path, doing: &'static str, source: EngineError) -> Self {
         let path = path.to_owned();
-        match source.sqlite_error_code() {
+        match source.sqlite_code() {
             Some(ErrorCode::DiskFull) => Self::Full { path, doing },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path, doing },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

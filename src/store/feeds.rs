@@ -4,9 +4,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 
+use super::engine::{self, Connection, OptionalExtension, Row, Transaction, params};
 use crate::model::{ContentHash, FeedFailure, FeedState, Health, ItemId, MovedFeed, SourceHealth, SourceId, Timestamp};
 
 use super::{Store, StoreError};
@@ -53,7 +53,7 @@ impl Store {
             for query in [
                 "SELECT title, url FROM items WHERE source = ?1 ORDER BY seq DESC LIMIT ?2",
                 // Without an index on the source of copies: at most so many of the newest of all.
-                "SELECT title, url FROM (SELECT source, title, url FROM sightings ORDER BY seq DESC LIMIT ?2)
+                "SELECT title, url FROM (SELECT source, title, url FROM sightings ORDER BY seq DESC LIMIT ?2) AS copies
                  WHERE source = ?1",
             ] {
                 let mut statement = c.prepare_cached(query)?;
@@ -160,10 +160,13 @@ impl Store {
     }
 }
 
-pub(super) fn write_health(tx: &Transaction<'_>, health: &SourceHealth) -> rusqlite::Result<()> {
+pub(super) fn write_health(tx: &Transaction<'_>, health: &SourceHealth) -> engine::Result<()> {
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO source_health (source, told, told_at, arrivals, last_new_at, period, rate_milli)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO source_health (source, told, told_at, arrivals, last_new_at, period, rate_milli)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (source) DO UPDATE SET told = excluded.told, told_at = excluded.told_at, arrivals =
+            excluded.arrivals, last_new_at = excluded.last_new_at, period = excluded.period, rate_milli =
+            excluded.rate_milli",
     )?
     .execute(params![
         health.source.as_str(),
@@ -178,13 +181,13 @@ pub(super) fn write_health(tx: &Transaction<'_>, health: &SourceHealth) -> rusql
 }
 
 /// How every source stands. A name that is none any more is left out.
-pub(super) fn all_health(connection: &Connection) -> rusqlite::Result<Vec<SourceHealth>> {
+pub(super) fn all_health(connection: &Connection) -> engine::Result<Vec<SourceHealth>> {
     let mut statement = connection.prepare("SELECT * FROM source_health")?;
     let rows = statement.query_map([], source_health)?;
     rows.filter_map(Result::transpose).collect()
 }
 
-fn source_health(row: &Row<'_>) -> rusqlite::Result<Option<SourceHealth>> {
+fn source_health(row: &Row<'_>) -> engine::Result<Option<SourceHealth>> {
     let Ok(source) = SourceId::new(&row.get::<_, String>("source")?) else { return Ok(None) };
     let time = |name: &str| row.get::<_, Option<i64>>(name).map(|t| t.map(Timestamp::from_millis));
     Ok(Some(SourceHealth {
@@ -199,13 +202,13 @@ fn source_health(row: &Row<'_>) -> rusqlite::Result<Option<SourceHealth>> {
 }
 
 /// Counts a failed poll: its weight makes the sum rise, and nothing else does.
-fn write_failure(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::Result<()> {
+fn write_failure(tx: &Transaction<'_>, state: &FeedState) -> engine::Result<()> {
     let Some(failure) = state.failure else { return Ok(()) };
     tx.prepare_cached(
         "INSERT INTO feed_failures (source, class, count, last_at)
          SELECT ?1, ?2, 1, ?3
          WHERE ?4 > coalesce((SELECT failures_weighted FROM feeds WHERE source = ?1 AND url = ?5), 0)
-         ON CONFLICT DO UPDATE SET count = count + 1, last_at = excluded.last_at",
+         ON CONFLICT (source, class) DO UPDATE SET count = feed_failures.count + 1, last_at = excluded.last_at",
     )?
     .execute(params![
         state.source.as_str(),
@@ -217,16 +220,27 @@ fn write_failure(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::Result<()
     .map(|_| ())
 }
 
-pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> rusqlite::Result<()> {
+pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> engine::Result<()> {
     write_failure(tx, state)?;
     let moved = state.moved.as_ref();
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO feeds (source, url, title, etag, last_modified, body_hash, next_poll_at, last_poll_at,
+        "INSERT INTO feeds (source, url, title, etag, last_modified, body_hash, next_poll_at, last_poll_at,
             last_success_at, last_new_item_at, failures_weighted, failure, error, failing_since, ttl, skip_hours,
             skip_days, full_fetch_at, moved_url, moved_polls, moved_since, moved_adopted, baselined, gone, polls,
             items_last, interval, seen_percent)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-            ?23, ?24, ?25, ?26, ?27, ?28)",
+            ?23, ?24, ?25, ?26, ?27, ?28)
+         ON CONFLICT (source) DO UPDATE SET url = excluded.url, title = excluded.title, etag = excluded.etag,
+            last_modified = excluded.last_modified, body_hash = excluded.body_hash, next_poll_at =
+            excluded.next_poll_at, last_poll_at = excluded.last_poll_at, last_success_at =
+            excluded.last_success_at, last_new_item_at = excluded.last_new_item_at, failures_weighted =
+            excluded.failures_weighted, failure = excluded.failure, error = excluded.error, failing_since =
+            excluded.failing_since, ttl = excluded.ttl, skip_hours = excluded.skip_hours, skip_days =
+            excluded.skip_days, full_fetch_at = excluded.full_fetch_at, moved_url = excluded.moved_url,
+            moved_polls = excluded.moved_polls, moved_since = excluded.moved_since, moved_adopted =
+            excluded.moved_adopted, baselined = excluded.baselined, gone = excluded.gone, polls =
+            excluded.polls, items_last = excluded.items_last, interval = excluded.interval, seen_percent =
+            excluded.seen_percent",
     )?
     .execute(params![
         state.source.as_str(),
@@ -265,10 +279,9 @@ fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn feed_state(row: &Row<'_>) -> rusqlite::Result<FeedState> {
+fn feed_state(row: &Row<'_>) -> engine::Result<FeedState> {
     let source: String = row.get("source")?;
-    let source = SourceId::new(&source)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
+    let source = SourceId::new(&source).map_err(engine::EngineError::unreadable)?;
     let time = |name: &str| row.get::<_, Option<i64>>(name).map(|t| t.map(Timestamp::from_millis));
     let span =
         |name: &str| row.get::<_, Option<i64>>(name).map(|ms| ms.map(|ms| Duration::from_millis(ms.cast_unsigned())));
@@ -314,6 +327,21 @@ fn feed_state(row: &Row<'_>) -> rusqlite::Result<FeedState> {
 mod tests {
     use super::super::Access;
     use super::*;
+
+    #[test]
+    fn feed_that_begins_to_fail_and_works_again_is_told_of_once_each() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Access::Own).expect("opens");
+        let at = Timestamp::from_seconds;
+        let works = FeedState::new(SourceId::new("a").expect("a name"), "https://a.example/".to_owned(), at(1));
+        let fails = FeedState { failure: Some(FeedFailure::Tls), failures_weighted: 100, ..works.clone() };
+        for (state, told) in [(&works, 0), (&fails, 1), (&fails, 1), (&works, 2), (&works, 2)] {
+            store.write("test", |tx| write_feed(tx, state)).expect("writes");
+            let (changes, _) = store.changes_after(0, &[crate::store::ChangeKind::Feed], 10).expect("read");
+            assert_eq!(changes.len(), told, "{changes:?}");
+            assert!(changes.iter().all(|change| change.id == "a"), "{changes:?}");
+        }
+    }
 
     #[test]
     fn feed_state_every_field_survives_the_store() {

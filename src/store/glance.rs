@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, params};
 use serde::Serialize;
 
+use super::engine::{self, Connection, params};
 use super::{Store, StoreError};
 use crate::model::{ItemId, Score, StoryId, Timestamp};
 
@@ -135,7 +135,7 @@ impl Store {
         let from = end - DAYS as i64 * DAY_MS;
         self.read("count by the day", |c| {
             let mut topics: BTreeMap<String, DayTally> = BTreeMap::new();
-            let mut add = |sql: &str, limit: i64, hits: bool| -> rusqlite::Result<()> {
+            let mut add = |sql: &str, limit: i64, hits: bool| -> engine::Result<()> {
                 let mut statement = c.prepare_cached(sql)?;
                 let mut rows = statement.query(params![from, limit, DAY_MS])?;
                 while let Some(row) = rows.next()? {
@@ -164,7 +164,7 @@ impl Store {
             )?;
             let whole: bool = c
                 .prepare_cached(
-                    "SELECT NOT EXISTS (SELECT 1 FROM (SELECT first_seen FROM items ORDER BY seq DESC LIMIT 1 OFFSET ?2)
+                    "SELECT NOT EXISTS (SELECT 1 FROM (SELECT first_seen FROM items ORDER BY seq DESC LIMIT 1 OFFSET ?2) AS last
                      WHERE first_seen >= ?1)",
                 )?
                 .query_row(params![from, HITS_OF_MAX], |row| row.get(0))?;
@@ -173,10 +173,10 @@ impl Store {
     }
 }
 
-fn by_slot(c: &Connection, sql: &str, from: i64, width: i64, slots: usize) -> rusqlite::Result<Vec<u64>> {
+fn by_slot(c: &Connection, sql: &str, from: i64, width: i64, slots: usize) -> engine::Result<Vec<u64>> {
     let mut out = vec![0; slots];
     let mut statement =
-        c.prepare_cached(&format!("SELECT (at - ?1) / ?3 AS slot, count(*) FROM ({sql}) GROUP BY slot"))?;
+        c.prepare_cached(&format!("SELECT (at - ?1) / ?3 AS slot, count(*) FROM ({sql}) AS times GROUP BY slot"))?;
     let mut rows = statement.query(params![from, COUNTED_MAX, width])?;
     while let Some(row) = rows.next()? {
         let at = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(usize::MAX);
@@ -187,7 +187,7 @@ fn by_slot(c: &Connection, sql: &str, from: i64, width: i64, slots: usize) -> ru
     Ok(out)
 }
 
-fn glance(c: &Connection, story: i64, title: &str) -> rusqlite::Result<StoryGlance> {
+fn glance(c: &Connection, story: i64, title: &str) -> engine::Result<StoryGlance> {
     let topics = c
         .prepare_cached("SELECT topic, score, severity FROM story_topics WHERE story = ?1 ORDER BY score DESC, topic")?
         .query_map([story], |row| {

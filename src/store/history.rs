@@ -1,8 +1,7 @@
 //! What was taken, in order of arrival, page by page: for rules asked again about the past. Texts come
 //! as they were normalised when they were taken, so nobody has to do that twice.
 
-use rusqlite::{Row, Statement, params};
-
+use super::engine::{self, Row, Statement, params};
 use super::items::{stored_item, stored_match};
 use super::{Store, StoreError};
 use crate::model::{Item, ItemId, Match, Outlet, SourceId, StoryId, Timestamp};
@@ -110,14 +109,14 @@ impl Store {
     }
 }
 
-fn past_item(row: &Row<'_>, matches: &mut Statement<'_>, copies: &mut Statement<'_>) -> rusqlite::Result<PastItem> {
+fn past_item(row: &Row<'_>, matches: &mut Statement<'_>, copies: &mut Statement<'_>) -> engine::Result<PastItem> {
     let item = stored_item(row)?;
     let hit = matches.query_map([item.id.to_i64()], stored_match)?.filter_map(Result::transpose);
-    let copies = copies.query_map([item.id.to_i64()], past_copy)?.collect::<rusqlite::Result<Vec<Option<_>>>>()?;
+    let copies = copies.query_map([item.id.to_i64()], past_copy)?.collect::<engine::Result<Vec<Option<_>>>>()?;
     Ok(PastItem {
         copies: copies.into_iter().flatten().collect(),
         seq: row.get("seq")?,
-        matches: hit.collect::<rusqlite::Result<_>>()?,
+        matches: hit.collect::<engine::Result<_>>()?,
         item,
         features: Features::from_bytes(&row.get::<_, Vec<u8>>("features")?).unwrap_or_default(),
         story: StoryId::from_i64(row.get("story")?),
@@ -125,7 +124,7 @@ fn past_item(row: &Row<'_>, matches: &mut Statement<'_>, copies: &mut Statement<
 }
 
 /// `None` for a name that no source has.
-fn past_copy(row: &Row<'_>) -> rusqlite::Result<Option<PastCopy>> {
+fn past_copy(row: &Row<'_>) -> engine::Result<Option<PastCopy>> {
     let (source, outlet): (String, Option<String>) = (row.get("source")?, row.get("outlet")?);
     let Ok(source) = SourceId::new(&source) else { return Ok(None) };
     Ok(Some(PastCopy {

@@ -2,8 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use rusqlite::{Connection, params};
-
+use super::engine::{self, Connection, params};
 use super::{Store, StoreError};
 use crate::model::{ItemId, StoryId};
 
@@ -60,7 +59,7 @@ impl Store {
     }
 }
 
-fn between(c: &Connection, table: &str, numbers: &RangeInclusive<i64>) -> rusqlite::Result<Vec<i64>> {
+fn between(c: &Connection, table: &str, numbers: &RangeInclusive<i64>) -> engine::Result<Vec<i64>> {
     c.prepare_cached(&format!("SELECT id FROM {table} WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3"))?
         .query_map(params![numbers.start(), numbers.end(), NAMED_MAX], |row| row.get(0))?
         .collect()
@@ -73,7 +72,7 @@ fn digits(
     ids: impl Iterator<Item = i64>,
     full: impl Fn(i64) -> String,
     prefix: usize,
-) -> rusqlite::Result<usize> {
+) -> engine::Result<usize> {
     let mut statement = c.prepare_cached(&format!(
         "SELECT (SELECT max(id) FROM {table} WHERE id < ?1), (SELECT min(id) FROM {table} WHERE id > ?1)"
     ))?;

@@ -1,7 +1,6 @@
 //! Items and what they hit, read back as they were decided on.
 
-use rusqlite::Row;
-
+use super::engine::{self, Row};
 use super::outbox::optional_time;
 use crate::model::{
     ContentHash, DateCertainty, Dated, Item, ItemId, ItemKey, Lang, Match, Outlet, Score, Severity, SourceId,
@@ -9,7 +8,7 @@ use crate::model::{
 };
 
 /// From the columns topic, score, threshold, severity, evidence; `None`: a topic from before the rules for names.
-pub(super) fn stored_match(row: &Row<'_>) -> rusqlite::Result<Option<Match>> {
+pub(super) fn stored_match(row: &Row<'_>) -> engine::Result<Option<Match>> {
     let Ok(topic) = TopicId::new(&row.get::<_, String>(0)?) else { return Ok(None) };
     Ok(Some(Match {
         topic,
@@ -21,7 +20,7 @@ pub(super) fn stored_match(row: &Row<'_>) -> rusqlite::Result<Option<Match>> {
 }
 
 /// From the columns of `items`, and `body` of `texts`.
-pub(super) fn stored_item(row: &Row<'_>) -> rusqlite::Result<Item> {
+pub(super) fn stored_item(row: &Row<'_>) -> engine::Result<Item> {
     let source: String = row.get("source")?;
     let certainty: Option<String> = row.get("published_certainty")?;
     let certainty = certainty.and_then(|name| DateCertainty::from_name(&name)).unwrap_or(DateCertainty::Exact);

@@ -1,10 +1,10 @@
 //! What people said an item is about, and is not: the material for `tune`. Written by hand through `items
 //! label`, beside a running daemon; nothing in the pipeline reads it. A label goes with its item.
 
-use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::actions::{ActionNote, note_action};
+use super::engine::{self, OptionalExtension, Row, params};
 use super::{Store, StoreError};
 use crate::model::{ItemId, Timestamp, TopicId};
 
@@ -79,7 +79,8 @@ impl Store {
             for (topic, relevance) in labels {
                 match relevance {
                     Some(relevance) => tx.execute(
-                        "INSERT OR REPLACE INTO labels (item, topic, about, at) VALUES (?1, ?2, ?3, ?4)",
+                        "INSERT INTO labels (item, topic, about, at) VALUES (?1, ?2, ?3, ?4)
+                         ON CONFLICT (item, topic) DO UPDATE SET about = excluded.about, at = excluded.at",
                         params![of, topic.as_str(), *relevance == Relevance::About, now.millis()],
                     )?,
                     None => {
@@ -135,8 +136,8 @@ impl Store {
         self.read("read labels", |c| {
             c.prepare_cached(
                 "SELECT i.*, t.body,
-                    (SELECT group_concat(l.topic, char(10)) FROM labels l WHERE l.item = i.id AND l.about) AS about,
-                    (SELECT group_concat(l.topic, char(10)) FROM labels l WHERE l.item = i.id AND NOT l.about) AS not_about
+                    (SELECT string_agg(l.topic, '\n') FROM labels l WHERE l.item = i.id AND l.about <> 0) AS about,
+                    (SELECT string_agg(l.topic, '\n') FROM labels l WHERE l.item = i.id AND l.about = 0) AS not_about
                  FROM items i LEFT JOIN texts t ON t.seq = i.seq
                  WHERE i.id IN (SELECT item FROM labels) ORDER BY i.seq LIMIT ?1",
             )?
@@ -146,8 +147,8 @@ impl Store {
     }
 }
 
-fn labelled_item(row: &Row<'_>) -> rusqlite::Result<LabelledItem> {
-    let list = |column: &str| -> rusqlite::Result<Vec<String>> {
+fn labelled_item(row: &Row<'_>) -> engine::Result<LabelledItem> {
+    let list = |column: &str| -> engine::Result<Vec<String>> {
         let joined: Option<String> = row.get(column)?;
         Ok(joined.iter().flat_map(|joined| joined.lines()).map(str::to_owned).collect())
     };

@@ -12,6 +12,7 @@ mod care;
 mod changes;
 mod conditions;
 mod corrections;
+pub mod engine;
 mod error;
 mod feeds;
 mod glance;
@@ -47,8 +48,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::watch;
+
+use engine::{Connection, EngineError, Transaction};
 
 pub use actions::{ActionNote, ActionRecord, note_action};
 pub use activity::{Activity, TopicActivity};
@@ -172,11 +174,11 @@ impl Store {
     pub fn write<T>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error>,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, EngineError>,
     ) -> Result<T, StoreError> {
         let mut connection = self.writer();
         let fail = |error| StoreError::sql(&self.0.path, doing, error);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let transaction = connection.transaction().map_err(fail)?;
         let value = work(&transaction).map_err(fail)?;
         transaction.commit().map_err(fail)?;
         self.0.commits.send_modify(|count| *count += 1);
@@ -190,7 +192,7 @@ impl Store {
     pub fn read<T>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+        work: impl FnOnce(&Connection) -> Result<T, EngineError>,
     ) -> Result<T, StoreError> {
         let idle = self.0.readers.lock().pop();
         let connection = match idle {
@@ -214,9 +216,13 @@ impl Store {
         let close = |c: &Connection| {
             // Whoever else reads the log, such as a replica that follows it, may do so for good: what is in it
             // stays there then, and the next start takes it from there.
-            c.busy_timeout(CLOSE_BUSY_TIMEOUT)?;
-            c.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('stopped', 'clean')", [])?;
-            c.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            c.wait_at_most(CLOSE_BUSY_TIMEOUT)?;
+            c.execute(
+                "INSERT INTO meta (key, value) VALUES ('stopped', 'clean')
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                [],
+            )?;
+            c.move_log(true).map(|_| ())
         };
         close(&connection).map_err(|error| StoreError::sql(&self.0.path, "checkpoint the write-ahead log", error))
     }

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, ffi};
 
 use super::StoreError;
+use super::engine::{Connection, OptionalExtension as _, sqlite};
 use super::private::{create_private, make_directory, make_private};
 use super::restoring::{finish_restore, is_restoring};
-use crate::failpoint::Planted;
 
 /// The database's name in the state directory.
 pub const DATABASE_FILE: &str = "wirewatch.db";
@@ -22,17 +21,8 @@ pub const LOCK_FILE: &str = "wirewatch.lock";
 /// One entry per schema version; an entry never changes once it is released.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
 
-/// First SQLite without the write-ahead-log reset bug (sqlite.org/wal.html#walresetbug).
-const SQLITE_VERSION_MIN: i32 = 3_051_003;
-
 /// A database up to this size is checked at every start.
 const CHECKED_ALWAYS_BYTES_MAX: u64 = 64 << 20;
-
-/// Page cache of a connection that only reads; negative, as SQLite wants kibibytes.
-const READER_CACHE_KIB: i64 = -3072;
-
-/// How long a statement waits for another process.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A held lock is asked for so often, so far apart, before it counts as another daemon's.
 const LOCK_TRIES: u32 = 10;
@@ -59,8 +49,8 @@ pub(super) struct Opened {
 }
 
 pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreError> {
-    if rusqlite::version_number() < SQLITE_VERSION_MIN {
-        return Err(StoreError::Library { version: rusqlite::version().to_owned() });
+    if let Some(version) = sqlite::unsound_library() {
+        return Err(StoreError::Library { version: version.to_owned() });
     }
     let path = state_dir.join(DATABASE_FILE);
     let lock = match access {
@@ -92,8 +82,8 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
         create(&path)?;
     }
     let mut connection = match access {
-        Access::Own => connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?,
-        Access::Share => connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?,
+        Access::Own => connect(&path, true)?,
+        Access::Share => connect(&path, false)?,
         Access::Read => reader(&path)?,
     };
     if access == Access::Own && !was_stopped_cleanly(&path, &connection) {
@@ -128,11 +118,8 @@ pub fn lock_holder(state_dir: &Path) -> Option<String> {
 
 /// A connection that cannot write.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let fail = |error| StoreError::sql(path, "open for reading", error);
-    connection.pragma_update(None, "query_only", true).map_err(fail)?;
-    // Several of these may be open, and the system's own cache stands behind each.
-    connection.pragma_update(None, "cache_size", READER_CACHE_KIB).map_err(fail)?;
+    let connection = connect(path, false)?;
+    connection.only_read().map_err(|error| StoreError::sql(path, "open for reading", error))?;
     Ok(connection)
 }
 
@@ -229,12 +216,12 @@ fn create(path: &Path) -> Result<(), StoreError> {
         }
     }
     create_private(&new)?;
-    let mut connection = connect(&new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let mut connection = connect(&new, false)?;
     migrate(&new, &mut connection, Access::Own)?;
     let fail = |error| StoreError::sql(&new, "create the database", error);
-    let left: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(fail)?;
-    connection.close().map_err(|(_, error)| fail(error))?;
-    if left != 0 {
+    let moved = connection.move_log(true).map_err(fail)?;
+    connection.close().map_err(fail)?;
+    if moved.was_busy {
         return Err(StoreError::Busy { path: new, doing: "create the database" });
     }
     let in_place = || {
@@ -245,57 +232,8 @@ fn create(path: &Path) -> Result<(), StoreError> {
     in_place().map_err(|source| StoreError::File { path: path.to_owned(), source })
 }
 
-/// Sets a pragma and sees it to its end: a change to the write-ahead log answers first and writes afterwards,
-/// so whoever reads only the answer misses that the disk refused.
-fn set(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(&format!("PRAGMA {name} = {value}"))?;
-    let mut rows = statement.query([])?;
-    while rows.next()?.is_some() {}
-    Ok(())
-}
-
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    let fail = |error| StoreError::sql(path, "open the database", error);
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fail)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    if path.metadata().map_or(true, |meta| meta.len() == 0) {
-        // Counts only in a file that is still empty, and before anything else. In any other it would take the
-        // write lock for nothing: reading must not wait for whoever writes.
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(fail)?;
-    }
-    for (name, value) in [
-        ("journal_mode", "WAL"),
-        // NORMAL loses acknowledged commits at a power cut; FULL does not.
-        ("synchronous", synchronous()),
-        ("foreign_keys", "ON"),
-        ("trusted_schema", "OFF"),
-        ("journal_size_limit", "67108864"),
-        // The keeper moves the log on and minds its errors; this is the net below it (64 MiB).
-        ("wal_autocheckpoint", "16384"),
-        // The system's own cache stands behind it.
-        ("cache_size", "-8192"),
-        ("temp_store", "MEMORY"),
-    ] {
-        set(&connection, name, value).map_err(fail)?;
-    }
-    // Where a file system has no shared memory for the log, SQLite stays with the old mode and calls that no error.
-    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(fail)?;
-    if mode != "wal" {
-        let code = ffi::Error::new(ffi::SQLITE_IOERR);
-        return Err(fail(rusqlite::Error::SqliteFailure(code, Some(format!("the journal stays in mode `{mode}`")))));
-    }
-    Ok(connection)
-}
-
-fn synchronous() -> &'static str {
-    if Planted::SyncOff.is_in() {
-        "OFF"
-    } else if Planted::SyncNormal.is_in() {
-        "NORMAL"
-    } else {
-        "FULL"
-    }
+fn connect(path: &Path, may_create: bool) -> Result<Connection, StoreError> {
+    sqlite::open(path, may_create).map_err(|error| StoreError::sql(path, "open the database", error))
 }
 
 /// Reading a large database whole takes longer than a start may: after a clean stop it is trusted.
@@ -306,9 +244,7 @@ fn was_stopped_cleanly(path: &Path, connection: &Connection) -> bool {
 }
 
 fn check_integrity(path: &Path, connection: &Connection) -> Result<(), StoreError> {
-    let verdict: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(|error| StoreError::sql(path, "check the database", error))?;
+    let verdict = connection.quick_check().map_err(|error| StoreError::sql(path, "check the database", error))?;
     if verdict == "ok" { Ok(()) } else { Err(judged(path, verdict)) }
 }
 
@@ -319,9 +255,8 @@ pub(super) fn judged(path: &Path, verdict: String) -> StoreError {
         digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse::<i32>().ok()
     });
     match code.map(|code| code & 0xff) {
-        Some(code @ (ffi::SQLITE_IOERR | ffi::SQLITE_NOMEM | ffi::SQLITE_CANTOPEN)) => {
-            let failure = rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(verdict));
-            StoreError::sql(path, "check the database", failure)
+        Some(code) if sqlite::is_passing_code(code) => {
+            StoreError::sql(path, "check the database", sqlite::failure(code, verdict))
         }
         _ => StoreError::Corrupt { path: path.to_owned(), detail: verdict },
     }
@@ -330,9 +265,8 @@ pub(super) fn judged(path: &Path, verdict: String) -> StoreError {
 /// A database that a later version of this program has written.
 pub(super) fn refuse_newer(path: &Path, connection: &Connection) -> Result<(), StoreError> {
     let known = i64::try_from(MIGRATIONS.len()).expect("invariant: a short list");
-    let found: i64 = connection
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(|error| StoreError::sql(path, "read the schema's version", error))?;
+    let found =
+        connection.schema_version().map_err(|error| StoreError::sql(path, "read the schema's version", error))?;
     if found > known {
         return Err(StoreError::Newer { path: path.to_owned(), found, known });
     }
@@ -342,7 +276,7 @@ pub(super) fn refuse_newer(path: &Path, connection: &Connection) -> Result<(), S
 fn migrate(path: &Path, connection: &mut Connection, access: Access) -> Result<(), StoreError> {
     let fail = |error| StoreError::sql(path, "migrate the database", error);
     let known = i64::try_from(MIGRATIONS.len()).expect("invariant: a short list");
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
+    let found = connection.schema_version().map_err(fail)?;
     refuse_newer(path, connection)?;
     if found == known {
         return Ok(());
@@ -360,7 +294,7 @@ fn migrate(path: &Path, connection: &mut Connection, access: Access) -> Result<(
     if found == 0 {
         transaction.execute("INSERT INTO meta (key, value) VALUES ('instance', ?1)", [random_name()]).map_err(fail)?;
     }
-    transaction.pragma_update(None, "user_version", known).map_err(fail)?;
+    transaction.set_schema_version(known).map_err(fail)?;
     transaction.commit().map_err(fail)
 }
 
@@ -463,7 +397,7 @@ mod tests {
         }
         fs::remove_file(&path).expect("removes");
         let store = Store::open(dir.path(), Access::Own).expect("opens");
-        store.write("test", |tx| tx.pragma_update(None, "user_version", 99)).expect("writes");
+        store.write("test", |tx| tx.set_schema_version(99)).expect("writes");
         drop(store);
         assert!(matches!(Store::open(dir.path(), Access::Own).map(|_| ()), Err(StoreError::Newer { found: 99, .. })));
     }
@@ -573,7 +507,7 @@ mod tests {
     fn store_is_opened_and_read_while_another_program_writes() {
         let dir = dir();
         let store = Store::open(dir.path(), Access::Own).expect("opens");
-        let other = Connection::open(store.path()).expect("opens");
+        let other = sqlite::open_as_it_is(store.path()).expect("opens");
         other.execute_batch("BEGIN IMMEDIATE").expect("locked");
         let beside = Store::open(dir.path(), Access::Read).expect("opens without waiting");
         assert_eq!(beside.instance(), store.instance());

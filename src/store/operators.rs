@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn operators_find_in_the_index_what_they_say() {
-        let index = rusqlite::Connection::open_in_memory().expect("opens");
+        let index = crate::store::engine::sqlite::in_memory().expect("opens");
         index
             .execute_batch(
                 "CREATE VIRTUAL TABLE search USING fts5 (title, body, facets);

@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, params};
-
+use super::engine::{self, Connection, Transaction, params};
 use crate::model::Timestamp;
 
 use super::{Store, StoreError};
@@ -88,7 +87,7 @@ impl Default for Place {
 }
 
 /// What a step did: rows removed, and where the next goes on; `None` where there is no more.
-type Step = rusqlite::Result<(u64, Option<Place>)>;
+type Step = engine::Result<(u64, Option<Place>)>;
 
 impl Pruning {
     /// Another pass of the same store.
@@ -175,7 +174,7 @@ impl Store {
         }
         let removed = self.write("prune texts", |tx| {
             let mut delete = tx.prepare_cached("DELETE FROM texts WHERE seq = ?1")?;
-            seqs.iter().map(|seq| delete.execute([seq])).sum::<rusqlite::Result<usize>>()
+            seqs.iter().map(|seq| delete.execute([seq])).sum::<engine::Result<usize>>()
         })?;
         Ok((removed as u64, next))
     }
@@ -197,20 +196,18 @@ impl Store {
     fn give_back_pages(&self) -> Result<bool, StoreError> {
         let connection = self.writer();
         let shrink = |c: &Connection| {
-            let free: i64 = c.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+            let free = c.free_pages()?;
             if free < FREE_PAGES_MIN {
                 return Ok(false);
             }
-            let mut statement = c.prepare(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
-            let mut rows = statement.query([])?;
-            while rows.next()?.is_some() {}
+            c.give_back(VACUUM_PAGES)?;
             Ok(free - VACUUM_PAGES >= FREE_PAGES_MIN)
         };
         shrink(&connection).map_err(|error| StoreError::sql(self.path(), "give free pages back", error))
     }
 }
 
-fn places(c: &Connection, sql: &str, before: i64, at: Place, rows: i64) -> rusqlite::Result<Vec<Place>> {
+fn places(c: &Connection, sql: &str, before: i64, at: Place, rows: i64) -> engine::Result<Vec<Place>> {
     c.prepare_cached(sql)?
         .query_map(params![before, at.0, at.1, rows], |row| Ok(Place(row.get(0)?, row.get(1)?)))?
         .collect()
@@ -243,7 +240,7 @@ fn deliveries(tx: &Transaction<'_>, before: i64, at: Place) -> Step {
 }
 
 /// Texts of items that are too old: at most a batch, and where the look for them ended.
-fn old_texts(c: &Connection, before: i64, at: Place) -> rusqlite::Result<(Vec<i64>, Option<Place>)> {
+fn old_texts(c: &Connection, before: i64, at: Place) -> engine::Result<(Vec<i64>, Option<Place>)> {
     let mut statement = c.prepare_cached(
         "SELECT first_seen, seq, EXISTS (SELECT 1 FROM texts t WHERE t.seq = i.seq) FROM items i
          WHERE first_seen < ?1 AND (first_seen, seq) > (?2, ?3) ORDER BY first_seen, seq LIMIT ?4",
@@ -305,8 +302,9 @@ fn items(tx: &Transaction<'_>, before: i64, at: Place) -> Step {
             continue;
         }
         for sql in [
-            "INSERT OR IGNORE INTO tombstones (id, at) SELECT id, first_seen FROM items WHERE id = ?1",
-            "INSERT OR IGNORE INTO tombstones (id, at) SELECT id, seen_at FROM sightings WHERE item = ?1",
+            "INSERT INTO tombstones (id, at) SELECT id, first_seen FROM items WHERE id = ?1 ON CONFLICT DO NOTHING",
+            "INSERT INTO tombstones (id, at) SELECT id, seen_at FROM sightings WHERE item = ?1
+             ON CONFLICT DO NOTHING",
             "DELETE FROM sightings WHERE item = ?1",
             "DELETE FROM matches WHERE item = ?1",
             "DELETE FROM revisions WHERE item = ?1",
@@ -326,7 +324,7 @@ fn items(tx: &Transaction<'_>, before: i64, at: Place) -> Step {
 
 /// A story without items goes, with those that were merged into it. One that was merged itself is the way
 /// to the other, and stays as long as that.
-fn forget_story(tx: &Transaction<'_>, story: i64, before: i64) -> rusqlite::Result<()> {
+fn forget_story(tx: &Transaction<'_>, story: i64, before: i64) -> engine::Result<()> {
     let left: bool = tx
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM items WHERE story = ?1)

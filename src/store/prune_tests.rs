@@ -167,9 +167,9 @@ fn dearest(items: i64) -> Vec<u64> {
     let (counted, count) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let told = |counter: Arc<AtomicU64>| Some(move || counter.fetch_add(1, Ordering::Relaxed) == u64::MAX);
     let mut reader = super::open::reader(store.path()).expect("opens");
-    reader.progress_handler(STEPS, told(counted.clone())).expect("set");
+    reader.sqlite_mut().expect("a file").progress_handler(STEPS, told(counted.clone())).expect("set");
     *store.0.readers.lock() = vec![reader];
-    store.writer().progress_handler(STEPS, told(count.clone())).expect("set");
+    store.writer().sqlite_mut().expect("a file").progress_handler(STEPS, told(count.clone())).expect("set");
     let mut pruning = Pruning::default();
     // Nothing is old; some texts are; all texts are; everything is; nothing is left.
     [(400, 0), (1, 3), (1, 400), (400, 900), (400, 900)]

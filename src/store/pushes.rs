@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Transaction, params};
-
+use super::engine::{self, OptionalExtension, Transaction, params};
 use super::{Store, StoreError};
 use crate::model::{PushRecord, SourceId, Timestamp};
 
@@ -21,13 +20,17 @@ pub struct StoredPush {
 }
 
 /// Keeps the answer; those that are older than a day go.
-pub(super) fn write_push(tx: &Transaction<'_>, push: &PushRecord, now: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn write_push(tx: &Transaction<'_>, push: &PushRecord, now: Timestamp) -> engine::Result<()> {
     let (Some(key), Some(answer)) = (&push.key, push.answer.get()) else { return Ok(()) };
     tx.prepare_cached("DELETE FROM pushes WHERE at < ?1")?.execute([now.minus(KEPT).millis()])?;
     let answer = serde_json::to_string(answer).expect("invariant: counts, names and text are JSON");
-    tx.prepare_cached("INSERT OR REPLACE INTO pushes (source, key, body_hash, at, answer) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![push.source.as_str(), key, push.body_hash.to_bytes(), now.millis(), answer])
-        .map(|_| ())
+    tx.prepare_cached(
+        "INSERT INTO pushes (source, key, body_hash, at, answer) VALUES (?1, ?2, ?3, ?4, ?5)
+     ON CONFLICT (source, key) DO UPDATE SET body_hash = excluded.body_hash, at = excluded.at, answer =
+        excluded.answer",
+    )?
+    .execute(params![push.source.as_str(), key, push.body_hash.to_bytes(), now.millis(), answer])
+    .map(|_| ())
 }
 
 impl Store {

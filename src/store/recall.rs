@@ -3,8 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
+use super::engine::{self, Connection, OptionalExtension, Row, params};
 use crate::model::{
     ContentHash, DateCertainty, Dated, ItemId, Lang, Outlet, Score, Severity, StoryId, Timestamp, TopicId,
 };
@@ -83,7 +82,7 @@ impl Store {
         }
         self.read("look up known items", |connection| {
             // One transaction: else each question takes the locks of the file anew.
-            let snapshot = connection.unchecked_transaction()?;
+            let snapshot = connection.snapshot()?;
             for id in missing {
                 // Most are news: one question instead of three.
                 if !is_anywhere(&snapshot, id)? {
@@ -134,18 +133,18 @@ impl Store {
     }
 }
 
-fn is_anywhere(connection: &Connection, id: ItemId) -> rusqlite::Result<bool> {
+fn is_anywhere(connection: &Connection, id: ItemId) -> engine::Result<bool> {
     let query = "SELECT 1 FROM items WHERE id = ?1 UNION ALL SELECT 1 FROM sightings WHERE id = ?1 \
                  UNION ALL SELECT 1 FROM tombstones WHERE id = ?1";
     connection.prepare_cached(query)?.exists([id.to_i64()])
 }
 
-fn was_removed(connection: &Connection, id: ItemId) -> rusqlite::Result<bool> {
+fn was_removed(connection: &Connection, id: ItemId) -> engine::Result<bool> {
     connection.prepare_cached("SELECT 1 FROM tombstones WHERE id = ?1")?.exists([id.to_i64()])
 }
 
 /// What is known of an item or a copy of one.
-pub(super) fn lookup(connection: &Connection, id: ItemId) -> rusqlite::Result<Option<Known>> {
+pub(super) fn lookup(connection: &Connection, id: ItemId) -> engine::Result<Option<Known>> {
     let item = connection
         .prepare_cached("SELECT coalesce(version_hash, text_hash), story, revision FROM items WHERE id = ?1")?
         .query_row([id.to_i64()], |row| {
@@ -177,17 +176,17 @@ pub(super) fn lookup(connection: &Connection, id: ItemId) -> rusqlite::Result<Op
         .optional()
 }
 
-fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<ContentHash> {
+fn hash(row: &Row<'_>, column: usize) -> engine::Result<ContentHash> {
     row.get::<_, [u8; 16]>(column).map(ContentHash::from_bytes)
 }
 
-fn level(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SightingLevel>> {
+fn level(row: &Row<'_>, column: usize) -> engine::Result<Option<SightingLevel>> {
     let name: String = row.get(column)?;
     Ok([SightingLevel::Exact, SightingLevel::Near].into_iter().find(|level| level.as_str() == name))
 }
 
 /// The last sequence number, and how the sources stand.
-pub(super) fn recall_counts(connection: &Connection, ledger: &mut Ledger) -> rusqlite::Result<()> {
+pub(super) fn recall_counts(connection: &Connection, ledger: &mut Ledger) -> engine::Result<()> {
     ledger.sequence = connection
         .query_row("SELECT coalesce(max(sequence), 0) FROM alerts", [], |row| row.get::<_, i64>(0))?
         .cast_unsigned();
@@ -198,14 +197,14 @@ pub(super) fn recall_counts(connection: &Connection, ledger: &mut Ledger) -> rus
 }
 
 /// Which story went up in which.
-pub(super) fn merges(connection: &Connection) -> rusqlite::Result<Vec<(StoryId, StoryId)>> {
+pub(super) fn merges(connection: &Connection) -> engine::Result<Vec<(StoryId, StoryId)>> {
     connection
         .prepare("SELECT id, merged_into FROM stories WHERE merged_into IS NOT NULL")?
         .query_map([], |row| Ok((StoryId::from_i64(row.get(0)?), StoryId::from_i64(row.get(1)?))))?
         .collect()
 }
 
-fn recall_merges(connection: &Connection, ledger: &mut Ledger) -> rusqlite::Result<()> {
+fn recall_merges(connection: &Connection, ledger: &mut Ledger) -> engine::Result<()> {
     for (from, into) in merges(connection)? {
         ledger.recall_merge(from, into);
     }
@@ -220,11 +219,7 @@ pub(super) struct Arrivals {
 }
 
 /// Items and copies in one order, as they came: the memory ends up as it was.
-pub(super) fn recall_arrivals(
-    connection: &Connection,
-    ledger: &mut Ledger,
-    arrivals: &Arrivals,
-) -> rusqlite::Result<()> {
+pub(super) fn recall_arrivals(connection: &Connection, ledger: &mut Ledger, arrivals: &Arrivals) -> engine::Result<()> {
     let Arrivals { since, after, before } = *arrivals;
     let mut copies = connection.prepare(
         "SELECT s.seq, s.id, s.item, s.url, s.text_hash, s.seen_at, i.story, s.level
@@ -242,19 +237,19 @@ pub(super) fn recall_arrivals(
     while let Some(row) = items.next()? {
         let seq: i64 = row.get(0)?;
         while let Some(earlier) = copy.filter(|c| c.get::<_, i64>(0).is_ok_and(|s| s < seq)) {
-            recall_copy(earlier, ledger)?;
+            recall_copy(&earlier, ledger)?;
             copy = copies.next()?;
         }
-        recall_item(row, ledger)?;
+        recall_item(&row, ledger)?;
     }
     while let Some(row) = copy {
-        recall_copy(row, ledger)?;
+        recall_copy(&row, ledger)?;
         copy = copies.next()?;
     }
     Ok(())
 }
 
-fn recall_copy(row: &Row<'_>, ledger: &mut Ledger) -> rusqlite::Result<()> {
+fn recall_copy(row: &Row<'_>, ledger: &mut Ledger) -> engine::Result<()> {
     let of = ItemId::from_i64(row.get(2)?);
     let (story, copy) = (StoryId::from_i64(row.get(6)?), level(row, 7)?);
     let known = Known { text: hash(row, 4)?.short(), of, story, revision: 0, copy };
@@ -265,7 +260,7 @@ fn recall_copy(row: &Row<'_>, ledger: &mut Ledger) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn recall_item(row: &Row<'_>, ledger: &mut Ledger) -> rusqlite::Result<()> {
+fn recall_item(row: &Row<'_>, ledger: &mut Ledger) -> engine::Result<()> {
     let id = ItemId::from_i64(row.get(1)?);
     let now = hash(row, 5)?;
     let first = row.get::<_, Option<[u8; 16]>>(6)?.map_or(now, ContentHash::from_bytes);
@@ -292,7 +287,7 @@ pub(super) fn recall_stories(
     ledger: &mut Ledger,
     condition: &'static str,
     value: i64,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     let mut states: HashMap<StoryId, StoryState> = HashMap::new();
     let mut statement = connection.prepare_cached(&format!(
         "SELECT id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages, on_topic_at
@@ -313,16 +308,16 @@ pub(super) fn recall_stories(
     }
     // What went up in another story was written over to that one.
     let condition = format!("{condition} AND s.merged_into IS NULL");
-    let mut each = |sql: &str, take: &mut dyn FnMut(&Row<'_>, &mut StoryState) -> rusqlite::Result<()>| {
+    let mut each = |sql: &str, take: &mut dyn FnMut(&Row<'_>, &mut StoryState) -> engine::Result<()>| {
         let mut statement = connection.prepare_cached(&sql.replace("{condition}", &condition))?;
         let mut rows = statement.query(params![value])?;
         while let Some(row) = rows.next()? {
             let id = ledger.resolve(StoryId::from_i64(row.get(0)?));
             if let Some(state) = states.get_mut(&id) {
-                take(row, state)?;
+                take(&row, state)?;
             }
         }
-        Ok::<_, rusqlite::Error>(())
+        Ok::<_, engine::EngineError>(())
     };
     each(
         "SELECT s.id, x.source FROM stories s JOIN story_sources x ON x.story = s.id WHERE {condition} ORDER BY s.id, x.position",
@@ -356,7 +351,7 @@ fn recall_merged_from(
     condition: &str,
     value: i64,
     states: &mut HashMap<StoryId, StoryState>,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     let mut merged = connection.prepare_cached(&format!(
         "WITH RECURSIVE gone (id, into_story) AS (
              SELECT m.id, s.id FROM stories s JOIN stories m ON m.merged_into = s.id WHERE {condition}
@@ -372,7 +367,7 @@ fn recall_merged_from(
     Ok(())
 }
 
-fn recall_topic(row: &Row<'_>, state: &mut StoryState) -> rusqlite::Result<()> {
+fn recall_topic(row: &Row<'_>, state: &mut StoryState) -> engine::Result<()> {
     let Ok(topic) = TopicId::new(&row.get::<_, String>(1)?) else { return Ok(()) };
     let severity: String = row.get(4)?;
     let severity = Severity::ALL.into_iter().find(|s| s.as_str() == severity).unwrap_or(Severity::Medium);
@@ -381,7 +376,7 @@ fn recall_topic(row: &Row<'_>, state: &mut StoryState) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn recall_topic_outlet(row: &Row<'_>, state: &mut StoryState) -> rusqlite::Result<()> {
+fn recall_topic_outlet(row: &Row<'_>, state: &mut StoryState) -> engine::Result<()> {
     let (topic, outlet): (String, String) = (row.get(1)?, row.get(2)?);
     if let Ok(topic) = TopicId::new(&topic) {
         state.recall_topic_outlet(&topic, Outlet::from_stored(&outlet));
@@ -389,7 +384,7 @@ fn recall_topic_outlet(row: &Row<'_>, state: &mut StoryState) -> rusqlite::Resul
     Ok(())
 }
 
-fn recall_told(row: &Row<'_>, state: &mut StoryState) -> rusqlite::Result<()> {
+fn recall_told(row: &Row<'_>, state: &mut StoryState) -> engine::Result<()> {
     if let Some((listener, told)) = listener_and_told(row, 1)? {
         state.tell(&listener, told);
     }

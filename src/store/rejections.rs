@@ -1,8 +1,8 @@
 //! What was not taken, and what raised no alert by itself, with how often each happened and when last.
 
-use rusqlite::{Row, params};
 use serde::Serialize;
 
+use super::engine::{self, Row, params};
 use super::{Store, StoreError};
 use crate::model::{RejectReason, Timestamp};
 
@@ -47,8 +47,12 @@ impl Store {
         let [comment, round_up] = RejectReason::WITHHELD.map(RejectReason::as_str);
         self.read("read what raised no alert", |c| {
             c.prepare_cached(
-                "SELECT source, reason, sum(count) AS count, max(last_at) AS last_at, detail FROM rejections
-                 WHERE reason IN (?1, ?2) GROUP BY reason ORDER BY reason",
+                "SELECT r.source, r.reason, total.count, r.last_at, r.detail
+                 FROM (SELECT reason, CAST(sum(count) AS BIGINT) AS count FROM rejections WHERE reason IN (?1, ?2) GROUP BY reason)
+                     AS total
+                 JOIN rejections r ON r.reason = total.reason AND r.source = (
+                     SELECT l.source FROM rejections l WHERE l.reason = total.reason ORDER BY l.last_at DESC, l.source LIMIT 1)
+                 ORDER BY r.reason",
             )?
             .query_map(params![comment, round_up], rejection_total)?
             .collect()
@@ -56,7 +60,7 @@ impl Store {
     }
 }
 
-fn rejection_total(row: &Row<'_>) -> rusqlite::Result<RejectionTotal> {
+fn rejection_total(row: &Row<'_>) -> engine::Result<RejectionTotal> {
     Ok(RejectionTotal {
         source: row.get("source")?,
         reason: row.get("reason")?,

@@ -395,7 +395,8 @@ CREATE TABLE search_stale (seq INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE changes (
     seq   INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, though the newest may be removed
     kind  TEXT NOT NULL,
-    ref   ANY NOT NULL,                       -- the number or name of what it is about
+    ref   INTEGER,                            -- the number of what it is about,
+    name  TEXT,                               -- or its name
     story INTEGER
 ) STRICT;
 CREATE TRIGGER changes_trim AFTER INSERT ON changes WHEN NEW.seq % 1000 = 0 BEGIN
@@ -412,13 +413,13 @@ CREATE TRIGGER changes_sighting AFTER INSERT ON sightings WHEN NEW.level <> 'ite
 END;
 -- Nobody outside is told of these: a snapshot of the memory catches up by them.
 CREATE TRIGGER changes_told AFTER INSERT ON story_told BEGIN
-    INSERT INTO changes (kind, ref, story) VALUES ('told', NEW.endpoint, NEW.story);
+    INSERT INTO changes (kind, name, story) VALUES ('told', NEW.endpoint, NEW.story);
 END;
 CREATE TRIGGER changes_told_more AFTER UPDATE ON story_told BEGIN
-    INSERT INTO changes (kind, ref, story) VALUES ('told', NEW.endpoint, NEW.story);
+    INSERT INTO changes (kind, name, story) VALUES ('told', NEW.endpoint, NEW.story);
 END;
 CREATE TRIGGER changes_told_no_more AFTER DELETE ON story_told BEGIN
-    INSERT INTO changes (kind, ref, story) VALUES ('told', OLD.endpoint, OLD.story);
+    INSERT INTO changes (kind, name, story) VALUES ('told', OLD.endpoint, OLD.story);
 END;
 CREATE TRIGGER changes_copy AFTER UPDATE OF text_hash, level ON sightings BEGIN
     INSERT INTO changes (kind, ref, story) VALUES ('copy', NEW.id, (SELECT story FROM items WHERE id = NEW.item));
@@ -434,11 +435,11 @@ CREATE TRIGGER changes_delivery_state AFTER UPDATE OF state ON deliveries WHEN N
 END;
 CREATE TRIGGER changes_feed AFTER UPDATE OF failure, gone ON feeds
     WHEN NEW.failure IS NOT OLD.failure OR NEW.gone <> OLD.gone BEGIN
-    INSERT INTO changes (kind, ref) VALUES ('feed', NEW.source);
+    INSERT INTO changes (kind, name) VALUES ('feed', NEW.source);
 END;
 CREATE TRIGGER changes_endpoint AFTER UPDATE OF disabled_at, failing_since ON endpoints
     WHEN NEW.disabled_at IS NOT OLD.disabled_at OR NEW.failing_since IS NOT OLD.failing_since BEGIN
-    INSERT INTO changes (kind, ref) VALUES ('endpoint', NEW.endpoint);
+    INSERT INTO changes (kind, name) VALUES ('endpoint', NEW.endpoint);
 END;
 CREATE TRIGGER changes_silence AFTER INSERT ON silences BEGIN
     INSERT INTO changes (kind, ref, story) VALUES ('silence', NEW.id, NEW.story);

@@ -3,10 +3,10 @@
 
 use std::fmt::Write as _;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::browse::{ItemLine, item_line};
+use super::engine::{self, Connection, OptionalExtension, Row, params};
 use super::operators::{self, SearchProblem};
 use super::{Store, StoreError};
 use crate::model::{StoryId, Timestamp};
@@ -80,12 +80,17 @@ impl Store {
                 tx.prepare_cached("DELETE FROM search_stale WHERE seq = ?1")?.execute([seq])?;
             }
             let to: Option<i64> = tx
-                .prepare_cached("SELECT max(seq) FROM (SELECT seq FROM items WHERE seq > ?1 ORDER BY seq LIMIT ?2)")?
+                .prepare_cached(
+                    "SELECT max(seq) FROM (SELECT seq FROM items WHERE seq > ?1 ORDER BY seq LIMIT ?2) AS batch",
+                )?
                 .query_row(params![from, batch], |row| row.get(0))?;
             if let Some(to) = to {
                 index(tx, from + 1, to)?;
-                tx.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('search_seq', ?1)")?
-                    .execute([to.to_string()])?;
+                tx.prepare_cached(
+                    "INSERT INTO meta (key, value) VALUES ('search_seq', ?1)
+                 ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                )?
+                .execute([to.to_string()])?;
             }
             Ok(to.is_some() || edited.len() as i64 == batch)
         })
@@ -103,7 +108,7 @@ impl Store {
         self.read("read the state of search", |c| {
             let lag: i64 = c
                 .prepare_cached(
-                    "SELECT count(*) FROM (SELECT 1 FROM items WHERE seq > ?1 UNION ALL SELECT 1 FROM search_stale LIMIT ?2)",
+                    "SELECT count(*) FROM (SELECT 1 FROM items WHERE seq > ?1 UNION ALL SELECT 1 FROM search_stale LIMIT ?2) AS waiting",
                 )?
                 .query_row([indexed(c)?, counted_max.cast_signed()], |row| row.get(0))?;
             Ok(lag.unsigned_abs())
@@ -143,12 +148,12 @@ impl Store {
     }
 }
 
-fn hit(c: &Connection, row: &Row<'_>, words: &[Word]) -> rusqlite::Result<Hit> {
+fn hit(c: &Connection, row: &Row<'_>, words: &[Word]) -> engine::Result<Hit> {
     let body: Option<String> = row.get("body")?;
     Ok(Hit { item: item_line(c, row)?, snippet: snippet(&body.unwrap_or_default(), words) })
 }
 
-fn indexed(c: &Connection) -> rusqlite::Result<i64> {
+fn indexed(c: &Connection) -> engine::Result<i64> {
     let text: Option<String> = c
         .prepare_cached("SELECT value FROM meta WHERE key = 'search_seq'")?
         .query_row([], |row| row.get(0))
@@ -156,7 +161,7 @@ fn indexed(c: &Connection) -> rusqlite::Result<i64> {
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-fn index(c: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
+fn index(c: &Connection, from: i64, to: i64) -> engine::Result<()> {
     c.prepare_cached(
         "INSERT INTO search (rowid, title, body, facets)
          SELECT i.seq, i.title, coalesce(t.body, i.summary), 's' || hex(i.source) || coalesce(
@@ -169,7 +174,7 @@ fn index(c: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
 
 /// Between which arrivals the hits lie; `None` where nothing can be. Found from an index, so that a filter
 /// makes a search shorter.
-fn bounds(c: &Connection, query: &SearchQuery) -> rusqlite::Result<Option<(i64, i64)>> {
+fn bounds(c: &Connection, query: &SearchQuery) -> engine::Result<Option<(i64, i64)>> {
     let (mut from, mut to) = (0, query.before.map_or(i64::MAX, |before| before.saturating_sub(1)));
     if let Some(since) = query.since {
         let first = super::conditions::first_since(c, since)?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::engine::params;
 use super::{Access, ItemFilter, SearchQuery, Store};
 use crate::model::{StoryId, Timestamp};
 
@@ -35,7 +36,7 @@ fn unindexed(items: i64) -> (tempfile::TempDir, Store) {
             for (topic, every) in [("common", 10), ("rare", 400)] {
                 tx.execute(
                     "INSERT INTO matches SELECT id, ?1, 500, 500, 'low', '[]' FROM items WHERE seq % ?2 = 0",
-                    rusqlite::params![topic, every],
+                    params![topic, every],
                 )?;
             }
             Ok(())
@@ -104,7 +105,11 @@ fn steps(items: i64) -> Vec<(String, u64)> {
     let counted = Arc::new(AtomicU64::new(0));
     let count = counted.clone();
     let mut reader = super::open::reader(store.path()).expect("opens");
-    reader.progress_handler(STEPS, Some(move || count.fetch_add(1, Ordering::Relaxed) == u64::MAX)).expect("counting");
+    reader
+        .sqlite_mut()
+        .expect("a file")
+        .progress_handler(STEPS, Some(move || count.fetch_add(1, Ordering::Relaxed) == u64::MAX))
+        .expect("counting");
     *store.0.readers.lock() = vec![reader];
     let mut out = Vec::new();
     let mut cost = |what: String, work: &dyn Fn()| {
@@ -139,7 +144,7 @@ fn batch_of_the_index_costs_the_same_however_many_wait() {
         let count = counted.clone();
         let mut reader = super::open::reader(store.path()).expect("opens");
         let told = move || count.fetch_add(1, Ordering::Relaxed) == u64::MAX;
-        reader.progress_handler(STEPS, Some(told)).expect("counting");
+        reader.sqlite_mut().expect("a file").progress_handler(STEPS, Some(told)).expect("counting");
         *store.0.readers.lock() = vec![reader];
         assert!(store.index_batch().expect("indexed"));
         counted.load(Ordering::Relaxed) * STEPS as u64

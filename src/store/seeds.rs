@@ -1,8 +1,7 @@
 //! What is remembered of seed files: the hash of their content, so that no name, inode or restart makes
 //! an old file new.
 
-use rusqlite::Row;
-
+use super::engine::{self, Row};
 use crate::model::{ContentHash, RejectReason, Rejection, SeedFile, SeedOutcome, Timestamp};
 
 use super::{Store, StoreError};
@@ -17,7 +16,7 @@ impl Store {
     }
 }
 
-fn seed_file(row: &Row<'_>) -> rusqlite::Result<SeedFile> {
+fn seed_file(row: &Row<'_>) -> engine::Result<SeedFile> {
     let reason: Option<String> = row.get("reason")?;
     let outcome = match reason.and_then(|name| RejectReason::ALL.into_iter().find(|r| r.as_str() == name)) {
         None => SeedOutcome::Taken {

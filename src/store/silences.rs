@@ -4,11 +4,11 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 use super::actions::{ActionNote, note_action};
 use super::corrections::resolve;
+use super::engine::{self, Connection, Row, params};
 use super::{Store, StoreError};
 use crate::model::{ItemId, SourceId, StoryId, Timestamp, TopicId};
 use crate::pipeline::alert::Silence;
@@ -144,7 +144,8 @@ impl Store {
             }
             for (id, matchers) in silences.iter().filter(|silence| !is_known(silence)) {
                 tx.execute(
-                    "INSERT OR REPLACE INTO config_silences VALUES (?1, ?2, ?3)",
+                    "INSERT INTO config_silences VALUES (?1, ?2, ?3)
+                     ON CONFLICT (id) DO UPDATE SET matchers = excluded.matchers, since = excluded.since",
                     params![id, matchers, now.millis()],
                 )?;
             }
@@ -159,9 +160,9 @@ impl Store {
     pub fn add_silence(&self, silence: &SilenceRecord, now: Timestamp) -> Result<String, StoreError> {
         let list = |names: &[String]| serde_json::to_string(names).expect("invariant: strings are JSON");
         self.write("add a silence", |tx| {
-            tx.execute(
+            let number: i64 = tx.query_row(
                 "INSERT INTO silences (topics, sources, story, text, starts, ends, author, comment)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
                 params![
                     list(&silence.topics),
                     list(&silence.sources),
@@ -172,8 +173,9 @@ impl Store {
                     silence.author,
                     silence.comment,
                 ],
+                |row| row.get(0),
             )?;
-            let id = format!("sil_{}", tx.last_insert_rowid());
+            let id = format!("sil_{number}");
             count_change(tx)?;
             let SilenceRecord { author, comment, .. } = silence;
             note_action(tx, &ActionNote { author, verb: "silence", about: &id, detail: comment, at: now })?;
@@ -273,7 +275,7 @@ impl SilenceRecord {
 
 /// Before items leave a story for another: its silences that were meant for them leave as well. A silence is
 /// meant for the report that opened the story it names; where that report is gone, for the first that is left.
-pub(super) fn follow_split(tx: &Connection, story: StoryId, into: StoryId, moving: &[ItemId]) -> rusqlite::Result<()> {
+pub(super) fn follow_split(tx: &Connection, story: StoryId, into: StoryId, moving: &[ItemId]) -> engine::Result<()> {
     let mut silences: Vec<(i64, StoryId)> = Vec::new();
     let mut statement = tx.prepare_cached("SELECT id, story FROM silences WHERE story IS NOT NULL")?;
     let mut rows = statement.query([])?;
@@ -302,18 +304,18 @@ pub(super) fn follow_split(tx: &Connection, story: StoryId, into: StoryId, movin
     Ok(())
 }
 
-fn count_change(connection: &Connection) -> rusqlite::Result<()> {
+fn count_change(connection: &Connection) -> engine::Result<()> {
     connection
         .execute(
             "INSERT INTO meta (key, value) VALUES ('silences', '1')
-             ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
+             ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS TEXT)",
             [],
         )
         .map(|_| ())
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<SilenceRecord> {
-    let list = |column: &str| -> rusqlite::Result<Vec<String>> {
+fn record(row: &Row<'_>) -> engine::Result<SilenceRecord> {
+    let list = |column: &str| -> engine::Result<Vec<String>> {
         Ok(serde_json::from_str(&row.get::<_, String>(column)?).unwrap_or_default())
     };
     Ok(SilenceRecord {

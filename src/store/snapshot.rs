@@ -11,11 +11,11 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::apply::last_arrival;
+use super::engine::{self, Connection, OptionalExtension, params};
 use super::recall::{self, Arrivals};
 use super::{Store, StoreError};
 use crate::model::{ItemId, StoryId, Timestamp};
@@ -98,7 +98,11 @@ impl Store {
             file_error(error)
         })?;
         self.write("note the snapshot of the memory", |tx| {
-            tx.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('snapshot', ?1)", [&id])
+            tx.execute(
+                "INSERT INTO meta (key, value) VALUES ('snapshot', ?1)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                [&id],
+            )
         })?;
         Ok(SnapshotKept { bytes })
     }
@@ -129,7 +133,7 @@ impl Store {
             Err(because) => return Ok(Err(Some(because))),
         };
         self.read("recall what came after the snapshot", |connection| {
-            let snapshot = connection.unchecked_transaction()?;
+            let snapshot = connection.snapshot()?;
             Ok(match catch_up(&snapshot, &mut ledger, &stamp)? {
                 Ok(after) => Ok((ledger, after)),
                 Err(because) => Err(Some(because.to_owned())),
@@ -146,11 +150,9 @@ fn shown(config: MemoryConfig) -> String {
     format!("{config:?}")
 }
 
-fn last_change(c: &Connection) -> rusqlite::Result<i64> {
+fn last_change(c: &Connection) -> engine::Result<i64> {
     // What was given last, also when the newest were removed.
-    let last =
-        c.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'changes'", [], |row| row.get(0)).optional()?;
-    Ok(last.unwrap_or(0))
+    c.highest_given("changes")
 }
 
 fn write_pieces(path: &Path, stamp: &Stamp, ledger: &Ledger) -> io::Result<u64> {
@@ -221,7 +223,7 @@ fn read_piece(from: &mut impl Read, number: u64, piece: &mut Vec<u8>) -> Result<
 
 /// Brings a ledger from where its snapshot was taken to where the database is. Tells how many items and copies came
 /// in between, or why that cannot be known.
-fn catch_up(c: &Connection, ledger: &mut Ledger, stamp: &Stamp) -> rusqlite::Result<Result<u64, &'static str>> {
+fn catch_up(c: &Connection, ledger: &mut Ledger, stamp: &Stamp) -> engine::Result<Result<u64, &'static str>> {
     let newest = last_change(c)?;
     if newest < stamp.change {
         return Ok(Err("it knows more than the database"));
@@ -253,7 +255,7 @@ fn catch_up(c: &Connection, ledger: &mut Ledger, stamp: &Stamp) -> rusqlite::Res
 }
 
 /// Items and copies whose words are others since.
-fn revise(c: &Connection, ledger: &mut Ledger, stamp: &Stamp) -> rusqlite::Result<()> {
+fn revise(c: &Connection, ledger: &mut Ledger, stamp: &Stamp) -> engine::Result<()> {
     let edited = "SELECT DISTINCT ref FROM changes WHERE seq > ?1 AND kind IN ('revision', 'copy')";
     let mut statement = c.prepare(edited)?;
     let mut rows = statement.query(params![stamp.change])?;

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
+use super::engine::{self, Connection, OptionalExtension, Row, params};
 use crate::model::{ItemId, Phase, StoryId, Timestamp};
 use crate::pipeline::consider::{Wording, shared_terms, shared_words};
 use crate::pipeline::features::Features;
@@ -122,7 +122,7 @@ impl Store {
             let told = match filter.told {
                 Some(true) => told.to_owned(),
                 Some(false) => format!("NOT {told}"),
-                None => "1".to_owned(),
+                None => "TRUE".to_owned(),
             };
             c.prepare_cached(&format!(
                 "SELECT * FROM stories s
@@ -167,14 +167,14 @@ impl Store {
     }
 }
 
-fn line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<StoryLine> {
+fn line(c: &Connection, row: &Row<'_>) -> engine::Result<StoryLine> {
     let id: i64 = row.get("id")?;
-    let names = |sql: &str| -> rusqlite::Result<Vec<String>> {
+    let names = |sql: &str| -> engine::Result<Vec<String>> {
         c.prepare_cached(sql)?.query_map([id], |row| row.get(0))?.collect()
     };
     let outlets = names("SELECT source FROM story_sources WHERE story = ?1 ORDER BY position")?;
     let alerted = names(
-        "SELECT DISTINCT topic.value FROM story_told t JOIN json_each(t.topics) topic WHERE t.story = ?1 ORDER BY 1",
+        "SELECT DISTINCT topic.value FROM story_told t, json_each(t.topics) AS topic WHERE t.story = ?1 ORDER BY 1",
     )?;
     let count = |name: &str| row.get::<_, i64>(name).map(i64::cast_unsigned);
     Ok(StoryLine {
@@ -191,20 +191,21 @@ fn line(c: &Connection, row: &Row<'_>) -> rusqlite::Result<StoryLine> {
     })
 }
 
-fn timeline(c: &Connection, story: i64) -> rusqlite::Result<Vec<StoryEvent>> {
+fn timeline(c: &Connection, story: i64) -> engine::Result<Vec<StoryEvent>> {
     let mut statement = c.prepare_cached(
         "SELECT at, what, item, by, title, url, outlet, nearest, nearest_milli FROM (
-            SELECT i.first_seen AS at, i.seq AS seq, iif(i.seq = (SELECT min(seq) FROM items WHERE story = ?1), 'opened', 'joined')
-                AS what, i.id AS item, i.source AS by, i.headline AS title, i.url AS url, i.outlet AS outlet,
+            SELECT i.first_seen AS at, i.seq AS seq,
+                CASE WHEN i.seq = (SELECT min(seq) FROM items WHERE story = ?1) THEN 'opened' ELSE 'joined' END AS what,
+                i.id AS item, i.source AS by, i.headline AS title, i.url AS url, i.outlet AS outlet,
                 i.nearest AS nearest, i.nearest_milli AS nearest_milli FROM items i WHERE i.story = ?1
             UNION ALL
             SELECT s.seen_at, s.seq, s.level || ' copy', s.item, s.source, s.title, s.url, s.outlet, NULL, NULL
                 FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1 AND s.level <> 'item'
             UNION ALL
-            SELECT a.at, 9000000000000000000, 'alert', a.item, coalesce((SELECT group_concat(topic, ', ') FROM
-                (SELECT topic FROM alert_topics t WHERE t.alert = a.sequence ORDER BY score DESC, topic)) || ' ', '') || a.reason, a.id, NULL, NULL, NULL, NULL
+            SELECT a.at, 9000000000000000000, 'alert', a.item, coalesce((SELECT string_agg(topic, ', ') FROM
+                (SELECT topic FROM alert_topics t WHERE t.alert = a.sequence ORDER BY score DESC, topic) AS named) || ' ', '') || a.reason, a.id, NULL, NULL, NULL, NULL
                 FROM alerts a WHERE a.story = ?1
-         ) ORDER BY at, seq LIMIT ?2",
+         ) AS events ORDER BY at, seq LIMIT ?2",
     )?;
     let mut rows = statement.query(params![story, TIMELINE_MAX as i64])?;
     let mut outlets: HashSet<String> = HashSet::new();
@@ -240,7 +241,7 @@ fn timeline(c: &Connection, story: i64) -> rusqlite::Result<Vec<StoryEvent>> {
 }
 
 /// The story that an item opened, where it is no story of its own any more.
-fn merged_with(c: &Connection, item: ItemId) -> rusqlite::Result<Option<StoryId>> {
+fn merged_with(c: &Connection, item: ItemId) -> engine::Result<Option<StoryId>> {
     let opened = StoryId::opened_by(item);
     let gone = c
         .prepare_cached("SELECT 1 FROM stories WHERE id = ?1 AND merged_into IS NOT NULL")?
@@ -249,7 +250,7 @@ fn merged_with(c: &Connection, item: ItemId) -> rusqlite::Result<Option<StoryId>
 }
 
 /// The telling words that two items share; none where one of them is gone.
-fn shared(c: &Connection, item: ItemId, nearest: ItemId) -> rusqlite::Result<Vec<String>> {
+fn shared(c: &Connection, item: ItemId, nearest: ItemId) -> engine::Result<Vec<String>> {
     let read = |id: ItemId| {
         c.prepare_cached(
             "SELECT i.features, i.title, t.body FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.id = ?1",

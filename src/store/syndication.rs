@@ -1,8 +1,7 @@
 //! What a feed reader is told of stories beside their lines: the first words, who carries them and where, and when
 //! anything about them changed.
 
-use rusqlite::{Connection, params};
-
+use super::engine::{self, Connection, params};
 use super::{Store, StoreError};
 use crate::model::{ItemId, StoryId, Timestamp};
 use crate::text::clean;
@@ -53,7 +52,7 @@ impl Store {
         self.read("read the reports of a story", |c| {
             let id = story.to_i64();
             let reports = reports(c, id, newest, (most as i64).min(if newest { i64::MAX } else { REPORTS_MAX }))?;
-            let at = |sql: &str| -> rusqlite::Result<Option<Timestamp>> {
+            let at = |sql: &str| -> engine::Result<Option<Timestamp>> {
                 let found: Option<i64> = c.prepare_cached(sql)?.query_row([id], |row| row.get(0))?;
                 Ok(found.map(Timestamp::from_millis))
             };
@@ -75,11 +74,11 @@ impl Store {
     }
 }
 
-fn reports(c: &Connection, story: i64, newest: bool, most: i64) -> rusqlite::Result<Vec<StoryReport>> {
+fn reports(c: &Connection, story: i64, newest: bool, most: i64) -> engine::Result<Vec<StoryReport>> {
     let order = if newest { "DESC" } else { "ASC" };
     c.prepare_cached(&format!(
         "SELECT i.id, coalesce(i.outlet, i.source), i.headline, i.url, i.first_seen,
-            iif(i.summary <> '', i.summary, coalesce(substr(t.body, 1, 2000), ''))
+            CASE WHEN i.summary <> '' THEN i.summary ELSE coalesce(substr(t.body, 1, 2000), '') END
          FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.story = ?1 ORDER BY i.seq {order} LIMIT ?2"
     ))?
     .query_map(params![story, most], |row| {

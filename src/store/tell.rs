@@ -1,10 +1,9 @@
 //! Who was told of a story, and reports that people asked to be told: what the decision needs of each, and what came of
 //! it, written with the alert in one transaction. Who asks and who waits for the answer is `corrections`.
 
-use rusqlite::{Connection, OptionalExtension, params};
-
 use super::alerts::write_telling;
 use super::corrections::{TellOutcome, UntoldEndpoint, finish, resolve, tellable, waiting};
+use super::engine::{self, Connection, OptionalExtension, params};
 use super::items::{stored_item, stored_match};
 use super::recall::recall_stories;
 use super::told::{Standing, standings};
@@ -128,7 +127,7 @@ fn refusal(outcome: &TellOutcome) -> String {
     format!("no endpoint hears of it: {}", each.join(", "))
 }
 
-fn request(c: &Connection, asked: &CorrectionRecord) -> rusqlite::Result<Result<TellRequest, String>> {
+fn request(c: &Connection, asked: &CorrectionRecord) -> engine::Result<Result<TellRequest, String>> {
     let named = asked.items.first().copied();
     let (story, item) = match tellable(c, asked.story, named)? {
         Ok(found) => found,
@@ -140,7 +139,7 @@ fn request(c: &Connection, asked: &CorrectionRecord) -> rusqlite::Result<Result<
 }
 
 /// The endpoints that have an alert raised by an item, or by any of a story; what was cancelled was not heard.
-fn heard(c: &Connection, story: StoryId, item: Option<ItemId>) -> rusqlite::Result<Vec<EndpointId>> {
+fn heard(c: &Connection, story: StoryId, item: Option<ItemId>) -> engine::Result<Vec<EndpointId>> {
     let (of, value) = match item {
         Some(item) => ("SELECT ?1", item.to_i64()),
         None => (OF_STORY, story.to_i64()),
@@ -151,12 +150,12 @@ fn heard(c: &Connection, story: StoryId, item: Option<ItemId>) -> rusqlite::Resu
              WHERE a.item IN ({of}) AND d.state <> 'cancelled' ORDER BY d.endpoint"
         ))?
         .query_map([value], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<engine::Result<_>>()?;
     Ok(names.iter().filter_map(|name| EndpointId::new(name).ok()).collect())
 }
 
 /// An item as it was decided on.
-fn prepared(c: &Connection, id: ItemId) -> rusqlite::Result<Option<Prepared>> {
+fn prepared(c: &Connection, id: ItemId) -> engine::Result<Option<Prepared>> {
     let found = c
         .prepare_cached("SELECT i.*, t.body FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.id = ?1")?
         .query_row([id.to_i64()], |row| Ok((stored_item(row)?, row.get::<_, Vec<u8>>("features")?)))
@@ -168,7 +167,7 @@ fn prepared(c: &Connection, id: ItemId) -> rusqlite::Result<Option<Prepared>> {
         )?
         .query_map([id.to_i64()], stored_match)?
         .filter_map(Result::transpose)
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<engine::Result<_>>()?;
     let features = Features::from_bytes(&features).unwrap_or_default();
     Ok(Some(Prepared { item, features, matches, headline_before: None, cut_bytes: 0, dropped_link_bytes: 0 }))
 }

@@ -1,8 +1,7 @@
 //! What each endpoint was told of each story, as the decision left it, and which alert it had last: that one
 //! takes in what comes while it is not sent, and is what a later one follows.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
+use super::engine::{self, Connection, OptionalExtension, Row, params};
 use super::outbox;
 use crate::failpoint::Planted;
 use crate::model::{EndpointId, Outlet, Severity, StoryId, Timestamp, TopicId};
@@ -17,7 +16,7 @@ pub(super) struct Standing {
 }
 
 /// Writes how those that heard something stand; which alert that was is noted when it is written.
-pub(super) fn write_told(c: &Connection, story: StoryId, told: &[(Listener, Told)]) -> rusqlite::Result<()> {
+pub(super) fn write_told(c: &Connection, story: StoryId, told: &[(Listener, Told)]) -> engine::Result<()> {
     told.iter().try_for_each(|(listener, told)| {
         let elsewhere = EndpointId::new("elsewhere").ok().filter(|_| Planted::ToldElsewhere.is_in());
         let elsewhere = elsewhere.filter(|_| *listener != Listener::Record).map(Listener::Endpoint);
@@ -26,14 +25,14 @@ pub(super) fn write_told(c: &Connection, story: StoryId, told: &[(Listener, Told
 }
 
 /// Notes the alert that an endpoint had last of a story.
-pub(super) fn note_alert(c: &Connection, story: StoryId, endpoint: &EndpointId, alert: u64) -> rusqlite::Result<()> {
+pub(super) fn note_alert(c: &Connection, story: StoryId, endpoint: &EndpointId, alert: u64) -> engine::Result<()> {
     c.prepare_cached("UPDATE story_told SET alert = ?3 WHERE story = ?1 AND endpoint = ?2")?
         .execute(params![story.to_i64(), endpoint.as_str(), alert.cast_signed()])
         .map(|_| ())
 }
 
 /// The alert that an endpoint had last of a story.
-pub(super) fn last_alert(c: &Connection, story: StoryId, endpoint: &EndpointId) -> rusqlite::Result<Option<i64>> {
+pub(super) fn last_alert(c: &Connection, story: StoryId, endpoint: &EndpointId) -> engine::Result<Option<i64>> {
     c.prepare_cached("SELECT alert FROM story_told WHERE story = ?1 AND endpoint = ?2")?
         .query_row(params![story.to_i64(), endpoint.as_str()], |row| row.get(0))
         .optional()
@@ -42,7 +41,7 @@ pub(super) fn last_alert(c: &Connection, story: StoryId, endpoint: &EndpointId) 
 
 /// Two stories turned out to be one: what was told of either was told of both, and of two alerts that were
 /// not sent yet one goes out.
-pub(super) fn merge_told(c: &Connection, from: i64, into: i64, now: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn merge_told(c: &Connection, from: i64, into: i64, now: Timestamp) -> engine::Result<()> {
     for theirs in standings(c, from)? {
         let ours = standings(c, into)?.into_iter().find(|ours| ours.listener == theirs.listener);
         let (told, alert) = match ours {
@@ -58,7 +57,7 @@ pub(super) fn merge_told(c: &Connection, from: i64, into: i64, now: Timestamp) -
 }
 
 /// Which of two alerts an endpoint had last, now that they are about one story.
-fn joined_alert(c: &Connection, ours: &Standing, theirs: &Standing, now: Timestamp) -> rusqlite::Result<Option<i64>> {
+fn joined_alert(c: &Connection, ours: &Standing, theirs: &Standing, now: Timestamp) -> engine::Result<Option<i64>> {
     let (Listener::Endpoint(endpoint), Some(our), Some(their)) = (&ours.listener, ours.alert, theirs.alert) else {
         return Ok(ours.alert.or(theirs.alert));
     };
@@ -82,11 +81,11 @@ fn joined_alert(c: &Connection, ours: &Standing, theirs: &Standing, now: Timesta
 }
 
 /// Part of a story is a story of its own: what was told of the whole was told of both.
-pub(super) fn split_told(c: &Connection, story: i64, into: i64) -> rusqlite::Result<()> {
+pub(super) fn split_told(c: &Connection, story: i64, into: i64) -> engine::Result<()> {
     let topics: Vec<String> = c
         .prepare_cached("SELECT topic FROM story_topics WHERE story = ?1")?
         .query_map([into], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<engine::Result<_>>()?;
     for Standing { listener, mut told, alert } in standings(c, story)? {
         told.topics.retain(|topic| topics.iter().any(|of_it| of_it == topic.as_str()));
         if !told.topics.is_empty() {
@@ -97,9 +96,9 @@ pub(super) fn split_told(c: &Connection, story: i64, into: i64) -> rusqlite::Res
 }
 
 /// The listener and what it was told, from the columns of `story_told` after the first `skip`.
-pub(super) fn listener_and_told(row: &Row<'_>, skip: usize) -> rusqlite::Result<Option<(Listener, Told)>> {
+pub(super) fn listener_and_told(row: &Row<'_>, skip: usize) -> engine::Result<Option<(Listener, Told)>> {
     let Some(listener) = Listener::from_name(&row.get::<_, String>(skip)?) else { return Ok(None) };
-    let names = |column: usize| -> rusqlite::Result<Vec<String>> {
+    let names = |column: usize| -> engine::Result<Vec<String>> {
         Ok(serde_json::from_str(&row.get::<_, String>(column)?).unwrap_or_default())
     };
     let severity: String = row.get(skip + 2)?;
@@ -119,7 +118,7 @@ fn key(bytes: &[u8]) -> u64 {
 }
 
 /// How everybody stands with a story.
-pub(super) fn standings(c: &Connection, story: i64) -> rusqlite::Result<Vec<Standing>> {
+pub(super) fn standings(c: &Connection, story: i64) -> engine::Result<Vec<Standing>> {
     let mut statement = c.prepare_cached(
         "SELECT endpoint, topics, severity, outlets, at, developed_at, facts, alert FROM story_told
          WHERE story = ?1 ORDER BY endpoint",
@@ -127,21 +126,21 @@ pub(super) fn standings(c: &Connection, story: i64) -> rusqlite::Result<Vec<Stan
     let mut rows = statement.query([story])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        if let Some((listener, told)) = listener_and_told(row, 0)? {
+        if let Some((listener, told)) = listener_and_told(&row, 0)? {
             found.push(Standing { listener, told, alert: row.get(7)? });
         }
     }
     Ok(found)
 }
 
-fn write(c: &Connection, story: i64, listener: &Listener, told: &Told, alert: Option<i64>) -> rusqlite::Result<()> {
+fn write(c: &Connection, story: i64, listener: &Listener, told: &Told, alert: Option<i64>) -> engine::Result<()> {
     let list = |names: Vec<&str>| serde_json::to_string(&names).expect("invariant: strings are JSON");
     c.prepare_cached(
         "INSERT INTO story_told (story, endpoint, topics, severity, outlets, at, developed_at, facts, alert)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-         ON CONFLICT DO UPDATE SET topics = excluded.topics, severity = excluded.severity, outlets = excluded.outlets,
-            at = excluded.at, developed_at = excluded.developed_at, facts = excluded.facts,
-            alert = coalesce(excluded.alert, alert)",
+         ON CONFLICT (story, endpoint) DO UPDATE SET topics = excluded.topics, severity = excluded.severity,
+            outlets = excluded.outlets, at = excluded.at, developed_at = excluded.developed_at, facts = excluded.facts,
+            alert = coalesce(excluded.alert, story_told.alert)",
     )?
     .execute(params![
         story,

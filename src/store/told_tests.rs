@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::engine::{self};
 use super::*;
 use crate::store::{Access, Store};
 
@@ -14,7 +15,7 @@ fn topic(name: &str) -> TopicId {
 }
 
 /// A first alert of a story with these topics; written, and on its way, or waiting.
-fn owe(c: &Connection, n: i64, story: i64, topics: &[&str], sent: bool) -> rusqlite::Result<()> {
+fn owe(c: &Connection, n: i64, story: i64, topics: &[&str], sent: bool) -> engine::Result<()> {
     let view =
         |name: &&str| json!({"id": name, "label": name, "score": 6, "threshold": 5, "severity": "high", "new": true});
     let payload = json!({

@@ -17,6 +17,7 @@ use wirewatch::deliver::{
 };
 use wirewatch::model::{EndpointId, Timestamp};
 use wirewatch::net::Cidr;
+use wirewatch::store::engine::Transaction;
 use wirewatch::store::outbox::{self, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryState};
 use wirewatch::store::{Access, Store};
 
@@ -113,12 +114,11 @@ impl Bed {
                 )?
                 .execute(params![n, id, now, payload])?;
                 for endpoint in endpoints {
-                    tx.prepare_cached(
+                    let mut owe = tx.prepare_cached(
                         "INSERT INTO deliveries (alert, webhook_id, endpoint, body, content_type, state, attempts, created_at, due_at)
-                         VALUES (?1, ?2, ?3, NULL, 'application/json', 'pending', 0, ?4, ?4)",
-                    )?
-                    .execute(params![n, id, endpoint, now])?;
-                    ids.push(DeliveryId::from_i64(tx.last_insert_rowid()));
+                         VALUES (?1, ?2, ?3, NULL, 'application/json', 'pending', 0, ?4, ?4) RETURNING id",
+                    )?;
+                    ids.push(owe.query_row(params![n, id, endpoint, now], |row| row.get(0).map(DeliveryId::from_i64))?);
                 }
             }
             Ok(ids)
@@ -605,7 +605,7 @@ async fn reload_removed_endpoint_parks_its_rows_and_others_go_on() {
     // Back in the config: an operator replays what was parked.
     removed.otherwise(Answer::status(200));
     bed.reload(endpoints);
-    let replay = |tx: &rusqlite::Transaction<'_>| outbox::replay(tx, &outbox::Replay::Parked, None, bed.clock.now());
+    let replay = |tx: &Transaction<'_>| outbox::replay(tx, &outbox::Replay::Parked, None, bed.clock.now());
     assert_eq!(bed.store.write("replay", replay).expect("written"), 2);
     bed.waker.wake();
     bed.until("delivered", |bed| bed.count("removed", DeliveryState::Delivered) == 2).await;

@@ -367,7 +367,8 @@ async fn reload_that_changes_routing_while_alerts_wait_repeats_and_drops_nothing
     assert_eq!((parked(), desk.count()), (2, 3));
     room.reconfigure("\nenabled = false", "");
     let store = Store::open(&room.path("state"), Access::Share).expect("a store");
-    let replay = |tx: &rusqlite::Transaction<'_>| outbox::replay(tx, &outbox::Replay::Parked, None, clock.now());
+    let replay =
+        |tx: &wirewatch::store::engine::Transaction<'_>| outbox::replay(tx, &outbox::Replay::Parked, None, clock.now());
     assert_eq!(store.write("replay", replay).expect("written"), 2);
     drop(store);
     once(&room, &clock).await;
@@ -405,7 +406,8 @@ async fn template_that_fails_on_an_alert_parks_it_is_told_of_and_replayed_once_m
     assert!(data["summary"].as_str().is_some_and(|summary| summary.contains("3 alerts parked")), "{data}");
     assert!(data["detail"].as_str().is_some_and(|detail| detail.contains("line 1 of the template")), "{data}");
     let store = Store::open(&room.path("state"), Access::Share).expect("a store");
-    let replay = |tx: &rusqlite::Transaction<'_>| outbox::replay(tx, &outbox::Replay::Parked, None, clock.now());
+    let replay =
+        |tx: &wirewatch::store::engine::Transaction<'_>| outbox::replay(tx, &outbox::Replay::Parked, None, clock.now());
     assert_eq!(store.write("replay", replay).expect("written"), 3);
     drop(store);
     once(&room, &clock).await;

@@ -52,7 +52,9 @@ mod waiting;
 mod webhooks_doc;
 
 /// A statement that makes every commit fail that adds a row to a table, as a disk does which fails at the end.
-fn broken_commit(table: &'static str) -> impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<()> {
+fn broken_commit(
+    table: &'static str,
+) -> impl FnOnce(&wirewatch::store::engine::Transaction<'_>) -> wirewatch::store::engine::Result<()> {
     move |tx| {
         tx.execute_batch(&format!(
             "CREATE TABLE broken (row TEXT REFERENCES meta (key) DEFERRABLE INITIALLY DEFERRED);

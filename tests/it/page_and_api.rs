@@ -126,7 +126,8 @@ fn hostile_by_hand(running: &Running) {
     };
     store.add_silence(&silence, now).expect("written");
     let console = wirewatch::model::EndpointId::new("console").expect("a name");
-    let disable = |tx: &rusqlite::Transaction<'_>| wirewatch::store::outbox::disable(tx, &console, HOSTILE, now);
+    let disable =
+        |tx: &wirewatch::store::engine::Transaction<'_>| wirewatch::store::outbox::disable(tx, &console, HOSTILE, now);
     store.write("disable", disable).expect("written");
     let note =
         wirewatch::store::ActionNote { author: HOSTILE, verb: HOSTILE, about: "console", detail: HOSTILE, at: now };

@@ -58,7 +58,7 @@ fn arrivals(appearances: &[Appearance]) -> Vec<Step> {
 }
 
 fn numbers(store: &Store, sql: &'static str, of: i64) -> Vec<i64> {
-    let read = |c: &rusqlite::Connection| c.prepare(sql)?.query_map([of], |row| row.get(0))?.collect();
+    let read = |c: &wirewatch::store::engine::Connection| c.prepare(sql)?.query_map([of], |row| row.get(0))?.collect();
     store.read("numbers", read).expect("read")
 }
 

@@ -15,7 +15,7 @@ use wirewatch::model::{
 use wirewatch::pipeline::Rules;
 use wirewatch::pipeline::memory::MemoryConfig;
 use wirewatch::source::{Batch, Receipt};
-use wirewatch::store::{Access, AlertFilter, AlertRecord, SearchQuery, Store};
+use wirewatch::store::{Access, AlertFilter, AlertRecord, SearchQuery, Store, engine};
 
 use super::newsroom::{Newsroom, body, number, title};
 
@@ -188,8 +188,8 @@ fn decided(store: &Store) -> Vec<String> {
     let rows = "SELECT 'item', seq, key, source, story FROM items
         UNION ALL SELECT 'copy', seq, key, source, item FROM sightings
         UNION ALL SELECT 'alert', sequence, (SELECT group_concat(topic) FROM alert_topics WHERE alert = sequence), reason, story FROM alerts ORDER BY 1, 2";
-    let read = |c: &rusqlite::Connection| {
-        let row = |row: &rusqlite::Row<'_>| {
+    let read = |c: &engine::Connection| {
+        let row = |row: &engine::Row<'_>| {
             let (kind, key): (String, String) = (row.get(0)?, row.get(2)?);
             let (of, at): (String, i64) = (row.get(3)?, row.get(4)?);
             Ok(format!("{kind} {} {key} {of} {at}", row.get::<_, i64>(1)?))

@@ -225,7 +225,7 @@ async fn database_that_is_damaged_or_newer_ends_with_65_and_is_left_as_it_is() {
     let store = Store::open(&room.path("state"), Access::Own).expect("a store");
     store.checkpoint().expect("one file");
     let sound = std::fs::read(&path).expect("read");
-    store.write("a later program", |tx| tx.pragma_update(None, "user_version", 99)).expect("written");
+    store.write("a later program", |tx| tx.execute_batch("PRAGMA user_version = 99")).expect("written");
     store.checkpoint().expect("one file");
     drop(store);
     let newer = std::fs::read(&path).expect("read");

@@ -3,10 +3,9 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, OptionalExtension, params};
-
 use super::{DeliveryId, EndpointState, endpoint, hold};
 use crate::model::{EndpointId, Timestamp};
+use crate::store::engine::{self, Connection, OptionalExtension, params};
 
 /// What to claim.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +62,7 @@ pub struct Claim {
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn claim_due(connection: &Connection, request: &ClaimRequest<'_>) -> rusqlite::Result<Claim> {
+pub fn claim_due(connection: &Connection, request: &ClaimRequest<'_>) -> engine::Result<Claim> {
     let state = endpoint::state(connection, request.endpoint)?;
     let mut claim = Claim { rows: Vec::new(), more: false, next_due_at: None, held_due: false, in_order: false, state };
     if claim.state.disabled.is_some() {
@@ -80,7 +79,7 @@ pub fn claim_due(connection: &Connection, request: &ClaimRequest<'_>) -> rusqlit
 }
 
 /// One statement for all of them; the bytes of a row that is in flight are not even looked at.
-fn read_due(connection: &Connection, request: &ClaimRequest<'_>, claim: &mut Claim) -> rusqlite::Result<()> {
+fn read_due(connection: &Connection, request: &ClaimRequest<'_>, claim: &mut Claim) -> engine::Result<()> {
     let mut statement = connection.prepare_cached(
         "SELECT d.id, d.webhook_id, d.alert, d.content_type, d.attempts, d.created_at, coalesce(d.body, a.payload),
             d.story IS NOT NULL AND EXISTS (
@@ -121,7 +120,7 @@ fn read_due(connection: &Connection, request: &ClaimRequest<'_>, claim: &mut Cla
     Ok(())
 }
 
-fn next_due_at(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
+fn next_due_at(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> engine::Result<Option<Timestamp>> {
     connection
         .prepare_cached(
             "SELECT due_at FROM deliveries INDEXED BY deliveries_due

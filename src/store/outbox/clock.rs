@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
-
 use crate::model::{EndpointId, Timestamp};
+use crate::store::engine::{self, Connection, params};
 
 /// Stored moments may be ahead by so much: clocks are set right by seconds.
 const SLACK: Duration = Duration::from_mins(1);
@@ -15,7 +14,7 @@ const SLACK: Duration = Duration::from_mins(1);
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn mend_clock(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> rusqlite::Result<usize> {
+pub fn mend_clock(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> engine::Result<usize> {
     let (name, now_ms, ahead) = (endpoint.as_str(), now.millis(), now.plus(SLACK).millis());
     connection
         .prepare_cached(

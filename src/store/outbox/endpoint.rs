@@ -1,11 +1,11 @@
 //! What is known about an endpoint beyond its config: disabled, paused, failing since when; and the
 //! figures that `status` shows for it.
 
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::{DeliveryId, optional_time};
 use crate::model::{EndpointId, Timestamp};
+use crate::store::engine::{self, Connection, OptionalExtension, params};
 
 /// The kept state of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -53,7 +53,7 @@ impl EndpointState {
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn state(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<EndpointState> {
+pub fn state(connection: &Connection, endpoint: &EndpointId) -> engine::Result<EndpointState> {
     let state = connection
         .prepare_cached(
             "SELECT disabled_at, disabled_reason, not_before, throttled, last_success_at, failing_since, last_error, noticed,
@@ -81,7 +81,7 @@ pub fn state(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn health(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<EndpointHealth> {
+pub fn health(connection: &Connection, endpoint: &EndpointId) -> engine::Result<EndpointHealth> {
     let (pending, oldest): (i64, Option<i64>) = connection
         .prepare_cached(
             "SELECT count(*), min(id) FROM deliveries INDEXED BY deliveries_due
@@ -112,23 +112,23 @@ pub fn health(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Resul
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn disable(connection: &Connection, endpoint: &EndpointId, reason: &str, now: Timestamp) -> rusqlite::Result<()> {
+pub fn disable(connection: &Connection, endpoint: &EndpointId, reason: &str, now: Timestamp) -> engine::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO endpoints (endpoint, disabled_at, disabled_reason, throttled) VALUES (?1, ?2, ?3, 0)
-             ON CONFLICT (endpoint) DO UPDATE SET disabled_at = coalesce(disabled_at, ?2),
-                 disabled_reason = CASE WHEN disabled_at IS NULL THEN ?3 ELSE disabled_reason END",
+             ON CONFLICT (endpoint) DO UPDATE SET disabled_at = coalesce(endpoints.disabled_at, ?2),
+                 disabled_reason = CASE WHEN endpoints.disabled_at IS NULL THEN ?3 ELSE endpoints.disabled_reason END",
         )?
         .execute(params![endpoint.as_str(), now.millis(), reason])?;
     Ok(())
 }
 
 /// Counts an alert that an endpoint's template failed on.
-pub(super) fn note_unwritten(connection: &Connection, endpoint: &EndpointId, failure: &str) -> rusqlite::Result<()> {
+pub(super) fn note_unwritten(connection: &Connection, endpoint: &EndpointId, failure: &str) -> engine::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO endpoints (endpoint, throttled, unwritten, last_error) VALUES (?1, 0, 1, ?2)
-             ON CONFLICT (endpoint) DO UPDATE SET unwritten = unwritten + 1, last_error = ?2",
+             ON CONFLICT (endpoint) DO UPDATE SET unwritten = endpoints.unwritten + 1, last_error = ?2",
         )?
         .execute(params![endpoint.as_str(), failure])
         .map(|_| ())
@@ -138,7 +138,7 @@ pub(super) fn note_unwritten(connection: &Connection, endpoint: &EndpointId, fai
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn take_unwritten(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<u64> {
+pub fn take_unwritten(connection: &Connection, endpoint: &EndpointId) -> engine::Result<u64> {
     let count = state(connection, endpoint)?.unwritten;
     connection
         .prepare_cached("UPDATE endpoints SET unwritten = 0 WHERE endpoint = ?1 AND unwritten > 0")?
@@ -150,11 +150,12 @@ pub fn take_unwritten(connection: &Connection, endpoint: &EndpointId) -> rusqlit
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn note(connection: &Connection, endpoint: &EndpointId, noticed: Option<&str>) -> rusqlite::Result<bool> {
+pub fn note(connection: &Connection, endpoint: &EndpointId, noticed: Option<&str>) -> engine::Result<bool> {
     connection
         .prepare_cached(
             "INSERT INTO endpoints (endpoint, throttled, noticed) VALUES (?1, 0, ?2)
-             ON CONFLICT (endpoint) DO UPDATE SET noticed = ?2 WHERE noticed IS NOT ?2",
+             ON CONFLICT (endpoint) DO UPDATE SET noticed = excluded.noticed
+                 WHERE endpoints.noticed IS DISTINCT FROM excluded.noticed",
         )?
         .execute(params![endpoint.as_str(), noticed])
         .map(|changed| changed > 0)
@@ -164,7 +165,7 @@ pub fn note(connection: &Connection, endpoint: &EndpointId, noticed: Option<&str
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn lift_pause(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<()> {
+pub fn lift_pause(connection: &Connection, endpoint: &EndpointId) -> engine::Result<()> {
     connection
         .prepare_cached("UPDATE endpoints SET not_before = NULL WHERE endpoint = ?1 AND not_before IS NOT NULL")?
         .execute([endpoint.as_str()])
@@ -175,7 +176,7 @@ pub fn lift_pause(connection: &Connection, endpoint: &EndpointId) -> rusqlite::R
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn put_first(connection: &Connection, row: DeliveryId) -> rusqlite::Result<()> {
+pub fn put_first(connection: &Connection, row: DeliveryId) -> engine::Result<()> {
     connection
         .prepare_cached("UPDATE deliveries SET due_at = 0 WHERE id = ?1 AND state = 'pending'")?
         .execute([row.0])
@@ -187,7 +188,7 @@ pub fn put_first(connection: &Connection, row: DeliveryId) -> rusqlite::Result<(
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn send_now(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> rusqlite::Result<usize> {
+pub fn send_now(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> engine::Result<usize> {
     lift_pause(connection, endpoint)?;
     connection
         .prepare_cached(
@@ -201,7 +202,7 @@ pub fn send_now(connection: &Connection, endpoint: &EndpointId, now: Timestamp) 
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn enable(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<bool> {
+pub fn enable(connection: &Connection, endpoint: &EndpointId) -> engine::Result<bool> {
     let was_disabled = state(connection, endpoint)?.disabled.is_some();
     connection
         .prepare_cached(

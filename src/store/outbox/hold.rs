@@ -6,13 +6,12 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
-
 use super::raise::raise;
 use super::{DeliveryId, endpoint, optional_time};
 use crate::model::{AlertId, AlertKind, EndpointId, Severity, Timestamp};
 use crate::pipeline::alert::format::Format;
 use crate::pipeline::alert::{Content, ENTRIES_MAX, Entry, Hold, ListedStories, Notice, Rate, Timing};
+use crate::store::engine::{self, Connection, OptionalExtension, params};
 use crate::text::counted;
 
 /// Rows let go in one transaction; what is beyond goes into the next digest at once.
@@ -47,7 +46,7 @@ struct Waiting {
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn release(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<usize> {
+pub fn release(connection: &Connection, what: &Release<'_>) -> engine::Result<usize> {
     let (waiting, quiet) = match what.timing.quiet_until(what.now) {
         None => (due(connection, what)?, None),
         Some(until) => {
@@ -80,7 +79,7 @@ pub fn release(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<
 
 /// The window is over. Where the next one has room for all that was held back, each is told by itself, as its story
 /// stands now; otherwise one line names the stories, and what it has no room for waits for the next.
-fn release_held_back(connection: &Connection, what: &Release<'_>, rows: &[&Waiting]) -> rusqlite::Result<()> {
+fn release_held_back(connection: &Connection, what: &Release<'_>, rows: &[&Waiting]) -> engine::Result<()> {
     if what.timing.rate.is_none_or(|rate| rows.len() <= rate.alerts as usize) {
         return rows.iter().try_for_each(|row| let_go_at_rate(connection, what, row));
     }
@@ -111,7 +110,7 @@ impl Waiting {
 }
 
 /// It is quiet: what waited for its story waits for the end of that, with everything else.
-fn wait_on(connection: &Connection, row: &Waiting, until: Timestamp) -> rusqlite::Result<()> {
+fn wait_on(connection: &Connection, row: &Waiting, until: Timestamp) -> engine::Result<()> {
     let hold = if row.hold == Hold::Group { Hold::Quiet } else { row.hold };
     connection
         .prepare_cached("UPDATE deliveries SET hold = ?2, due_at = ?3 WHERE id = ?1")?
@@ -120,7 +119,7 @@ fn wait_on(connection: &Connection, row: &Waiting, until: Timestamp) -> rusqlite
 }
 
 /// What waited for its story counts against the rate when it goes.
-fn let_go_at_rate(connection: &Connection, what: &Release<'_>, row: &Waiting) -> rusqlite::Result<()> {
+fn let_go_at_rate(connection: &Connection, what: &Release<'_>, row: &Waiting) -> engine::Result<()> {
     let rate = what.timing.rate.filter(|_| !what.timing.is_urgent(row.severity));
     let over = rate.map_or(Ok(None), |rate| over_rate(connection, what.endpoint, rate, what.now))?;
     let Some(until) = over else { return let_go(connection, row.id) };
@@ -134,7 +133,7 @@ fn let_go_at_rate(connection: &Connection, what: &Release<'_>, row: &Waiting) ->
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn end_group_waits(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> rusqlite::Result<usize> {
+pub fn end_group_waits(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> engine::Result<usize> {
     connection
         .prepare_cached(
             "UPDATE deliveries SET due_at = ?2
@@ -144,7 +143,7 @@ pub fn end_group_waits(connection: &Connection, endpoint: &EndpointId, now: Time
 }
 
 /// Whether anything has waited long enough.
-pub(super) fn any_due(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> rusqlite::Result<bool> {
+pub(super) fn any_due(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> engine::Result<bool> {
     connection
         .prepare_cached(
             "SELECT 1 FROM deliveries INDEXED BY deliveries_held
@@ -159,7 +158,7 @@ pub(in crate::store) fn fold_into(
     row: DeliveryId,
     into: DeliveryId,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     connection
         .prepare_cached(
             "UPDATE deliveries SET state = 'folded', hold = NULL, settled_at = ?3, folded_into = ?2 WHERE id = ?1",
@@ -174,7 +173,7 @@ pub(in crate::store) fn over_rate(
     endpoint: &EndpointId,
     rate: Rate,
     now: Timestamp,
-) -> rusqlite::Result<Option<Timestamp>> {
+) -> engine::Result<Option<Timestamp>> {
     let known: Option<(Option<i64>, i64)> = connection
         .prepare_cached("SELECT rate_from, rate_count FROM endpoints WHERE endpoint = ?1")?
         .query_row([endpoint.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -196,7 +195,7 @@ pub(in crate::store) fn over_rate(
     Ok(None)
 }
 
-fn due(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<Vec<Waiting>> {
+fn due(connection: &Connection, what: &Release<'_>) -> engine::Result<Vec<Waiting>> {
     connection
         .prepare_cached(
             "SELECT d.id, d.hold, d.alert,
@@ -221,11 +220,11 @@ fn due(connection: &Connection, what: &Release<'_>) -> rusqlite::Result<Vec<Wait
         .collect()
 }
 
-fn let_go(connection: &Connection, row: DeliveryId) -> rusqlite::Result<()> {
+fn let_go(connection: &Connection, row: DeliveryId) -> engine::Result<()> {
     connection.prepare_cached("UPDATE deliveries SET hold = NULL WHERE id = ?1")?.execute([row.0]).map(|_| ())
 }
 
-fn fold(connection: &Connection, what: &Release<'_>, notice: &Notice, rows: &[&Waiting]) -> rusqlite::Result<()> {
+fn fold(connection: &Connection, what: &Release<'_>, notice: &Notice, rows: &[&Waiting]) -> engine::Result<()> {
     if notice.kind == AlertKind::Digest
         && let Err(failure) = what.format.render(&notice.payload(0))
     {
@@ -252,7 +251,7 @@ fn notice_id(what: &Release<'_>, hold: Hold, rows: &[&Waiting]) -> AlertId {
 }
 
 /// The stories of waiting alerts, each once with what was raised of it last; so many alerts are beyond that.
-fn stories(connection: &Connection, rows: &[&Waiting], beyond: usize) -> rusqlite::Result<ListedStories> {
+fn stories(connection: &Connection, rows: &[&Waiting], beyond: usize) -> engine::Result<ListedStories> {
     let mut newest: HashMap<i64, &Waiting> = HashMap::new();
     for row in rows {
         let known = newest.entry(row.story_key()).or_insert(row);
@@ -262,7 +261,7 @@ fn stories(connection: &Connection, rows: &[&Waiting], beyond: usize) -> rusqlit
     listed.sort_by_key(|row| row.alert);
     // What is not written yet says of itself how its story stands; what is has the words of its format.
     let mut payload = connection.prepare_cached(
-        "SELECT iif(d.content_type = '', coalesce(d.body, a.payload), a.payload)
+        "SELECT CASE WHEN d.content_type = '' THEN coalesce(d.body, a.payload) ELSE a.payload END
          FROM deliveries d JOIN alerts a ON a.sequence = d.alert WHERE d.id = ?1",
     )?;
     let mut entries = Vec::with_capacity(listed.len());
@@ -290,7 +289,7 @@ fn digest(
     hold: Hold,
     rows: &[&Waiting],
     beyond: usize,
-) -> rusqlite::Result<Notice> {
+) -> engine::Result<Notice> {
     let after = if hold == Hold::Quiet { "from the quiet hours" } else { "since the last digest" };
     Ok(Notice {
         id: notice_id(what, hold, rows),
@@ -303,12 +302,7 @@ fn digest(
     })
 }
 
-fn suppressed(
-    connection: &Connection,
-    what: &Release<'_>,
-    rows: &[&Waiting],
-    beyond: usize,
-) -> rusqlite::Result<Notice> {
+fn suppressed(connection: &Connection, what: &Release<'_>, rows: &[&Waiting], beyond: usize) -> engine::Result<Notice> {
     let mut counts: HashMap<&str, u64> = HashMap::new();
     for row in rows {
         *counts.entry(&row.topic).or_default() += 1;

@@ -1,8 +1,7 @@
 //! Letting go what waited: quiet hours that come in between, rates, digests.
 
-use rusqlite::{Connection, params};
-
 use super::*;
+use crate::store::engine::{self, Connection, params};
 use crate::store::{Access, Store};
 
 const HOUR: i64 = 3_600_000;
@@ -23,10 +22,11 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 /// An alert of a story on a topic that waits until a minute, or was delivered.
-fn owe(connection: &Connection, n: i64, story: i64, topic: &str, waits: Option<i64>) -> rusqlite::Result<DeliveryId> {
+fn owe(connection: &Connection, n: i64, story: i64, topic: &str, waits: Option<i64>) -> engine::Result<DeliveryId> {
     connection.execute(
-        "INSERT OR IGNORE INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
-         VALUES (?1, 't', 0, 0, 1, 0, 0)",
+        "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
+         VALUES (?1, 't', 0, 0, 1, 0, 0)
+         ON CONFLICT DO NOTHING",
         [story],
     )?;
     connection.execute(
@@ -35,9 +35,9 @@ fn owe(connection: &Connection, n: i64, story: i64, topic: &str, waits: Option<i
         params![n, format!("alr_{n}"), story, b"{}".to_vec()],
     )?;
     connection.execute("INSERT INTO alert_topics VALUES (?1, ?2, 500, 'high', 1)", params![n, topic])?;
-    connection.execute(
+    connection.query_row(
         "INSERT INTO deliveries (alert, webhook_id, endpoint, content_type, state, attempts, created_at, due_at, hold)
-         VALUES (?1, ?2, 'desk', 'application/json', ?3, 0, 0, ?4, ?5)",
+         VALUES (?1, ?2, 'desk', 'application/json', ?3, 0, 0, ?4, ?5) RETURNING id",
         params![
             n,
             format!("alr_{n}"),
@@ -45,11 +45,11 @@ fn owe(connection: &Connection, n: i64, story: i64, topic: &str, waits: Option<i
             at(waits.unwrap_or(0)).millis(),
             waits.map(|_| "group"),
         ],
-    )?;
-    Ok(DeliveryId(connection.last_insert_rowid()))
+        |row| row.get(0).map(DeliveryId),
+    )
 }
 
-fn let_go_at(connection: &Connection, minute: i64, timing: &Timing) -> rusqlite::Result<usize> {
+fn let_go_at(connection: &Connection, minute: i64, timing: &Timing) -> engine::Result<usize> {
     let (endpoint, format) = (desk(), Format::Standard);
     release(connection, &Release { endpoint: &endpoint, format: &format, timing, instance: "i", now: at(minute) })
 }
@@ -59,7 +59,7 @@ fn rows(connection: &Connection) -> Vec<(i64, String, String, i64, Option<i64>)>
     let query = "SELECT id, state, coalesce(hold, ''), due_at, folded_into FROM deliveries ORDER BY id";
     let mut statement = connection.prepare(query).expect("sound");
     let minute = |millis: i64| (millis - at(0).millis()) / 60_000;
-    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, minute(row.get(3)?), row.get(4)?));
+    let row = |row: &engine::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, minute(row.get(3)?), row.get(4)?));
     statement.query_map([], row).expect("read").collect::<Result<_, _>>().expect("rows")
 }
 

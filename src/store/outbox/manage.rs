@@ -1,12 +1,12 @@
 //! What operators do with the outbox: list, show, replay, cancel, and park what has no endpoint any
 //! more. Nothing is deleted; every state can be seen and undone by a replay.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Serialize, Serializer};
 
 use super::{DeliveryId, DeliveryState, optional_time};
 use crate::model::{EndpointId, Severity, Timestamp};
 use crate::store::conditions::severities;
+use crate::store::engine::{self, Connection, OptionalExtension, Row, params};
 
 /// Rows in one answer of [`list`], whatever is asked for.
 const LIST_ROWS_MAX: usize = 10_000;
@@ -113,7 +113,7 @@ const COLUMNS: &str = "id, webhook_id, alert, endpoint, state, attempts, created
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn list(connection: &Connection, filter: &DeliveryFilter) -> rusqlite::Result<Vec<DeliveryRow>> {
+pub fn list(connection: &Connection, filter: &DeliveryFilter) -> engine::Result<Vec<DeliveryRow>> {
     let rows_max = filter.rows_max.min(LIST_ROWS_MAX);
     // Spelled out where it holds: the few rows that are not delivered have an index of their own.
     let undelivered = match filter.state {
@@ -151,7 +151,7 @@ pub fn list(connection: &Connection, filter: &DeliveryFilter) -> rusqlite::Resul
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn show(connection: &Connection, id: DeliveryId) -> rusqlite::Result<Option<DeliveryDetail>> {
+pub fn show(connection: &Connection, id: DeliveryId) -> engine::Result<Option<DeliveryDetail>> {
     let row = connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM deliveries WHERE id = ?1"))?
         .query_row([id.0], read_row)
@@ -171,7 +171,7 @@ pub fn show(connection: &Connection, id: DeliveryId) -> rusqlite::Result<Option<
                 excerpt: row.get(5)?,
             })
         })?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<engine::Result<_>>()?;
     let (content_type, body): (String, Vec<u8>) = connection
         .prepare_cached(
             "SELECT d.content_type, coalesce(d.body, a.payload)
@@ -189,7 +189,7 @@ pub fn owed(
     connection: &Connection,
     alert: &str,
     endpoint: &EndpointId,
-) -> rusqlite::Result<Option<(Vec<u8>, Option<String>)>> {
+) -> engine::Result<Option<(Vec<u8>, Option<String>)>> {
     connection
         .prepare_cached(
             "SELECT coalesce(d.body, a.payload), nullif(d.content_type, '') FROM deliveries d
@@ -208,7 +208,7 @@ pub fn replay(
     what: &Replay,
     endpoint: Option<&EndpointId>,
     now: Timestamp,
-) -> rusqlite::Result<usize> {
+) -> engine::Result<usize> {
     let (condition, value) = match what {
         Replay::One(id) => ("id = ?3", id.0),
         Replay::Parked => ("state <> 'delivered' AND state = 'parked' AND ?3 = 0", 0),
@@ -228,7 +228,7 @@ pub fn replay(
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn cancel(connection: &Connection, id: DeliveryId, now: Timestamp) -> rusqlite::Result<bool> {
+pub fn cancel(connection: &Connection, id: DeliveryId, now: Timestamp) -> engine::Result<bool> {
     let changed = connection
         .prepare_cached(
             "UPDATE deliveries SET state = 'cancelled', settled_at = ?2 WHERE id = ?1 AND state IN ('pending', 'parked')",
@@ -249,7 +249,7 @@ pub fn release_orphans(
     endpoint: &EndpointId,
     gone_at: Timestamp,
     now: Timestamp,
-) -> rusqlite::Result<usize> {
+) -> engine::Result<usize> {
     connection
         .prepare_cached(
             "UPDATE deliveries SET state = 'pending', attempts = 0, due_at = ?1, settled_at = NULL, hold = NULL
@@ -267,7 +267,7 @@ pub fn give_up_orphans(
     endpoint: &EndpointId,
     gone_at: Timestamp,
     now: Timestamp,
-) -> rusqlite::Result<usize> {
+) -> engine::Result<usize> {
     connection
         .prepare_cached(
             "UPDATE deliveries SET state = 'cancelled', settled_at = ?1,
@@ -285,7 +285,7 @@ pub fn park_orphans(
     connection: &Connection,
     active: &[EndpointId],
     now: Timestamp,
-) -> rusqlite::Result<Vec<(String, usize)>> {
+) -> engine::Result<Vec<(String, usize)>> {
     // A loose index scan: one step per endpoint, however many rows each has.
     let owed: Vec<String> = connection
         .prepare_cached(
@@ -298,7 +298,7 @@ pub fn park_orphans(
              SELECT endpoint FROM owed WHERE endpoint IS NOT NULL",
         )?
         .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<engine::Result<_>>()?;
     let mut parked = Vec::new();
     for endpoint in owed.into_iter().filter(|owed| active.iter().all(|id| id.as_str() != owed)) {
         let rows = connection
@@ -313,14 +313,15 @@ pub fn park_orphans(
     Ok(parked)
 }
 
-fn read_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+fn read_row(row: &Row<'_>) -> engine::Result<DeliveryRow> {
     let state: String = row.get(4)?;
     Ok(DeliveryRow {
         id: DeliveryId(row.get(0)?),
         alert: row.get(1)?,
         sequence: row.get(2)?,
         endpoint: row.get(3)?,
-        state: DeliveryState::from_name(&state).ok_or(rusqlite::Error::InvalidQuery)?,
+        state: DeliveryState::from_name(&state)
+            .ok_or_else(|| engine::EngineError::unreadable(format!("a delivery is in no state named `{state}`")))?,
         attempts: row.get(5)?,
         created_at: Timestamp::from_millis(row.get(6)?),
         due_at: Timestamp::from_millis(row.get(7)?),

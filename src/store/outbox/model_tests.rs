@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rusqlite::params;
 
 use super::*;
 use crate::model::EndpointId;
+use crate::store::engine::{self, params};
 use crate::store::{Access, Store};
 
 const ENDPOINTS: [&str; 2] = ["desk", "wall"];
@@ -110,7 +110,7 @@ impl Bench {
         Self { _dir: dir, store, model: Model::default(), now: 1_000 }
     }
 
-    fn write<T>(&self, work: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>) -> T {
+    fn write<T>(&self, work: impl FnOnce(&engine::Connection) -> engine::Result<T>) -> T {
         self.store.write("test", |tx| work(tx)).expect("written")
     }
 
@@ -128,15 +128,15 @@ impl Bench {
                 params![sequence, format!("alr_{sequence}"), now],
             )?;
             ENDPOINTS.map(|endpoint| {
-                tx.execute(
+                tx.query_row(
                     "INSERT INTO deliveries (alert, webhook_id, endpoint, content_type, state, attempts, created_at, due_at)
-                     VALUES (?1, ?2, ?3, 'application/json', 'pending', 0, ?4, ?4)",
+                     VALUES (?1, ?2, ?3, 'application/json', 'pending', 0, ?4, ?4) RETURNING id",
                     params![sequence, format!("alr_{sequence}"), endpoint, now],
-                )?;
-                Ok(tx.last_insert_rowid())
+                    |row| row.get(0),
+                )
             })
             .into_iter()
-            .collect::<rusqlite::Result<Vec<i64>>>()
+            .collect::<engine::Result<Vec<i64>>>()
         });
         for (endpoint, id) in ids.into_iter().enumerate() {
             self.model.rows.insert(id, Row { endpoint, state: DeliveryState::Pending, attempts: 0, due: now });

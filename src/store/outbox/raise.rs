@@ -1,15 +1,14 @@
 //! Notices become alerts with outbox rows like any other: a test, a digest, an endpoint that stopped.
 //! The number of each alert is given here or in `store::apply`, always inside the write transaction.
 
-use rusqlite::{Connection, OptionalExtension, params};
-
 use super::{DeliveryId, endpoint};
 use crate::model::{EndpointId, Timestamp};
 use crate::pipeline::alert::Notice;
 use crate::pipeline::alert::format::{Format, FormatError};
+use crate::store::engine::{self, Connection, OptionalExtension, params};
 
 /// The number the next alert gets.
-pub(in crate::store) fn next_sequence(connection: &Connection) -> rusqlite::Result<u64> {
+pub(in crate::store) fn next_sequence(connection: &Connection) -> engine::Result<u64> {
     connection
         .prepare_cached("SELECT coalesce(max(sequence), 0) + 1 FROM alerts")?
         .query_row([], |row| row.get::<_, i64>(0))
@@ -44,7 +43,7 @@ impl NewDelivery<'_> {
         connection: &Connection,
         format: &Format,
         payload: &[u8],
-    ) -> rusqlite::Result<DeliveryId> {
+    ) -> engine::Result<DeliveryId> {
         let (bytes, content_type, failure) = match format.render(payload) {
             Ok(Some(body)) => (Some(body.bytes), body.content_type, None),
             Ok(None) => (None, STANDARD_TYPE.to_owned(), None),
@@ -61,7 +60,7 @@ impl NewDelivery<'_> {
         &self,
         connection: &Connection,
         own: Option<&[u8]>,
-    ) -> rusqlite::Result<DeliveryId> {
+    ) -> engine::Result<DeliveryId> {
         self.insert_row(connection, own, UNWRITTEN, None)
     }
 
@@ -71,29 +70,31 @@ impl NewDelivery<'_> {
         bytes: Option<&[u8]>,
         content_type: &str,
         failure: Option<&str>,
-    ) -> rusqlite::Result<DeliveryId> {
+    ) -> engine::Result<DeliveryId> {
         let parked = failure.is_some();
         connection
             .prepare_cached(
                 "INSERT INTO deliveries (alert, webhook_id, endpoint, body, content_type, state, attempts, created_at,
                     due_at, hold, settled_at, last_error, story)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12) RETURNING id",
             )?
-            .execute(params![
-                self.alert as i64,
-                self.webhook_id,
-                self.endpoint.as_str(),
-                bytes,
-                content_type,
-                if parked { "parked" } else { "pending" },
-                self.now.millis(),
-                self.due_at.millis(),
-                self.hold.filter(|_| !parked),
-                parked.then(|| self.now.millis()),
-                failure,
-                self.story,
-            ])?;
-        Ok(DeliveryId(connection.last_insert_rowid()))
+            .query_row(
+                params![
+                    self.alert as i64,
+                    self.webhook_id,
+                    self.endpoint.as_str(),
+                    bytes,
+                    content_type,
+                    if parked { "parked" } else { "pending" },
+                    self.now.millis(),
+                    self.due_at.millis(),
+                    self.hold.filter(|_| !parked),
+                    parked.then(|| self.now.millis()),
+                    failure,
+                    self.story,
+                ],
+                |row| row.get(0).map(DeliveryId),
+            )
     }
 }
 
@@ -103,7 +104,7 @@ pub(in crate::store) fn is_idle(
     endpoint: &EndpointId,
     story: i64,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
+) -> engine::Result<bool> {
     let waits: bool = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_story
@@ -121,7 +122,7 @@ pub(in crate::store) fn write_now(
     row: DeliveryId,
     format: &Format,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     write_bodies(connection, &[row], format, now).map(|_| ())
 }
 
@@ -135,7 +136,7 @@ pub fn write_bodies(
     rows: &[DeliveryId],
     format: &Format,
     now: Timestamp,
-) -> rusqlite::Result<Vec<DeliveryId>> {
+) -> engine::Result<Vec<DeliveryId>> {
     let mut parked = Vec::new();
     for &row in rows {
         let found: Option<(Vec<u8>, String, bool)> = connection
@@ -168,7 +169,7 @@ pub fn write_bodies(
     Ok(parked)
 }
 
-fn park_unwritten(connection: &Connection, row: DeliveryId, failure: &str, now: Timestamp) -> rusqlite::Result<()> {
+fn park_unwritten(connection: &Connection, row: DeliveryId, failure: &str, now: Timestamp) -> engine::Result<()> {
     connection
         .prepare_cached(
             "UPDATE deliveries SET state = 'parked', settled_at = ?2, last_error = ?3, hold = NULL WHERE id = ?1",
@@ -186,14 +187,15 @@ pub fn raise(
     notice: &Notice,
     to: &[(EndpointId, Format)],
     now: Timestamp,
-) -> rusqlite::Result<Vec<DeliveryId>> {
+) -> engine::Result<Vec<DeliveryId>> {
     let sequence = next_sequence(connection)?;
     let payload = notice.payload(sequence);
     let id = notice.id.to_string();
     let written = connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO alerts (sequence, id, kind, reason, severity, score, outlets, at, payload)
-             VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7)",
+            "INSERT INTO alerts (sequence, id, kind, reason, severity, score, outlets, at, payload)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7)
+             ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             sequence as i64,

@@ -4,10 +4,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
-
 use super::{DeliveryId, Gate, Settle, endpoint};
 use crate::model::{EndpointId, Timestamp};
+use crate::store::engine::{self, Connection, params};
 
 /// One attempt and what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +37,7 @@ pub struct AttemptRecord {
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn record(connection: &Connection, records: &[AttemptRecord]) -> rusqlite::Result<()> {
+pub fn record(connection: &Connection, records: &[AttemptRecord]) -> engine::Result<()> {
     let mut health: HashMap<&EndpointId, (Timestamp, Option<&str>)> = HashMap::new();
     for record in records {
         settle(connection, record)?;
@@ -64,7 +63,7 @@ pub fn record(connection: &Connection, records: &[AttemptRecord]) -> rusqlite::R
 }
 
 /// The attempt's number counts on across replays, so the history stays whole.
-fn insert_attempt(connection: &Connection, record: &AttemptRecord) -> rusqlite::Result<()> {
+fn insert_attempt(connection: &Connection, record: &AttemptRecord) -> engine::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO attempts (delivery, attempt, at, outcome, status, latency_ms, excerpt)
@@ -81,7 +80,7 @@ fn insert_attempt(connection: &Connection, record: &AttemptRecord) -> rusqlite::
     Ok(())
 }
 
-fn settle(connection: &Connection, record: &AttemptRecord) -> rusqlite::Result<()> {
+fn settle(connection: &Connection, record: &AttemptRecord) -> engine::Result<()> {
     let id = record.delivery.0;
     let at = record.at.millis();
     match record.settle {
@@ -110,14 +109,14 @@ fn settle(connection: &Connection, record: &AttemptRecord) -> rusqlite::Result<(
     Ok(())
 }
 
-fn open_or_close(connection: &Connection, record: &AttemptRecord) -> rusqlite::Result<()> {
+fn open_or_close(connection: &Connection, record: &AttemptRecord) -> engine::Result<()> {
     match record.gate {
         Gate::Unchanged => Ok(()),
         Gate::PauseUntil(until) => connection
             .prepare_cached(
                 "INSERT INTO endpoints (endpoint, not_before, paused_at, throttled) VALUES (?1, ?2, ?3, 1)
-                 ON CONFLICT (endpoint) DO UPDATE SET throttled = 1, not_before = max(coalesce(not_before, 0), ?2),
-                     paused_at = CASE WHEN ?2 >= coalesce(not_before, 0) THEN ?3 ELSE paused_at END",
+                 ON CONFLICT (endpoint) DO UPDATE SET throttled = 1, not_before = max(coalesce(endpoints.not_before, 0), ?2),
+                     paused_at = CASE WHEN ?2 >= coalesce(endpoints.not_before, 0) THEN ?3 ELSE endpoints.paused_at END",
             )?
             .execute(params![record.endpoint.as_str(), until.millis(), record.at.millis()])
             .map(|_| ()),
@@ -130,13 +129,13 @@ fn note_health(
     endpoint: &EndpointId,
     at: Timestamp,
     error: Option<&str>,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     let statement = if error.is_none() {
         "INSERT INTO endpoints (endpoint, throttled, last_success_at) VALUES (?1, 0, ?2)
          ON CONFLICT (endpoint) DO UPDATE SET throttled = 0, last_success_at = ?2, failing_since = NULL, last_error = ?3"
     } else {
         "INSERT INTO endpoints (endpoint, throttled, failing_since, last_error) VALUES (?1, 0, ?2, ?3)
-         ON CONFLICT (endpoint) DO UPDATE SET failing_since = coalesce(failing_since, ?2), last_error = ?3"
+         ON CONFLICT (endpoint) DO UPDATE SET failing_since = coalesce(endpoints.failing_since, ?2), last_error = ?3"
     };
     connection.prepare_cached(statement)?.execute(params![endpoint.as_str(), at.millis(), error])?;
     Ok(())

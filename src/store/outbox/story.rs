@@ -1,12 +1,11 @@
 //! What is not sent yet of a story: it takes in what comes meanwhile, under its own id, until it is written.
 //! From then on its bytes never change.
 
-use rusqlite::{Connection, OptionalExtension, params};
-
 use super::{DeliveryId, fold_into};
 use crate::model::{EndpointId, Timestamp};
 use crate::pipeline::Told;
 use crate::pipeline::alert::{AlertPayload, EndpointAlert, Hold, fold};
+use crate::store::engine::{self, Connection, OptionalExtension, params};
 
 /// A delivery without bytes of its own.
 #[derive(Debug, Clone)]
@@ -24,7 +23,7 @@ pub(in crate::store) fn unsent(
     connection: &Connection,
     endpoint: &EndpointId,
     alert: i64,
-) -> rusqlite::Result<Option<Unsent>> {
+) -> engine::Result<Option<Unsent>> {
     let found = connection
         .prepare_cached(
             "SELECT d.id, d.due_at, coalesce(d.body, a.payload), d.hold
@@ -51,7 +50,7 @@ pub(in crate::store) fn fold_alert(
     alert: i64,
     later: &AlertPayload,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
+) -> engine::Result<bool> {
     let of_story = |row: &Unsent| row.payload.data.story.id == later.data.story.id;
     let Some(row) = unsent(connection, &to.endpoint, alert)?.filter(of_story) else { return Ok(false) };
     rewrite(connection, &row, &fold(&row.payload, later))?;
@@ -74,7 +73,7 @@ pub(in crate::store) fn fold_row(
     later: i64,
     into: i64,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     let (Some(later), Some(into)) = (unsent(connection, endpoint, later)?, unsent(connection, endpoint, into)?) else {
         return Ok(());
     };
@@ -91,7 +90,7 @@ pub(in crate::store) fn follow(
     had: i64,
     told: Option<&Told>,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     let Some(row) = unsent(connection, endpoint, waiting)? else { return Ok(()) };
     if let Some(told) = told {
         let id: String = connection
@@ -107,7 +106,7 @@ pub(in crate::store) fn follow(
 }
 
 /// Notes what an unsent alert says now. The alert itself follows where nobody else has a part in it.
-fn rewrite(connection: &Connection, row: &Unsent, payload: &AlertPayload) -> rusqlite::Result<()> {
+fn rewrite(connection: &Connection, row: &Unsent, payload: &AlertPayload) -> engine::Result<()> {
     let bytes = payload.to_bytes();
     let shared: bool = connection
         .prepare_cached("SELECT 1 FROM deliveries WHERE alert = ?1 AND id <> ?2 LIMIT 1")?
@@ -136,7 +135,9 @@ fn rewrite(connection: &Connection, row: &Unsent, payload: &AlertPayload) -> rus
     for topic in &data.topics {
         connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO alert_topics (alert, topic, score, severity, is_new) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO alert_topics (alert, topic, score, severity, is_new) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (alert, topic) DO UPDATE SET score = excluded.score, severity =
+                    excluded.severity, is_new = excluded.is_new",
             )?
             .execute(params![row.alert, topic.id, hundredths(&topic.score), topic.severity, topic.new])?;
     }

@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
-
 use super::*;
 use crate::model::EndpointId;
+use crate::store::engine::{self, Connection, params};
 use crate::store::{Access, Store};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,12 +25,7 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 /// Adds an alert with one row per endpoint, due at once.
-fn owe(
-    connection: &Connection,
-    sequence: i64,
-    endpoints: &[&str],
-    due: Timestamp,
-) -> rusqlite::Result<Vec<DeliveryId>> {
+fn owe(connection: &Connection, sequence: i64, endpoints: &[&str], due: Timestamp) -> engine::Result<Vec<DeliveryId>> {
     connection.execute(
         "INSERT INTO alerts (sequence, id, kind, story, item, reason, severity, score, outlets, at, payload)
          VALUES (?1, ?2, 'alert.matched', 1, 1, 'first', 'high', 500, 1, ?3, ?4)",
@@ -40,12 +34,12 @@ fn owe(
     endpoints
         .iter()
         .map(|name| {
-            connection.execute(
+            connection.query_row(
                 "INSERT INTO deliveries (alert, webhook_id, endpoint, body, content_type, state, attempts, created_at, due_at)
-                 VALUES (?1, ?2, ?3, NULL, 'application/json', 'pending', 0, ?4, ?4)",
+                 VALUES (?1, ?2, ?3, NULL, 'application/json', 'pending', 0, ?4, ?4) RETURNING id",
                 params![sequence, format!("alr_{sequence}"), name, due.millis()],
-            )?;
-            Ok(DeliveryId(connection.last_insert_rowid()))
+                |row| row.get(0).map(DeliveryId),
+            )
         })
         .collect()
 }
