@@ -12,6 +12,7 @@ mod figures;
 mod files;
 mod floor;
 mod inputs;
+mod live;
 mod pages;
 mod poll;
 mod report;
@@ -53,6 +54,8 @@ enum Command {
     Store(stock::StockArgs),
     /// Every page over a store that has grown.
     Pages(pages::PagesArgs),
+    /// What open tabs and streams cost.
+    Live(live::LiveArgs),
     /// Matching as rules grow.
     Rules,
     /// docs/development/performance.md and its curves, from figures that were kept.
@@ -70,6 +73,7 @@ fn main() -> Result<(), Failure> {
         Command::Stream(args) => files::stream(&args, &figures),
         Command::Store(args) => stock::stock(&args, &figures),
         Command::Pages(args) => pages::pages(&args, &figures),
+        Command::Live(args) => live::live(&args, &figures),
         Command::Rules => stock::rules(&figures),
         Command::Report(args) => report::report(&args, &figures),
     }

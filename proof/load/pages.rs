@@ -92,6 +92,13 @@ pub fn pages(args: &PagesArgs, figures: &Figures) -> Result<(), Failure> {
     stock::fill_to(&Language::new(), &state, taken)?;
     multiply(&place.database(), args.items / taken)?;
     let daemon = place.start()?;
+    // What a first look loads beside the page itself.
+    let now = ask(port, "/")?;
+    let mut loaded = 0;
+    for asset in now.split('"').filter(|part| part.starts_with("/assets/")) {
+        loaded += ask(port, asset)?.len();
+    }
+    let (mut slowest, mut largest) = (0.0f64, 0);
     for (name, path) in paths(port)? {
         let mut took = Vec::with_capacity(args.each);
         let mut bytes = 0;
@@ -108,7 +115,11 @@ pub fn pages(args: &PagesArgs, figures: &Figures) -> Result<(), Failure> {
         let values =
             [("p50_ms", took[took.len() / 2]), ("p95_ms", took[took.len() * 95 / 100]), ("kib", bytes as f64 / 1024.0)];
         figures.tell(&format!("page.{name}"), args.items, &values)?;
+        (slowest, largest) = (slowest.max(values[1].1), largest.max(bytes + loaded));
     }
+    let values =
+        [("p95_ms", slowest), ("transferred_kb", largest as f64 / 1000.0), ("assets_kb", loaded as f64 / 1000.0)];
+    figures.tell("page.worst", args.items, &values)?;
     if args.serve {
         println!("serving http://127.0.0.1:{port}");
         std::io::stdout().flush()?;
@@ -120,13 +131,18 @@ pub fn pages(args: &PagesArgs, figures: &Figures) -> Result<(), Failure> {
 
 /// Every page, with something on it.
 fn paths(port: u16) -> Result<Vec<(&'static str, String)>, Failure> {
-    let first = |list: &str| -> Result<String, Failure> {
+    let rows = |list: &str| -> Result<Value, Failure> {
         let answer = ask(port, &format!("/v1/{list}"))?;
-        let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").ok_or("no body")?.1)?;
-        let id = body["data"][0]["id"].as_str();
-        Ok(id.ok_or_else(|| format!("no {list} to look at"))?.to_owned())
+        Ok(serde_json::from_str(answer.split_once("\r\n\r\n").ok_or("no body")?.1)?)
     };
-    let topic = first("topics")?;
+    let first = |list: &str| -> Result<String, Failure> {
+        Ok(rows(list)?["data"][0]["id"].as_str().ok_or_else(|| format!("no {list} to look at"))?.to_owned())
+    };
+    // Not every topic of the bed hits something.
+    let topics = rows("topics")?;
+    let mut ids = topics["data"].as_array().ok_or("no topics")?.iter().filter_map(|topic| topic["id"].as_str());
+    let hits = |id: &&str| first(&format!("items?topic={id}")).is_ok();
+    let topic = ids.find(hits).ok_or("no topic hits anything")?.to_owned();
     Ok(vec![
         ("now", "/".to_owned()),
         ("stories", "/stories".to_owned()),

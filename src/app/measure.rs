@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{DaemonNudge, GuardConfig, ListenerSources, ReadSources, Readiness};
 use crate::model::Timestamp;
+use crate::source::parser::Parser;
 use crate::source::push::PushIntake;
 use crate::source::seed::DirState;
 use crate::telemetry::{Metric, Sample, lines_dropped};
@@ -21,7 +22,7 @@ pub(super) fn served(
     readiness: &watch::Sender<Readiness>,
     gauges: &Gauges,
     health: &watch::Receiver<AppHealth>,
-    (reads, pushes): (ReadSources, PushIntake),
+    (reads, pushes, parser): (ReadSources, PushIntake, Parser),
     clock: Clock,
     nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
 ) -> ListenerSources {
@@ -31,6 +32,7 @@ pub(super) fn served(
         let ready = ready.borrow().ready;
         samples(&config.borrow(), &gauges, &health.borrow(), ready, now)
     };
+    let feed_look = super::feed_look::looker(parser, clock.clone());
     ListenerSources {
         readiness: readiness.subscribe(),
         samples: Arc::new(at),
@@ -50,6 +52,7 @@ pub(super) fn served(
         clock,
         reads,
         trial: Arc::new(super::trial::run),
+        feed_look,
         nudge,
         pushes,
     }

@@ -8,6 +8,7 @@ pub mod compile;
 mod daemon;
 mod departed;
 mod error;
+mod feed_look;
 mod follow;
 mod health;
 mod keep;

@@ -32,6 +32,11 @@ pub(super) fn given(all: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     all
 }
 
+/// Whether a program reads what is printed, known before clap has read anything.
+pub(super) fn ask_for_json(all: &[OsString]) -> bool {
+    all.iter().skip(1).take_while(|argument| *argument != "--").any(|argument| argument == "--json")
+}
+
 /// A word as it was typed, for clap.
 #[expect(clippy::unnecessary_wraps, reason = "clap's way of reading a value")]
 pub(super) fn word(text: &str) -> Result<String, std::convert::Infallible> {

@@ -1,5 +1,6 @@
 //! Errors at the edge: one sentence that starts with "failed to", a hint where the user can act, and an
-//! exit code (sysexits.h) that scripts and systemd can tell apart.
+//! exit code (sysexits.h) that scripts and systemd can tell apart. Who asked for JSON gets the same as a last line of
+//! standard output as well.
 
 use std::fmt;
 use std::io;
@@ -68,10 +69,14 @@ impl CliError {
         Self { code, message: String::new(), hint: None, silent: true }
     }
 
-    /// Prints the error and gives its exit code.
+    /// Prints the error, for programs too where JSON was asked for, and gives its exit code.
     #[must_use]
-    pub fn report(&self) -> ExitCode {
+    pub fn report(&self, for_programs: bool) -> ExitCode {
         if !self.silent {
+            if for_programs {
+                let hint = self.hint.as_deref().map(clean::one_line);
+                print_json(&format!("failed to {}", clean::one_line(&self.message)), hint.as_deref(), self.code);
+            }
             errln!("wirewatch: {self}");
         }
         ExitCode::from(self.code)
@@ -154,9 +159,25 @@ impl From<io::Error> for CliError {
     }
 }
 
+/// One line, so that it can follow what was printed before.
+fn print_json(error: &str, hint: Option<&str>, exit: u8) {
+    let mut line = serde_json::json!({"error": error, "exit": exit});
+    if let Some(hint) = hint {
+        line["hint"] = hint.into();
+    }
+    outln!("{line}");
+}
+
 /// Clap's own messages, with our exit code for wrong usage.
 #[must_use]
-pub fn usage_exit(error: &clap::Error) -> ExitCode {
+pub fn usage_exit(error: &clap::Error, for_programs: bool) -> ExitCode {
+    if for_programs && error.use_stderr() {
+        let words = error.render().to_string();
+        // What is wrong stands before how it is used.
+        let wrong = words.split("\n\nUsage:").next().unwrap_or(&words);
+        let wrong = clean::one_line(wrong.trim_start_matches("error: "));
+        print_json(&format!("failed to read the arguments: {}", wrong.trim_end()), None, USAGE);
+    }
     // Nothing can be done when not even this can be printed.
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }

@@ -98,8 +98,12 @@ enum ItemsVerb {
 /// [`CliError`] when there is no store, no such item, or it cannot be read.
 pub fn run(args: &ItemsArgs, context: &Context) -> Result<(), CliError> {
     match &args.verb {
-        Some(ItemsVerb::Label { id, labels: given, by }) => labels::label(id, given, &by.author, context),
-        Some(ItemsVerb::Unlabel { id, topics, by }) => labels::unlabel(id, topics, &by.author, context),
+        Some(ItemsVerb::Label { id, labels: given, by }) => {
+            labels::label(id, given, &by.author, context, Output::of(args.json))
+        }
+        Some(ItemsVerb::Unlabel { id, topics, by }) => {
+            labels::unlabel(id, topics, &by.author, context, Output::of(args.json))
+        }
         Some(ItemsVerb::Labels { jsonl }) => labels::list(*jsonl || args.json, context),
         Some(ItemsVerb::Show { id }) => {
             let store = context.read_store()?;

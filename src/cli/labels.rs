@@ -3,20 +3,23 @@
 
 use serde_json::{Value, json};
 
-use super::output::{self, Table};
+use super::output::{self, Output, Table};
 use super::{CliError, Context, ids};
 use crate::action::{self, ActionScene};
 use crate::model::{ItemId, TopicId};
 use crate::store::{Access, LabelledItem, Relevance};
 
 /// Notes labels such as `+sanctions` and `-sanctions`.
-pub(super) fn label(id: &str, labels: &[String], author: &str, context: &Context) -> Result<(), CliError> {
+pub(super) fn label(id: &str, labels: &[String], author: &str, context: &Context, out: Output) -> Result<(), CliError> {
     let mut read = Vec::with_capacity(labels.len());
     for label in labels {
         let (topic, relevance) = parse(label)?;
         read.push((topic, Some(relevance)));
     }
     let of = write(id, &read, author, context)?;
+    if out == Output::Json {
+        return Ok(output::lines(&said(of, &read))?);
+    }
     let words: Vec<String> = read
         .iter()
         .map(|(topic, relevance)| match relevance {
@@ -29,23 +32,38 @@ pub(super) fn label(id: &str, labels: &[String], author: &str, context: &Context
 }
 
 /// Forgets labels.
-pub(super) fn unlabel(id: &str, topics: &[String], author: &str, context: &Context) -> Result<(), CliError> {
+pub(super) fn unlabel(
+    id: &str,
+    topics: &[String],
+    author: &str,
+    context: &Context,
+    out: Output,
+) -> Result<(), CliError> {
     let mut read = Vec::with_capacity(topics.len());
     for topic in topics {
         let topic = TopicId::new(topic.trim_start_matches(['+', '-'])).map_err(|e| CliError::usage(e.to_string()))?;
         read.push((topic, None));
     }
     let of = write(id, &read, author, context)?;
+    if out == Output::Json {
+        return Ok(output::lines(&said(of, &read))?);
+    }
     outln!("{of}: forgotten");
     Ok(())
 }
 
-fn write(
-    id: &str,
-    labels: &[(TopicId, Option<Relevance>)],
-    author: &str,
-    context: &Context,
-) -> Result<ItemId, CliError> {
+type GivenLabel = (TopicId, Option<Relevance>);
+
+/// What was noted, as `/v1` answers it.
+fn said(item: ItemId, labels: &[GivenLabel]) -> Vec<Value> {
+    let line = |(topic, relevance): &GivenLabel| {
+        let about = relevance.map(|relevance| relevance == Relevance::About);
+        json!({"item": item, "topic": topic.as_str(), "about": about})
+    };
+    labels.iter().map(line).collect()
+}
+
+fn write(id: &str, labels: &[GivenLabel], author: &str, context: &Context) -> Result<ItemId, CliError> {
     let (store, config) = (context.open_store(Access::Share)?, context.load()?.config);
     let item = ids::item(&store, id)?;
     let scene = ActionScene { store: &store, config: &config, now: context.clock.now(), author };

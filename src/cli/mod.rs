@@ -78,7 +78,7 @@ Files:
 Environment:
   WIREWATCH_CONFIG   the same as --config
   NO_COLOR           no colours on the terminal
-Exit codes (sysexits.h):
+Exit codes (sysexits.h); with --json a last line on standard output says `error`, `exit` and `hint`:
   0   fine
   64  EX_USAGE: wrong arguments
   65  EX_DATAERR: bad input, or a database that is damaged or newer than this program
@@ -147,10 +147,12 @@ pub struct Context {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let matches = groups::command().try_get_matches_from(arguments::given(std::env::args_os()));
+    let given = arguments::given(std::env::args_os());
+    let for_programs = arguments::ask_for_json(&given);
+    let matches = groups::command().try_get_matches_from(given);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return error::usage_exit(&error),
+        Err(error) => return error::usage_exit(&error, for_programs),
     };
     let context = Context { config: cli.config, environment: Environment::of_process(), clock: Clock::system() };
     let done = match &cli.command {
@@ -189,7 +191,7 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(),
+        Err(error) => error.report(for_programs),
     }
 }
 

@@ -38,7 +38,7 @@ use refused::RefusalCounts;
 
 pub use access::guard::GuardConfig;
 pub use look::ReadSources;
-pub use sources::{DaemonNudge, ListenerSources, Readiness, TrialRefusal, TrialWish};
+pub use sources::{DaemonNudge, FeedLook, ListenerSources, Readiness, TrialRefusal, TrialWish};
 
 /// Serves until cancelled.
 ///

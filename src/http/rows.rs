@@ -10,7 +10,8 @@ use super::refusal::{AnswerRefusal, RefusalKind};
 use crate::model::{EndpointId, Severity, StoryId, Timestamp};
 use crate::store::outbox::{self, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState};
 use crate::store::{
-    AlertFilter, AlertRecord, ChangeKind, Hit, ItemFilter, ItemLine, ListPart, SearchQuery, StoryFilter, StoryLine,
+    ActionRecord, AlertFilter, AlertRecord, ChangeKind, Hit, ItemFilter, ItemLine, ListPart, SearchQuery, StoryFilter,
+    StoryLine,
 };
 use crate::view::{EndpointLine, FeedLine, TopicLine};
 
@@ -61,6 +62,12 @@ pub(super) fn items(look: &StoreLook, asked: &AskedQuery) -> Result<(RowsPart<It
         limit: limit + 1,
     };
     Ok((cut(look.store.items(&filter)?, limit), part))
+}
+
+pub(super) fn actions(look: &StoreLook, asked: &AskedQuery) -> Result<RowsPart<ActionRecord>, AnswerRefusal> {
+    let limit = asked.limit()?;
+    let before = place(look, asked, "cursor")?.map(|cursor| cursor.first);
+    Ok(cut(look.store.actions(asked.text("about"), before, limit + 1)?, limit))
 }
 
 pub(super) fn stories(look: &StoreLook, asked: &AskedQuery) -> Result<RowsPart<StoryLine>, AnswerRefusal> {

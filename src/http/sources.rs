@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -12,9 +13,11 @@ use super::look::ReadSources;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{FeedState, Timestamp, TopicId};
+use crate::source::feed::FeedConfig;
 use crate::source::push::PushIntake;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Sample;
+use crate::view::FeedReading;
 
 /// What `/readyz` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -78,6 +81,10 @@ pub enum TrialRefusal {
 /// Tries rules on what is stored; gives what it found as a document.
 pub type TrialRun = Arc<dyn Fn(&Store, &Config, &TrialWish) -> Result<Value, TrialRefusal> + Send + Sync>;
 
+/// Looks at a feed as it is now, without a trace; what is in the way of that in words.
+pub type FeedLook =
+    Arc<dyn Fn(Arc<Config>, FeedConfig) -> BoxFuture<'static, Result<FeedReading, String>> + Send + Sync>;
+
 /// What is served.
 #[derive(Clone)]
 pub struct ListenerSources {
@@ -93,6 +100,8 @@ pub struct ListenerSources {
     pub reads: ReadSources,
     /// Tries rules on what is stored.
     pub trial: TrialRun,
+    /// Looks at a feed of the config.
+    pub feed_look: FeedLook,
     /// Tells the daemon.
     pub nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
     /// The way in for items that are sent.

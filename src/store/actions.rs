@@ -50,16 +50,22 @@ pub fn note_action(tx: &Transaction<'_>, note: &ActionNote<'_>) -> engine::Resul
 }
 
 impl Store {
-    /// What was done by hand, newest first; with a name only what was done to that.
+    /// What was done by hand, newest first; with a name only what was done to that, with a number only what was done
+    /// before that one.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.
-    pub fn actions(&self, about: Option<&str>, limit: usize) -> Result<Vec<ActionRecord>, StoreError> {
+    pub fn actions(
+        &self,
+        about: Option<&str>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<ActionRecord>, StoreError> {
         let condition = if about.is_some() { "about = ?1" } else { "?1 IS NULL" };
+        let query = format!("SELECT * FROM actions WHERE {condition} AND id < ?2 ORDER BY id DESC LIMIT ?3");
         self.read("read what was done by hand", |c| {
-            c.prepare_cached(&format!("SELECT * FROM actions WHERE {condition} ORDER BY id DESC LIMIT ?2"))?
-                .query_map(params![about, limit as i64], record)?
-                .collect()
+            let before = before.unwrap_or(i64::MAX);
+            c.prepare_cached(&query)?.query_map(params![about, before, limit as i64], record)?.collect()
         })
     }
 }

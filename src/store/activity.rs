@@ -66,7 +66,7 @@ impl Store {
                 items_hour: count(items, hour)?,
                 last_item_at: newest(c)?,
                 alerts_hour: count(
-                    "SELECT count(*) FROM (SELECT at FROM alerts ORDER BY sequence DESC LIMIT ?2) AS found WHERE at >= ?1",
+                    "SELECT count(*) FROM (SELECT 1 FROM alerts WHERE at >= ?1 LIMIT ?2) AS found",
                     hour,
                 )?,
                 delivered_minute: count(
@@ -109,8 +109,8 @@ fn topics(c: &Connection, since: i64) -> engine::Result<Vec<TopicActivity>> {
         topics.push(TopicActivity { topic: row.get(0)?, matches: row.get::<_, i64>(1)?.unsigned_abs(), alerts: 0 });
     }
     let mut statement = c.prepare_cached(
-        "SELECT t.topic, count(*) FROM (SELECT sequence, at FROM alerts ORDER BY sequence DESC LIMIT ?2) a
-         JOIN alert_topics t ON t.alert = a.sequence WHERE a.at >= ?1 GROUP BY t.topic",
+        "SELECT t.topic, count(*) FROM (SELECT sequence FROM alerts WHERE at >= ?1 LIMIT ?2) a
+         JOIN alert_topics t ON t.alert = a.sequence GROUP BY t.topic",
     )?;
     let mut rows = statement.query(params![since, COUNTED_MAX])?;
     while let Some(row) = rows.next()? {

@@ -291,7 +291,7 @@ CREATE INDEX deliveries_story ON deliveries (story, endpoint, id) WHERE story IS
 CREATE INDEX deliveries_held ON deliveries (endpoint, due_at, id) WHERE state = 'pending' AND hold IS NOT NULL;
 CREATE INDEX deliveries_due ON deliveries (endpoint, due_at, id) WHERE state = 'pending';
 CREATE INDEX deliveries_alert ON deliveries (alert);
-CREATE INDEX deliveries_settled ON deliveries (settled_at) WHERE settled_at IS NOT NULL;
+CREATE INDEX deliveries_settled ON deliveries (settled_at, state) WHERE settled_at IS NOT NULL;
 CREATE INDEX deliveries_state ON deliveries (state, id) WHERE state <> 'delivered';
 
 CREATE TABLE attempts (

@@ -3,6 +3,7 @@
 
 mod endpoints;
 mod explained;
+mod feed_reading;
 mod feeds;
 mod hearing;
 mod rule_trial;
@@ -16,6 +17,7 @@ pub use explained::{
     EndpointHearing, ExplainError, ItemExplained, NamedConsideration, RecalledStories, StoredItem, StoryExplained,
     ToldEndpoint, explain,
 };
+pub use feed_reading::{FeedItemReading, FeedReading};
 pub use feeds::{FeedLine, clean_url};
 pub use hearing::{delivery_words, untold};
 pub use rule_trial::{RuleTrial, TrialError, TrialExample};

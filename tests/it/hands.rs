@@ -12,11 +12,11 @@ use super::newsroom::{Newsroom, article, number, pending, until};
 use super::operate::{Running, get};
 
 /// A listener with a token, a reader's token and two people.
-async fn guarded(more: &str) -> (Newsroom, Running, SocketAddr) {
+pub async fn guarded(more: &str) -> (Newsroom, Running, SocketAddr) {
     guarded_by(more, &Clock::system()).await
 }
 
-async fn guarded_by(more: &str, clock: &Clock) -> (Newsroom, Running, SocketAddr) {
+pub async fn guarded_by(more: &str, clock: &Clock) -> (Newsroom, Running, SocketAddr) {
     let room = Newsroom::silent(more);
     let hash = wirewatch::config::PasswordHash::new("correct horse").expect("random");
     let users = format!("ada:write:{hash}\nbob:read:{hash}\n");
@@ -32,10 +32,10 @@ async fn guarded_by(more: &str, clock: &Clock) -> (Newsroom, Running, SocketAddr
 }
 
 /// What was answered: status, headers and body.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Answer {
@@ -43,12 +43,12 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {} {}", self.status, self.body))
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    fn cookie(&self) -> String {
+    pub fn cookie(&self) -> String {
         let set = self.header("set-cookie").expect("a cookie");
         for word in ["HttpOnly", "SameSite=Strict", "Path=/"] {
             assert!(set.contains(word), "{set}");
@@ -57,7 +57,7 @@ impl Answer {
     }
 }
 
-async fn ask(http: SocketAddr, method: &str, path: &str, more: &str, body: &str) -> Answer {
+pub async fn ask(http: SocketAddr, method: &str, path: &str, more: &str, body: &str) -> Answer {
     let length = if method == "GET" { String::new() } else { format!("content-length: {}\r\n", body.len()) };
     let request =
         format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{more}{length}connection: close\r\n\r\n{body}");
@@ -83,7 +83,7 @@ async fn read(http: SocketAddr, path: &str) -> Value {
 }
 
 /// A form sent by a page, of whoever has the cookie.
-async fn form(http: SocketAddr, cookie: &str, path: &str, body: &str) -> Answer {
+pub async fn form(http: SocketAddr, cookie: &str, path: &str, body: &str) -> Answer {
     let more = format!(
         "cookie: {cookie}\r\naccept: text/html\r\norigin: null\r\nsec-fetch-site: same-origin\r\n\
          content-type: application/x-www-form-urlencoded\r\n"
@@ -91,11 +91,11 @@ async fn form(http: SocketAddr, cookie: &str, path: &str, body: &str) -> Answer 
     ask(http, "POST", path, &more, body).await
 }
 
-async fn page(http: SocketAddr, cookie: &str, path: &str) -> Answer {
+pub async fn page(http: SocketAddr, cookie: &str, path: &str) -> Answer {
     ask(http, "GET", path, &format!("cookie: {cookie}\r\naccept: text/html\r\n"), "").await
 }
 
-async fn log_in(http: SocketAddr, cookie: &str, name: &str, password: &str) -> Answer {
+pub async fn log_in(http: SocketAddr, cookie: &str, name: &str, password: &str) -> Answer {
     form(http, cookie, "/login", &format!("name={name}&password={}&next=%2Ftopics", password.replace(' ', "+"))).await
 }
 
@@ -236,9 +236,21 @@ async fn verbs_silence_and_end_it_under_a_name() {
     assert!(!seen.contains("End it now") && seen.contains("end silence"), "{seen}");
     let refused = form(http, &cookie, "/silences", "").await;
     assert!(refused.status == 422 && refused.body.contains("<h1>"), "{}", refused.body);
-    let deeds = running.store.actions(None, 10).expect("read");
+    let deeds = running.store.actions(None, None, 10).expect("read");
     let said: Vec<_> = deeds.iter().rev().map(|deed| (deed.author.as_str(), deed.verb.as_str())).collect();
     assert_eq!(said, [("nina", "silence"), ("token", "end silence"), ("ada", "silence"), ("ada", "end silence")]);
+    // The same for programs, in parts and by what it was done to.
+    let newest = read(http, "/v1/actions?limit=3").await;
+    let verbs = |list: &Value| -> Vec<String> {
+        let rows = list["data"].as_array().expect("a list").iter();
+        rows.map(|row| format!("{} {} {}", row["author"], row["verb"], row["about"]).replace('"', "")).collect()
+    };
+    assert_eq!(verbs(&newest), ["ada end silence sil_2", "ada silence sil_2", "token end silence sil_1"]);
+    let next = newest["next"].as_str().expect("there is one more");
+    let rest = read(http, &format!("/v1/actions?limit=3&cursor={next}")).await;
+    assert_eq!((verbs(&rest), &rest["next"]), (vec!["nina silence sil_1".to_owned()], &Value::Null));
+    let of_one = read(http, "/v1/actions?about=sil_2").await;
+    assert_eq!(verbs(&of_one), ["ada end silence sil_2", "ada silence sil_2"]);
     running.stop().await;
 }
 

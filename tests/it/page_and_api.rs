@@ -1,16 +1,15 @@
 //! The page and `/v1` of a running daemon: every page answers and is sound HTML, text from outside stays text, lists
 //! go on without a gap, and the API says what the command line says.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use wirewatch::clock::Clock;
 
+use super::html_check::check_page;
 use super::newsroom::{Newsroom, article, number, pending, until};
 use super::operate::{Running, get};
 use super::program;
@@ -40,73 +39,6 @@ async fn read(http: SocketAddr, path: &str) -> Value {
     let (head, body) = ask(http, path, "").await;
     assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}\n{body}");
     serde_json::from_str(&body).expect("JSON")
-}
-
-/// Tags of a page, and what its reader stumbled over.
-#[derive(Default)]
-struct PageTags {
-    tags: RefCell<Vec<Tag>>,
-    errors: RefCell<Vec<String>>,
-}
-
-impl TokenSink for PageTags {
-    type Handle = ();
-
-    fn process_token(&self, token: Token, _: u64) -> TokenSinkResult<()> {
-        match token {
-            Token::TagToken(tag) => self.tags.borrow_mut().push(tag),
-            Token::ParseError(what) => self.errors.borrow_mut().push(what.into_owned()),
-            _ => {}
-        }
-        TokenSinkResult::Continue
-    }
-}
-
-/// Holds a page to what every page keeps to.
-fn check_page(path: &str, head: &str, html: &str) {
-    let head = head.to_lowercase();
-    for header in ["default-src 'none'; script-src 'self'", "require-trusted-types-for", "nosniff", "no-store"] {
-        assert!(head.contains(header), "{path}: {header} in {head}");
-    }
-    assert!(!html.contains('\u{202e}') && !html.contains('\u{7}'), "{path}: a character that changes how a page reads");
-    let tokenizer =
-        Tokenizer::new(PageTags::default(), TokenizerOpts { exact_errors: true, ..TokenizerOpts::default() });
-    let input = BufferQueue::default();
-    input.push_back(html.into());
-    let _ = tokenizer.feed(&input);
-    tokenizer.end();
-    let errors = tokenizer.sink.errors.borrow();
-    assert!(errors.is_empty(), "{path}: {errors:?}");
-    let (mut ids, mut open) = (BTreeSet::new(), Vec::new());
-    for tag in tokenizer.sink.tags.borrow().iter() {
-        let name = tag.name.to_string();
-        let value = |key: &str| tag.attrs.iter().find(|a| *a.name.local == *key).map(|a| a.value.to_string());
-        match tag.kind {
-            TagKind::EndTag => assert_eq!(open.pop().as_ref(), Some(&name), "{path}: </{name}> closes something else"),
-            TagKind::StartTag => {
-                let void = ["meta", "link", "input", "path", "img", "br"].contains(&name.as_str());
-                if !(tag.self_closing || void) {
-                    open.push(name.clone());
-                }
-            }
-        }
-        assert!(!["img", "iframe", "object", "style", "base", "embed"].contains(&name.as_str()), "{path}: <{name}>");
-        if name == "script" && tag.kind == TagKind::StartTag {
-            assert!(value("src").is_some_and(|src| src.starts_with("/assets/")), "{path}: a script of somebody else");
-        }
-        for attribute in &tag.attrs {
-            let key = attribute.name.local.to_string();
-            assert!(!key.starts_with("on") && key != "style", "{path}: {key} on <{name}>");
-        }
-        for link in [value("href"), value("action"), value("src")].into_iter().flatten() {
-            let known = ["/", "?", "#", "http://", "https://"].iter().any(|start| link.starts_with(start));
-            assert!(known, "{path}: a link to {link}");
-        }
-        if let Some(id) = value("id") {
-            assert!(ids.insert(id.clone()), "{path}: {id} stands twice");
-        }
-    }
-    assert!(open.is_empty(), "{path}: left open: {open:?}");
 }
 
 /// Comments, reasons and names of people that try what titles try.

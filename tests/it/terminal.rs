@@ -1,11 +1,7 @@
-//! What a person at a prompt meets: options behind words, pipes that close, ids cut short, and words that say what
-//! is so.
-
-use std::process::Stdio;
+//! What a person at a prompt meets: options behind words, ids cut short, and words that say what is so.
 
 use serde_json::Value;
 
-use super::crash::command;
 use super::newsroom::{Newsroom, article};
 use super::program::{json, run, text};
 use super::receiver::{Answer, Receiver};
@@ -48,68 +44,6 @@ async fn options_behind_words_are_options() {
     let labels = json(&run(&room, &["items", "labels", "--json"]).await);
     assert_eq!(labels[0]["labels"], serde_json::json!(["ferry"]));
     assert_eq!(labels[0]["judged"], serde_json::json!(["ferry", "levee"]));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_whose_reader_goes_away_end_quietly() {
-    let receiver = Receiver::start().await;
-    let room = filled(&receiver).await;
-    let item = ids(&room, "items").await[0].clone();
-    let story = ids(&room, "stories").await[0].clone();
-    let labels = "{\"id\": \"a\", \"title\": \"The levee holds\", \"text\": \"It holds.\", \"topics\": [\"levee\"]}\n";
-    std::fs::write(room.path("labels.jsonl"), labels).expect("written");
-    let commands: [&[&str]; 41] = [
-        &["check", "--json"],
-        &["items", "--json"],
-        &["items", "labels"],
-        &["items", "--format", "rss"],
-        &["status"],
-        &["top", "--once"],
-        &["ingest", "1.txt"],
-        &["run", "--once"],
-        &["prune"],
-        &["tune"],
-        &["eval", "topics", "labels.jsonl"],
-        &["feeds", "export"],
-        &["feeds", "check", "http://127.0.0.1:1/feed"],
-        &["endpoints", "test", "desk"],
-        &["deliveries", "replay", "--failed"],
-        &["backup", "copy.db"],
-        &["init", "laid-out"],
-        &["man", "man"],
-        &["doctor"],
-        &["check"],
-        &["parse", "1.txt"],
-        &["items"],
-        &["items", "--format", "csv"],
-        &["items", "show", &item],
-        &["stories"],
-        &["stories", "show", &story],
-        &["alerts"],
-        &["alerts", "show", "1"],
-        &["deliveries"],
-        &["deliveries", "show", "dlv_1"],
-        &["endpoints"],
-        &["endpoints", "show", "desk"],
-        &["endpoints", "preview", "desk", "--alert", "1"],
-        &["silences"],
-        &["feeds"],
-        &["search", "levee"],
-        &["explain", &item],
-        &["explain", "1.txt"],
-        &["backtest"],
-        &["completions", "bash"],
-        &["--help"],
-    ];
-    for arguments in commands {
-        // Both ends: what is said on standard error goes to the same reader.
-        let (reader, writer) = std::io::pipe().expect("a pipe");
-        drop(reader);
-        let mut command = command(&room);
-        command.args(arguments).stdin(Stdio::null()).stderr(writer.try_clone().expect("a pipe")).stdout(writer);
-        let status = tokio::task::spawn_blocking(move || command.status()).await.expect("no panic").expect("it runs");
-        assert!(matches!(status.code(), Some(0 | 65 | 69)), "{arguments:?}: {status}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,58 +124,4 @@ async fn restore_that_is_refused_speaks_of_the_backup() {
     assert!(missing.contains("missing.db: no such file\nhint: name a file that `wirewatch backup` wrote"), "{missing}");
     let wrong = said(&room, &["restore", "wirewatch.toml"], 65).await;
     assert!(wrong.contains("not an SQLite file") && !wrong.contains("wirewatch restore FILE"), "{wrong}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn json_of_every_command_that_reads_parses() {
-    let receiver = Receiver::start().await;
-    let feed = "[[feeds]]\nid = \"wire\"\nurl = \"http://127.0.0.1:1/feed\"\nallow_private = [\"127.0.0.0/8\"]\n";
-    let room = Newsroom::new(&receiver, feed);
-    std::fs::write(room.path("1.txt"), article(1)).expect("written");
-    assert_eq!(run(&room, &["ingest", "1.txt", "--json"]).await.status.code(), Some(0));
-    let (item, story) = (ids(&room, "items").await[0].clone(), ids(&room, "stories").await[0].clone());
-    run(&room, &["silences", "add", "--topic", "ferry"]).await;
-    run(&room, &["items", "label", &item, "+levee"]).await;
-    let labels = "{\"id\": \"a\", \"title\": \"The levee holds\", \"text\": \"It holds.\", \"topics\": [\"levee\"]}\n";
-    std::fs::write(room.path("labels.jsonl"), labels).expect("written");
-    let commands: [&[&str]; 32] = [
-        &["backtest"],
-        &["tune"],
-        &["eval", "topics", "labels.jsonl"],
-        &["endpoints", "preview", "desk", "--alert", "1"],
-        &["top", "--once"],
-        &["backup", "copy.db"],
-        &["ingest", "1.txt"],
-        &["run", "--once"],
-        &["check"],
-        &["parse", "1.txt"],
-        &["explain", "1.txt"],
-        &["explain", &item],
-        &["status"],
-        &["doctor"],
-        &["items"],
-        &["items", "show", &item],
-        &["items", "labels"],
-        &["stories"],
-        &["stories", "show", &story],
-        &["alerts"],
-        &["alerts", "show", "1"],
-        &["deliveries"],
-        &["deliveries", "show", "1"],
-        &["endpoints"],
-        &["endpoints", "show", "desk"],
-        &["endpoints", "test", "desk"],
-        &["silences"],
-        &["silences", "show", "sil_1"],
-        &["feeds"],
-        &["feeds", "show", "wire"],
-        &["search", "levee"],
-        &["prune"],
-    ];
-    for arguments in commands {
-        let output = run(&room, &[arguments, &["--json"]].concat()).await;
-        assert!(matches!(output.status.code(), Some(0 | 69)), "{arguments:?}: {}", text(&output.stderr));
-        let parsed = json(&output);
-        assert!(!parsed.is_empty() && parsed.iter().all(|value| !value.is_null()), "{arguments:?}");
-    }
 }

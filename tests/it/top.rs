@@ -16,7 +16,7 @@ use super::receiver::Receiver;
 use wirewatch::clock::Clock;
 
 /// A terminal with `top` in it.
-struct Screen {
+pub struct Screen {
     master: File,
     slave: OwnedFd,
     before: String,
@@ -25,7 +25,7 @@ struct Screen {
 }
 
 impl Screen {
-    fn start(room: &Newsroom, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub fn start(room: &Newsroom, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).expect("granted");
         unlockpt(&master).expect("unlocked");
@@ -49,7 +49,7 @@ impl Screen {
         Self { master: File::from(master), slave, before, child, seen }
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.seen.lock().expect("no panic")).into_owned()
     }
 
@@ -59,8 +59,14 @@ impl Screen {
         self.seen.lock().expect("no panic").clear();
     }
 
-    fn press(&mut self, keys: &str) {
+    pub fn press(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).expect("typed");
+    }
+
+    /// The terminal has another size from now on.
+    pub fn is_resized(&self, columns: u16, rows: u16) {
+        resize(&self.slave, columns, rows);
+        self.signal(Signal::WINCH);
     }
 
     fn signal(&self, signal: Signal) {
@@ -68,7 +74,7 @@ impl Screen {
     }
 
     /// Ended, and the terminal is as it was.
-    async fn ended(mut self) -> (ExitStatus, String) {
+    pub async fn ended(mut self) -> (ExitStatus, String) {
         let mut status = None;
         until("it ends", || {
             status = self.child.try_wait().expect("asked");

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use clap::Args;
 use futures_util::{StreamExt, stream};
-use serde::Serialize;
 use url::Url;
 
 use super::super::error::{DATA, UNAVAILABLE};
@@ -17,7 +16,7 @@ use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::deliver::console::Console;
-use crate::model::{FeedFailure, Markup, SourceId, Timestamp};
+use crate::model::{FeedFailure, SourceId};
 use crate::net::Cidr;
 use crate::source::feed::FeedConfig;
 use crate::source::feed::polling::look::{FeedInspection, FeedInspector};
@@ -25,9 +24,9 @@ use crate::source::feed::polling::poller::PollReport;
 use crate::source::feed::polling::rules;
 use crate::source::feed::reading::discover::DeclaredFeed;
 use crate::source::parser::Parser;
-use crate::source::{DocumentFormat, ParsedDocument};
 use crate::store::Access;
-use crate::text::{clean, counted, html};
+use crate::text::{clean, counted};
+use crate::view::FeedReading;
 
 /// Items shown for people; JSON has all.
 const ITEMS_SHOWN: usize = 10;
@@ -103,31 +102,6 @@ fn ranges(texts: &[String]) -> Result<Vec<Cidr>, CliError> {
     texts.iter().map(read).collect()
 }
 
-#[derive(Serialize)]
-struct CheckedFeed<'a> {
-    feed: &'a str,
-    url: &'a str,
-    ok: bool,
-    failure: Option<FeedFailure>,
-    error: Option<&'a str>,
-    format: Option<DocumentFormat>,
-    encoding: Option<&'a str>,
-    title: Option<&'a str>,
-    took_ms: u64,
-    wire_bytes: usize,
-    redirects: usize,
-    items: Vec<CheckedItem>,
-    warnings: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct CheckedItem {
-    key: String,
-    title: String,
-    url: Option<String>,
-    published: Option<Timestamp>,
-}
-
 /// Fetches feeds and shows what is in them.
 pub(super) fn check(args: &FeedsCheckArgs, context: &Context, out: Output) -> Result<(), CliError> {
     let config = context.load()?.config;
@@ -163,10 +137,11 @@ fn chosen(args: &FeedsCheckArgs, config: &Config) -> Result<Vec<FeedConfig>, Cli
 }
 
 fn print(name: &str, looked: &FeedInspection, out: Output, whole: bool) -> std::io::Result<()> {
+    let reading = FeedReading::of(name, looked);
     if out == Output::Json {
-        return output::lines(&[view(name, looked)]);
+        return output::lines(&[reading]);
     }
-    let took = looked.took.as_millis();
+    let took = reading.took_ms;
     let document = match &looked.document {
         Err((class, words)) => {
             outln!("{name}: {class}: {} ({took} ms)", clean::one_line(words));
@@ -174,66 +149,25 @@ fn print(name: &str, looked: &FeedInspection, out: Output, whole: bool) -> std::
         }
         Ok(document) => document,
     };
-    let title = document.title.as_deref().map(clean::one_line).unwrap_or_default();
-    let (items, bytes) = (document.items.len(), looked.wire_bytes);
-    let (format, encoding) = (document.format, document.encoding);
-    outln!("{name}: {}, {format:?}, {encoding}, {bytes} bytes, {took} ms  {title}", counted(items as u64, "item"));
+    let title = reading.title.as_deref().map(clean::one_line).unwrap_or_default();
+    let (items, bytes) = (counted(reading.items.len() as u64, "item"), reading.wire_bytes);
+    outln!("{name}: {items}, {:?}, {}, {bytes} bytes, {took} ms  {title}", document.format, document.encoding);
     if whole {
-        for item in document.items.iter().take(ITEMS_SHOWN).map(item) {
+        for item in reading.items.iter().take(ITEMS_SHOWN) {
             let published = item.published.map(output::minute).unwrap_or_default();
             outln!("  {published:<16}  {}", clean::one_line(&item.title));
         }
-        if items > ITEMS_SHOWN {
-            outln!("  … and {} more", items - ITEMS_SHOWN);
+        if reading.items.len() > ITEMS_SHOWN {
+            outln!("  … and {} more", reading.items.len() - ITEMS_SHOWN);
         }
     }
     if looked.hops > 0 {
-        outln!("  note: {} redirects led to {}", looked.hops, clean::one_line(&looked.url));
+        outln!("  note: {} led to {}", counted(looked.hops as u64, "redirect"), clean::one_line(&looked.url));
     }
-    for warning in warnings(document) {
-        outln!("  note: {}", clean::one_line(&warning));
+    for warning in &reading.warnings {
+        outln!("  note: {}", clean::one_line(warning));
     }
     Ok(())
-}
-
-fn item(raw: &crate::model::RawItem) -> CheckedItem {
-    let title = raw.title.as_ref().map(|title| match title.markup {
-        Markup::Plain => html::plain_inline(&title.text),
-        Markup::Html => html::inline(&title.text),
-    });
-    CheckedItem {
-        key: raw.key.as_str().to_owned(),
-        title: title.unwrap_or_default(),
-        url: raw.url.clone(),
-        published: raw.published.map(|dated| dated.at),
-    }
-}
-
-fn warnings(document: &ParsedDocument) -> Vec<String> {
-    let rejected = document.rejected.iter().map(|r| format!("not taken: {} × {}: {}", r.count, r.reason, r.detail));
-    document.warnings.iter().cloned().chain(rejected).collect()
-}
-
-fn view<'a>(name: &'a str, looked: &'a FeedInspection) -> CheckedFeed<'a> {
-    let (document, failure) = match &looked.document {
-        Ok(document) => (Some(document), None),
-        Err(failure) => (None, Some(failure)),
-    };
-    CheckedFeed {
-        feed: name,
-        url: &looked.url,
-        ok: document.is_some(),
-        failure: failure.map(|(class, _)| *class),
-        error: failure.map(|(_, words)| words.as_str()),
-        format: document.map(|d| d.format),
-        encoding: document.map(|d| d.encoding),
-        title: document.and_then(|d| d.title.as_deref()),
-        took_ms: looked.took.as_millis() as u64,
-        wire_bytes: looked.wire_bytes,
-        redirects: looked.hops,
-        items: document.map(|d| d.items.iter().map(item).collect()).unwrap_or_default(),
-        warnings: document.map(warnings).unwrap_or_default(),
-    }
 }
 
 /// Polls feeds into the store, due or not.

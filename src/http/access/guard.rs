@@ -147,7 +147,10 @@ pub(in crate::http) async fn check(
         return Ok(nobody);
     }
     if request.changes_something() && !config.is_closed() && !request.is_for_all() {
-        return Err(AnswerRefusal::new(RefusalKind::Forbidden, "writing needs a token: `wirewatch init` makes one")
+        // A trial changes nothing, but it takes a processor for seconds.
+        let what = if request.only_looks() { "trying rules" } else { "writing" };
+        let detail = format!("{what} needs a token: `wirewatch init` makes one");
+        return Err(AnswerRefusal::new(RefusalKind::Forbidden, detail)
             .hint("name it as `token_file` in [http], or let people log in: `wirewatch users add NAME`"));
     }
     if request.changes_something() {

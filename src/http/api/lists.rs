@@ -126,6 +126,11 @@ pub(super) fn search(look: &StoreLook, asked: &AskedQuery) -> Result<ApiAnswer, 
     part(look, asked, &rows, |hit| ListCursor { first: hit.item.seq, second: 0 }, None, None)
 }
 
+pub(super) fn actions(look: &StoreLook, asked: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
+    let rows = rows::actions(look, asked)?;
+    part(look, asked, &rows, |action| ListCursor { first: action.number, second: 0 }, None, None)
+}
+
 pub(super) fn feeds(look: &StoreLook, _: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal> {
     whole(&rows::feeds(look)?)
 }

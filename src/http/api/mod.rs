@@ -132,6 +132,13 @@ const ROUTES: &[ApiRoute] = &[
         read: documents::silence,
     },
     ApiRoute {
+        path: "/v1/actions",
+        summary: "What was done by hand, newest first: who, when, what and to what; the newest 10,000 are kept",
+        query: &["about", "limit", "cursor"],
+        shape: AnswerShape::List,
+        read: lists::actions,
+    },
+    ApiRoute {
         path: "/v1/topics",
         summary: "Every topic of the config with its hits and alerts by the day",
         query: &[],

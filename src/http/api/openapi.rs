@@ -29,6 +29,7 @@ fn parameter(key: &str) -> Value {
         "alert" => ("The alert: its id (`alr_…`) or its number", json!({"type": "string"})),
         "kinds" => ("Only of these kinds, with commas between", json!({"type": "string"})),
         "limit" => ("At most so many", json!({"type": "integer", "minimum": 1, "maximum": 200, "default": 50})),
+        "about" => ("Only what was done to this: the id or name of an item, story, feed, …", json!({"type": "string"})),
         "cursor" => ("`next` of the part before", json!({"type": "string"})),
         "after" => ("`newest` or `next` of a part before: what came since, oldest first", json!({"type": "string"})),
         other => unreachable!("invariant: every key is described, {other} too"),

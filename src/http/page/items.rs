@@ -89,16 +89,23 @@ pub(super) fn one(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerR
     } else {
         "told before"
     };
+    let raw = serde_json::to_string_pretty(&item).unwrap_or_default();
+    let id = item.line.id;
+    let mut shown = json!(item);
+    // A list that is left out where it is empty.
+    if shown["revisions"].is_null() {
+        shown["revisions"] = json!([]);
+    }
     Ok(json!({
         "headline": paragraphs(&item.title, &places("title")),
         "paragraphs": paragraphs(body, &places("body")),
         "matches": matches,
         "alerts": alerts.iter().map(|(id, silence)| json!({"id": id, "silence": silence})).collect::<Vec<_>>(),
         "fate": path,
-        "labels": look.store.labels_of(item.line.id)?,
+        "labels": look.store.labels_of(id)?,
         "choices": choices(look),
-        "actions": super::operations::deeds(look, &item.line.id.to_string())?,
-        "raw": serde_json::to_string_pretty(&item).unwrap_or_default(),
-        "item": item,
+        "actions": super::operations::deeds(look, &id.to_string())?,
+        "raw": raw,
+        "item": shown,
     }))
 }

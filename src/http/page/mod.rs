@@ -9,13 +9,17 @@ mod entrance;
 mod items;
 mod marks;
 mod operations;
+mod pace;
 mod part;
 mod parts;
+mod reading;
 mod stories;
 mod template;
+#[cfg(debug_assertions)]
+mod template_names;
 mod trial;
 
-use axum::extract::{RawPathParams, RawQuery, State};
+use axum::extract::{ConnectInfo, RawPathParams, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
@@ -25,10 +29,12 @@ use serde_json::{Map, Value, json};
 use super::access::guard::{CallerProof, GuardConfig, RequestCaller};
 use super::access::login::see_other;
 use super::asked::AskedQuery;
+use super::limit::ConnectionHold;
 use super::look::StoreLook;
 use super::refusal::{AnswerRefusal, RefusalKind};
 use super::sources::{ListenerSources, Readiness};
 use assets::{ICON, SCRIPT, STYLE};
+use pace::PartPace;
 
 /// What a page may do: nothing but show itself, and ask this host.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -109,11 +115,13 @@ pub(super) fn router() -> Router<ListenerSources> {
     let at = |name: &str| format!("{}/{name}", assets::folder());
     pages
         .route("/topics/{id}/try", get(trial::show).post(trial::run))
+        .route("/feeds/{id}/read", axum::routing::post(reading::read).layer(Extension(reading::ReadingDesk::new())))
         .route("/login", get(entrance::show).post(entrance::log_in))
         .route("/logout", axum::routing::post(entrance::log_out))
         .route(&at("page.css"), asset("text/css; charset=utf-8", STYLE))
         .route(&at("live.js"), asset("text/javascript; charset=utf-8", SCRIPT))
         .route(&at("icon.svg"), asset("image/svg+xml", ICON))
+        .layer(Extension(PartPace::default()))
 }
 
 /// Its path has its hash: it never changes.
@@ -134,14 +142,22 @@ struct PageFrame {
     /// Who looks.
     caller: RequestCaller,
     has_login: bool,
+    /// Somebody is asked who they are before they see anything.
+    is_closed: bool,
 }
 
 impl PageFrame {
     fn of(served: &ListenerSources, caller: &RequestCaller, uri: &Uri, headers: &HeaderMap) -> Self {
         let readiness = served.readiness.borrow().clone();
-        let has_login = (served.guard)().has_login();
-        let caller = caller.clone();
-        Self { path: uri.path().to_owned(), theme: chosen_theme(headers), readiness, caller, has_login }
+        let config = (served.guard)();
+        Self {
+            path: uri.path().to_owned(),
+            theme: chosen_theme(headers),
+            readiness,
+            caller: caller.clone(),
+            has_login: config.has_login(),
+            is_closed: config.is_closed(),
+        }
     }
 
     /// A model with this around it.
@@ -164,6 +180,7 @@ impl PageFrame {
             json!({
                 "name": self.caller.name, "may_write": self.caller.may_write, "may_read": self.caller.may_read,
                 "logged_in": logged_in, "may_log_in": self.has_login && !logged_in,
+                "may_try": self.is_closed && self.caller.may_read,
             }),
         );
         whole.insert("now".to_owned(), json!(now));
@@ -181,6 +198,8 @@ fn showing(route: &'static PageRoute) -> MethodRouter<ListenerSources> {
     get(
         move |State(served): State<ListenerSources>,
               Extension(caller): Extension<RequestCaller>,
+              Extension(pace): Extension<PartPace>,
+              ConnectInfo(hold): ConnectInfo<ConnectionHold>,
               path: RawPathParams,
               RawQuery(query),
               uri: Uri,
@@ -191,6 +210,10 @@ fn showing(route: &'static PageRoute) -> MethodRouter<ListenerSources> {
             let known: Vec<&str> = route.query.iter().copied().chain(["part", "keys"]).collect();
             let asked = AskedQuery::read(route.path, id, query.as_deref().unwrap_or_default(), &known, now);
             let wanted = asked.as_ref().ok().and_then(|asked| asked.owned("part"));
+            let asked = match &wanted {
+                Some(_) => asked.and_then(|asked| pace.take(hold.from(), &caller, &headers, now).map(|()| asked)),
+                None => asked,
+            };
             let framing = frame.clone();
             let made = match asked {
                 Ok(asked) => {

@@ -142,7 +142,7 @@ pub(super) fn silence_new(look: &StoreLook, asked: &AskedQuery) -> Result<Value,
 
 /// What was done by hand to one thing.
 pub(super) fn deeds(look: &StoreLook, about: &str) -> Result<Vec<ActionRecord>, AnswerRefusal> {
-    Ok(look.store.actions(Some(about), DEEDS_SHOWN)?)
+    Ok(look.store.actions(Some(about), None, DEEDS_SHOWN)?)
 }
 
 pub(super) fn status(look: &StoreLook, _: &AskedQuery) -> Result<Value, AnswerRefusal> {
@@ -157,6 +157,6 @@ pub(super) fn status(look: &StoreLook, _: &AskedQuery) -> Result<Value, AnswerRe
         "fingerprint": look.config.fingerprint().to_string(),
         "search_lag": look.store.search_lag()?,
         "free_bytes": look.store.free_bytes()?,
-        "actions": look.store.actions(None, SHOWN_OF_ONE)?,
+        "actions": look.store.actions(None, None, SHOWN_OF_ONE)?,
     }))
 }

@@ -40,6 +40,7 @@ templates!(
     "try.html",
     "feeds.html",
     "feed.html",
+    "feed_read.html",
     "deliveries.html",
     "delivery_rows.html",
     "delivery.html",
@@ -57,6 +58,14 @@ templates!(
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
 /// Renders a page.
 pub(super) fn render(name: &str, model: &Value) -> Result<String, AnswerRefusal> {
+    #[cfg(debug_assertions)]
+    {
+        let lacking = super::template_names::lacking(name, model);
+        if !lacking.is_empty() {
+            tracing::error!(template = name, ?lacking, "a template names what its model lacks");
+            return Err(AnswerRefusal::new(RefusalKind::StoreFailed, format!("{name} lacks {lacking:?}")));
+        }
+    }
     let rendered = ENVIRONMENT.get_template(name).and_then(|template| template.render(Serde(model)));
     rendered.map_err(|error| {
         tracing::error!(template = name, error = format!("{error:#}"), "a page cannot be made");

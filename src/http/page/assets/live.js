@@ -23,6 +23,8 @@ for (const field of document.querySelectorAll('.filter:not([method="post"]) sele
 // rows that are new wait behind a bar, so that nothing moves under the hand.
 const bar = document.querySelector('.bar-live');
 const title = document.title;
+// The server counts what each tab asks for.
+const tab = Math.random().toString(36).slice(2, 14);
 let source = null, cursor = null, timer = null, lastFetch = 0, unseen = 0, lost = null;
 
 const busy = (block) => block.contains(document.activeElement) || block.querySelector('details[open], input:checked')
@@ -60,7 +62,12 @@ const refresh = async () => {
     const address = new URL(location.href);
     address.hash = '';
     address.searchParams.set('part', blocks.map((block) => block.id).join(','));
-    const answer = await fetch(address, { headers: { accept: 'text/html' } });
+    const answer = await fetch(address, { headers: { accept: 'text/html', 'wirewatch-tab': tab } });
+    if (answer.status === 429 || answer.status === 503) {
+      clearTimeout(timer);
+      timer = setTimeout(refresh, 1000 * (Number(answer.headers.get('retry-after')) || 1));
+      return;
+    }
     // Logged out meanwhile: the whole page says so.
     if (answer.redirected) return location.reload();
     if (!answer.ok) return;
