@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::engine::params;
-use super::{Access, ItemFilter, SearchQuery, Store};
+use super::{Access, ItemFilter, SearchQuery, Store, StoryFilter};
 use crate::model::{StoryId, Timestamp};
 
 /// One item each second from here on.
@@ -33,6 +33,11 @@ fn unindexed(items: i64) -> (tempfile::TempDir, Store) {
                         x'00', 20, 0, n / 5, 'outlet-' || (n % 10), x'' FROM n"
             );
             tx.execute(&rows, [])?;
+            tx.execute(
+                "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
+                 SELECT story, 'harbour', min(first_seen), max(first_seen), count(*), 0, 0 FROM items GROUP BY story",
+                [],
+            )?;
             for (topic, every) in [("common", 10), ("rare", 400)] {
                 tx.execute(
                     "INSERT INTO matches SELECT id, ?1, 500, 500, 'low', '[]' FROM items WHERE seq % ?2 = 0",
@@ -99,6 +104,26 @@ fn searches_find_what_their_filters_ask_for() {
     assert_eq!(newest[0].item.title, "harbour 1000", "newest first");
 }
 
+fn stories_of(topic: &str) -> StoryFilter {
+    StoryFilter { topic: Some(topic.to_owned()), limit: 5, ..StoryFilter::default() }
+}
+
+#[test]
+fn stories_of_a_topic_are_the_latest_however_often_it_was_hit() {
+    let (_dir, store) = unindexed(1000);
+    let listed = |filter: &StoryFilter| -> Vec<i64> {
+        store.stories(filter).expect("listed").iter().map(|story| story.id.to_i64()).collect()
+    };
+    // A hundred hits are looked for from the latest story on, two from the hits.
+    assert_eq!(listed(&stories_of("common")), [200, 198, 196, 194, 192]);
+    assert_eq!(listed(&stories_of("rare")), [160, 80]);
+    assert_eq!(listed(&stories_of("nothing")), [] as [i64; 0]);
+    let last = Some(since(1000, 300));
+    assert_eq!(listed(&StoryFilter { since: last, ..stories_of("rare") }), [160]);
+    let before = store.stories(&stories_of("rare")).expect("listed").first().map(|story| (story.last_seen, story.id));
+    assert_eq!(listed(&StoryFilter { before, ..stories_of("rare") }), [80]);
+}
+
 /// Steps of SQLite's machine for each list and search, all on the one reader that is set up here.
 fn steps(items: i64) -> Vec<(String, u64)> {
     let (_dir, store) = stored(items);
@@ -122,6 +147,9 @@ fn steps(items: i64) -> Vec<(String, u64)> {
     }
     for query in queries(items) {
         cost(format!("{query:?}"), &|| assert!(store.search(&query).is_ok()));
+    }
+    for topic in ["common", "rare"] {
+        cost(format!("stories of {topic}"), &|| assert!(store.stories(&stories_of(topic)).is_ok()));
     }
     cost("activity".to_owned(), &|| assert!(store.activity(Timestamp::from_seconds(START + items)).is_ok()));
     out

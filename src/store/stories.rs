@@ -16,6 +16,8 @@ use super::{Store, StoreError};
 const TIMELINE_MAX: usize = 1000;
 /// Items of a timeline whose shared words are looked up.
 const WHY_MAX: usize = 200;
+/// Hits of a topic of which each is looked at; tests have both ways with few.
+const FEW_HITS: i64 = if cfg!(test) { 80 } else { 5000 };
 
 /// Which stories a list holds.
 #[derive(Debug, Clone, Default)]
@@ -124,14 +126,25 @@ impl Store {
                 Some(false) => format!("NOT {told}"),
                 None => "TRUE".to_owned(),
             };
+            // Where few items hit the topic, it begins with their stories; else a look from the latest story on finds some soon.
+            let (first, topic) = match &filter.topic {
+                Some(topic) if hits_few(c, topic)? => (
+                    "(SELECT DISTINCT i.story AS story FROM matches m CROSS JOIN items i ON i.id = m.item
+                      WHERE m.topic = ?2) hit CROSS JOIN stories s ON s.id = hit.story",
+                    "TRUE",
+                ),
+                _ => (
+                    "stories s",
+                    "(?2 IS NULL OR EXISTS (SELECT 1 FROM items i CROSS JOIN matches m ON m.item = i.id
+                      WHERE i.story = s.id AND m.topic = ?2))",
+                ),
+            };
             c.prepare_cached(&format!(
-                "SELECT * FROM stories s
+                "SELECT s.* FROM {first}
                  WHERE merged_into IS NULL AND last_seen >= ?1 AND last_seen <= ?5
-                   AND (last_seen < ?5 OR id > ?6) AND {told}
-                   AND (?2 IS NULL OR EXISTS (SELECT 1 FROM items i CROSS JOIN matches m ON m.item = i.id
-                        WHERE i.story = s.id AND m.topic = ?2))
+                   AND (last_seen < ?5 OR s.id > ?6) AND {told} AND {topic}
                    AND (?3 < 2 OR (SELECT count(*) FROM story_sources x WHERE x.story = s.id) >= ?3)
-                 ORDER BY last_seen DESC, id LIMIT ?4"
+                 ORDER BY last_seen DESC, s.id LIMIT ?4"
             ))?
             .query_map(
                 params![
@@ -165,6 +178,14 @@ impl Store {
             Ok(Some(StoryRecord { timeline: timeline(c, at)?, corrections, merged_from, line }))
         })
     }
+}
+
+/// Whether a topic was hit so seldom that all its stories can be looked at.
+fn hits_few(c: &Connection, topic: &str) -> engine::Result<bool> {
+    let hits: i64 = c
+        .prepare_cached("SELECT count(*) FROM (SELECT 1 FROM matches WHERE topic = ?1 LIMIT ?2) AS found")?
+        .query_row(params![topic, FEW_HITS + 1], |row| row.get(0))?;
+    Ok(hits <= FEW_HITS)
 }
 
 fn line(c: &Connection, row: &Row<'_>) -> engine::Result<StoryLine> {

@@ -50,8 +50,6 @@ fn settled(html: &str, room: &Newsroom) -> String {
         (r#"(data-label="ms" class="number">)\d+"#, "${1}N"),
         (r"\b\d+ (s|min)\b", "N $1"),
         (r"(wirewatch |<dt>Version</dt><dd>)\d+\.\d+\.\d+", "${1}VERSION"),
-        // It is indexed behind the commits.
-        (r"(Not indexed for search yet</dt><dd>)\d+", "${1}N"),
         (r"(\d[\d\u{202f}.,]*) ?(bytes|KiB|MiB|GiB|TiB)", "SIZE"),
         ("(?s)(<pre[^>]*>).*?(</pre>)", "${1}BODY${2}"),
     ] {
@@ -92,6 +90,8 @@ async fn pages_are_what_they_were() {
         until("it is stored", || number(&running.store, "SELECT count(*) FROM items") == all).await;
         until("it is told", || pending(&running.store) == 0).await;
     }
+    // It is indexed behind the commits.
+    until("all can be searched", || running.store.search_lag().expect("read") == 0).await;
     let (item, story) = (first(http, "items").await, first(http, "stories").await);
     for (path, body) in [
         (

@@ -91,6 +91,7 @@ const soon = () => {
 };
 
 const isLive = document.querySelector('[data-live], [data-list]');
+if (!isLive) document.querySelector('.unlive').remove();
 const connect = () => {
   if (source || !isLive) return;
   const from = cursor ? `?after=${encodeURIComponent(cursor)}` : '';
