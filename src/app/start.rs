@@ -157,15 +157,8 @@ impl App {
         let poller = tokio::spawn(poller.following(polling.clone()).run(sources_cancel.clone()));
         let reads = ReadSources::new(store.clone(), config_heard.clone(), rules.subscribe(), &place, clock.clone());
         let nudge = nudge(nudge_waker, &to_ingest, polling.clone());
-        let served = measure::served(
-            config_heard,
-            &readiness,
-            &gauges,
-            &health,
-            (reads, pushes, parser.clone()),
-            clock.clone(),
-            nudge,
-        );
+        let handed = (reads, pushes, parser.clone());
+        let served = measure::served(config_heard, &readiness, &gauges, &health, handed, clock.clone(), nudge);
         let http_cancel = CancellationToken::new();
         let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let http = listener.map(|listener| tokio::spawn(http::serve(listener, served, http_cancel.clone())));

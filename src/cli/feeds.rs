@@ -85,11 +85,11 @@ pub fn run(args: &FeedsArgs, context: &Context) -> Result<(), CliError> {
     let out = Output::of(args.json);
     match &args.verb {
         Some(FeedsVerb::Add(add)) => return change::add(add, context, out),
-        Some(FeedsVerb::Remove { id }) => return change::remove(id, context),
-        Some(FeedsVerb::Enable { id }) => return change::enable(id, true, context),
-        Some(FeedsVerb::Disable { id }) => return change::enable(id, false, context),
-        Some(FeedsVerb::Import { file, dry_run }) => return change::import(file, *dry_run, context),
-        Some(FeedsVerb::Export) => return change::export(context),
+        Some(FeedsVerb::Remove { id }) => return change::remove(id, context, out),
+        Some(FeedsVerb::Enable { id }) => return change::enable(id, true, context, out),
+        Some(FeedsVerb::Disable { id }) => return change::enable(id, false, context, out),
+        Some(FeedsVerb::Import { file, dry_run }) => return change::import(file, *dry_run, context, out),
+        Some(FeedsVerb::Export) => return change::export(context, out),
         Some(FeedsVerb::Check(check)) => return check::check(check, context, out),
         Some(FeedsVerb::Poll { ids, by }) => return check::poll(ids, &by.author, context, out),
         Some(FeedsVerb::List | FeedsVerb::Show { .. }) | None => {}

@@ -98,13 +98,16 @@ pub fn steady(text: &str, room: &Newsroom) -> String {
         (r"process \d+", "process N"),
         (r"127\.0\.0\.1:\d+", "HOST"),
         (r"\d+ (MiB|KiB)", "N $1"),
-        (r"\b\d+ (s|min)\b", "N $1"),
+        (r"\b\d+ (s|min)\b", "N s"),
     ];
-    // A longer number of seconds takes the room of the blanks behind it.
-    let age = regex::Regex::new(r"\b(\d+) (s|min)( {2,})").expect("a pattern");
+    // A longer age takes the room of the blanks behind it; on a busy machine seconds become minutes.
+    let age = regex::Regex::new(r"\b(\d+) (s|min)( ago)?( {2,})").expect("a pattern");
     for line in text.lines() {
-        let padded =
-            |found: &regex::Captures<'_>| format!("N {}{}{}", &found[2], &found[3], " ".repeat(found[1].len() - 1));
+        let padded = |found: &regex::Captures<'_>| {
+            let ago = found.get(3).map_or("", |ago| ago.as_str());
+            let longer = found[1].len() + found[2].len() - "Ns".len();
+            format!("N s{ago}{}{}", &found[4], " ".repeat(longer))
+        };
         let mut line = age.replace_all(line, padded).into_owned();
         for (pattern, stands_for) in patterns {
             line = regex::Regex::new(pattern).expect("a pattern").replace_all(&line, stands_for).into_owned();

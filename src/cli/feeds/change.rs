@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 use url::Url;
 
 use super::super::error::{CONFIG, IO};
@@ -152,15 +153,18 @@ fn shown(url: &Url) -> String {
 }
 
 /// Takes a feed out of the config.
-pub(super) fn remove(id: &str, context: &Context) -> Result<(), CliError> {
+pub(super) fn remove(id: &str, context: &Context, out: Output) -> Result<(), CliError> {
     let file = edit(context, &FeedEdit::Remove(name(id)?))?;
+    if out == Output::Json {
+        return Ok(output::document(&json!({"id": id, "removed": true, "file": file}))?);
+    }
     outln!("removed {} from {file}; its items stay", clean::one_line(id));
     reload_hint();
     Ok(())
 }
 
 /// Switches a feed; a feed that answered 410 is let go as well.
-pub(super) fn enable(id: &str, enabled: bool, context: &Context) -> Result<(), CliError> {
+pub(super) fn enable(id: &str, enabled: bool, context: &Context, out: Output) -> Result<(), CliError> {
     let config = context.load()?.config;
     let feed = super::known(&config.feeds, id)?;
     let written =
@@ -171,6 +175,9 @@ pub(super) fn enable(id: &str, enabled: bool, context: &Context) -> Result<(), C
     };
     let word = if enabled { "enabled" } else { "disabled" };
     match (&written, revived) {
+        _ if out == Output::Json => {
+            output::document(&json!({"id": id, "enabled": enabled, "file": written, "revived": revived}))?;
+        }
         (None, false) => outln!("{id} is {word} already"),
         (Some(file), _) => outln!("{word} {id} in {file}"),
         (None, true) => outln!("{id} had answered 410 (gone); it is polled again"),
@@ -192,7 +199,7 @@ fn take_effect(context: &Context) {
 }
 
 /// Adds the feeds of an OPML list that are not there yet.
-pub(super) fn import(file: &Path, dry_run: bool, context: &Context) -> Result<(), CliError> {
+pub(super) fn import(file: &Path, dry_run: bool, context: &Context, out: Output) -> Result<(), CliError> {
     let config = context.load()?.config;
     let read = read_list(file)?;
     let known: HashSet<&Url> = config.feeds.iter().map(|feed| &feed.url).collect();
@@ -200,7 +207,12 @@ pub(super) fn import(file: &Path, dry_run: bool, context: &Context) -> Result<()
     taken.insert(config.seeds.id.clone());
     let (old, new): (Vec<&OpmlOutline>, Vec<&OpmlOutline>) = read.outlines.iter().partition(|o| known.contains(&o.url));
     let feeds: Vec<NewFeed> = new.into_iter().map(|outline| new_feed(outline, &mut taken)).collect();
-    for feed in &feeds {
+    if out == Output::Json {
+        let lines: Vec<_> =
+            feeds.iter().map(|feed| json!({"id": feed.id, "url": feed.url, "tags": feed.tags})).collect();
+        output::lines(&lines)?;
+    }
+    for feed in feeds.iter().filter(|_| out == Output::Text) {
         outln!("{}  {}", feed.id, clean::one_line(feed.url.as_str()));
     }
     let count = feeds.len();
@@ -262,12 +274,16 @@ fn new_feed(outline: &OpmlOutline, taken: &mut HashSet<SourceId>) -> NewFeed {
 }
 
 /// Writes all feeds as OPML; credentials in addresses are left out.
-pub(super) fn export(context: &Context) -> Result<(), CliError> {
+pub(super) fn export(context: &Context, out: Output) -> Result<(), CliError> {
     let config = context.load()?.config;
     let store = context.read_store().ok();
     let mut outlines = Vec::with_capacity(config.feeds.len());
     for feed in &config.feeds {
         outlines.push(outline(feed, store.as_ref())?);
+    }
+    if out == Output::Json {
+        let line = |feed: &OpmlOutline| json!({"title": feed.title, "url": feed.url, "groups": feed.groups});
+        return Ok(output::lines(&outlines.iter().map(line).collect::<Vec<_>>())?);
     }
     let list = opml::write("wirewatch feeds", &outlines);
     std::io::Write::write_all(&mut std::io::stdout().lock(), list.as_bytes())?;

@@ -15,6 +15,7 @@ mod parts;
 mod reading;
 mod stories;
 mod template;
+mod template_files;
 #[cfg(debug_assertions)]
 mod template_names;
 mod trial;

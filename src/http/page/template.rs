@@ -7,6 +7,7 @@ use minijinja::value::{Serde, Value as Shown};
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, escape_formatter};
 use serde_json::Value;
 
+use super::template_files::TEMPLATES;
 use super::{assets, charts};
 use crate::http::refusal::{AnswerRefusal, RefusalKind};
 use crate::model::Timestamp;
@@ -14,46 +15,6 @@ use crate::text::clean::is_harmful;
 
 /// Instructions one page may take.
 const FUEL: u64 = 4_000_000;
-
-macro_rules! templates {
-    ($($name:literal),* $(,)?) => {
-        /// Every template by its name.
-        pub(super) const TEMPLATES: &[(&str, &str)] = &[$(($name, include_str!(concat!("templates/", $name)))),*];
-    };
-}
-
-templates!(
-    "base.html",
-    "now.html",
-    "stories.html",
-    "story_rows.html",
-    "story.html",
-    "items.html",
-    "item_rows.html",
-    "item.html",
-    "search.html",
-    "alerts.html",
-    "alert_rows.html",
-    "alert.html",
-    "topics.html",
-    "topic.html",
-    "try.html",
-    "feeds.html",
-    "feed.html",
-    "feed_read.html",
-    "deliveries.html",
-    "delivery_rows.html",
-    "delivery.html",
-    "endpoint.html",
-    "silences.html",
-    "silence.html",
-    "silence_new.html",
-    "acts.html",
-    "status.html",
-    "refused.html",
-    "login.html",
-    "again.html",
-);
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
 /// Renders a page.

@@ -8,7 +8,7 @@ use minijinja::Environment;
 use regex::Regex;
 use serde_json::Value;
 
-use super::template::TEMPLATES;
+use super::template_files::TEMPLATES;
 
 /// What the environment gives.
 const GIVEN: &[&str] = &["assets", "version", "loop"];
