@@ -103,18 +103,21 @@ pub fn mail(bytes: &[u8]) {
 
 /// Tables, agency XML, archives and JSON: whatever the bytes look like.
 pub fn news_formats(bytes: &[u8]) {
-    let formats = [
-        DocumentFormat::Table,
-        DocumentFormat::NewsXml,
-        DocumentFormat::PressArchive,
-        DocumentFormat::Json,
-        DocumentFormat::JsonLines,
-        DocumentFormat::Markdown,
-    ];
-    for format in formats {
+    for (_, format) in NEWS_FORMATS {
         read_as(format, bytes, &seed::DEFAULT_MAIL_RULES);
     }
 }
+
+/// The formats that people's programs write, by the name of their reader.
+const NEWS_FORMATS: [(&str, DocumentFormat); 7] = [
+    ("table", DocumentFormat::Table),
+    ("news-xml", DocumentFormat::NewsXml),
+    ("press-archive", DocumentFormat::PressArchive),
+    ("json", DocumentFormat::Json),
+    ("json-lines", DocumentFormat::JsonLines),
+    ("front-matter", DocumentFormat::Markdown),
+    ("mhtml", DocumentFormat::Mhtml),
+];
 
 fn read_as(format: DocumentFormat, bytes: &[u8], mail: &seed::MailRules) {
     let file = seed::FileContext { name: "2031-05-14-a", modified: NOW, received: NOW, limits: &LIMITS, mail };
@@ -223,12 +226,30 @@ fn topic(query: &str) -> TopicConfig {
     }
 }
 
+/// A folder of this thread, gone with its holder, however that ends.
+struct ScratchFolder(PathBuf);
+
+impl ScratchFolder {
+    fn new() -> Option<Self> {
+        let name = format!("wirewatch-fuzz-{}-{:?}", std::process::id(), std::thread::current().id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).ok().map(|()| Self(folder))
+    }
+}
+
+impl Drop for ScratchFolder {
+    fn drop(&mut self) {
+        // What cannot be removed is the system's to clear away.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// A config file: it loads or is reported, and the report can be printed.
 pub fn config(bytes: &[u8]) {
     // Included files are somebody else's: the folder is empty but for this one.
-    let folder = std::env::temp_dir().join(format!("wirewatch-fuzz-{}", std::process::id()));
-    let path = folder.join("wirewatch.toml");
-    if std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, bytes)).is_err() {
+    let Some(folder) = ScratchFolder::new() else { return };
+    let path = folder.0.join("wirewatch.toml");
+    if std::fs::write(&path, bytes).is_err() {
         return;
     }
     let environment = Environment { home: Some(PathBuf::from("/nowhere")), ..Environment::default() };
@@ -316,7 +337,10 @@ pub fn charset_decoding(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::AssertUnwindSafe;
+
     use super::*;
+    use crate::text::work;
 
     /// Mutations of each corpus in a normal run; `WIREWATCH_MUTATIONS` asks for more, and
     /// `WIREWATCH_TARGET` for one target only.
@@ -347,25 +371,46 @@ mod tests {
         }
     }
 
-    /// `WIREWATCH_MUTATIONS=100000 cargo test --lib -- --ignored mutated_corpora`, where no fuzzer can be built.
+    /// What `proof/fuzz` runs, where no fuzzer can be built: `WIREWATCH_TARGET` alone (a target, or one reader of
+    /// `news_formats`), `WIREWATCH_MUTATIONS` of it or as many as fit into `WIREWATCH_SECONDS`, from `WIREWATCH_SEED` on.
     #[test]
     #[ignore = "looks for what nobody has found yet"]
     fn mutated_corpora_hold() {
         let asked = |name: &str| std::env::var(name).ok();
-        let mutations = asked("WIREWATCH_MUTATIONS").and_then(|n| n.parse().ok()).unwrap_or(MUTATIONS);
+        let number = |name: &str| asked(name).and_then(|text| text.parse::<u64>().ok());
+        let seconds = number("WIREWATCH_SECONDS").map(Duration::from_secs);
+        let mutations = number("WIREWATCH_MUTATIONS").unwrap_or(if seconds.is_some() { u64::MAX } else { MUTATIONS });
         let only = asked("WIREWATCH_TARGET");
-        for (name, target) in TARGETS.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)) {
-            let inputs: Vec<Vec<u8>> = corpus(name).into_iter().map(|(_, bytes)| bytes).collect();
-            let words =
-                std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/dictionaries").join(name))
-                    .unwrap_or_default();
+        let mut targets: Vec<(&str, &str, Box<dyn Fn(&[u8])>)> =
+            TARGETS.iter().map(|(name, target)| (*name, *name, Box::new(target) as Box<dyn Fn(&[u8])>)).collect();
+        if let Some((name, format)) = NEWS_FORMATS.iter().find(|(name, _)| only.as_deref() == Some(name)) {
+            let corpus = if *format == DocumentFormat::Mhtml { "mail" } else { "news_formats" };
+            let read = |bytes: &[u8]| read_as(*format, bytes, &seed::DEFAULT_MAIL_RULES);
+            targets.push((name, corpus, Box::new(read)));
+        }
+        targets.retain(|(name, _, _)| only.as_deref().is_none_or(|only| only == *name));
+        assert!(!targets.is_empty(), "nothing has that name");
+        for (name, corpus_name, target) in targets {
+            let inputs: Vec<Vec<u8>> = corpus(corpus_name).into_iter().map(|(_, bytes)| bytes).collect();
+            let words = std::fs::read_to_string(
+                PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/dictionaries").join(corpus_name),
+            )
+            .unwrap_or_default();
             let words: Vec<&str> = words.lines().map(|line| line.trim_matches('"')).collect();
-            let mut lot = Lot(0x9e37_79b9_7f4a_7c15);
-            for _ in 0..mutations {
+            let mut lot = Lot(0x9e37_79b9_7f4a_7c15 ^ number("WIREWATCH_SEED").unwrap_or(0));
+            let begun = tokio::time::Instant::now();
+            let (mut tried, mut steps_per_byte) = (0, 0);
+            while tried < mutations && seconds.is_none_or(|seconds| begun.elapsed() < seconds) {
                 let bytes = mutated(&inputs, &words, &mut lot);
-                let held = std::panic::catch_unwind(|| target(&bytes));
+                let (held, steps) = work::counted(|| std::panic::catch_unwind(AssertUnwindSafe(|| target(&bytes))));
                 assert!(held.is_ok(), "{name} does not hold for {}", bytes.escape_ascii());
+                steps_per_byte = steps_per_byte.max(steps / (bytes.len() as u64 + 256));
+                tried += 1;
             }
+            println!(
+                "{name}: {tried} inputs in {} s, at most {steps_per_byte} counted steps a byte",
+                begun.elapsed().as_secs()
+            );
         }
     }
 
