@@ -2,38 +2,56 @@
 //! texts that are hard on it. The same on every machine, however busy, so a config that was taken once
 //! is always taken. An upper bound: the engine that searches documents mostly does better.
 
-use regex_automata::nfa::thompson::{NFA, State, WhichCaptures};
+use regex_automata::nfa::thompson::{BuildError, NFA, State, WhichCaptures};
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::syntax;
 
 /// Most steps per byte. At some 3 ns a step the longest text that is searched takes 50 ms at this bound.
 pub(super) const STEPS_PER_BYTE_MAX: usize = 250;
 /// Length of the texts it is measured on: the ratio does not depend on it.
-const TEXT_BYTES: usize = 2048;
+const TEXT_BYTES: usize = 768;
 /// As many places as a document is searched for.
 const HITS_MAX: usize = 64;
 /// Texts of one letter, of words, of numbers, of another script.
 const TEXTS: [&str; 5] = ["a", "ab cd efg ", "0123456789", "A, b. C! ", "жщ "];
 
-/// The most steps per byte over all texts; 0 for what does not compile.
-pub(super) fn steps_per_byte(pattern: &str) -> usize {
-    let Some(nfa) = automaton(pattern) else { return 0 };
+/// The most steps per byte over all texts.
+pub(super) fn steps_per_byte(pattern: &str, nfa: &NFA) -> usize {
     let own: String = pattern.chars().filter(|c| c.is_alphanumeric() || *c == ' ').collect();
     let texts = TEXTS.iter().copied().chain([own.as_str()]).filter(|seed| !seed.is_empty());
     let steps = texts.map(|seed| {
         let text = seed.repeat(TEXT_BYTES.div_ceil(seed.len()));
-        let steps = Simulation::of(&nfa).search_all(text.as_bytes());
+        let steps = Simulation::of(nfa).search_all(text.as_bytes());
         steps.div_ceil(text.len())
     });
     steps.max().unwrap_or(0)
 }
 
-fn automaton(pattern: &str) -> Option<NFA> {
+/// The program of a pattern, of so many bytes at most.
+pub(super) fn automaton(pattern: &str, bytes_max: usize) -> Result<NFA, BuildError> {
     NFA::compiler()
         .syntax(syntax::Config::new().case_insensitive(true))
-        .configure(NFA::config().which_captures(WhichCaptures::None))
+        .configure(NFA::config().which_captures(WhichCaptures::None).nfa_size_limit(Some(bytes_max)))
         .build(pattern)
-        .ok()
+}
+
+/// Whether it is found where there is nothing.
+pub(super) fn matches_empty(nfa: &NFA) -> bool {
+    let (mut waiting, mut seen) = (vec![nfa.start_anchored()], Reached::of(nfa.states().len()));
+    while let Some(state) = waiting.pop() {
+        if !seen.insert(state) {
+            continue;
+        }
+        match nfa.state(state) {
+            State::Match { .. } => return true,
+            State::Look { look, next } if nfa.look_matcher().matches(*look, b"", 0) => waiting.push(*next),
+            State::Capture { next, .. } => waiting.push(*next),
+            State::Union { alternates } => waiting.extend(alternates.iter()),
+            State::BinaryUnion { alt1, alt2 } => waiting.extend([*alt1, *alt2]),
+            _ => {}
+        }
+    }
+    false
 }
 
 /// States in the order they were reached, each once.
@@ -146,6 +164,10 @@ fn reach(nfa: &NFA, reached: &mut Reached, from: StateID) -> usize {
 mod tests {
     use super::*;
 
+    fn steps_per_byte(pattern: &str) -> usize {
+        super::steps_per_byte(pattern, &automaton(pattern, 1 << 20).expect("it compiles"))
+    }
+
     #[test]
     fn effort_usual_patterns_cost_little() {
         for pattern in [r"su-?(24|27|35)s?\b", "^live:", "al[p]ha|b1", "[0-9]+ (soldiers|troops)", "[a-z]+-[0-9]{1,3}"]
@@ -166,6 +188,5 @@ mod tests {
     #[test]
     fn effort_is_the_same_every_time() {
         assert_eq!(steps_per_byte("a[bc]{2,9}d"), steps_per_byte("a[bc]{2,9}d"));
-        assert_eq!(steps_per_byte("(unclosed"), 0);
     }
 }

@@ -1,8 +1,11 @@
-//! `/pattern/` of a query → a compiled expression, or why not. The engine is linear in the text but
+//! `/pattern/` of a query → an expression to search with, or why not. The engine is linear in the text but
 //! not cheap: one `.{0,5000}z` took minutes on a megabyte. So: bounded repeats, a small program, a measured
 //! `effort` within bounds, and only the first 64 KiB of a text are searched. Matching is case-insensitive.
 
+use std::sync::OnceLock;
+
 use regex::{Regex, RegexBuilder};
+use regex_automata::nfa::thompson::NFA;
 
 use super::effort::{self, STEPS_PER_BYTE_MAX};
 
@@ -12,6 +15,10 @@ const PATTERN_BYTES_MAX: usize = 1024;
 const REPEAT_MAX: u32 = 100;
 /// Largest compiled program: bounds the work per byte of text.
 const PROGRAM_BYTES_MAX: usize = 64 * 1024;
+/// What a thread may remember of its searches with one pattern.
+const CACHE_BYTES_MAX: usize = 256 * 1024;
+/// Largest programs of all patterns of a config together.
+pub(super) const PROGRAMS_BYTES_MAX: usize = 64 << 20;
 /// How much of a text is searched.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 
@@ -28,11 +35,34 @@ fn problem(message: impl Into<String>, hint: &str) -> PatternProblem {
     PatternProblem { message: message.into(), hint: hint.to_owned() }
 }
 
-/// Says whether [`compile`] will take a pattern, and whether its effort is within bounds: for every pattern
-/// of a config, when it is read.
+/// A pattern of a plan. What searches with it is made when a document asks for it first: most of many thousands are
+/// asked by no document of a day, and each takes tens of kilobytes.
+#[derive(Debug)]
+pub(super) struct LazyPattern {
+    text: String,
+    regex: OnceLock<Regex>,
+}
+
+impl LazyPattern {
+    /// Of a pattern that [`check`] has taken.
+    pub fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), regex: OnceLock::new() }
+    }
+
+    pub fn regex(&self) -> &Regex {
+        self.regex.get_or_init(|| {
+            // Its program is within the bound already; that of the way back may be a little larger.
+            let built = builder(&self.text).size_limit(8 * PROGRAM_BYTES_MAX).build();
+            built.unwrap_or_else(|_| Regex::new("[a&&b]").expect("invariant: a pattern that finds nothing"))
+        })
+    }
+}
+
+/// Says whether a pattern keeps to the limits, and whether its effort is within bounds: for every pattern of a config,
+/// when it is read. What this builds is small, and let go again.
 pub(super) fn check(pattern: &str) -> Result<(), PatternProblem> {
-    compile(pattern)?;
-    let steps = effort::steps_per_byte(pattern);
+    let program = program(pattern)?;
+    let steps = effort::steps_per_byte(pattern, &program);
     if steps > STEPS_PER_BYTE_MAX {
         return Err(problem(
             format!(
@@ -45,8 +75,13 @@ pub(super) fn check(pattern: &str) -> Result<(), PatternProblem> {
     Ok(())
 }
 
-/// Compiles a pattern within the limits.
-pub(super) fn compile(pattern: &str) -> Result<Regex, PatternProblem> {
+/// Bytes of the program of a pattern.
+pub(super) fn program_bytes(pattern: &str) -> Result<usize, PatternProblem> {
+    program(pattern).map(|program| program.memory_usage())
+}
+
+/// The program of a pattern within the limits.
+fn program(pattern: &str) -> Result<NFA, PatternProblem> {
     if pattern.len() > PATTERN_BYTES_MAX {
         return Err(problem(format!("an expression longer than {PATTERN_BYTES_MAX} bytes"), "split it into several"));
     }
@@ -56,20 +91,28 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, PatternProblem> {
             "use `*` or `+`, or `NEAR/n` between words",
         ));
     }
-    let regex =
-        RegexBuilder::new(pattern).case_insensitive(true).size_limit(PROGRAM_BYTES_MAX).build().map_err(|error| {
-            match error {
-                regex::Error::CompiledTooBig(_) => problem(
-                    format!("this expression compiles to more than {} KiB", PROGRAM_BYTES_MAX / 1024),
-                    "write `[a-z]` or `[0-9]` in place of `\\w` or `\\d`, shorten repeats, or use words with `NEAR/n`",
-                ),
-                other => problem(syntax_message(&other), "the syntax is that of the Rust `regex` crate"),
+    let program = effort::automaton(pattern, PROGRAM_BYTES_MAX).map_err(|error| {
+        // The other library says in better words what is wrong.
+        match builder(pattern).build() {
+            Err(syntax @ regex::Error::Syntax(_)) if error.size_limit().is_none() => {
+                problem(syntax_message(&syntax), "the syntax is that of the Rust `regex` crate")
             }
-        })?;
-    if regex.is_match("") {
+            _ => problem(
+                format!("this expression compiles to more than {} KiB", PROGRAM_BYTES_MAX / 1024),
+                "write `[a-z]` or `[0-9]` in place of `\\w` or `\\d`, shorten repeats, or use words with `NEAR/n`",
+            ),
+        }
+    })?;
+    if effort::matches_empty(&program) {
         return Err(problem("this expression matches the empty text, so it is found everywhere", "use `+` for `*`"));
     }
-    Ok(regex)
+    Ok(program)
+}
+
+fn builder(pattern: &str) -> RegexBuilder {
+    let mut builder = RegexBuilder::new(pattern);
+    builder.case_insensitive(true).dfa_size_limit(CACHE_BYTES_MAX);
+    builder
 }
 
 /// The part of a text that is searched.
@@ -116,8 +159,11 @@ mod tests {
 
     #[test]
     fn pattern_within_limits_is_taken_whatever_the_case() {
-        let regex = compile(r"su-?(24|27|35)s?\b").expect("a fine pattern");
-        assert!(regex.is_match("two SU-35s took off"));
+        let text = r"su-?(24|27|35)s?\b";
+        check(text).expect("a fine pattern");
+        let pattern = LazyPattern::new(text);
+        assert!(pattern.regex.get().is_none(), "made when it is asked for first");
+        assert!(pattern.regex().is_match("two SU-35s took off"));
     }
 
     #[test]
@@ -128,6 +174,8 @@ mod tests {
             ("(?:.{50}){100}", "compiles to more than 64 KiB"),
             ("(unclosed", "unclosed group"),
             ("a*", "the empty text"),
+            ("^$", "the empty text"),
+            (r"\B", "the empty text"),
             ("[a-z]{0,90}[0-9a-f]{2,90}z", "steps per letter"),
             (".*[^A-Z]|[A-Z]", "steps per letter"),
         ] {

@@ -4,10 +4,8 @@
 
 use std::collections::HashMap;
 
-use regex::Regex;
-
 use super::lexicon::{Lexicon, TermId};
-use super::pattern;
+use super::pattern::{self, LazyPattern};
 use super::query::{Clause, Order, Query, QueryProblem, Scope, SourcePattern, closest};
 use super::spans::Fields;
 use crate::model::Lang;
@@ -38,7 +36,9 @@ pub(super) enum Node {
 pub(super) struct Plan {
     pub nodes: Vec<Node>,
     pub lexicon: Lexicon,
-    pub patterns: Vec<Regex>,
+    pub patterns: Vec<LazyPattern>,
+    /// Bytes of the programs of all of them.
+    pub pattern_bytes: usize,
     /// Whether any query looks into links or tags.
     pub reads_url: bool,
     pub reads_tags: bool,
@@ -184,10 +184,18 @@ impl<'a> Planner<'a> {
         if let Some(index) = self.patterns.get(text) {
             return Ok(*index);
         }
-        let regex = pattern::compile(text)
+        let bytes = pattern::program_bytes(text)
             .map_err(|problem| QueryProblem::new(query.span.clone(), problem.message).hint(problem.hint))?;
+        let was_within = self.plan.pattern_bytes <= pattern::PROGRAMS_BYTES_MAX;
+        self.plan.pattern_bytes += bytes;
+        // Said of the first that is beyond, and not of the thousands behind it.
+        if was_within && self.plan.pattern_bytes > pattern::PROGRAMS_BYTES_MAX {
+            let (count, most) = (self.plan.patterns.len() + 1, pattern::PROGRAMS_BYTES_MAX >> 20);
+            let what = format!("{count} expressions up to this one take more than {most} MiB together");
+            return Err(QueryProblem::new(query.span.clone(), what).hint("use words with `NEAR/n` for some of them"));
+        }
         let index = self.plan.patterns.len() as u32;
-        self.plan.patterns.push(regex);
+        self.plan.patterns.push(LazyPattern::new(text));
         self.patterns.insert(text.to_owned(), index);
         Ok(index)
     }
@@ -240,5 +248,21 @@ impl Plan {
             Node::Any(parts) => parts.iter().any(|part| self.holds_without_words(*part)),
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::query;
+    use super::*;
+
+    #[test]
+    fn expressions_of_a_config_have_a_bound_together() {
+        let aliases = HashMap::new();
+        let mut planner = Planner::new(&aliases);
+        planner.plan.pattern_bytes = pattern::PROGRAMS_BYTES_MAX - 10;
+        let problem = planner.add(&query::parse("/su-[0-9]+/").expect("a query")).expect_err("beyond");
+        assert!(problem.message.contains("1 expressions up to this one take more than 64 MiB"), "{}", problem.message);
+        planner.add(&query::parse("/mi-[0-9]+/").expect("a query")).expect("said once");
     }
 }

@@ -36,7 +36,8 @@ fn holds(query: &Query, document: &Document<'_>, fields: &[Part]) -> bool {
         Clause::Source(pattern) => pattern.holds(document.source.as_str()),
         Clause::Lang(code) => document.lang.is_some_and(|lang| lang.as_str() == code),
         Clause::Regex(pattern) => {
-            let regex = super::pattern::compile(pattern).expect("generated patterns compile");
+            let pattern = super::pattern::LazyPattern::new(pattern);
+            let regex = pattern.regex();
             fields.iter().any(|(field, words_max)| {
                 let (whole, words) = text(document, *field);
                 regex.find_iter(whole).any(|found| words.word_at(found.start()) < *words_max)

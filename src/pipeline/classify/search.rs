@@ -333,7 +333,7 @@ impl<'a> Search<'a> {
     }
 
     fn pattern_hits(&self, index: u32, fields: Fields, hits_max: usize) -> impl Iterator<Item = Hit> + '_ {
-        let regex = &self.plan.patterns[index as usize];
+        let regex = self.plan.patterns[index as usize].regex();
         [Field::Title, Field::Body, Field::Url, Field::Tag]
             .into_iter()
             .filter(move |field| fields.hold(spans::position(*field, 0)))
