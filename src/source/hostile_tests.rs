@@ -72,7 +72,60 @@ const SHAPES: &[(&str, &str, Shape)] = &[
     ("x.txt", "lines", |n| fill("x\n", n)),
     ("x.txt", "dates", |n| fill("17 March 2025\n", n)),
     ("x.txt", "one word", |n| "x".repeat(n)),
+    ("x.eml", "parts", |n| {
+        mail(&format!(
+            "Content-Type: multipart/mixed; boundary=b\n\n{}--b--",
+            fill("--b\nContent-Type: text/plain\n\nx\n", n)
+        ))
+    }),
+    ("x.eml", "headers", |n| mail(&format!("{}\nx", fill("X-A: b\n", n)))),
+    ("x.eml", "encoded words", |n| mail(&format!("Subject: {}\n\nx", fill("=?utf-8?q?x?= ", n)))),
+    ("x.eml", "rules and headers", |n| mail(&format!("\nA port.\n{}", fill("__________\nFrom: a\n\n", n)))),
+    ("x.eml", "quotes", |n| mail(&format!("\nA port.\n{}", fill("> x\n", n)))),
+    ("x.eml", "colons", |n| mail(&format!("\nA port.\n{}", fill("x:\n\n", n)))),
+    ("x.eml", "forwards", |n| mail(&format!("\n{}", fill("--- forwarded message ---\n", n)))),
+    ("x.eml", "links", |n| {
+        mail(&format!("Content-Type: text/html\n\n{}", fill("<a href='http://x.example/'>x</a>", n)))
+    }),
+    ("x.mhtml", "page", |n| {
+        let head = "Snapshot-Content-Location: http://x.example/\nMIME-Version: 1.0\n";
+        let kind =
+            "Content-Type: multipart/related; type=\"text/html\"; boundary=b\n\n--b\nContent-Type: text/html\n\n";
+        format!("From: <Saved by a browser>\n{head}{kind}{}\n--b--\n", page(&fill("<p>x", n)))
+    }),
+    ("x.csv", "columns", |n| format!("title,{}\nx\n", fill("a,", n))),
+    ("x.csv", "rows", |n| format!("title,url\n{}", fill("x,http://x.example/\n", n))),
+    ("x.csv", "open quote", |n| format!("title,url\n\"{}", fill("x,", n))),
+    ("x.csv", "doubled quotes", |n| format!("title,url\n\"{}\",x\n", fill("\"\"", n))),
+    ("x.tsv", "cells", |n| format!("title\turl\n{}", fill("x\t", n))),
+    ("x.xml", "nitf", |n| format!("<nitf><body><body.content>{}</body.content></body></nitf>", fill("<p>x</p>", n))),
+    ("x.xml", "newsml", |n| format!("<newsMessage><itemSet>{}</itemSet></newsMessage>", fill("<newsItem/>", n))),
+    ("x.xml", "newsml subjects", |n| {
+        format!("<newsItem><contentMeta><headline>x</headline>{}", fill("<subject qcode=\"a:1\"/>", n))
+    }),
+    ("x.xml", "wordpress", |n| rss(&fill("<item><title>x</title><wp:status>draft</wp:status></item>", n))),
+    ("x.xml", "wordpress, open", |n| rss(&format!("<wp:status>{}", fill("<item>", n)))),
+    ("x.txt", "documents", |n| fill("1 of 2 DOCUMENTS\n", n)),
+    ("x.txt", "document", |n| {
+        format!("1 of 2 DOCUMENTS\n\nWire\n\nMarch 3, 2031\n\nLENGTH: 9 words\n\n{}", fill("x\n", n))
+    }),
+    ("x.txt", "labels", |n| format!("1 of 2 DOCUMENTS\n\nWire\n\nMarch 3, 2031\n\n{}", fill("BYLINE: x\n", n))),
+    ("x.txt", "factiva", |n| {
+        format!("HD   A port opens\nPD   3 March 2031\n{}AN   Document X1\n", fill("TD   x\n", n))
+    }),
+    ("x.txt", "factiva ends", |n| fill("HD   x\nAN   Document X1\n", n)),
+    ("items.json", "dump", |n| {
+        let one = "{\"source\":{\"name\":\"x\"},\"title\":\"x\",\"publishedAt\":\"2031-03-03T10:00:00Z\"},";
+        format!("{{\"status\":\"ok\",\"articles\":[{}{{}}]}}", fill(one, n))
+    }),
+    ("items.json", "values one after the other", |n| fill("{\"title\":\"x\"}\n\n", n)),
+    ("x.md", "front matter", |n| format!("---\ntitle: x\n{}---\nx", fill("tags: x\n", n))),
+    ("x.md", "open front matter", |n| format!("+++\n{}", fill("a = \"\n", n))),
 ];
+
+fn mail(rest: &str) -> String {
+    format!("From: A <a@x.example>\nDate: Mon, 3 Mar 2031 10:00:00 +0000\nMIME-Version: 1.0\n{rest}\n")
+}
 
 const RECEIVED: Timestamp = Timestamp::from_seconds(1_742_212_800);
 

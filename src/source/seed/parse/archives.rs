@@ -5,7 +5,7 @@ use super::super::archive_marks::{PressArchive, archive_of, factiva_field, is_do
 use super::super::fields::language;
 use super::{DraftItem, FileContext, ItemDraft, rejected};
 use crate::model::{RawText, RejectReason, Rejection};
-use crate::text::date;
+use crate::text::{date, work};
 
 /// Reads the articles.
 pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Result<(), Rejection> {
@@ -17,6 +17,7 @@ pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Res
     let is_lexis = archive_of(body) == Some(PressArchive::LexisNexis);
     let (mut empty, mut over_cap) = (0u64, 0u64);
     for article in articles {
+        work::spend(1 + article.iter().map(|line| 1 + line.len()).sum::<usize>());
         let item = if is_lexis { lexis_nexis(article, file) } else { factiva(article) };
         let Some(item) = item else {
             empty += u64::from(article.iter().filter(|line| !line.trim().is_empty()).count() > 3);

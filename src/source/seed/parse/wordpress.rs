@@ -4,7 +4,7 @@
 use super::{FileContext, read_feed};
 use crate::model::Rejection;
 use crate::source::ParsedDocument;
-use crate::text::charset;
+use crate::text::{charset, work};
 
 /// Reads an export; `None` where the feed is none, or there is nothing to take out.
 pub(super) fn read(bytes: &[u8], file: &FileContext) -> Option<Result<ParsedDocument, Rejection>> {
@@ -32,6 +32,7 @@ fn without_unpublished(text: &str) -> (String, usize) {
     while let Some(at) = rest.find("<item>") {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
+        work::spend(1 + at);
         let Some(len) = rest.find("</item>").map(|end| end + "</item>".len()) else { break };
         let item = &rest[..len];
         let is = |element: &str, wanted: &[&str]| value(item, element).is_none_or(|value| wanted.contains(&value));

@@ -1,6 +1,8 @@
 //! What of a message's lines is its text: without what it answers to, signatures, and the small print of lists; and
 //! what was forwarded, where the message says little of its own.
 
+use crate::text::work;
+
 /// A message that says no more of its own forwards what follows.
 const OWN_WORDS_MAX: usize = 40;
 /// Small print takes up no more lines than this at the end.
@@ -98,6 +100,7 @@ const HEADER_WORDS: [&str; 34] = [
 
 /// The text of a message among its lines.
 pub(super) fn text_lines<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    work::spend(lines.iter().map(|line| 1 + line.len()).sum());
     let lines = without_armour(lines);
     let forwarded = lines.iter().position(|line| is_forward_mark(line));
     let cut = match forwarded {
