@@ -88,7 +88,11 @@ impl Place {
         );
         write_topics(&mut text);
         for feed in 0..feeds {
-            let _ = write!(text, "[[feeds]]\nid = \"f{feed}\"\nurl = \"{}\"\n", bed.url(feed));
+            let _ = write!(
+                text,
+                "[[feeds]]\nid = \"f{feed}\"\nurl = \"{}\"\nbytes_per_day_max = \"off\"\nalerts_per_day_max = \"off\"\n",
+                bed.url(feed)
+            );
         }
         std::fs::write(self.dir.path().join("wirewatch.toml"), text)?;
         Ok(())

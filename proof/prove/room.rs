@@ -266,7 +266,7 @@ terms = [ {{ id = "ferry", match = "ferry", weight = 8.0 }} ]
         let _ = write!(
             text,
             "[[feeds]]\nid = \"f{feed}\"\nurl = \"http://{}/feed/{feed}\"\ninterval = \"1s\"\nbackfill = \"all\"\n\
-             allow_private = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n",
+             alerts_per_day_max = \"off\"\nallow_private = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n",
             around.feeds
         );
     }

@@ -39,6 +39,11 @@ pub fn rules(config: &Config) -> Result<Rules, Vec<QueryProblem>> {
             round_ups: config.alerts.round_ups,
             round_up_wait: config.alerts.round_up_wait,
             age_max: config.alerts.age_max,
+            alerts_per_day_max: config
+                .feeds
+                .iter()
+                .filter_map(|feed| Some((feed.id.clone(), feed.alerts_per_day_max?)))
+                .collect(),
             development_pause: config.alerts.development_pause,
             told_window: config.memory.story_window,
             labels: config.topics.iter().map(|t| (t.id.clone(), t.label.clone())).collect(),

@@ -1,29 +1,80 @@
-//! Endpoints that a reload took away: for an hour what is raised is kept for them as if they were there, so that a
-//! config that was half written, or a name that was mistyped, costs nobody an alert. What comes back within the hour is
-//! told; what does not is given up, and only what was owed before stays parked.
+//! Endpoints that a reload or a restart took away: for an hour what is raised is kept for them as if they were there, so
+//! that a config that was half written, or a name that was mistyped, costs nobody an alert. What comes back within the hour
+//! is told; what does not is given up, and only what was owed before stays parked. Who was there, and who has gone, is noted in
+//! the store: a restart in between changes nothing.
 
 use std::time::Duration;
 
-use tracing::{error, info};
+use serde::{Deserialize, Serialize};
+use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::deliver::EndpointConfig;
-use crate::model::Timestamp;
+use crate::model::{EndpointId, Lang, Score, Severity, SourceId, Timestamp, TopicId};
 use crate::pipeline::Rules;
-use crate::store::{Store, outbox};
+use crate::pipeline::alert::{Route, Timing};
+use crate::store::{Store, StoreError, outbox};
 
 /// So long an endpoint may be gone without losing an alert.
 const KEPT_FOR: Duration = Duration::from_secs(3600);
 
 /// An endpoint that is no longer in the config.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct DepartedEndpoint {
-    pub(super) endpoint: EndpointConfig,
+    pub(super) route: Route,
     pub(super) gone_at: Timestamp,
 }
 
+/// Under this name the endpoints are noted in the store.
+const NOTED_AS: &str = "endpoints";
+
+/// No time of a digest: what is kept waits unwritten, until it is let go or given up.
+const NEVER: &str = "0 0 30 2 *";
+
+/// An endpoint as it is noted: what it wants to hear, and when it went, if it has.
+#[derive(Debug, Serialize, Deserialize)]
+struct NotedEndpoint {
+    id: String,
+    gone_ms: Option<i64>,
+    topics: Vec<String>,
+    sources: Vec<String>,
+    languages: Vec<String>,
+    severity_min: String,
+    score_min: f64,
+    source_alerts: bool,
+}
+
+impl NotedEndpoint {
+    fn of(route: &Route, gone_at: Option<Timestamp>) -> Self {
+        Self {
+            id: route.endpoint.to_string(),
+            gone_ms: gone_at.map(Timestamp::millis),
+            topics: route.topics.iter().map(ToString::to_string).collect(),
+            sources: route.sources.iter().map(ToString::to_string).collect(),
+            languages: route.languages.iter().map(ToString::to_string).collect(),
+            severity_min: route.severity_min.as_str().to_owned(),
+            score_min: route.score_min.to_f64(),
+            source_alerts: route.source_alerts,
+        }
+    }
+
+    /// What it wants to hear; nothing of it is written before it is back and says how.
+    fn route(&self) -> Option<Route> {
+        Some(Route {
+            topics: self.topics.iter().filter_map(|topic| TopicId::new(topic).ok()).collect(),
+            sources: self.sources.iter().filter_map(|source| SourceId::new(source).ok()).collect(),
+            languages: self.languages.iter().filter_map(|lang| Lang::from_tag(lang)).collect(),
+            severity_min: Severity::from_name(&self.severity_min)?,
+            score_min: Score::from_f64(self.score_min),
+            source_alerts: self.source_alerts,
+            timing: Timing { digest: NEVER.parse().ok(), ..Timing::default() },
+            ..Route::everything(EndpointId::new(&self.id).ok()?)
+        })
+    }
+}
+
 /// Those that are gone after a reload, and those that came back or stayed away for too long by it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Departures {
     pub(super) gone: Vec<DepartedEndpoint>,
     pub(super) returned: Vec<DepartedEndpoint>,
@@ -33,19 +84,57 @@ pub(super) struct Departures {
 impl Departures {
     /// What becomes of those that were gone when another config takes over.
     pub(super) fn of(before: &[DepartedEndpoint], old: &Config, new: &Config, now: Timestamp) -> Self {
-        let is_there = |endpoint: &EndpointConfig| new.endpoints.iter().any(|there| there.id == endpoint.id);
         let mut departures = Self::default();
-        for departed in before {
-            let list = match () {
-                () if is_there(&departed.endpoint) => &mut departures.returned,
-                () if is_over(departed, now) => &mut departures.given_up,
-                () => &mut departures.gone,
-            };
-            list.push(departed.clone());
-        }
-        let leaving = old.endpoints.iter().filter(|endpoint| endpoint.enabled && !is_there(endpoint));
-        departures.gone.extend(leaving.map(|endpoint| DepartedEndpoint { endpoint: endpoint.clone(), gone_at: now }));
+        before.iter().for_each(|departed| departures.sort(departed.clone(), new, now));
+        let leaving = old.endpoints.iter().filter(|endpoint| endpoint.enabled && !is_there(&endpoint.id, new));
+        departures.gone.extend(leaving.map(|left| DepartedEndpoint { route: left.route(), gone_at: now }));
         departures
+    }
+
+    /// The same at a start, by what was noted before it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub(super) fn at_start(store: &Store, config: &Config, now: Timestamp) -> Result<Self, StoreError> {
+        let mut departures = Self::default();
+        let Some(text) = store.noted(NOTED_AS)? else { return Ok(departures) };
+        let noted: Vec<NotedEndpoint> = serde_json::from_str(&text).unwrap_or_else(|error| {
+            warn!(%error, "which endpoints there were is noted in a form that is not known here");
+            Vec::new()
+        });
+        for noted in noted {
+            let Some(route) = noted.route() else { continue };
+            if noted.gone_ms.is_none() && is_there(&route.endpoint, config) {
+                continue;
+            }
+            let gone_at = noted.gone_ms.map_or(now, Timestamp::from_millis);
+            departures.sort(DepartedEndpoint { route, gone_at }, config, now);
+        }
+        for departed in &departures.gone {
+            let endpoint = &departed.route.endpoint;
+            warn!(%endpoint, "endpoint is gone from the config: what is raised is kept for it for an hour");
+        }
+        Ok(departures)
+    }
+
+    fn sort(&mut self, departed: DepartedEndpoint, config: &Config, now: Timestamp) {
+        let list = match () {
+            () if is_there(&departed.route.endpoint, config) => &mut self.returned,
+            () if is_over(&departed, now) => &mut self.given_up,
+            () => &mut self.gone,
+        };
+        list.push(departed);
+    }
+
+    /// Notes who is there and who has gone, for the next start.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be written.
+    pub(super) fn note(&self, store: &Store, config: &Config) -> Result<(), StoreError> {
+        let there = config.endpoints.iter().filter(|endpoint| endpoint.enabled).map(EndpointConfig::route);
+        let mut noted: Vec<NotedEndpoint> = there.map(|route| NotedEndpoint::of(&route, None)).collect();
+        noted.extend(self.gone.iter().map(|departed| NotedEndpoint::of(&departed.route, Some(departed.gone_at))));
+        store.note(NOTED_AS, &serde_json::to_string(&noted).expect("invariant: words and numbers are JSON"))
     }
 
     /// Whether the rules have to be compiled anew for it.
@@ -55,13 +144,13 @@ impl Departures {
 
     /// What is raised goes to those that are gone as well.
     pub(super) fn add_routes(&self, rules: &mut Rules) {
-        rules.alert.routes.extend(self.gone.iter().map(|departed| departed.endpoint.route()));
+        rules.alert.routes.extend(self.gone.iter().map(|departed| departed.route.clone()));
     }
 
     /// Lets go what was kept for those that are back, and gives up what was kept for those that stayed away.
     pub(super) fn settle(&self, store: &Store, now: Timestamp) {
-        for DepartedEndpoint { endpoint, gone_at } in &self.returned {
-            let id = &endpoint.id;
+        for DepartedEndpoint { route, gone_at } in &self.returned {
+            let id = &route.endpoint;
             match store.write("let go what was kept", |tx| outbox::release_orphans(tx, id, *gone_at, now)) {
                 Ok(deliveries) => {
                     info!(endpoint = %id, deliveries, "endpoint is back, what was parked meanwhile is sent");
@@ -71,8 +160,8 @@ impl Departures {
                 }
             }
         }
-        for DepartedEndpoint { endpoint, gone_at } in &self.given_up {
-            let id = &endpoint.id;
+        for DepartedEndpoint { route, gone_at } in &self.given_up {
+            let id = &route.endpoint;
             match store.write("give up what was kept", |tx| outbox::give_up_orphans(tx, id, *gone_at, now)) {
                 Ok(deliveries) => {
                     info!(endpoint = %id, deliveries, "endpoint stayed away for an hour, nothing is kept for it any more");
@@ -81,6 +170,10 @@ impl Departures {
             }
         }
     }
+}
+
+fn is_there(endpoint: &EndpointId, config: &Config) -> bool {
+    config.endpoints.iter().any(|there| there.id == *endpoint)
 }
 
 /// Whether it has been gone for too long.

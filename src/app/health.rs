@@ -123,6 +123,9 @@ impl Gauges {
         if standing.feeds_gone > 0 {
             warnings.push(format!("sources: {} gone (410)", counted(standing.feeds_gone, "feed")));
         }
+        if standing.feeds_over_quota > 0 {
+            warnings.push(format!("sources: {} feeds over a quota of the day", standing.feeds_over_quota));
+        }
         if let Some(at) = standing.oldest_owed_at.filter(|at| now.since(*at) > OWED_LONG) {
             warnings.push(format!("delivery: {} owed, the oldest for {}", standing.owed, words(now.since(at))));
         }

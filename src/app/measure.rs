@@ -80,6 +80,7 @@ fn samples(config: &Config, gauges: &Gauges, health: &AppHealth, ready: bool, no
     out.extend([
         Sample::new(Metric::FeedsFailing, standing.feeds_failing as f64),
         Sample::new(Metric::FeedsGone, standing.feeds_gone as f64),
+        Sample::new(Metric::FeedsOverQuota, standing.feeds_over_quota as f64),
         Sample::new(Metric::IngestLastItem, standing.last_item_at.map_or(0.0, seconds)),
         Sample::new(Metric::StoreSearchLag, standing.search_lag as f64),
     ]);

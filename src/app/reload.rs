@@ -226,6 +226,9 @@ impl App {
         let ReloadCandidate { config, rules, client, states, departures, .. } = candidate;
         // Before delivery hears of the endpoints: what it finds parked then stays so.
         departures.settle(&self.store, self.live.clock.now());
+        if let Err(error) = departures.note(&self.store, &config) {
+            error!(%error, "which endpoints there are could not be noted: a restart will not know of those that are gone");
+        }
         let live = &mut self.live;
         live.departed = departures.gone;
         if !Arc::ptr_eq(&live.rules.borrow(), &rules) {

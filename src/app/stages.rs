@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::departed::{DepartedEndpoint, Departures};
 use super::error::{AppError, AppPart};
 use super::{compile, silences};
 use crate::clock::Clock;
@@ -40,6 +41,8 @@ pub(super) struct CoreStages {
     /// Raised while the disk is nearly full.
     pub(super) hold: watch::Sender<bool>,
     pub(super) links: IngestLinks,
+    /// Endpoints that are not in the config any more, and for which alerts are kept.
+    pub(super) departed: Vec<DepartedEndpoint>,
 }
 
 impl CoreStages {
@@ -52,6 +55,10 @@ impl CoreStages {
         // A start takes the config whole: what a reload said before says nothing any more.
         let _ = std::fs::remove_file(config.daemon.state_dir.join(RELOAD_FILE));
         silences::date(&mut rules.alert.silences, config, &store, clock.now())?;
+        let departures = Departures::at_start(&store, config, clock.now())?;
+        departures.settle(&store, clock.now());
+        departures.note(&store, config)?;
+        departures.add_routes(&mut rules);
         let window = config.memory.copies_window.max(config.memory.story_window);
         let corrected = store.carry_out_corrections(clock.now())?.len();
         if corrected > 0 {
@@ -103,6 +110,7 @@ impl CoreStages {
             ingest_cancel,
             hold,
             links,
+            departed: departures.gone,
         })
     }
 
@@ -143,6 +151,7 @@ impl CoreStages {
             clock: self.clock.clone(),
             parser: parser.clone(),
             ingest: self.to_ingest.clone(),
+            watched_since: self.store.watched_since(config.seeds.dir.as_deref(), self.clock.now())?,
         };
         Ok(Some(SeedWatcher::new(inputs, self.store.seed_files()?)))
     }

@@ -111,7 +111,9 @@ impl App {
         let (config_told, config_heard) = watch::channel(config.clone());
         let (reload, reloaded) = watch::channel(None);
         let (seeds, seeds_heard) = watch::channel(SeedStatus::default());
-        let CoreStages { store, rules, delivery, waker, to_ingest, ingest, ingest_cancel, hold, links, .. } = stages;
+        let CoreStages {
+            store, rules, delivery, waker, to_ingest, ingest, ingest_cancel, hold, links, departed, ..
+        } = stages;
 
         let (delivery_told, delivery_rules) = watch::channel(delivery);
         let counters = DeliveryCounters::default();
@@ -174,7 +176,7 @@ impl App {
             polling,
             seeds,
             reload,
-            departed: Vec::new(),
+            departed,
             gauges,
             health,
         };
@@ -268,6 +270,7 @@ impl Live {
             clock: self.clock.clone(),
             parser: self.parser.clone(),
             ingest,
+            watched_since: self.clock.now(),
         });
         let store = store.clone();
         let (seeds, pulse) = (self.seeds.clone(), self.gauges.pulses.seeds.clone());
@@ -278,11 +281,19 @@ impl Live {
                 // However it ended, its successor begins.
                 let _ = before.handle.await;
             }
-            let Some(inputs) = inputs.filter(|inputs| inputs.config.dir.is_some()) else {
+            let Some(mut inputs) = inputs.filter(|inputs| inputs.config.dir.is_some()) else {
                 seeds.send_replace(SeedStatus::default());
                 return ours.cancelled().await;
             };
-            match store.blocking(Store::seed_files).await {
+            let (dir, now) = (inputs.config.dir.clone(), inputs.watched_since);
+            let read = move |store: &Store| -> Result<_, StoreError> {
+                Ok((store.seed_files()?, store.watched_since(dir.as_deref(), now)?))
+            };
+            let known = store.blocking(read).await.map(|(known, since)| {
+                inputs.watched_since = since;
+                known
+            });
+            match known {
                 Ok(known) => SeedWatcher::new(inputs, known).telling(seeds, pulse).run(ours).await,
                 Err(error) => error!(%error, "seed files cannot be read from the store"),
             }

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use super::output::{self, Output, Table};
 use super::{CliError, Context};
-use crate::config::show_duration;
+use crate::config::{show_duration, show_size};
 use crate::model::Timestamp;
 use crate::source::feed::FeedConfig;
 use crate::store::Store;
@@ -132,12 +132,18 @@ fn list(feeds: &[FeedConfig], store: Option<&Store>, out: Output, now: Timestamp
     Ok(table.print("no feeds in the config")?)
 }
 
+/// What was used on the day of the last poll, of how much.
+fn quota_words(used: u64, most: Option<u64>, shown: impl Fn(u64) -> String) -> String {
+    most.map_or_else(|| shown(used), |most| format!("{} of {}", shown(used), shown(most)))
+}
+
 fn show(line: &FeedLine, out: Output) -> Result<(), CliError> {
     if out == Output::Json {
         return Ok(output::document(line)?);
     }
     outln!("{}: {}", line.id, line.state);
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let over = line.used.as_ref().filter(|used| !used.over.is_empty()).map(|used| used.over.join(" and "));
     for (name, value) in [
         ("url", Some(line.url.clone())),
         ("title", line.title.clone()),
@@ -151,6 +157,9 @@ fn show(line: &FeedLine, out: Output) -> Result<(), CliError> {
         ("usual period", line.usual_period_s.map(|seconds| show_duration(Duration::from_secs(seconds)))),
         ("new a day", line.new_items_per_day.map(|rate| format!("{rate:.1}"))),
         ("said of it", line.told.map(|told| told.as_str().to_owned())),
+        ("bytes that day", line.used.as_ref().map(|used| quota_words(used.bytes, used.bytes_max, show_size))),
+        ("alerts", line.used.as_ref().map(|used| quota_words(used.alerts, used.alerts_max, |n| n.to_string()))),
+        ("over quota", over),
         ("seen before", line.seen_percent.map(|percent| format!("{percent} % of the last items"))),
         ("failure", line.failure.map(str::to_owned)),
         ("failing since", time(line.failing_since)),

@@ -199,6 +199,7 @@ fn show(item: &ItemRecord) -> io::Result<()> {
         if value.is_empty() { Ok(()) } else { writeln!(out, "  {name:<10} {}", clean::one_line(value)) }
     };
     field("id", &line.id.to_string())?;
+    field("as it came", item.title_original.as_deref().unwrap_or_default())?;
     field("outlet", &carried(line.outlet.as_deref(), &line.source))?;
     field("publisher", item.publisher.as_deref().unwrap_or_default())?;
     field("author", item.author.as_deref().unwrap_or_default())?;
@@ -212,7 +213,7 @@ fn show(item: &ItemRecord) -> io::Result<()> {
         field("edited", &format!("{} times", item.revision))?;
     }
     if item.quiet {
-        field("baseline", "stored with the first poll of its feed, not alerted on")?;
+        field("quiet", "stored and not alerted on: of a first poll, of new ids, too old, or there before")?;
     }
     for matched in &item.matches {
         let verdict = format!("{} of {} points ({})", matched.score, matched.threshold, matched.severity);

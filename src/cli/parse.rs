@@ -39,6 +39,8 @@ struct ParsedItem {
     /// It has no title of its own: what stands for it is the beginning of its text, or its link.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     untitled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title_original: Option<String>,
     publisher: Option<String>,
     url: Option<String>,
     url_original: Option<String>,
@@ -107,6 +109,7 @@ fn view(item: Item) -> ParsedItem {
         untitled: item.title.is_empty(),
         publisher: item.publisher,
         url: item.url,
+        title_original: item.title_original,
         url_original: item.url_original,
         author: item.author,
         published: at(item.published),

@@ -95,6 +95,11 @@ fn print(status: &Status, now: Timestamp) {
     for feed in &f.gone {
         outln!("    {feed} answered 410: stopped until it is enabled again");
     }
+    for feed in &f.over_quota {
+        let what =
+            if feed.bytes { "it has sent its bytes of today" } else { "further alerts of today wait for a digest" };
+        outln!("    {} is over its quota: {what}, until {}", feed.id, feed.until);
+    }
     print_endpoints(status, now);
     for silence in &status.silences {
         outln!("  silence    {}", clean::one_line(&super::silences::in_a_line(silence, now)));

@@ -169,6 +169,8 @@ struct FeedSettings {
     lang: Option<Lang>,
     outlet: Option<Outlet>,
     tags: Vec<String>,
+    bytes_per_day_max: Option<u64>,
+    alerts_per_day_max: Option<u64>,
     fetch: FetchConfig,
 }
 
@@ -198,6 +200,8 @@ fn feed_settings(s: &Section<'_>, polling: &PollingConfig) -> FeedSettings {
         lang: s.get("lang", Found::lang),
         outlet: s.get("outlet", outlet),
         tags: s.list("tags", |found| found.text().map(str::to_owned)),
+        bytes_per_day_max: s.bytes_or_off("bytes_per_day_max", 64 << 10..=1 << 50),
+        alerts_per_day_max: s.count_or_off("alerts_per_day_max", 1..=1_000_000),
         fetch: super::fetching::fetching(s),
     }
 }
@@ -277,6 +281,8 @@ pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedCon
                 lang: settings.lang,
                 outlet: settings.outlet,
                 tags: settings.tags,
+                bytes_per_day_max: settings.bytes_per_day_max,
+                alerts_per_day_max: settings.alerts_per_day_max,
                 fetch: settings.fetch,
             });
         }

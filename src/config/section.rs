@@ -135,6 +135,23 @@ impl<'a> Section<'a> {
         self.set(key, |found| found.bytes(&range))
     }
 
+    /// A size, or `None` for "off".
+    pub fn bytes_or_off(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.set(key, |found| if is_off(found) { Ok(None) } else { found.bytes(&range).map(Some).map_err(or_off) })
+    }
+
+    /// A whole number, or `None` for "off".
+    pub fn count_or_off(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.set(key, |found| {
+            if is_off(found) {
+                return Ok(None);
+            }
+            let number = found.integer().map_err(or_off)?;
+            in_range(&number, &(range.start().cast_signed()..=range.end().cast_signed()), ToString::to_string)?;
+            Ok(Some(number.cast_unsigned()))
+        })
+    }
+
     pub fn count(&self, key: &'static str, range: RangeInclusive<usize>) -> usize {
         self.set(key, |found| {
             let number = found.integer()?;
@@ -333,4 +350,12 @@ fn plain_path(path: &std::path::Path) -> PathBuf {
         }
     }
     out
+}
+
+fn is_off(found: &Found<'_>) -> bool {
+    found.value.get_ref().as_str() == Some("off")
+}
+
+fn or_off(fault: Fault) -> Fault {
+    if fault.hint.is_some() { fault } else { fault.hint("or write \"off\"") }
 }

@@ -142,6 +142,7 @@ impl IngestCounters {
                 revisions: read(&inner.revisions),
                 rejected: read(&inner.rejected),
                 alerts: read(&inner.alerts),
+                ..Receipt::default()
             },
             commits: inner.commits.clone(),
             reasons: RejectReason::ALL.iter().copied().zip(inner.reasons.iter().map(read)).collect(),

@@ -11,7 +11,9 @@ mod pushed;
 mod ready;
 mod rekey;
 mod snapshots;
+mod source_alerts;
 mod tell;
+mod turns;
 mod unchanged;
 
 use std::collections::{BTreeSet, HashSet};
@@ -25,10 +27,8 @@ use tracing::{debug, info, warn};
 use crate::clock::Clock;
 use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
-    Cursor, FeedState, Health, ItemId, Origin, RawItem, RawText, RejectReason, Rejection, SeedOutcome, SourceHealth,
-    SourceKind, Timestamp,
+    Cursor, ItemId, Origin, RawItem, RawText, RejectReason, Rejection, SeedOutcome, SourceKind, Timestamp,
 };
-use crate::pipeline::alert::source::{self, SourceAlert};
 use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, Withheld, decide};
 use crate::source::feed::polling::schedule;
 use crate::source::{Batch, IngestMessage, Receipt};
@@ -306,7 +306,8 @@ impl Ingest {
                 ItemFate::Rejected(rejected.len() - 1)
             }));
         }
-        let mut receipt = count(&decisions, &rejected);
+        let quota = self.hold_beyond_quota(&cursor, &mut decisions, rules, now);
+        let mut receipt = Receipt { told: quota.told, over_quota: quota.held, ..count(&decisions, &rejected) };
         let known_removed = fates.iter().filter(|fate| matches!(fate, ItemFate::Known(_))).count();
         receipt.known += (known_removed + unchanged.len()) as u64;
         if received > 0 {
@@ -325,8 +326,10 @@ impl Ingest {
         let mut cursor = cursor;
         let (mut health, mut source_alert) = (None, None);
         if let Cursor::Feed(state) = &mut cursor {
+            let reached = source_alerts::reached(state, &rejected, &receipt);
             schedule::note_receipt(state, &receipt);
-            (health, source_alert) = self.judge_source(state, receipt.new + receipt.sightings, rules, now);
+            rejected.extend(source_alerts::note(quota, &origin, rules));
+            (health, source_alert) = self.judge_source(state, receipt.new + receipt.sightings, reached, rules, now);
         }
         Ok((
             BatchWrite { origin, decisions, rejected, cursor, health, source_alert },
@@ -427,30 +430,6 @@ impl Ingest {
             count: same.len() as u64,
         });
         Ok(())
-    }
-
-    /// Notes a poll in the record of its source and says what has changed about it.
-    fn judge_source(
-        &mut self,
-        state: &FeedState,
-        fresh: u64,
-        rules: &Rules,
-        now: Timestamp,
-    ) -> (Option<SourceHealth>, Option<SourceAlert>) {
-        let Ledger { sources, instance, sequence, .. } = &mut self.ledger;
-        let health = sources.entry(state.source.clone()).or_insert_with(|| SourceHealth::new(state.source.clone()));
-        let mut changed = source::note_poll(health, state, fresh, now);
-        let judged = source::judge(health, state, &rules.alert.health, now);
-        // When most feeds fail at once, saying so of each would be a flood, and nobody could be reached.
-        if judged == health.told || judged == Health::Failing && !state.gone && source::is_outage(sources.values()) {
-            return (sources.get(&state.source).filter(|_| changed).cloned(), None);
-        }
-        let Some(health) = sources.get_mut(&state.source) else { return (None, None) };
-        let cause = source::Cause { rules: &rules.alert, instance, sequence: *sequence + 1, now };
-        let alert = source::tell(health, state, judged, &cause);
-        changed |= alert.is_some();
-        *sequence += u64::from(alert.is_some());
-        (Some(health.clone()).filter(|_| changed), alert)
     }
 
     /// Writes, and tries again for as long as the reason may pass: what was decided is not decided twice.
@@ -569,7 +548,7 @@ fn taken(batch: &BatchWrite, receipt: Receipt) {
 
 /// One line per batch that brought something, one per alert, one per rejection class.
 fn report(batch: &BatchWrite, receipt: Receipt) {
-    let Receipt { new, known, sightings, revisions, rejected, alerts } = receipt;
+    let Receipt { new, known, sightings, revisions, rejected, alerts, .. } = receipt;
     let source = &batch.origin.source;
     if new + sightings + revisions + rejected > 0 {
         debug!(%source, new, known, sightings, revisions, rejected, alerts, "batch stored");

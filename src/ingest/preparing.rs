@@ -1,5 +1,5 @@
 //! The first half of ingest, on a thread of its own: batches are received, what stands in its feed as before is
-//! set aside, and the rest is prepared on several threads where it pays.
+//! set aside, and the rest is prepared on several threads where it pays, in fair turns of the sources.
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::IngestLinks;
 use super::prepared::PreparedBatch;
 use super::ready::{ReadyEnd, ReadyQueue};
+use super::turns::FairTurns;
 use super::unchanged::{ItemFingerprint, LastDocuments};
 use crate::clock::Clock;
 use crate::model::{Origin, RawItem, RejectReason, Rejection};
@@ -38,31 +39,91 @@ pub(super) struct PreparingStage {
     pub(super) threads: usize,
 }
 
+/// Batches that wait for their turn here; further ones wait with their sources.
+const WAITING_MAX: usize = 1024;
+
+/// So many bytes of text cost as much as an item has by itself.
+const BYTES_PER_COST: usize = 2048;
+
 impl PreparingStage {
     /// Runs until every sender is gone, or nobody takes what is ready any more.
     pub(super) fn run(self, mut messages: mpsc::Receiver<IngestMessage>, ready: &ReadyQueue) {
         let _end = ReadyEnd(ready);
         let pulse = self.links.preparing.clone();
-        while let Some(first) = messages.blocking_recv() {
+        let mut turns = FairTurns::default();
+        loop {
+            let first = if turns.len() == 0 { messages.blocking_recv() } else { messages.try_recv().ok() };
+            if first.is_none() && turns.len() == 0 {
+                return;
+            }
             ready.expect_more();
             pulse.beat(self.clock.now());
-            let (batches, woken) = gather(first, &mut messages);
+            let woken = self.line_up(first, &mut messages, &mut turns);
             let prepared = if *self.links.hold.borrow() {
                 // The receipts go with the batches: their sources keep the old cursors.
-                self.links.counters.held(batches.len());
+                self.links.counters.held(turns.len());
+                turns = FairTurns::default();
                 Vec::new()
             } else {
                 if woken {
                     ready.wake();
                 }
-                self.prepare(batches)
+                self.take_turns(&mut turns)
             };
             // It may wait there for the store, which is no fault of this loop.
             pulse.rest();
-            if !ready.add(prepared, !messages.is_empty()) {
+            if !ready.add(prepared, turns.len() > 0 || !messages.is_empty()) {
                 return;
             }
         }
+    }
+
+    /// Puts what has come in line; says whether one of the messages was a wake.
+    fn line_up(
+        &self,
+        first: Option<IngestMessage>,
+        messages: &mut mpsc::Receiver<IngestMessage>,
+        turns: &mut FairTurns<PreparedBatch>,
+    ) -> bool {
+        let rules = Arc::clone(&self.rules.borrow());
+        let mut woken = false;
+        let mut next = first;
+        while let Some(message) = next {
+            match message {
+                IngestMessage::Batch(batch) => {
+                    let batch = self.set_aside_unchanged(*batch, &rules);
+                    turns.push(&batch.batch.origin.source.clone(), batch.cost_of_next(), batch);
+                }
+                IngestMessage::Wake => woken = true,
+            }
+            next = if turns.len() < WAITING_MAX { messages.try_recv().ok() } else { None };
+        }
+        woken
+    }
+
+    /// Prepares as many items as are done in one go, of those whose turn it is; gives the batches that are whole then.
+    fn take_turns(&self, turns: &mut FairTurns<PreparedBatch>) -> Vec<PreparedBatch> {
+        let (mut room, mut taken) = (ITEMS_AT_ONCE_MAX, Vec::new());
+        while room > 0
+            && let Some((_, batch)) = turns.next()
+        {
+            let piece = batch.left().min(room);
+            room -= piece;
+            let is_whole = piece == batch.left();
+            taken.push((batch, piece));
+            if !is_whole {
+                break;
+            }
+        }
+        let pieces = taken.iter().map(|(batch, piece)| (batch, *piece));
+        let mut prepared = prepare_all(pieces, self.threads);
+        let mut whole = Vec::with_capacity(taken.len());
+        for (mut batch, piece) in taken {
+            batch.prepared.extend(prepared.drain(..piece));
+            // Only the last can have more.
+            if batch.left() > 0 { turns.put_back(batch.cost_of_next(), batch) } else { whole.push(batch) }
+        }
+        whole
     }
 
     /// Prepares these batches together.
@@ -70,7 +131,7 @@ impl PreparingStage {
         let rules = Arc::clone(&self.rules.borrow());
         let mut group: Vec<PreparedBatch> =
             batches.into_iter().map(|batch| self.set_aside_unchanged(batch, &rules)).collect();
-        let mut prepared = prepare_all(&group, &rules, self.threads);
+        let mut prepared = prepare_all(group.iter().map(|batch| (batch, batch.left())), self.threads);
         for batch in &mut group {
             batch.prepared = prepared.drain(..batch.batch.items.len()).collect();
         }
@@ -97,28 +158,30 @@ impl PreparingStage {
     }
 }
 
-/// The batches of the first message and of whatever else is ready, up to a size; and whether one of them is a wake.
-fn gather(first: IngestMessage, messages: &mut mpsc::Receiver<IngestMessage>) -> (Vec<Batch>, bool) {
-    let (mut batches, mut items, mut woken) = (Vec::new(), 0, false);
-    let mut next = Some(first);
-    while let Some(message) = next {
-        match message {
-            IngestMessage::Batch(batch) => {
-                items += batch.items.len();
-                batches.push(*batch);
-            }
-            IngestMessage::Wake => woken = true,
-        }
-        next = if items < ITEMS_AT_ONCE_MAX { messages.try_recv().ok() } else { None };
+impl PreparedBatch {
+    /// Items that are not prepared yet.
+    fn left(&self) -> usize {
+        self.batch.items.len() - self.prepared.len()
     }
-    (batches, woken)
+
+    /// What the next items of it cost that may be prepared in one go.
+    fn cost_of_next(&self) -> u64 {
+        let next = self.batch.items.iter().skip(self.prepared.len()).take(ITEMS_AT_ONCE_MAX);
+        1 + next.map(|raw| 1 + (text_bytes(raw) / BYTES_PER_COST) as u64).sum::<u64>()
+    }
 }
 
-/// Prepares every item of every batch, on several threads where it pays; in their order.
-fn prepare_all(group: &[PreparedBatch], rules: &Rules, threads: usize) -> VecDeque<Result<Prepared, Rejection>> {
-    let items: Vec<(&RawItem, &Origin)> =
-        group.iter().flat_map(|batch| batch.batch.items.iter().map(|raw| (raw, &batch.batch.origin))).collect();
-    let one = |(raw, origin): &(&RawItem, &Origin)| prepare_one(raw, origin, rules);
+/// Prepares the next so many items of each batch, on several threads where it pays; in their order.
+fn prepare_all<'a>(
+    pieces: impl Iterator<Item = (&'a PreparedBatch, usize)>,
+    threads: usize,
+) -> VecDeque<Result<Prepared, Rejection>> {
+    let items: Vec<(&RawItem, &PreparedBatch)> = pieces
+        .flat_map(|(batch, piece)| {
+            batch.batch.items[batch.prepared.len()..].iter().take(piece).map(move |raw| (raw, batch))
+        })
+        .collect();
+    let one = |(raw, batch): &(&RawItem, &PreparedBatch)| prepare_one(raw, &batch.batch.origin, &batch.rules);
     if items.len() < PARALLEL_ITEMS_MIN || threads < 2 {
         return items.iter().map(one).collect();
     }
@@ -135,12 +198,15 @@ fn prepare_all(group: &[PreparedBatch], rules: &Rules, threads: usize) -> VecDeq
     })
 }
 
+/// Bytes of its texts.
+fn text_bytes(raw: &RawItem) -> usize {
+    [&raw.title, &raw.summary, &raw.content, &raw.page].into_iter().flatten().map(|text| text.text.len()).sum()
+}
+
 /// A panic on one item, in a library below, costs that item and nothing else; so does one that takes more work than
 /// an item of its size may.
 pub(super) fn prepare_one(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared, Rejection> {
-    let texts = [&raw.title, &raw.summary, &raw.content, &raw.page].into_iter().flatten();
-    let bytes: usize = texts.map(|text| text.text.len()).sum();
-    let steps_max = Some(STEPS_MIN + STEPS_PER_BYTE_MAX * bytes as u64);
+    let steps_max = Some(STEPS_MIN + STEPS_PER_BYTE_MAX * text_bytes(raw) as u64);
     let prepared = catch_unwind(AssertUnwindSafe(|| {
         work::within(WorkBudget { steps_max, stop: None }, || prepare(raw, origin, rules)).unwrap_or_else(|spent| {
             let detail = format!("item {} could not be read: {spent}", raw.key.as_str());

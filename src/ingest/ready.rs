@@ -9,6 +9,9 @@ use super::prepared::PreparedBatch;
 /// memory and a writer that is held for long.
 const ENOUGH: usize = 256;
 
+/// What is ready waits for so many rounds of preparing to bring more, whatever else there is to prepare.
+const ROUNDS_MAX: usize = 2;
+
 /// Shared by the two threads; what ends one ends the other.
 #[derive(Default)]
 pub(super) struct ReadyQueue {
@@ -23,6 +26,8 @@ struct ReadyState {
     weight: usize,
     /// More is being prepared and will be here soon.
     more: bool,
+    /// Rounds of preparing since the first of them was ready.
+    rounds: usize,
     /// Whoever takes is to come round although there may be nothing to take.
     woken: bool,
     ended: bool,
@@ -35,7 +40,8 @@ impl ReadyState {
 
     /// Whether whoever takes is better off waiting.
     fn is_too_little(&self) -> bool {
-        !self.ended && !self.woken && (self.weight == 0 || self.more && self.weight < ENOUGH)
+        let more = self.more && self.rounds < ROUNDS_MAX;
+        !self.ended && !self.woken && (self.weight == 0 || more && self.weight < ENOUGH)
     }
 }
 
@@ -49,6 +55,7 @@ impl ReadyQueue {
     pub(super) fn add(&self, mut batches: Vec<PreparedBatch>, more: bool) -> bool {
         let mut state = self.state();
         self.changed.wait_while(&mut state, |state| state.is_full());
+        state.rounds += usize::from(state.weight > 0);
         state.weight += batches.iter().map(PreparedBatch::weight).sum::<usize>();
         state.batches.append(&mut batches);
         state.more = more;
@@ -62,14 +69,17 @@ impl ReadyQueue {
         self.changed.notify_all();
     }
 
-    /// Waits for something, or to be woken, and takes all there is; `None`: nothing will ever come.
+    /// Waits for something, or to be woken, and takes what goes into one transaction; `None`: nothing will ever come.
     pub(super) fn take(&self) -> Option<Vec<PreparedBatch>> {
         let mut state = self.state();
         self.changed.wait_while(&mut state, |state| state.is_too_little());
-        state.weight = 0;
         let woken = std::mem::take(&mut state.woken);
+        let count = fitting(state.batches.iter().map(PreparedBatch::weight));
+        let batches: Vec<PreparedBatch> = state.batches.drain(..count).collect();
+        state.rounds = 0;
+        state.weight -= batches.iter().map(PreparedBatch::weight).sum::<usize>();
         self.changed.notify_all();
-        Some(std::mem::take(&mut state.batches)).filter(|batches| woken || !batches.is_empty())
+        Some(batches).filter(|batches| woken || !batches.is_empty())
     }
 
     fn end(&self) {
@@ -80,6 +90,19 @@ impl ReadyQueue {
     fn state(&self) -> MutexGuard<'_, ReadyState> {
         self.state.lock()
     }
+}
+
+/// How many of the first go into one transaction. A large one goes alone, so that those before it do not wait for it.
+fn fitting(weights: impl Iterator<Item = usize>) -> usize {
+    let (mut sum, mut count) = (0, 0);
+    for weight in weights {
+        sum += weight;
+        if count > 0 && sum > ENOUGH {
+            break;
+        }
+        count += 1;
+    }
+    count
 }
 
 /// Held by each of the two: however one ends, a panic included, the other does not wait for it.
@@ -107,6 +130,7 @@ mod tests {
             (state(1, false), false, false),
             (state(ENOUGH - 1, true), true, false),
             (state(ENOUGH, true), false, true),
+            (ReadyState { rounds: ROUNDS_MAX, ..state(1, true) }, false, false),
             (ReadyState { woken: true, ..state(0, false) }, false, false),
             (ReadyState { woken: true, ..state(ENOUGH, true) }, false, true),
             (ReadyState { ended: true, ..state(0, true) }, false, false),
@@ -114,6 +138,19 @@ mod tests {
         ] {
             let shown = (state.weight, state.more, state.ended);
             assert_eq!((state.is_too_little(), state.is_full()), (too_little, full), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn take_lets_a_large_batch_go_alone() {
+        for (weights, together) in [
+            (vec![4, 2, 5 * ENOUGH], 2),
+            (vec![5 * ENOUGH, 4, 2], 1),
+            (vec![ENOUGH - 1, 1, 1], 2),
+            (vec![1; 3], 3),
+            (vec![], 0),
+        ] {
+            assert_eq!(fitting(weights.iter().copied()), together, "{weights:?}");
         }
     }
 

@@ -8,12 +8,20 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::model::{ItemId, Markup, Origin, RawItem, RawText, SourceId, SourceKind};
 
-/// Items remembered of one document; what stands behind them is read again each time.
-const ITEMS_MAX: usize = 400;
+/// Items remembered of one document, as many as are taken of one by default; what stands behind them is read again
+/// each time …
+const ITEMS_MAX: usize = 2000;
+/// … and so many of each where there are very many feeds.
+const ITEMS_MAX_OF_MANY: usize = 400;
+/// Beyond so many items in all, at 16 bytes each, there are.
+const ALL_ITEMS_MAX: usize = 1 << 20;
 
-/// The last documents of all feeds: 16 bytes an item.
+/// The last documents of all feeds.
 #[derive(Debug, Default)]
-pub struct LastDocuments(HashMap<SourceId, Box<[ItemFingerprint]>>);
+pub struct LastDocuments {
+    of_feeds: HashMap<SourceId, Box<[ItemFingerprint]>>,
+    items: usize,
+}
 
 /// An item, and what its text is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +52,7 @@ impl ItemFingerprint {
 impl LastDocuments {
     /// Whether an item stood in its feed's last document just so.
     pub(super) fn contain(&self, origin: &Origin, item: ItemFingerprint) -> bool {
-        let last = self.0.get(&origin.source);
+        let last = self.of_feeds.get(&origin.source);
         last.is_some_and(|last| last.binary_search_by_key(&item.id, |known| known.id).is_ok_and(|at| last[at] == item))
     }
 
@@ -53,9 +61,11 @@ impl LastDocuments {
         if origin.kind != SourceKind::Feed {
             return;
         }
-        items.truncate(ITEMS_MAX);
+        items.truncate(if self.items < ALL_ITEMS_MAX { ITEMS_MAX } else { ITEMS_MAX_OF_MANY });
         items.sort_by_key(|item| item.id);
-        self.0.insert(origin.source.clone(), items.into());
+        self.items += items.len();
+        let before = self.of_feeds.insert(origin.source.clone(), items.into());
+        self.items -= before.map_or(0, |before| before.len());
     }
 }
 

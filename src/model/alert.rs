@@ -32,6 +32,8 @@ pub enum AlertReason {
     SourceRecovered,
     /// A source has had no news for long.
     SourceSilent,
+    /// A source has brought more on a day than its quota.
+    SourceOverQuota,
 }
 
 impl AlertReason {
@@ -50,6 +52,7 @@ impl AlertReason {
             Self::SourceFailing => "source_failing",
             Self::SourceRecovered => "source_recovered",
             Self::SourceSilent => "source_silent",
+            Self::SourceOverQuota => "source_over_quota",
         }
     }
 }
@@ -84,6 +87,9 @@ pub enum AlertKind {
     /// A source has had no news for long.
     #[serde(rename = "source.silent")]
     SourceSilent,
+    /// A source has brought more on a day than its quota.
+    #[serde(rename = "source.over_quota")]
+    SourceOverQuota,
     /// A receiver is being tried out.
     #[serde(rename = "endpoint.test")]
     Test,
@@ -106,7 +112,7 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Matched,
         Self::StoryUpdated,
         Self::ItemCorrected,
@@ -114,6 +120,7 @@ impl AlertKind {
         Self::SourceFailing,
         Self::SourceRecovered,
         Self::SourceSilent,
+        Self::SourceOverQuota,
         Self::Test,
         Self::Digest,
         Self::Suppressed,
@@ -139,6 +146,7 @@ impl AlertKind {
             Self::SourceFailing => "source.failing",
             Self::SourceRecovered => "source.recovered",
             Self::SourceSilent => "source.silent",
+            Self::SourceOverQuota => "source.over_quota",
             Self::Test => "endpoint.test",
             Self::Digest => "alerts.digest",
             Self::Suppressed => "alerts.suppressed",

@@ -106,6 +106,8 @@ pub struct RawItem {
     pub key: ItemKey,
     /// Headline.
     pub title: Option<RawText>,
+    /// The headline as it came, where what stands before it was taken off: the subject of an e-mail.
+    pub title_original: Option<String>,
     /// Link to the coverage, absolute where it could be resolved.
     pub url: Option<String>,
     /// Byline.
@@ -137,6 +139,7 @@ impl RawItem {
         Self {
             key,
             title: None,
+            title_original: None,
             url: None,
             author: None,
             publisher: None,
@@ -250,6 +253,8 @@ pub struct Item {
     pub key: ItemKey,
     /// Headline without the publisher's suffix; may be empty.
     pub title: String,
+    /// The headline as it came, where the source took something off it: the whole subject of an e-mail.
+    pub title_original: Option<String>,
     /// The publisher's name where the headline or feed carried one ("… - Reuters").
     pub publisher: Option<String>,
     /// Who carries it, as stories count outlets; `None` where nothing says so.
@@ -373,11 +378,15 @@ pub enum RejectReason {
     CommentWithheld,
     /// Likewise, since it reports on many events at once.
     RoundUpWithheld,
+    /// Its alert waits for the next digest: its feed has raised more on this day than its quota.
+    OverAlertQuota,
+    /// The feed is not polled any more on this day: it has sent its quota of bytes.
+    OverByteQuota,
 }
 
 impl RejectReason {
     /// Every reason, for tables that start at zero.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::Empty,
         Self::TooLarge,
         Self::TooManyItems,
@@ -408,6 +417,8 @@ impl RejectReason {
         Self::HeldOpen,
         Self::CommentWithheld,
         Self::RoundUpWithheld,
+        Self::OverAlertQuota,
+        Self::OverByteQuota,
     ];
 
     /// What was stored and raised no alert by itself.
@@ -432,6 +443,8 @@ impl RejectReason {
                 | Self::HeldOpen
                 | Self::CommentWithheld
                 | Self::RoundUpWithheld
+                | Self::OverAlertQuota
+                | Self::OverByteQuota
         )
     }
 
@@ -469,6 +482,8 @@ impl RejectReason {
             Self::HeldOpen => "held-open",
             Self::CommentWithheld => "comment-withheld",
             Self::RoundUpWithheld => "round-up-withheld",
+            Self::OverAlertQuota => "over-alert-quota",
+            Self::OverByteQuota => "over-byte-quota",
         }
     }
 }

@@ -21,7 +21,7 @@ pub use item::{
 };
 pub use outlet::Outlet;
 pub use push::{PushAnswer, PushOutcome, PushRecord, PushRejection, PushedItem};
-pub use source::{Cursor, FeedFailure, FeedState, MovedFeed, Origin, SeedFile, SeedOutcome, SourceKind};
+pub use source::{Cursor, DailyUse, FeedFailure, FeedState, MovedFeed, Origin, SeedFile, SeedOutcome, SourceKind};
 pub use story::{Phase, RelatedStory, StorySummary};
 pub use time::{TimeError, Timestamp};
 pub use topic::{Evidence, Field, Match, Score, Severity};

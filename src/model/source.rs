@@ -183,6 +183,44 @@ pub struct MovedFeed {
     pub adopted: bool,
 }
 
+/// What a feed has brought on one day (UTC), held against its quotas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DailyUse {
+    /// The day, counted from 1970.
+    pub day: i64,
+    /// Bytes on the wire, of its documents and of the pages they link to.
+    pub bytes: u64,
+    /// Alerts that its items raised for somebody.
+    pub alerts: u64,
+    /// The bytes reached their quota: not polled any more on that day.
+    pub bytes_over: bool,
+    /// There were more alerts than their quota: further ones of that day wait for the next digest.
+    pub alerts_over: bool,
+}
+
+impl DailyUse {
+    const DAY_MS: i64 = 86_400_000;
+
+    /// As it counts at a time: nothing of another day does.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Self {
+        let day = now.millis().div_euclid(Self::DAY_MS);
+        if self.day == day { self } else { Self { day, ..Self::default() } }
+    }
+
+    /// When the day begins.
+    #[must_use]
+    pub fn begins(self) -> Timestamp {
+        Timestamp::from_millis(self.day.saturating_mul(Self::DAY_MS))
+    }
+
+    /// When the next day begins.
+    #[must_use]
+    pub fn ends(self) -> Timestamp {
+        Timestamp::from_millis(self.day.saturating_add(1).saturating_mul(Self::DAY_MS))
+    }
+}
+
 /// Everything remembered of a feed. The poller owns the live copy; the store keeps it in the same
 /// transaction as the items it covers (promise P1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,6 +275,8 @@ pub struct FeedState {
     pub interval: Option<Duration>,
     /// Of the items at the last good poll, so many of a hundred were seen before.
     pub seen_percent: Option<u8>,
+    /// What it brought on the day of the last poll.
+    pub used: DailyUse,
 }
 
 impl FeedState {
@@ -269,6 +309,7 @@ impl FeedState {
             items_last: 0,
             interval: None,
             seen_percent: None,
+            used: DailyUse::default(),
         }
     }
 }

@@ -49,6 +49,10 @@ pub struct Receipt {
     pub rejected: u64,
     /// Alerts raised.
     pub alerts: u64,
+    /// Of these, those that go to somebody …
+    pub told: u64,
+    /// … and those that wait for the next digest, since their feed has raised more on this day than its quota.
+    pub over_quota: u64,
 }
 
 /// What comes to `ingest`.

@@ -151,9 +151,9 @@ fn write_item(tx: &Transaction<'_>, decision: &Decision, story: StoryId, seq: i6
     tx.prepare_cached(
         "INSERT INTO items (seq, id, source, key, revision, title, headline, publisher, url, url_original, author, published,
             published_certainty, updated, first_seen, lang, summary, text_source, text_hash, text_bytes, tags, quiet,
-            story, outlet, nearest, nearest_milli, features, version_hash)
+            story, outlet, nearest, nearest_milli, features, version_hash, title_original)
          VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-            ?24, ?25, ?26, ?27)",
+            ?24, ?25, ?26, ?27, ?28)",
     )?
     .execute(params![
         seq,
@@ -183,6 +183,7 @@ fn write_item(tx: &Transaction<'_>, decision: &Decision, story: StoryId, seq: i6
         grounds.and_then(|grounds| grounds.score).map(|score| (score * 1000.0).round() as i64),
         prepared.features.to_bytes(),
         own_version(item),
+        item.title_original,
     ])?;
     if !item.text.is_empty() {
         tx.prepare_cached("INSERT INTO texts (seq, body) VALUES (?1, ?2)")?.execute(params![seq, item.text])?;

@@ -106,6 +106,8 @@ pub struct ItemRecord {
     pub title: String,
     /// Publisher's name.
     pub publisher: Option<String>,
+    /// Headline as it came, where the source took something off it: the subject of an e-mail.
+    pub title_original: Option<String>,
     /// The link as it came.
     pub url_original: Option<String>,
     /// Byline.
@@ -494,6 +496,7 @@ fn item_record(c: &Connection, row: &Row<'_>) -> engine::Result<ItemRecord> {
         key: row.get("key")?,
         revisions: revisions(c, id, (&title, &text))?,
         publisher: row.get("publisher")?,
+        title_original: row.get("title_original")?,
         url_original: row.get("url_original")?,
         author: row.get("author")?,
         published_certainty: row.get("published_certainty")?,

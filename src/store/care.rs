@@ -1,7 +1,7 @@
 //! What keeps a store well while it is in use: room on its disk, a write-ahead log that stays small, and
 //! what health wants to know. Every failure is told; none is logged here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::engine::OptionalExtension;
 use super::outbox;
@@ -11,6 +11,9 @@ use crate::model::{EndpointId, SourceId, Timestamp};
 /// Feeds that fail or are gone, by their index.
 const TROUBLED: &str = "SELECT source, gone FROM feeds WHERE failure IS NOT NULL OR gone <> 0";
 
+/// Feeds that brought more on the day of their last poll than a quota, likewise.
+const OVER_QUOTA: &str = "SELECT source FROM feeds WHERE bytes_over <> 0 OR alerts_over <> 0";
+
 /// What is owed and what fails, at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Standing {
@@ -18,6 +21,8 @@ pub struct Standing {
     pub feeds_failing: u64,
     /// Configured feeds that answered 410.
     pub feeds_gone: u64,
+    /// Configured feeds that are over a quota of the day.
+    pub feeds_over_quota: u64,
     /// Deliveries not made yet.
     pub owed: u64,
     /// Since when the oldest of them is owed.
@@ -119,9 +124,16 @@ impl Store {
                 .prepare_cached(TROUBLED)?
                 .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<Result<_, _>>()?;
-            if !troubled.is_empty() {
-                for gone in feeds.filter_map(|feed| troubled.get(feed.as_str())) {
-                    if *gone { standing.feeds_gone += 1 } else { standing.feeds_failing += 1 }
+            let over: HashSet<String> =
+                connection.prepare_cached(OVER_QUOTA)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            if !troubled.is_empty() || !over.is_empty() {
+                for feed in feeds {
+                    match troubled.get(feed.as_str()) {
+                        Some(true) => standing.feeds_gone += 1,
+                        Some(false) => standing.feeds_failing += 1,
+                        None => {}
+                    }
+                    standing.feeds_over_quota += u64::from(over.contains(feed.as_str()));
                 }
             }
             for endpoint in endpoints {
@@ -161,6 +173,12 @@ mod tests {
                 c.prepare(&format!("EXPLAIN QUERY PLAN {TROUBLED}"))?.query_map([], |row| row.get(3))?.collect()
             })
             .expect("a plan");
+        let over: Vec<String> = store
+            .read("explain", |c| {
+                c.prepare(&format!("EXPLAIN QUERY PLAN {OVER_QUOTA}"))?.query_map([], |row| row.get(3))?.collect()
+            })
+            .expect("a plan");
+        assert!(over.iter().all(|step| step.contains("feeds_over_quota")), "{over:?}");
         assert!(plan.iter().all(|step| step.contains("feeds_troubled")), "{plan:?}");
         let standing = store.standing([].iter(), &[]).expect("read");
         assert_eq!(standing, Standing::default());

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::engine::{self, Connection, OptionalExtension, Row, Transaction, params};
-use crate::model::{ContentHash, FeedFailure, FeedState, Health, ItemId, MovedFeed, SourceHealth, SourceId, Timestamp};
+use crate::model::{
+    ContentHash, DailyUse, FeedFailure, FeedState, Health, ItemId, MovedFeed, SourceHealth, SourceId, Timestamp,
+};
 
 use super::{Store, StoreError};
 
@@ -227,9 +229,9 @@ pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> engine::Res
         "INSERT INTO feeds (source, url, title, etag, last_modified, body_hash, next_poll_at, last_poll_at,
             last_success_at, last_new_item_at, failures_weighted, failure, error, failing_since, ttl, skip_hours,
             skip_days, full_fetch_at, moved_url, moved_polls, moved_since, moved_adopted, baselined, gone, polls,
-            items_last, interval, seen_percent)
+            items_last, interval, seen_percent, used_day, used_bytes, used_alerts, bytes_over, alerts_over)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-            ?23, ?24, ?25, ?26, ?27, ?28)
+            ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)
          ON CONFLICT (source) DO UPDATE SET url = excluded.url, title = excluded.title, etag = excluded.etag,
             last_modified = excluded.last_modified, body_hash = excluded.body_hash, next_poll_at =
             excluded.next_poll_at, last_poll_at = excluded.last_poll_at, last_success_at =
@@ -240,7 +242,8 @@ pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> engine::Res
             moved_polls = excluded.moved_polls, moved_since = excluded.moved_since, moved_adopted =
             excluded.moved_adopted, baselined = excluded.baselined, gone = excluded.gone, polls =
             excluded.polls, items_last = excluded.items_last, interval = excluded.interval, seen_percent =
-            excluded.seen_percent",
+            excluded.seen_percent, used_day = excluded.used_day, used_bytes = excluded.used_bytes, used_alerts =
+            excluded.used_alerts, bytes_over = excluded.bytes_over, alerts_over = excluded.alerts_over",
     )?
     .execute(params![
         state.source.as_str(),
@@ -271,6 +274,11 @@ pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> engine::Res
         state.items_last.cast_signed(),
         state.interval.map(millis),
         state.seen_percent,
+        state.used.day,
+        state.used.bytes.cast_signed(),
+        state.used.alerts.cast_signed(),
+        state.used.bytes_over,
+        state.used.alerts_over,
     ])
     .map(|_| ())
 }
@@ -320,6 +328,13 @@ fn feed_state(row: &Row<'_>) -> engine::Result<FeedState> {
         items_last: row.get::<_, i64>("items_last")?.cast_unsigned(),
         interval: span("interval")?,
         seen_percent: row.get("seen_percent")?,
+        used: DailyUse {
+            day: row.get("used_day")?,
+            bytes: row.get::<_, i64>("used_bytes")?.cast_unsigned(),
+            alerts: row.get::<_, i64>("used_alerts")?.cast_unsigned(),
+            bytes_over: row.get("bytes_over")?,
+            alerts_over: row.get("alerts_over")?,
+        },
     })
 }
 
@@ -371,6 +386,7 @@ mod tests {
             items_last: 50,
             interval: Some(Duration::from_secs(1800)),
             seen_percent: Some(98),
+            used: DailyUse { day: 20_164, bytes: 7, alerts: 8, bytes_over: true, alerts_over: false },
             ..FeedState::new(SourceId::new("a").expect("a name"), "https://a.example/".to_owned(), at(1))
         };
         store.write("test", |tx| write_feed(tx, &state)).expect("writes");

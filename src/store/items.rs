@@ -37,6 +37,7 @@ pub(super) fn stored_item(row: &Row<'_>) -> engine::Result<Item> {
         outlet: row.get::<_, Option<String>>("outlet")?.map(|name| Outlet::from_stored(&name)),
         url: row.get("url")?,
         url_original: row.get("url_original")?,
+        title_original: row.get("title_original")?,
         author: row.get("author")?,
         published: optional_time(row.get("published")?).map(dated),
         updated: optional_time(row.get("updated")?).map(|at| Dated { at, certainty: DateCertainty::Exact }),

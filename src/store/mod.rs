@@ -20,6 +20,7 @@ mod history;
 mod ids;
 mod items;
 mod labels;
+mod notes;
 mod open;
 mod operators;
 pub mod outbox;

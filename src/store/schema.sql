@@ -31,11 +31,17 @@ CREATE TABLE feeds (
     polls             INTEGER NOT NULL,
     items_last        INTEGER NOT NULL,
     interval          INTEGER,
-    seen_percent      INTEGER
+    seen_percent      INTEGER,
+    used_day          INTEGER NOT NULL,
+    used_bytes        INTEGER NOT NULL,
+    used_alerts       INTEGER NOT NULL,
+    bytes_over        INTEGER NOT NULL,
+    alerts_over       INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Health asks for these every other second.
 CREATE INDEX feeds_troubled ON feeds (source, gone) WHERE failure IS NOT NULL OR gone <> 0;
+CREATE INDEX feeds_over_quota ON feeds (source) WHERE bytes_over <> 0 OR alerts_over <> 0;
 
 -- How often each feed failed in which way, ever.
 CREATE TABLE feed_failures (
@@ -87,6 +93,7 @@ CREATE TABLE items (
     key          TEXT NOT NULL,
     revision     INTEGER NOT NULL,
     title        TEXT NOT NULL,
+    title_original TEXT,             -- as it came, where the source took something off it
     headline     TEXT NOT NULL,      -- the title, or the beginning of the text where there is none
     publisher    TEXT,
     url          TEXT,

@@ -1,7 +1,9 @@
 //! What is remembered of seed files: the hash of their content, so that no name, inode or restart makes
 //! an old file new.
 
-use super::engine::{self, Row};
+use std::path::Path;
+
+use super::engine::{self, Row, params};
 use crate::model::{ContentHash, RejectReason, Rejection, SeedFile, SeedOutcome, Timestamp};
 
 use super::{Store, StoreError};
@@ -13,6 +15,22 @@ impl Store {
     /// [`StoreError`] when the table cannot be read.
     pub fn seed_files(&self) -> Result<Vec<SeedFile>, StoreError> {
         self.read("read seed files", |c| c.prepare("SELECT * FROM seed_files")?.query_map([], seed_file)?.collect())
+    }
+
+    /// When a seed directory was watched first: now, if it is the first time.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read or written.
+    pub fn watched_since(&self, dir: Option<&Path>, now: Timestamp) -> Result<Timestamp, StoreError> {
+        let Some(dir) = dir else { return Ok(now) };
+        let key = format!("watched {}", dir.display());
+        self.write("note since when a directory is watched", |tx| {
+            tx.prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING")?
+                .execute(params![key, now.millis().to_string()])?;
+            let since: String =
+                tx.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([&key], |row| row.get(0))?;
+            Ok(since.parse().map_or(now, Timestamp::from_millis))
+        })
     }
 }
 

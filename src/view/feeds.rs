@@ -13,7 +13,7 @@ pub struct FeedLine {
     pub id: String,
     /// Its address, without what may be secret in it.
     pub url: String,
-    /// `ok`, `failing`, `gone`, `new` or `off`.
+    /// `ok`, `failing`, `over-quota`, `gone`, `new` or `off`.
     pub state: &'static str,
     /// What it calls itself.
     pub title: Option<String>,
@@ -37,6 +37,8 @@ pub struct FeedLine {
     pub usual_period_s: Option<u64>,
     /// As of the last news.
     pub new_items_per_day: Option<f64>,
+    /// What it brought on the day of its last poll, and what it may; `None` before the first.
+    pub used: Option<DailyUseLine>,
     /// What was said of it last: ok, failing, silent.
     pub told: Option<Health>,
     /// Why the last poll failed.
@@ -53,6 +55,38 @@ pub struct FeedLine {
     /// What was not taken from it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<RejectionTotal>,
+}
+
+/// What a feed brought on one day.
+#[derive(Debug, Serialize)]
+pub struct DailyUseLine {
+    /// The day (UTC): its first moment.
+    pub day: Timestamp,
+    /// Bytes on the wire.
+    pub bytes: u64,
+    /// Its quota.
+    pub bytes_max: Option<u64>,
+    /// Alerts that went to somebody.
+    pub alerts: u64,
+    /// Their quota.
+    pub alerts_max: Option<u64>,
+    /// Which of them are exhausted.
+    pub over: Vec<&'static str>,
+}
+
+impl DailyUseLine {
+    fn of(feed: &FeedConfig, state: &FeedState) -> Option<Self> {
+        let used = state.used;
+        let over = [("bytes", used.bytes_over), ("alerts", used.alerts_over)];
+        state.last_poll_at.map(|_| Self {
+            day: used.begins(),
+            bytes: used.bytes,
+            bytes_max: feed.bytes_per_day_max,
+            alerts: used.alerts,
+            alerts_max: feed.alerts_per_day_max,
+            over: over.into_iter().filter(|(_, over)| *over).map(|(what, _)| what).collect(),
+        })
+    }
 }
 
 impl FeedLine {
@@ -93,6 +127,7 @@ impl FeedLine {
             seen_percent: state.and_then(|s| s.seen_percent),
             usual_period_s: health.as_ref().and_then(|h| h.period).map(|period| period.as_secs()),
             new_items_per_day: health.as_ref().filter(|h| h.period.is_some()).map(|h| h.rate_milli as f64 / 1000.0),
+            used: state.and_then(|state| DailyUseLine::of(feed, state)),
             told: health.as_ref().map(|h| h.told),
             failure: state.and_then(|s| s.failure).map(crate::model::FeedFailure::as_str),
             failing_since: state.and_then(|s| s.failing_since),
@@ -112,6 +147,7 @@ fn state_name(feed: &FeedConfig, state: Option<&FeedState>) -> &'static str {
         None => "new",
         Some(state) if state.gone => "gone",
         Some(state) if state.failure.is_some() => "failing",
+        Some(state) if state.used.bytes_over || state.used.alerts_over => "over-quota",
         Some(_) => "ok",
     }
 }

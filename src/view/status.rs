@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::silences::{SilenceTally, active_silences};
 use crate::config::{Config, last_reload};
-use crate::model::{EndpointId, FeedFailure, Timestamp};
+use crate::model::{EndpointId, FeedFailure, FeedState, Timestamp};
 use crate::source::quarantine::{HeldDocument, held_documents};
 use crate::store::{RejectionTotal, Store, StoreError, Totals, lock_holder, outbox};
 
@@ -57,8 +57,23 @@ pub struct FeedsStatus {
     pub failing: Vec<FailingFeed>,
     /// That answered 410.
     pub gone: Vec<String>,
+    /// That have reached a quota of today: not polled (`bytes`), or their alerts wait (`alerts`).
+    pub over_quota: Vec<OverQuotaFeed>,
     /// That were not asked yet.
     pub never_polled: usize,
+}
+
+/// A feed that has reached a quota of today.
+#[derive(Debug, Serialize)]
+pub struct OverQuotaFeed {
+    /// Its id in the config.
+    pub id: String,
+    /// Its bytes did.
+    pub bytes: bool,
+    /// Its alerts did.
+    pub alerts: bool,
+    /// When the next day begins.
+    pub until: Timestamp,
 }
 
 /// A feed whose last poll failed.
@@ -111,17 +126,14 @@ impl Status {
             FeedsStatus { configured: config.feeds.iter().filter(|f| f.enabled).count(), ..FeedsStatus::default() };
         for feed in config.feeds.iter().filter(|f| f.enabled) {
             match store.feed(feed.id.as_str())? {
+                Some(state) if state.used.at(now).bytes_over || state.used.at(now).alerts_over => {
+                    let (id, used) = (feed.id.as_str().to_owned(), state.used);
+                    let (bytes, alerts, until) = (used.bytes_over, used.alerts_over, used.ends());
+                    feeds.over_quota.push(OverQuotaFeed { id, bytes, alerts, until });
+                    feeds.note(feed.id.as_str(), state);
+                }
+                Some(state) => feeds.note(feed.id.as_str(), state),
                 None => feeds.never_polled += 1,
-                Some(state) if state.gone => feeds.gone.push(feed.id.as_str().to_owned()),
-                Some(state) => match state.failure {
-                    None => feeds.ok += 1,
-                    Some(class) => feeds.failing.push(FailingFeed {
-                        id: feed.id.as_str().to_owned(),
-                        class,
-                        since: state.failing_since,
-                        error: state.error.unwrap_or_default(),
-                    }),
-                },
             }
         }
         let ids: Vec<EndpointId> = config.endpoints.iter().filter(|e| e.enabled).map(|e| e.id.clone()).collect();
@@ -156,6 +168,20 @@ impl Status {
             rejected: store.rejections(None, REJECTED_MAX)?,
             withheld: store.withheld()?,
         })
+    }
+}
+
+impl FeedsStatus {
+    fn note(&mut self, id: &str, state: FeedState) {
+        let id = id.to_owned();
+        match state.failure {
+            _ if state.gone => self.gone.push(id),
+            None => self.ok += 1,
+            Some(class) => {
+                let (since, error) = (state.failing_since, state.error.unwrap_or_default());
+                self.failing.push(FailingFeed { id, class, since, error });
+            }
+        }
     }
 }
 

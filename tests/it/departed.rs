@@ -60,3 +60,36 @@ async fn endpoint_that_comes_back_within_the_hour_is_told_what_it_missed() {
     assert_eq!(told.alerts(), firsts([0, 1, 2, 5]));
     assert_eq!(told.repeats, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoint_that_is_gone_over_a_restart_is_told_what_it_missed() {
+    let receiver = Receiver::start().await;
+    let room = Newsroom::new(&receiver, "");
+    let whole = fs::read_to_string(room.config_file()).expect("read");
+    let without = whole.split("[[endpoints]]").next().expect("the rest").to_owned();
+    let clock = Clock::manual(Timestamp::from_seconds(1_742_198_531));
+    let running = Running::of(&room, room.start(&clock).await);
+    room.drop_file("0.txt", &article(0));
+    receiver.wait_for(1).await;
+    until("recorded", || number(&running.store, "SELECT count(*) FROM deliveries WHERE state = 'delivered'") == 1)
+        .await;
+    running.stop().await;
+    // It is taken away while nothing runs; what comes after the next start, and after one more, is kept for it.
+    fs::write(room.config_file(), &without).expect("written");
+    for (n, items) in [(1, 2), (2, 3)] {
+        clock.advance(Duration::from_secs(60));
+        let running = Running::of(&room, room.start(&clock).await);
+        room.drop_file(&format!("{n}.txt"), &article(n));
+        until("stored", || number(&running.store, "SELECT count(*) FROM items") == items).await;
+        running.stop().await;
+    }
+    assert_eq!(receiver.count(), 1);
+    fs::write(room.config_file(), &whole).expect("written");
+    clock.advance(Duration::from_secs(60));
+    let running = Running::of(&room, room.start(&clock).await);
+    receiver.wait_for(3).await;
+    running.stop().await;
+    let told = told(&receiver.received(), None);
+    assert_eq!(told.alerts(), firsts([0, 1, 2]));
+    assert_eq!(told.repeats, 0);
+}

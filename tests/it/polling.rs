@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use wirewatch::clock::Clock;
-use wirewatch::model::{Cursor, FeedFailure, FeedState, SourceId, Timestamp};
+use wirewatch::model::{Cursor, FeedFailure, FeedState, RejectReason, SourceId, Timestamp};
 use wirewatch::net::{Cidr, Client};
 use wirewatch::source::feed::polling::counters::PollCounters;
 use wirewatch::source::feed::polling::look::FeedInspector;
@@ -712,4 +712,49 @@ async fn poll_ten_thousand_feeds_measured() {
         println!("{round}: {took:?}, {failed} failed, {} connections, {memory}", bench.server.connections());
         bench.clock.advance(HOUR);
     }
+}
+
+#[tokio::test]
+async fn poll_beyond_its_bytes_of_a_day_waits_for_the_next_and_says_so_once() {
+    let mut bench = Bench::new().await;
+    let long = "x".repeat(40_000);
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    bench.server.on("/feed", move |_| {
+        let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Reply::ok(rss(&[(&format!("{n}"), &format!("Harbour notice {n} {long}"))]))
+    });
+    let feed = FeedConfig { bytes_per_day_max: Some(100_000), ..feed("wire", &bench.url("/feed")) };
+    let over =
+        |polled: &Polled| polled.batch.rejected.iter().filter(|r| r.reason == RejectReason::OverByteQuota).count();
+    for expected in [0, 0, 1] {
+        let polled = bench.poll_due(&feed).await.expect("due");
+        assert_eq!((over(&polled), polled.batch.items.len()), (expected, 1), "what came is taken all the same");
+        bench.clock.advance(INTERVAL);
+    }
+    let midnight = Timestamp::parse("2025-03-18T00:00:00Z").expect("a time");
+    assert_eq!((bench.state().next_poll_at, bench.state().used.bytes_over), (midnight, true));
+    assert!(bench.poll_due(&feed).await.is_none(), "after a restart likewise");
+    // By hand it is polled, and nothing is said twice.
+    assert_eq!(over(&bench.poll(&feed).await), 0);
+    assert_eq!(bench.state().next_poll_at, midnight);
+    // A larger quota counts at once.
+    let wider = FeedConfig { bytes_per_day_max: Some(1_000_000), ..feed.clone() };
+    bench.clock.advance(INTERVAL);
+    assert!(bench.poll_due(&wider).await.is_some());
+    bench.poll(&feed).await;
+    bench.clock.set(midnight);
+    let next_day = bench.poll_due(&feed).await.expect("due");
+    assert_eq!((over(&next_day), bench.state().used.bytes_over), (0, false));
+    assert!(bench.state().used.bytes < 50_000);
+}
+
+#[tokio::test]
+async fn poll_of_a_body_without_end_counts_as_far_as_it_was_read() {
+    let mut bench = Bench::new().await;
+    let endless = vec![b'x'; bench.polling.wire_bytes_max + 1];
+    bench.server.on("/feed", move |_| Reply::ok(endless.clone()));
+    let feed = FeedConfig { bytes_per_day_max: Some(1 << 20), ..feed("wire", &bench.url("/feed")) };
+    let polled = bench.poll(&feed).await;
+    assert_eq!(polled.failure(), Some(FeedFailure::TooLarge));
+    assert!(bench.state().used.bytes_over);
 }

@@ -33,8 +33,14 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    fn with(change: impl FnOnce(&mut Rules)) -> Self {
         let room = Newsroom::silent("");
-        let rules = Arc::new(compile::rules(&room.config()).expect("sound rules"));
+        let mut rules = compile::rules(&room.config()).expect("sound rules");
+        change(&mut rules);
+        let rules = Arc::new(rules);
         let clock = Clock::manual(Timestamp::parse("2025-03-17T08:00:00Z").expect("a time"));
         let store = Store::open(&room.config().daemon.state_dir, Access::Own).expect("a store");
         let ingest = ingest(&store, &rules, &clock, room.config().memory);
@@ -443,4 +449,41 @@ fn source_outage_of_most_is_not_told_and_what_stays_broken_is() {
     }
     desk.poll(failing("a", desk.clock.now(), since), Vec::new());
     assert_eq!(desk.kinds(), ["a source.failing"]);
+}
+
+#[test]
+fn alerts_beyond_the_quota_of_a_day_wait_for_the_digest_and_that_is_told_once() {
+    let source = SourceId::new("ferry").expect("a name");
+    let mut desk = Desk::with(|rules| {
+        rules.alert.alerts_per_day_max.insert(source.clone(), 5);
+    });
+    let held = |desk: &Desk| number(&desk.store, "SELECT count(*) FROM deliveries WHERE hold = 'digest'");
+    let carried = |desk: &Desk| FeedState {
+        used: desk.store.feed("ferry").expect("read").expect("stored").used,
+        ..state("ferry", desk.clock.now())
+    };
+    let first = FeedState {
+        used: wirewatch::model::DailyUse::default().at(desk.clock.now()),
+        ..state("ferry", desk.clock.now())
+    };
+    let receipt = desk.poll(first, items("a", 0..4));
+    assert_eq!((receipt.alerts, receipt.told, receipt.over_quota, held(&desk)), (4, 4, 0, 0));
+    desk.restart();
+    let next = carried(&desk);
+    let receipt = desk.poll(next, items("b", 10..14));
+    assert_eq!((receipt.alerts, receipt.over_quota, held(&desk)), (4, 3, 3), "one within, three that wait");
+    assert_eq!(desk.kinds(), ["ferry source.over_quota"]);
+    desk.restart();
+    let next = carried(&desk);
+    assert!(next.used.alerts_over);
+    desk.poll(next, items("c", 20..22));
+    assert_eq!((held(&desk), desk.kinds().len()), (5, 1), "said once");
+    let shown = desk.store.rejections(Some("ferry"), 10).expect("read");
+    assert!(shown.iter().any(|r| r.reason == "over-alert-quota" && r.count == 5), "{shown:?}");
+    // Another feed has its own, and the next day is another day.
+    assert_eq!(desk.poll(state("harbour", desk.clock.now()), items("d", 30..38)).over_quota, 0);
+    desk.clock.advance(DAY);
+    let mut next = carried(&desk);
+    next.used = next.used.at(desk.clock.now());
+    assert_eq!(desk.poll(next, items("e", 40..44)).over_quota, 0);
 }

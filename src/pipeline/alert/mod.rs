@@ -7,6 +7,7 @@ pub mod format;
 mod notice;
 mod passage;
 mod payload;
+mod quota;
 mod route;
 #[cfg(test)]
 mod schema_check_tests;
@@ -19,6 +20,7 @@ mod timing;
 pub use fold::fold;
 pub use notice::{Content, ENTRIES_MAX, Entry, ListedStories, Notice, renumber};
 pub use payload::{AlertData, AlertPayload, HeadlineView, PayloadInput, PreviousView};
+pub use quota::{QuotaOutcome, hold_beyond_quota};
 pub use route::{AlertRules, Commentary, Developments, EndpointAlert, Offer, OnRevision, Refusal, RoundUps, Route};
 pub use silence::{Loud, SILENCE_LASTS, Silence};
 pub use timing::{DigestTimes, Held, Hold, QuietHours, Rate, Timing};

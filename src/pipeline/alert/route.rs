@@ -38,6 +38,8 @@ pub struct AlertRules {
     pub round_up_wait: Duration,
     /// Items of feeds that were published longer ago when they come are not told.
     pub age_max: Option<Duration>,
+    /// Alerts of a feed beyond so many on one day wait for the next digest.
+    pub alerts_per_day_max: HashMap<SourceId, u64>,
     /// What was told so long ago, with nothing on its topics since, is news again.
     pub told_window: Duration,
 }
@@ -101,6 +103,7 @@ impl Default for AlertRules {
             round_ups: RoundUps::default(),
             round_up_wait: Duration::from_secs(1200),
             age_max: None,
+            alerts_per_day_max: HashMap::new(),
             development_pause: Duration::from_secs(2 * 3600),
             told_window: Duration::from_secs(7 * 86_400),
         }

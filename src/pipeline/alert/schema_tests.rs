@@ -155,6 +155,7 @@ fn notice_schema() -> Value {
         R::SourceFailing,
         R::SourceRecovered,
         R::SourceSilent,
+        R::SourceOverQuota,
     ];
     let words = ["test", "quiet", "digest", "rate", "failing", "disabled", "recovered", "unwritten"];
     let needs =
@@ -196,14 +197,22 @@ fn source_schema() -> Value {
         &[
             (
                 "/properties/type",
-                kinds(&[AlertKind::SourceFailing, AlertKind::SourceRecovered, AlertKind::SourceSilent]),
+                kinds(&[
+                    AlertKind::SourceFailing,
+                    AlertKind::SourceRecovered,
+                    AlertKind::SourceSilent,
+                    AlertKind::SourceOverQuota,
+                ]),
             ),
             ("/$defs/Head/properties/id", alert_id()),
-            ("/$defs/Head/properties/reason", reasons(&[R::SourceFailing, R::SourceRecovered, R::SourceSilent])),
+            (
+                "/$defs/Head/properties/reason",
+                reasons(&[R::SourceFailing, R::SourceRecovered, R::SourceSilent, R::SourceOverQuota]),
+            ),
             ("/$defs/Head/properties/severity", severities()),
             ("/$defs/SourceView/properties/id", named()),
             ("/$defs/SourceView/properties/url", link()),
-            ("/$defs/SourceView/properties/state", one_of(["failing", "silent", "ok", "gone"])),
+            ("/$defs/SourceView/properties/state", one_of(["failing", "silent", "ok", "over-quota", "gone"])),
         ],
         &[],
     )

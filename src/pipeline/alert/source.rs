@@ -150,14 +150,73 @@ pub fn tell(health: &mut SourceHealth, state: &FeedState, now_is: Health, cause:
     health.told_at = Some(since);
     let head = Head { id, sequence, reason: reason.as_str(), severity };
     let payload = render(kind, head, health, state, since, now);
-    let endpoints = rules
-        .routes
-        .iter()
-        .filter(|route| route.takes_source(&health.source))
-        .map(|route| route.alert_alone(severity, now))
-        .collect();
+    let endpoints = endpoints(rules, health, severity, now);
     let source = health.source.clone();
     Some(SourceAlert { id, sequence, kind, reason, severity, source, at: now, payload, endpoints })
+}
+
+/// What to say when a feed has reached a quota of the day; told once for each quota and day.
+#[must_use]
+pub fn tell_quota(reached: QuotaReached, health: &SourceHealth, state: &FeedState, cause: &Cause<'_>) -> SourceAlert {
+    let Cause { rules, instance, sequence, now } = *cause;
+    let (kind, reason, severity) = (AlertKind::SourceOverQuota, AlertReason::SourceOverQuota, Severity::Medium);
+    let id = AlertId::derive(&[
+        instance.as_bytes(),
+        b"source",
+        health.source.as_str().as_bytes(),
+        reason.as_str().as_bytes(),
+        reached.key().as_bytes(),
+        &state.used.day.to_le_bytes(),
+    ]);
+    let head = Head { id, sequence, reason: reason.as_str(), severity };
+    let source = SourceView { state: "over-quota", since: now, ..SourceView::of(health, state, now) };
+    let name = state.title.as_deref().unwrap_or(health.source.as_str());
+    let data = Data { summary: format!("{name}: {}", reached.in_words(state)), alert: head, source };
+    let payload = Envelope { r#type: kind, timestamp: now, data }.to_bytes();
+    let endpoints = endpoints(rules, health, severity, now);
+    let source = health.source.clone();
+    SourceAlert { id, sequence, kind, reason, severity, source, at: now, payload, endpoints }
+}
+
+/// Which quota of the day a feed has reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuotaReached {
+    /// Of bytes.
+    Bytes,
+    /// Of alerts.
+    Alerts,
+}
+
+impl QuotaReached {
+    /// The key of the config.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes_per_day_max",
+            Self::Alerts => "alerts_per_day_max",
+        }
+    }
+
+    fn in_words(self, state: &FeedState) -> String {
+        let (used, key) = (state.used, self.key());
+        match self {
+            Self::Bytes => {
+                let sent = used.bytes >> 10;
+                format!("has sent {sent} KiB today, which reaches `{key}`: polled again from {} on", used.ends())
+            }
+            Self::Alerts => {
+                format!(
+                    "has raised more alerts today than `{key}`: further ones until {} wait for a digest",
+                    used.ends()
+                )
+            }
+        }
+    }
+}
+
+fn endpoints(rules: &AlertRules, health: &SourceHealth, severity: Severity, now: Timestamp) -> Vec<EndpointAlert> {
+    let routes = rules.routes.iter().filter(|route| route.takes_source(&health.source));
+    routes.map(|route| route.alert_alone(severity, now)).collect()
 }
 
 /// What an alert about a source is made with.
@@ -189,7 +248,7 @@ struct SourceView<'a> {
     /// Without its query, which may hold a key.
     url: String,
     title: Option<&'a str>,
-    /// `failing`, `silent`, `ok`, or `gone` for good.
+    /// `failing`, `silent`, `ok`, `over-quota`, or `gone` for good.
     state: &'static str,
     /// The class of what is wrong.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
@@ -215,21 +274,26 @@ fn render(
     since: Timestamp,
     now: Timestamp,
 ) -> Vec<u8> {
-    let source = SourceView {
-        id: health.source.as_str(),
-        url: without_query(&state.url),
-        title: state.title.as_deref(),
-        state: if state.gone { "gone" } else { health.told.as_str() },
-        failure: state.failure,
-        error: state.error.as_deref(),
-        since,
-        last_success: state.last_success_at,
-        last_new_item: health.last_new_at,
-        usual_period_s: health.period.map(|period| period.as_secs()),
-        next_poll: Some(state.next_poll_at).filter(|_| !state.gone),
-    };
-    let data = Data { summary: summary(health, state), alert: head, source };
+    let data = Data { summary: summary(health, state), alert: head, source: SourceView::of(health, state, since) };
     Envelope { r#type: kind, timestamp: now, data }.to_bytes()
+}
+
+impl<'a> SourceView<'a> {
+    fn of(health: &'a SourceHealth, state: &'a FeedState, since: Timestamp) -> Self {
+        Self {
+            id: health.source.as_str(),
+            url: without_query(&state.url),
+            title: state.title.as_deref(),
+            state: if state.gone { "gone" } else { health.told.as_str() },
+            failure: state.failure,
+            error: state.error.as_deref(),
+            since,
+            last_success: state.last_success_at,
+            last_new_item: health.last_new_at,
+            usual_period_s: health.period.map(|period| period.as_secs()),
+            next_poll: Some(state.next_poll_at).filter(|_| !state.gone),
+        }
+    }
 }
 
 fn summary(health: &SourceHealth, state: &FeedState) -> String {

@@ -99,6 +99,7 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
         key: raw.key.clone(),
         text_hash: hash,
         version: body.own.as_deref().map_or(hash, |own| text_hash(&headline.title, own)),
+        title_original: title_original(raw, &headline.title),
         title: headline.title,
         outlet,
         publisher,
@@ -117,6 +118,12 @@ pub fn normalize(raw: &RawItem, origin: &Origin, rules: &NormalizeRules) -> Resu
     };
     let Body { cut_bytes, furniture_bytes, .. } = body;
     Ok(Normalized { item, cut_bytes, furniture_bytes, dropped_link_bytes })
+}
+
+/// The headline as it came, cleaned, where that is another than the title.
+fn title_original(raw: &RawItem, title: &str) -> Option<String> {
+    let line = fields::line(&RawText::plain(raw.title_original.as_deref()?), fields::TITLE_CHARS_MAX);
+    Some(line).filter(|line| !line.is_empty() && line != title)
 }
 
 /// What stands where words should, so that whoever wrote it finds it again.

@@ -107,6 +107,10 @@ pub struct FeedConfig {
     pub outlet: Option<crate::model::Outlet>,
     /// Tags given to every item.
     pub tags: Vec<String>,
+    /// So many bytes on one day (UTC), and it is not polled any more before the next.
+    pub bytes_per_day_max: Option<u64>,
+    /// Alerts beyond so many on one day wait for the next digest.
+    pub alerts_per_day_max: Option<u64>,
     /// What its requests carry.
     pub fetch: FetchConfig,
 }
@@ -129,6 +133,8 @@ impl FeedConfig {
             lang: None,
             outlet: None,
             tags: Vec::new(),
+            bytes_per_day_max: None,
+            alerts_per_day_max: None,
             fetch: FetchConfig::default(),
         }
     }

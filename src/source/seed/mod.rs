@@ -10,6 +10,7 @@ pub mod foreign;
 mod hints;
 mod known;
 mod ledger;
+mod maildir;
 mod named;
 mod names;
 mod parse;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use super::parser::Parser;
 use super::{IngestSender, Limits};
 use crate::clock::Clock;
-use crate::model::SourceId;
+use crate::model::{SourceId, Timestamp};
 
 pub use named::{NamedBytes, parse_file};
 pub use parse::{DEFAULT_MAIL_RULES, FileContext, MailRules, MailSplit, format_of, parse, parse_as};
@@ -48,6 +49,8 @@ pub struct SeedInputs {
     pub parser: Parser,
     /// The way to `ingest`.
     pub ingest: IngestSender,
+    /// When this directory was watched first: what lay in the `cur` of a Maildir before is stored and not told.
+    pub watched_since: Timestamp,
 }
 
 /// What happens to a file once it is taken.

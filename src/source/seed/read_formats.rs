@@ -93,12 +93,26 @@ mod tests {
     const NOTES: &str = "\n## One blemish costs one item\n\nBroken JSON is mended where that is clear (escapes, commas, `NaN`, control characters); what is not costs its \
         item, and that is\ncounted. Broken XML likewise. A text in another encoding than its document is read in its own. Of a file that was read in part,\nthe \
         rest goes to `error` with a note that says what was lost.\n\n## E-mail\n\nFetching it is another program's work: `mbsync`, `getmail` or `fetchmail` into a \
-        Maildir whose `new` folder is the seed\ndirectory (`after = \"keep\"`), or a mail server's pipe to `wirewatch ingest -`.\n\n- Title: the subject without \
+        Maildir, or a mail server's pipe to `wirewatch ingest -`.\n\n- A Maildir is named as the seed directory, itself or its `new` (`after = \"keep\"`): \
+        `new` and `cur` are both read, so that it does not\n  matter whether somebody was faster; flags and other names make no other message. What lay \
+        in `cur` before it was watched\n  first is stored and not told.\n- Title: the subject without \
         `Re:`, `Fwd:` and `[list]`; author: the sender's name; outlet: the list, else the sender's domain; date:\n  `Date`, else when it arrived; link: the \
-        archived copy, else the link to the page in a browser; key: the Message-ID.\n- Text: the plain one, unless it only stands in for the HTML. Quoted history, \
+        archived copy, else the link to the page in a browser; key: the Message-ID. The whole subject\n  is kept as `title_original`.\n- Text: the plain one, unless it only stands in for the HTML. Quoted history, \
         signatures and the small print of lists are cut; a\n  forward is what was forwarded.\n- Anybody can write any sender. With `require_auth_results` and \
         `auth_results_by` the word of your own receiver decides; all\n  other messages have the tag `unauthenticated`.\n- Caps: 200 parts, 10 messages within one \
-        another, 64 KiB of header. Encrypted mail is refused; attachments are counted.\n";
+        another, 64 KiB of header. Encrypted mail is refused; attachments are counted.\n\n\
+        ## Decided where it could be otherwise\n\n\
+        - Items that a feed wraps once more (`channel/items`) are read; of two documents in one body both are, and a note says so.\n\
+        - What a publisher took back in a dump (`[Removed]`) is no article, and `[+2219 chars]` no text; both are counted or cut.\n\
+        - A date in a dump means the moment it names (`seendate`, `dateTime`, `date_gmt` before `date`); without a zone UTC is taken and\n  the date marked as assumed.\n\
+        - A text export of an archive is as many items as it has documents. An export of WordPress is its published posts; drafts are no news.\n\
+        - Front matter may end its lines with CR alone; a nested author is his name; tags of templates (`{% … %}`) are no text; a day in the\n  name of a file stands where none is inside.\n\
+        - A page without text is what its JSON-LD says (`articleBody`).\n\
+        - Items without id and link are known by their words; a date that is only the time of the request makes none of them new.\n\
+        - An article from years ago that comes into a feed now is stored and not told (`alerts.age_max`); one in a dropped file is told.\n\
+        - A body in the clear that is labelled gzip is read as it is; of a transfer that breaks off nothing is taken, however whole it\n  looks: it is asked for again.\n\
+        - 201, 202 and 203 with a feed are answers; 206 is a part, and refused. No cookies are kept: who asks for one is named.\n\
+        - The link of an item that has none is its enclosure.\n";
 
     #[test]
     fn sources_page_says_what_the_tables_say() {

@@ -227,7 +227,9 @@ pub fn hint(reason: RejectReason) -> &'static str {
         | RejectReason::PageWithoutText
         | RejectReason::PageOverBudget
         | RejectReason::CommentWithheld
-        | RejectReason::RoundUpWithheld => "the items were taken; nothing needs to be done",
+        | RejectReason::RoundUpWithheld
+        | RejectReason::OverAlertQuota
+        | RejectReason::OverByteQuota => "the items were taken; nothing needs to be done",
         RejectReason::HeldOpen => {
             "what was there was taken; write files under another name and rename them when they are whole"
         }

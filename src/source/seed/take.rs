@@ -14,6 +14,7 @@ use super::files::{self, FileContents, FileStamp, ReadError};
 use super::folder::OpenFolder;
 use super::known::KnownSeeds;
 use super::ledger::{FileOutcome, OLD_SETTLES};
+use super::maildir;
 use super::named::ParseJob;
 use super::parse::{self, FileContext};
 use super::settle::{self, FileRefusal, SettleError};
@@ -29,11 +30,11 @@ use crate::source::{Batch, DocumentFormat, ParsedDocument, Receipt};
 /// Files up to this size are read whenever their turn comes; larger ones a few at a time.
 const SMALL_BYTES_MAX: u64 = 256 << 10;
 /// Larger files held in memory at once.
-pub(super) const LARGE_AT_ONCE_MAX: usize = 2;
+const LARGE_AT_ONCE_MAX: usize = 2;
 /// Small files read at once: more would only queue at the disk.
-pub(super) const READS_AT_ONCE_MAX: usize = 4;
+const READS_AT_ONCE_MAX: usize = 4;
 /// KiB of files that are read and wait for their receipt.
-pub(super) const WAITING_KIB_MAX: u32 = 16 << 10;
+const WAITING_KIB_MAX: u32 = 16 << 10;
 
 /// A file that its writer has open is read after this many settle times without a write, and not moved.
 const OPEN_SETTLES: u32 = 300;
@@ -45,13 +46,31 @@ const WATCHED_MAX: usize = 10_000;
 pub(super) struct FileTaker {
     pub dir: PathBuf,
     pub inputs: SeedInputs,
-    pub known: KnownSeeds,
-    pub large: Semaphore,
-    pub reads: Semaphore,
-    pub waiting: Semaphore,
+    pub known: Arc<KnownSeeds>,
+    pub rooms: Arc<ReadingRooms>,
+    /// It is the `cur` of a Maildir: what was there before this is no news.
+    pub quiet_before: Option<Timestamp>,
     pub writers: FileWriters,
     /// Files that were moved though their writers were out of sight.
     pub moved: Mutex<VecDeque<WatchedMove>>,
+}
+
+/// What may be read and held at once, of all folders that are watched together.
+#[derive(Debug)]
+pub(super) struct ReadingRooms {
+    pub large: Semaphore,
+    pub reads: Semaphore,
+    pub waiting: Semaphore,
+}
+
+impl Default for ReadingRooms {
+    fn default() -> Self {
+        Self {
+            large: Semaphore::new(LARGE_AT_ONCE_MAX),
+            reads: Semaphore::new(READS_AT_ONCE_MAX),
+            waiting: Semaphore::new(WAITING_KIB_MAX as usize),
+        }
+    }
 }
 
 /// A moved file that is looked at again.
@@ -140,12 +159,12 @@ impl FileTaker {
     /// Reads a file when it is its turn, and gives it the room it takes until it is done.
     async fn open(self: &Arc<Self>, name: &OsStr, calm: Option<Duration>) -> Result<(OpenedFile, Room<'_>), NotOpened> {
         let small = {
-            let _turn = self.reads.acquire().await;
+            let _turn = self.rooms.reads.acquire().await;
             self.open_into_room(name, calm, SMALL_BYTES_MAX).await
         };
         match small {
             Err(NotOpened::Large) => {
-                let _turn = self.large.acquire().await;
+                let _turn = self.rooms.large.acquire().await;
                 self.open_into_room(name, calm, u64::MAX).await
             }
             other => other,
@@ -161,7 +180,7 @@ impl FileTaker {
     ) -> Result<(OpenedFile, Room<'_>), NotOpened> {
         let opened = self.open_blocking(name, calm, bytes_max).await?;
         let kib = (opened.stamp.size_bytes >> 10).clamp(1, WAITING_KIB_MAX.into());
-        let room = self.waiting.acquire_many(u32::try_from(kib).expect("invariant: capped")).await;
+        let room = self.rooms.waiting.acquire_many(u32::try_from(kib).expect("invariant: capped")).await;
         Ok((opened, room.expect("invariant: nobody closes it")))
     }
 
@@ -254,10 +273,15 @@ impl FileTaker {
             FileReading::Parsed(parsed) => parsed,
             FileReading::Heavy(format, bytes, mark) => self.parse_heavy(name, &stamp, format, bytes, mark).await,
         };
-        let (format, warnings, items, mut rejected) = match parsed {
+        let (format, warnings, mut items, mut rejected) = match parsed {
             Ok(document) => (Some(document.format), document.warnings, document.items, document.rejected),
             Err(rejection) => (None, Vec::new(), Vec::new(), vec![about(name, &rejection)]),
         };
+        if let Some(since) = self.quiet_before {
+            for item in &mut items {
+                item.quiet |= maildir::is_of_before(item, &stamp, since);
+            }
+        }
         let lost: Vec<_> = rejected.iter().filter(|rejection| is_lost(rejection.reason)).cloned().collect();
         let (outcome, refused) = if let (None, Some(rejection)) = (format, rejected.first()) {
             (SeedOutcome::Refused(rejection.clone()), Some(rejection.clone().into()))

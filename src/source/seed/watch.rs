@@ -7,13 +7,12 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-#[cfg(test)]
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,8 +25,9 @@ use super::folder::OpenFolder;
 use super::hints::{DirHint, DirHints};
 use super::known::KnownSeeds;
 use super::ledger::FileTracker;
+use super::maildir;
 use super::names::NameRules;
-use super::take::{FileNews, FileTaker, LARGE_AT_ONCE_MAX, READS_AT_ONCE_MAX, TakenFile, WAITING_KIB_MAX};
+use super::take::{FileNews, FileTaker, ReadingRooms, TakenFile};
 use super::writers::FileWriters;
 use crate::model::{RejectReason, SeedFile, Timestamp};
 use crate::telemetry::Pulse;
@@ -44,8 +44,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// How many settle times a single scan waits for files that are still being written.
 const ONCE_SETTLES_MAX: u32 = 20;
 
-/// Whether the directory is there and how it is followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+/// Whether the directory is there and how it is followed; from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DirState {
     /// Not looked at yet, or seeds are off.
@@ -88,6 +88,25 @@ pub struct SeedStatus {
     pub scanned_at: Option<Timestamp>,
 }
 
+impl SeedStatus {
+    /// Together with the folder beside it: of the two, the directory is as the worse one is.
+    fn with(self, other: &Self) -> Self {
+        Self {
+            dir: self.dir.max(other.dir),
+            waiting: self.waiting + other.waiting,
+            in_flight: self.in_flight + other.in_flight,
+            taken: self.taken + other.taken,
+            refused: self.refused + other.refused,
+            known: self.known + other.known,
+            held_open: self.held_open + other.held_open,
+            overflows: self.overflows + other.overflows,
+            crowded: self.crowded || other.crowded,
+            scans: self.scans.min(other.scans),
+            scanned_at: self.scanned_at.min(other.scanned_at),
+        }
+    }
+}
+
 /// What one scan did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScanSummary {
@@ -114,6 +133,9 @@ pub struct SeedWatcher {
     told: watch::Sender<SeedStatus>,
     pulse: Pulse,
     ingest_gone: bool,
+    /// The `cur` of a Maildir whose `new` this one watches.
+    beside: Option<Box<SeedWatcher>>,
+    beside_status: Option<watch::Receiver<SeedStatus>>,
 }
 
 /// A directory as a scan found it.
@@ -129,16 +151,32 @@ impl SeedWatcher {
     /// `known` is what the store remembers of seed files.
     #[must_use]
     pub fn new(inputs: SeedInputs, known: impl IntoIterator<Item = SeedFile>) -> Self {
+        let (known, rooms) = (Arc::new(KnownSeeds::new(known)), Arc::<ReadingRooms>::default());
+        let Some((new, cur)) = inputs.config.dir.as_deref().and_then(maildir::folders) else {
+            let dir = inputs.config.dir.clone().unwrap_or_default();
+            return Self::of(dir, inputs, known, rooms, None);
+        };
+        let since = inputs.watched_since;
+        let beside = Self::of(cur, inputs.clone(), Arc::clone(&known), Arc::clone(&rooms), Some(since));
+        let beside_status = Some(beside.status());
+        Self { beside: Some(Box::new(beside)), beside_status, ..Self::of(new, inputs, known, rooms, None) }
+    }
+
+    fn of(
+        dir: PathBuf,
+        inputs: SeedInputs,
+        known: Arc<KnownSeeds>,
+        rooms: Arc<ReadingRooms>,
+        quiet_before: Option<Timestamp>,
+    ) -> Self {
         let names = NameRules::new(&inputs.config.include, &inputs.config.ignore);
         let ledger = FileTracker::new(inputs.config.settle, inputs.config.rescan);
-        let dir = inputs.config.dir.clone().unwrap_or_default();
         let taker = Arc::new(FileTaker {
             dir,
             inputs,
-            known: KnownSeeds::new(known),
-            large: Semaphore::new(LARGE_AT_ONCE_MAX),
-            reads: Semaphore::new(READS_AT_ONCE_MAX),
-            waiting: Semaphore::new(WAITING_KIB_MAX as usize),
+            known,
+            rooms,
+            quiet_before,
             writers: FileWriters::default(),
             moved: Mutex::default(),
         });
@@ -156,6 +194,8 @@ impl SeedWatcher {
             told: watch::channel(SeedStatus::default()).0,
             pulse: Pulse::default(),
             ingest_gone: false,
+            beside: None,
+            beside_status: None,
         }
     }
 
@@ -175,6 +215,15 @@ impl SeedWatcher {
 
     /// Reads the directory until cancelled, then waits shortly for what is in flight.
     pub async fn run(mut self, cancel: CancellationToken) {
+        match self.beside.take() {
+            Some(beside) => {
+                tokio::join!(beside.run_alone(cancel.clone()), self.run_alone(cancel));
+            }
+            None => self.run_alone(cancel).await,
+        }
+    }
+
+    async fn run_alone(mut self, cancel: CancellationToken) {
         if self.taker.inputs.config.dir.is_none() {
             cancel.cancelled().await;
             return;
@@ -203,6 +252,17 @@ impl SeedWatcher {
 
     /// Takes what is in the directory now, waits until it is durable, and returns.
     pub async fn scan_once(mut self, cancel: CancellationToken) -> ScanSummary {
+        let Some(beside) = self.beside.take() else { return self.scan_alone_once(cancel).await };
+        // First what was moved already: while that is read, more of `new` may be.
+        let (new, cur) = (self.scan_alone_once(cancel.clone()).await, beside.scan_alone_once(cancel).await);
+        ScanSummary {
+            status: new.status.with(&cur.status),
+            new_items: new.new_items + cur.new_items,
+            left: new.left + cur.left,
+        }
+    }
+
+    async fn scan_alone_once(mut self, cancel: CancellationToken) -> ScanSummary {
         if self.taker.inputs.config.dir.is_none() {
             return ScanSummary::default();
         }
@@ -464,7 +524,8 @@ impl SeedWatcher {
     fn tell(&mut self) {
         self.status.waiting = self.ledger.waiting() as u64;
         self.status.in_flight = self.ledger.in_flight() as u64;
-        self.told.send_if_modified(|told| std::mem::replace(told, self.status) != self.status);
+        let status = self.beside_status.as_ref().map_or(self.status, |beside| self.status.with(&beside.borrow()));
+        self.told.send_if_modified(|told| std::mem::replace(told, status) != status);
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{AfterTaken, SeedConfig, SeedInputs, SeedStatus, SeedWatcher};
 use crate::clock::Clock;
-use crate::model::{Cursor, RejectReason, SeedFile, SeedOutcome, SourceId};
+use crate::model::{Cursor, RejectReason, SeedFile, SeedOutcome, SourceId, Timestamp};
 use crate::source::parser::Parser;
 use crate::source::{Batch, IngestMessage, Limits, Receipt};
 
@@ -32,6 +32,7 @@ struct Desk {
     cancel: CancellationToken,
     task: Option<JoinHandle<()>>,
     seen: Vec<SeedFile>,
+    watched_since: Timestamp,
 }
 
 impl Desk {
@@ -65,6 +66,7 @@ impl Desk {
             cancel,
             task: None,
             seen,
+            watched_since: Timestamp::MIN,
         }
     }
 
@@ -72,7 +74,14 @@ impl Desk {
         let (sender, batches) = mpsc::channel(8);
         self.batches = batches;
         let (config, limits) = (self.config.clone(), Limits::SHIPPED);
-        let inputs = SeedInputs { config, limits, clock: Clock::system(), parser: Parser::new(1), ingest: sender };
+        let inputs = SeedInputs {
+            config,
+            limits,
+            clock: Clock::system(),
+            parser: Parser::new(1),
+            ingest: sender,
+            watched_since: self.watched_since,
+        };
         SeedWatcher::new(inputs, self.seen.clone())
     }
 
@@ -596,4 +605,56 @@ async fn measure_seed_latency_and_burst() {
     }
     println!("20,000 files in {:?}, {} scans", started.elapsed(), desk.status.borrow().scans);
     writer.join().expect("written");
+}
+
+fn letter(number: u32, date: &str) -> String {
+    format!(
+        "From: Harbour Desk <desk@port.example>\nSubject: Pier notice {number}\nDate: {date}\nMessage-ID: <{number}@port.example>\n\n{LEAD}\n"
+    )
+}
+
+#[tokio::test]
+async fn maildir_is_read_in_both_folders_and_each_message_once() {
+    let mut desk = Desk::new(false);
+    desk.config.settle = SHORT;
+    for folder in ["new", "cur", "tmp"] {
+        fs::create_dir(desk.path(folder)).expect("made");
+    }
+    let recent = "Mon, 3 Mar 2031 10:00:00 +0000";
+    desk.watched_since = Timestamp::parse("2031-01-01T00:00:00Z").expect("a time");
+    let mtime = |path: &std::path::Path, at: u64| {
+        let file = fs::File::options().write(true).open(path).expect("opened");
+        file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(at)).expect("set");
+    };
+    // Read long ago, by its owner; and one that another program took out of `new` before we saw it.
+    let before = desk.path("cur/1700000001.M1.desk:2,S");
+    desk.drop_file("cur/1700000001.M1.desk:2,S", &letter(1, "Tue, 14 Nov 2023 10:00:00 +0000"));
+    mtime(&before, 1_700_000_001);
+    desk.drop_file("tmp/1930000000.M2.desk", &letter(2, recent));
+    mtime(&desk.path("tmp/1930000000.M2.desk"), 1_930_000_000);
+    fs::rename(desk.path("tmp/1930000000.M2.desk"), desk.path("cur/1930000000.M2.desk:2,S")).expect("moved");
+    desk.run().await;
+    let mut quiet = Vec::new();
+    for _ in 0..2 {
+        let mut batch = desk.batch().await;
+        quiet.push((batch.items[0].key.as_str().to_owned(), batch.items[0].quiet));
+        desk.accept(&mut batch);
+    }
+    quiet.sort();
+    assert_eq!(quiet, [("1@port.example".to_owned(), true), ("2@port.example".to_owned(), false)]);
+    // Delivered, read, moved with a flag, flagged again: one message.
+    desk.drop_file("tmp/1930000001.M3.desk", &letter(3, recent));
+    fs::rename(desk.path("tmp/1930000001.M3.desk"), desk.path("new/1930000001.M3.desk")).expect("delivered");
+    let mut batch = desk.batch().await;
+    assert!(!batch.items[0].quiet);
+    assert_eq!(desk.accept(&mut batch).name, "1930000001.M3.desk");
+    fs::rename(desk.path("new/1930000001.M3.desk"), desk.path("cur/1930000001.M3.desk:2,S")).expect("moved");
+    fs::rename(desk.path("cur/1930000001.M3.desk:2,S"), desk.path("cur/1930000001.M3.desk:2,FS")).expect("flagged");
+    desk.until(|status| status.known > 0).await;
+    // What comes next is the next message, in whichever folder.
+    desk.drop_file("cur/1930000002.M4.desk:2,", &letter(4, recent));
+    mtime(&desk.path("cur/1930000002.M4.desk:2,"), 1_930_000_002);
+    let batch = desk.batch().await;
+    assert_eq!((batch.items[0].key.as_str(), batch.items[0].quiet), ("4@port.example", false));
+    desk.stop().await;
 }

@@ -74,7 +74,7 @@ pub(super) fn others() -> Vec<Value> {
         of("endpoint.disabled", json!({"alert": alert("disabled"), "summary": "Endpoint desk is disabled: alerts for it wait until it is enabled", "endpoint": endpoint, "detail": "answered 410"})),
         of("endpoint.recovered", json!({"alert": alert("recovered"), "summary": "Endpoint desk works again", "endpoint": endpoint})),
     ]);
-    all.extend(["failing", "recovered", "silent"].map(source));
+    all.extend(["failing", "recovered", "silent", "over_quota"].map(source));
     all
 }
 
@@ -134,13 +134,17 @@ fn source(state: &str) -> Value {
     let (summary, failure) = match state {
         "failing" => ("The Gazette: cannot be read: timeout: no answer in 30 s", Some("timeout")),
         "silent" => ("The Gazette: no news for longer than usual", None),
+        "over_quota" => (
+            "The Gazette: has sent 1048576 KiB today, which reaches `bytes_per_day_max`: polled again from 2025-03-18T00:00:00Z on",
+            None,
+        ),
         _ => ("The Gazette: works again", None),
     };
     json!({"type": format!("source.{state}"), "timestamp": "2025-03-17T09:00:00Z", "data": {
         "summary": summary,
         "alert": {"id": "alr_00000000000000000000000005", "sequence": 816, "reason": reason, "severity": "medium"},
         "source": {"id": "gazette-local", "url": "https://gazette.example/feed", "title": "The Gazette",
-                   "state": if state == "recovered" { "ok" } else { state }, "failure": failure, "error": failure.map(|_| "no answer in 30 s"),
+                   "state": match state { "recovered" => "ok", "over_quota" => "over-quota", other => other }, "failure": failure, "error": failure.map(|_| "no answer in 30 s"),
                    "since": "2025-03-17T03:00:00Z", "last_success": null, "last_new_item": null, "usual_period_s": 3600,
                    "next_poll": "2025-03-17T10:00:00Z"}}})
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, USER_AGENT,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, SET_COOKIE, USER_AGENT,
 };
 use reqwest::{Method, StatusCode};
 use tokio::time::Instant;
@@ -235,7 +235,9 @@ impl RedirectWalk {
         strip_userinfo(&mut to);
         to.set_fragment(None);
         if to == self.url {
-            return Err(refuse(format!("{from} redirects to itself")));
+            let wants_cookie = response.headers.contains_key(SET_COOKIE);
+            let why = if wants_cookie { ": it wants a cookie, and none are kept or sent" } else { "" };
+            return Err(refuse(format!("{from} redirects to itself{why}")));
         }
         if to.origin() != self.url.origin() {
             self.same_host = false;

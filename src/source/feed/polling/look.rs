@@ -61,7 +61,8 @@ impl FeedInspector {
         let begun = Instant::now();
         let target = Arc::new(PollTarget::new(feed));
         let fresh = FeedState::new(target.config.id.clone(), target.stored_url(), self.clock.now());
-        let PollResult { url, hops, wire_bytes, document, next, .. } = visit(&self.tools(), &target, &fresh).await;
+        let PollResult { url, hops, wire_bytes, document, next, .. } =
+            visit(&self.tools(), &target, &fresh, || ()).await;
         let failure = || (next.failure.unwrap_or(FeedFailure::ClientError), next.error.clone().unwrap_or_default());
         FeedInspection { url, hops, wire_bytes, took: begun.elapsed(), document: document.ok_or_else(failure) }
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -114,12 +115,16 @@ pub(super) async fn fill(
         note(PageFault { reason: RejectReason::PageRefused, detail });
     }
     let deadline = Instant::now() + PAGES_SPAN_MAX;
+    let quota = target.config.bytes_per_day_max.unwrap_or(u64::MAX);
+    let left = AtomicUsize::new(usize::try_from(quota.saturating_sub(result.next.used.bytes)).unwrap_or(usize::MAX));
+    let begun_with = left.load(Ordering::Relaxed);
     let fetches: Vec<_> = new
         .into_iter()
         .filter_map(|at| {
             let item = document.items.get(at)?;
             let (url, own) = (item.url.clone()?, own_bytes(item));
-            Some(async move { (at, page(tools, target, &url, own, deadline).await) })
+            let wanted = PageWanted { url, own, deadline, left: &left };
+            Some(async move { (at, page(tools, target, &wanted).await) })
         })
         .collect();
     let mut fetched = stream::iter(fetches).buffer_unordered(PAGES_AT_ONCE_PER_DOCUMENT);
@@ -141,7 +146,19 @@ pub(super) async fn fill(
             }
         }
     }
+    drop(fetched);
     document.rejected.extend(faults.into_values());
+    result.page_bytes = begun_with - left.into_inner();
+}
+
+/// A page of an item.
+struct PageWanted<'a> {
+    url: String,
+    /// Bytes of text that the feed itself carries.
+    own: usize,
+    deadline: Instant,
+    /// Bytes that the feed may still fetch on this day.
+    left: &'a AtomicUsize,
 }
 
 /// Whether an item's link is its own: the text of a front page would make copies of all that link there.
@@ -169,14 +186,9 @@ async fn new_items(tools: &PollTools, target: &PollTarget, items: &[RawItem], kn
     wanted.into_iter().filter(|(_, id)| !known.contains(id)).map(|(at, _)| at).collect()
 }
 
-async fn page(
-    tools: &PollTools,
-    target: &PollTarget,
-    url: &str,
-    own: usize,
-    deadline: Instant,
-) -> Result<String, PageFault> {
-    let Some(url) = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https")) else {
+async fn page(tools: &PollTools, target: &PollTarget, wanted: &PageWanted<'_>) -> Result<String, PageFault> {
+    let PageWanted { own, deadline, left, .. } = *wanted;
+    let Some(url) = Url::parse(&wanted.url).ok().filter(|url| matches!(url.scheme(), "http" | "https")) else {
         return Err(PageFault {
             reason: RejectReason::PageRefused,
             detail: "its link is no address of a page".to_owned(),
@@ -186,6 +198,10 @@ async fn page(
         .pages
         .turn(&target.config.id, url.host_str().unwrap_or(""), &tools.clock, &PagePacing::of(&tools.polling), deadline)
         .await?;
+    if left.load(Ordering::Relaxed) == 0 {
+        let detail = "the feed has sent its quota of bytes for this day (`bytes_per_day_max`)".to_owned();
+        return Err(PageFault { reason: RejectReason::PageOverBudget, detail });
+    }
     let user_agent = target.config.fetch.user_agent.as_deref().and_then(|text| text.parse().ok());
     let fetched = fetch::fetch(
         &tools.client,
@@ -224,6 +240,7 @@ async fn page(
     };
     turn.answered();
     drop(turn);
+    let _ = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(wire.len())));
     if !media_type.as_deref().is_none_or(is_page) {
         let detail = format!("{shown}: it is no web page");
         return Err(PageFault { reason: RejectReason::PageWithoutText, detail });

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -28,6 +28,9 @@ use crate::source::{Batch, IngestSender, Receipt};
 
 /// Polls that wait for their batch to become durable: many, so that they are committed together.
 const SETTLING_MAX: usize = 256;
+
+/// Words of fetches whose body is in, which the loop has not heard yet; one that finds no place keeps its slot until it is read.
+const FETCHED_WHOLE_MAX: usize = 256;
 
 /// A batch that was not accepted is fetched again after this.
 const UNACCEPTED_WAIT: Duration = Duration::from_secs(30);
@@ -100,6 +103,8 @@ pub struct Poller {
     fetching: JoinSet<(usize, PollResult, Duration)>,
     /// Polls that wait for the pages of their items.
     paging: JoinSet<(usize, PollResult)>,
+    /// Fetches whose body is in: what is left of them is reading, which takes no slot of others.
+    fetched_whole: (mpsc::Sender<(usize, task::Id)>, mpsc::Receiver<(usize, task::Id)>),
     settling: JoinSet<SettledPoll>,
     /// `Some`: every feed is polled once and reported here.
     reports: Option<Vec<PollReport>>,
@@ -157,6 +162,7 @@ impl Poller {
             free: Vec::new(),
             fetching: JoinSet::new(),
             paging: JoinSet::new(),
+            fetched_whole: mpsc::channel(FETCHED_WHOLE_MAX),
             settling: JoinSet::new(),
             reports: None,
             turned_at: now,
@@ -235,6 +241,12 @@ impl Poller {
                         }
                     }
                 },
+                Some((feed, fetch)) = self.fetched_whole.1.recv() => {
+                    // Unless it has come to its end meanwhile, and another one has begun.
+                    if self.feeds[feed].fetch.as_ref().is_some_and(|running| running.id() == fetch) {
+                        self.queue.ended(feed, self.tools.clock.now(), &self.pacing());
+                    }
+                }
                 Some(filled) = self.paging.join_next() => {
                     let (feed, visit) = unwind(filled);
                     self.settle(feed, visit);
@@ -312,9 +324,15 @@ impl Poller {
             let feed = &mut self.feeds[start.feed];
             (feed.busy, feed.begun_at) = (true, now);
             let (tools, target, state) = (self.tools.clone(), feed.target.clone(), feed.state.clone());
+            let fetched_whole = self.fetched_whole.0.clone();
             let fetch = self.fetching.spawn(async move {
                 let began = tokio::time::Instant::now();
-                let result = visit(&tools, &target, &state).await;
+                let task = task::id();
+                let whole = || {
+                    // Where it finds no place, the slot is held for as long as the document is read.
+                    let _ = fetched_whole.try_send((start.feed, task));
+                };
+                let result = visit(&tools, &target, &state, whole).await;
                 (start.feed, result, began.elapsed())
             });
             feed.fetch = Some(fetch);
@@ -348,7 +366,9 @@ impl Poller {
     }
 
     /// Sends what a poll brought on its way to the disk.
-    fn settle(&mut self, feed: usize, visit: PollResult) {
+    fn settle(&mut self, feed: usize, mut visit: PollResult) {
+        let quota = self.feeds[feed].target.config.bytes_per_day_max;
+        visit.rejected.extend(schedule::spend_bytes(&mut visit.next, visit.page_bytes, quota));
         let PollResult { received, document, rejected, next, room, wire_bytes, hops, failed, .. } = visit;
         let source = next.source.clone();
         debug!(%source, wire_bytes, hops, failure = failed.map(FeedFailure::as_str), "feed polled");

@@ -84,6 +84,7 @@ impl Poller {
                 self.retarget(index, config, old_polling, now);
             }
             self.hasten(index, state, now);
+            self.give_room(index, now);
         }
         self.sweep();
         if self.tools.polling.spacing_scope != old_polling.spacing_scope {
@@ -140,6 +141,17 @@ impl Poller {
         }
     }
 
+    /// A feed that waits for the next day goes on where its quota leaves room now.
+    fn give_room(&mut self, index: usize, now: Timestamp) {
+        let feed = &mut self.feeds[index];
+        let pace = PollPace::of(&feed.target.config, &self.tools.polling);
+        let Some(at) = schedule::room_again(&feed.state, feed.target.config.bytes_per_day_max, pace) else { return };
+        if !feed.busy && !feed.state.gone {
+            Arc::make_mut(&mut feed.state).used.bytes_over = false;
+            self.queue.move_to(index, at.max(now));
+        }
+    }
+
     /// Nothing waits any more for a feed that was removed; its slot is free once its poll is over.
     fn sweep(&mut self) {
         let removed: HashSet<usize> = (0..self.feeds.len()).filter(|&index| self.feeds[index].removed).collect();
@@ -159,7 +171,12 @@ impl Poller {
         let url = target.stored_url();
         // A state of another address is another feed's.
         let state = stored.filter(|state| state.url == url);
-        let state = state.unwrap_or_else(|| FeedState::new(target.config.id.clone(), url, now));
+        let mut state = state.unwrap_or_else(|| FeedState::new(target.config.id.clone(), url, now));
+        let pace = PollPace::of(&target.config, &self.tools.polling);
+        if let Some(at) = schedule::room_again(&state, target.config.bytes_per_day_max, pace) {
+            state.used.bytes_over = false;
+            state.next_poll_at = at;
+        }
         let feed = PolledFeed::new(target, state);
         let index = if let Some(index) = self.free.pop() {
             self.feeds[index] = feed;

@@ -23,8 +23,10 @@ pub struct PollResult {
     pub document: Option<ParsedDocument>,
     /// Why there was no answer to use.
     pub failed: Option<FeedFailure>,
-    /// A document that was refused, for the counters.
-    pub rejected: Option<Rejection>,
+    /// Bytes on the wire of the pages that its items link to.
+    pub page_bytes: usize,
+    /// A document that was refused, and a quota that was reached: for the counters.
+    pub rejected: Vec<Rejection>,
     /// The state to adopt once the document is durable.
     pub next: Box<FeedState>,
     /// Room in memory, given back when the document is durable.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::freshness::FreshnessHints;
-use crate::model::{ContentHash, FeedFailure, FeedState, MovedFeed, SourceId, Timestamp};
+use crate::model::{ContentHash, FeedFailure, FeedState, MovedFeed, RejectReason, Rejection, SourceId, Timestamp};
 use crate::source::feed::{FeedConfig, PollingConfig};
 use crate::source::{PollHints, Receipt};
 use crate::text::clean::excerpt;
@@ -188,11 +188,40 @@ pub fn note_receipt(state: &mut FeedState, receipt: &Receipt) {
     if fresh > 0 {
         state.last_new_item_at = state.last_poll_at;
     }
+    state.used.alerts += receipt.told;
+    state.used.alerts_over |= receipt.over_quota > 0;
     if state.failure.is_none() {
         let seen = receipt.known + receipt.revisions;
         // No items at all is nothing new.
         state.seen_percent = Some((seen * 100).checked_div(seen + fresh).unwrap_or(100) as u8);
     }
+}
+
+/// Holds what a poll brought against the feed's quota of bytes: once that is reached, the next poll is not before the
+/// next day. Says so where it is reached by this.
+pub fn spend_bytes(state: &mut FeedState, bytes: usize, quota: Option<u64>) -> Option<Rejection> {
+    let used = &mut state.used;
+    used.bytes = used.bytes.saturating_add(bytes as u64);
+    let quota = quota.filter(|quota| used.bytes >= *quota);
+    let was_over = std::mem::replace(&mut used.bytes_over, quota.is_some());
+    let quota = quota?;
+    state.next_poll_at = state.next_poll_at.max(state.used.ends());
+    (!was_over).then(|| Rejection {
+        reason: RejectReason::OverByteQuota,
+        detail: format!(
+            "{} bytes on one day, `bytes_per_day_max` is {quota}: polled again from {} on, or by `wirewatch feeds poll`",
+            state.used.bytes,
+            state.used.ends()
+        ),
+        count: 1,
+    })
+}
+
+/// When a feed that waits for the next day would be polled under another quota, if that leaves it room.
+#[must_use]
+pub fn room_again(state: &FeedState, quota: Option<u64>, pace: PollPace) -> Option<Timestamp> {
+    let has_room = state.used.bytes_over && quota.is_none_or(|quota| state.used.bytes < quota);
+    state.last_poll_at.filter(|_| has_room).map(|last| last.plus(state.interval.unwrap_or(pace.interval)))
 }
 
 /// The interval that fits what the last good poll brought: lengthened by a quarter while nearly all was
@@ -213,6 +242,7 @@ pub fn next_state(state: &FeedState, answer: &PollAnswer, pace: PollPace) -> Fee
     let mut next = state.clone();
     next.polls = next.polls.saturating_add(1);
     next.last_poll_at = Some(answer.at);
+    next.used = state.used.at(answer.at);
     let interval = fitting_interval(state, pace);
     let wait = match &answer.outcome {
         PollOutcome::Document { validators, body_hash, title, items, hints } => {

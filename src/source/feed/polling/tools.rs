@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 use url::Url;
 
 use super::page_budget::PageBudget;
@@ -30,7 +29,8 @@ const WAITING_BYTES_PER_FEED_MAX: usize = 2 << 20;
 /// Unit of these budgets.
 const BUDGET_UNIT_BYTES: usize = 1 << 10;
 
-/// A document that takes longer to read is heavy, and so is the next of its feed taken to be.
+/// A document that takes more of a processor to read is heavy, and so is the next of its feed taken to be. Not by the clock
+/// on the wall: on a busy machine every document would be.
 const HEAVY_AFTER: Duration = Duration::from_millis(200);
 
 /// Compressed text grows about so much; only the reservation rests on it, not a limit.
@@ -107,8 +107,8 @@ impl PollTools {
     ) -> Result<T, RejectReason> {
         let was_heavy = self.is_heavy(feed);
         let timed = || {
-            let begun = Instant::now();
-            (job(), begun.elapsed())
+            let begun = processor_time();
+            (job(), processor_time().saturating_sub(begun))
         };
         let budget = self.limits.parse_time_max;
         let read =
@@ -146,6 +146,12 @@ impl PollTools {
         let units = u32::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).unwrap_or(u32::MAX);
         self.budget.clone().acquire_many_owned(units).await.ok()
     }
+}
+
+/// What this thread has had of a processor.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// A feed as the poller knows it.

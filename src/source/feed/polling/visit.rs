@@ -21,8 +21,13 @@ use crate::source::feed::{Backfill, FeedConfig, FeedContext};
 use crate::source::quarantine::{DocumentOrigin, NamedDocument};
 use crate::source::{Limits, ParsedDocument};
 
-/// Polls once.
-pub(crate) async fn visit(tools: &PollTools, target: &Arc<PollTarget>, state: &FeedState) -> PollResult {
+/// Polls once; `fetched_whole` is called when the body is in and has room, and only reading is left.
+pub(crate) async fn visit(
+    tools: &PollTools,
+    target: &Arc<PollTarget>,
+    state: &FeedState,
+    fetched_whole: impl FnOnce() + Send,
+) -> PollResult {
     let config = &target.config;
     let begun = tools.clock.now();
     let full = schedule::wants_full_fetch(state, begun);
@@ -52,15 +57,18 @@ pub(crate) async fn visit(tools: &PollTools, target: &Arc<PollTarget>, state: &F
         wire_bytes: 0,
         document: None,
         failed: None,
-        rejected: None,
+        page_bytes: 0,
+        rejected: Vec::new(),
         next: Box::new(state.clone()),
         room: None,
     };
-    answer.outcome = read(tools, target, state, fetched, &mut visit).await;
+    answer.outcome = read(tools, target, state, fetched, fetched_whole, &mut visit).await;
     if let PollOutcome::Failed(failure) = &answer.outcome {
         visit.failed = Some(failure.class);
     }
     *visit.next = schedule::next_state(state, &answer, PollPace::of(config, &tools.polling));
+    let over = schedule::spend_bytes(&mut visit.next, visit.wire_bytes, config.bytes_per_day_max);
+    visit.rejected.extend(over);
     visit
 }
 
@@ -112,15 +120,21 @@ async fn read(
     target: &Arc<PollTarget>,
     state: &FeedState,
     mut fetched: FetchResult,
+    fetched_whole: impl FnOnce() + Send,
     visit: &mut PollResult,
 ) -> PollOutcome {
     let wire = match std::mem::replace(&mut fetched.content, Ok(FetchedContent::NotModified)) {
         Ok(FetchedContent::Body(wire)) => wire,
         Ok(FetchedContent::NotModified) => return PollOutcome::NotModified,
-        Err(failure) => return PollOutcome::Failed(failure),
+        Err(failure) => {
+            // It was read up to there.
+            visit.wire_bytes = if failure.class == FeedFailure::TooLarge { tools.polling.wire_bytes_max } else { 0 };
+            return PollOutcome::Failed(failure);
+        }
     };
     visit.wire_bytes = wire.len();
     visit.room = tools.room(wire.len(), fetched.content_encoding().is_some()).await;
+    fetched_whole();
     let validators = fetched.validators();
     let named = NamedDocument::new(DocumentOrigin::Feed, target.config.id.as_str(), &wire);
     let mark = match tools.parser.quarantine().enter(&named, visit.received).await {
@@ -128,7 +142,7 @@ async fn read(
         Err(held) => {
             let rejection = held.rejection();
             let failure = PollFailure::new(class_of(rejection.reason), refusal_words(&rejection));
-            visit.rejected = Some(rejection);
+            visit.rejected.push(rejection);
             return PollOutcome::Failed(failure);
         }
     };
@@ -171,7 +185,7 @@ async fn read(
         Err(reason) => Rejection { reason, detail: "the document could not be parsed".to_owned(), count: 1 },
     };
     let failure = PollFailure::new(class_of(rejection.reason), refusal_words(&rejection));
-    visit.rejected = Some(rejection);
+    visit.rejected.push(rejection);
     PollOutcome::Failed(failure)
 }
 

@@ -188,6 +188,7 @@ struct DraftItem {
     id: Option<String>,
     url: Option<String>,
     title: Option<RawText>,
+    title_original: Option<String>,
     author: Option<String>,
     publisher: Option<String>,
     published: Option<Dated>,
@@ -315,6 +316,7 @@ impl DraftItem {
     fn into_raw(self, key: ItemKey, file: &FileContext, warnings: &mut Vec<String>) -> RawItem {
         let mut item = RawItem::new(key);
         item.title = self.title;
+        item.title_original = self.title_original;
         item.url = self.url;
         item.author = self.author;
         item.publisher = self.publisher;

@@ -282,7 +282,8 @@ fn senders() -> Vec<MailCase> {
             .check(|item| item.published.is_some_and(|date| date.at.to_string().as_str() < "2031-06-03")),
         case("no message id", titled("", LEAD).replace("Message-ID: <17@port.example>\n", ""))
             .check(|item| !item.key.as_str().is_empty()),
-        case("forwarded and listed subject", mail("Subject: Fwd: [Port] RE: New pier opens", LEAD)),
+        case("forwarded and listed subject", mail("Subject: Fwd: [Port] RE: New pier opens", LEAD))
+            .check(|item| item.title_original.as_deref() == Some("Fwd: [Port] RE: New pier opens")),
         case("AW and WG", mail("Subject: WG: AW: New pier opens", LEAD)),
         case("subject that is a prefix only", mail("Subject: Re:", LEAD)).title("Re:"),
         case("subject with a colon of its own", mail("Subject: Pier: it opens", LEAD)).title("Pier: it opens"),

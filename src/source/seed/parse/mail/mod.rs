@@ -156,6 +156,7 @@ fn envelope(message: &Message, file: &FileContext, warnings: &mut Vec<String>) -
     DraftItem {
         id: message.message_id().map(|id| clean::excerpt(id, 500)).filter(|id| !id.is_empty()),
         url: archived,
+        title_original: message.subject().map(str::to_owned),
         title: message.subject().map(bare_subject).filter(|title| !title.is_empty()).map(RawText::plain),
         author: from.and_then(sender_name),
         publisher: list.or_else(|| from.and_then(domain_of)),
@@ -381,6 +382,7 @@ fn read_feed(bytes: &[u8], file: &FileContext, draft: &mut ItemDraft) {
     match super::read_feed(bytes, file) {
         Ok(document) => {
             let items = document.items.into_iter().map(|item| DraftItem {
+                title_original: item.title_original,
                 id: Some(item.key.as_str().to_owned()),
                 url: item.url,
                 title: item.title,
