@@ -43,6 +43,11 @@ impl<T> FairTurns<T> {
     /// Further work of a source, behind what it has already.
     pub(super) fn push(&mut self, source: &SourceId, cost: u64, work: T) {
         let is_open = self.open.as_ref() == Some(source);
+        if self.waiting == 0 {
+            // Nobody waits, so nobody owes anything.
+            let open = self.open.as_ref();
+            self.lines.retain(|source, _| open == Some(source));
+        }
         let served = self.served;
         let line =
             self.lines.entry(source.clone()).or_insert_with(|| SourceLine { work: VecDeque::new(), finished: served });

@@ -620,8 +620,8 @@ async fn maildir_is_read_in_both_folders_and_each_message_once() {
     for folder in ["new", "cur", "tmp"] {
         fs::create_dir(desk.path(folder)).expect("made");
     }
-    let recent = "Mon, 3 Mar 2031 10:00:00 +0000";
-    desk.watched_since = Timestamp::parse("2031-01-01T00:00:00Z").expect("a time");
+    let recent = "Wed, 1 Jan 2025 10:00:00 +0000";
+    desk.watched_since = Timestamp::parse("2024-06-01T00:00:00Z").expect("a time");
     let mtime = |path: &std::path::Path, at: u64| {
         let file = fs::File::options().write(true).open(path).expect("opened");
         file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(at)).expect("set");
@@ -630,9 +630,9 @@ async fn maildir_is_read_in_both_folders_and_each_message_once() {
     let before = desk.path("cur/1700000001.M1.desk:2,S");
     desk.drop_file("cur/1700000001.M1.desk:2,S", &letter(1, "Tue, 14 Nov 2023 10:00:00 +0000"));
     mtime(&before, 1_700_000_001);
-    desk.drop_file("tmp/1930000000.M2.desk", &letter(2, recent));
-    mtime(&desk.path("tmp/1930000000.M2.desk"), 1_930_000_000);
-    fs::rename(desk.path("tmp/1930000000.M2.desk"), desk.path("cur/1930000000.M2.desk:2,S")).expect("moved");
+    desk.drop_file("tmp/1735740000.M2.desk", &letter(2, recent));
+    mtime(&desk.path("tmp/1735740000.M2.desk"), 1_735_740_000);
+    fs::rename(desk.path("tmp/1735740000.M2.desk"), desk.path("cur/1735740000.M2.desk:2,S")).expect("moved");
     desk.run().await;
     let mut quiet = Vec::new();
     for _ in 0..2 {
@@ -643,17 +643,17 @@ async fn maildir_is_read_in_both_folders_and_each_message_once() {
     quiet.sort();
     assert_eq!(quiet, [("1@port.example".to_owned(), true), ("2@port.example".to_owned(), false)]);
     // Delivered, read, moved with a flag, flagged again: one message.
-    desk.drop_file("tmp/1930000001.M3.desk", &letter(3, recent));
-    fs::rename(desk.path("tmp/1930000001.M3.desk"), desk.path("new/1930000001.M3.desk")).expect("delivered");
+    desk.drop_file("tmp/1735740001.M3.desk", &letter(3, recent));
+    fs::rename(desk.path("tmp/1735740001.M3.desk"), desk.path("new/1735740001.M3.desk")).expect("delivered");
     let mut batch = desk.batch().await;
     assert!(!batch.items[0].quiet);
-    assert_eq!(desk.accept(&mut batch).name, "1930000001.M3.desk");
-    fs::rename(desk.path("new/1930000001.M3.desk"), desk.path("cur/1930000001.M3.desk:2,S")).expect("moved");
-    fs::rename(desk.path("cur/1930000001.M3.desk:2,S"), desk.path("cur/1930000001.M3.desk:2,FS")).expect("flagged");
+    assert_eq!(desk.accept(&mut batch).name, "1735740001.M3.desk");
+    fs::rename(desk.path("new/1735740001.M3.desk"), desk.path("cur/1735740001.M3.desk:2,S")).expect("moved");
+    fs::rename(desk.path("cur/1735740001.M3.desk:2,S"), desk.path("cur/1735740001.M3.desk:2,FS")).expect("flagged");
     desk.until(|status| status.known > 0).await;
     // What comes next is the next message, in whichever folder.
-    desk.drop_file("cur/1930000002.M4.desk:2,", &letter(4, recent));
-    mtime(&desk.path("cur/1930000002.M4.desk:2,"), 1_930_000_002);
+    desk.drop_file("cur/1735740002.M4.desk:2,", &letter(4, recent));
+    mtime(&desk.path("cur/1735740002.M4.desk:2,"), 1_735_740_002);
     let batch = desk.batch().await;
     assert_eq!((batch.items[0].key.as_str(), batch.items[0].quiet), ("4@port.example", false));
     desk.stop().await;
