@@ -114,7 +114,6 @@ impl App {
         let CoreStages {
             store, rules, delivery, waker, to_ingest, ingest, ingest_cancel, hold, links, departed, ..
         } = stages;
-
         let (delivery_told, delivery_rules) = watch::channel(delivery);
         let counters = DeliveryCounters::default();
         let gauges = Gauges {

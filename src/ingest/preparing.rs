@@ -107,8 +107,10 @@ impl PreparingStage {
         while room > 0
             && let Some((_, batch)) = turns.next()
         {
-            let piece = batch.left().min(room);
-            room -= piece;
+            // What is not more than goes in one go keeps its place among its like.
+            let left = batch.left();
+            let piece = if left <= ITEMS_AT_ONCE_MAX { left } else { left.min(room) };
+            room = room.saturating_sub(piece);
             let is_whole = piece == batch.left();
             taken.push((batch, piece));
             if !is_whole {
