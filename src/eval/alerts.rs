@@ -54,6 +54,8 @@ pub struct Post {
     pub title: String,
     /// That item, which `explain` reads.
     pub article: PostedArticle,
+    /// What was new in it, where it follows an alert before.
+    pub new: Vec<String>,
     /// The event that item reports.
     pub event: Option<String>,
     /// What it was worth.
@@ -233,6 +235,7 @@ mod tests {
             item: minute.to_string(),
             title: String::new(),
             article: PostedArticle::default(),
+            new: Vec::new(),
             event: event.map(|event| event.event.clone()),
             verdict: judge.judge(event),
         }

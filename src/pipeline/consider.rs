@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::facts::{Difference, Separation};
 use super::features::Features;
 use super::ledger::Ledger;
-use super::memory::{Bar, Candidate, Outcome, Placement, Related};
+use super::memory::{Bar, Candidate, Outcome, Placement, Recognised, Related};
 use super::story::decision::{self, Model};
 use super::story::words::spell;
-use crate::model::{ItemId, StoryId, Timestamp};
+use crate::model::{ItemId, StoryId, Timestamp, TopicId};
 use crate::text::tokens::Tokens;
 
 /// Shared words that are named.
@@ -60,6 +60,12 @@ pub struct Considered {
     pub differences: Vec<String>,
     /// Log-odds that these took.
     pub toll: f32,
+    /// Both are of one source, whose template they fill with different things.
+    pub fills_template: bool,
+    /// Log-odds that it was given because the item goes on counting the victims at one place.
+    pub count_bonus: f32,
+    /// Log-odds that the story asks for beyond the threshold because of how much it holds.
+    pub size_toll: f32,
     /// Telling words that it shares with the nearest, as the item writes them.
     pub shared: Vec<String>,
 }
@@ -115,6 +121,28 @@ impl ForeignStory {
     }
 }
 
+/// A story on a topic of the item that tells of the same event, though its words are too far from it.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecognisedStory {
+    /// Which.
+    pub story: StoryId,
+    /// Its member that says most of the same.
+    pub nearest: ItemId,
+    /// Log-odds of being one event, by what both say.
+    pub score: f32,
+    /// Log-odds needed.
+    pub threshold: f32,
+    /// What both say.
+    pub shared: Vec<String>,
+}
+
+impl RecognisedStory {
+    fn of(found: &Recognised) -> Self {
+        let Recognised { story, nearest, score, threshold, ref shared } = *found;
+        Self { story, nearest, score, threshold, shared: shared.iter().map(|fact| fact.spell()).collect() }
+    }
+}
+
 /// Everything that was considered.
 #[derive(Debug, Clone, Serialize)]
 pub struct Consideration {
@@ -126,6 +154,8 @@ pub struct Consideration {
     pub copy: Option<Repeats>,
     /// The nearest stories, nearest first.
     pub stories: Vec<Considered>,
+    /// Where no story was near enough by its words: the one on a topic of the item that it joins by what both say.
+    pub recognised: Option<RecognisedStory>,
     /// Stories of other languages that may be of the same event, the likeliest first.
     pub related: Vec<ForeignStory>,
 }
@@ -140,13 +170,14 @@ pub struct Wording<'a> {
 }
 
 impl Ledger {
-    /// What `decide` would consider for an item that comes now.
+    /// What `decide` would consider for an item that comes now; `hits` are the topics it is on.
     #[must_use]
     pub fn consider(
         &mut self,
         item: ItemId,
         features: &Features,
         wording: Wording<'_>,
+        hits: &[TopicId],
         now: Timestamp,
     ) -> Consideration {
         self.memory.advance(now);
@@ -154,9 +185,13 @@ impl Ledger {
         let copy = self.memory.nearest(features);
         let placement = self.memory.place(item, features);
         let copy_story = copy.as_ref().map(|copy| self.resolve(copy.story));
+        let recognised = match placement.outcome {
+            Outcome::Open(_) if copy.is_none() => self.recognise(features, |topic| hits.contains(topic), now),
+            _ => None,
+        };
         let joins = copy_story.or(match placement.outcome {
             Outcome::Join(story) => Some(self.resolve(story)),
-            Outcome::Open(_) => None,
+            Outcome::Open(_) => recognised.as_ref().map(|found| found.story),
         });
         let stories = placement.candidates.iter().map(|candidate| {
             let standing = standing(candidate, &placement, copy_story, model.join);
@@ -171,6 +206,7 @@ impl Ledger {
                 headlines: copy.headlines.as_str(),
             }),
             stories: stories.collect(),
+            recognised: recognised.as_ref().map(RecognisedStory::of),
             related: placement.related.iter().map(ForeignStory::of).collect(),
         }
     }
@@ -209,6 +245,9 @@ fn considered(candidate: &Candidate, standing: Standing, wording: Wording<'_>, m
             .map(Difference::spell)
             .collect(),
         toll: candidate.toll,
+        fills_template: candidate.fills_template,
+        count_bonus: candidate.count_bonus,
+        size_toll: decision::mass(candidate.members),
         shared: shared_words(wording, &candidate.shared),
     }
 }

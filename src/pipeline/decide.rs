@@ -2,11 +2,11 @@
 //! somebody hear of it. Deterministic: the same items in the same order with the same times give the
 //! same decisions, today or in a replay. Returns data; `store.apply` makes it durable.
 
-use crate::model::{ItemId, RelatedStory, StoryId, Timestamp};
+use crate::model::{ItemId, RelatedStory, StoryId, Timestamp, TopicId};
 
 use super::Rules;
 use super::ledger::{Known, Ledger, Remembered, StoryState};
-use super::memory::{Outcome, Placement};
+use super::memory::{Outcome, Placement, Recognised};
 use super::prepare::Prepared;
 use super::raise::{Cause, Raised, RaisedAlert, Withheld, raise_alerts};
 use super::told::{Listener, Told};
@@ -154,14 +154,28 @@ fn place(prepared: Prepared, before: Option<Known>, ledger: &mut Ledger, rules: 
         (None, outcome) => {
             let best = placement.candidates.first();
             let grounds = best.map(|c| Grounds { nearest: c.nearest, score: Some(c.score) });
-            let (story, opened) = match outcome {
-                Outcome::Join(story) => (ledger.resolve(story), false),
-                Outcome::Open(story) => (story, true),
-            };
-            Joined { story, opened, merged: placement.merged, grounds, before, related }
+            match outcome {
+                Outcome::Join(story) => {
+                    let story = ledger.resolve(story);
+                    Joined { story, opened: false, merged: placement.merged, grounds, before, related }
+                }
+                Outcome::Open(own) => {
+                    let recognised = recognise(&prepared, ledger, now);
+                    let opened = recognised.is_none();
+                    let story = recognised.as_ref().map_or(own, |found| found.story);
+                    let found = recognised.map(|found| Grounds { nearest: found.nearest, score: Some(found.score) });
+                    Joined { story, opened, merged: None, grounds: found.or(grounds), before, related }
+                }
+            }
         }
     };
     add(prepared, joined, ledger, rules, now)
+}
+
+/// The story on a topic of an item that tells of the same event, where its words alone found none.
+fn recognise(prepared: &Prepared, ledger: &Ledger, now: Timestamp) -> Option<Recognised> {
+    let hits = |topic: &TopicId| prepared.matches.iter().any(|matched| matched.topic == *topic);
+    (!prepared.matches.is_empty()).then(|| ledger.recognise(&prepared.features, hits, now))?
 }
 
 /// Other stories of the saga that an item belongs to, by name.

@@ -2,7 +2,8 @@
 //! each story stands, who was told. Holds the [`Memory`] of texts and stories. Rebuilt from the store at
 //! start, in arrival order; never queries anything.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 
 use crate::model::{
     ContentHash, ItemId, Lang, Outlet, Score, Severity, SourceHealth, SourceId, StoryId, StorySummary, Timestamp,
@@ -12,7 +13,7 @@ use crate::model::{
 use super::alert::Silence;
 use super::decide::SightingLevel;
 use super::features::Features;
-use super::memory::{Memory, MemoryConfig};
+use super::memory::{Memory, MemoryConfig, Recognised};
 use super::told::{Listener, Told, add};
 
 /// What is known of an item that was seen before.
@@ -98,6 +99,9 @@ pub struct Remembered<'a> {
     pub features: &'a Features,
 }
 
+/// Stories that were on a topic within this time are looked at again for an item on it.
+const RECOGNISED_WITHIN: Duration = Duration::from_secs(36 * 3600);
+
 /// Everything `decide` knows.
 #[derive(Debug)]
 pub struct Ledger {
@@ -117,6 +121,8 @@ pub struct Ledger {
     pub(super) memory: Memory,
     pub(super) stories: HashMap<StoryId, StoryState>,
     pub(super) redirects: HashMap<StoryId, StoryId>,
+    /// Stories that hit a topic, by when they did last.
+    pub(super) on_topic: BTreeSet<(Timestamp, StoryId)>,
     pub(super) arrivals: VecDeque<(Timestamp, ItemId)>,
 }
 
@@ -135,6 +141,7 @@ impl Ledger {
             memory: Memory::new(config),
             stories: HashMap::new(),
             redirects: HashMap::new(),
+            on_topic: BTreeSet::new(),
             arrivals: VecDeque::new(),
         }
     }
@@ -190,8 +197,11 @@ impl Ledger {
     /// Makes two stories one; `gone` redirects to `keep` from now on.
     pub(super) fn merge(&mut self, gone: StoryId, keep: StoryId) {
         if let (Some(state), Some(kept)) = (self.stories.remove(&gone), self.stories.get_mut(&keep)) {
+            self.on_topic.remove(&(state.on_topic_at, gone));
+            let before = kept.on_topic_at;
             kept.absorb(state);
             kept.add_merged(gone);
+            self.note_on_topic(keep, before);
         }
         self.redirects.insert(gone, keep);
         self.memory.merge(keep, gone);
@@ -239,6 +249,7 @@ impl Ledger {
         }
         self.exact.retain(|_, id| !gone.contains(id));
         self.stories.retain(|_, story| story.last_seen >= before);
+        self.on_topic.retain(|(_, story)| self.stories.contains_key(story));
         // A redirect can lead to a story that itself went up in another.
         let stale: Vec<StoryId> =
             self.redirects.keys().copied().filter(|from| !self.stories.contains_key(&self.resolve(*from))).collect();
@@ -258,11 +269,40 @@ impl Ledger {
     /// Recalls the states of stories. At start, when there are none, they are taken over as they are: a second
     /// table of a hundred thousand would be the most that the process ever holds.
     pub fn recall_stories(&mut self, stories: HashMap<StoryId, StoryState>) {
+        for id in stories.keys() {
+            let before = self.stories.get(id).map(|state| state.on_topic_at);
+            before.map(|before| self.on_topic.remove(&(before, *id)));
+        }
+        let on_topic = stories.iter().filter(|(_, state)| !state.topics.is_empty());
+        self.on_topic.extend(on_topic.map(|(id, state)| (state.on_topic_at, *id)));
         if self.stories.is_empty() {
             self.stories = stories;
         } else {
             self.stories.extend(stories);
         }
+    }
+
+    /// Files a story under the time at which it hit a topic last; `before`: what it was filed under.
+    pub(super) fn note_on_topic(&mut self, story: StoryId, before: Timestamp) {
+        let Some(state) = self.stories.get(&story).filter(|state| !state.topics.is_empty()) else { return };
+        self.on_topic.remove(&(before, story));
+        self.on_topic.insert((state.on_topic_at, story));
+    }
+
+    /// The story on a topic of an item that no story took in which tells of the same event after all.
+    #[must_use]
+    pub fn recognise(
+        &self,
+        features: &Features,
+        hits: impl Fn(&TopicId) -> bool,
+        now: Timestamp,
+    ) -> Option<Recognised> {
+        let from = (now.minus(RECOGNISED_WITHIN), StoryId::from_i64(0));
+        let lately = self.on_topic.range(from..).rev().map(|(_, story)| *story);
+        let on_topic = |story: &StoryId| {
+            self.stories.get(story).is_some_and(|state| state.topics.iter().any(|topic| hits(&topic.topic)))
+        };
+        self.memory.recognise(features, lately.filter(on_topic))
     }
 
     /// Recalls that a story went up in another.

@@ -18,6 +18,8 @@ mod marks;
 pub mod memory;
 mod news;
 pub mod normalize;
+#[cfg(test)]
+mod one_event_tests;
 mod prepare;
 mod raise;
 #[cfg(test)]

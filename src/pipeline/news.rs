@@ -24,7 +24,12 @@ pub(super) fn unheard(item: &ItemFacts, told: &[u64]) -> Vec<AlertNews> {
     let item = &ItemFacts { has_lead: true, ..item.clone() };
     let known = ItemFacts { facts: of_told.collect(), frame: Vec::new(), lang: item.lang, has_lead: true };
     let mut news = differences(item, &known);
-    news.retain(|difference| difference.aspect != Aspect::Quantity || difference.is_another_size(&known));
+    news.retain(|difference| match difference.aspect {
+        Aspect::Quantity => difference.is_another_size(&known),
+        // Every report of an event quotes somebody else.
+        Aspect::Name => false,
+        _ => true,
+    });
     let mut news = clear(&news);
     // A denial is the opposite of a report that needs no word for what it says.
     let denied = facts::denial(item).filter(|act| known.of(Sort::Act).all(|told| told.value() != act.value()));
@@ -102,6 +107,8 @@ mod tests {
         assert!(kinds("EU adopts 17th sanctions package").contains(&NewsKind::Nth));
         let told: Vec<u64> = fact_keys(&read("Storm kills 12 people in Porto")).collect();
         assert_eq!(unheard(&read("Storm kills 15 people in Porto"), &told), []);
+        let told: Vec<u64> = fact_keys(&read("Minister Haldorsen defends new wall")).collect();
+        assert_eq!(unheard(&read("Mayor Quintero defends new wall"), &told), [], "another person is no development");
         let told: Vec<u64> = fact_keys(&read("Norway to send 500 soldiers to Chile")).collect();
         let news = |title: &str| unheard(&read(title), &told).len();
         assert_eq!(news("Norway to send 600 soldiers to Chile"), 0, "told more exactly");

@@ -104,6 +104,7 @@ pub(super) fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules
     let Some(state) = ledger.stories.get_mut(&cause.story) else { return Raised::default() };
     let on_topic_at = state.on_topic_at;
     state.note(cause);
+    ledger.note_on_topic(cause.story, on_topic_at);
     let item = &cause.prepared.item;
     let mark = marked(cause, &rules.alert);
     if item.quiet || cause.prepared.matches.is_empty() && mark.is_none() {
@@ -493,13 +494,14 @@ impl StoryState {
 }
 
 impl TopicState {
-    /// What an alert says of a topic: the story's best, with the evidence of the item that raised the alert.
+    /// What an alert says of a topic: the story's best, with the evidence of the item that raised the alert, and as bad
+    /// as that one has it: a rise that was told is not told again by the next report that says so.
     fn as_match(&self, own: Option<&Match>) -> Match {
         Match {
             topic: self.topic.clone(),
             score: self.score,
             threshold: self.threshold,
-            severity: self.severity,
+            severity: own.map_or(self.severity, |own| own.severity.max(self.severity)),
             evidence: own.map(|matched| matched.evidence.clone()).unwrap_or_default(),
         }
     }

@@ -291,6 +291,29 @@ fn raise_merged_stories_are_told_as_one_to_each_endpoint() {
 }
 
 #[test]
+fn raise_a_rise_in_severity_that_scores_less_is_told_once() {
+    let mut desk = Desk::new();
+    let mut ports = topic("ports", &["port", "siren"]);
+    ports.severity_bands.clear();
+    ports.terms[0].weight = 20.0;
+    ports.terms[1].severity = Some(Severity::Critical);
+    desk.rules.topics = TopicSet::compile(&[ports], &[]).expect("good queries");
+    desk.rules.alert.growth_steps.clear();
+    desk.rules.alert.routes = vec![route("one")];
+    let (first, sirens) = (desk.raw(PORT), format!("{} A siren sounded.", PORT.replace("port", "quay")));
+    let (mut second, mut third) = (desk.raw(&sirens), desk.raw(&sirens));
+    for (raw, title) in [(&mut second, "Cracks in the old quay wall"), (&mut third, "Cracks in the old quay wall")] {
+        raw.title = Some(RawText::plain(title.to_owned()));
+    }
+    let told: Vec<(&str, Severity)> = [("a", &first), ("b", &second), ("c", &third)]
+        .into_iter()
+        .flat_map(|(from, raw)| desk.take(from, raw, None).alerts)
+        .map(|alert| (alert.draft.reason.as_str(), alert.draft.severity))
+        .collect();
+    assert_eq!(told, [("first", Severity::High), ("severity", Severity::Critical)]);
+}
+
+#[test]
 fn raise_edits_speak_as_on_revision_says() {
     for (rule, title, topic) in [(OnRevision::Never, 0, 0), (OnRevision::NewTopic, 0, 1), (OnRevision::Title, 1, 1)] {
         let mut desk = Desk::new();

@@ -148,7 +148,9 @@ impl LedgerPieces {
             LedgerPiece::Stories(entries) => {
                 for entry in entries {
                     let (id, state) = entry.back().ok_or(SnapshotError::Incomplete)?;
+                    let on_topic_at = state.on_topic_at;
                     ledger.stories.insert(id, state);
+                    ledger.note_on_topic(id, on_topic_at);
                 }
             }
             LedgerPiece::Memory(piece) => self.memory.take(piece).ok_or(SnapshotError::Incomplete)?,

@@ -58,6 +58,8 @@ impl Store {
             recall_merges(connection, &mut ledger)?;
             recall_arrivals(connection, &mut ledger, &Arrivals { since, after: 0, before: seq })?;
             super::corrections::recall_splits(connection, &mut ledger)?;
+            let on_topic_from = at.minus(config.story_span).millis();
+            recall_stories(connection, &mut ledger, "s.on_topic_at >= ?1", on_topic_from)?;
             Ok(Some((ledger, Features::from_bytes(&features).unwrap_or_default(), at)))
         })
     }

@@ -153,6 +153,7 @@ fn post_of(alert: &SentAlert, shown: &Shown, judge: &mut AlertJudge) -> Post {
         item,
         title: clean::excerpt(&data.item.title, 120),
         article,
+        new: data.new.iter().map(|news| format!("{}: {}", news.kind, news.text)).collect(),
         verdict: judge.judge(event.as_ref()),
         event: event.map(|event| event.event),
     }

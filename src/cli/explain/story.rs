@@ -20,6 +20,16 @@ pub(super) fn print(out: &mut impl Write, story: &StoryExplained) -> io::Result<
         let Repeats { of, overlap, headlines } = copy.what;
         writeln!(out, "  {:.0} % of the shorter text, headlines {headlines}: {of} “{title}”", overlap * 100.0)?;
     }
+    if let Some(found) = &story.recognised {
+        let NamedConsideration { nearest_title, what } = found;
+        let title = clean::excerpt(nearest_title, 90);
+        writeln!(
+            out,
+            "✓ {}: {:+.2} by what both say, needs {:+.2} on the same topic: joined",
+            what.story, what.score, what.threshold
+        )?;
+        writeln!(out, "    {} “{title}”: both say {}", what.nearest, what.shared.join(", "))?;
+    }
     for near in &story.stories {
         print_one(out, near, story.threshold)?;
     }
@@ -57,9 +67,16 @@ fn print_one(out: &mut impl Write, near: &NamedConsideration<Considered>, thresh
     writeln!(out, "    {members} ({:+.2}): {} “{title}”", what.nearest_score, what.nearest)?;
     let effects: Vec<String> = what.effects.iter().map(|e| format!("{} {:+.1}", e.view, e.effect)).collect();
     writeln!(out, "    brought by {}", effects.join(", "))?;
-    if !what.differences.is_empty() {
+    if what.fills_template || !what.differences.is_empty() {
         let differences = clean::excerpt(&what.differences.join("; "), 160);
-        writeln!(out, "    told apart by {differences} (-{:.1})", what.toll)?;
+        let how = if what.fills_template { "one source fills its template otherwise" } else { "told apart by" };
+        writeln!(out, "    {how} {differences} (-{:.1})", what.toll)?;
+    }
+    if what.count_bonus > 0.0 {
+        writeln!(out, "    it goes on counting the victims at the same place (+{:.1})", what.count_bonus)?;
+    }
+    if what.size_toll > 0.0 {
+        writeln!(out, "    a story of so many items asks for more (-{:.1})", what.size_toll)?;
     }
     if !what.shared.is_empty() {
         writeln!(out, "    shared: {}", clean::excerpt(&what.shared.join(", "), 160))?;

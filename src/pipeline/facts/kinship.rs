@@ -77,7 +77,10 @@ pub fn prior_idf(fact: Fact) -> f32 {
             10..=99 => 2.5,
             _ => 5.0,
         },
-        Sort::Act | Sort::Stage | Sort::Day | Sort::Genre => 0.0,
+        // Most reports of a day name the same day of the week.
+        Sort::Day if fact.value() < 8 => 1.0,
+        Sort::Day => 4.5,
+        Sort::Act | Sort::Stage | Sort::Genre => 0.0,
     }
 }
 
@@ -94,7 +97,7 @@ fn alike(one: Fact, other: Fact) -> bool {
         Sort::Quantity => {
             let unit = |fact: Fact| Some(fact.unit()).filter(|unit| *unit < UNIT_HASHED);
             let units = match (unit(one), unit(other)) {
-                (Some(one), Some(other)) => one == other,
+                (Some(one), Some(other)) => one == other || are_people(one, other),
                 _ => true,
             };
             let (a, b) = (one.amount().value(), other.amount().value());
@@ -102,6 +105,15 @@ fn alike(one: Fact, other: Fact) -> bool {
         }
         _ => one.value() == other.value(),
     }
+}
+
+/// Whether two counts are of people, and one does not say more of them: what one language puts in a verb, another puts
+/// in a noun.
+fn are_people(one: u32, other: u32) -> bool {
+    let lexicon = Lexicon::shipped();
+    let [one, other] = [one, other].map(|unit| lexicon.unit_name(unit as u8));
+    let befallen = |name: &str| matches!(name, "dead" | "hurt" | "missing" | "held");
+    one == "people" && befallen(other) || befallen(one) && other == "people"
 }
 
 /// The evidence; `idf` says how rare a fact is, `hours` how far apart the two came.
@@ -125,7 +137,8 @@ pub fn kinship(a: &ItemFacts, b: &ItemFacts, hours: f32, idf: impl Fn(Fact) -> f
             }
             if side == 0 && worth > 0.0 {
                 shared.push((*fact, worth));
-                kinds |= 1 << fact.sort() as u32;
+                // A day is said with everything that happens on it: it adds to what is shared and is no kind of its own.
+                kinds |= if fact.sort() == Sort::Day { 0 } else { 1 << fact.sort() as u32 };
                 match fact.sort() {
                     Sort::Name | Sort::Body => names += worth,
                     Sort::Quantity | Sort::Nth | Sort::Code => numbers += worth,

@@ -124,6 +124,10 @@ impl<'a> Zone<'a> {
         for at in 0..words.len() {
             let from = self.found.len();
             lexicon.find(&words, at, self.code, &mut here);
+            if inflected && words[at].capital && !self.spots[at].opens_sentence {
+                // A town is called like the sixth in some languages, and these capitalise no number.
+                here.retain(|f| !matches!(f.sense, Sense::Ordinal(_) | Sense::Number(_)));
+            }
             let placed = here
                 .iter()
                 .filter(|f| matches!(f.sense, Sense::Place { .. } | Sense::Body { .. }))

@@ -13,6 +13,7 @@ use crate::model::{ItemId, StoryId};
 use crate::pipeline::facts::kinship::{Kinship, kinship, prior_idf};
 use crate::pipeline::facts::{Difference, Fact, ItemFacts, Separation, differences};
 use crate::pipeline::features::Features;
+use crate::pipeline::story::signals::Facts;
 
 /// Facts under which an item is found by items of other languages: its rarest.
 pub(super) const FACT_KEYS: usize = 4;
@@ -89,13 +90,15 @@ impl FactCounts {
         fact.key().and_then(|key| self.counts.get(&key)).copied().unwrap_or(0)
     }
 
-    /// Rarity of a fact now: what is known beforehand, or less where the stream holds it more often.
+    /// Rarity of a fact now: what is known beforehand, or less where the stream holds it more often. The item that is
+    /// compared holds it anyway: an empty store decides as a full one.
     fn idf(&self, fact: Fact) -> f32 {
         let prior = prior_idf(fact);
         if prior <= 0.0 || fact.key().is_none() {
             return prior;
         }
-        let share = (self.of(fact) as f32 + PRIOR_ITEMS * (-prior).exp()) / (self.items as f32 + PRIOR_ITEMS);
+        let others = self.of(fact).saturating_sub(1) as f32;
+        let share = (others + PRIOR_ITEMS * (-prior).exp()) / (self.items as f32 + PRIOR_ITEMS);
         prior.min(-share.ln()).max(0.0)
     }
 
@@ -179,16 +182,23 @@ impl Memory {
         slots.into_iter().take(COMPARED_MAX).map(|(slot, _)| slot).collect()
     }
 
-    fn relate(&self, facts: &ItemFacts, published_h: Option<i32>, slot: Slot, record: &Record<'_>) -> Related {
-        let said = record.said();
+    /// Hours between an item that comes now and a remembered one.
+    pub(super) fn hours_since(&self, published_h: Option<i32>, theirs: Facts) -> f32 {
         let now_h = (self.now.seconds() / 3600) as i32;
-        let theirs = record.facts();
         let hours = match (published_h, theirs.published_h) {
             (Some(ours), Some(theirs)) => ours.abs_diff(theirs),
             _ => now_h.abs_diff(theirs.arrived_h),
-        } as f32;
+        };
+        hours as f32
+    }
+
+    fn relate(&self, facts: &ItemFacts, published_h: Option<i32>, slot: Slot, record: &Record<'_>) -> Related {
+        let said = record.said();
+        let hours = self.hours_since(published_h, record.facts());
         let Kinship { shared, views } = kinship(facts, &said, hours, |fact| self.fact_counts.idf(fact));
-        let crowd = shared.iter().map(|fact| self.fact_counts.of(*fact)).min().unwrap_or(u32::MAX);
+        // What is not counted (a day, a number of things that no table holds) is not rare for that.
+        let counted = shared.iter().filter(|fact| fact.key().is_some());
+        let crowd = counted.map(|fact| self.fact_counts.of(*fact)).min().unwrap_or(u32::MAX);
         let evidence = Kinship { views, shared };
         let score = evidence.log_odds();
         let kept_apart_by = differences(facts, &said).into_iter().find(|d| d.separation == Separation::Clear);

@@ -34,6 +34,13 @@ impl Groups {
         self.by_number.get(&record.group()).map_or(std::slice::from_ref(slot), |group| &group.members)
     }
 
+    /// The remembered members of a story that has a group, oldest first.
+    #[must_use]
+    pub fn of(&self, story: StoryId) -> Option<&[Slot]> {
+        let group = self.by_number.get(self.numbers.get(&story)?)?;
+        Some(&group.members)
+    }
+
     /// Whether a story has a group.
     #[must_use]
     pub fn holds(&self, story: StoryId) -> bool {

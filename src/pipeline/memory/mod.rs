@@ -11,6 +11,9 @@ mod across_tests;
 mod chains;
 mod groups;
 mod place;
+mod recognise;
+#[cfg(test)]
+mod recognise_tests;
 mod records;
 pub(super) mod snapshot;
 #[cfg(test)]
@@ -20,6 +23,7 @@ use std::time::Duration;
 
 pub use across::{Languages, Related};
 pub use place::{Bar, Candidate, Outcome, Placement};
+pub use recognise::Recognised;
 
 use self::chains::Chains;
 use self::groups::Groups;
@@ -308,6 +312,11 @@ impl Memory {
     fn join(&mut self, slot: Slot, story: StoryId) {
         let opener = if self.groups.holds(story) { None } else { self.opener(story) };
         self.groups.join(&mut self.records, slot, story, opener);
+    }
+
+    /// The remembered items of a story, oldest first.
+    fn members_of(&self, story: StoryId) -> Vec<Slot> {
+        self.groups.of(story).map_or_else(|| self.opener(story).into_iter().collect(), <[Slot]>::to_vec)
     }
 
     /// The remembered item that opened a story and is its only one.

@@ -53,6 +53,8 @@ pub struct Candidate {
     nearest_slot: Slot,
     /// Log-odds of belonging; joined at the model's threshold or more.
     pub score: f32,
+    /// Members it has.
+    pub members: usize,
     /// Members compared.
     pub compared: usize,
     /// Signals with the nearest member.
@@ -63,6 +65,10 @@ pub struct Candidate {
     pub differences: Vec<Difference>,
     /// What these have taken from the score.
     pub toll: f32,
+    /// What it was given because the item goes on counting the victims that the nearest member counts.
+    pub count_bonus: f32,
+    /// Whether the differences fill the template of one source.
+    pub fills_template: bool,
     /// What keeps the item out of it, however near it is.
     pub bar: Option<Bar>,
 }
@@ -279,11 +285,14 @@ impl Memory {
             nearest: near.item(),
             nearest_slot: nearest.1,
             score: decision::story(&scores, members.len()),
+            members: members.len(),
             compared: scores.len(),
             signals: nearest.2,
             shared: near.terms().map(Weighted::hash).filter(|t| query.find(*t).is_some()).collect(),
             differences: Vec::new(),
             toll: 0.0,
+            count_bonus: 0.0,
+            fills_template: false,
             bar,
         };
         (candidate, first)
@@ -295,19 +304,16 @@ impl Memory {
         candidate.differences = differences(facts, &self.records.get(candidate.nearest_slot).said());
         let near = self.records.get(candidate.nearest_slot);
         let one_source = candidate.signals[SAME_SOURCE] > 0.0;
-        candidate.toll = if one_source && fills_template(facts, &near.said(), &candidate.differences) {
-            TEMPLATE_TOLL
-        } else {
-            toll(&candidate.differences)
-        };
+        candidate.fills_template = one_source && fills_template(facts, &near.said(), &candidate.differences);
+        candidate.toll = if candidate.fills_template { TEMPLATE_TOLL } else { toll(&candidate.differences) };
         if goes_on_counting(facts, &near.said(), &candidate.differences) {
-            candidate.toll -= COUNT_BONUS;
+            candidate.count_bonus = COUNT_BONUS;
         }
-        candidate.score -= candidate.toll;
+        candidate.score += candidate.count_bonus - candidate.toll;
     }
 
     /// Whether two items are too far apart in time to report one event.
-    fn beyond_span(&self, a: Facts, b: Facts) -> bool {
+    pub(super) fn beyond_span(&self, a: Facts, b: Facts) -> bool {
         let hours = match (a.published_h, b.published_h) {
             (Some(a), Some(b)) => a.abs_diff(b),
             // A date and an arrival say nothing about each other: an old article can arrive today.
@@ -367,7 +373,7 @@ fn toll_of(aspect: Aspect) -> f32 {
 }
 
 /// The members that speak for a story.
-fn sampled(members: &[Slot]) -> impl Iterator<Item = Slot> + Clone + '_ {
+pub(super) fn sampled(members: &[Slot]) -> impl Iterator<Item = Slot> + Clone + '_ {
     let first = members.len().min(MEMBERS_FIRST);
     let last = first.max(members.len().saturating_sub(MEMBERS_LAST));
     members[..first].iter().chain(&members[last..]).copied()

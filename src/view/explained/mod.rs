@@ -144,7 +144,8 @@ impl ItemExplained {
         let alerts: Vec<String> = alerts.into_iter().map(|(id, _)| id).collect();
         let deliveries = told(&alerts, store)?;
         let stored = Some(StoredItem { story: in_story, quiet, alerts, deliveries });
-        let story = story::of_stored(id, store, config)?;
+        let hits: Vec<TopicId> = topics.iter().filter(|t| t.matched).map(|t| t.topic.clone()).collect();
+        let story = story::of_stored(id, &hits, store, config)?;
         Ok(Some(Self { id, title: item.headline().into_owned(), topics, endpoints, stored, story, verdict, item }))
     }
 

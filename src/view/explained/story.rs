@@ -4,8 +4,10 @@
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::model::{ItemId, Timestamp};
-use crate::pipeline::consider::{Consideration, Considered, ForeignStory, Repeats, Wording};
+use crate::model::{ItemId, Timestamp, TopicId};
+use crate::pipeline::consider::{
+    Consideration, Considered, ForeignStory, RecognisedStory, Repeats, Wording,
+};
 use crate::pipeline::{Ledger, Prepared};
 use crate::store::{Store, StoreError};
 
@@ -21,6 +23,9 @@ pub struct StoryExplained {
     pub copy: Option<NamedConsideration<Repeats>>,
     /// Stories, the nearest first.
     pub stories: Vec<NamedConsideration<Considered>>,
+    /// The story on a topic of the item that it joins by what both say, where their words are too far apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recognised: Option<NamedConsideration<RecognisedStory>>,
     /// Stories of other languages.
     pub related: Vec<NamedConsideration<ForeignStory>>,
 }
@@ -58,19 +63,25 @@ impl RecalledStories {
     /// [`StoreError`] when the store cannot be read.
     pub fn consider(&mut self, prepared: &Prepared, now: Timestamp) -> Result<StoryExplained, StoreError> {
         let wording = Wording { title: &prepared.item.title, text: &prepared.item.text };
-        let considered = self.ledger.consider(prepared.item.id, &prepared.features, wording, now);
+        let hits: Vec<TopicId> = prepared.matches.iter().map(|matched| matched.topic.clone()).collect();
+        let considered = self.ledger.consider(prepared.item.id, &prepared.features, wording, &hits, now);
         named(considered, &self.store)
     }
 }
 
 /// What was considered when a stored item came, with stories as they are composed now.
-pub(super) fn of_stored(id: ItemId, store: &Store, config: &Config) -> Result<Option<StoryExplained>, StoreError> {
+pub(super) fn of_stored(
+    id: ItemId,
+    hits: &[TopicId],
+    store: &Store,
+    config: &Config,
+) -> Result<Option<StoryExplained>, StoreError> {
     let Some(record) = store.item(id)? else { return Ok(None) };
     let Some((mut ledger, features, at)) = store.recall_before(config.memory, record.line.id)? else {
         return Ok(None);
     };
     let wording = Wording { title: &record.title, text: &record.text };
-    let considered = ledger.consider(record.line.id, &features, wording, at);
+    let considered = ledger.consider(record.line.id, &features, wording, hits, at);
     named(considered, store).map(Some)
 }
 
@@ -93,5 +104,9 @@ fn named(considered: Consideration, store: &Store) -> Result<StoryExplained, Sto
     for story in considered.related {
         related.push(NamedConsideration { nearest_title: title(story.nearest)?, what: story });
     }
-    Ok(StoryExplained { decision, threshold: considered.threshold, copy, stories, related })
+    let recognised = match considered.recognised {
+        Some(found) => Some(NamedConsideration { nearest_title: title(found.nearest)?, what: found }),
+        None => None,
+    };
+    Ok(StoryExplained { decision, threshold: considered.threshold, copy, stories, recognised, related })
 }

@@ -163,6 +163,7 @@ impl Zone<'_> {
             Lexicon::shipped().unit("percent").map(u32::from)
         } else {
             sign(before, after)
+                .or_else(|| self.age(at))
                 .or_else(|| self.unit_after(end, weak))
                 .or_else(|| self.unit_before(at))
                 .or_else(|| self.counted(end).filter(|_| !weak))
@@ -182,6 +183,17 @@ impl Zone<'_> {
             _ => {}
         }
         end - at
+    }
+
+    /// Who dies at 88 is not 88 dead.
+    fn age(&self, at: usize) -> Option<u32> {
+        let before = |back: usize| at.checked_sub(back).map(|at| self.spots[at].word.folded);
+        let of_life = match before(1)? {
+            "aged" => true,
+            "at" => at >= 2 && self.has(at - 2, |s| matches!(s, Sense::Unit(_))),
+            _ => false,
+        };
+        (self.code == "en" && of_life).then(|| Lexicon::shipped().unit("years").map(u32::from))?
     }
 
     fn scale(&self, at: usize) -> Option<u8> {
