@@ -7,9 +7,7 @@ use super::alert::{AlertRules, Developments, Route};
 use super::classify::{TermConfig, TopicConfig, TopicSet};
 use super::memory::MemoryConfig;
 use super::*;
-use crate::model::{
-    EndpointId, ItemKey, Origin, RawItem, RawText, Severity, SourceId, SourceKind, Timestamp, TopicId,
-};
+use crate::model::{EndpointId, ItemKey, Origin, RawItem, RawText, Severity, SourceId, SourceKind, Timestamp, TopicId};
 
 /// A desk that asked for one topic.
 struct TopicDesk {
@@ -60,11 +58,14 @@ impl TopicDesk {
 }
 
 const COUNTRIES: [&str; 20] = [
-    "Norway", "Portugal", "Chile", "Kenya", "Japan", "Canada", "Greece", "Peru", "Ghana", "Iceland", "Ireland", "Malta",
-    "Brazil", "Egypt", "India", "Mexico", "Morocco", "Oman", "Panama", "Sweden",
+    "Norway", "Portugal", "Chile", "Kenya", "Japan", "Canada", "Greece", "Peru", "Ghana", "Iceland", "Ireland",
+    "Malta", "Brazil", "Egypt", "India", "Mexico", "Morocco", "Oman", "Panama", "Sweden",
 ];
 const DEEDS: [(&str, &str); 5] = [
-    ("{} closes its ports to trawlers without a licence", "The fisheries ministry of {} said that the rule holds from May."),
+    (
+        "{} closes its ports to trawlers without a licence",
+        "The fisheries ministry of {} said that the rule holds from May.",
+    ),
     ("{} orders four patrol boats for its coast guard", "The yards of {} will deliver the boats within three years."),
     ("Strike stops all ferries in {}", "Crews in {} want higher pay for night crossings, their union said."),
     ("{} bans plastic nets in shallow waters", "Parliament in {} passed the law after a long debate about seals."),

@@ -6,9 +6,9 @@ use super::place::sampled;
 use super::{Languages, Memory, Slot};
 use crate::model::{ItemId, StoryId};
 use crate::pipeline::facts::kinship::{Kinship, kinship, prior_idf};
-use crate::pipeline::facts::{Fact, ItemFacts, Separation, differences};
+use crate::pipeline::facts::{Fact, ItemFacts, Separation, differences, fills_template};
 use crate::pipeline::features::Features;
-use crate::pipeline::story::signals::Query;
+use crate::pipeline::story::signals::{Query, SAME_SOURCE};
 
 /// Stories looked at, the latest first.
 const STORIES_MAX: usize = 24;
@@ -84,10 +84,15 @@ impl Memory {
         let kin = kinship(facts, &said, hours, prior_idf);
         let score = kin.log_odds();
         let threshold = if across { ACROSS_MIN } else { WITHIN_MIN };
-        if score < threshold || tells_apart(facts, &said) {
+        if score < threshold || tells_apart(facts, &said, features.is_of(record.facts().source)) {
             return None;
         }
-        let words = || self.model.pair(&query.signals(record.terms(), record.facts()));
+        // Who published both is left out: an outlet follows its own report up, and what its template says is no fact.
+        let words = || {
+            let mut signals = query.signals(record.terms(), record.facts());
+            signals[SAME_SOURCE] = 0.0;
+            self.model.pair(&signals)
+        };
         if !across && words() < WORDS_MIN {
             return None;
         }
@@ -96,6 +101,8 @@ impl Memory {
     }
 }
 
-fn tells_apart(a: &ItemFacts, b: &ItemFacts) -> bool {
-    differences(a, b).iter().any(|difference| difference.separation == Separation::Clear)
+fn tells_apart(a: &ItemFacts, b: &ItemFacts, one_source: bool) -> bool {
+    let found = differences(a, b);
+    found.iter().any(|difference| difference.separation == Separation::Clear)
+        || one_source && fills_template(a, b, &found)
 }

@@ -5,9 +5,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::model::{ItemId, Timestamp, TopicId};
-use crate::pipeline::consider::{
-    Consideration, Considered, ForeignStory, RecognisedStory, Repeats, Wording,
-};
+use crate::pipeline::consider::{Consideration, Considered, ForeignStory, RecognisedStory, Repeats, Wording};
 use crate::pipeline::{Ledger, Prepared};
 use crate::store::{Store, StoreError};
 
