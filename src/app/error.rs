@@ -12,6 +12,8 @@ use crate::store::StoreError;
 pub enum AppPart {
     /// Polls feeds.
     Poller,
+    /// Keeps up the subscriptions at hubs.
+    Hubs,
     /// Watches the seed directory.
     SeedWatcher,
     /// Prepares items, before the decision loop.
@@ -36,6 +38,7 @@ impl AppPart {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Poller => "poller",
+            Self::Hubs => "hub subscriptions",
             Self::SeedWatcher => "seed watcher",
             Self::Preparing => "item preparation",
             Self::Ingest => "decision loop",

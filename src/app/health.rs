@@ -88,7 +88,7 @@ impl Gauges {
             AppPart::Preparing => self.pulses.preparing.age(now),
             AppPart::Ingest => self.pulses.ingest.age(now),
             AppPart::Delivery => self.pulses.delivery.age(now),
-            AppPart::Keeper | AppPart::Http => Duration::ZERO,
+            AppPart::Hubs | AppPart::Keeper | AppPart::Http => Duration::ZERO,
         };
         AppPart::LOOPS.into_iter().filter(|part| age(*part) > STUCK_AFTER).collect()
     }

@@ -239,7 +239,7 @@ impl Keeper {
             (std::mem::take(&mut self.pruning), ages(&self.links.config.borrow()), self.links.clock.now());
         let step = move |store: &Store| (store.prune_step(&mut pruning, &ages, now), pruning);
         let (more, pruning) = self.links.store.blocking(step).await;
-        let pruned @ Pruned { texts, items, keys, deliveries } = pruning.pruned;
+        let pruned @ Pruned { texts, items, keys, deliveries, changes } = pruning.pruned;
         self.pruning = pruning;
         if more.as_ref().is_ok_and(|more| *more) {
             return Ok(());
@@ -249,7 +249,7 @@ impl Keeper {
         if pruned.is_empty() {
             debug!("nothing is older than its retention");
         } else {
-            info!(texts, items, keys, deliveries, "removed what was older than its retention");
+            info!(texts, items, keys, deliveries, changes, "removed what was older than its retention");
         }
         more.map(|_| ())
     }
@@ -265,7 +265,7 @@ fn is_short(holding: bool, free_bytes: u64, reserve_bytes: u64) -> bool {
 #[must_use]
 pub fn ages(config: &Config) -> Ages {
     let kept = &config.retention;
-    Ages { texts: kept.texts, items: kept.items, keys: kept.keys, deliveries: kept.deliveries }
+    Ages { texts: kept.texts, items: kept.items, keys: kept.keys, deliveries: kept.deliveries, changes: kept.changes }
 }
 
 #[cfg(test)]

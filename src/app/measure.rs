@@ -14,6 +14,7 @@ use crate::model::Timestamp;
 use crate::source::parser::Parser;
 use crate::source::push::PushIntake;
 use crate::source::seed::DirState;
+use crate::source::websub::{HubIntake, SubscriptionDesk};
 use crate::telemetry::{Metric, Sample, lines_dropped};
 
 /// Everything the listener needs.
@@ -22,15 +23,18 @@ pub(super) fn served(
     readiness: &watch::Sender<Readiness>,
     gauges: &Gauges,
     health: &watch::Receiver<AppHealth>,
-    (reads, pushes, parser): (ReadSources, PushIntake, Parser),
+    (reads, pushes, hubs, parser): (ReadSources, PushIntake, HubIntake, Parser),
     clock: Clock,
     nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
 ) -> ListenerSources {
     let guard_config = config.clone();
     let (gauges, health, ready) = (gauges.clone(), health.clone(), readiness.subscribe());
+    let desk = hubs.desk().clone();
     let at = move |now: Timestamp| {
         let ready = ready.borrow().ready;
-        samples(&config.borrow(), &gauges, &health.borrow(), ready, now)
+        let mut out = samples(&config.borrow(), &gauges, &health.borrow(), ready, now);
+        pushed(&mut out, &desk);
+        out
     };
     let feed_look = super::feed_look::looker(parser, clock.clone());
     ListenerSources {
@@ -55,6 +59,7 @@ pub(super) fn served(
         feed_look,
         nudge,
         pushes,
+        hubs,
     }
 }
 
@@ -125,6 +130,21 @@ fn sources(out: &mut Vec<Sample>, gauges: &Gauges) {
     out.push(Sample::new(Metric::SeedOverflows, seeds.overflows as f64));
     out.push(Sample::new(Metric::SeedWaiting, seeds.waiting as f64));
     out.push(Sample::new(Metric::SeedDirOk, f64::from(u8::from(readable))));
+}
+
+fn pushed(out: &mut Vec<Sample>, desk: &SubscriptionDesk) {
+    let counters = desk.counters();
+    for (state, count) in desk.standing() {
+        out.push(Sample::labelled(Metric::HubSubscriptions, "state", state, count as f64));
+    }
+    out.extend([
+        Sample::new(Metric::HubPushes, counters.pushes() as f64),
+        Sample::new(Metric::HubItems, counters.items() as f64),
+        Sample::new(Metric::HubMisses, counters.misses() as f64),
+    ]);
+    for (why, count) in counters.drops() {
+        out.push(Sample::labelled(Metric::HubRejections, "reason", why.as_str(), count as f64));
+    }
 }
 
 fn ingest(out: &mut Vec<Sample>, config: &Config, gauges: &Gauges) {

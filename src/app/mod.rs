@@ -11,6 +11,7 @@ mod error;
 mod feed_look;
 mod follow;
 mod health;
+mod hubs;
 mod keep;
 mod measure;
 pub mod models;

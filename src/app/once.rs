@@ -48,7 +48,7 @@ impl App {
         let stages = CoreStages::open(&config, &clock)?;
         let parser = parser(&config);
         let client = rules::client(&config.polling)?;
-        let poller = stages.poller(&config, &parser, client, Arc::default())?;
+        let poller = stages.poller(&config, &parser, client, Arc::default(), None)?;
         let watcher = stages.seed_watcher(&config, &parser)?;
         let cancel = CancellationToken::new();
         let seeds = match watcher {
@@ -70,7 +70,7 @@ impl App {
         let stages = CoreStages::open(&config, &clock)?;
         let client = rules::client(&config.polling)?;
         let parser = parser(&config);
-        let poller = stages.poller(&config, &parser, client, Arc::default())?;
+        let poller = stages.poller(&config, &parser, client, Arc::default(), None)?;
         let cancel = CancellationToken::new();
         let reports = poller.poll_once(&PollSelection::Named(feeds), &cancel).await;
         parser.quarantine().close();

@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use super::departed::{DepartedEndpoint, Departures, losses};
 use super::start::App;
-use super::{compile, silences};
+use super::{compile, hubs, silences};
 use crate::config::{self, Config, ConfigDiff, ConfigPlace, Environment, Loaded, RELOAD_FILE, ReloadRecord, Report};
 use crate::deliver::DeliveryRules;
 use crate::model::{FeedState, Timestamp};
@@ -238,6 +238,7 @@ impl App {
         if **live.delivery_rules.borrow() != delivery {
             live.delivery_rules.send_replace(Arc::new(delivery));
         }
+        live.hub_rules.send_replace(Arc::new(hubs::rules(&config, client.clone())));
         // Always: an operator may have enabled a feed, or want it polled now, and says so in the store. Feeds
         // that stay as they were notice nothing else of it.
         live.polling.put(PollRules {

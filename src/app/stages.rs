@@ -24,6 +24,7 @@ use crate::source::feed::polling::rules::PollRules;
 use crate::source::parser::Parser;
 use crate::source::quarantine::Quarantine;
 use crate::source::seed::{SeedInputs, SeedWatcher};
+use crate::source::websub::SubscriptionDesk;
 use crate::source::{IngestMessage, IngestSender, MESSAGES_WAITING_MAX};
 use crate::store::{Access, RecalledFrom, Store, outbox};
 use crate::text::clean;
@@ -121,6 +122,7 @@ impl CoreStages {
         parser: &Parser,
         client: Client,
         counters: Arc<PollCounters>,
+        hubs: Option<SubscriptionDesk>,
     ) -> Result<Poller, AppError> {
         let rules = PollRules {
             feeds: config.feeds.clone(),
@@ -136,6 +138,7 @@ impl CoreStages {
             hold: self.hold.subscribe(),
             counters,
             known: known_items(&self.store),
+            hubs,
         };
         Ok(Poller::new(rules, links))
     }

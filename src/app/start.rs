@@ -12,6 +12,7 @@ use tracing::error;
 use super::departed::{self, DepartedEndpoint};
 use super::error::{AppError, AppPart};
 use super::health::{self, AppHealth, Gauges, Pulses};
+use super::hubs;
 use super::keep::{Keeper, KeeperLinks};
 use super::measure;
 use super::stages::{CoreStages, parser};
@@ -20,7 +21,7 @@ use crate::config::{Config, ReloadRecord};
 use crate::deliver::console::Console;
 use crate::deliver::{Delivery, DeliveryCounters, DeliveryError, DeliveryRules, DeliveryWaker};
 use crate::http::{self, DaemonNudge, ReadSources, Readiness};
-use crate::ingest::IngestError;
+use crate::ingest::{IngestError, IngestLinks};
 use crate::model::Timestamp;
 use crate::net::Client;
 use crate::pipeline::Rules;
@@ -29,6 +30,7 @@ use crate::source::feed::polling::rules::{self, PollRulesSlot};
 use crate::source::parser::Parser;
 use crate::source::push::PushIntake;
 use crate::source::seed::{SeedInputs, SeedStatus, SeedWatcher};
+use crate::source::websub::{HubIntake, SubscriptionRules};
 use crate::source::{IngestMessage, IngestSender};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Pulse;
@@ -52,6 +54,7 @@ pub struct App {
     /// Where HTTP listens, if it does.
     pub http_address: Option<std::net::SocketAddr>,
     pub(super) poller: JoinHandle<()>,
+    pub(super) subscriptions: JoinHandle<()>,
     pub(super) watcher: SeedTask,
     pub(super) sources_cancel: CancellationToken,
     pub(super) keeper: JoinHandle<Result<(), StoreError>>,
@@ -79,6 +82,7 @@ pub(super) struct Live {
     pub(super) client: Client,
     pub(super) rules: watch::Sender<Arc<Rules>>,
     pub(super) delivery_rules: watch::Sender<Arc<DeliveryRules>>,
+    pub(super) hub_rules: watch::Sender<Arc<SubscriptionRules>>,
     pub(super) polling: PollRulesSlot,
     pub(super) seeds: watch::Sender<SeedStatus>,
     pub(super) reload: watch::Sender<Option<ReloadRecord>>,
@@ -107,7 +111,8 @@ impl App {
         let parser = parser(&config);
         let client = rules::client(&config.polling)?;
         let poll_counters = Arc::new(PollCounters::default());
-        let poller = stages.poller(&config, &parser, client.clone(), poll_counters.clone())?;
+        let (desk, subscriptions, hub_rules) = hubs::open(&stages, hubs::rules(&config, client.clone()))?;
+        let poller = stages.poller(&config, &parser, client.clone(), poll_counters.clone(), Some(desk.clone()))?;
         let (config_told, config_heard) = watch::channel(config.clone());
         let (reload, reloaded) = watch::channel(None);
         let (seeds, seeds_heard) = watch::channel(SeedStatus::default());
@@ -116,21 +121,7 @@ impl App {
         } = stages;
         let (delivery_told, delivery_rules) = watch::channel(delivery);
         let counters = DeliveryCounters::default();
-        let gauges = Gauges {
-            ingest: links.counters.clone(),
-            outage: links.outage.clone(),
-            polls: poll_counters,
-            delivery: counters.clone(),
-            pulses: Pulses {
-                preparing: links.preparing.clone(),
-                ingest: links.pulse.clone(),
-                seeds: Pulse::default(),
-                delivery: counters.pulse().clone(),
-            },
-            seeds: seeds_heard,
-            reload: reloaded,
-            started_at: clock.now(),
-        };
+        let gauges = gauges(&links, poll_counters, &counters, (seeds_heard, reloaded), clock.now());
         let delivery_cancel = CancellationToken::new();
         let nudge_waker = waker.clone();
         let delivery =
@@ -138,6 +129,9 @@ impl App {
         let delivery = tokio::spawn(delivery.run(delivery_cancel.clone()));
 
         let pushes = PushIntake::new(&to_ingest, parser.clone(), hold.subscribe(), clock.clone());
+        let polling = PollRulesSlot::default();
+        let (held, hints) = (hold.subscribe(), polling.clone());
+        let hubs = HubIntake::new(desk, &to_ingest, parser.clone(), held, clock.clone(), hints);
         let readiness = Arc::new(watch::channel(Readiness::ready()).0);
         let (health_told, health) = watch::channel(AppHealth::default());
         let keeper = Keeper::new(KeeperLinks {
@@ -154,11 +148,11 @@ impl App {
         let keeper = tokio::spawn(keeper.run(keeper_cancel.clone()));
 
         let sources_cancel = CancellationToken::new();
-        let polling = PollRulesSlot::default();
+        let subscriptions = tokio::spawn(subscriptions.run(sources_cancel.clone()));
         let poller = tokio::spawn(poller.following(polling.clone()).run(sources_cancel.clone()));
         let reads = ReadSources::new(store.clone(), config_heard.clone(), rules.subscribe(), &place, clock.clone());
         let nudge = nudge(nudge_waker, &to_ingest, polling.clone());
-        let handed = (reads, pushes, parser.clone());
+        let handed = (reads, pushes, hubs, parser.clone());
         let served = measure::served(config_heard, &readiness, &gauges, &health, handed, clock.clone(), nudge);
         let http_cancel = CancellationToken::new();
         let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -172,6 +166,7 @@ impl App {
             client,
             rules,
             delivery_rules: delivery_told,
+            hub_rules,
             polling,
             seeds,
             reload,
@@ -184,6 +179,7 @@ impl App {
             store,
             http_address,
             poller,
+            subscriptions,
             watcher,
             sources_cancel,
             keeper,
@@ -204,6 +200,7 @@ impl App {
     pub async fn failed(&mut self) -> AppError {
         let (part, error) = tokio::select! {
             _ = &mut self.poller => (AppPart::Poller, None),
+            _ = &mut self.subscriptions => (AppPart::Hubs, None),
             _ = &mut self.watcher.handle => (AppPart::SeedWatcher, None),
             ended = &mut self.keeper => (AppPart::Keeper, ended.ok().and_then(Result::err).map(AppError::from)),
             ended = &mut self.ingest => (AppPart::Ingest, ended.ok().and_then(Result::err).map(AppError::from)),
@@ -299,6 +296,24 @@ impl Live {
         });
         SeedTask { handle, cancel }
     }
+}
+
+/// What is counted and seen of everything that runs.
+fn gauges(
+    links: &IngestLinks,
+    polls: Arc<PollCounters>,
+    delivery: &DeliveryCounters,
+    (seeds, reload): (watch::Receiver<SeedStatus>, watch::Receiver<Option<ReloadRecord>>),
+    started_at: Timestamp,
+) -> Gauges {
+    let pulses = Pulses {
+        preparing: links.preparing.clone(),
+        ingest: links.pulse.clone(),
+        seeds: Pulse::default(),
+        delivery: delivery.pulse().clone(),
+    };
+    let (ingest, outage, delivery) = (links.counters.clone(), links.outage.clone(), delivery.clone());
+    Gauges { ingest, outage, polls, delivery, pulses, seeds, reload, started_at }
 }
 
 /// How whoever does something by hand tells the parts that are concerned.

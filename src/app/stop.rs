@@ -25,6 +25,9 @@ impl App {
         if runs(AppPart::Poller) {
             finish(AppPart::Poller, deadline, self.poller).await;
         }
+        if runs(AppPart::Hubs) {
+            finish(AppPart::Hubs, deadline, self.subscriptions).await;
+        }
         if runs(AppPart::SeedWatcher) {
             finish(AppPart::SeedWatcher, deadline, self.watcher.handle).await;
         }

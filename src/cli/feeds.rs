@@ -115,19 +115,29 @@ fn list(feeds: &[FeedConfig], store: Option<&Store>, out: Output, now: Timestamp
     if out == Output::Json {
         return Ok(output::lines(&lines)?);
     }
-    let mut table = Table::new(&["ID", "STATE", "LAST SUCCESS", "NEXT POLL", "ITEMS", "ERROR"]).cuttable(&["ID"]);
+    // Where no hub was ever asked, nobody needs a column for them.
+    let pushes = lines.iter().any(|line| line.push.is_some());
+    let mut names = vec!["ID", "STATE", "LAST SUCCESS", "NEXT POLL", "ITEMS", "ERROR"];
+    if pushes {
+        names.insert(5, "PUSH");
+    }
+    let mut table = Table::new(&names).cuttable(&["ID"]);
     let ago = |at: Option<Timestamp>| at.map(|at| output::ago(at, now)).unwrap_or_default();
     for line in lines {
         let class = line.failure.unwrap_or_default();
         let error = line.error.map(|error| format!("{class}: {error}")).unwrap_or_default();
-        table.row([
+        let mut row = vec![
             line.id,
             line.state.to_owned(),
             ago(line.last_success_at),
             ago(line.next_poll_at),
             line.items_last.to_string(),
             error,
-        ]);
+        ];
+        if pushes {
+            row.insert(5, line.push.map(|push| push.in_a_word(now)).unwrap_or_default());
+        }
+        table.row(row);
     }
     Ok(table.print("no feeds in the config")?)
 }
@@ -167,6 +177,11 @@ fn show(line: &FeedLine, out: Output) -> Result<(), CliError> {
         ("moved to", line.moved_to.clone()),
     ] {
         if let Some(value) = value {
+            outln!("  {name:<14} {}", clean::one_line(&value));
+        }
+    }
+    if let Some(push) = &line.push {
+        for (name, value) in push.lines() {
             outln!("  {name:<14} {}", clean::one_line(&value));
         }
     }

@@ -38,10 +38,13 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<(), CliError> {
     if Output::of(args.json) == Output::Json {
         return Ok(output::document(&total)?);
     }
-    let Pruned { texts, items, keys, deliveries, .. } = total;
+    let Pruned { texts, items, keys, deliveries, changes } = total;
     let [texts, items, keys, deliveries] =
         [(texts, "text"), (items, "item"), (keys, "key"), (deliveries, "delivery")].map(|(n, what)| counted(n, what));
     outln!("removed {texts}, {items} (their keys stay), {keys}, {deliveries}");
+    if changes > 0 {
+        outln!("and {} of what happened, for streams that read on", counted(changes, "line"));
+    }
     outln!("the database has {} KiB, before {} KiB", store.database_bytes() >> 10, before >> 10);
     Ok(())
 }

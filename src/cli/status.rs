@@ -77,6 +77,9 @@ fn print(status: &Status, now: Timestamp) {
         f.gone.len(),
         f.never_polled
     );
+    if let Some(hubs) = &f.hubs {
+        outln!("  hubs       {}", clean::one_line(&hubs.in_words()));
+    }
     let failing = f.failing.iter().map(|feed| failing::FeedInTrouble {
         id: feed.id.clone(),
         class: feed.class,

@@ -97,6 +97,7 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
         ("limits", old.limits != new.limits || normalize(old) != normalize(new)),
         ("retention", old.retention != new.retention),
         ("http", HttpConfig { listen: None, ..old.http.clone() } != HttpConfig { listen: None, ..new.http.clone() }),
+        ("websub", old.websub != new.websub),
         ("alerts", old.alerts != new.alerts),
         ("delivery", old.delivery != new.delivery),
     ];

@@ -171,6 +171,7 @@ struct FeedSettings {
     tags: Vec<String>,
     bytes_per_day_max: Option<u64>,
     alerts_per_day_max: Option<u64>,
+    websub: bool,
     fetch: FetchConfig,
 }
 
@@ -202,6 +203,7 @@ fn feed_settings(s: &Section<'_>, polling: &PollingConfig) -> FeedSettings {
         tags: s.list("tags", |found| found.text().map(str::to_owned)),
         bytes_per_day_max: s.bytes_or_off("bytes_per_day_max", 64 << 10..=1 << 50),
         alerts_per_day_max: s.count_or_off("alerts_per_day_max", 1..=1_000_000),
+        websub: s.choice("websub", &[("auto", true), ("off", false)]),
         fetch: super::fetching::fetching(s),
     }
 }
@@ -283,6 +285,7 @@ pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedCon
                 tags: settings.tags,
                 bytes_per_day_max: settings.bytes_per_day_max,
                 alerts_per_day_max: settings.alerts_per_day_max,
+                websub: settings.websub,
                 fetch: settings.fetch,
             });
         }

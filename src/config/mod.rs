@@ -28,6 +28,7 @@ mod topic_text;
 mod topics;
 mod users;
 mod value;
+mod websub;
 
 #[cfg(test)]
 mod reference_tests;
@@ -67,6 +68,7 @@ use crate::source::Limits;
 use crate::source::feed::{FeedConfig, PollingConfig};
 use crate::source::push::PushConfig;
 use crate::source::seed::SeedConfig;
+use crate::source::websub::WebSubConfig;
 use entries::Names;
 use files::{Files, SourceFile};
 use reader::Reader;
@@ -91,6 +93,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// `[http]`.
     pub http: HttpConfig,
+    /// `[websub]`.
+    pub websub: WebSubConfig,
     /// `[alerts]`.
     pub alerts: AlertConfig,
     /// `[delivery]`.
@@ -298,8 +302,8 @@ fn read(files: Files, environment: &Environment) -> (Result<Loaded, Report>, BTr
 }
 
 fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryPlaces) -> (Config, Vec<TestCase>) {
-    let [daemon, seeds, polling, limits, memory, retention, http, alerts, delivery] =
-        ["daemon", "seeds", "polling", "limits", "memory", "retention", "http", "alerts", "delivery"]
+    let [daemon, seeds, polling, limits, memory, retention, http, websub, alerts, delivery] =
+        ["daemon", "seeds", "polling", "limits", "memory", "retention", "http", "websub", "alerts", "delivery"]
             .map(|name| reader.section(name));
     let polled = settings::polling(&polling);
     let seeded = settings::seeds(&seeds);
@@ -323,13 +327,15 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
         }
     }
     let topics = topics::topics(reader, &mut names, queries);
+    let listens = settings::http(&http);
     let config = Config {
         daemon: settings::daemon(&daemon, &limits, &environment.state_dir()),
         limits: settings::limits(&limits),
         normalize: NormalizeRules { outlets: entries::outlets(&feeds), ..settings::normalize(&daemon, &limits) },
         memory: settings::memory(&memory),
         retention: settings::retention(&retention),
-        http: settings::http(&http),
+        websub: websub::websub(&websub, &listens),
+        http: listens,
         alerts: settings::alerts(&alerts),
         delivery: settings::delivery(&delivery),
         aliases: topics::aliases(reader, queries),
@@ -345,7 +351,7 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
     check_credentials(reader, &config.endpoints, environment);
     endpoints::check_operations(reader, &config);
     warn_idle(reader, &config);
-    for section in [daemon, seeds, polling, limits, memory, retention, http, alerts, delivery] {
+    for section in [daemon, seeds, polling, limits, memory, retention, http, websub, alerts, delivery] {
         section.finish();
     }
     (config, tests)

@@ -69,6 +69,8 @@ pub struct RetentionConfig {
     pub keys: Option<Duration>,
     /// Deliveries that are settled, and their attempts.
     pub deliveries: Option<Duration>,
+    /// What happened, for streams and scripts that read on.
+    pub changes: Option<Duration>,
 }
 
 /// The `[http]` section, checked.
@@ -274,8 +276,13 @@ pub(super) fn memory(s: &Section<'_>) -> MemoryConfig {
 
 pub(super) fn retention(s: &Section<'_>) -> RetentionConfig {
     let age = |key| s.duration_or(key, "forever", HOUR..=36_500 * DAY);
-    let read =
-        RetentionConfig { texts: age("texts"), items: age("items"), keys: age("keys"), deliveries: age("deliveries") };
+    let read = RetentionConfig {
+        texts: age("texts"),
+        items: age("items"),
+        keys: age("keys"),
+        deliveries: age("deliveries"),
+        changes: age("changes"),
+    };
     // A text without its item, or an item without its key, would be of no use.
     for (short, long, [short_key, long_key]) in
         [(read.texts, read.items, ["texts", "items"]), (read.items, read.keys, ["items", "keys"])]

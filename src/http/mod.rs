@@ -20,6 +20,7 @@ mod sources;
 mod stream;
 mod trial;
 mod verbs;
+mod websub;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -54,6 +55,7 @@ pub async fn serve(listener: TcpListener, served: ListenerSources, cancel: Cance
         .merge(page::router())
         .merge(verbs::form_router())
         .merge(feeds::router())
+        .merge(websub::router())
         .route(stream::PATH, get(stream::stream).layer(Extension(stream::StreamRoom::new(cancel.clone()))))
         .route(explain::PATH, post(explain::explain_text))
         .route(push::PATH, post(push::push).layer(Extension(push::PushRoom::new())))

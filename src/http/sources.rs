@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::model::{FeedState, Timestamp, TopicId};
 use crate::source::feed::FeedConfig;
 use crate::source::push::PushIntake;
+use crate::source::websub::HubIntake;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Sample;
 use crate::view::FeedReading;
@@ -106,4 +107,6 @@ pub struct ListenerSources {
     pub nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
     /// The way in for items that are sent.
     pub pushes: PushIntake,
+    /// The way in for what hubs push.
+    pub hubs: HubIntake,
 }

@@ -44,17 +44,69 @@ const STREAM_TIME_MAX: Duration = Duration::from_secs(3600);
 /// Streams of one name, where those who ask say who they are.
 const STREAMS_OF_ONE_MAX: usize = 8;
 
+/// Reads for streams at once: what is decided and delivered meanwhile needs the processors as well.
+const READS_AT_ONCE_MAX: usize = 1;
+
+/// Readings that are kept for the other readers at the same place, and the longest of them.
+const READINGS_KEPT_MAX: usize = 16;
+const READING_KEPT_BYTES_MAX: usize = 256 << 10;
+
+/// What streams read, once for all that stand at the same place and want the same: a commit wakes all of them.
+#[derive(Clone)]
+struct SharedReadings {
+    turns: Arc<Semaphore>,
+    kept: Arc<Mutex<HashMap<StreamPlace, StreamReading>>>,
+}
+
+/// From where, and what.
+type StreamPlace = (i64, StreamFilter);
+
+/// The events, and up to where they are all there is.
+type StreamReading = (Bytes, i64);
+
+impl SharedReadings {
+    fn new() -> Self {
+        Self { turns: Arc::new(Semaphore::new(READS_AT_ONCE_MAX)), kept: Arc::default() }
+    }
+
+    /// What happened after a place; what is kept of it stays true, though more may have happened since.
+    async fn read(&self, store: &Store, place: StreamPlace) -> Result<StreamReading, StoreError> {
+        let known = |kept: &Mutex<HashMap<StreamPlace, StreamReading>>| kept.lock().get(&place).cloned();
+        if let Some(reading) = known(&self.kept) {
+            return Ok(reading);
+        }
+        // Never closed; whoever waited may find that another has read it.
+        let _turn = self.turns.acquire().await;
+        if let Some(reading) = known(&self.kept) {
+            return Ok(reading);
+        }
+        let (at, filter) = place.clone();
+        let (text, upto) = store.blocking(move |store| events(store, at, &filter)).await?;
+        let reading = (Bytes::from(text), upto);
+        if upto > at && reading.0.len() <= READING_KEPT_BYTES_MAX {
+            let mut kept = self.kept.lock();
+            if kept.len() >= READINGS_KEPT_MAX {
+                kept.clear();
+            }
+            kept.insert(place, reading.clone());
+        }
+        Ok(reading)
+    }
+}
+
 /// Where streams have their place, and what ends them.
 #[derive(Clone)]
 pub(super) struct StreamRoom {
     places: Arc<Semaphore>,
     of_each: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
+    readings: SharedReadings,
     stop: CancellationToken,
 }
 
 impl StreamRoom {
     pub(super) fn new(stop: CancellationToken) -> Self {
-        Self { places: Arc::new(Semaphore::new(STREAMS_MAX)), of_each: Arc::default(), stop }
+        let places = Arc::new(Semaphore::new(STREAMS_MAX));
+        Self { places, of_each: Arc::default(), readings: SharedReadings::new(), stop }
     }
 }
 
@@ -85,7 +137,7 @@ impl StreamRoom {
 }
 
 /// What a reader wants to hear.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct StreamFilter {
     kinds: Vec<ChangeKind>,
     /// Only alerts and items on these topics; empty: everything.
@@ -99,6 +151,7 @@ struct StreamFilter {
 /// One reader.
 struct ChangeStream {
     store: Store,
+    readings: SharedReadings,
     filter: StreamFilter,
     at: i64,
     commits: watch::Receiver<u64>,
@@ -138,7 +191,8 @@ pub(super) async fn stream(
     };
     hold.stay();
     let ends = Instant::now() + STREAM_TIME_MAX;
-    let reader = ChangeStream { store, filter, at, commits, stop: room.stop, ends, begun: false, _places: places };
+    let (readings, stop) = (room.readings, room.stop);
+    let reader = ChangeStream { store, readings, filter, at, commits, stop, ends, begun: false, _places: places };
     let mut response = Body::from_stream(unfold(reader, ChangeStream::turn)).into_response();
     for (name, value) in [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -175,7 +229,7 @@ impl ChangeStream {
         loop {
             self.commits.mark_unchanged();
             match self.read().await {
-                Ok(text) if !text.is_empty() => return Some((Ok(Bytes::from(text)), self)),
+                Ok(text) if !text.is_empty() => return Some((Ok(text), self)),
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a stream ends: what happened cannot be read");
@@ -195,9 +249,8 @@ impl ChangeStream {
     }
 
     /// What happened since, as events; moves on past it.
-    async fn read(&mut self) -> Result<String, StoreError> {
-        let (at, filter) = (self.at, self.filter.clone());
-        let (text, upto) = self.store.blocking(move |store| events(store, at, &filter)).await?;
+    async fn read(&mut self) -> Result<Bytes, StoreError> {
+        let (text, upto) = self.readings.read(&self.store, (self.at, self.filter.clone())).await?;
         self.at = upto;
         Ok(text)
     }

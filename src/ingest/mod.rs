@@ -4,6 +4,7 @@
 
 mod count;
 mod filed;
+mod judged;
 mod outage;
 mod prepared;
 mod preparing;
@@ -308,6 +309,7 @@ impl Ingest {
         }
         let quota = self.hold_beyond_quota(&cursor, &mut decisions, rules, now);
         let mut receipt = Receipt { told: quota.told, over_quota: quota.held, ..count(&decisions, &rejected) };
+        receipt.late = judged::late_of(&decisions, &origin);
         let known_removed = fates.iter().filter(|fate| matches!(fate, ItemFate::Known(_))).count();
         receipt.known += (known_removed + unchanged.len()) as u64;
         if received > 0 {
@@ -330,6 +332,9 @@ impl Ingest {
             schedule::note_receipt(state, &receipt);
             rejected.extend(source_alerts::note(quota, &origin, rules));
             (health, source_alert) = self.judge_source(state, receipt.new + receipt.sightings, reached, rules, now);
+        }
+        if let Cursor::Hub(hub) = &cursor {
+            source_alert = self.judge_hub(hub, rules, now)?;
         }
         Ok((
             BatchWrite { origin, decisions, rejected, cursor, health, source_alert },
@@ -382,7 +387,7 @@ impl Ingest {
         prepared: &mut [Result<Prepared, Rejection>],
         rules: &Rules,
     ) -> Option<Rejection> {
-        if origin.kind != SourceKind::Feed {
+        if !matches!(origin.kind, SourceKind::Feed | SourceKind::Hub) {
             return None;
         }
         let items = prepared.iter_mut().flatten().map(|prepared| &mut prepared.item);

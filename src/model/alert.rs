@@ -34,6 +34,8 @@ pub enum AlertReason {
     SourceSilent,
     /// A source has brought more on a day than its quota.
     SourceOverQuota,
+    /// The hub of a source does not push what it should.
+    SourcePushUnreliable,
 }
 
 impl AlertReason {
@@ -53,6 +55,7 @@ impl AlertReason {
             Self::SourceRecovered => "source_recovered",
             Self::SourceSilent => "source_silent",
             Self::SourceOverQuota => "source_over_quota",
+            Self::SourcePushUnreliable => "source_push_unreliable",
         }
     }
 }
@@ -90,6 +93,9 @@ pub enum AlertKind {
     /// A source has brought more on a day than its quota.
     #[serde(rename = "source.over_quota")]
     SourceOverQuota,
+    /// The hub of a source does not push what it should.
+    #[serde(rename = "source.push_unreliable")]
+    SourcePushUnreliable,
     /// A receiver is being tried out.
     #[serde(rename = "endpoint.test")]
     Test,
@@ -112,7 +118,7 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Matched,
         Self::StoryUpdated,
         Self::ItemCorrected,
@@ -121,6 +127,7 @@ impl AlertKind {
         Self::SourceRecovered,
         Self::SourceSilent,
         Self::SourceOverQuota,
+        Self::SourcePushUnreliable,
         Self::Test,
         Self::Digest,
         Self::Suppressed,
@@ -147,6 +154,7 @@ impl AlertKind {
             Self::SourceRecovered => "source.recovered",
             Self::SourceSilent => "source.silent",
             Self::SourceOverQuota => "source.over_quota",
+            Self::SourcePushUnreliable => "source.push_unreliable",
             Self::Test => "endpoint.test",
             Self::Digest => "alerts.digest",
             Self::Suppressed => "alerts.suppressed",

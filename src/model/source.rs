@@ -17,6 +17,8 @@ pub enum SourceKind {
     Seed,
     /// Sent to the listener by whoever has a `[[pushes]]` entry.
     Push,
+    /// Sent to the listener by the hub of a feed.
+    Hub,
 }
 
 impl SourceKind {
@@ -27,6 +29,7 @@ impl SourceKind {
             Self::Feed => "feed",
             Self::Seed => "seed",
             Self::Push => "push",
+            Self::Hub => "hub",
         }
     }
 }
@@ -347,6 +350,8 @@ pub enum Cursor {
     SeedFile(SeedFile),
     /// What was answered to a push.
     Push(Box<PushRecord>),
+    /// A hub brought items of a feed, or there is something to say of it.
+    Hub(Box<super::HubRecord>),
     /// Nothing to remember.
     None,
 }

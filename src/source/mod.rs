@@ -10,6 +10,7 @@ pub mod parser;
 pub mod push;
 pub mod quarantine;
 pub mod seed;
+pub mod websub;
 
 use std::time::Duration;
 
@@ -53,6 +54,9 @@ pub struct Receipt {
     pub told: u64,
     /// … and those that wait for the next digest, since their feed has raised more on this day than its quota.
     pub over_quota: u64,
+    /// Of the new items and further appearances, those that were published a good while before they came, but not long ago:
+    /// what a hub should have pushed.
+    pub late: u64,
 }
 
 /// What comes to `ingest`.

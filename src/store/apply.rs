@@ -11,7 +11,7 @@ use crate::pipeline::{Decision, Prepared, SightingLevel, Verdict};
 use crate::text::clean;
 
 use super::alerts::{DueRow, write_decided, write_source_alert};
-use super::feeds::{write_feed, write_health};
+use super::feeds::{forget_body, write_feed, write_health};
 use super::pushes::write_push;
 use super::told::{merge_told, write_told};
 use super::{Store, StoreError, outbox};
@@ -76,6 +76,8 @@ impl Store {
                     Cursor::Feed(state) => write_feed(tx, state)?,
                     Cursor::SeedFile(file) => write_seed_file(tx, file, now)?,
                     Cursor::Push(push) => write_push(tx, push, now)?,
+                    // What a hub brought may be a part: the next poll reads the document whatever it was before.
+                    Cursor::Hub(hub) => forget_body(tx, &hub.source)?,
                     Cursor::None => {}
                 }
             }

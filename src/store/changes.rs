@@ -8,7 +8,7 @@ use super::{Store, StoreError};
 use crate::model::{ItemId, StoryId};
 
 /// What a change is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeKind {
     /// A new item.

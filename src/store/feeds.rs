@@ -283,6 +283,11 @@ pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> engine::Res
     .map(|_| ())
 }
 
+/// The next document of a feed is read in full.
+pub(super) fn forget_body(tx: &Transaction<'_>, source: &SourceId) -> engine::Result<()> {
+    tx.prepare_cached("UPDATE feeds SET body_hash = NULL WHERE source = ?1")?.execute([source.as_str()]).map(|_| ())
+}
+
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

@@ -39,6 +39,7 @@ mod seeds;
 mod silences;
 mod snapshot;
 mod stories;
+mod subscriptions;
 mod syndication;
 mod tell;
 mod told;
@@ -86,6 +87,8 @@ struct Inner {
     path: PathBuf,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
+    /// Looks whether anybody committed; made when somebody asks first.
+    looker: Mutex<Option<Connection>>,
     instance: String,
     epoch: i64,
     /// Items and copies stored since it was opened.
@@ -126,6 +129,7 @@ impl Store {
             path: opened.path,
             writer: Mutex::new(opened.connection),
             readers: Mutex::new(Vec::new()),
+            looker: Mutex::new(None),
             instance: opened.instance,
             epoch: opened.epoch,
             arrivals: AtomicU64::new(0),
@@ -206,6 +210,23 @@ impl Store {
             readers.push(connection);
         }
         Ok(value)
+    }
+
+    /// A number that is another one after any commit, whoever made it; good for as long as this store is open.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be looked at.
+    pub fn version(&self) -> Result<i64, StoreError> {
+        let mut looker = self.0.looker.lock();
+        let connection = match looker.take() {
+            Some(connection) => connection,
+            None => open::reader(&self.0.path)?,
+        };
+        // SQLite says of others what this connection has not seen: so it must always be the same one.
+        let version = connection.data_version();
+        let version = version.map_err(|error| StoreError::sql(&self.0.path, "look for commits", error))?;
+        *looker = Some(connection);
+        Ok(version)
     }
 
     /// Moves the write-ahead log into the database file, for a clean stop: the next start trusts it.

@@ -29,6 +29,8 @@ pub struct Ages {
     pub keys: Option<Duration>,
     /// Deliveries that are settled, and their attempts.
     pub deliveries: Option<Duration>,
+    /// The list of what happened, which streams and scripts read on in.
+    pub changes: Option<Duration>,
 }
 
 /// What was removed.
@@ -42,6 +44,8 @@ pub struct Pruned {
     pub keys: u64,
     /// Deliveries.
     pub deliveries: u64,
+    /// Lines of what happened.
+    pub changes: u64,
 }
 
 impl Pruned {
@@ -74,6 +78,7 @@ enum Stage {
     Items,
     Stories,
     Keys,
+    Changes,
     Over,
 }
 
@@ -97,12 +102,12 @@ impl Pruning {
     }
 
     fn go_on(&mut self, next: Option<Place>) {
-        use Stage::{Deliveries, Items, Keys, Over, Stories, Texts, Versions};
+        use Stage::{Changes, Deliveries, Items, Keys, Over, Stories, Texts, Versions};
         if let Some(place) = next {
             self.at = place;
             return;
         }
-        let order = [Deliveries, Texts, Versions, Items, Stories, Keys, Over];
+        let order = [Deliveries, Texts, Versions, Items, Stories, Keys, Changes, Over];
         let index = order.iter().position(|stage| *stage == self.stage).map_or(order.len() - 1, |index| index + 1);
         self.stage = order[index.min(order.len() - 1)];
         self.at = if self.stage == Texts { self.texts_at } else { Place::default() };
@@ -124,6 +129,7 @@ impl Store {
             Stage::Texts | Stage::Versions => ages.texts,
             Stage::Items | Stage::Stories => ages.items,
             Stage::Keys => ages.keys,
+            Stage::Changes => ages.changes,
             Stage::Over => return Ok(false),
         };
         let Some(age) = age else {
@@ -138,6 +144,7 @@ impl Store {
             Stage::Items => self.write("prune items", |tx| items(tx, before, at))?,
             Stage::Stories => self.old_stories(before, at)?,
             Stage::Keys => self.write("prune keys", |tx| keys(tx, before))?,
+            Stage::Changes => self.write("prune what happened", |tx| changes(tx, before, at, now))?,
             Stage::Over => (0, None),
         };
         let pruned = &mut pruning.pruned;
@@ -146,6 +153,7 @@ impl Store {
             Stage::Texts | Stage::Versions => pruned.texts += removed,
             Stage::Items => pruned.items += removed,
             Stage::Keys => pruned.keys += removed,
+            Stage::Changes => pruned.changes += removed,
             Stage::Stories | Stage::Over => {}
         }
         if pruning.stage == Stage::Texts {
@@ -269,6 +277,33 @@ fn versions(tx: &Transaction<'_>, before: i64) -> Step {
         )?
         .execute(params![before, BATCH_ROWS])?;
     Ok((removed as u64, (removed as i64 == BATCH_ROWS).then(Place::default)))
+}
+
+/// Lines of what happened carry no time: each pass notes how far they had come then, and what was there at a pass that is
+/// old enough goes.
+fn changes(tx: &Transaction<'_>, before: i64, at: Place, now: Timestamp) -> Step {
+    if at.0 == Place::default().0 {
+        tx.execute(
+            "INSERT INTO change_marks (at, seq) SELECT ?1, max(seq) FROM changes
+             HAVING max(seq) > coalesce((SELECT max(seq) FROM change_marks), 0)
+             ON CONFLICT (at) DO UPDATE SET seq = excluded.seq",
+            [now.millis()],
+        )?;
+    }
+    let upto = "SELECT max(seq) FROM change_marks WHERE at < ?1";
+    let removed = tx.execute(
+        &format!(
+            "DELETE FROM changes WHERE seq <= ({upto}) AND seq < (SELECT min(seq) FROM changes) + ?2
+             AND seq < (SELECT max(seq) FROM changes)"
+        ),
+        params![before, LOOK_ROWS],
+    )? as u64;
+    if removed > 0 {
+        return Ok((removed, Some(Place(0, 0))));
+    }
+    // The newest of those that are old enough says all that the others did.
+    tx.execute(&format!("DELETE FROM change_marks WHERE at < ?1 AND seq < ({upto})"), [before])?;
+    Ok((0, None))
 }
 
 fn keys(tx: &Transaction<'_>, before: i64) -> Step {

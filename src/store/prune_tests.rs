@@ -57,7 +57,7 @@ fn fill(store: &Store, items: i64) {
 
 fn ages(texts: u32, items: u32, deliveries: u32) -> Ages {
     let days = |days: u32| Some(DAY * days);
-    Ages { texts: days(texts), items: days(items), keys: days(730), deliveries: days(deliveries) }
+    Ages { texts: days(texts), items: days(items), keys: days(730), deliveries: days(deliveries), changes: None }
 }
 
 /// So many days after the first item.
@@ -197,4 +197,24 @@ fn step_costs_the_same_however_much_is_stored() {
         // A scan would cost four times as much.
         assert!(many <= few * 2 + 2_000, "pass {pass}: {few} steps with 6,000 items, {many} with 24,000");
     }
+}
+
+#[test]
+fn changes_go_when_a_pass_that_is_old_enough_had_seen_them() {
+    let (_dir, store) = opened();
+    fill(&store, 50);
+    let week = Ages { changes: Some(DAY * 7), ..Ages::default() };
+    let newest = number(&store, "SELECT max(seq) FROM changes");
+    assert_eq!(store.prune(&week, after(1)).expect("pruned").changes, 0, "nobody knows yet how old they are");
+    run(&store, "INSERT INTO changes (kind, name) VALUES ('feed', 'later')");
+    assert_eq!(store.prune(&week, after(7)).expect("pruned").changes, 0, "a week is not over");
+    let pruned = store.prune(&week, after(9)).expect("pruned");
+    assert_eq!(pruned.changes, newest.unsigned_abs());
+    assert_eq!(number(&store, "SELECT min(seq) FROM changes"), newest + 1, "what came later stays");
+    assert_eq!(store.prune(&week, after(30)).expect("pruned").changes, 0, "the newest always stays");
+    assert!(number(&store, "SELECT count(*) FROM change_marks") <= 2);
+    // For ever: none goes, and none is noted.
+    let marks = number(&store, "SELECT count(*) FROM change_marks");
+    assert_eq!(store.prune(&Ages::default(), after(60)).expect("pruned"), Pruned::default());
+    assert_eq!(number(&store, "SELECT count(*) FROM change_marks"), marks);
 }

@@ -86,6 +86,35 @@ CREATE TABLE pushes (
 ) STRICT;
 CREATE INDEX pushes_at ON pushes (at);
 
+-- Subscriptions at hubs that push what feeds have new, by the last part of their callback.
+CREATE TABLE subscriptions (
+    callback      TEXT PRIMARY KEY,
+    callback_url  TEXT NOT NULL,
+    source        TEXT NOT NULL,
+    topic         TEXT NOT NULL,
+    hub           TEXT NOT NULL,
+    hubs          TEXT NOT NULL,     -- all that the feed names, one a line
+    secret        TEXT,
+    state         TEXT NOT NULL,
+    awaits        INTEGER NOT NULL,
+    asked_at      INTEGER,
+    verified_at   INTEGER,
+    active_since  INTEGER,
+    lease_until   INTEGER,
+    next_at       INTEGER NOT NULL,
+    refusals      INTEGER NOT NULL,
+    error         TEXT,
+    last_push_at  INTEGER,
+    is_weak       INTEGER NOT NULL,
+    tally_from    INTEGER NOT NULL,
+    pushed        INTEGER NOT NULL,
+    near          INTEGER NOT NULL,
+    missed        INTEGER NOT NULL,
+    dropped       INTEGER NOT NULL,
+    unreliable_since INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX subscriptions_source ON subscriptions (source);
+
 CREATE TABLE items (
     seq          INTEGER PRIMARY KEY,
     id           INTEGER NOT NULL UNIQUE,
@@ -406,6 +435,8 @@ CREATE TABLE changes (
     name  TEXT,                               -- or its name
     story INTEGER
 ) STRICT;
+-- How far the list had come at each pass of retention: what was there at one that is old enough goes.
+CREATE TABLE change_marks (at INTEGER PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
 CREATE TRIGGER changes_trim AFTER INSERT ON changes WHEN NEW.seq % 1000 = 0 BEGIN
     DELETE FROM changes WHERE seq <= NEW.seq - 200000;
 END;

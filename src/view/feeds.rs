@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::feed_push::FeedPush;
 use crate::model::{FeedState, Health, Timestamp};
 use crate::source::feed::FeedConfig;
 use crate::store::{FailureTotal, RejectionTotal, Store, StoreError};
@@ -49,6 +50,9 @@ pub struct FeedLine {
     pub error: Option<String>,
     /// Where it says it moved.
     pub moved_to: Option<String>,
+    /// How it is pushed, where its hub was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push: Option<FeedPush>,
     /// Of all time, by class.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<FailureTotal>,
@@ -111,6 +115,10 @@ impl FeedLine {
             Some(store) if whole => store.rejections(Some(feed.id.as_str()), 20)?,
             _ => Vec::new(),
         };
+        let push = match store {
+            Some(store) => FeedPush::of(store, feed.id.as_str())?,
+            None => None,
+        };
         let state = stored.as_ref();
         Ok(Self {
             id: feed.id.as_str().to_owned(),
@@ -135,6 +143,7 @@ impl FeedLine {
             moved_to: state
                 .and_then(|s| s.moved.as_ref())
                 .map(|m| url::Url::parse(&m.url).map_or_else(|_| "?".to_owned(), |url| shown_url(&url))),
+            push,
             failures,
             rejected,
         })

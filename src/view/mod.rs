@@ -3,6 +3,7 @@
 
 mod endpoints;
 mod explained;
+mod feed_push;
 mod feed_reading;
 mod feeds;
 mod hearing;
@@ -17,6 +18,7 @@ pub use explained::{
     EndpointHearing, ExplainError, ItemExplained, NamedConsideration, RecalledStories, StoredItem, StoryExplained,
     ToldEndpoint, explain,
 };
+pub use feed_push::{FeedPush, HubsStatus};
 pub use feed_reading::{FeedItemReading, FeedReading};
 pub use feeds::{FeedLine, clean_url};
 pub use hearing::{delivery_words, untold};

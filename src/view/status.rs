@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::feed_push::HubsStatus;
 use super::silences::{SilenceTally, active_silences};
 use crate::config::{Config, last_reload};
 use crate::model::{EndpointId, FeedFailure, FeedState, Timestamp};
@@ -61,6 +62,9 @@ pub struct FeedsStatus {
     pub over_quota: Vec<OverQuotaFeed>,
     /// That were not asked yet.
     pub never_polled: usize,
+    /// How hubs push them, where any was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hubs: Option<HubsStatus>,
 }
 
 /// A feed that has reached a quota of today.
@@ -122,8 +126,11 @@ impl Status {
     ) -> Result<Self, StoreError> {
         let attention = attention(config, store, errors);
         let pid = lock_holder(&config.daemon.state_dir);
-        let mut feeds =
-            FeedsStatus { configured: config.feeds.iter().filter(|f| f.enabled).count(), ..FeedsStatus::default() };
+        let mut feeds = FeedsStatus {
+            configured: config.feeds.iter().filter(|f| f.enabled).count(),
+            hubs: HubsStatus::of(store)?,
+            ..FeedsStatus::default()
+        };
         for feed in config.feeds.iter().filter(|f| f.enabled) {
             match store.feed(feed.id.as_str())? {
                 Some(state) if state.used.at(now).bytes_over || state.used.at(now).alerts_over => {

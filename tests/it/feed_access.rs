@@ -146,6 +146,7 @@ fn run(bench: &Bench, feeds: Vec<FeedConfig>, held: bool) -> Running {
         hold: holds,
         counters: bench.counters.clone(),
         known: Arc::new(|_| None),
+        hubs: None,
     };
     let cancel = CancellationToken::new();
     let task = tokio::spawn(Poller::new(rules, links).run(cancel.clone()));

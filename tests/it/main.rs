@@ -25,10 +25,12 @@ mod hands;
 mod hold;
 mod hostile;
 mod html_check;
+mod hub;
 #[cfg(feature = "email")]
 mod mail;
 mod mcp;
 mod newsroom;
+mod one_document;
 mod operate;
 mod page_and_api;
 mod page_golden;
@@ -37,6 +39,7 @@ mod pages;
 mod polling;
 mod program;
 mod push;
+mod push_faults;
 mod quarantined;
 mod receive;
 mod receiver;
@@ -54,6 +57,7 @@ mod transcripts;
 mod untold;
 mod waiting;
 mod webhooks_doc;
+mod websub;
 
 /// A statement that makes every commit fail that adds a row to a table, as a disk does which fails at the end.
 fn broken_commit(

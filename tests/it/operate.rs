@@ -458,7 +458,8 @@ async fn retention_leaves_keys_and_what_is_owed() {
     assert_eq!(store.search(&query).expect("searched").len(), 1);
     store.check_search().expect("whole");
     let later = Clock::system().now().plus(400 * DAY);
-    let ages = Ages { texts: Some(90 * DAY), items: Some(365 * DAY), keys: Some(730 * DAY), deliveries: None };
+    let ages =
+        Ages { texts: Some(90 * DAY), items: Some(365 * DAY), keys: Some(730 * DAY), deliveries: None, changes: None };
     let owed = |state: &str| {
         let sql = format!("UPDATE deliveries SET state = '{state}', settled_at = 1");
         store.write("test", |tx| tx.execute(&sql, [])).expect("written");

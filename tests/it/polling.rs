@@ -139,6 +139,7 @@ impl Bench {
             hold: watch::channel(false).1,
             counters: self.counters.clone(),
             known: Arc::new(|_| Some(HashSet::new())),
+            hubs: None,
         };
         Poller::new(self.rules(feeds, self.states.clone()), links)
     }

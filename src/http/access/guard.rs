@@ -17,6 +17,8 @@ use crate::net::Cidr;
 
 /// Longest token file read.
 const TOKEN_BYTES_MAX: u64 = 4096;
+/// Below it are the callbacks of hubs: who knows one may use it.
+const HUBS_FOLDER: &str = "/websub/";
 /// What somebody who sends the token is called where they do not say.
 const TOKEN_NAME: &str = "token";
 
@@ -128,7 +130,8 @@ impl GuardedRequest<'_> {
 
     /// It carries proof of its own, which is looked at where it is served.
     fn proves_itself(&self) -> bool {
-        *self.method == Method::POST && self.path == "/v1/items"
+        let is_hub = self.path.starts_with(HUBS_FOLDER) && matches!(*self.method, Method::GET | Method::POST);
+        is_hub || *self.method == Method::POST && self.path == "/v1/items"
     }
 }
 

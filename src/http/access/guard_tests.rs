@@ -57,6 +57,13 @@ const ROWS: &[GuardRow] = &[
     (Open, GET, "/", "127.0.0.1.evil.example", NONE, NONE, "", LOCAL, Err(421)),
     (Open, GET, "/", "", NONE, NONE, "", LOCAL, Err(421)),
     (Closed, GET, "/login", "evil.example", NONE, NONE, "", LOCAL, Err(421)),
+    // What a hub asks and pushes carries its proof in its path and its signature.
+    (Closed, GET, "/websub/abc", "localhost", NONE, NONE, "", FAR, Ok(("-", false))),
+    (Closed, POST, "/websub/abc", "localhost", NONE, NONE, "", FAR, Ok(("-", false))),
+    (Closed, DELETE, "/websub/abc", "localhost", NONE, NONE, "", FAR, Err(403)),
+    (Closed, POST, "/websub/abc", "evil.example", NONE, NONE, "", FAR, Err(421)),
+    (Closed, POST, "/websub/abc", "localhost", Some("https://evil.example"), NONE, "", FAR, Err(403)),
+    (Closed, GET, "/websubs", "localhost", NONE, NONE, "", FAR, Err(401)),
     // From which page.
     (Open, GET, "/", "localhost", Some("http://localhost:7411"), NONE, "", LOCAL, Ok(("-", false))),
     (Open, GET, "/", "localhost", Some("https://evil.example"), NONE, "", LOCAL, Err(403)),

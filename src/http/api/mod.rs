@@ -3,6 +3,7 @@
 
 mod answer;
 mod documents;
+mod known;
 mod lists;
 mod openapi;
 mod preview;
@@ -18,6 +19,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::sources::ListenerSources;
 use answer::{AnswerShape, ApiAnswer, ApiRoute};
+use known::{AnswerBasis, KnownAnswers};
 
 use super::asked::AskedQuery;
 use super::look::StoreLook;
@@ -202,7 +204,8 @@ fn description(_: &StoreLook, _: &AskedQuery) -> Result<ApiAnswer, AnswerRefusal
 
 /// The routes of all of it.
 pub(super) fn router() -> Router<ListenerSources> {
-    let routes = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, reading(route)));
+    let known = KnownAnswers::default();
+    let routes = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, reading(route, &known)));
     let routes = routes.route(preview::PATH, axum::routing::post(preview::preview));
     routes.route("/v1/{*rest}", get(no_such_path))
 }
@@ -211,37 +214,88 @@ async fn no_such_path() -> Response {
     AnswerRefusal::new(RefusalKind::NotFound, "the API has no such path").hint("see /v1/openapi.json").problem()
 }
 
-fn reading(route: &'static ApiRoute) -> MethodRouter<ListenerSources> {
+/// What depends on the time is made anew each time: an age, a day, a silence that holds now.
+const TIMED: &[&str] = &[
+    "/v1/status",
+    "/v1/topics",
+    "/v1/topics/{id}",
+    "/v1/silences",
+    "/v1/silences/{id}",
+    "/v1/endpoints",
+    "/v1/endpoints/{id}",
+    "/v1/endpoints/{id}/preview",
+    "/v1/explain",
+    "/v1/preview",
+];
+
+fn reading(route: &'static ApiRoute, known: &KnownAnswers) -> MethodRouter<ListenerSources> {
+    let known = known.clone();
     get(
         move |State(served): State<ListenerSources>, path: RawPathParams, RawQuery(query), headers: HeaderMap| async move {
             let id = path.iter().next().map(|(_, value)| value.to_owned()).unwrap_or_default();
-            let asked =
-                AskedQuery::read(route.path, id, query.as_deref().unwrap_or_default(), route.query, served.clock.now());
+            let query = query.unwrap_or_default();
+            let place = route.path.replace("{id}", &id);
+            // Before the answer is made: a commit meanwhile makes it one that is not known.
+            let basis = basis(&served, route, &query).await;
+            if let Some(tag) = basis.as_ref().and_then(|basis| known.tag(&place, &query, basis))
+                && has(&headers, &tag)
+            {
+                return unchanged(&tag);
+            }
+            let asked = AskedQuery::read(route.path, id, &query, route.query, served.clock.now());
             let made = match asked {
                 Ok(asked) => served.reads.answer(move |look| (route.read)(look, &asked)).await,
                 Err(refusal) => Err(refusal),
             };
             match made {
-                Ok(answer) => send(answer, route.path, &headers),
+                Ok(answer) => {
+                    let tag = format!("W/\"{:016x}\"", xxh3_64(&answer.body));
+                    if let Some(basis) = basis {
+                        known.keep(&place, &query, basis, tag.clone());
+                    }
+                    send(answer, route.path, &tag, &headers)
+                }
                 Err(refusal) => refusal.problem(),
             }
         },
     )
 }
 
-/// With a validator: who asks again is told that nothing changed in a few bytes.
-fn send(answer: ApiAnswer, path: &str, asked: &HeaderMap) -> Response {
-    let tag = format!("W/\"{:016x}\"", xxh3_64(&answer.body));
+/// What an answer is made of now; nothing where it depends on the time as well.
+async fn basis(served: &ListenerSources, route: &ApiRoute, query: &str) -> Option<AnswerBasis> {
+    if TIMED.contains(&route.path) || query.contains("since") {
+        return None;
+    }
+    let config = served.reads.config();
+    let version = served.reads.store().blocking(|store| store.version().ok()).await?;
+    Some(AnswerBasis { version, config })
+}
+
+/// Whether who asks has the answer with this validator.
+fn has(asked: &HeaderMap, tag: &str) -> bool {
     let given = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let same = given.split(',').map(str::trim).any(|one| one == tag || one == "*");
-    let mut response = if same {
-        StatusCode::NOT_MODIFIED.into_response()
+    given.split(',').map(str::trim).any(|one| one == tag || one == "*")
+}
+
+fn unchanged(tag: &str) -> Response {
+    validated(StatusCode::NOT_MODIFIED.into_response(), tag)
+}
+
+fn validated(mut response: Response, tag: &str) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, HeaderValue::from_str(tag).expect("invariant: hexadecimal"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    response
+}
+
+/// With a validator: who asks again is told that nothing changed in a few bytes.
+fn send(answer: ApiAnswer, path: &str, tag: &str, asked: &HeaderMap) -> Response {
+    let mut response = if has(asked, tag) {
+        unchanged(tag)
     } else {
-        ([(header::CONTENT_TYPE, "application/json")], answer.body).into_response()
+        validated(([(header::CONTENT_TYPE, "application/json")], answer.body).into_response(), tag)
     };
     let headers = response.headers_mut();
-    headers.insert(header::ETAG, HeaderValue::from_str(&tag).expect("invariant: hexadecimal"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if let Some(next) = answer.next
         && let Ok(link) = HeaderValue::from_str(&format!("<{path}?{next}>; rel=\"next\""))
     {

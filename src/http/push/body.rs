@@ -18,7 +18,7 @@ const DISCARD_TIME_MAX: Duration = Duration::from_secs(1);
 const BODY_TIME_MAX: Duration = Duration::from_secs(50);
 
 /// Reads all of a body.
-pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Vec<u8>, AnswerRefusal> {
+pub(in crate::http) async fn read(body: Body, bytes_max: usize) -> Result<Vec<u8>, AnswerRefusal> {
     let mut stream = body.into_data_stream();
     let ends = Instant::now() + BODY_TIME_MAX;
     let mut bytes = Vec::new();

@@ -1,7 +1,7 @@
 //! `POST /v1/items`: what others send us. Who sends is known before a byte is read, or by the signature over all of
 //! them; the answer comes after the commit, and a repeat under the same key is told what was answered before.
 
-mod body;
+pub(super) mod body;
 mod keys;
 mod sender;
 mod stream;

@@ -10,7 +10,7 @@ use super::*;
 use crate::model::{
     AlertDraft, AlertId, AlertKind, AlertNews, AlertReason, AlertTopic, EndpointId, Evidence, FeedFailure, FeedState,
     Field, Health, Item, ItemKey, Lang, Match, NewsKind, Origin, Phase, RawItem, RawText, RelatedStory, Score,
-    Severity, SourceHealth, SourceId, SourceKind, StoryId, StorySummary, Timestamp, TopicId,
+    Severity, SourceHealth, SourceId, SourceKind, StoryId, StorySummary, Timestamp, TopicId, UnreliableHub,
 };
 
 const NOW: Timestamp = Timestamp::from_seconds(1_742_198_531);
@@ -156,6 +156,7 @@ fn notice_schema() -> Value {
         R::SourceRecovered,
         R::SourceSilent,
         R::SourceOverQuota,
+        R::SourcePushUnreliable,
     ];
     let words = ["test", "quiet", "digest", "rate", "failing", "disabled", "recovered", "unwritten"];
     let needs =
@@ -202,12 +203,19 @@ fn source_schema() -> Value {
                     AlertKind::SourceRecovered,
                     AlertKind::SourceSilent,
                     AlertKind::SourceOverQuota,
+                    AlertKind::SourcePushUnreliable,
                 ]),
             ),
             ("/$defs/Head/properties/id", alert_id()),
             (
                 "/$defs/Head/properties/reason",
-                reasons(&[R::SourceFailing, R::SourceRecovered, R::SourceSilent, R::SourceOverQuota]),
+                reasons(&[
+                    R::SourceFailing,
+                    R::SourceRecovered,
+                    R::SourceSilent,
+                    R::SourceOverQuota,
+                    R::SourcePushUnreliable,
+                ]),
             ),
             ("/$defs/Head/properties/severity", severities()),
             ("/$defs/SourceView/properties/id", named()),
@@ -468,6 +476,10 @@ fn schema_source_is_current_and_holds_for_every_kind() {
         health.period = Some(std::time::Duration::from_secs(3600));
     }
     assert_eq!(kinds, ["source.failing", "source.recovered", "source.silent", "source.recovered", "source.failing"]);
+    let hub = UnreliableHub { hub: "hub.example".to_owned(), pushed: 1, missed: 3, since: NOW };
+    let alert = source::tell_unreliable(&hub, &health, &well, &cause);
+    check(&alert.payload, &schema);
+    assert!(String::from_utf8_lossy(&alert.payload).contains("its hub hub.example pushed 1 of 4 new items"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::envelope::{Envelope, Head};
 use super::route::{AlertRules, EndpointAlert};
 use crate::model::{
     AlertId, AlertKind, AlertReason, FeedFailure, FeedState, Health, Severity, SourceHealth, SourceId, Timestamp,
+    UnreliableHub,
 };
 
 /// A long wait counts half for the usual period after this time.
@@ -217,6 +218,34 @@ impl QuotaReached {
 fn endpoints(rules: &AlertRules, health: &SourceHealth, severity: Severity, now: Timestamp) -> Vec<EndpointAlert> {
     let routes = rules.routes.iter().filter(|route| route.takes_source(&health.source));
     routes.map(|route| route.alert_alone(severity, now)).collect()
+}
+
+/// What to say when the hub of a feed does not push what it should.
+#[must_use]
+pub fn tell_unreliable(
+    hub: &UnreliableHub,
+    health: &SourceHealth,
+    state: &FeedState,
+    cause: &Cause<'_>,
+) -> SourceAlert {
+    let Cause { rules, instance, sequence, now } = *cause;
+    let (kind, reason, severity) = (AlertKind::SourcePushUnreliable, AlertReason::SourcePushUnreliable, Severity::Low);
+    let id = AlertId::derive(&[
+        instance.as_bytes(),
+        b"source",
+        health.source.as_str().as_bytes(),
+        reason.as_str().as_bytes(),
+        &hub.since.millis().to_le_bytes(),
+    ]);
+    let head = Head { id, sequence, reason: reason.as_str(), severity };
+    let source = SourceView::of(health, state, hub.since);
+    let (name, all) = (state.title.as_deref().unwrap_or(health.source.as_str()), hub.pushed + hub.missed);
+    let summary =
+        format!("{name}: its hub {} pushed {} of {all} new items, so it is polled as before", hub.hub, hub.pushed);
+    let payload = Envelope { r#type: kind, timestamp: now, data: Data { summary, alert: head, source } }.to_bytes();
+    let endpoints = endpoints(rules, health, severity, now);
+    let source = health.source.clone();
+    SourceAlert { id, sequence, kind, reason, severity, source, at: now, payload, endpoints }
 }
 
 /// What an alert about a source is made with.

@@ -58,7 +58,7 @@ pub(super) fn outlet(
     let known = link.and_then(of_link).or_else(|| publisher.and_then(Outlet::named));
     match origin.kind {
         SourceKind::Seed | SourceKind::Push => known,
-        SourceKind::Feed => {
+        SourceKind::Feed | SourceKind::Hub => {
             let site = || feed.and_then(|feed| feed.site.clone());
             known.or_else(site).or_else(|| Some(Outlet::of_feed(&origin.source)))
         }

@@ -111,6 +111,8 @@ pub struct FeedConfig {
     pub bytes_per_day_max: Option<u64>,
     /// Alerts beyond so many on one day wait for the next digest.
     pub alerts_per_day_max: Option<u64>,
+    /// Its hub is asked to push it, where `[websub]` is on.
+    pub websub: bool,
     /// What its requests carry.
     pub fetch: FetchConfig,
 }
@@ -135,6 +137,7 @@ impl FeedConfig {
             tags: Vec::new(),
             bytes_per_day_max: None,
             alerts_per_day_max: None,
+            websub: true,
             fetch: FetchConfig::default(),
         }
     }

@@ -171,6 +171,11 @@ impl Connection {
         self.prepare_cached(given)?.query_row([table], |row| row.get(0)).optional().map(|last| last.unwrap_or(0))
     }
 
+    /// A number that is another one once somebody else has committed.
+    pub(in crate::store) fn data_version(&self) -> Result<i64> {
+        Ok(self.file()?.query_row("PRAGMA data_version", [], |row| row.get(0))?)
+    }
+
     /// Pages of the file that are free.
     pub(in crate::store) fn free_pages(&self) -> Result<i64> {
         Ok(self.file()?.query_row("PRAGMA freelist_count", [], |row| row.get(0))?)

@@ -4,7 +4,7 @@
 
 pub mod counters;
 mod fetch;
-mod freshness;
+pub(crate) mod freshness;
 pub mod look;
 mod page_budget;
 pub mod pages;
@@ -17,3 +17,5 @@ pub mod rules;
 pub mod schedule;
 mod tools;
 mod visit;
+
+pub(crate) use visit::mark_items;

@@ -24,6 +24,7 @@ use crate::failpoint::Failpoint;
 use crate::model::{Cursor, FeedFailure, FeedState, Origin, SourceId, SourceKind, Timestamp};
 use crate::source::feed::{FeedConfig, PollingConfig, SpacingScope};
 use crate::source::parser::Parser;
+use crate::source::websub::{HubLinks, PolledNews, SubscriptionDesk};
 use crate::source::{Batch, IngestSender, Receipt};
 
 /// Polls that wait for their batch to become durable: many, so that they are committed together.
@@ -61,6 +62,8 @@ pub struct PollerLinks {
     pub counters: Arc<PollCounters>,
     /// PollSelection items need no page any more.
     pub known: KnownItems,
+    /// The subscriptions at hubs, where there are any.
+    pub hubs: Option<SubscriptionDesk>,
 }
 
 /// Which feeds [`Poller::poll_once`] polls.
@@ -136,6 +139,7 @@ struct SettledPoll {
     feed: usize,
     items: Option<u64>,
     next: Box<FeedState>,
+    links: Option<HubLinks>,
     accepted: Result<Receipt, BatchRefusal>,
 }
 
@@ -150,8 +154,10 @@ impl Poller {
     pub fn new(rules: PollRules, links: PollerLinks) -> Self {
         let PollRules { feeds, polling, limits, client, states } = rules;
         let now = links.clock.now();
+        let mut tools = PollTools::new(client, polling.clone(), limits, links.parser, links.clock);
+        tools.hubs = links.hubs;
         let mut poller = Self {
-            tools: Arc::new(PollTools::new(client, polling.clone(), limits, links.parser, links.clock)),
+            tools: Arc::new(tools),
             ingest: links.ingest,
             hold: links.hold,
             counters: links.counters,
@@ -255,6 +261,7 @@ impl Poller {
                 () = reloads.filled() => {
                     self.apply_reload();
                     self.apply_hurry();
+                    self.apply_hints();
                 }
                 () = self.tools.clock.sleep_until(wake) => {}
             }
@@ -369,7 +376,7 @@ impl Poller {
     fn settle(&mut self, feed: usize, mut visit: PollResult) {
         let quota = self.feeds[feed].target.config.bytes_per_day_max;
         visit.rejected.extend(schedule::spend_bytes(&mut visit.next, visit.page_bytes, quota));
-        let PollResult { received, document, rejected, next, room, wire_bytes, hops, failed, .. } = visit;
+        let PollResult { received, document, rejected, next, room, wire_bytes, hops, failed, links, .. } = visit;
         let source = next.source.clone();
         debug!(%source, wire_bytes, hops, failure = failed.map(FeedFailure::as_str), "feed polled");
         let items = document.as_ref().map(|document| document.items.len() as u64);
@@ -391,13 +398,23 @@ impl Poller {
                 Err(_) => Err(BatchRefusal::Closed),
             };
             drop(room);
-            SettledPoll { feed, items, next, accepted }
+            SettledPoll { feed, items, next, accepted, links }
         });
+    }
+
+    /// What a good poll found is of interest to the subscription of its feed.
+    fn tell_hubs(&self, before: &FeedState, after: &FeedState, receipt: &Receipt, links: Option<HubLinks>) {
+        if let Some(hubs) = self.tools.hubs.as_ref().filter(|hubs| after.failure.is_none() && hubs.wants(&after.source))
+        {
+            let late = receipt.late;
+            let near = (receipt.new + receipt.sightings).saturating_sub(late);
+            hubs.polled(PolledNews { source: after.source.clone(), links, before: before.last_poll_at, late, near });
+        }
     }
 
     /// A batch is durable, or will never be.
     fn settled(&mut self, settled: SettledPoll) {
-        let SettledPoll { feed: index, items, mut next, accepted } = settled;
+        let SettledPoll { feed: index, items, mut next, accepted, links } = settled;
         let now = self.tools.clock.now();
         self.feeds[index].busy = false;
         self.settled_at = now;
@@ -410,6 +427,7 @@ impl Poller {
                 self.refused = false;
                 schedule::note_receipt(&mut next, receipt);
                 tell(&self.feeds[index].state, &next);
+                self.tell_hubs(&self.feeds[index].state, &next, receipt, links);
                 self.feeds[index].state = Arc::from(next.clone());
                 next.next_poll_at
             }

@@ -51,6 +51,30 @@ impl Poller {
         }
     }
 
+    /// A hub brought something of these feeds, or says that there is something. What is remembered of a document does not
+    /// hold any more: the next one is read in full.
+    pub(super) fn apply_hints(&mut self) {
+        let now = self.tools.clock.now();
+        for (source, polled) in self.reloads.take_hinted() {
+            let of_it = |feed: &PolledFeed| !feed.removed && feed.state.source == source;
+            let Some(index) = self.feeds.iter().position(of_it) else { continue };
+            let feed = &mut self.feeds[index];
+            Arc::make_mut(&mut feed.state).body_hash = None;
+            if polled && !feed.busy && !feed.state.gone {
+                // However often a hub says so, its publisher is not asked more often than anybody may be.
+                let floor = if feed.target.config.allow_private.is_empty() {
+                    self.tools.polling.interval_floor
+                } else {
+                    Duration::ZERO
+                };
+                let soonest = feed.state.last_poll_at.map_or(now, |last| last.plus(floor).max(now));
+                if soonest < feed.state.next_poll_at {
+                    self.queue.move_to(index, soonest);
+                }
+            }
+        }
+    }
+
     /// Goes over to these feeds, of which some may be polled already.
     pub(super) fn take_over_feeds(
         &mut self,

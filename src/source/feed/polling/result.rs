@@ -4,6 +4,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::model::{FeedFailure, FeedState, RawItem, Rejection, Timestamp};
 use crate::source::ParsedDocument;
+use crate::source::websub::HubLinks;
 
 /// What an item takes beside its texts.
 const ITEM_BYTES: usize = 1 << 10;
@@ -29,6 +30,8 @@ pub struct PollResult {
     pub rejected: Vec<Rejection>,
     /// The state to adopt once the document is durable.
     pub next: Box<FeedState>,
+    /// Which hubs the document names, where that is of interest.
+    pub(crate) links: Option<HubLinks>,
     /// Room in memory, given back when the document is durable.
     pub(crate) room: Option<OwnedSemaphorePermit>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::model::FeedState;
+use crate::model::{FeedState, SourceId};
 use crate::net::{Client, ClientConfig, NetError};
 use crate::source::Limits;
 use crate::source::feed::{FeedConfig, PollingConfig};
@@ -35,6 +35,8 @@ pub struct PollRulesSlot {
     rules: watch::Sender<Option<PollRules>>,
     /// Feeds that somebody wants polled now, as the store knows them.
     hurried: watch::Sender<Vec<FeedState>>,
+    /// Feeds that a hub says have something new; `true`: it did not bring it.
+    hinted: watch::Sender<Vec<(SourceId, bool)>>,
 }
 
 /// Feeds that may wait to be hurried; of more, the poller hears at the next reload or poll.
@@ -54,6 +56,26 @@ impl PollRulesSlot {
                 hurried.push(state);
             }
         });
+    }
+
+    /// A hub pushed something of a feed; `polled`: it is to be polled for that.
+    pub fn hint(&self, source: SourceId, polled: bool) {
+        self.hinted.send_modify(|hinted| {
+            if let Some((_, known)) = hinted.iter_mut().find(|(known, _)| *known == source) {
+                *known |= polled;
+            } else if hinted.len() < HURRIED_MAX {
+                hinted.push((source, polled));
+            }
+        });
+    }
+
+    pub(super) fn take_hinted(&self) -> Vec<(SourceId, bool)> {
+        let mut taken = Vec::new();
+        self.hinted.send_if_modified(|hinted| {
+            taken = std::mem::take(hinted);
+            false
+        });
+        taken
     }
 
     pub(super) fn take_hurried(&self) -> Vec<FeedState> {
@@ -78,9 +100,11 @@ impl PollRulesSlot {
     pub(super) async fn filled(&self) {
         // They fail only without a sender, and this is one.
         let (mut rules, mut hurried) = (self.rules.subscribe(), self.hurried.subscribe());
+        let mut hinted = self.hinted.subscribe();
         tokio::select! {
             _ = rules.wait_for(Option::is_some) => {}
             _ = hurried.wait_for(|hurried| !hurried.is_empty()) => {}
+            _ = hinted.wait_for(|hinted| !hinted.is_empty()) => {}
         }
     }
 }

@@ -64,6 +64,21 @@ impl PollPace {
     }
 }
 
+/// A feed that a hub pushes is polled so many times more seldom, …
+const PUSHED_GROWTH: u32 = 4;
+
+/// … and never more seldom than this for it: a hub that has died costs an hour.
+const PUSHED_INTERVAL_MAX: Duration = Duration::from_secs(3600);
+
+impl PollPace {
+    /// The same for a feed that a hub pushes.
+    #[must_use]
+    pub fn beside_hub(self) -> Self {
+        let interval = self.interval.max((self.interval * PUSHED_GROWTH).min(PUSHED_INTERVAL_MAX)).min(self.ceiling);
+        Self { interval, interval_max: interval, ..self }
+    }
+}
+
 /// What came of one poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PollAnswer {

@@ -10,12 +10,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::page_budget::PageBudget;
+use super::schedule::PollPace;
 use crate::clock::Clock;
 use crate::model::{RejectReason, SourceId};
 use crate::net::{Cidr, Client};
 use crate::source::Limits;
 use crate::source::feed::{FeedConfig, PollingConfig};
 use crate::source::parser::Parser;
+use crate::source::websub::SubscriptionDesk;
 
 /// Documents in memory at once, by what they may grow to; the rest wait for the disk.
 const IN_HAND_BYTES_MAX: usize = 16 << 20;
@@ -44,6 +46,8 @@ pub(crate) struct PollTools {
     pub polling: PollingConfig,
     pub limits: Limits,
     pub pages: Arc<PageBudget>,
+    /// The subscriptions at hubs; none for polls by hand.
+    pub hubs: Option<SubscriptionDesk>,
     budget: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     /// Feeds whose last document took long to read.
@@ -84,6 +88,7 @@ impl PollTools {
             polling,
             limits,
             pages: Arc::new(PageBudget::new()),
+            hubs: None,
             budget,
             waiting,
             heavy: Arc::default(),
@@ -94,8 +99,8 @@ impl PollTools {
     pub fn renewed(&self, client: Client, polling: PollingConfig, limits: Limits) -> Self {
         let (parser, clock) = (self.parser.clone(), self.clock.clone());
         let (pages, budget, waiting) = (self.pages.clone(), self.budget.clone(), self.waiting.clone());
-        let heavy = self.heavy.clone();
-        Self { client, parser, clock, polling, limits, pages, budget, waiting, heavy }
+        let (heavy, hubs) = (self.heavy.clone(), self.hubs.clone());
+        Self { client, parser, clock, polling, limits, pages, hubs, budget, waiting, heavy }
     }
 
     /// Reads a feed's document. One whose last document took long waits in turn with its like, so that the others
@@ -131,6 +136,13 @@ impl PollTools {
         let held = self.waiting.clone().try_acquire_many_owned(0).ok()?;
         let mut room = WaitingRoom { waiting: self.waiting.clone(), held };
         room.grow(bytes).then_some(room)
+    }
+
+    /// How fast a feed is polled now.
+    pub fn pace(&self, feed: &FeedConfig) -> PollPace {
+        let pace = PollPace::of(feed, &self.polling);
+        let is_pushed = self.hubs.as_ref().is_some_and(|hubs| hubs.covers(&feed.id));
+        if is_pushed { pace.beside_hub() } else { pace }
     }
 
     /// Whether this feed's last document took long to read.

@@ -11,7 +11,7 @@ use super::freshness::FreshnessHints;
 use super::pages;
 use super::request::{self, RequestExtras};
 use super::result::PollResult;
-use super::schedule::{self, CacheValidators, PollAnswer, PollFailure, PollOutcome, PollPace, PolledAddress};
+use super::schedule::{self, CacheValidators, PollAnswer, PollFailure, PollOutcome, PolledAddress};
 use super::tools::{PollTarget, PollTools, stored_url};
 use crate::failpoint::Failpoint;
 use crate::model::{ContentHash, FeedFailure, FeedState, RawItem, RejectReason, Rejection, Timestamp};
@@ -19,6 +19,7 @@ use crate::net::{self, body};
 use crate::source::feed::reading::parse;
 use crate::source::feed::{Backfill, FeedConfig, FeedContext};
 use crate::source::quarantine::{DocumentOrigin, NamedDocument};
+use crate::source::websub::HubLinks;
 use crate::source::{Limits, ParsedDocument};
 
 /// Polls once; `fetched_whole` is called when the body is in and has room, and only reading is left.
@@ -61,12 +62,13 @@ pub(crate) async fn visit(
         rejected: Vec::new(),
         next: Box::new(state.clone()),
         room: None,
+        links: None,
     };
     answer.outcome = read(tools, target, state, fetched, fetched_whole, &mut visit).await;
     if let PollOutcome::Failed(failure) = &answer.outcome {
         visit.failed = Some(failure.class);
     }
-    *visit.next = schedule::next_state(state, &answer, PollPace::of(config, &tools.polling));
+    *visit.next = schedule::next_state(state, &answer, tools.pace(config));
     let over = schedule::spend_bytes(&mut visit.next, visit.wire_bytes, config.bytes_per_day_max);
     visit.rejected.extend(over);
     visit
@@ -154,6 +156,7 @@ async fn read(
         base_url: stored_url(&fetched.url),
         wire,
         fetched,
+        wants_links: tools.hubs.as_ref().is_some_and(|desk| desk.wants(&target.config.id)),
     };
     let read = tools.read(&target.config.id, move || {
         // For as long as the thread is at it, whoever has given it up.
@@ -165,7 +168,8 @@ async fn read(
     let rejection = match read {
         Ok(BodyReading::SameBody) => return PollOutcome::SameBody(validators),
         Ok(BodyReading::Undecodable(failure)) => return PollOutcome::Failed(failure),
-        Ok(BodyReading::Document { body_hash, mut document }) => {
+        Ok(BodyReading::Document { body_hash, mut document, links }) => {
+            visit.links = links;
             mark_items(&mut document.items, &target.config, state.baselined);
             // The validators of an answer that was cut are those of the whole document: with them the rest of
             // it would be "not modified" for ever.
@@ -197,11 +201,13 @@ struct ReadJob {
     base_url: String,
     wire: Vec<u8>,
     fetched: FetchResult,
+    /// Whether it is of interest which hubs it names.
+    wants_links: bool,
 }
 
 enum BodyReading {
     SameBody,
-    Document { body_hash: ContentHash, document: Box<ParsedDocument> },
+    Document { body_hash: ContentHash, document: Box<ParsedDocument>, links: Option<HubLinks> },
     Undecodable(PollFailure),
     Refused(Rejection),
 }
@@ -225,7 +231,11 @@ impl ReadJob {
             received: self.received,
         };
         match parse::parse(&bytes, &context) {
-            Ok(document) => BodyReading::Document { body_hash, document: Box::new(document) },
+            Ok(document) => {
+                let links = || HubLinks::read(&self.fetched.headers, &bytes, self.fetched.content_type());
+                let links = self.wants_links.then(links);
+                BodyReading::Document { body_hash, document: Box::new(document), links }
+            }
             Err(rejection) => BodyReading::Refused(rejection),
         }
     }
@@ -247,7 +257,7 @@ fn refusal_words(rejection: &Rejection) -> String {
 }
 
 /// Tags of the feed on every item, its language on those that name none; on the first document, quiet on those that are not to be alerted on.
-fn mark_items(items: &mut [RawItem], config: &FeedConfig, baselined: bool) {
+pub(crate) fn mark_items(items: &mut [RawItem], config: &FeedConfig, baselined: bool) {
     for item in items.iter_mut() {
         item.tags.extend(config.tags.iter().cloned());
         if item.lang.is_none() {
