@@ -307,7 +307,7 @@ fn prune(store: &Store, items: u64) -> Result<(), Box<dyn std::error::Error>> {
     // As the keeper of the store does. Less often, and it falls to some write to move all of a long log.
     const LOOK_EVERY: Duration = Duration::from_secs(2);
     let age = Some(Duration::from_secs(86_400));
-    let ages = Ages { texts: age, items: age, keys: None, deliveries: age };
+    let ages = Ages { texts: age, items: age, keys: None, deliveries: age, changes: None };
     let now = Timestamp::from_seconds(START + items.cast_signed() * SPACING + 10 * 86_400);
     let (memory, done) = (memory_kib(), AtomicBool::new(false));
     let (mut steps, mut waits, mut memory_most, mut log_most) = (Vec::new(), Vec::new(), memory, 0);

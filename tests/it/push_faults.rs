@@ -214,7 +214,7 @@ async fn stream_through_a_proxy_that_buffers_and_cuts_misses_nothing() {
         turns += 1;
         assert!(turns < 50, "{} of 24", seen.len());
     }
-    assert!(turns > 3, "it was cut: {turns}");
+    assert!(turns > 2, "it was cut: {turns}");
     assert_eq!((seen.len(), seen.iter().collect::<BTreeSet<_>>().len()), (24, 24), "each once");
     running.stop().await;
 }

@@ -44,7 +44,8 @@ pub(super) async fn ask(
     let mut url = Url::parse(&subscription.hub).map_err(|error| format!("the hub's address is none: {error}"))?;
     let body = form(subscription, mode);
     for _ in 0..=HOPS_MAX {
-        if subscription.secret.is_some() && url.scheme() != "https" && allow_private.is_empty() {
+        let says_secret = mode == HubMode::Subscribe && subscription.secret.is_some();
+        if says_secret && url.scheme() != "https" && allow_private.is_empty() {
             return Err("the hub leads to plain http, and the secret goes over https only".to_owned());
         }
         let mut headers = HeaderMap::new();

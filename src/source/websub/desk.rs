@@ -305,7 +305,7 @@ impl SubscriptionTask {
             }
         }
         if let (Some(topic), false) = (topic, is_kept) {
-            let private = rules.feeds.get(source).is_some_and(|feed| !feed.allow_private.is_empty());
+            let private = rules.private.get(source).is_some_and(|ranges| !ranges.is_empty());
             let now = self.clock.now();
             if let Some(fresh) = new_subscription(source, topic, hubs, base, private, now) {
                 self.adopt(fresh, true).await;
@@ -339,10 +339,11 @@ impl SubscriptionTask {
         }
         tell(&before, &after);
         let unreliable = action == Some(SubscriptionAction::TellUnreliable);
-        let is_count = before.state == after.state
-            && before.next_at == after.next_at
-            && before.unreliable_since == after.unreliable_since
-            && action.is_none();
+        let counts = matches!(
+            event,
+            SubscriptionEvent::Pushed { .. } | SubscriptionEvent::Dropped | SubscriptionEvent::Polled { .. }
+        );
+        let is_count = counts && before.state_name() == after.state_name() && action.is_none();
         if action == Some(SubscriptionAction::Forget) {
             return self.forget(&before).await;
         }
@@ -418,8 +419,7 @@ impl SubscriptionTask {
 
     fn ask(&mut self, subscription: &Subscription, mode: HubMode) {
         let rules = self.rules.borrow().clone();
-        let allow_private =
-            rules.feeds.get(&subscription.source).map_or_else(|| Arc::from([]), |feed| feed.allow_private.clone());
+        let allow_private = rules.private.get(&subscription.source).cloned().unwrap_or_else(|| Arc::from([]));
         let subscription = subscription.clone();
         self.asking.spawn(async move {
             let answer = ask(&rules.client, &subscription, mode, &allow_private).await;

@@ -21,7 +21,6 @@ pub struct WebSubConfig {
 #[derive(Debug, Clone)]
 pub(crate) struct PushedFeed {
     pub config: FeedConfig,
-    pub allow_private: Arc<[Cidr]>,
 }
 
 /// What subscriptions go by, at the start and after each reload.
@@ -30,6 +29,8 @@ pub struct SubscriptionRules {
     pub(crate) callback_base: Option<String>,
     pub(crate) hubs_deny: Vec<String>,
     pub(crate) feeds: HashMap<SourceId, PushedFeed>,
+    /// Of every feed of the config, pushed or not: a hub that is left is told so where it was asked.
+    pub(crate) private: HashMap<SourceId, Arc<[Cidr]>>,
     pub(crate) client: Client,
     pub(crate) limits: Limits,
     pub(crate) wire_bytes_max: usize,
@@ -48,12 +49,11 @@ impl SubscriptionRules {
     ) -> Self {
         let base = public_url.filter(|_| websub.enabled).map(|url| format!("{url}/websub/"));
         let wanted = feeds.iter().filter(|feed| base.is_some() && feed.enabled && feed.websub);
-        let pushed = |feed: &FeedConfig| PushedFeed {
-            config: feed.clone(),
-            allow_private: feed.allow_private.as_slice().into(),
-        };
+        let pushed = |feed: &FeedConfig| PushedFeed { config: feed.clone() };
+        let private = |feed: &FeedConfig| (feed.id.clone(), feed.allow_private.as_slice().into());
         Self {
             feeds: wanted.map(|feed| (feed.id.clone(), pushed(feed))).collect(),
+            private: feeds.iter().map(private).collect(),
             callback_base: base,
             hubs_deny: websub.hubs_deny.clone(),
             client,
