@@ -11,7 +11,8 @@ use super::operate::{Running, get_path};
 use super::program;
 
 /// What no command prints, and why.
-const WITHOUT_A_COMMAND: [(&str, &str); 6] = [
+const WITHOUT_A_COMMAND: [(&str, &str); 7] = [
+    ("/v1/actions", "what was done by hand; the page shows it beside what it was done to"),
     ("/v1/changes", "a list to read on in, for programs"),
     ("/v1/stream", "it does not end"),
     ("/v1/openapi.json", "a description of the API"),
