@@ -51,7 +51,6 @@ pub struct FeedLine {
     /// Where it says it moved.
     pub moved_to: Option<String>,
     /// How it is pushed, where its hub was asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub push: Option<FeedPush>,
     /// Of all time, by class.
     #[serde(skip_serializing_if = "Vec::is_empty")]

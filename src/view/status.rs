@@ -63,7 +63,6 @@ pub struct FeedsStatus {
     /// That were not asked yet.
     pub never_polled: usize,
     /// How hubs push them, where any was asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub hubs: Option<HubsStatus>,
 }
 
