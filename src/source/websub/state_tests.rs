@@ -56,6 +56,7 @@ impl Life {
         life
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a life reads as what happens, one after the other")]
     fn on(&mut self, event: SubscriptionEvent) -> &mut Self {
         (self.one, self.last) = next(&self.one, &event, self.now);
         self
