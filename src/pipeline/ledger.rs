@@ -270,8 +270,9 @@ impl Ledger {
     /// table of a hundred thousand would be the most that the process ever holds.
     pub fn recall_stories(&mut self, stories: HashMap<StoryId, StoryState>) {
         for id in stories.keys() {
-            let before = self.stories.get(id).map(|state| state.on_topic_at);
-            before.map(|before| self.on_topic.remove(&(before, *id)));
+            if let Some(known) = self.stories.get(id) {
+                self.on_topic.remove(&(known.on_topic_at, *id));
+            }
         }
         let on_topic = stories.iter().filter(|(_, state)| !state.topics.is_empty());
         self.on_topic.extend(on_topic.map(|(id, state)| (state.on_topic_at, *id)));
