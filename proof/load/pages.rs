@@ -96,7 +96,7 @@ pub fn pages(args: &PagesArgs, figures: &Figures) -> Result<(), Failure> {
     let now = ask(port, "/")?;
     let mut loaded = 0;
     for asset in now.split('"').filter(|part| part.starts_with("/assets/")) {
-        loaded += ask(port, asset)?.len();
+        loaded += ask_as_browser(port, asset)?.0;
     }
     let (mut slowest, mut largest) = (0.0f64, 0);
     for (name, path) in paths(port)? {
@@ -104,12 +104,12 @@ pub fn pages(args: &PagesArgs, figures: &Figures) -> Result<(), Failure> {
         let mut bytes = 0;
         for _ in 0..args.each {
             let began = Instant::now();
-            let answer = ask(port, &path)?;
+            let (length, answer) = ask_as_browser(port, &path)?;
             took.push(began.elapsed().as_secs_f64() * 1e3);
             if !answer.starts_with("HTTP/1.1 200") {
                 return Err(format!("{path}: {}", answer.lines().next().unwrap_or_default()).into());
             }
-            bytes = answer.len();
+            bytes = length;
         }
         took.sort_by(f64::total_cmp);
         let values =
@@ -166,10 +166,20 @@ fn paths(port: u16) -> Result<Vec<(&'static str, String)>, Failure> {
 }
 
 fn ask(port: u16, path: &str) -> Result<String, Failure> {
+    Ok(ask_with(port, path, "")?.1)
+}
+
+/// As a browser asks: the answer may be packed.
+fn ask_as_browser(port: u16, path: &str) -> Result<(usize, String), Failure> {
+    ask_with(port, path, "accept-encoding: gzip, deflate, br\r\n")
+}
+
+/// Bytes of the answer, and what of it is text.
+fn ask_with(port: u16, path: &str, more: &str) -> Result<(usize, String), Failure> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(HANGS.min(Duration::from_secs(60))))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: text/html\r\nconnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: text/html\r\n{more}connection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    Ok((answer.len(), String::from_utf8_lossy(&answer).into_owned()))
 }

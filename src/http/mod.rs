@@ -11,6 +11,7 @@ mod feeds;
 mod limit;
 mod look;
 mod one;
+mod packed;
 mod page;
 mod push;
 mod refusal;
@@ -84,6 +85,7 @@ async fn door(
         headers: request.headers(),
         from: hold.from(),
     };
+    let unpacks = packed::is_wanted(request.headers());
     let response = match guard::check(asked, &config, &desk.sessions, served.clock.now()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -97,7 +99,7 @@ async fn door(
     if let Some(kind) = response.extensions().get::<refusal::RefusalKind>() {
         refused.count(*kind);
     }
-    closed(response)
+    closed(if unpacks { packed::packed(response).await } else { response })
 }
 
 async fn ready(State(served): State<ListenerSources>) -> Response {

@@ -124,14 +124,13 @@ async fn pages_are_what_they_were() {
         ("silences", "/silences"),
         ("silence", "/silences/sil_1"),
         ("silence-new", "/silences/new?topic=levee&for=1d"),
+        ("status", "/status"),
         ("login", "/login?next=/topics"),
     ] {
         held_to(name, &settled(&page(http, path).await, &room));
     }
     let (_, lost) = ask(http, "GET", "/nothing", "text/html", "").await;
     held_to("refused", &settled(&lost, &room));
-    // How the process and its store stand differs each time.
-    assert!(page(http, "/status").await.contains("Done by hand"));
     running.stop().await;
 }
 
