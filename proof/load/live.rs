@@ -231,9 +231,11 @@ fn take(stream: TcpStream, noted: &Arrivals) -> Option<()> {
     }
 }
 
-/// The number of the drop that a text is about.
-fn dropped(text: &str) -> Option<usize> {
-    let behind = text.split_once(&format!("{WORD} drop"))?.1;
+/// The number of the drop that an alert is about: other stories that it names are of other drops.
+fn dropped(payload: &str) -> Option<usize> {
+    let payload: serde_json::Value = serde_json::from_str(payload.trim_start_matches("data:").trim()).ok()?;
+    let title = payload["data"]["item"]["title"].as_str()?;
+    let behind = title.split_once(&format!("{WORD} drop"))?.1;
     behind[..behind.find(|c: char| !c.is_ascii_digit()).unwrap_or(behind.len())].parse().ok()
 }
 
