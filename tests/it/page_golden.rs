@@ -46,6 +46,7 @@ fn settled(html: &str, room: &Newsroom) -> String {
         ("(?s)<svg.*?</svg>", "<svg>"),
         ("/assets/[0-9a-f]+/", "/assets/HASH/"),
         ("[0-9a-f]{32,}", "HASH"),
+        ("h_[0-9a-z]{20,}", "FINGERPRINT"),
         (r"\b\d+ ms\b", "N ms"),
         (r#"(data-label="ms" class="number">)\d+"#, "${1}N"),
         (r"\b\d+ (s|min)\b", "N $1"),
