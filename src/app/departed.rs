@@ -85,7 +85,9 @@ impl Departures {
     /// What becomes of those that were gone when another config takes over.
     pub(super) fn of(before: &[DepartedEndpoint], old: &Config, new: &Config, now: Timestamp) -> Self {
         let mut departures = Self::default();
-        before.iter().for_each(|departed| departures.sort(departed.clone(), new, now));
+        for departed in before {
+            departures.sort(departed.clone(), new, now);
+        }
         let leaving = old.endpoints.iter().filter(|endpoint| endpoint.enabled && !is_there(&endpoint.id, new));
         departures.gone.extend(leaving.map(|left| DepartedEndpoint { route: left.route(), gone_at: now }));
         departures

@@ -307,7 +307,7 @@ impl Ingest {
                 ItemFate::Rejected(rejected.len() - 1)
             }));
         }
-        let quota = self.hold_beyond_quota(&cursor, &mut decisions, rules, now);
+        let quota = source_alerts::hold(&cursor, &mut decisions, rules, now);
         let mut receipt = Receipt { told: quota.told, over_quota: quota.held, ..count(&decisions, &rejected) };
         receipt.late = judged::late_of(&decisions, &origin);
         let known_removed = fates.iter().filter(|fate| matches!(fate, ItemFate::Known(_))).count();

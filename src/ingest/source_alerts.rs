@@ -40,21 +40,15 @@ impl Ingest {
         *sequence += u64::from(alert.is_some());
         (Some(health.clone()).filter(|_| changed), alert)
     }
+}
 
-    /// Has alerts wait for a digest that their feed raises beyond its quota of the day.
-    pub(super) fn hold_beyond_quota(
-        &self,
-        cursor: &Cursor,
-        decisions: &mut [Decision],
-        rules: &Rules,
-        now: Timestamp,
-    ) -> QuotaOutcome {
-        let Cursor::Feed(state) = cursor else { return QuotaOutcome::default() };
-        let quota = rules.alert.alerts_per_day_max.get(&state.source).copied();
-        let alerts = decisions.iter_mut().flat_map(|decision| &mut decision.alerts);
-        let endpoints = alerts.map(|alert| &mut alert.endpoints);
-        hold_beyond_quota(endpoints, state.used.alerts, quota, &rules.alert, now)
-    }
+/// Has alerts wait for a digest that their feed raises beyond its quota of the day.
+pub(super) fn hold(cursor: &Cursor, decisions: &mut [Decision], rules: &Rules, now: Timestamp) -> QuotaOutcome {
+    let Cursor::Feed(state) = cursor else { return QuotaOutcome::default() };
+    let quota = rules.alert.alerts_per_day_max.get(&state.source).copied();
+    let alerts = decisions.iter_mut().flat_map(|decision| &mut decision.alerts);
+    let endpoints = alerts.map(|alert| &mut alert.endpoints);
+    hold_beyond_quota(endpoints, state.used.alerts, quota, &rules.alert, now)
 }
 
 /// The quota that this poll was the first to reach on its day; of two, that of bytes, for nothing more comes after it.

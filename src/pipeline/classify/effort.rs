@@ -28,11 +28,12 @@ pub(super) fn steps_per_byte(pattern: &str, nfa: &NFA) -> usize {
 }
 
 /// The program of a pattern, of so many bytes at most.
-pub(super) fn automaton(pattern: &str, bytes_max: usize) -> Result<NFA, BuildError> {
+pub(super) fn automaton(pattern: &str, bytes_max: usize) -> Result<NFA, Box<BuildError>> {
     NFA::compiler()
         .syntax(syntax::Config::new().case_insensitive(true))
         .configure(NFA::config().which_captures(WhichCaptures::None).nfa_size_limit(Some(bytes_max)))
         .build(pattern)
+        .map_err(Box::new)
 }
 
 /// Whether it is found where there is nothing.

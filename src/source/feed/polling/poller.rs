@@ -90,6 +90,9 @@ pub struct PollReport {
     pub next_poll_at: Timestamp,
 }
 
+/// Which feeds' bodies are in, by the task that fetched them.
+type FetchedWhole = (mpsc::Sender<(usize, task::Id)>, mpsc::Receiver<(usize, task::Id)>);
+
 /// The task.
 pub struct Poller {
     pub(super) tools: Arc<PollTools>,
@@ -107,7 +110,7 @@ pub struct Poller {
     /// Polls that wait for the pages of their items.
     paging: JoinSet<(usize, PollResult)>,
     /// Fetches whose body is in: what is left of them is reading, which takes no slot of others.
-    fetched_whole: (mpsc::Sender<(usize, task::Id)>, mpsc::Receiver<(usize, task::Id)>),
+    fetched_whole: FetchedWhole,
     settling: JoinSet<SettledPoll>,
     /// `Some`: every feed is polled once and reported here.
     reports: Option<Vec<PollReport>>,
