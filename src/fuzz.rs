@@ -342,6 +342,8 @@ mod tests {
     use super::*;
     use crate::text::work;
 
+    type Target = Box<dyn Fn(&[u8])>;
+
     /// Mutations of each corpus in a normal run; `WIREWATCH_MUTATIONS` asks for more, and
     /// `WIREWATCH_TARGET` for one target only.
     const MUTATIONS: u64 = 100;
@@ -381,8 +383,8 @@ mod tests {
         let seconds = number("WIREWATCH_SECONDS").map(Duration::from_secs);
         let mutations = number("WIREWATCH_MUTATIONS").unwrap_or(if seconds.is_some() { u64::MAX } else { MUTATIONS });
         let only = asked("WIREWATCH_TARGET");
-        let mut targets: Vec<(&str, &str, Box<dyn Fn(&[u8])>)> =
-            TARGETS.iter().map(|(name, target)| (*name, *name, Box::new(target) as Box<dyn Fn(&[u8])>)).collect();
+        let mut targets: Vec<(&str, &str, Target)> =
+            TARGETS.iter().map(|(name, target)| (*name, *name, Box::new(target) as Target)).collect();
         if let Some((name, format)) = NEWS_FORMATS.iter().find(|(name, _)| only.as_deref() == Some(name)) {
             let corpus = if *format == DocumentFormat::Mhtml { "mail" } else { "news_formats" };
             let read = |bytes: &[u8]| read_as(*format, bytes, &seed::DEFAULT_MAIL_RULES);

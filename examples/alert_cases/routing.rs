@@ -44,6 +44,7 @@ struct Trial {
 
 type Outcome = Result<(CaseVerdict, Vec<Heard>), Failure>;
 
+#[expect(clippy::unnecessary_wraps, reason = "it is how a case ends")]
 fn judged(agrees: bool, why: &str, heard: Vec<Heard>) -> Outcome {
     let verdict = if agrees { CaseVerdict::Agrees } else { CaseVerdict::Differs(why.to_owned()) };
     Ok((verdict, heard))

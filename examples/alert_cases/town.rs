@@ -24,7 +24,8 @@ const GROUP_WAIT: Duration = Duration::from_secs(120);
 /// The shipped topics, and those that some cases need beside them.
 pub fn config(folder: &Path) -> Result<Config, Failure> {
     let topics = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/topics/*.toml");
-    let text = format!("include = [{topics:?}, {:?}]\n", folder.join("topics-extra.toml"));
+    let extra = folder.join("topics-extra.toml");
+    let text = format!("include = [\"{}\", \"{}\"]\n", topics.display(), extra.display());
     let path = std::env::temp_dir().join(format!("wirewatch-alert-cases-{}.toml", std::process::id()));
     std::fs::write(&path, text)?;
     let loaded = Config::load(&ConfigPlace::File(path.clone()), &Environment::default());

@@ -73,7 +73,7 @@ fn cross_validate(sets: &Sets, recipe: &Recipe) {
     Scores::of(sets, &sets.corpora, &models, None).print("cross-validated");
     Scores::of(sets, &sets.shuffled(), &models, None).print("… shuffled within 6 h");
     // What is quoted stands beside what it is worth on sets that it saw.
-    Scores::of(sets, &sets.corpora, &vec![Model::shipped(); FOLDS], None).print("as shipped: it saw all of these");
+    Scores::of(sets, &sets.corpora, &[Model::shipped(); FOLDS], None).print("as shipped: it saw all of these");
 }
 
 fn sweep(sets: &Sets, recipe: &Recipe) {

@@ -28,8 +28,9 @@ pub(super) struct DepartedEndpoint {
 /// Under this name the endpoints are noted in the store.
 const NOTED_AS: &str = "endpoints";
 
-/// No time of a digest: what is kept waits unwritten, until it is let go or given up.
-const NEVER: &str = "0 0 30 2 *";
+/// So long what is raised for it after a restart waits unwritten for its story: until it is back and says how it is
+/// written, or given up.
+const UNWRITTEN_FOR: Duration = KEPT_FOR.saturating_mul(2);
 
 /// An endpoint as it is noted: what it wants to hear, and when it went, if it has.
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,7 +68,7 @@ impl NotedEndpoint {
             severity_min: Severity::from_name(&self.severity_min)?,
             score_min: Score::from_f64(self.score_min),
             source_alerts: self.source_alerts,
-            timing: Timing { digest: NEVER.parse().ok(), ..Timing::default() },
+            timing: Timing { group_wait: UNWRITTEN_FOR, ..Timing::default() },
             ..Route::everything(EndpointId::new(&self.id).ok()?)
         })
     }
@@ -153,7 +154,11 @@ impl Departures {
     pub(super) fn settle(&self, store: &Store, now: Timestamp) {
         for DepartedEndpoint { route, gone_at } in &self.returned {
             let id = &route.endpoint;
-            match store.write("let go what was kept", |tx| outbox::release_orphans(tx, id, *gone_at, now)) {
+            let let_go = store.write("let go what was kept", |tx| {
+                outbox::end_group_waits(tx, id, now)?;
+                outbox::release_orphans(tx, id, *gone_at, now)
+            });
+            match let_go {
                 Ok(deliveries) => {
                     info!(endpoint = %id, deliveries, "endpoint is back, what was parked meanwhile is sent");
                 }
@@ -214,3 +219,17 @@ pub(super) fn losses(old: &Config, new: &Config, store: &Store) -> Vec<String> {
 
 /// Lists of fewer entries shrink to less than half by a single change.
 const SHRINKING_MIN: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_over_a_restart_waits_until_its_endpoint_says_how_it_is_written() {
+        let route = Route::everything(EndpointId::new("desk").expect("a name"));
+        let kept = NotedEndpoint::of(&route, None).route().expect("an endpoint");
+        let now = Timestamp::from_seconds(1_742_198_531);
+        let held = kept.timing.hold(Severity::Critical, true, now).expect("held");
+        assert!(held.until.since(now) > KEPT_FOR);
+    }
+}

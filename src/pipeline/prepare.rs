@@ -34,12 +34,11 @@ pub fn prepare(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared
     let Normalized { item, cut_bytes, dropped_link_bytes, .. } = normalize(raw, origin, &rules.normalize)?;
     let title = Tokens::of(&item.title);
     let text = Tokens::of(&item.text);
-    let (features, matches) = match rules.live_headline(&item.title) {
-        Some(headline) => live(&item, headline, (&title, &text), rules),
-        None => {
-            let features = Features::of(&item, &title, &text, &rules.names);
-            (features, rules.topics.classify(&Document::of(&item, &title, &text)))
-        }
+    let (features, matches) = if let Some(headline) = rules.live_headline(&item.title) {
+        live(&item, headline, (&title, &text), rules)
+    } else {
+        let features = Features::of(&item, &title, &text, &rules.names);
+        (features, rules.topics.classify(&Document::of(&item, &title, &text)))
     };
     Ok(Prepared { item, features, matches, headline_before: None, cut_bytes, dropped_link_bytes })
 }

@@ -238,8 +238,8 @@ pub(super) fn recall_arrivals(connection: &Connection, ledger: &mut Ledger, arri
     let mut items = items.query([since.millis(), after, before])?;
     while let Some(row) = items.next()? {
         let seq: i64 = row.get(0)?;
-        while let Some(earlier) = copy.filter(|c| c.get::<_, i64>(0).is_ok_and(|s| s < seq)) {
-            recall_copy(&earlier, ledger)?;
+        while let Some(earlier) = copy.as_ref().filter(|c| c.get::<_, i64>(0).is_ok_and(|s| s < seq)) {
+            recall_copy(earlier, ledger)?;
             copy = copies.next()?;
         }
         recall_item(&row, ledger)?;

@@ -162,7 +162,7 @@ mod tests {
             unreliable_since: at(13),
         };
         store.keep_subscription(&one).expect("written");
-        assert_eq!(store.subscriptions().expect("read"), [one.clone()]);
+        assert_eq!(store.subscriptions().expect("read"), std::slice::from_ref(&one));
         let bare = Subscription {
             callback: "def".to_owned(),
             hubs: Vec::new(),

@@ -50,6 +50,8 @@ async fn endpoint_that_comes_back_within_the_hour_is_told_what_it_missed() {
     clock.advance(Duration::from_secs(3600));
     until("given up", || number(&running.store, "SELECT count(*) FROM deliveries WHERE state = 'cancelled'") == 1)
         .await;
+    // Whatever gave it up is in force once another config is.
+    reload(&format!("{without}[alerts]\ngrowth = [8]\n")).await;
     room.drop_file("4.txt", &article(4));
     stored(5).await;
     reload(&whole).await;

@@ -2,6 +2,7 @@
 //! in `tests/golden/terminal`. Everything happened three days ago, so that no age changes while the test runs.
 //! `WIREWATCH_WRITE=1` writes them anew.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -101,7 +102,7 @@ async fn top_screens_are_what_they_were() {
             }
             let text = seen();
             assert!(text.lines().count() <= usize::from(rows), "{name}: {text}");
-            all.push_str(&format!("== {name}\n{text}"));
+            _ = write!(all, "== {name}\n{text}");
         }
         screen.press("\x1b");
         screen.press("q");

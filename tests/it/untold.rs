@@ -106,7 +106,7 @@ async fn untold_names_the_filter_the_silence_the_switch_or_the_alert_before() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn comments_and_round_ups_raise_nothing_by_themselves_and_are_counted() {
-    let room = Newsroom::silent("");
+    let room = Newsroom::silent("[alerts]\nround_ups = \"withheld\"\n");
     for (n, head) in [(1, "Explainer: "), (2, "Opinion: "), (3, "Live: ")] {
         let name = format!("{n}.txt");
         std::fs::write(room.path(&name), format!("{head}{}", article(n))).expect("written");

@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn links_are_few_and_short() {
-        let many: String = (0..9).map(|n| format!("<link rel=\"hub\" href=\"https://h{n}.example/\"/>")).collect();
+        let links = (0..9).map(|n| format!("<link rel=\"hub\" href=\"https://h{n}.example/\"/>"));
+        let many = links.collect::<Vec<_>>().concat();
         assert_eq!(HubLinks::of_document(format!("<feed>{many}</feed>").as_bytes(), None).hubs.len(), HUBS_MAX);
         let long = format!("<feed><link rel=\"self\" href=\"https://a.example/{}\"/></feed>", "x".repeat(3000));
         assert_eq!(HubLinks::of_document(long.as_bytes(), None), HubLinks::default());

@@ -102,6 +102,7 @@ impl Connection {
 
     /// The same, to be changed.
     #[cfg(test)]
+    #[expect(clippy::unnecessary_wraps, reason = "another engine has none of it")]
     pub(in crate::store) fn sqlite_mut(&mut self) -> Option<&mut rusqlite::Connection> {
         match &mut self.0 {
             Session::Sqlite(connection) => Some(connection),

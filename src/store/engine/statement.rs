@@ -122,7 +122,6 @@ impl<T, F: FnMut(&Row<'_>) -> Result<T>> Iterator for MappedRows<'_, F> {
 }
 
 /// A row, as long as its statement stands on it.
-#[derive(Clone, Copy)]
 pub struct Row<'r>(Columns<'r>);
 
 #[derive(Clone, Copy)]

@@ -401,7 +401,7 @@ impl Poller {
                 Err(_) => Err(BatchRefusal::Closed),
             };
             drop(room);
-            SettledPoll { feed, items, next, accepted, links }
+            SettledPoll { feed, items, next, links, accepted }
         });
     }
 
