@@ -49,7 +49,9 @@ fn settled(html: &str, room: &Newsroom) -> String {
         ("h_[0-9a-z]{20,}", "FINGERPRINT"),
         (r"\b\d+ ms\b", "N ms"),
         (r#"(data-label="ms" class="number">)\d+"#, "${1}N"),
-        (r"\b\d+ (s|min)\b", "N $1"),
+        (r"\b\d+ (s|min)\b", "N s"),
+        // The state of health is looked at now and then: it knows of the silence, or not yet.
+        ("<ul class=\"held\"><li>silences: .*</ul>", ""),
         (r"(wirewatch |<dt>Version</dt><dd>)\d+\.\d+\.\d+", "${1}VERSION"),
         (r"(\d[\d\u{202f}.,]*) ?(bytes|KiB|MiB|GiB|TiB)", "SIZE"),
         ("(?s)(<pre[^>]*>).*?(</pre>)", "${1}BODY${2}"),
