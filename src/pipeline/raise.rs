@@ -179,7 +179,9 @@ impl Hearing<'_> {
         for route in &self.rules.routes {
             let listener = Listener::Endpoint(route.endpoint.clone());
             let takes_item = route.takes_item(&item.source, item.lang);
-            let takes = |topic: &TopicState| takes_item && !self.is_silenced(topic) && route.takes_topic(topic);
+            let takes = |topic: &TopicState| {
+                takes_item && !self.is_silenced(topic) && route.takes_topic(topic, self.own(topic))
+            };
             let told = self.state.told(&listener);
             let Some(heard) = self.correction(told).or_else(|| self.hear(takes, told)) else {
                 let newer = self.refresh(takes, told).map(|heard| {
@@ -494,6 +496,12 @@ impl StoryState {
 }
 
 impl TopicState {
+    /// The severity of the report with the most points, or of this item where that is louder: a decision that few words
+    /// tell is no less one.
+    fn loudest(&self, own: Option<&Match>) -> Severity {
+        own.map_or(self.severity, |own| own.severity.max(self.severity))
+    }
+
     /// What an alert says of a topic: the story's best, with the evidence of the item that raised the alert, and as bad
     /// as that one has it: a rise that was told is not told again by the next report that says so.
     fn as_match(&self, own: Option<&Match>) -> Match {
@@ -501,15 +509,15 @@ impl TopicState {
             topic: self.topic.clone(),
             score: self.score,
             threshold: self.threshold,
-            severity: own.map_or(self.severity, |own| own.severity.max(self.severity)),
+            severity: self.loudest(own),
             evidence: own.map(|matched| matched.evidence.clone()).unwrap_or_default(),
         }
     }
 }
 
 impl Route {
-    /// Whether a topic of a story passes, by the story's best.
-    fn takes_topic(&self, topic: &TopicState) -> bool {
-        self.topic_refusal(&topic.topic, topic.severity, topic.score).is_none()
+    /// Whether a topic of a story passes, by the story's best and by what the item says.
+    fn takes_topic(&self, topic: &TopicState, own: Option<&Match>) -> bool {
+        self.topic_refusal(&topic.topic, topic.loudest(own), topic.score).is_none()
     }
 }

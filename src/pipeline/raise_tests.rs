@@ -437,3 +437,31 @@ fn raise_an_edit_that_says_it_corrects_is_told_to_those_that_were_told() {
         assert!(desk.take("a", &again, None).alerts.is_empty());
     }
 }
+
+#[test]
+fn raise_a_loud_report_of_few_points_is_told_as_loudly_as_it_is_and_once() {
+    let mut desk = Desk::new();
+    let term =
+        |query: &str, weight, severity| TermConfig { id: query.to_owned(), query: query.to_owned(), weight, severity };
+    let mut ports = topic("ports", &[]);
+    ports.severity_bands.clear();
+    ports.severity = Severity::Low;
+    ports.terms =
+        vec![term("port", 6.0, None), term("council", 9.0, None), term("closed", 1.0, Some(Severity::Critical))];
+    desk.rules.topics = TopicSet::compile(&[ports], &[]).expect("good queries");
+    desk.rules.alert.growth_steps.clear();
+    let pager = Route { severity_min: Severity::Critical, ..route("pager") };
+    desk.rules.alert.routes = vec![route("all"), pager];
+    let heard = |desk: &mut Desk, text: &str| -> Vec<(String, Severity)> {
+        let raw = desk.raw(text);
+        let decision = desk.take("a", &raw, None);
+        let alerts = decision.alerts.iter().filter(|alert| !alert.endpoints.is_empty());
+        alerts.map(|alert| (alert.draft.reason.as_str().to_owned(), alert.draft.severity)).collect()
+    };
+    assert_eq!(heard(&mut desk, PORT), [("first".to_owned(), Severity::Low)]);
+    let closed = PORT.replace("the council said", "and it is closed").replace("the council meets", "they meet");
+    let twice = heard(&mut desk, &closed);
+    assert!(twice.contains(&("severity".to_owned(), Severity::Critical)), "{twice:?}");
+    assert!(twice.contains(&("first".to_owned(), Severity::Critical)), "the pager hears of it: {twice:?}");
+    assert_eq!(heard(&mut desk, &format!("{closed} More follows.")), [], "and nobody twice");
+}

@@ -2,7 +2,7 @@
 //! story stands now, by the report that makes the case best.
 
 use super::payload::{AlertPayload, EvidenceView};
-use crate::model::{AlertKind, AlertReason};
+use crate::model::{AlertKind, AlertReason, Severity};
 use crate::pipeline::story::roundup::is_roundup;
 use crate::pipeline::told::Told;
 
@@ -11,11 +11,17 @@ use crate::pipeline::told::Told;
 pub fn fold(earlier: &AlertPayload, later: &AlertPayload) -> AlertPayload {
     let mut folded = earlier.clone();
     let (data, newer) = (&mut folded.data, &later.data);
-    data.alert.severity.clone_from(&newer.alert.severity);
+    if rank(&newer.alert.severity) > rank(&data.alert.severity) {
+        data.alert.severity.clone_from(&newer.alert.severity);
+    }
     let known = std::mem::take(&mut data.topics);
     data.topics.clone_from(&newer.topics);
     for topic in &mut data.topics {
-        topic.new |= known.iter().any(|known| known.id == topic.id && known.new);
+        let Some(known) = known.iter().find(|known| known.id == topic.id) else { continue };
+        topic.new |= known.new;
+        if rank(&known.severity) > rank(&topic.severity) {
+            topic.severity.clone_from(&known.severity);
+        }
     }
     let gone = known.into_iter().filter(|known| newer.topics.iter().all(|topic| topic.id != known.id));
     data.topics.extend(gone);
@@ -51,6 +57,11 @@ pub fn fold(earlier: &AlertPayload, later: &AlertPayload) -> AlertPayload {
         }
     }
     folded
+}
+
+/// How loud a severity is, by its name: what was to be told loudly is not told quietly.
+fn rank(severity: &str) -> Option<usize> {
+    Severity::ALL.iter().position(|known| known.as_str() == severity)
 }
 
 /// Hundredths of points that the item brings to the topic it hits best.
