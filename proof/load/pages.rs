@@ -37,7 +37,7 @@ const STRIDE: u64 = 100_000;
 const MULTIPLY: &[&str] = &[
     "INSERT INTO stories SELECT id + k, title, first_seen - k * step, last_seen - k * step, items, sightings_exact,
         sightings_near, merged_into + k, languages, on_topic_at - k * step FROM stories, n",
-    "INSERT INTO items SELECT seq + k * stride, id + k, source, key || k, revision, title, headline, publisher, url,
+    "INSERT INTO items SELECT seq + k * stride, id + k, source, key || k, revision, title, title_original, headline, publisher, url,
         url_original, author, published, published_certainty, updated, first_seen - k * step, lang, summary, text_source,
         text_hash, text_hash_first, version_hash, text_bytes, tags, quiet, story + k, outlet, nearest, nearest_milli, features
         FROM items, n",
