@@ -465,3 +465,28 @@ fn raise_a_loud_report_of_few_points_is_told_as_loudly_as_it_is_and_once() {
     assert!(twice.contains(&("first".to_owned(), Severity::Critical)), "the pager hears of it: {twice:?}");
     assert_eq!(heard(&mut desk, &format!("{closed} More follows.")), [], "and nobody twice");
 }
+
+#[test]
+fn raise_merged_story_keeps_what_the_other_was_told() {
+    let mut desk = Desk::new();
+    desk.rules.alert.routes = vec![route("one")];
+    let first = desk.step("a").and_then(|decision| decision.story()).expect("a story");
+    let ferry = "A ferry rammed the mole of Sandhaven in thick fog on Sunday, and its passengers walked home over the port \
+        bridge. Nobody was hurt, the harbour master said, but the mole lost forty metres and two of its lamps.";
+    let mut raw = desk.raw(&format!("{ferry}{STRIKE}"));
+    raw.title = Some(RawText::plain("Ferry rams the mole of Sandhaven".to_owned()));
+    let second = desk.take("b", &raw, None).story().expect("a story");
+    assert_ne!(first, second);
+    desk.ledger.unite(second, first);
+    assert_eq!(desk.hear("b+strike"), [""], "of the strike it heard by the other");
+}
+
+#[test]
+fn raise_an_edit_is_told_first_but_where_edits_never_speak() {
+    for (on_revision, heard) in [(OnRevision::NewTopic, "first"), (OnRevision::Never, "")] {
+        let mut desk = Desk::new();
+        desk.rules.alert.routes.truncate(1);
+        desk.rules.alert.on_revision = on_revision;
+        assert_eq!(desk.hear("-ports a = edit+blocked"), [heard], "{on_revision:?}");
+    }
+}
