@@ -26,10 +26,10 @@ pub fn config(folder: &Path) -> Result<Config, Failure> {
     let topics = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/topics/*.toml");
     let extra = folder.join("topics-extra.toml");
     let text = format!("include = [\"{}\", \"{}\"]\n", topics.display(), extra.display());
-    let path = std::env::temp_dir().join(format!("wirewatch-alert-cases-{}.toml", std::process::id()));
+    let own = tempfile::tempdir()?;
+    let path = own.path().join("wirewatch.toml");
     std::fs::write(&path, text)?;
-    let loaded = Config::load(&ConfigPlace::File(path.clone()), &Environment::default());
-    std::fs::remove_file(path)?;
+    let loaded = Config::load(&ConfigPlace::File(path), &Environment::default());
     Ok(loaded.map_err(|report| format!("{report:?}"))?.config)
 }
 

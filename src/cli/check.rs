@@ -6,6 +6,7 @@ use super::error::CONFIG;
 use super::{CliError, Context, output};
 use crate::app::compile;
 use crate::config;
+use crate::text::counted;
 
 /// Checks the config and runs its tests; prints every problem.
 #[derive(Debug, Args)]
@@ -27,8 +28,14 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<(), CliError> {
         err!("{}", report.render(output::look()));
         match (report.errors(), report.warnings()) {
             (0, 0) => outln!("the config is good: {}", context.place_name()),
-            (0, warnings) => outln!("the config can be used, with {warnings} warning(s): {}", context.place_name()),
-            (errors, _) => outln!("the config has {errors} error(s): {}", context.place_name()),
+            (0, warnings) => {
+                outln!(
+                    "the config can be used, with {}: {}",
+                    counted(warnings as u64, "warning"),
+                    context.place_name()
+                );
+            }
+            (errors, _) => outln!("the config has {}: {}", counted(errors as u64, "error"), context.place_name()),
         }
     }
     if report.is_ok() { Ok(()) } else { Err(CliError::reported(CONFIG)) }

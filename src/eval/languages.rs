@@ -26,10 +26,14 @@ pub struct LanguagesQuality {
     pub joined: u64,
     /// Pairs in one story of which one reports an event that the other does not.
     pub wrong: u64,
+    /// Of these, pairs of which a person said what both report.
+    pub wrong_labelled: u64,
     /// Pairs in one story of which nobody said what they report.
     pub unjudged: u64,
     /// Share of the judged pairs in one story that belong there.
     pub precision: f64,
+    /// The same of pairs of which a person said what both report: who reports nothing that was labelled may belong there.
+    pub precision_labelled: f64,
     /// Share of the pairs of one event that are in one story.
     pub recall: f64,
 }
@@ -63,7 +67,10 @@ pub fn across_languages(items: &[Option<PlacedItem>]) -> (LanguagesQuality, Vec<
             let judged = earlier.event.is_some() || later.event.is_some();
             match (judged, same) {
                 (true, true) => quality.joined += 1,
-                (true, false) => quality.wrong += 1,
+                (true, false) => {
+                    quality.wrong += 1;
+                    quality.wrong_labelled += u64::from(earlier.event.is_some() && later.event.is_some());
+                }
                 (false, _) => quality.unjudged += 1,
             }
             if !same {
@@ -73,6 +80,7 @@ pub fn across_languages(items: &[Option<PlacedItem>]) -> (LanguagesQuality, Vec<
     }
     let share = |part: u64, whole: u64| if whole == 0 { 1.0 } else { part as f64 / whole as f64 };
     quality.precision = share(quality.joined, quality.joined + quality.wrong);
+    quality.precision_labelled = share(quality.joined, quality.joined + quality.wrong_labelled);
     quality.recall = share(quality.joined, quality.same);
     (quality, doubtful)
 }
@@ -94,12 +102,15 @@ mod tests {
             item("fr", 2, Some("quake")),
             item("en", 3, None),
             item("pl", 3, None),
+            item("pl", 1, Some("flood")),
             None,
         ];
         let (quality, doubtful) = across_languages(&stream);
-        assert_eq!((quality.same, quality.joined, quality.wrong, quality.unjudged), (3, 1, 1, 1));
-        assert!((quality.precision - 0.5).abs() < 1e-9 && (quality.recall - 1.0 / 3.0).abs() < 1e-9);
+        assert_eq!((quality.same, quality.joined, quality.wrong, quality.unjudged), (3, 1, 4, 1));
+        assert_eq!(quality.wrong_labelled, 2);
+        assert!((quality.precision_labelled - 1.0 / 3.0).abs() < 1e-9);
+        assert!((quality.precision - 0.2).abs() < 1e-9 && (quality.recall - 1.0 / 3.0).abs() < 1e-9);
         let found: Vec<(usize, usize, bool)> = doubtful.iter().map(|d| (d.first, d.second, d.wrong)).collect();
-        assert_eq!(found, [(0, 2, true), (4, 5, false)]);
+        assert_eq!(found, [(0, 2, true), (4, 5, false), (0, 6, true), (1, 6, true), (2, 6, true)]);
     }
 }

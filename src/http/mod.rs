@@ -99,7 +99,7 @@ async fn door(
     if let Some(kind) = response.extensions().get::<refusal::RefusalKind>() {
         refused.count(*kind);
     }
-    closed(if unpacks { packed::packed(response).await } else { response })
+    closed(packed::packed(response, unpacks).await)
 }
 
 async fn ready(State(served): State<ListenerSources>) -> Response {

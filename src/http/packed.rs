@@ -23,12 +23,16 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The same answer in fewer bytes.
-pub(super) async fn packed(response: Response) -> Response {
+/// The same answer in fewer bytes, where that is wanted; whoever keeps it is told that there are two forms of it.
+pub(super) async fn packed(response: Response, is_wanted: bool) -> Response {
     let (mut parts, body) = response.into_parts();
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let fits = body.size_hint().exact().is_some_and(|bytes| (BYTES_MIN..=BYTES_MAX).contains(&bytes));
     if !fits || !TYPES.iter().any(|known| kind.starts_with(known)) {
+        return Response::from_parts(parts, body);
+    }
+    parts.headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if !is_wanted {
         return Response::from_parts(parts, body);
     }
     let Ok(bytes) = to_bytes(body, BYTES_MAX as usize).await else {
@@ -39,7 +43,6 @@ pub(super) async fn packed(response: Response) -> Response {
         return Response::from_parts(parts, Body::from(bytes));
     };
     parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    parts.headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(packed))
 }
@@ -67,15 +70,17 @@ mod tests {
     #[tokio::test]
     async fn packed_is_a_page_and_no_stream_or_document() {
         let long = "a page ".repeat(1000);
-        for (kind, text, expected) in [
-            ("text/html; charset=utf-8", long.as_str(), true),
-            ("text/html; charset=utf-8", "short", false),
-            ("application/json", long.as_str(), false),
-            ("text/event-stream", long.as_str(), false),
+        for (kind, text, is_wanted, expected, varies) in [
+            ("text/html; charset=utf-8", long.as_str(), true, true, true),
+            ("text/html; charset=utf-8", long.as_str(), false, false, true),
+            ("text/html; charset=utf-8", "short", true, false, false),
+            ("application/json", long.as_str(), true, false, false),
+            ("text/event-stream", long.as_str(), true, false, false),
         ] {
             let answer = ([(header::CONTENT_TYPE, kind)], text.to_owned()).into_response();
-            let answer = packed(answer).await;
+            let answer = packed(answer, is_wanted).await;
             assert_eq!(answer.headers().contains_key(header::CONTENT_ENCODING), expected, "{kind}");
+            assert_eq!(answer.headers().contains_key(header::VARY), varies, "{kind}");
             let bytes = to_bytes(answer.into_body(), 1 << 20).await.expect("read");
             let mut unpacked = Vec::new();
             let mut decoder = flate2::read::MultiGzDecoder::new(&bytes[..]);

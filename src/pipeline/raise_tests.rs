@@ -490,3 +490,17 @@ fn raise_an_edit_is_told_first_but_where_edits_never_speak() {
         assert_eq!(desk.hear("-ports a = edit+blocked"), [heard], "{on_revision:?}");
     }
 }
+
+#[test]
+fn decide_few_words_are_no_evidence_of_a_duplicate() {
+    let mut desk = Desk::new();
+    let mut report = |words: &str| {
+        let mut raw = desk.raw(words);
+        raw.title = Some(RawText::plain("Port news".to_owned()));
+        desk.take("a", &raw, None);
+        let raw = RawItem { key: desk.raw("").key, ..raw };
+        matches!(desk.take("b", &raw, None).verdict, Verdict::Sighting { .. })
+    };
+    assert!(!report("Read more today"), "two notices of a few words each");
+    assert!(report(PORT));
+}

@@ -1,7 +1,8 @@
 //! Documents that ended the process while they were read: a mark lies on the disk for as long as one is being read, so
 //! that the next start knows what was in hand when there was an end without a stop. What is found so is suspected and
-//! read again by itself; what was in hand once more when the process ended is held: not read until people say so, or
-//! it changes. One file a document, so that another process can see and release it.
+//! read again by itself; what was in hand at three ends in a row is held: not read until people say so, or it changes.
+//! A kill or a power cut hits a document by chance once, seldom twice: it must not silence a feed that does nothing.
+//! One file a document, so that another process can see and release it.
 
 use std::fs;
 use std::io::{self, Write};
@@ -23,6 +24,9 @@ pub const MARKS_FOLDER: &str = "reading";
 const READING: &str = "now";
 const SUSPECTED: &str = "suspect";
 const HELD: &str = "held";
+
+/// So many ends of the process in a row, each while it was read, are no chance.
+const ENDS_BY_CHANCE_MAX: u32 = 2;
 
 /// Documents held at most: beyond that the oldest are read again.
 const HELD_MAX: usize = 1000;
@@ -115,18 +119,56 @@ pub struct Quarantine {
     alone: Arc<Mutex<()>>,
 }
 
+/// A document may be read. Waiting for a thread with one of these is no reading: an end meanwhile is not its doing.
+pub struct ReadingPermit {
+    quarantine: Quarantine,
+    document: NamedDocument,
+    now: Timestamp,
+    /// Held by a suspect until it was read.
+    alone: Option<OwnedMutexGuard<()>>,
+}
+
+impl ReadingPermit {
+    /// Reading begins; on the thread that does it.
+    #[must_use]
+    pub fn begin(self) -> ReadingMark {
+        let mark = self.quarantine.path_of(&self.document).map(|path| {
+            let id = self.document.id();
+            let found = HeldDocument { id, document: self.document.clone(), at_ms: self.now.millis(), ends: 0 };
+            let mark = with_end(&path, READING);
+            // Without a mark it is read all the same: a full disk must not keep the news out.
+            let _ = write(&mark, &found);
+            mark
+        });
+        ReadingMark { mark, permit: Some(self) }
+    }
+}
+
 /// A document is being read while this lives.
 pub struct ReadingMark {
-    /// The mark, and what is known of it from before, to be removed when it was read to the end.
-    files: Vec<PathBuf>,
-    _alone: Option<OwnedMutexGuard<()>>,
+    mark: Option<PathBuf>,
+    /// Gone once it is given back.
+    permit: Option<ReadingPermit>,
+}
+
+impl ReadingMark {
+    /// Reading rests, for the rest of it waits for a thread.
+    #[must_use]
+    pub fn pause(mut self) -> Option<ReadingPermit> {
+        self.permit.take()
+    }
 }
 
 impl Drop for ReadingMark {
     fn drop(&mut self) {
-        for file in &self.files {
-            // What stays is looked at by the next start; nothing can be done about it now.
-            let _ = fs::remove_file(file);
+        // What stays is looked at by the next start; nothing can be done about it now.
+        if let Some(mark) = &self.mark {
+            let _ = fs::remove_file(mark);
+        }
+        // Read to its end, a suspect is none any more.
+        let Some(permit) = self.permit.as_ref().filter(|permit| permit.alone.is_some()) else { return };
+        if let Some(path) = permit.quarantine.path_of(&permit.document) {
+            let _ = fs::remove_file(with_end(&path, SUSPECTED));
         }
     }
 }
@@ -157,8 +199,8 @@ impl Quarantine {
             let before = read(&suspect);
             found.ends = before.as_ref().map_or(0, |before| before.ends) + 1;
             let (id, name, bytes, ends) = (&found.id, &found.document.name, found.document.bytes, found.ends);
-            if before.is_some() && held < HELD_MAX {
-                error!(id, name, bytes, ends, "document held: the process ended again while it was read");
+            if found.ends > ENDS_BY_CHANCE_MAX && held < HELD_MAX {
+                error!(id, name, bytes, ends, "document held: the process ended again and again while it was read");
                 write(&mark.with_extension(HELD), &found)?;
                 let _ = fs::remove_file(&suspect);
                 held += 1;
@@ -181,39 +223,28 @@ impl Quarantine {
         }
     }
 
-    /// Marks a document as being read; one that is held is not to be.
+    /// Lets a document be read, a suspect by itself; one that is held is not to be.
     ///
     /// # Errors
     /// What is known of a document that is held.
-    pub async fn enter(&self, document: &NamedDocument, now: Timestamp) -> Result<ReadingMark, Box<HeldDocument>> {
-        match self.admit(document, now)? {
-            Admission::Free(mark) => Ok(mark),
-            Admission::Suspect => {
-                let alone = self.alone.clone().lock_owned().await;
-                Ok(self.mark(document, now, Some(alone)))
-            }
-        }
+    pub async fn enter(&self, document: &NamedDocument, now: Timestamp) -> Result<ReadingPermit, Box<HeldDocument>> {
+        let is_suspect = self.is_suspect(document, now)?;
+        let alone = if is_suspect { Some(self.alone.clone().lock_owned().await) } else { None };
+        Ok(self.permit(document, now, alone))
     }
 
     /// The same on a thread that may block.
     ///
     /// # Errors
     /// What is known of a document that is held.
-    pub fn enter_blocking(&self, document: &NamedDocument, now: Timestamp) -> Result<ReadingMark, Box<HeldDocument>> {
-        match self.admit(document, now)? {
-            Admission::Free(mark) => Ok(mark),
-            Admission::Suspect => {
-                let alone = self.alone.clone().blocking_lock_owned();
-                Ok(self.mark(document, now, Some(alone)))
-            }
-        }
+    pub fn enter_blocking(&self, document: &NamedDocument, now: Timestamp) -> Result<ReadingPermit, Box<HeldDocument>> {
+        let alone = self.is_suspect(document, now)?.then(|| self.alone.clone().blocking_lock_owned());
+        Ok(self.permit(document, now, alone))
     }
 
-    fn admit(&self, document: &NamedDocument, now: Timestamp) -> Result<Admission, Box<HeldDocument>> {
-        let Some(folder) = &self.folder else {
-            return Ok(Admission::Free(ReadingMark { files: Vec::new(), _alone: None }));
-        };
-        let path = folder.join(document.id());
+    /// Whether something is known against a document that may be read.
+    fn is_suspect(&self, document: &NamedDocument, now: Timestamp) -> Result<bool, Box<HeldDocument>> {
+        let Some(path) = self.path_of(document) else { return Ok(false) };
         let (held, suspect) = (with_end(&path, HELD), with_end(&path, SUSPECTED));
         if let Some(found) = read(&held) {
             if !may_be_tried(&found, document, now) {
@@ -222,36 +253,24 @@ impl Quarantine {
             // By itself, and with what is known against it.
             let _ = fs::rename(&held, &suspect);
         }
-        if suspect.exists() {
-            return Ok(Admission::Suspect);
-        }
-        Ok(Admission::Free(self.mark(document, now, None)))
+        Ok(suspect.exists())
     }
 
-    fn mark(&self, document: &NamedDocument, now: Timestamp, alone: Option<OwnedMutexGuard<()>>) -> ReadingMark {
-        let Some(folder) = &self.folder else { return ReadingMark { files: Vec::new(), _alone: alone } };
-        let id = document.id();
-        let path = folder.join(&id);
-        let found = HeldDocument { id, document: document.clone(), at_ms: now.millis(), ends: 0 };
-        let mark = with_end(&path, READING);
-        // Without a mark it is read all the same: a full disk must not keep the news out.
-        let _ = write(&mark, &found);
-        let mut files = vec![mark];
-        files.extend(alone.is_some().then(|| with_end(&path, SUSPECTED)));
-        ReadingMark { files, _alone: alone }
+    fn permit(&self, document: &NamedDocument, now: Timestamp, alone: Option<OwnedMutexGuard<()>>) -> ReadingPermit {
+        ReadingPermit { quarantine: self.clone(), document: document.clone(), now, alone }
     }
-}
 
-enum Admission {
-    Free(ReadingMark),
-    Suspect,
+    /// Where what is known of a document lies, but for the ending.
+    fn path_of(&self, document: &NamedDocument) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.join(document.id()))
+    }
 }
 
 /// Whether what is held may be read once more: it was touched, or it is another document of the same feed.
 fn may_be_tried(held: &HeldDocument, document: &NamedDocument, now: Timestamp) -> bool {
     match document.origin {
         DocumentOrigin::Feed => {
-            let times = 1_u32 << held.ends.saturating_sub(2).min(5);
+            let times = 1_u32 << held.ends.saturating_sub(ENDS_BY_CHANCE_MAX + 1).min(5);
             let since = now.since(Timestamp::from_millis(held.at_ms));
             held.document.hash != document.hash && since >= (FEED_WAIT * times).min(FEED_WAIT_MAX)
         }
@@ -322,9 +341,15 @@ mod tests {
     /// The process ends while these are read, and starts again.
     fn ends_while(dir: &Path, quarantine: &Quarantine, documents: &[&NamedDocument]) -> Quarantine {
         for document in documents {
-            std::mem::forget(quarantine.enter_blocking(document, at(0)).map_err(|held| held.rejection()));
+            let permit =
+                quarantine.enter_blocking(document, at(0)).map_err(|held| held.rejection()).expect("may be read");
+            std::mem::forget(permit.begin());
         }
         Quarantine::open(dir).expect("opened")
+    }
+
+    fn read_whole(quarantine: &Quarantine, document: &NamedDocument) {
+        drop(quarantine.enter_blocking(document, at(0)).map_err(|held| held.rejection()).expect("may be read").begin());
     }
 
     #[test]
@@ -333,30 +358,31 @@ mod tests {
         let (bomb, good, other) = (seed("bomb", 1), seed("good", 1), seed("other", 1));
         let first = Quarantine::open(dir.path()).expect("opened");
         let second = ends_while(dir.path(), &first, &[&bomb, &good]);
-        assert!(held_documents(dir.path()).is_empty(), "once may be chance");
-        // Suspects are read by themselves; the good one is read to its end.
-        drop(second.enter_blocking(&good, at(0)).map_err(|held| held.rejection()).expect("read"));
-        let third = ends_while(dir.path(), &second, &[&bomb, &other]);
+        let third = ends_while(dir.path(), &second, &[&good, &other]);
+        let fourth = ends_while(dir.path(), &third, &[&bomb]);
+        assert!(held_documents(dir.path()).is_empty(), "twice may be chance");
+        // Suspects are read by themselves; these are read to their end.
+        for document in [&good, &other] {
+            read_whole(&fourth, document);
+        }
+        let fifth = ends_while(dir.path(), &fourth, &[&bomb]);
         let held = held_documents(dir.path());
         assert_eq!(
             held.iter().map(|held| (held.document.hash.as_str(), held.ends)).collect::<Vec<_>>(),
-            [(&*bomb.hash, 2)]
+            [(&*bomb.hash, 3)]
         );
-        let refused = third.enter_blocking(&bomb, at(0)).map(|_| ()).expect_err("held").rejection();
+        let refused = fifth.enter_blocking(&bomb, at(0)).map(|_| ()).expect_err("held").rejection();
         assert_eq!(refused.reason, RejectReason::Quarantined);
         assert!(refused.detail.contains(&held[0].id), "{}", refused.detail);
-        for document in [&good, &other] {
-            drop(third.enter_blocking(document, at(0)).map_err(|held| held.rejection()).expect("read"));
-        }
         // Released by hand it is read once more, and by its next end held again.
         assert!(release(dir.path(), &held[0].id).expect("released"));
         assert!(!release(dir.path(), &held[0].id).expect("looked"));
         assert!(!release(dir.path(), "../secret").expect("looked"));
-        let fourth = ends_while(dir.path(), &third, &[&bomb]);
-        assert_eq!(held_documents(dir.path())[0].ends, 3);
+        let sixth = ends_while(dir.path(), &fifth, &[&bomb]);
+        assert_eq!(held_documents(dir.path())[0].ends, 4);
         // Touched as well.
-        assert!(fourth.enter_blocking(&seed("bomb", 2), at(0)).is_ok());
-        assert!(fourth.enter_blocking(&bomb, at(0)).is_ok(), "read to its end, nothing is left against it");
+        read_whole(&sixth, &seed("bomb", 2));
+        assert!(sixth.enter_blocking(&bomb, at(0)).is_ok(), "read to its end, nothing is left against it");
     }
 
     #[test]
@@ -364,14 +390,28 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let feed = |text: &str| NamedDocument::new(DocumentOrigin::Feed, "wire.one", text.as_bytes());
         let mut quarantine = Quarantine::open(dir.path()).expect("opened");
-        for text in ["first", "second"] {
+        for text in ["first", "second", "third"] {
             quarantine = ends_while(dir.path(), &quarantine, &[&feed(text)]);
         }
         assert_eq!(held_documents(dir.path())[0].id, "feed-wire.one");
-        assert!(quarantine.enter_blocking(&feed("third"), at(0)).is_err());
-        assert!(quarantine.enter_blocking(&feed("second"), at(99)).is_err(), "the same again");
-        assert!(quarantine.enter_blocking(&feed("third"), at(1)).is_ok());
+        assert!(quarantine.enter_blocking(&feed("fourth"), at(0)).is_err());
+        assert!(quarantine.enter_blocking(&feed("third"), at(99)).is_err(), "the same again");
+        assert!(quarantine.enter_blocking(&feed("fourth"), at(1)).is_ok());
         assert!(held_documents(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn quarantine_suspects_nothing_that_waits_to_be_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (waiting, resting) = (seed("waiting", 1), seed("resting", 1));
+        let quarantine = Quarantine::open(dir.path()).expect("opened");
+        let enter = |document: &NamedDocument| {
+            quarantine.enter_blocking(document, at(0)).map_err(|held| held.rejection()).expect("may be read")
+        };
+        std::mem::forget((enter(&waiting), enter(&resting).begin().pause()));
+        Quarantine::open(dir.path()).expect("opened");
+        let marks: Vec<_> = fs::read_dir(dir.path().join(MARKS_FOLDER)).expect("listed").collect();
+        assert!(marks.is_empty(), "{marks:?}");
     }
 
     #[tokio::test]
@@ -380,18 +420,23 @@ mod tests {
         let (a, b, c) = (seed("a", 1), seed("b", 1), seed("c", 1));
         let first = Quarantine::open(dir.path()).expect("opened");
         for document in [&a, &b] {
-            std::mem::forget(first.enter(document, at(0)).await);
+            std::mem::forget(first.enter(document, at(0)).await.map(ReadingPermit::begin));
         }
         let second = Quarantine::open(dir.path()).expect("opened");
-        let reading = second.enter(&a, at(0)).await.map_err(|held| held.rejection()).expect("read");
+        let reading = second.enter(&a, at(0)).await.map_err(|held| held.rejection()).expect("may be read").begin();
         let waiting = tokio::time::timeout(Duration::from_millis(10), second.enter(&b, at(0))).await;
         assert!(waiting.is_err(), "another suspect is being read");
         assert!(second.enter(&c, at(0)).await.is_ok(), "which holds up nothing else");
-        drop(reading);
-        std::mem::forget(second.enter(&b, at(0)).await);
+        // While the rest of it waits for a thread, it is still its turn.
+        let resting = reading.pause();
+        let waiting = tokio::time::timeout(Duration::from_millis(10), second.enter(&b, at(0))).await;
+        assert!(waiting.is_err(), "another suspect is not read to its end");
+        drop(resting.map(ReadingPermit::begin));
+        std::mem::forget(second.enter(&b, at(0)).await.map(ReadingPermit::begin));
         second.close();
-        Quarantine::open(dir.path()).expect("opened");
+        let third = Quarantine::open(dir.path()).expect("opened");
         assert!(held_documents(dir.path()).is_empty(), "stopped in order");
+        assert!(third.enter(&a, at(0)).await.is_ok_and(|permit| permit.alone.is_none()), "it was read to its end");
         let nothing = Quarantine::default();
         assert!(nothing.enter(&a, at(0)).await.is_ok());
     }

@@ -19,12 +19,6 @@ fn room() -> Newsroom {
     room
 }
 
-async fn running(room: &Newsroom) -> (Running, SocketAddr) {
-    let running = Running::of(room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
-    (running, http)
-}
-
 async fn ask(http: SocketAddr, path: &str, more: &str) -> (String, Value) {
     let answer = get(http, &format!("GET {path} HTTP/1.0\r\n{more}\r\n")).await;
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
@@ -64,8 +58,8 @@ async fn drop_and_wait(room: &Newsroom, running: &Running, numbers: std::ops::Ra
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cursors_of_another_store_of_the_future_and_of_before_a_restore_are_told_apart() {
     let (one, other) = (room(), room());
-    let (here, http) = running(&one).await;
-    let (there, elsewhere) = running(&other).await;
+    let (here, http) = Running::listening(&one).await;
+    let (there, elsewhere) = Running::listening(&other).await;
     drop_and_wait(&one, &here, 0..3).await;
     drop_and_wait(&other, &there, 0..1).await;
     let foreign = answered(elsewhere, "/v1/changes").await["next"].as_str().expect("a cursor").to_owned();
@@ -91,7 +85,7 @@ async fn cursors_of_another_store_of_the_future_and_of_before_a_restore_are_told
         std::fs::remove_file(one.seed(&format!("{n}.txt"))).expect("removed");
     }
     restore(&backup, &one.path("state"), Clock::system().now()).expect("restored");
-    let (here, http) = running(&one).await;
+    let (here, http) = Running::listening(&one).await;
     for n in 10..30 {
         one.drop_file(&format!("{n}.txt"), &article(n));
     }
@@ -109,7 +103,7 @@ async fn cursors_of_another_store_of_the_future_and_of_before_a_restore_are_told
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hosts_and_origins_that_are_not_ours_are_refused_everywhere() {
     let room = room();
-    let (running, http) = running(&room).await;
+    let (running, http) = Running::listening(&room).await;
     for (path, headers, status) in [
         ("/v1/status", "host: localhost\r\n", 200),
         ("/v1/status", "host: 127.0.0.1\r\norigin: http://127.0.0.1:1\r\n", 200),
@@ -129,7 +123,7 @@ async fn hosts_and_origins_that_are_not_ours_are_refused_everywhere() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_that_never_read_hold_nobody_up() {
     let room = room();
-    let (running, http) = running(&room).await;
+    let (running, http) = Running::listening(&room).await;
     let mut deaf = Vec::new();
     for _ in 0..8 {
         let mut stream = TcpStream::connect(http).await.expect("connects");
@@ -146,7 +140,7 @@ async fn readers_that_never_read_hold_nobody_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn explain_preview_and_every_list_are_the_same_on_the_command_line() {
     let room = room();
-    let (running, http) = running(&room).await;
+    let (running, http) = Running::listening(&room).await;
     drop_and_wait(&room, &running, 0..3).await;
     until("all are told", || super::newsroom::pending(&running.store) == 0).await;
     let item = answered(http, "/v1/items").await["data"][0]["id"].as_str().expect("an id").to_owned();

@@ -11,13 +11,28 @@ use super::newsroom::{Newsroom, article, firsts, number, told, until};
 use super::operate::Running;
 use super::receiver::Receiver;
 
+/// A room with one endpoint, and its config with and without that.
+struct TwoConfigs {
+    receiver: Receiver,
+    room: Newsroom,
+    whole: String,
+    without: String,
+    clock: Clock,
+}
+
+impl TwoConfigs {
+    async fn new() -> Self {
+        let receiver = Receiver::start().await;
+        let room = Newsroom::new(&receiver, "");
+        let whole = fs::read_to_string(room.config_file()).expect("read");
+        let without = whole.split("[[endpoints]]").next().expect("the rest").to_owned();
+        Self { receiver, room, whole, without, clock: Clock::manual(Timestamp::from_seconds(1_742_198_531)) }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoint_that_comes_back_within_the_hour_is_told_what_it_missed() {
-    let receiver = Receiver::start().await;
-    let room = Newsroom::new(&receiver, "");
-    let whole = fs::read_to_string(room.config_file()).expect("read");
-    let without = whole.split("[[endpoints]]").next().expect("the rest").to_owned();
-    let clock = Clock::manual(Timestamp::from_seconds(1_742_198_531));
+    let TwoConfigs { receiver, room, whole, without, clock } = TwoConfigs::new().await;
     let running = Running::of(&room, room.start(&clock).await);
     let reload = async |text: &str| {
         fs::write(room.config_file(), text).expect("written");
@@ -65,11 +80,7 @@ async fn endpoint_that_comes_back_within_the_hour_is_told_what_it_missed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoint_that_is_gone_over_a_restart_is_told_what_it_missed() {
-    let receiver = Receiver::start().await;
-    let room = Newsroom::new(&receiver, "");
-    let whole = fs::read_to_string(room.config_file()).expect("read");
-    let without = whole.split("[[endpoints]]").next().expect("the rest").to_owned();
-    let clock = Clock::manual(Timestamp::from_seconds(1_742_198_531));
+    let TwoConfigs { receiver, room, whole, without, clock } = TwoConfigs::new().await;
     let running = Running::of(&room, room.start(&clock).await);
     room.drop_file("0.txt", &article(0));
     receiver.wait_for(1).await;

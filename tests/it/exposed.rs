@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use wirewatch::clock::Clock;
 
 use super::feed_server::{FeedServer, Reply};
 use super::newsroom::{Newsroom, number, until};
@@ -15,8 +14,7 @@ use super::operate::{Running, get_path};
 async fn listening(more: &str) -> (Newsroom, Running, SocketAddr) {
     let room = Newsroom::silent(more);
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     (room, running, http)
 }
 

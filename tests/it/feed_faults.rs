@@ -2,6 +2,7 @@
 //! servers that change their minds. Each against a real server and a whole program; after each, control
 //! items come through, the store holds what was served, and every alert has one id.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wirewatch::app::App;
@@ -31,6 +32,8 @@ struct Bench {
     clock: Clock,
     app: App,
     control: u64,
+    /// Whether the first poll, which comes by itself, was waited for.
+    begun: AtomicBool,
 }
 
 impl Bench {
@@ -43,7 +46,7 @@ impl Bench {
         let room = Newsroom::new(&receiver, &config);
         let clock = Clock::manual(START);
         let app = room.start(&clock).await;
-        Self { receiver, feeds, room, clock, app, control: 500 }
+        Self { receiver, feeds, room, clock, app, control: 500, begun: AtomicBool::new(false) }
     }
 
     fn polls(&self) -> u64 {
@@ -52,10 +55,12 @@ impl Bench {
 
     /// The next poll of the feed under test.
     async fn poll(&self) {
-        let before = self.polls();
-        if before > 0 {
-            self.clock.advance(INTERVAL.max(self.wait()));
+        if !self.begun.swap(true, Ordering::Relaxed) {
+            // It may be over already.
+            return until("the first poll", || self.polls() > 0).await;
         }
+        let before = self.polls();
+        self.clock.advance(INTERVAL.max(self.wait()));
         until("a poll", || self.polls() > before).await;
     }
 
@@ -202,17 +207,17 @@ async fn fault_items_without_ids_are_the_same_at_every_poll_and_after_a_restart(
         // Other bytes each time, or the body would not be read at all.
         let next = std::sync::atomic::AtomicU32::new(0);
         feeds.on("/case", move |_| {
-            let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let n = next.fetch_add(1, Ordering::Relaxed);
             Reply::ok(format!("{two}<!-- {n} -->"))
         });
     })
     .await;
     bench.poll().await;
     bench.poll().await;
-    let Bench { receiver, feeds, room, clock, app, control } = bench;
+    let Bench { receiver, feeds, room, clock, app, control, begun } = bench;
     stop(app).await;
     let app = room.start(&clock).await;
-    let bench = Bench { receiver, feeds, room, clock, app, control };
+    let bench = Bench { receiver, feeds, room, clock, app, control, begun };
     bench.poll().await;
     assert_eq!(bench.items(), 2);
     bench.check().await;

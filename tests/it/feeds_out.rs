@@ -2,7 +2,6 @@
 //! reader that has it all is told so in a few bytes.
 
 use serde_json::Value;
-use wirewatch::clock::Clock;
 use wirewatch::model::Timestamp;
 use wirewatch::source::Limits;
 use wirewatch::source::feed::reading::parse;
@@ -34,8 +33,7 @@ async fn feeds_out_are_read_back_grow_with_their_stories_and_know_what_a_reader_
     std::fs::write(&token, "reads-only\n").expect("written");
     std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("private");
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"\ntoken_file = \"token\"");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     let ask = async |path: &str, more: &str| {
         let request = format!("GET {path} HTTP/1.0\r\nhost: localhost\r\n{more}\r\n");
         let answer = get(http, &request).await;

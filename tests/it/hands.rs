@@ -169,8 +169,7 @@ async fn login_that_fails_too_often_waits_and_an_idle_session_ends() {
 async fn listener_without_a_token_shows_and_changes_nothing() {
     let room = Newsroom::silent("");
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     let sentence = "writing needs a token: `wirewatch init` makes one";
     for more in [JSON.to_owned(), format!("origin: http://localhost\r\n{JSON}"), format!("{TOKEN}{JSON}")] {
         let refused = ask(http, "POST", "/v1/silences", &more, r#"{"topics":["levee"]}"#).await;
@@ -438,8 +437,7 @@ async fn users_are_added_and_removed_and_heeded_at_once() {
     assert_eq!(none.status.code(), Some(65), "{none:?}");
     assert!(super::program::text(&none.stderr).contains("users_file ="), "{none:?}");
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"\nusers_file = \"secrets/users\"");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     assert_eq!(log_in(http, "", "ada", "correct horse").await.status, 403, "nobody is there yet");
     for (arguments, password, code, word) in [
         (["add", "a:b"].as_slice(), "correct horse", 64, "letters"),

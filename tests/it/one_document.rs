@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use wirewatch::clock::Clock;
 
 use super::newsroom::{Newsroom, article, number, pending, until};
 use super::operate::{Running, get_path};
@@ -41,8 +40,7 @@ async fn every_path_that_is_read_is_the_document_of_its_command() {
         "[[feeds]]\nid = \"wire\"\nurl = \"http://127.0.0.1:1/\"\ninterval = \"1d\"\nallow_private = [\"127.0.0.0/8\"]\n",
     );
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     for n in 0..3 {
         room.drop_file(&format!("{n}.txt"), &article(n));
     }

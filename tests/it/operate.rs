@@ -39,6 +39,13 @@ impl Running {
         Self { requests, ended: tokio::spawn(daemon.run(receiver)), store, http }
     }
 
+    /// One that listens, by the clock on the wall, and where.
+    pub async fn listening(room: &Newsroom) -> (Self, std::net::SocketAddr) {
+        let running = Self::of(room, room.start(&Clock::system()).await);
+        let http = running.http.expect("it listens");
+        (running, http)
+    }
+
     /// Asks for a reload and waits for its result.
     pub async fn reload(&self, room: &Newsroom) -> bool {
         let state = room.path("state");
@@ -255,8 +262,7 @@ async fn disk_nearly_full_takes_nothing_new_and_goes_on_when_there_is_room() {
     let receiver = Receiver::start().await;
     let room = Newsroom::new(&receiver, "[limits]\nfree_space_min = \"1024GiB\"\n");
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     let mut answer = String::new();
     for _ in 0..200 {
         answer = get_path(http, "/readyz").await;
@@ -285,8 +291,7 @@ async fn metrics_received_is_the_sum_of_what_became_of_it() {
     let receiver = Receiver::start().await;
     let room = Newsroom::new(&receiver, "");
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     for n in 0..3 {
         room.drop_file(&format!("{n}.txt"), &article(n));
     }
@@ -336,8 +341,7 @@ async fn metrics_that_the_dashboard_and_the_rules_ask_for_are_exported_with_thei
     );
     let room = Newsroom::new(&receiver, &feed);
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     let count = |metrics: &str, name: &str| {
         let lines = metrics.lines().filter(|line| line.starts_with(&format!("wirewatch_{name}")));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>()
@@ -381,8 +385,7 @@ async fn silences_in_force_are_a_warning_of_readyz_and_figures() {
     let receiver = Receiver::start().await;
     let room = Newsroom::new(&receiver, "[[silences]]\nid = \"drill\"\ntopics = [\"levee\"]\n");
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     room.drop_file("1.txt", &article(1));
     let mut ready = String::new();
     for _ in 0..1200 {
@@ -404,13 +407,17 @@ async fn silences_in_force_are_a_warning_of_readyz_and_figures() {
 async fn backup_of_a_running_store_restores_whole_and_sends_the_same_ids() {
     let receiver = Receiver::start().await;
     let room = Newsroom::new(&receiver, "");
-    for n in 0..8 {
+    for n in 0..7 {
         room.drop_file(&format!("{n}.txt"), &article(n));
     }
-    let app = room.start(&Clock::system()).await;
-    receiver.wait_for(4).await;
+    // At the same moment twice: a message says when.
+    let clock = Clock::manual(Timestamp::from_seconds(1_742_198_531));
+    let app = room.start(&clock).await;
+    until("seven are stored", || number(&app.store, "SELECT count(*) FROM items") == 7).await;
     let file = room.path("copy.db");
     let made = app.store.backup(&file, |_| {}).expect("copied");
+    // What is lost is taken again in the same order, since it is one, so that its message is the same to the byte.
+    room.drop_file("7.txt", &article(7));
     let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().expect("there").permissions());
     assert_eq!(mode & 0o777, 0o600);
     receiver.wait_for(8).await;
@@ -425,7 +432,7 @@ async fn backup_of_a_running_store_restores_whole_and_sends_the_same_ids() {
     assert!(!root || fs::metadata(&restored.path).expect("there").uid() == 4711);
     assert_eq!((restored.items, restored.owed), (made.items, made.owed));
     assert_eq!(integrity(&room.path("state")), "ok");
-    let app = room.start(&Clock::system()).await;
+    let app = room.start(&clock).await;
     until("what was lost is taken again", || number(&app.store, "SELECT count(*) FROM items") == 8).await;
     until("all delivered", || pending(&app.store) == 0).await;
     stop(app).await;

@@ -21,8 +21,7 @@ const HOSTILE: &str =
 async fn listening(more: &str) -> (Newsroom, Running, SocketAddr) {
     let room = Newsroom::silent(more);
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"\npublic_url = \"https://watch.example.org\"");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     (room, running, http)
 }
 

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use regex::Regex;
 use serde_json::{Value, json};
-use wirewatch::clock::Clock;
 
 use super::html_check::check_page;
 use super::newsroom::{Newsroom, article, number, pending, until};
@@ -85,8 +84,7 @@ fn with_token(more: &str) -> Newsroom {
 async fn pages_are_what_they_were() {
     // A feed that was never polled, for nobody is asked here.
     let room = with_token("[[feeds]]\nid = \"gazette\"\nurl = \"https://gazette.example/news.rss\"\nenabled = false\n");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     for n in 0..3 {
         room.drop_file(&format!("{n}.txt"), &article(n));
         let all = i64::try_from(n).expect("small") + 1;
@@ -140,8 +138,7 @@ async fn pages_are_what_they_were() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_an_empty_store_say_what_to_do_next() {
     let room = with_token("");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     for path in [
         "/",
         "/stories",

@@ -72,8 +72,7 @@ async fn feed_is_looked_at_as_it_is_now_and_nothing_is_stored() {
 async fn open_listener_says_what_a_trial_takes() {
     let room = Newsroom::silent("");
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     let looked = page(http, "", "/topics/levee/try").await;
     assert!(looked.status == 200 && looked.body.contains("wirewatch users add"), "{}", looked.body);
     assert!(!looked.body.contains("data-try"), "nothing is tried while somebody types");

@@ -8,7 +8,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use wirewatch::clock::Clock;
 
 use super::newsroom::{Newsroom, article, number, until};
 use super::operate::{Running, get};
@@ -26,12 +25,6 @@ fn room(more: &str) -> Newsroom {
     room
 }
 
-async fn running(room: &Newsroom) -> (Running, SocketAddr) {
-    let running = Running::of(room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
-    (running, http)
-}
-
 async fn push(http: SocketAddr, media_type: &str, body: &str) -> (u16, Value) {
     let head = format!(
         "POST /v1/items HTTP/1.0\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: {media_type}\r\n\
@@ -47,7 +40,7 @@ async fn push(http: SocketAddr, media_type: &str, body: &str) -> (u16, Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn push_while_the_disk_is_nearly_full_is_answered_507_and_taken_later() {
     let room = room("[limits]\nfree_space_min = \"1024GiB\"\n");
-    let (running, http) = running(&room).await;
+    let (running, http) = Running::listening(&room).await;
     let item = json!({"id": "n1", "title": "Levee holds", "text": article(1)}).to_string();
     let ready = async || super::operate::get_path(http, "/readyz").await;
     let end = tokio::time::Instant::now() + HANGS;
@@ -81,7 +74,7 @@ async fn push_while_the_disk_is_nearly_full_is_answered_507_and_taken_later() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn push_of_text_that_nobody_expects_costs_itself_and_nothing_else() {
     let room = room("");
-    let (running, http) = running(&room).await;
+    let (running, http) = Running::listening(&room).await;
     let fields =
         ["id", "title", "text", "summary", "html", "url", "author", "source", "published", "updated", "lang", "tags"];
     let values = |bytes: usize| {
@@ -179,7 +172,7 @@ fn events(heard: &str) -> Vec<(String, String)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stream_through_a_proxy_that_buffers_and_cuts_misses_nothing() {
     let room = room("");
-    let (running, http) = running(&room).await;
+    let (running, http) = Running::listening(&room).await;
     for n in 0..24 {
         room.drop_file(&format!("{n}.txt"), &article(n));
     }
@@ -222,7 +215,7 @@ async fn stream_through_a_proxy_that_buffers_and_cuts_misses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stream_goes_on_across_a_reload_and_is_resumed_across_a_restart() {
     let room = room("");
-    let (before, http) = running(&room).await;
+    let (before, http) = Running::listening(&room).await;
     let mut stream = TcpStream::connect(http).await.expect("connects");
     let request = "GET /v1/stream?kinds=item&after=0 HTTP/1.1\r\nhost: localhost\r\n\r\n";
     stream.write_all(request.as_bytes()).await.expect("sent");
@@ -246,7 +239,7 @@ async fn stream_goes_on_across_a_reload_and_is_resumed_across_a_restart() {
     heard.push_str(&String::from_utf8_lossy(&rest));
     assert!(heard.ends_with("0\r\n\r\n"), "{heard:?}");
     let first = events(&heard);
-    let (after, http) = running(&room).await;
+    let (after, http) = Running::listening(&room).await;
     room.drop_file("3.txt", &article(3));
     let mut stream = TcpStream::connect(http).await.expect("connects");
     let last = &first.last().expect("an event").0;

@@ -1,5 +1,5 @@
-//! Documents that end the process while they are read, by a whole program: known at the next start, held after the second
-//! end, named everywhere, and read again when people say so.
+//! Documents that end the process while they are read, by a whole program: known at the next start, held after the third
+//! end in a row, named everywhere, and read again when people say so.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -27,7 +27,7 @@ async fn quarantine_of_a_feed_that_ends_the_process_is_named_and_lifted() {
     // That the feed fails is told after three polls: how many there are is up to the machine.
     let quiet = "[defaults.endpoint]\nsource_alerts = false\n".to_owned();
     let room = Newsroom::new(&receiver, &(feed + &quiet));
-    for _ in 0..2 {
+    for _ in 0..3 {
         let mut daemon = Daemon::start(&room, Some("reading"));
         assert_eq!(daemon.ended().await.signal(), Some(9), "it ends while the feed is read");
     }
@@ -38,7 +38,7 @@ async fn quarantine_of_a_feed_that_ends_the_process_is_named_and_lifted() {
     let status = said(&room, &["status"]);
     assert!(status.contains("1 document not read") && status.contains("feed-wire"), "{status}");
     let listed = said(&room, &["quarantine"]);
-    assert!(listed.starts_with("feed-wire  wire") && listed.contains("2 times"), "{listed}");
+    assert!(listed.starts_with("feed-wire  wire") && listed.contains("3 times"), "{listed}");
     assert!(said(&room, &["feeds", "show", "wire"]).contains("wirewatch quarantine release feed-wire"));
     assert!(said(&room, &["quarantine", "release", "feed-other"]).contains("no document of this id"));
     assert!(said(&room, &["quarantine", "release", "feed-wire"]).contains("read again"));

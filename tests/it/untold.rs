@@ -1,7 +1,6 @@
 //! Who was not told, and why: by name, in `explain` and on the page; and what raises nothing by itself, counted.
 
 use serde_json::{Value, json};
-use wirewatch::clock::Clock;
 
 use super::newsroom::{Newsroom, article, body, number, title, until};
 use super::operate::{Running, get};
@@ -54,8 +53,7 @@ async fn because(room: &Newsroom, item: &str) -> Vec<(String, String)> {
 async fn untold_names_the_filter_the_silence_the_switch_or_the_alert_before() {
     let room = Newsroom::silent(ENDPOINTS);
     room.reconfigure("listen = \"off\"", "listen = \"127.0.0.1:0\"");
-    let running = Running::of(&room, room.start(&Clock::system()).await);
-    let http = running.http.expect("it listens");
+    let (running, http) = Running::listening(&room).await;
     let page = async |path: &str| {
         get(http, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
     };

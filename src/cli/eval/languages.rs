@@ -68,9 +68,10 @@ pub(super) fn languages_quality(
         quality.recall
     );
     outln!(
-        "pairs in one story that report two events: {}; precision {:.3}; not labelled: {}",
+        "pairs in one story that report two events: {}; precision {:.3}, where both are labelled {:.3}; not labelled: {}",
         quality.wrong,
         quality.precision,
+        quality.precision_labelled,
         quality.unjudged
     );
     Ok(())

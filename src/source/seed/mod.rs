@@ -11,6 +11,8 @@ mod hints;
 mod known;
 mod ledger;
 mod maildir;
+#[cfg(test)]
+mod moved_tests;
 mod named;
 mod names;
 mod parse;

@@ -7,7 +7,7 @@ use super::files::{self, ReadError};
 use super::parse::{self, FileContext, MailRules};
 use crate::model::{ContentHash, RejectReason, Rejection, SeedFile, SeedOutcome, Timestamp};
 use crate::source::parser::Parser;
-use crate::source::quarantine::ReadingMark;
+use crate::source::quarantine::ReadingPermit;
 use crate::source::{DocumentFormat, Limits, ParsedDocument};
 
 /// Largest file read: the user chose it, so the cap only keeps memory safe.
@@ -83,7 +83,7 @@ impl NamedBytes {
         let Self { name, modified, bytes } = self;
         let (hash, size_bytes) = (ContentHash::of(&[&bytes]), bytes.len() as u64);
         let (limits, mail) = (*limits, mail.clone());
-        let job = ParseJob { format, bytes, name: name.clone(), modified, received, limits, mail, mark: None };
+        let job = ParseJob { format, bytes, name: name.clone(), modified, received, limits, mail, permit: None };
         let document = job.run(parser).await?;
         let rejected = document.rejected.iter().map(|r| r.count).sum();
         let outcome = SeedOutcome::Taken { items: document.items.len() as u64, rejected };
@@ -100,8 +100,8 @@ pub(super) struct ParseJob {
     pub received: Timestamp,
     pub limits: Limits,
     pub mail: MailRules,
-    /// Lies on the disk while it is read.
-    pub mark: Option<ReadingMark>,
+    /// `None` for a command that reads one file.
+    pub permit: Option<ReadingPermit>,
 }
 
 impl ParseJob {
@@ -109,7 +109,7 @@ impl ParseJob {
         let budget = self.limits.parse_time_max;
         let is_heavy = self.bytes.len() > HEAVY_BYTES;
         let job = move || {
-            let _mark = self.mark;
+            let _mark = self.permit.map(ReadingPermit::begin);
             let (modified, received, limits, mail) = (self.modified, self.received, &self.limits, &self.mail);
             let context = FileContext { name: &self.name, modified, received, limits, mail };
             parse::parse_as(self.format, &self.bytes, &context)

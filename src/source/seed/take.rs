@@ -24,7 +24,7 @@ use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
     ContentHash, Cursor, Origin, RejectReason, Rejection, SeedFile, SeedOutcome, SourceKind, Timestamp,
 };
-use crate::source::quarantine::{DocumentOrigin, NamedDocument, ReadingMark};
+use crate::source::quarantine::{DocumentOrigin, NamedDocument, ReadingPermit};
 use crate::source::{Batch, DocumentFormat, ParsedDocument, Receipt};
 
 /// Files up to this size are read whenever their turn comes; larger ones a few at a time.
@@ -129,7 +129,7 @@ enum FileReading {
     /// Parsed at once: a light format, or refused.
     Parsed(Result<ParsedDocument, Rejection>),
     /// A heavy format, for a parser thread.
-    Heavy(DocumentFormat, Vec<u8>, ReadingMark),
+    Heavy(DocumentFormat, Vec<u8>, Option<ReadingPermit>),
 }
 
 /// Why a file did not open.
@@ -224,11 +224,11 @@ impl FileTaker {
             modified_ms: Some(stamp.modified().millis()),
             ..NamedDocument::new(DocumentOrigin::Seed, &shown, &bytes)
         };
-        let mark = self.inputs.parser.quarantine().enter_blocking(&document, self.inputs.clock.now());
-        let mark = mark.map_err(|held| NotOpened::Failed(ReadError::Refused(held.rejection()), Some(stamp)))?;
+        let permit = self.inputs.parser.quarantine().enter_blocking(&document, self.inputs.clock.now());
+        let mark = permit.map_err(|held| NotOpened::Failed(ReadError::Refused(held.rejection()), Some(stamp)))?.begin();
         Failpoint::Reading.pass();
         let read = match parse::format_of(&bytes, &context) {
-            Ok(format) if parse::is_heavy(format) => FileReading::Heavy(format, bytes, mark),
+            Ok(format) if parse::is_heavy(format) => FileReading::Heavy(format, bytes, mark.pause()),
             Ok(format) => FileReading::Parsed(parse::parse_as(format, &bytes, &context)),
             Err(rejection) => FileReading::Parsed(Err(rejection)),
         };
@@ -271,7 +271,7 @@ impl FileTaker {
                 };
             }
             FileReading::Parsed(parsed) => parsed,
-            FileReading::Heavy(format, bytes, mark) => self.parse_heavy(name, &stamp, format, bytes, mark).await,
+            FileReading::Heavy(format, bytes, permit) => self.parse_heavy(name, &stamp, format, bytes, permit).await,
         };
         let (format, warnings, mut items, mut rejected) = match parsed {
             Ok(document) => (Some(document.format), document.warnings, document.items, document.rejected),
@@ -321,7 +321,7 @@ impl FileTaker {
         stamp: &FileStamp,
         format: DocumentFormat,
         bytes: Vec<u8>,
-        mark: ReadingMark,
+        permit: Option<ReadingPermit>,
     ) -> Result<ParsedDocument, Rejection> {
         let job = ParseJob {
             format,
@@ -331,7 +331,7 @@ impl FileTaker {
             received: self.inputs.clock.now(),
             limits: self.inputs.limits,
             mail: self.inputs.config.mail.clone(),
-            mark: Some(mark),
+            permit,
         };
         job.run(&self.inputs.parser).await
     }

@@ -16,28 +16,26 @@ use crate::model::{Cursor, RejectReason, SeedFile, SeedOutcome, SourceId, Timest
 use crate::source::parser::Parser;
 use crate::source::{Batch, IngestMessage, Limits, Receipt};
 
-const LONG: Duration = Duration::from_secs(3600);
-const SHORT: Duration = Duration::from_millis(30);
-/// Long enough that 300 of them, after which even an open file is read, are more than a test waits.
-const PATIENT: Duration = Duration::from_millis(250);
+pub(super) const LONG: Duration = Duration::from_secs(3600);
+pub(super) const SHORT: Duration = Duration::from_millis(30);
 const PATIENCE: Duration = Duration::from_secs(60);
-const LEAD: &str = "The harbour board said on Monday that the new pier would open in spring.";
+pub(super) const LEAD: &str = "The harbour board said on Monday that the new pier would open in spring.";
 
 /// A seed directory, its task, and the receiving end of its batches.
-struct Desk {
-    root: tempfile::TempDir,
-    config: SeedConfig,
-    batches: mpsc::Receiver<IngestMessage>,
-    status: watch::Receiver<SeedStatus>,
-    cancel: CancellationToken,
-    task: Option<JoinHandle<()>>,
-    seen: Vec<SeedFile>,
-    watched_since: Timestamp,
+pub(super) struct Desk {
+    pub(super) root: tempfile::TempDir,
+    pub(super) config: SeedConfig,
+    pub(super) batches: mpsc::Receiver<IngestMessage>,
+    pub(super) status: watch::Receiver<SeedStatus>,
+    pub(super) cancel: CancellationToken,
+    pub(super) task: Option<JoinHandle<()>>,
+    pub(super) seen: Vec<SeedFile>,
+    pub(super) watched_since: Timestamp,
 }
 
 impl Desk {
     /// Not running yet; events only, unless the test sets shorter times.
-    fn new(move_after: bool) -> Self {
+    pub(super) fn new(move_after: bool) -> Self {
         let root = tempfile::tempdir().expect("a directory");
         let dir = root.path().join("seeds");
         fs::create_dir(&dir).expect("made");
@@ -70,7 +68,7 @@ impl Desk {
         }
     }
 
-    fn watcher(&mut self) -> SeedWatcher {
+    pub(super) fn watcher(&mut self) -> SeedWatcher {
         let (sender, batches) = mpsc::channel(8);
         self.batches = batches;
         let (config, limits) = (self.config.clone(), Limits::SHIPPED);
@@ -86,7 +84,7 @@ impl Desk {
     }
 
     /// Starts the task and waits until it watches.
-    async fn run(&mut self) {
+    pub(super) async fn run(&mut self) {
         let watcher = self.watcher();
         self.status = watcher.status();
         self.cancel = CancellationToken::new();
@@ -94,36 +92,36 @@ impl Desk {
         self.until(|status| status.scans > 0).await;
     }
 
-    async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         self.cancel.cancel();
         if let Some(task) = self.task.take() {
             tokio::time::timeout(PATIENCE, task).await.expect("it stops").expect("without a panic");
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.config.dir.as_ref().expect("a directory").join(name)
     }
 
-    fn drop_file(&self, name: &str, text: &str) {
+    pub(super) fn drop_file(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).expect("written");
     }
 
-    async fn until(&mut self, wanted: impl FnMut(&SeedStatus) -> bool) {
+    pub(super) async fn until(&mut self, wanted: impl FnMut(&SeedStatus) -> bool) {
         let waited = tokio::time::timeout(PATIENCE, self.status.wait_for(wanted)).await;
         waited.expect("in time").expect("the task runs");
     }
 
-    async fn idle(&mut self) {
+    pub(super) async fn idle(&mut self) {
         self.until(|status| status.waiting == 0 && status.in_flight == 0).await;
     }
 
-    async fn scanned(&mut self) {
+    pub(super) async fn scanned(&mut self) {
         let scans = self.status.borrow().scans;
         self.until(|status| status.scans > scans + 1).await;
     }
 
-    async fn batch(&mut self) -> Batch {
+    pub(super) async fn batch(&mut self) -> Batch {
         tokio::time::timeout(PATIENCE, self.batches.recv())
             .await
             .expect("in time")
@@ -132,12 +130,12 @@ impl Desk {
     }
 
     /// The next batch, accepted: its file.
-    async fn accepted(&mut self) -> SeedFile {
+    pub(super) async fn accepted(&mut self) -> SeedFile {
         let mut batch = self.batch().await;
         self.accept(&mut batch)
     }
 
-    fn accept(&mut self, batch: &mut Batch) -> SeedFile {
+    pub(super) fn accept(&mut self, batch: &mut Batch) -> SeedFile {
         let Cursor::SeedFile(file) = &batch.cursor else { panic!("no seed file") };
         self.seen.push(file.clone());
         batch
@@ -150,11 +148,11 @@ impl Desk {
     }
 }
 
-fn text(batch: &Batch) -> &str {
+pub(super) fn text(batch: &Batch) -> &str {
     batch.items[0].content.as_ref().map_or("", |c| c.text.as_str())
 }
 
-fn refused(file: &SeedFile) -> Option<RejectReason> {
+pub(super) fn refused(file: &SeedFile) -> Option<RejectReason> {
     match &file.outcome {
         SeedOutcome::Refused(rejection) => Some(rejection.reason),
         SeedOutcome::Taken { .. } => None,
@@ -201,139 +199,6 @@ async fn file_that_nobody_closes_is_taken_once_it_stands_still() {
     desk.run().await;
     fs::hard_link(&elsewhere, desk.path("linked.txt")).expect("linked");
     assert_eq!(desk.accepted().await.name, "linked.txt");
-}
-
-#[tokio::test]
-async fn file_whose_writer_pauses_is_read_whole_and_never_moved_under_its_writer() {
-    for move_after in [false, true] {
-        let mut desk = Desk::new(move_after);
-        (desk.config.settle, desk.config.rescan) = (PATIENT, SHORT);
-        desk.run().await;
-        let mut file = fs::File::create(desk.path("paused.txt")).expect("made");
-        file.write_all(b"The first half").expect("written");
-        // Many settle times pass: this one is linked in, closed by nobody, and taken after it stood still.
-        let elsewhere = desk.root.path().join("elsewhere.txt");
-        fs::write(&elsewhere, LEAD).expect("written");
-        fs::hard_link(&elsewhere, desk.path("control.txt")).expect("linked");
-        assert_eq!(desk.accepted().await.name, "control.txt");
-        desk.scanned().await;
-        assert!(desk.path("paused.txt").exists());
-        file.write_all(b" and the second.").expect("written");
-        drop(file);
-        let mut batch = desk.batch().await;
-        assert_eq!(text(&batch), "The first half and the second.");
-        desk.accept(&mut batch);
-        desk.idle().await;
-        assert_eq!(desk.path("done/paused.txt").exists(), move_after);
-    }
-}
-
-#[tokio::test]
-async fn file_that_another_writer_opens_before_it_is_moved_stays_until_that_one_closes() {
-    let mut desk = Desk::new(true);
-    (desk.config.settle, desk.config.rescan) = (PATIENT, SHORT);
-    desk.run().await;
-    desk.drop_file("a.txt", "The first part.");
-    let mut first = desk.batch().await;
-    let mut again = fs::OpenOptions::new().append(true).open(desk.path("a.txt")).expect("opened");
-    desk.accept(&mut first);
-    desk.scanned().await;
-    again.write_all(b"\nThe second part.").expect("written, in the directory still");
-    drop(again);
-    let mut second = desk.batch().await;
-    assert!(text(&second).ends_with("The second part."), "{}", text(&second));
-    desk.accept(&mut second);
-    desk.idle().await;
-    assert!(desk.path("done/a.txt").exists());
-}
-
-#[tokio::test]
-async fn file_written_on_after_it_was_moved_is_brought_back_and_read_again() {
-    let mut desk = Desk::new(true);
-    (desk.config.settle, desk.config.rescan) = (SHORT, SHORT);
-    let watcher = desk.watcher();
-    let moved = desk.path("done/a.txt");
-    fs::create_dir(desk.path("done")).expect("made");
-    fs::write(&moved, "The first part.").expect("written");
-    let done = super::folder::OpenFolder::open(&desk.path("done")).expect("opened");
-    let stamp = super::files::FileStamp::of(&done.stat("a.txt".as_ref()).expect("there"));
-    watcher.watch_moved("a.txt".into(), desk.path("done"), stamp);
-    fs::write(&moved, "The first part.\nThe second part.").expect("written");
-    desk.status = watcher.status();
-    desk.task = Some(tokio::spawn(watcher.run(desk.cancel.clone())));
-    assert!(text(&desk.batch().await).ends_with("The second part."));
-    assert_eq!(desk.status.borrow().held_open, 1);
-}
-
-#[tokio::test]
-async fn file_of_which_some_items_were_refused_goes_to_error_with_a_note_that_names_them() {
-    let mut desk = Desk::new(true);
-    desk.run().await;
-    desk.drop_file("a.jsonl", "{\"title\": \"Harbour opens\"}\n{\"title\": oops}\n");
-    let file = desk.accepted().await;
-    assert_eq!(file.outcome, SeedOutcome::Taken { items: 1, rejected: 1 });
-    desk.idle().await;
-    let note = fs::read_to_string(desk.path("error/a.jsonl.error.txt")).expect("a note");
-    assert!(note.contains("1 taken, 1 refused") && note.contains("line 2"), "{note}");
-    assert!(desk.path("error/a.jsonl").exists() && !desk.path("done/a.jsonl").exists());
-}
-
-#[tokio::test]
-async fn moved_only_after_the_receipt_and_never_over_another() {
-    let mut desk = Desk::new(true);
-    desk.run().await;
-    for (content, moved) in [("One text.", "done/a.txt"), ("Another text.", "done/a.2.txt")] {
-        desk.drop_file("a.txt", content);
-        let mut batch = desk.batch().await;
-        assert!(desk.path("a.txt").exists() && !desk.path(moved).exists());
-        desk.accept(&mut batch);
-        desk.idle().await;
-        assert_eq!(fs::read_to_string(desk.path(moved)).expect("moved"), content);
-        assert!(!desk.path("a.txt").exists());
-    }
-}
-
-#[tokio::test]
-async fn known_content_is_moved_without_another_batch() {
-    let mut desk = Desk::new(true);
-    desk.run().await;
-    desk.drop_file("a.txt", LEAD);
-    desk.accepted().await;
-    desk.idle().await;
-    desk.drop_file("b.txt", LEAD);
-    desk.until(|status| status.known == 1).await;
-    assert!(desk.path("done/b.txt").exists() && desk.batches.try_recv().is_err());
-}
-
-#[tokio::test]
-async fn written_again_while_in_flight_is_taken_again_and_not_lost() {
-    for move_after in [false, true] {
-        let mut desk = Desk::new(move_after);
-        desk.config.settle = SHORT;
-        desk.run().await;
-        desk.drop_file("a.txt", "The first text.");
-        let mut first = desk.batch().await;
-        desk.drop_file("a.txt", "The second text, longer.");
-        desk.accept(&mut first);
-        let mut second = desk.batch().await;
-        assert_eq!(text(&second), "The second text, longer.");
-        desk.accept(&mut second);
-        desk.idle().await;
-        assert_eq!(desk.path("done/a.txt").exists(), move_after);
-    }
-}
-
-#[tokio::test]
-async fn refused_file_moves_with_a_note_that_says_why() {
-    let mut desk = Desk::new(true);
-    desk.run().await;
-    desk.drop_file("scan.pdf", "%PDF-1.7 \u{1}\u{2}");
-    let file = desk.accepted().await;
-    assert_eq!(refused(&file), Some(RejectReason::NotText));
-    desk.idle().await;
-    let note = fs::read_to_string(desk.path("error/scan.pdf.error.txt")).expect("a note");
-    assert!(note.contains("not-text") && note.contains("PDF") && note.contains("plain text"), "{note}");
-    assert!(desk.path("error/scan.pdf").exists() && !desk.path("scan.pdf").exists());
 }
 
 #[tokio::test]

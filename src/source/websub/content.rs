@@ -185,10 +185,10 @@ impl HubIntake {
     async fn read(&self, feed: &PushedFeed, limits: Limits, encoding: Option<String>, body: Vec<u8>) -> PushReading {
         let received = self.clock.now();
         let named = NamedDocument::new(DocumentOrigin::Feed, feed.config.id.as_str(), &body);
-        let Ok(mark) = self.parser.quarantine().enter(&named, received).await else { return PushReading::Unreadable };
+        let Ok(permit) = self.parser.quarantine().enter(&named, received).await else { return PushReading::Unreadable };
         let config = feed.config.clone();
         let read = self.parser.run(limits.parse_time_max, move || {
-            let _mark = mark;
+            let _mark = permit.begin();
             let context = FeedContext {
                 base_url: Some(config.url.as_str()),
                 // What hubs send as the type is often not that of the document.

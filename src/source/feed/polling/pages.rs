@@ -246,13 +246,13 @@ async fn page(tools: &PollTools, target: &PollTarget, wanted: &PageWanted<'_>) -
         return Err(PageFault { reason: RejectReason::PageWithoutText, detail });
     }
     let named = NamedDocument::new(DocumentOrigin::Page, &shown, &wire);
-    let mark = tools.parser.quarantine().enter(&named, now).await.map_err(|held| PageFault {
+    let permit = tools.parser.quarantine().enter(&named, now).await.map_err(|held| PageFault {
         reason: RejectReason::PageWithoutText,
         detail: format!("{shown}: {}", held.rejection().detail),
     })?;
     let (bytes_max, page_url) = (tools.limits.decoded_bytes_max, String::from(fetched.url));
     let job = move || {
-        let _mark = mark;
+        let _mark = permit.begin();
         let bytes = body::decode(&wire, encoding.as_deref(), bytes_max).map_err(|error| error.failure())?;
         let declared = media_type.as_deref().and_then(charset::of_content_type);
         let decoded = charset::decode(&bytes, declared);

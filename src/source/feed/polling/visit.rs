@@ -139,8 +139,8 @@ async fn read(
     fetched_whole();
     let validators = fetched.validators();
     let named = NamedDocument::new(DocumentOrigin::Feed, target.config.id.as_str(), &wire);
-    let mark = match tools.parser.quarantine().enter(&named, visit.received).await {
-        Ok(mark) => mark,
+    let permit = match tools.parser.quarantine().enter(&named, visit.received).await {
+        Ok(permit) => permit,
         Err(held) => {
             let rejection = held.rejection();
             let failure = PollFailure::new(class_of(rejection.reason), refusal_words(&rejection));
@@ -160,7 +160,7 @@ async fn read(
     };
     let read = tools.read(&target.config.id, move || {
         // For as long as the thread is at it, whoever has given it up.
-        let _mark = mark;
+        let _mark = permit.begin();
         Failpoint::Reading.pass();
         job.run()
     });
