@@ -70,6 +70,8 @@ pub enum Planted {
     DeliveredFirst,
     /// A seed file moves before its items are committed.
     MoveFirst,
+    /// A push is answered before its items are committed.
+    AnsweredFirst,
     /// Outbox rows are written after the transaction of what they tell of.
     OutboxApart,
     /// What an endpoint was told is noted in a transaction of its own, before that of the alert.
@@ -84,11 +86,12 @@ pub enum Planted {
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::EtagFirst,
         Self::RandomIds,
         Self::DeliveredFirst,
         Self::MoveFirst,
+        Self::AnsweredFirst,
         Self::OutboxApart,
         Self::ToldFirst,
         Self::ToldElsewhere,
@@ -104,6 +107,7 @@ impl Planted {
             Self::RandomIds => "random-ids",
             Self::DeliveredFirst => "delivered-first",
             Self::MoveFirst => "move-first",
+            Self::AnsweredFirst => "answered-first",
             Self::OutboxApart => "outbox-apart",
             Self::ToldFirst => "told-first",
             Self::ToldElsewhere => "told-elsewhere",

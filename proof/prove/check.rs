@@ -1,4 +1,4 @@
-//! The invariants I1 to I9 over a copy of the state directory, the receiver's record and the feed server's:
+//! The invariants I1 to I10 over a copy of the state directory, the receiver's record and the feed server's:
 //! what is stored is the ground truth, what was told is what had to be told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::time::Instant;
 
 use super::receiver::Request;
-use super::room::SECRET;
+use super::room::{PUSHES, SECRET};
 use super::truth::{Expected, Origin, Published};
 
 /// The database must open within this.
@@ -27,7 +27,7 @@ const FINDINGS_MAX: usize = 8;
 /// What is wrong.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Finding {
-    /// `I1` to `I9`, or the name of what else was looked at.
+    /// `I1` to `I10`, or the name of what else was looked at.
     pub what: &'static str,
     pub detail: String,
 }
@@ -208,12 +208,23 @@ pub fn moved_files(done: &Path, stored: &Stored, seed: u64, findings: &mut Findi
     }
 }
 
+/// I10: every push that was answered with 200 is stored.
+pub fn answered_pushes(stored: &Stored, answered: u64, findings: &mut Findings) {
+    for n in 0..answered {
+        let key = (PUSHES.to_owned(), format!("push-{n}"));
+        if !stored.keys.contains_key(&key) {
+            findings.add("I10", format!("{} was answered with 200 and is not stored", key.1));
+        }
+    }
+}
+
 /// I1: every article is stored, once, and nothing else is.
 pub fn stored_is_published(stored: &Stored, published: &Published, seed: u64, findings: &mut Findings) {
     for (origin, article) in published.articles(seed) {
         let count = match origin {
             Origin::Files => stored.files.get(&article.title).copied(),
             Origin::Feed(feed) => stored.keys.get(&(format!("f{feed}"), article.name.clone())).copied(),
+            Origin::Pushes => stored.keys.get(&(PUSHES.to_owned(), article.name.clone())).copied(),
         };
         match count {
             Some(1) => {}

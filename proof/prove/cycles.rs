@@ -1,4 +1,4 @@
-//! The crash harness: the built program is started and killed again and again while feeds, files and a
+//! The crash harness: the built program is started and killed again and again while feeds, files, pushes and a
 //! failing receiver go on; after each death the store is looked at, at the end everything is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +11,10 @@ use serde::Serialize;
 
 use super::check::{self, Finding, Findings, Stored};
 use super::feeds::FeedServer;
+use super::pusher::Pusher;
 use super::reaper::Death;
 use super::receiver::{Receiver, Trigger};
-use super::room::{Around, HANGS, Program, Room, config, ended_as, until};
+use super::room::{Around, HANGS, PUSH_TOKEN, Program, Room, config, ended_as, until};
 use super::truth::{Dice, Published};
 
 /// Feeds of the server.
@@ -49,6 +50,8 @@ pub struct Outcome {
     pub seed: u64,
     pub cycles: u64,
     pub items: u64,
+    /// Those of them that were pushed.
+    pub pushes: u64,
     pub alerts_expected: usize,
     pub requests: usize,
     /// Requests beyond the first of their id: retries and repeats.
@@ -83,6 +86,7 @@ struct Run<'a> {
     room: Room,
     feeds: FeedServer,
     receiver: Receiver,
+    pusher: Pusher,
     around: Around,
     dice: Dice,
     files: u64,
@@ -108,13 +112,16 @@ pub async fn run(plan: &Plan<'_>) -> io::Result<Outcome> {
     room.planted.clone_from(&plan.planted);
     let feeds = FeedServer::start(plan.seed, FEEDS).await?;
     let receiver = Receiver::start(plan.seed, &room.path("ledger")).await?;
-    let around = Around { feeds: feeds.address, feed_count: FEEDS, receiver: receiver.address };
+    let pusher = Pusher::start(plan.seed, PUSH_TOKEN.to_owned()).await?;
+    let around =
+        Around { feeds: feeds.address, feed_count: FEEDS, receiver: receiver.address, pushes: Some(pusher.to) };
     room.configure(&around, 0, "")?;
     let mut run = Run {
         plan,
         room,
         feeds,
         receiver,
+        pusher,
         around,
         dice: Dice::new(plan.seed, "run", 0),
         files: 0,
@@ -148,7 +155,7 @@ pub async fn run(plan: &Plan<'_>) -> io::Result<Outcome> {
 
 impl Run<'_> {
     fn published(&self) -> Published {
-        Published { feeds: self.feeds.published(), files: self.files }
+        Published { feeds: self.feeds.published(), files: self.files, pushes: self.pusher.published() }
     }
 
     /// One start of the program and its death.
@@ -178,6 +185,7 @@ impl Run<'_> {
         for feed in 0..FEEDS {
             self.feeds.publish(feed, self.dice.below(6));
         }
+        self.pusher.publish(self.dice.below(6));
         for _ in 0..=self.dice.below(3) {
             self.room.drop_file(self.plan.seed, self.files)?;
             self.files += 1;
@@ -231,6 +239,7 @@ impl Run<'_> {
 
     /// What the dead program left behind.
     fn look(&mut self, program: &Program, death: Death, life: u64) -> io::Result<()> {
+        let answered = self.pusher.answered();
         let aside = self.room.path("aside");
         check::copy_store(&self.room.state(), &aside)?;
         self.polls_of(life);
@@ -243,6 +252,7 @@ impl Run<'_> {
         };
         let published = self.published();
         check::after_death(&stored, &mut self.findings);
+        check::answered_pushes(&stored, answered, &mut self.findings);
         check::moved_files(&self.room.path("seeds/done"), &stored, self.plan.seed, &mut self.findings);
         self.outcome.slowest_open_ms = self.outcome.slowest_open_ms.max(stored.opened_in.as_millis() as u64);
         if program.log().contains("panicked") {
@@ -307,7 +317,11 @@ impl Run<'_> {
         if waiting > 0 || done as u64 != self.files {
             self.findings.add("I1", format!("{waiting} files wait, {done} of {} were moved", self.files));
         }
+        for answer in self.pusher.unexpected() {
+            self.findings.add("push", answer);
+        }
         self.outcome.items = published.total();
+        self.outcome.pushes = published.pushes;
         self.outcome.alerts_expected = expected.len();
         self.outcome.requests = requests.len();
         self.outcome.requests_again = told.again;
@@ -331,7 +345,8 @@ impl Run<'_> {
         let total = self.published().total();
         let state = self.room.state();
         until(HANGS, || check::peek(&state).is_some_and(|(pending, items)| pending == 0 && items >= total)).await;
-        // Files move after the commit that peek saw.
+        // Pushes are answered and files move after the commit that peek saw.
+        until(HANGS, || self.pusher.answered() == self.pusher.published()).await;
         until(HANGS, || self.room.files().is_ok_and(|(waiting, _)| waiting == 0)).await;
         program.signal(Signal::TERM);
         let status = program.ended(STOPS_WITHIN).await;
@@ -359,6 +374,8 @@ impl Run<'_> {
             let name = format!("files-{n}.txt");
             std::fs::rename(self.room.path("seeds/done").join(&name), self.room.path("seeds").join(&name))?;
         }
+        // The same for what was pushed.
+        self.pusher.again();
         self.feeds.forget_claims();
         self.next_poll_at.clear();
         let stored = self.calm_life(self.plan.cycles + 1).await?;

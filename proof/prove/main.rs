@@ -10,6 +10,7 @@ mod feeds;
 mod mutants;
 mod power;
 mod proxy;
+mod pusher;
 mod reaper;
 mod receiver;
 mod room;
@@ -247,6 +248,7 @@ fn print_cycles(outcome: &cycles::Outcome) {
     }
     let rows = [
         (outcome.items, "items published"),
+        (outcome.pushes, "of them pushed"),
         (outcome.alerts_expected as u64, "alerts expected"),
         (outcome.requests as u64, "requests received"),
         (outcome.requests_again as u64, "of them again: retries and repeats"),
@@ -269,5 +271,5 @@ fn print_cycles(outcome: &cycles::Outcome) {
     if let Some(kept) = &outcome.kept {
         println!("  kept: {kept}");
     }
-    println!("  {}", if outcome.is_clean() { "I1 to I9 hold" } else { "FAILED" });
+    println!("  {}", if outcome.is_clean() { "I1 to I10 hold" } else { "FAILED" });
 }

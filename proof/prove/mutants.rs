@@ -56,7 +56,9 @@ pub async fn run(program: &Path, dir: &Path, seed: u64, progress: bool) -> io::R
 fn ways(bug: Planted) -> [Way; 3] {
     match bug {
         Planted::SyncOff | Planted::SyncNormal => [Way::Power, Way::Writes, Way::Cycles],
-        Planted::RandomIds | Planted::DeliveredFirst | Planted::ToldElsewhere => [Way::Cycles, Way::Writes, Way::Power],
+        Planted::RandomIds | Planted::DeliveredFirst | Planted::ToldElsewhere | Planted::AnsweredFirst => {
+            [Way::Cycles, Way::Writes, Way::Power]
+        }
         Planted::EtagFirst | Planted::MoveFirst | Planted::OutboxApart | Planted::ToldFirst => {
             [Way::Writes, Way::Power, Way::Cycles]
         }

@@ -18,6 +18,10 @@ use super::truth::{Article, Origin};
 
 /// The receiver's secret, and the config's.
 pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/// Who sends items by HTTP, with the token of [`PUSH_TOKEN`].
+pub const PUSHES: &str = "pusher";
+/// As its file has it.
+pub const PUSH_TOKEN: &str = "a-token-of-the-pusher-in-the-proof";
 /// Nothing takes so long unless it hangs, even on a crowded machine.
 pub const HANGS: Duration = Duration::from_secs(180);
 /// Between two looks at something nobody announces.
@@ -29,6 +33,8 @@ pub struct Around {
     pub feeds: SocketAddr,
     pub feed_count: usize,
     pub receiver: SocketAddr,
+    /// Where the program listens; `None`: nowhere, and nothing is pushed.
+    pub pushes: Option<SocketAddr>,
 }
 
 /// The directory, and the program that runs in it.
@@ -45,9 +51,11 @@ impl Room {
     pub fn new(parent: &Path, program: &Path) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("prove-").tempdir_in(parent)?.keep();
         fs::create_dir(dir.join("seeds"))?;
-        let secret = dir.join("secret");
-        fs::write(&secret, SECRET)?;
-        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+        for (name, secret) in [("secret", SECRET), ("push-token", PUSH_TOKEN)] {
+            let file = dir.join(name);
+            fs::write(&file, secret)?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        }
         Ok(Self { dir, program: program.to_owned(), planted: None, keep: false })
     }
 
@@ -226,7 +234,7 @@ settle = "50ms"
 rescan = "300ms"
 after = "move"
 [http]
-listen = "off"
+listen = "{listen}"
 [limits]
 free_space_min = "1MiB"
 [polling]
@@ -257,8 +265,12 @@ id = "ferry"
 label = "Ferries"
 terms = [ {{ id = "ferry", match = "ferry", weight = 8.0 }} ]
 "#,
+        listen = around.pushes.map_or_else(|| "off".to_owned(), |address| address.to_string()),
         receiver = around.receiver
     );
+    if around.pushes.is_some() {
+        let _ = write!(text, "[[pushes]]\nid = \"{PUSHES}\"\ntoken_file = \"push-token\"\nrate = \"1000000/m\"\n");
+    }
     if version % 2 == 1 {
         text.push_str("[[topics]]\nid = \"spare\"\nlabel = \"Spare\"\nterms = [ { match = \"zeppelin\" } ]\n");
     }

@@ -35,7 +35,7 @@ impl Stage {
         let feeds = FeedServer::start(seed, 2).await?;
         let receiver = Receiver::start(seed, &room.path("ledger")).await?;
         receiver.calm();
-        let around = Around { feeds: feeds.address, feed_count: 2, receiver: receiver.address };
+        let around = Around { feeds: feeds.address, feed_count: 2, receiver: receiver.address, pushes: None };
         room.configure(&around, 0, "")?;
         Ok(Self { room, feeds, receiver, around, seed, reorders: false, files: 0 })
     }
@@ -53,7 +53,7 @@ impl Stage {
     }
 
     pub fn published(&self) -> Published {
-        Published { feeds: self.feeds.published(), files: self.files }
+        Published { feeds: self.feeds.published(), files: self.files, pushes: 0 }
     }
 
     /// One pass of `run --once`; `None` when it hangs.

@@ -52,12 +52,14 @@ pub enum Origin {
     Feed(usize),
     /// The seed directory.
     Files,
+    /// `POST /v1/items`.
+    Pushes,
 }
 
 /// One article.
 #[derive(Debug, Clone)]
 pub struct Article {
-    /// `2-17`, `files-3`: guid in a feed, file name in the directory.
+    /// `2-17`, `files-3`, `push-5`: guid in a feed, file name in the directory, id of a push.
     pub name: String,
     /// Its headline, which no other article has.
     pub title: String,
@@ -77,6 +79,7 @@ impl Article {
         let name = match origin {
             Origin::Feed(feed) => format!("{feed}-{n}"),
             Origin::Files => format!("files-{n}"),
+            Origin::Pushes => format!("push-{n}"),
         };
         let (origin, n) = match origin {
             Origin::Feed(feed) if feed % 2 == 1 && n % COPIES_EVERY == COPIES_EVERY - 1 => {
@@ -87,6 +90,7 @@ impl Article {
         let purpose = match origin {
             Origin::Feed(feed) => format!("feed {feed}"),
             Origin::Files => "files".to_owned(),
+            Origin::Pushes => "pushes".to_owned(),
         };
         let mut dice = Dice::new(seed, &purpose, n);
         let topics: Vec<&str> = match dice.below(100) {
@@ -135,6 +139,8 @@ pub struct Published {
     pub feeds: Vec<u64>,
     /// Files dropped: renamed into place.
     pub files: u64,
+    /// Articles that are pushed until they are taken.
+    pub pushes: u64,
 }
 
 impl Published {
@@ -143,7 +149,8 @@ impl Published {
         let feeds = self.feeds.iter().enumerate().flat_map(move |(feed, count)| {
             (0..*count).map(move |n| (Origin::Feed(feed), Article::of(seed, Origin::Feed(feed), n)))
         });
-        feeds.chain((0..self.files).map(move |n| (Origin::Files, Article::of(seed, Origin::Files, n))))
+        let each = move |origin, count| (0..count).map(move |n| (origin, Article::of(seed, origin, n)));
+        feeds.chain(each(Origin::Files, self.files)).chain(each(Origin::Pushes, self.pushes))
     }
 
     /// Every alert.
@@ -162,7 +169,7 @@ impl Published {
 
     /// How many articles.
     pub fn total(&self) -> u64 {
-        self.feeds.iter().sum::<u64>() + self.files
+        self.feeds.iter().sum::<u64>() + self.files + self.pushes
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{PushBody, PushConfig, PushDocument, PushReader};
 use crate::clock::Clock;
+use crate::failpoint::Planted;
 use crate::model::{ContentHash, Cursor, Origin, PushAnswer, PushRecord, Rejection, SourceKind};
 use crate::source::parser::Parser;
 use crate::source::{Batch, IngestMessage, IngestSender, Limits};
@@ -116,6 +117,14 @@ impl PushIntake {
         let origin = Origin { source: config.id.clone(), kind: SourceKind::Push, received: self.clock.now() };
         let cursor = Cursor::Push(Box::new(record));
         let batch = Batch { origin, items, rejected: counted, cursor, receipt: Some(receipt) };
+        if Planted::AnsweredFirst.is_in() {
+            let late = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                late.send(batch).await
+            });
+            return Ok(PushAnswer { received: 1, new: 1, ..PushAnswer::default() });
+        }
         self.send(batch).await?;
         match tokio::time::timeout(COMMIT_WAIT_MAX, told).await {
             Err(_) => return Err(PushUntaken::Late),
