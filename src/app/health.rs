@@ -18,7 +18,7 @@ use crate::source::quarantine::HeldDocument;
 use crate::source::seed::{DirState, SeedStatus};
 use crate::store::Standing;
 use crate::telemetry::Pulse;
-use crate::text::counted;
+use crate::text::{counted, span};
 use crate::view::{SilenceTally, quarantined};
 
 /// A loop that did not turn for so long hangs; each turns at least every ten seconds.
@@ -127,7 +127,7 @@ impl Gauges {
             warnings.push(format!("sources: {} feeds over a quota of the day", standing.feeds_over_quota));
         }
         if let Some(at) = standing.oldest_owed_at.filter(|at| now.since(*at) > OWED_LONG) {
-            warnings.push(format!("delivery: {} owed, the oldest for {}", standing.owed, words(now.since(at))));
+            warnings.push(format!("delivery: {} owed, the oldest for {}", standing.owed, span(now.since(at))));
         }
         for endpoint in &standing.endpoints_disabled {
             warnings.push(format!("delivery: endpoint {endpoint} is disabled"));
@@ -157,7 +157,7 @@ fn poll_span_max(config: &Config) -> Duration {
 fn unmoved(flow: &PollFlow, config: &Config) -> Option<String> {
     (flow.unmoved > poll_span_max(config)).then(|| {
         let under_way = counted(flow.in_hand, "poll");
-        format!("sources: {under_way} under way, and none has come to its end for {}", words(flow.unmoved))
+        format!("sources: {under_way} under way, and none has come to its end for {}", span(flow.unmoved))
     })
 }
 
@@ -165,13 +165,10 @@ fn unmoved(flow: &PollFlow, config: &Config) -> Option<String> {
 fn slow_flow(flow: &PollFlow, config: &Config) -> Option<String> {
     if flow.overdue > SETTLING_LONG {
         let slots = config.polling.fetches_max;
-        return Some(format!(
-            "sources: feeds wait {} for their turn, {slots} at once are too few",
-            words(flow.overdue)
-        ));
+        return Some(format!("sources: feeds wait {} for their turn, {slots} at once are too few", span(flow.overdue)));
     }
     (flow.in_hand_for > poll_span_max(config))
-        .then(|| format!("sources: a poll has been under way for {}", words(flow.in_hand_for)))
+        .then(|| format!("sources: a poll has been under way for {}", span(flow.in_hand_for)))
 }
 
 /// What is kept from people on purpose, lest it be forgotten.
@@ -203,13 +200,13 @@ pub(super) fn sentence(config: &Config, health: &AppHealth, stuck: &[AppPart], n
     };
     let seeds = if config.seeds.dir.is_some() { " and the seed directory" } else { "" };
     let last = match standing.last_item_at {
-        Some(at) => format!("last item {} ago", words(now.since(at))),
+        Some(at) => format!("last item {} ago", span(now.since(at))),
         None => "no item yet".to_owned(),
     };
     let owed = match (standing.owed, standing.oldest_owed_at) {
         (0, _) | (_, None) => "nothing owed".to_owned(),
-        (1, Some(at)) => format!("1 delivery owed for {}", words(now.since(at))),
-        (owed, Some(at)) => format!("{owed} deliveries owed, the oldest for {}", words(now.since(at))),
+        (1, Some(at)) => format!("1 delivery owed for {}", span(now.since(at))),
+        (owed, Some(at)) => format!("{owed} deliveries owed, the oldest for {}", span(now.since(at))),
     };
     let disk = match &health.store_error {
         _ if health.holding => {
@@ -224,15 +221,6 @@ pub(super) fn sentence(config: &Config, health: &AppHealth, stuck: &[AppPart], n
 
 fn feeds(config: &Config) -> usize {
     config.feeds.iter().filter(|feed| feed.enabled).count()
-}
-
-fn words(span: Duration) -> String {
-    match span.as_secs() {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 60..3600 => format!("{} min", seconds / 60),
-        seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} d", seconds / 86_400),
-    }
 }
 
 #[cfg(test)]

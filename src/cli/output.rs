@@ -11,7 +11,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::config::Look;
 use crate::model::Timestamp;
-use crate::text::clean;
+use crate::text::{clean, span};
 
 /// Width assumed where standard output is no terminal.
 const WIDTH_DEFAULT: usize = 160;
@@ -292,15 +292,6 @@ pub fn age(at: Timestamp, now: Timestamp) -> String {
 /// For how long something has lasted; a clock that was set back may leave its beginning ahead.
 pub fn lasted(since: Timestamp, now: Timestamp) -> String {
     span(now.since(since))
-}
-
-fn span(span: Duration) -> String {
-    match span.as_secs() {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 60..3600 => format!("{} min", seconds / 60),
-        seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} d", seconds / 86_400),
-    }
 }
 
 #[cfg(test)]

@@ -126,13 +126,48 @@ macro_rules! hashed_id {
     };
 }
 
-hashed_id!(
+/// An id that the store has as its integer key, and that people may cut short.
+macro_rules! integer_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal) => {
+        hashed_id!($(#[$doc])* $name, u64, 13, $prefix, $kind);
+
+        impl $name {
+            /// The integer form, for the store.
+            #[must_use]
+            pub fn to_i64(self) -> i64 {
+                self.0.cast_signed()
+            }
+
+            /// Back from the store.
+            #[must_use]
+            pub fn from_i64(value: i64) -> Self {
+                Self(value.cast_unsigned())
+            }
+
+            /// The numbers of all ids that begin with a text, with or without the prefix.
+            ///
+            /// # Errors
+            /// [`IdError`] when no id of this kind does.
+            pub fn beginning(text: &str) -> Result<RangeInclusive<i64>, IdError> {
+                beginning(text, $kind, Self::PREFIX, 13)
+            }
+
+            /// The text form, cut to so many digits after the prefix.
+            #[must_use]
+            pub fn short(self, digits: usize) -> String {
+                self.to_string().chars().take(Self::PREFIX.len() + digits).collect()
+            }
+        }
+    };
+}
+
+integer_id!(
     /// An item: derived from its source and its key there.
-    ItemId, u64, 13, "itm_", "an item"
+    ItemId, "itm_", "an item"
 );
-hashed_id!(
+integer_id!(
     /// A story: derived from the item that opened it.
-    StoryId, u64, 13, "sty_", "a story"
+    StoryId, "sty_", "a story"
 );
 hashed_id!(
     /// An alert, and the `webhook-id` on the wire: derived from (instance, topic, item, revision, reason).
@@ -149,32 +184,6 @@ impl ItemId {
     pub fn of(source: &SourceId, key: &ItemKey) -> Self {
         Self(first_63_bits(&digest("wirewatch item 1", &[source.as_str().as_bytes(), key.as_str().as_bytes()])))
     }
-
-    /// The integer form, for the store.
-    #[must_use]
-    pub fn to_i64(self) -> i64 {
-        self.0.cast_signed()
-    }
-
-    /// Back from the store.
-    #[must_use]
-    pub fn from_i64(value: i64) -> Self {
-        Self(value.cast_unsigned())
-    }
-
-    /// The numbers of all ids that begin with a text, with or without the prefix.
-    ///
-    /// # Errors
-    /// [`IdError`] when no id of this kind does.
-    pub fn beginning(text: &str) -> Result<RangeInclusive<i64>, IdError> {
-        beginning(text, "an item", Self::PREFIX, 13)
-    }
-
-    /// The text form, cut to so many digits after the prefix.
-    #[must_use]
-    pub fn short(self, digits: usize) -> String {
-        self.to_string().chars().take(Self::PREFIX.len() + digits).collect()
-    }
 }
 
 impl StoryId {
@@ -188,32 +197,6 @@ impl StoryId {
     #[must_use]
     pub fn split_off(self, correction: i64) -> Self {
         Self(first_63_bits(&digest("wirewatch story split 1", &[&self.0.to_le_bytes(), &correction.to_le_bytes()])))
-    }
-
-    /// The integer form, for the store.
-    #[must_use]
-    pub fn to_i64(self) -> i64 {
-        self.0.cast_signed()
-    }
-
-    /// Back from the store.
-    #[must_use]
-    pub fn from_i64(value: i64) -> Self {
-        Self(value.cast_unsigned())
-    }
-
-    /// The numbers of all ids that begin with a text, with or without the prefix.
-    ///
-    /// # Errors
-    /// [`IdError`] when no id of this kind does.
-    pub fn beginning(text: &str) -> Result<RangeInclusive<i64>, IdError> {
-        beginning(text, "a story", Self::PREFIX, 13)
-    }
-
-    /// The text form, cut to so many digits after the prefix.
-    #[must_use]
-    pub fn short(self, digits: usize) -> String {
-        self.to_string().chars().take(Self::PREFIX.len() + digits).collect()
     }
 }
 

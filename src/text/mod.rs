@@ -11,7 +11,9 @@ mod counted;
 pub mod date;
 pub mod html;
 pub mod lang;
+mod span;
 pub mod tokens;
 pub mod work;
 
 pub use counted::counted;
+pub use span::span;

@@ -10,6 +10,7 @@ use crate::http::refusal::AnswerRefusal;
 use crate::http::{one as single, rows};
 use crate::model::Timestamp;
 use crate::store::{AlertFilter, StoryEvent, StoryGlance, StoryLine};
+use crate::text::span;
 
 /// What `/` shows where nothing else is asked for.
 const NOW_HOURS: u64 = 24;
@@ -108,7 +109,7 @@ pub(super) fn one(look: &StoreLook, asked: &AskedQuery) -> Result<Value, AnswerR
 }
 
 fn behind(first: Timestamp, at: Timestamp) -> Option<String> {
-    (at > first).then(|| super::template::span(at.since(first)))
+    (at > first).then(|| span(at.since(first)))
 }
 
 /// Copies one after the other are one entry, folded.

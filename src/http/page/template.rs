@@ -12,6 +12,7 @@ use super::{assets, charts};
 use crate::http::refusal::{AnswerRefusal, RefusalKind};
 use crate::model::Timestamp;
 use crate::text::clean::is_harmful;
+use crate::text::span;
 
 /// Instructions one page may take.
 const FUEL: u64 = 4_000_000;
@@ -108,16 +109,6 @@ fn ago(time: &Shown, now: &str) -> Shown {
     Shown::from_safe_string(format!("<time datetime=\"{machine}\" title=\"{people} UTC\">{words}</time>"))
 }
 
-/// In the largest unit that fits.
-pub(super) fn span(length: std::time::Duration) -> String {
-    match length.as_secs() {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 60..3600 => format!("{} min", seconds / 60),
-        seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} days", seconds / 86_400),
-    }
-}
-
 /// In words first; the colour only repeats it.
 fn severity(name: &str) -> Shown {
     let class = match name {
@@ -170,11 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn page_numbers_and_spans_read_well() {
+    fn page_numbers_read_well() {
         assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
-        assert_eq!(
-            [59, 60, 7200, 400_000].map(|s| span(std::time::Duration::from_secs(s))),
-            ["59 s", "1 min", "2 h", "4 days"]
-        );
     }
 }
