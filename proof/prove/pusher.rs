@@ -88,7 +88,7 @@ impl Pusher {
         let article = Article::of(self.seed, Origin::Pushes, n);
         let body = serde_json::json!({"id": article.name, "title": article.title, "text": article.text}).to_string();
         // Every other one has a key: then the program says again what it had said.
-        let key = if n % 2 == 0 { format!("idempotency-key: {}\r\n", article.name) } else { String::new() };
+        let key = if n.is_multiple_of(2) { format!("idempotency-key: {}\r\n", article.name) } else { String::new() };
         let head = format!(
             "POST /v1/items HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
              content-type: application/json\r\n{key}content-length: {}\r\n\r\n",

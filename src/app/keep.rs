@@ -16,7 +16,7 @@ use crate::http::Readiness;
 use crate::model::EndpointId;
 use crate::source::quarantine::held_documents;
 use crate::source::{IngestMessage, IngestSender};
-use crate::store::{Ages, Pruned, Pruning, Store, StoreError};
+use crate::store::{Ages, LOG_BYTES, Pruned, Pruning, Store, StoreError};
 use crate::text::clean;
 use crate::view::active_silences;
 
@@ -35,8 +35,6 @@ const BURST_ITEMS: u64 = 200;
 const GIVE_WAY_MAX: u32 = 8;
 /// Batches of the index in one turn.
 const INDEX_BATCHES_MAX: usize = 150;
-/// The log is moved into the database from this size on.
-const LOG_BYTES: u64 = 4 << 20;
 /// A log this long means that something reads for too long, or the disk is too slow.
 const LOG_BYTES_WARN: u64 = 256 << 20;
 /// The hold ends only with so much more than the reserve free, or it would flap.
@@ -123,7 +121,7 @@ impl Keeper {
         let looked = self.links.store.blocking(move |store| {
             let free = store.free_bytes();
             let checkpointed =
-                if store.log_bytes() >= LOG_BYTES { store.checkpoint_passive().map(|_| ()) } else { Ok(()) };
+                if store.log_bytes() > LOG_BYTES { store.checkpoint_passive().map(|_| ()) } else { Ok(()) };
             let feeds = asked.feeds.iter().filter(|feed| feed.enabled).map(|feed| &feed.id);
             let standing = store.standing(feeds, &endpoints);
             let standing = standing.and_then(|standing| Ok((standing, active_silences(&asked, store, now)?)));

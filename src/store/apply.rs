@@ -100,10 +100,12 @@ impl Store {
     }
 }
 
-/// The number of the latest item or copy: they share one order of arrival.
+/// The number of the latest item or copy: they share one order of arrival. Where retention has removed them all, it goes on
+/// from what search knows: a number given twice would never be indexed, or be found by the words of another.
 pub(super) fn last_arrival(c: &Connection) -> engine::Result<i64> {
     c.prepare_cached(
-        "SELECT max(coalesce((SELECT max(seq) FROM items), 0), coalesce((SELECT max(seq) FROM sightings), 0))",
+        "SELECT max(max(coalesce((SELECT max(seq) FROM items), 0), coalesce((SELECT max(seq) FROM sightings), 0)),
+             coalesce((SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'search_seq'), 0))",
     )?
     .query_row([], |row| row.get(0))
 }

@@ -33,6 +33,9 @@ mod recall;
 mod rejections;
 mod restoring;
 mod search;
+mod search_parts;
+#[cfg(test)]
+mod search_parts_tests;
 #[cfg(test)]
 mod search_tests;
 mod seeds;
@@ -62,6 +65,7 @@ pub use browse::{AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, Lis
 pub use care::{Checkpointed, Standing};
 pub use changes::{ChangeKind, ChangeRow, ChangesKept};
 pub use corrections::{Correction, CorrectionRecord, TellOutcome, UntoldEndpoint};
+pub use engine::sqlite::LOG_BYTES;
 pub use error::StoreError;
 pub use feeds::FailureTotal;
 pub use glance::{AlsoHeadline, DayTally, HourTally, LastAlert, StoryGlance, StoryTopic};

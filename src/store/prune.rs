@@ -7,16 +7,20 @@ use std::time::Duration;
 use super::engine::{self, Connection, Transaction, params};
 use crate::model::Timestamp;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, search_parts};
 
 /// Rows that one transaction removes.
 const BATCH_ROWS: i64 = 100;
+/// The same of items: each is in five indexes, at a place of its own in most.
+const BATCH_ITEMS: i64 = 50;
 /// Rows that are looked at for them.
 const LOOK_ROWS: i64 = 2000;
 /// Free pages given back to the file system at once.
-const VACUUM_PAGES: i64 = 250;
-/// Fewer free pages than this are left for what comes next.
+const VACUUM_PAGES: i64 = 200;
+/// Fewer free pages than this are left for what comes next, as is this share of the file: each page that is given back
+/// moves another into its place, and what comes takes as many anew.
 const FREE_PAGES_MIN: i64 = 1000;
+const FREE_SHARE: i64 = 20;
 
 /// How long things are kept; `None` is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,7 +68,6 @@ pub struct Pruning {
     /// The last row that was looked at in this stage: its time, its number.
     at: Place,
     texts_at: Place,
-    vacuum: bool,
     /// Removed so far in this pass.
     pub pruned: Pruned,
 }
@@ -77,8 +80,10 @@ enum Stage {
     Versions,
     Items,
     Stories,
+    Words,
     Keys,
     Changes,
+    Pages,
     Over,
 }
 
@@ -102,12 +107,12 @@ impl Pruning {
     }
 
     fn go_on(&mut self, next: Option<Place>) {
-        use Stage::{Changes, Deliveries, Items, Keys, Over, Stories, Texts, Versions};
+        use Stage::{Changes, Deliveries, Items, Keys, Over, Pages, Stories, Texts, Versions, Words};
         if let Some(place) = next {
             self.at = place;
             return;
         }
-        let order = [Deliveries, Texts, Versions, Items, Stories, Keys, Changes, Over];
+        let order = [Deliveries, Texts, Versions, Items, Stories, Words, Keys, Changes, Pages, Over];
         let index = order.iter().position(|stage| *stage == self.stage).map_or(order.len() - 1, |index| index + 1);
         self.stage = order[index.min(order.len() - 1)];
         self.at = if self.stage == Texts { self.texts_at } else { Place::default() };
@@ -120,16 +125,21 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; the step that failed is wholly there, and can be tried again.
     pub fn prune_step(&self, pruning: &mut Pruning, ages: &Ages, now: Timestamp) -> Result<bool, StoreError> {
-        if pruning.vacuum {
-            pruning.vacuum = self.give_back_pages()?;
-            return Ok(pruning.vacuum || pruning.stage != Stage::Over);
-        }
+        let more = |more: bool| more.then(Place::default);
         let age = match pruning.stage {
             Stage::Deliveries => ages.deliveries,
             Stage::Texts | Stage::Versions => ages.texts,
             Stage::Items | Stage::Stories => ages.items,
             Stage::Keys => ages.keys,
             Stage::Changes => ages.changes,
+            Stage::Words => {
+                pruning.go_on(more(self.write("prune the search index", |tx| search_parts::let_go(tx))?));
+                return Ok(true);
+            }
+            Stage::Pages => {
+                pruning.go_on(more(self.give_back_pages()?));
+                return Ok(pruning.stage != Stage::Over);
+            }
             Stage::Over => return Ok(false),
         };
         let Some(age) = age else {
@@ -145,7 +155,7 @@ impl Store {
             Stage::Stories => self.old_stories(before, at)?,
             Stage::Keys => self.write("prune keys", |tx| keys(tx, before))?,
             Stage::Changes => self.write("prune what happened", |tx| changes(tx, before, at, now))?,
-            Stage::Over => (0, None),
+            Stage::Words | Stage::Pages | Stage::Over => (0, None),
         };
         let pruned = &mut pruning.pruned;
         match pruning.stage {
@@ -154,14 +164,13 @@ impl Store {
             Stage::Items => pruned.items += removed,
             Stage::Keys => pruned.keys += removed,
             Stage::Changes => pruned.changes += removed,
-            Stage::Stories | Stage::Over => {}
+            Stage::Stories | Stage::Words | Stage::Pages | Stage::Over => {}
         }
         if pruning.stage == Stage::Texts {
             pruning.texts_at = next.unwrap_or(pruning.texts_at);
         }
-        pruning.vacuum = removed > 0;
         pruning.go_on(next);
-        Ok(pruning.vacuum || pruning.stage != Stage::Over)
+        Ok(pruning.stage != Stage::Over)
     }
 
     /// A whole pass at once.
@@ -204,12 +213,12 @@ impl Store {
     fn give_back_pages(&self) -> Result<bool, StoreError> {
         let connection = self.writer();
         let shrink = |c: &Connection| {
-            let free = c.free_pages()?;
-            if free < FREE_PAGES_MIN {
+            let (free, left) = (c.free_pages()?, FREE_PAGES_MIN.max(c.pages()? / FREE_SHARE));
+            if free < left {
                 return Ok(false);
             }
             c.give_back(VACUUM_PAGES)?;
-            Ok(free - VACUUM_PAGES >= FREE_PAGES_MIN)
+            Ok(free - VACUUM_PAGES >= left)
         };
         shrink(&connection).map_err(|error| StoreError::sql(self.path(), "give free pages back", error))
     }
@@ -323,7 +332,7 @@ fn items(tx: &Transaction<'_>, before: i64, at: Place) -> Step {
          ORDER BY first_seen, seq LIMIT ?4",
         before,
         at,
-        BATCH_ROWS,
+        BATCH_ITEMS,
     )?;
     let mut removed = 0;
     for &Place(_, seq) in &found {
@@ -349,12 +358,11 @@ fn items(tx: &Transaction<'_>, before: i64, at: Place) -> Step {
         ] {
             tx.prepare_cached(sql)?.execute([id])?;
         }
-        tx.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([seq])?;
         tx.prepare_cached("DELETE FROM search_stale WHERE seq = ?1")?.execute([seq])?;
         forget_story(tx, story, before)?;
         removed += 1;
     }
-    Ok((removed, found.last().copied().filter(|_| found.len() as i64 == BATCH_ROWS)))
+    Ok((removed, found.last().copied().filter(|_| found.len() as i64 == BATCH_ITEMS)))
 }
 
 /// A story without items goes, with those that were merged into it. One that was merged itself is the way

@@ -160,6 +160,22 @@ fn items_of_a_clock_that_was_wrong_hold_nobody_up() {
     assert_eq!(number(&store, "SELECT count(*) FROM texts"), 1);
 }
 
+#[test]
+fn file_shrinks_but_for_what_will_be_needed_again() {
+    let (_dir, store) = opened();
+    fill(&store, 2000);
+    run(&store, "UPDATE texts SET body = hex(zeroblob(3000))");
+    let (pages, free) =
+        ("SELECT page_count FROM pragma_page_count", "SELECT freelist_count FROM pragma_freelist_count");
+    let before = number(&store, pages);
+    let pruned = store.prune(&ages(1, 400, 400), after(1).plus(Duration::from_secs(200 * 60))).expect("pruned");
+    assert_eq!(pruned.texts, 199 + 9, "texts, and earlier versions");
+    assert_eq!(number(&store, pages), before, "a little is left for what comes");
+    store.prune(&ages(1, 400, 400), after(9)).expect("pruned");
+    assert!(number(&store, pages) < before / 2, "{before} pages before");
+    assert!((1..1000).contains(&number(&store, free)));
+}
+
 /// The most steps of SQLite's machine in one step of a pass, by what the pass has to do.
 fn dearest(items: i64) -> Vec<u64> {
     let (_dir, store) = opened();

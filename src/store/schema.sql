@@ -418,12 +418,16 @@ CREATE TABLE tombstones (
 ) STRICT;
 CREATE INDEX tombstones_at ON tombstones (at);
 
--- Full text of items, by `items.seq`; holds no text itself. `facets` has a word for the source and for each
--- topic that was hit, so that a filter is one more list to intersect instead of a look at every hit. Filled behind the commits: `search_seq` in
--- meta says how far, `search_stale` which items were edited since.
-CREATE VIRTUAL TABLE search USING fts5 (
-    title, body, facets, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
-);
+-- Full text of items, by `items.seq`: an index for each month or so of arrivals, `search_1` and so on, made as they come
+-- (search_parts.rs). They hold no text themselves; `facets` has a word for the source and for each topic that was hit, so
+-- that a filter is one more list to intersect instead of a look at every hit. Filled behind the commits: `search_seq` in
+-- meta says how far, `search_stale` which items were edited since. `is_going`: nobody asks it any more, its pages go.
+CREATE TABLE search_parts (
+    number    INTEGER PRIMARY KEY,
+    first_seq INTEGER NOT NULL,
+    begun_at  INTEGER NOT NULL,
+    is_going  INTEGER NOT NULL
+) STRICT;
 CREATE TABLE search_stale (seq INTEGER PRIMARY KEY) STRICT;
 
 -- What happened, in the order of the commits: what streams and "what is new" read on from. Written by triggers, so that

@@ -1,5 +1,5 @@
-//! Full text: an index beside the tables, filled behind the commits and never in their way; its lag is
-//! shown. It holds no text of its own, so it is small, and snippets are cut from the stored texts.
+//! Full text: indexes beside the tables, filled behind the commits and never in their way; their lag is
+//! shown. They hold no text of their own, so they are small, and snippets are cut from the stored texts.
 
 use std::fmt::Write as _;
 
@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::browse::{ItemLine, item_line};
 use super::engine::{self, Connection, OptionalExtension, Row, params};
 use super::operators::{self, SearchProblem};
+use super::search_parts::{self, PartsQuery};
 use super::{Store, StoreError};
 use crate::model::{StoryId, Timestamp};
 use crate::text::clean;
@@ -73,9 +74,8 @@ impl Store {
                 .query_map([batch], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             for seq in &edited {
-                tx.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([seq])?;
                 if *seq <= from {
-                    index(tx, *seq, *seq)?;
+                    search_parts::index_again(tx, *seq)?;
                 }
                 tx.prepare_cached("DELETE FROM search_stale WHERE seq = ?1")?.execute([seq])?;
             }
@@ -85,7 +85,7 @@ impl Store {
                 )?
                 .query_row(params![from, batch], |row| row.get(0))?;
             if let Some(to) = to {
-                index(tx, from + 1, to)?;
+                search_parts::index(tx, from + 1, to)?;
                 tx.prepare_cached(
                     "INSERT INTO meta (key, value) VALUES ('search_seq', ?1)
                  ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -123,17 +123,13 @@ impl Store {
         let Ok((words, Some(expression))) = read(&query.text) else { return Ok(Vec::new()) };
         let expression = filtered(&expression, query);
         self.read("search", |c| {
+            // Of one moment: a part that is known is still there when it is asked.
+            let snapshot = c.snapshot()?;
+            let c: &Connection = &snapshot;
             let Some((from, to)) = bounds(c, query)? else { return Ok(Vec::new()) };
-            let mut statement = c.prepare_cached(
-                "SELECT i.*, t.body FROM search s JOIN items i ON i.seq = s.rowid LEFT JOIN texts t ON t.seq = i.seq
-                 WHERE s.search MATCH ?1 AND s.rowid BETWEEN ?2 AND ?3 AND i.first_seen >= ?4
-                   AND (?5 IS NULL OR i.story = ?5)
-                 ORDER BY s.rowid DESC LIMIT ?6",
-            )?;
             let (since, story) = (query.since.map_or(i64::MIN, Timestamp::millis), query.story.map(StoryId::to_i64));
-            statement
-                .query_map(params![expression, from, to, since, story, query.limit as i64], |row| hit(c, row, &words))?
-                .collect()
+            let asked = PartsQuery { expression: &expression, from, to, since, story, limit: query.limit };
+            search_parts::find(c, &asked, |row| hit(c, row, &words))
         })
     }
 
@@ -142,9 +138,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it is not, or cannot be read.
     pub fn check_search(&self) -> Result<(), StoreError> {
-        self.write("check the search index", |tx| {
-            tx.execute("INSERT INTO search (search) VALUES ('integrity-check')", []).map(|_| ())
-        })
+        self.write("check the search index", |tx| search_parts::check(tx))
     }
 }
 
@@ -159,17 +153,6 @@ fn indexed(c: &Connection) -> engine::Result<i64> {
         .query_row([], |row| row.get(0))
         .optional()?;
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
-}
-
-fn index(c: &Connection, from: i64, to: i64) -> engine::Result<()> {
-    c.prepare_cached(
-        "INSERT INTO search (rowid, title, body, facets)
-         SELECT i.seq, i.title, coalesce(t.body, i.summary), 's' || hex(i.source) || coalesce(
-             (SELECT ' t' || group_concat(hex(m.topic), ' t') FROM matches m WHERE m.item = i.id), '')
-         FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.seq BETWEEN ?1 AND ?2",
-    )?
-    .execute([from, to])
-    .map(|_| ())
 }
 
 /// Between which arrivals the hits lie; `None` where nothing can be. Found from an index, so that a filter

@@ -16,6 +16,13 @@ const VERSION_MIN: i32 = 3_051_003;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements kept prepared.
 const STATEMENTS_KEPT: usize = 64;
+/// Size of a page of a new file. Most pages that are written are those of a random place, for one row each: half as large,
+/// half as much goes to the disk.
+const PAGE_BYTES: i64 = 2048;
+/// The log is moved into the file from this size on: what is written again meanwhile is moved once.
+pub const LOG_BYTES: u64 = 32 << 20;
+/// From this size on a commit moves it itself.
+const LOG_NET_BYTES: i64 = 128 << 20;
 /// Page cache of a connection that only reads; negative, as SQLite wants kibibytes.
 const READER_CACHE_KIB: i64 = -3072;
 /// Pages copied between two words on progress.
@@ -45,19 +52,22 @@ pub(in crate::store) fn open(path: &Path, may_create: bool) -> Result<Connection
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     if path.metadata().map_or(true, |meta| meta.len() == 0) {
-        // Counts only in a file that is still empty, and before anything else. In any other it would take the
+        // Both count only in a file that is still empty, and before anything else. In any other it would take the
         // write lock for nothing: reading must not wait for whoever writes.
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
+    let page_bytes: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     for (name, value) in [
         ("journal_mode", "WAL"),
         // NORMAL loses acknowledged commits at a power cut; FULL does not.
         ("synchronous", synchronous()),
         ("foreign_keys", "ON"),
         ("trusted_schema", "OFF"),
-        ("journal_size_limit", "67108864"),
-        // The keeper moves the log on and minds its errors; this is the net below it (64 MiB).
-        ("wal_autocheckpoint", "16384"),
+        // What the log is cut to once all of it is moved.
+        ("journal_size_limit", &LOG_BYTES.to_string()),
+        // The keeper moves the log on and minds its errors; this is the net below it.
+        ("wal_autocheckpoint", &(LOG_NET_BYTES / page_bytes).to_string()),
         // The system's own cache stands behind it.
         ("cache_size", "-8192"),
         ("temp_store", "MEMORY"),
@@ -174,6 +184,11 @@ impl Connection {
     /// A number that is another one once somebody else has committed.
     pub(in crate::store) fn data_version(&self) -> Result<i64> {
         Ok(self.file()?.query_row("PRAGMA data_version", [], |row| row.get(0))?)
+    }
+
+    /// Pages of the file.
+    pub(in crate::store) fn pages(&self) -> Result<i64> {
+        Ok(self.file()?.query_row("PRAGMA page_count", [], |row| row.get(0))?)
     }
 
     /// Pages of the file that are free.
