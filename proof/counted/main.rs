@@ -13,7 +13,8 @@ use std::hint::black_box;
 
 use wirewatch::pipeline::classify::Document;
 use wirewatch::pipeline::memory::MemoryConfig;
-use wirewatch::pipeline::{Ledger, decide, prepare};
+use wirewatch::pipeline::{Decision, Ledger, Prepared, Rules, decide, prepare};
+use wirewatch::store::{Access, BatchWrite, SearchQuery, Store};
 use wirewatch::text::tokens::Tokens;
 
 use words::Language;
@@ -21,10 +22,13 @@ use words::Language;
 /// Feeds of 50 items that a round goes over.
 const FEEDS: usize = 2;
 const TOPICS: usize = 100;
+const QUERIES: usize = 20;
+/// Of those stages that need a store for each.
+const ROUNDS_MAX: usize = 3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let stage = arguments.next().ok_or("usage: counted scan|prepare|match|decide ROUNDS")?;
+    let stage = arguments.next().ok_or("usage: counted scan|prepare|match|decide|store|search ROUNDS")?;
     let rounds: usize = arguments.next().ok_or("usage: counted STAGE ROUNDS")?.parse()?;
     let language = Language::new();
     match stage.as_str() {
@@ -66,7 +70,49 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
             }
         }
+        // A transaction of all items with all that belongs to them.
+        "store" => {
+            let (items, rules) = (inputs::items(&language, FEEDS), inputs::rules(&language, TOPICS));
+            let prepared = inputs::prepared(&items, &rules);
+            let stores = empty_stores()?;
+            let batches = stores.iter().map(|_| [BatchWrite::new(inputs::origin(0), decided(&prepared, &rules))]);
+            let batches: Vec<[BatchWrite; 1]> = batches.collect();
+            for ((_, store), batch) in stores.iter().zip(&batches).take(rounds) {
+                store.apply(batch, inputs::now())?;
+            }
+        }
+        // Items on their way into the index, and questions to it.
+        "search" => {
+            let (items, rules) = (inputs::items(&language, FEEDS), inputs::rules(&language, TOPICS));
+            let prepared = inputs::prepared(&items, &rules);
+            let stores = empty_stores()?;
+            for (_, store) in &stores {
+                store.apply(&[BatchWrite::new(inputs::origin(0), decided(&prepared, &rules))], inputs::now())?;
+            }
+            for (_, store) in stores.iter().take(rounds) {
+                while store.index_batch()? {}
+                for nth in 0..QUERIES {
+                    let text = format!("{} {}", language.word(50 + nth * 7), language.word(90 + nth * 11));
+                    black_box(store.search(&SearchQuery { text, limit: 20, ..SearchQuery::default() })?);
+                }
+            }
+        }
         other => return Err(format!("no stage {other}").into()),
     }
     Ok(())
+}
+
+/// As many as there are rounds at most: what making them costs is the same however many are used.
+fn empty_stores() -> Result<Vec<(tempfile::TempDir, Store)>, Box<dyn std::error::Error>> {
+    let open = || {
+        let dir = tempfile::tempdir()?;
+        let store = Store::open(dir.path(), Access::Own)?;
+        Ok((dir, store))
+    };
+    (0..ROUNDS_MAX).map(|_| open()).collect()
+}
+
+fn decided(prepared: &[Prepared], rules: &Rules) -> Vec<Decision> {
+    let mut ledger = Ledger::new("counted", MemoryConfig::default());
+    prepared.iter().cloned().map(|prepared| decide(prepared, &mut ledger, rules, inputs::now())).collect()
 }

@@ -13,9 +13,11 @@ mod files;
 mod floor;
 mod inputs;
 mod live;
+mod newsboat;
 mod pages;
 mod poll;
 mod report;
+mod retention;
 mod server;
 mod stock;
 mod svg;
@@ -46,12 +48,16 @@ enum Command {
     Floor(floor::FloorArgs),
     /// Feeds cold, all unchanged, and with new items; beside the lower bound.
     Poll(poll::PollArgs),
+    /// The same feeds by newsboat, which must be installed.
+    Newsboat(newsboat::NewsboatArgs),
     /// Many files dropped at once.
     Files(files::FilesArgs),
     /// Files dropped at a steady pace.
     Stream(files::StreamArgs),
     /// A store that grows: start, search, backup.
     Store(stock::StockArgs),
+    /// The oldest month of a store that was kept, let go.
+    Retention(retention::RetentionArgs),
     /// Every page over a store that has grown.
     Pages(pages::PagesArgs),
     /// What open tabs and streams cost.
@@ -69,9 +75,11 @@ fn main() -> Result<(), Failure> {
         Command::Serve(args) => server::serve(args),
         Command::Floor(args) => floor::floor(&args),
         Command::Poll(args) => poll::poll(&args, &figures),
+        Command::Newsboat(args) => newsboat::newsboat(&args, &figures),
         Command::Files(args) => files::files(&args, &figures),
         Command::Stream(args) => files::stream(&args, &figures),
         Command::Store(args) => stock::stock(&args, &figures),
+        Command::Retention(args) => retention::retention(&args, &figures),
         Command::Pages(args) => pages::pages(&args, &figures),
         Command::Live(args) => live::live(&args, &figures),
         Command::Rules => stock::rules(&figures),

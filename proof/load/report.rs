@@ -65,6 +65,12 @@ const AIMS: &[Aim] = &[
     at_least("apply, batches of 100, all side tables, FULL", ("store", 100_000, "apply_per_s"), 15_000.0, " /s"),
     at_most("start to ready, 100,000 items in the window", ("store", 100_000, "start_s"), 2.0, " s"),
     at_most("start to ready, 1,000,000 items", ("store", 1_000_000, "start_s"), 20.0, " s"),
+    at_most("the same from the snapshot, 100,000 items", ("store", 100_000, "start_again_s"), 2.0, " s"),
+    at_most("the same from the snapshot, 1,000,000 items", ("store", 1_000_000, "start_again_s"), 3.0, " s"),
+    at_most("a month out of 100,000 items", ("retention", 100_000, "busy_s"), 1.0, " s"),
+    at_most("a write beside it, the longest of all", ("retention", 100_000, "write_max_ms"), 20.0, " ms"),
+    at_most("a month out of 1,000,000 items", ("retention", 1_000_000, "busy_s"), 1.0, " s"),
+    at_most("a write beside it, the longest of all", ("retention", 1_000_000, "write_max_ms"), 20.0, " ms"),
     at_most("the slowest page, p95, 1,000,000 items", ("page.worst", 1_000_000, "p95_ms"), 60.0, " ms"),
     at_most("the largest page with what it loads", ("page.worst", 1_000_000, "transferred_kb"), 60.0, " KB"),
     at_most("file to webhook, p99, ten tabs open against none", ("live.tabs", 10, "p99_ratio"), 1.1, "×"),
@@ -189,6 +195,10 @@ fn peers(page: &mut String, found: &Found) {
     let memory = found.get(("poll.cold", 1000, "peak_mib")).map_or_else(|| "–".to_owned(), short);
     let (cold, unchanged, new) = (ours("poll.cold"), ours("poll.unchanged"), ours("poll.new"));
     let _ = writeln!(page, "| **wirewatch**, everything on | {cold} | {unchanged} | {new} | {memory} MiB |");
+    if found.get(("newsboat.cold", 1000, "wall_s")).is_some() {
+        let (cold, unchanged) = (ours("newsboat.cold"), ours("newsboat.unchanged"));
+        let _ = writeln!(page, "| newsboat as packaged, in this run | {cold} | {unchanged} | – | – |");
+    }
     for (name, cold, unchanged, new, memory) in PEERS {
         let [cold, unchanged, new] = [cold, unchanged, new].map(|seconds| times(Some(seconds), PEERS_FLOOR_S));
         let _ = writeln!(page, "| {name} | {cold} | {unchanged} | {new} | {memory} |");

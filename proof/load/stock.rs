@@ -17,6 +17,7 @@ use crate::bed::Bed;
 use crate::daemon::Place;
 use crate::figures::{Figures, mib};
 use crate::inputs;
+use crate::retention;
 use crate::words::{Language, Numbers};
 
 /// How large it gets.
@@ -25,6 +26,9 @@ pub struct StockArgs {
     /// Looked at with so many items, by tens from 10,000 on.
     #[arg(long, default_value_t = 100_000)]
     items: u64,
+    /// Leaves a copy of the state directory here, at the largest size.
+    #[arg(long)]
+    keep: Option<std::path::PathBuf>,
 }
 
 /// Feeds read and stored as one batch.
@@ -51,6 +55,11 @@ pub fn stock(args: &StockArgs, figures: &Figures) -> Result<(), Failure> {
         let daemon = place.start()?;
         let (start, resident) = (daemon.start.as_secs_f64(), daemon.spent()?.resident_bytes);
         daemon.stop()?;
+        // The stop has written the memory down.
+        let again = place.start()?;
+        let (start_again, resident_again) = (again.start.as_secs_f64(), again.spent()?.resident_bytes);
+        again.stop()?;
+        let snapshot = state.join(wirewatch::store::SNAPSHOT_FILE).metadata().map_or(0, |meta| meta.len());
         let began = Instant::now();
         let copy = place.dir.path().join(format!("backup-{size}.db"));
         place.command(&["backup", copy.to_str().ok_or("an odd path")?])?;
@@ -63,7 +72,10 @@ pub fn stock(args: &StockArgs, figures: &Figures) -> Result<(), Failure> {
             ("apply_per_s", grown as f64 / rates.apply.as_secs_f64()),
             ("index_per_s", grown as f64 / rates.index.as_secs_f64()),
             ("start_s", start),
+            ("start_again_s", start_again),
             ("resident_mib", mib(resident)),
+            ("resident_again_mib", mib(resident_again)),
+            ("snapshot_mib", mib(snapshot)),
             ("search_p50_ms", searches[searches.len() / 2]),
             ("search_p95_ms", searches[searches.len() * 95 / 100]),
             ("backup_s", backup),
@@ -72,7 +84,16 @@ pub fn stock(args: &StockArgs, figures: &Figures) -> Result<(), Failure> {
         figures.tell("store", size, &values)?;
         size *= 10;
     }
-    Ok(())
+    if let Some(keep) = &args.keep {
+        std::fs::create_dir_all(keep)?;
+        for entry in std::fs::read_dir(&state)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                std::fs::copy(entry.path(), keep.join(entry.file_name()))?;
+            }
+        }
+    }
+    retention::measure(&state, size / 10, figures)
 }
 
 /// Fills a store with so many items as of today.
