@@ -403,6 +403,11 @@ impl StoryState {
         Some(&self.told[at].1)
     }
 
+    /// Whether nobody was told of it yet.
+    pub(super) fn is_untold(&self) -> bool {
+        self.told.is_empty()
+    }
+
     /// Notes what a listener was told of it.
     pub fn tell(&mut self, listener: &Listener, told: Told) {
         match self.told.binary_search_by(|(known, _)| known.cmp(listener)) {

@@ -83,6 +83,8 @@ const WITHDRAWN_OPENINGS: [&str; 4] = [
 
 /// Words of the text that are looked at.
 const OPENING_WORDS: usize = 30;
+/// Bytes in which they are looked for first.
+const START_BYTES: usize = 320;
 
 /// The mark that an item carries, if any.
 pub(super) fn correction_mark(title: &str, text: &str) -> Option<CorrectionMark> {
@@ -101,13 +103,36 @@ pub(super) fn correction_mark(title: &str, text: &str) -> Option<CorrectionMark>
     }
 }
 
+/// The first words of a text, folded. What stands behind them is not read: articles are long.
 fn folded(text: &str, words: usize) -> String {
-    Tokens::of(text).iter().take(words).map(|token| token.folded.to_owned()).collect::<Vec<_>>().join(" ")
+    let mut read = START_BYTES.min(text.len());
+    loop {
+        // Words end at a space, whatever stands around.
+        let end = text.as_bytes()[read..].iter().position(|byte| *byte == b' ').map_or(text.len(), |at| read + at);
+        let tokens = Tokens::of(&text[..end]);
+        if end < text.len() && tokens.len() < words {
+            read = (end * 2).min(text.len());
+            continue;
+        }
+        return tokens.iter().take(words).map(|token| token.folded).collect::<Vec<_>>().join(" ");
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn first_words_are_those_of_the_whole_text() {
+        let letters = "Гавань ".repeat(90);
+        let long = format!("{} end", "x".repeat(2_000));
+        for text in ["", "one", "An earlier version of this report named three.", &letters, &long] {
+            let all = Tokens::of(text);
+            let whole: Vec<&str> = all.iter().take(OPENING_WORDS).map(|token| token.folded).collect();
+            assert_eq!(folded(text, OPENING_WORDS), whole.join(" "), "{text}");
+            assert_eq!(folded(text, usize::MAX).split(' ').filter(|word| !word.is_empty()).count(), all.len());
+        }
+    }
 
     #[test]
     fn marks_stand_at_the_head_and_nowhere_else() {

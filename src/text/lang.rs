@@ -126,6 +126,10 @@ fn known(code: &str) -> Option<Lang> {
         est et, tam ta, vie vi, urd ur, tha th, guj gu, uzb uz, pan pa, aze az, ind id, tel te, pes fa, \
         fas fa, mal ml, ori or, mya my, nep ne, sin si, khm km, tuk tk, aka ak, zul zu, sna sn, afr af, \
         lat la, slk sk, cat ca, tgl tl, hye hy, epo eo, cym cy, kaz kk";
+    // Most tags have two letters, and stand for themselves.
+    if code.len() != 3 {
+        return Lang::from_tag(code);
+    }
     let two = PAIRS.split(", ").filter_map(|pair| pair.split_once(' ')).find(|(three, _)| *three == code);
     Lang::from_tag(two.map_or(code, |(_, two)| two))
 }

@@ -106,8 +106,8 @@ impl<'a> Zone<'a> {
         let mut before = 0;
         for token in tokens.iter().take(words_max) {
             let gap = &text[before..token.start];
-            let opens_sentence =
-                spots.is_empty() || gap.contains(['.', '!', '?', ':', '\n', '“', '"', '«', '„', '|', '•', '–', '—']);
+            let opens_sentence = spots.is_empty()
+                || gap != " " && gap.contains(['.', '!', '?', ':', '\n', '“', '"', '«', '„', '|', '•', '–', '—']);
             before = token.end;
             spots.push(spot(text, token, opens_sentence));
         }

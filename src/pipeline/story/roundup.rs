@@ -1,6 +1,9 @@
 //! Whether a headline announces many events at once: a live blog, a briefing, a list of the week. Such an item
 //! reports no event that others could join, however much of each it tells.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::text::tokens::{Tokens, fold};
 
 /// Words of a headline that say so, as they stand in it when folded, with a space on either side.
@@ -58,11 +61,29 @@ pub fn is_roundup(title: &str) -> bool {
         line.push_str(word.folded);
         line.push(' ');
     }
-    CUES.iter().any(|cue| line.contains(cue))
-        || is_live(title)
-        || is_list(title)
-        || counts_things(&line)
-        || counts_days(title)
+    has_cue(&line) || is_live(title) || is_list(title) || counts_things(&line) || counts_days(title)
+}
+
+/// The cues by their first word: most headlines have none of those.
+static CUES_BY_WORD: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
+    let mut by_word: HashMap<&str, Vec<&str>> = HashMap::new();
+    for cue in CUES {
+        let cue = cue.trim_start_matches(' ');
+        by_word.entry(cue.split(' ').next().unwrap_or_default()).or_default().push(cue);
+    }
+    by_word
+});
+
+/// Whether one of the cues stands in a line of folded words, each with a space behind it.
+fn has_cue(line: &str) -> bool {
+    let mut rest = line.trim_start_matches(' ');
+    while let Some((word, behind)) = rest.split_once(' ') {
+        if CUES_BY_WORD.get(word).is_some_and(|cues| cues.iter().any(|cue| rest.starts_with(cue))) {
+            return true;
+        }
+        rest = behind;
+    }
+    false
 }
 
 /// "Five things this morning", "5 choses à savoir": a number of things, and a word that says they are of a day or to be known.

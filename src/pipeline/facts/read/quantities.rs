@@ -14,7 +14,8 @@ impl Zone<'_> {
     /// A number and what it counts, the how-manieth of what, an identifier: words used.
     pub(super) fn number(&self, at: usize, facts: &mut Facts<'_>) -> usize {
         let word = self.spots[at].word.folded;
-        if word.bytes().any(|b| b.is_ascii_digit()) || word.chars().any(|c| numbers::western(c).is_ascii_digit()) {
+        let foreign = !word.is_ascii() && word.chars().any(|c| numbers::western(c).is_ascii_digit());
+        if foreign || word.bytes().any(|b| b.is_ascii_digit()) {
             return self.digits(at, facts);
         }
         for found in self.senses(at) {
