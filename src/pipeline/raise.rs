@@ -95,6 +95,8 @@ pub(super) struct Hearing<'a> {
     on_topic_at: Timestamp,
     /// It says of itself that it corrects what was reported.
     mark: Option<CorrectionMark>,
+    /// By the rules of its topics nothing is done or planned in it: it says what somebody thinks of what was told.
+    only_spoken: bool,
     /// It is what a live blog has on top, and waits so long for another report of it.
     unconfirmed: Option<Duration>,
 }
@@ -106,8 +108,13 @@ pub(super) fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules
     state.note(cause);
     ledger.note_on_topic(cause.story, on_topic_at);
     let item = &cause.prepared.item;
+    let matches = &cause.prepared.matches;
+    // Of a story that nobody was told of there is nothing to correct.
+    if item.quiet || matches.is_empty() && ledger.stories.get(&cause.story).is_none_or(StoryState::is_untold) {
+        return Raised::default();
+    }
     let mark = marked(cause, &rules.alert);
-    if item.quiet || cause.prepared.matches.is_empty() && mark.is_none() {
+    if matches.is_empty() && mark.is_none() {
         return Raised::default();
     }
     if let Some(why) = rules.withholds(item).filter(|_| mark.is_none()) {
@@ -167,7 +174,9 @@ impl<'a> Hearing<'a> {
         }
         let live = rules.live_headline(&cause.prepared.item.title).is_some();
         let unconfirmed = live.then_some(rules.alert.round_up_wait);
-        Self { cause, state, rules: &rules.alert, silenced, on_topic_at: state.on_topic_at, mark: None, unconfirmed }
+        let only_spoken = cause.prepared.matches.iter().all(|hit| rules.topics.is_only_spoken(hit));
+        let on_topic_at = state.on_topic_at;
+        Self { cause, state, rules: &rules.alert, silenced, on_topic_at, mark: None, only_spoken, unconfirmed }
     }
 }
 
@@ -245,7 +254,9 @@ impl Hearing<'_> {
         }
         let grown_by = told.map(|told| self.grown_by(&own, told)).unwrap_or_default();
         let mut news = told.map(|told| self.edited_headline(told)).unwrap_or_default();
-        news.extend(told.map(|told| self.developments(told)).unwrap_or_default());
+        // Who else says something about it does nothing: that is a comment, whatever part of the site it stands in.
+        let does = |news: &AlertNews| !self.only_spoken || !matches!(news.kind, NewsKind::Place | NewsKind::Actor);
+        news.extend(told.map(|told| self.developments(told)).unwrap_or_default().into_iter().filter(does));
         let (kind, reason) = match told {
             None if self.cause.revision.is_some() && self.rules.on_revision == OnRevision::Never => return None,
             None => (AlertKind::Matched, AlertReason::First),

@@ -271,6 +271,35 @@ fn raise_development_is_told_once_in_its_pause_and_never_by_a_duplicate() {
 }
 
 #[test]
+fn raise_who_else_only_speaks_of_it_is_no_development() {
+    let heard = |firm: Option<Severity>, title: &str| {
+        let mut desk = Desk::new();
+        let mut ports = topic("ports", &["soldiers", "send OR sends"]);
+        ports.severity_bands.clear();
+        ports.terms[1].severity = firm;
+        desk.rules.topics = TopicSet::compile(&[ports], &[]).expect("good queries");
+        desk.rules.alert.routes = vec![route("one")];
+        desk.rules.alert.developments = Developments::Alert;
+        let mut raw = desk.raw("");
+        raw.title = Some(RawText::plain("Norway to send soldiers to the port".to_owned()));
+        let story = desk.take("a", &raw, None).story().expect("a story");
+        let mut raw = desk.raw("");
+        raw.title = Some(RawText::plain(title.to_owned()));
+        let origin = Origin { source: source("b"), kind: SourceKind::Feed, received: desk.now };
+        let prepared = prepare(&raw, &origin, &desk.rules).expect("readable");
+        let raised = raise_alerts(&Cause::of(&prepared, story, desk.now), &mut desk.ledger, &desk.rules);
+        raised.alerts.iter().map(|alert| alert.draft.reason.as_str()).collect::<Vec<_>>()
+    };
+    let (welcome, also) = ("Chile welcomes soldiers at the port", "Chile to send soldiers to the port");
+    let critical = Some(Severity::Critical);
+    assert_eq!(heard(critical, welcome), [""; 0], "by the rules of the topic nothing is done in it");
+    assert_eq!(heard(critical, also), ["development"]);
+    assert_eq!(heard(None, welcome), ["development"], "a topic that does not tell the two apart");
+    let denies = "Norway denies that soldiers leave for the port";
+    assert_eq!(heard(critical, denies), ["development"], "the opposite of what was told is news whoever says it");
+}
+
+#[test]
 fn raise_merged_stories_are_told_as_one_to_each_endpoint() {
     let mut desk = Desk::new();
     desk.rules.alert.routes = vec![route("one")];

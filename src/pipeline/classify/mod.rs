@@ -257,6 +257,15 @@ impl TopicSet {
         }
     }
 
+    /// Whether an item hit none of the rules by which its topic tells what is done or planned (those that raise the
+    /// severity) from what is only spoken of. `false` where a topic has no such rules.
+    #[must_use]
+    pub fn is_only_spoken(&self, hit: &Match) -> bool {
+        let Some(topic) = self.topics.iter().find(|topic| topic.id == hit.topic) else { return false };
+        let mut severities = self.rules[topic.rules.clone()].iter().filter_map(|rule| rule.severity);
+        hit.severity == topic.severity && severities.any(|severity| severity > topic.severity)
+    }
+
     /// Whether a topic wants a learned score and has none.
     #[must_use]
     pub fn lacks_model(&self, topic: &TopicId) -> bool {
