@@ -280,11 +280,13 @@ fn raise_who_else_only_speaks_of_it_is_no_development() {
         desk.rules.topics = TopicSet::compile(&[ports], &[]).expect("good queries");
         desk.rules.alert.routes = vec![route("one")];
         desk.rules.alert.developments = Developments::Alert;
-        let mut raw = desk.raw("");
-        raw.title = Some(RawText::plain("Norway to send soldiers to the port".to_owned()));
+        let report = |desk: &mut Desk, title: &str| {
+            let raw = desk.raw("");
+            RawItem { title: Some(RawText::plain(title.to_owned())), lang: Some("en".to_owned()), ..raw }
+        };
+        let raw = report(&mut desk, "Norway to send soldiers to the port");
         let story = desk.take("a", &raw, None).story().expect("a story");
-        let mut raw = desk.raw("");
-        raw.title = Some(RawText::plain(title.to_owned()));
+        let raw = report(&mut desk, title);
         let origin = Origin { source: source("b"), kind: SourceKind::Feed, received: desk.now };
         let prepared = prepare(&raw, &origin, &desk.rules).expect("readable");
         let raised = raise_alerts(&Cause::of(&prepared, story, desk.now), &mut desk.ledger, &desk.rules);
