@@ -94,16 +94,15 @@ pub(super) fn let_go(c: &Connection) -> engine::Result<bool> {
         .prepare_cached("SELECT number FROM search_parts WHERE is_going = 1 LIMIT 1")?
         .query_row([], |row| row.get(0))
         .optional()?;
-    let Some(number) = going else { return mark_empty(c) };
-    // The rows below are the index's own notes, without which it could not be opened and dropped.
+    let Some(number) = going else { return retire_empty(c) };
     let removed = c
         .prepare_cached(&format!(
-            "DELETE FROM search_{number}_data WHERE id IN
-                 (SELECT id FROM search_{number}_data WHERE id > 10 ORDER BY id DESC LIMIT ?1)"
+            "DELETE FROM search_gone_{number} WHERE id IN
+                 (SELECT id FROM search_gone_{number} ORDER BY id DESC LIMIT ?1)"
         ))?
         .execute([ROWS_A_STEP])?;
     if removed == 0 {
-        c.execute_batch(&format!("DROP TABLE search_{number}; DELETE FROM search_parts WHERE number = {number}"))?;
+        c.execute_batch(&format!("DROP TABLE search_gone_{number}; DELETE FROM search_parts WHERE number = {number}"))?;
     }
     Ok(true)
 }
@@ -116,12 +115,20 @@ pub(super) fn check(c: &Connection) -> engine::Result<()> {
     Ok(())
 }
 
-/// Nobody asks it from now on.
-fn mark_empty(c: &Connection) -> engine::Result<bool> {
+/// A part of which no item is left is no index from now on. The bulk of it becomes a table of its own, to go step by step:
+/// an index that lacks rows would be found damaged by whoever checks the file meanwhile.
+fn retire_empty(c: &Connection) -> engine::Result<bool> {
     for Part { number, first, last } in parts(c)? {
         let is_used = c.prepare_cached("SELECT 1 FROM items WHERE seq BETWEEN ?1 AND ?2")?.exists([first, last])?;
         if !is_used {
-            c.execute("UPDATE search_parts SET is_going = 1 WHERE number = ?1", [number])?;
+            // The rows that are copied are the index's own notes, without which it could not be opened and dropped.
+            c.execute_batch(&format!(
+                "ALTER TABLE search_{number}_data RENAME TO search_gone_{number};
+                 CREATE TABLE search_{number}_data (id INTEGER PRIMARY KEY, block BLOB);
+                 INSERT INTO search_{number}_data SELECT id, block FROM search_gone_{number} WHERE id <= 10;
+                 DROP TABLE search_{number};
+                 UPDATE search_parts SET is_going = 1 WHERE number = {number}"
+            ))?;
             return Ok(true);
         }
     }

@@ -98,10 +98,18 @@ fn part_goes_with_the_last_of_its_items() {
 #[test]
 fn part_that_was_going_when_the_process_ended_is_gone_after_the_next_pass() {
     let (_dir, store) = stored(2500);
-    run(&store, "DELETE FROM items WHERE seq < 2200; UPDATE search_parts SET is_going = 1 WHERE number = 1");
+    run(&store, "DELETE FROM items WHERE seq < 2200");
+    let step = || store.write("test", |tx| super::search_parts::let_go(tx)).expect("a step");
+    let sound =
+        || assert_eq!(store.integrity().expect("looked at"), None, "whoever checks the file finds nothing wrong");
+    assert!(step());
+    sound();
     assert_eq!(found(&store, &query("port", 5000)).len(), 301);
-    run(&store, "DELETE FROM search_1_data WHERE id > 10 AND id % 2 = 0");
-    store.prune(&Ages::default(), Timestamp::from_seconds(START)).expect("pruned");
+    run(&store, "DELETE FROM search_gone_1 WHERE id % 2 = 0");
+    sound();
+    while step() {}
+    sound();
+    assert_eq!(number(&store, "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%gone%'"), 0);
     assert_eq!(number(&store, TABLES), 1);
     store.check_search().expect("whole");
 }
