@@ -49,6 +49,9 @@ const PARTS: &str = "/?part=strip,stories";
 const SOON: Duration = Duration::from_millis(150);
 const PART_EVERY: Duration = Duration::from_secs(1);
 
+/// So long nothing that was dropped takes to its webhook.
+const UNTOLD: Duration = Duration::from_secs(60);
+
 /// When the webhook of each dropped file came.
 type Arrivals = Arc<Mutex<HashMap<usize, Instant>>>;
 
@@ -166,7 +169,7 @@ impl Drops<'_> {
         for nth in 0..count {
             let number = self.next;
             self.next += 1;
-            let article = self.language.article(1_000_000 + number, 0);
+            let article = self.language.unshared(number);
             let (ready, there) = (seeds.join(format!(".{number}.tmp")), seeds.join(format!("drop-{number}.txt")));
             let text = format!("{} {WORD} drop{number}\n\n{}\n", article.title, article.paragraphs.join("\n\n"));
             std::fs::write(&ready, text)?;
@@ -182,8 +185,10 @@ impl Drops<'_> {
                 let took = |(nth, at): (usize, Instant)| (arrived[&(from + nth)] - at).as_secs_f64() * 1e3;
                 return Ok(dropped.into_iter().enumerate().map(took).collect());
             }
-            if last.elapsed() > HANGS {
-                return Err("a dropped file is not told".into());
+            if last.elapsed() > UNTOLD {
+                let missing: Vec<String> =
+                    (from..self.next).filter(|n| !arrived.contains_key(n)).map(|n| n.to_string()).collect();
+                return Err(format!("dropped and not told within a minute: {}", missing.join(", ")).into());
             }
             std::thread::sleep(Duration::from_millis(20));
         }

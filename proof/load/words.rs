@@ -123,6 +123,11 @@ impl Language {
         self.compose(pool, Some(own))
     }
 
+    /// An article that no feed carries and that is a copy of none: its story is its own.
+    pub fn unshared(&self, number: usize) -> Article {
+        self.compose((3u64 << 62) | number as u64, None)
+    }
+
     fn compose(&self, seed: u64, edited_by: Option<u64>) -> Article {
         let mut numbers = Numbers::of(seed);
         let mut edits = edited_by.map(Numbers::of);

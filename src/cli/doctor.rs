@@ -84,6 +84,11 @@ pub fn run(args: &DoctorArgs, context: &Context) -> Result<(), CliError> {
                     findings.add(Grade::Problem, "store", error.to_string(), remedy);
                 }
             }
+            // No trouble, but before the first run; or the wrong directory.
+            Err(error @ StoreError::Missing { .. }) => {
+                let CliParts { what, remedy } = parts(&error.into());
+                findings.add(Grade::Warning, "store", what, remedy);
+            }
             Err(error) => {
                 let CliParts { what, remedy } = parts(&error.into());
                 findings.add(Grade::Problem, "store", what, remedy);

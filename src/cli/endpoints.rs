@@ -250,7 +250,7 @@ fn test(
     let now = context.clock.now();
     let id = action::raise_test(&ActionScene { store: &store, config, now, author }, endpoint.id.as_str())?;
     if alone {
-        deliver(&store, endpoint, config, context)?;
+        deliver(&store, endpoint, config, out, context)?;
     }
     let arrived = outcome(&store, id, out);
     let scene = ActionScene { store: &store, config, now: context.clock.now(), author };
@@ -258,7 +258,7 @@ fn test(
     arrived?;
     if released > 0 {
         if alone {
-            deliver(&store, endpoint, config, context)?;
+            deliver(&store, endpoint, config, out, context)?;
         }
         let waited = counted(released as u64, "delivery");
         let when = if alone { "was tried now" } else { "goes out within a few seconds" };
@@ -268,14 +268,20 @@ fn test(
 }
 
 /// No daemon runs: this process holds the store and delivers by itself.
-fn deliver(store: &Store, endpoint: &EndpointConfig, config: &Config, context: &Context) -> Result<(), CliError> {
+fn deliver(
+    store: &Store,
+    endpoint: &EndpointConfig,
+    config: &Config,
+    out: Output,
+    context: &Context,
+) -> Result<(), CliError> {
     let rules = DeliveryRules { config: config.delivery.clone(), endpoints: config.endpoints.clone() };
     let delivery = Delivery {
         store: store.clone(),
         clock: context.clock.clone(),
         rules: watch::channel(Arc::new(rules)).1,
         waker: DeliveryWaker::new(),
-        console: Console::stdout(),
+        console: Console::beside(out == Output::Json),
         counters: DeliveryCounters::default(),
     };
     let runtime = super::run::runtime(config)?;

@@ -49,6 +49,7 @@ const GROUPS: [(&str, &[(&str, &str)]); 6] = [
     (
         "Rules",
         &[
+            ("topics", "how each does; its rules"),
             ("check", "everything that is wrong with the config, at its place"),
             ("reload", "has the daemon take a changed config, whole or not at all"),
             ("backtest", "what rules gain and lose over what is stored"),

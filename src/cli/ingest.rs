@@ -52,7 +52,12 @@ pub fn run(args: &IngestArgs, context: &Context) -> Result<(), CliError> {
     let inputs: Vec<InputFile> = args.files.iter().map(|file| InputFile::of(file)).collect::<Result<_, _>>()?;
     let files: Vec<PathBuf> = inputs.iter().map(|input| input.path.clone()).collect();
     let bar = bar(files.len() as u64);
-    let parts = Parts { config, place: context.place_name(), clock: context.clock.clone(), console: Console::stdout() };
+    let parts = Parts {
+        config,
+        place: context.place_name(),
+        clock: context.clock.clone(),
+        console: Console::beside(args.json),
+    };
     let pushed = runtime
         .block_on(App::ingest_files(parts, &files, args.quiet, |_| bar.inc(1)))
         .map_err(|error| held(super::run::error(error), context))?;

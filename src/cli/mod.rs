@@ -47,6 +47,7 @@ mod silences;
 mod status;
 mod stories;
 mod top;
+mod topics;
 mod tune;
 mod users;
 mod version;
@@ -133,6 +134,7 @@ enum Command {
     Backtest(backtest::BacktestArgs),
     Tune(tune::TuneArgs),
     Users(users::UsersArgs),
+    Topics(topics::TopicsArgs),
 }
 
 /// What every command is given.
@@ -188,6 +190,7 @@ pub fn main() -> ExitCode {
         Command::Quarantine(args) => quarantine::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
         Command::Users(args) => users::run(args, &context),
+        Command::Topics(args) => topics::run(args, &context),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 //! of them read again.
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use super::error::USAGE;
 use super::output::{self, Output};
@@ -32,6 +33,15 @@ enum QuarantineVerb {
     },
 }
 
+/// A held document as printed.
+#[derive(Serialize)]
+struct HeldLine<'a> {
+    #[serde(flatten)]
+    held: &'a HeldDocument,
+    /// When a feed that has changed is read again at the earliest.
+    tried_from: Option<Timestamp>,
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -51,14 +61,15 @@ pub fn run(args: &QuarantineArgs, context: &Context) -> Result<(), CliError> {
                     outln!("{id} is read again: a feed at its next poll, a file at the next scan once it is touched");
                 }
             }
-            if args.json { Ok(output::document(&held_documents(state_dir))?) } else { Ok(()) }
+            if args.json { list(&held_documents(state_dir), context.clock.now(), true) } else { Ok(()) }
         }
     }
 }
 
 fn list(held: &[HeldDocument], now: Timestamp, json: bool) -> Result<(), CliError> {
     if Output::of(json) == Output::Json {
-        return Ok(output::document(&held)?);
+        let lines: Vec<_> = held.iter().map(|held| HeldLine { held, tried_from: held.tried_from() }).collect();
+        return Ok(output::document(&lines)?);
     }
     if held.is_empty() {
         outln!("no document is held");
@@ -71,6 +82,9 @@ fn list(held: &[HeldDocument], now: Timestamp, json: bool) -> Result<(), CliErro
             held.id,
             counted(held.ends.into(), "time")
         );
+        if let Some(from) = held.tried_from() {
+            outln!("  tried again at the first poll after {} that brings another document", output::minute(from));
+        }
     }
     Ok(())
 }

@@ -58,7 +58,7 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<(), CliError> {
         config: loaded.config,
         place: context.place_name(),
         clock: context.clock.clone(),
-        console: Console::stdout(),
+        console: Console::beside(args.json),
     };
     if args.once {
         let once = runtime.block_on(App::run_once(parts)).map_err(error)?;

@@ -71,6 +71,12 @@ impl Console {
         Self::to(Box::new(io::stdout()), Style::stdout())
     }
 
+    /// Beside what a command prints: alerts are not mixed into JSON on standard output, they go to standard error then.
+    #[must_use]
+    pub fn beside(json: bool) -> Self {
+        if json { Self::to(Box::new(io::stderr()), Style::plain(COLUMNS)) } else { Self::stdout() }
+    }
+
     /// The same place, with other clocks.
     #[must_use]
     pub fn in_zone(&self, zone: &TimeZone) -> Self {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use parking_lot::Mutex;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,6 +34,9 @@ const PUSH_IDLE_MAX: Duration = Duration::from_secs(60);
 /// The reader of a stream who takes nothing for so long is let go.
 const STALL_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// What waits in the system for the reader of a stream: who does not read costs nothing more from there on.
+const STREAM_BUFFER_BYTES: usize = 64 << 10;
+
 /// A listener whose connections are few and end.
 pub(super) struct LimitedListener {
     listener: TcpListener,
@@ -50,6 +54,7 @@ pub(super) struct TimedStream {
     idle: Pin<Box<Sleep>>,
     idle_max: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    is_narrowed: bool,
     hold: ConnectionHold,
 }
 
@@ -157,7 +162,7 @@ impl Listener for LimitedListener {
         if self.held.len() > 2 * CONNECTIONS_MAX {
             self.held.retain(|held| held.upgrade().is_some_and(|held| held.holds()));
         }
-        (TimedStream { stream, ends, idle, idle_max: self.idle_max, stalled: None, hold }, from)
+        (TimedStream { stream, ends, idle, idle_max: self.idle_max, stalled: None, is_narrowed: false, hold }, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -211,6 +216,11 @@ impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.is_over(context) {
             return Poll::Ready(Err(over()));
+        }
+        if self.hold.stays() && !self.is_narrowed {
+            self.is_narrowed = true;
+            // The system doubles it for its own needs. Where it will not, its own bound holds.
+            let _ = set_socket_send_buffer_size(&self.stream, STREAM_BUFFER_BYTES / 2);
         }
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         if written.is_ready() {
@@ -300,5 +310,20 @@ mod tests {
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         dribble.abort();
+    }
+
+    /// Without a bound of ours the system would hold megabytes for each, and every event would be written to all.
+    #[tokio::test]
+    async fn reader_of_a_stream_that_reads_nothing_holds_little() {
+        let (mut timed, _client) = connected(600_000, 600_000).await;
+        timed.hold.stay();
+        let mut written = 0;
+        let piece = [b'x'; 16 << 10];
+        while let Some(bytes) = futures_util::FutureExt::now_or_never(timed.write(&piece)) {
+            written += bytes.expect("written");
+            // What is on its way arrives.
+            tokio::task::yield_now().await;
+        }
+        assert!((STREAM_BUFFER_BYTES / 4..1 << 20).contains(&written), "{written} bytes");
     }
 }

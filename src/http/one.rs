@@ -58,6 +58,6 @@ pub(super) fn silence(look: &StoreLook, id: &str) -> Result<SilenceShown, Answer
 }
 
 pub(super) fn topic(look: &StoreLook, id: &str) -> Result<TopicShown, AnswerRefusal> {
-    let found = TopicShown::find(id, &look.config.topics, &look.store, look.now)?;
+    let found = TopicShown::find(id, &look.config.topics, Some(&look.store), look.now)?;
     found.ok_or_else(|| AnswerRefusal::not_found("topic in the config named", id))
 }

@@ -158,7 +158,7 @@ pub(super) fn endpoints(look: &StoreLook) -> Result<Vec<EndpointLine>, AnswerRef
 }
 
 pub(super) fn topics(look: &StoreLook) -> Result<Vec<TopicLine>, AnswerRefusal> {
-    Ok(TopicLine::all(&look.config.topics, &look.store, look.now)?)
+    Ok(TopicLine::all(&look.config.topics, Some(&look.store), look.now)?)
 }
 
 /// `severity_min`: only what is at least so severe.

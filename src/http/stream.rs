@@ -51,6 +51,58 @@ const READS_AT_ONCE_MAX: usize = 1;
 const READINGS_KEPT_MAX: usize = 16;
 const READING_KEPT_BYTES_MAX: usize = 256 << 10;
 
+/// How far the table of changes has come, looked up once for all streams: most commits change nothing that they tell of.
+#[derive(Clone)]
+struct NewestChange {
+    newest: Arc<watch::Sender<i64>>,
+    is_followed: Arc<Mutex<bool>>,
+    stop: CancellationToken,
+}
+
+impl NewestChange {
+    fn new(stop: CancellationToken) -> Self {
+        Self { newest: Arc::new(watch::Sender::new(0)), is_followed: Arc::default(), stop }
+    }
+
+    /// Says when there is more; follows the store while anybody listens.
+    fn listen(&self, store: &Store) -> watch::Receiver<i64> {
+        let newest = self.newest.subscribe();
+        let mut is_followed = self.is_followed.lock();
+        if !*is_followed {
+            *is_followed = true;
+            tokio::spawn(self.clone().follow(store.clone()));
+        }
+        newest
+    }
+
+    async fn follow(self, store: Store) {
+        let mut commits = store.commits();
+        loop {
+            commits.mark_unchanged();
+            match store.blocking(Store::changes_kept).await {
+                Ok(kept) => {
+                    self.newest.send_if_modified(|newest| std::mem::replace(newest, kept.newest) != kept.newest);
+                }
+                // Tried again in a moment; a stream that reads and cannot says so and ends.
+                Err(error) => tracing::warn!(%error, "what happened last cannot be read"),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.newest.closed() => {
+                    let mut is_followed = self.is_followed.lock();
+                    // Somebody may have come meanwhile.
+                    if self.newest.receiver_count() == 0 {
+                        *is_followed = false;
+                        return;
+                    }
+                }
+                _ = commits.changed() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+}
+
 /// What streams read, once for all that stand at the same place and want the same: a commit wakes all of them.
 #[derive(Clone)]
 struct SharedReadings {
@@ -100,13 +152,15 @@ pub(super) struct StreamRoom {
     places: Arc<Semaphore>,
     of_each: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
     readings: SharedReadings,
+    newest: NewestChange,
     stop: CancellationToken,
 }
 
 impl StreamRoom {
     pub(super) fn new(stop: CancellationToken) -> Self {
         let places = Arc::new(Semaphore::new(STREAMS_MAX));
-        Self { places, of_each: Arc::default(), readings: SharedReadings::new(), stop }
+        let newest = NewestChange::new(stop.clone());
+        Self { places, of_each: Arc::default(), readings: SharedReadings::new(), newest, stop }
     }
 }
 
@@ -154,7 +208,7 @@ struct ChangeStream {
     readings: SharedReadings,
     filter: StreamFilter,
     at: i64,
-    commits: watch::Receiver<u64>,
+    newest: watch::Receiver<i64>,
     stop: CancellationToken,
     ends: Instant,
     begun: bool,
@@ -179,8 +233,6 @@ pub(super) async fn stream(
     let asked = AskedQuery::read(PATH, String::new(), &query, &known, served.clock.now());
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let store = served.reads.store().clone();
-    // Before the newest change is looked up: a commit in between is heard.
-    let commits = store.commits();
     let begun = match asked {
         Ok(asked) => store.blocking(move |store| begin(store, &asked, last.as_deref())).await,
         Err(refusal) => Err(refusal),
@@ -191,8 +243,8 @@ pub(super) async fn stream(
     };
     hold.stay();
     let ends = Instant::now() + STREAM_TIME_MAX;
-    let (readings, stop) = (room.readings, room.stop);
-    let reader = ChangeStream { store, readings, filter, at, commits, stop, ends, begun: false, _places: places };
+    let (newest, readings, stop) = (room.newest.listen(&store), room.readings, room.stop);
+    let reader = ChangeStream { store, readings, filter, at, newest, stop, ends, begun: false, _places: places };
     let mut response = Body::from_stream(unfold(reader, ChangeStream::turn)).into_response();
     for (name, value) in [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -223,11 +275,19 @@ impl ChangeStream {
     async fn turn(mut self) -> Option<(Result<Bytes, std::io::Error>, Self)> {
         if !self.begun {
             self.begun = true;
+            // What happened before it began to listen is looked for at once.
+            self.newest.mark_changed();
             return Some((Ok(Bytes::from_static(b"retry: 3000\n\n")), self));
         }
         let beat = Instant::now() + BEAT_EVERY;
         loop {
-            self.commits.mark_unchanged();
+            let wake = tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = tokio::time::sleep_until(self.ends) => return None,
+                () = tokio::time::sleep_until(beat) => return Some((Ok(Bytes::from_static(b": still here\n\n")), self)),
+                changed = self.newest.changed() => changed,
+            };
+            wake.ok()?;
             match self.read().await {
                 Ok(text) if !text.is_empty() => return Some((Ok(text), self)),
                 Ok(_) => {}
@@ -236,15 +296,6 @@ impl ChangeStream {
                     return None;
                 }
             }
-            if Instant::now() >= beat {
-                return Some((Ok(Bytes::from_static(b": still here\n\n")), self));
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return None,
-                () = tokio::time::sleep_until(self.ends) => return None,
-                _ = self.commits.changed() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
         }
     }
 
@@ -252,6 +303,10 @@ impl ChangeStream {
     async fn read(&mut self) -> Result<Bytes, StoreError> {
         let (text, upto) = self.readings.read(&self.store, (self.at, self.filter.clone())).await?;
         self.at = upto;
+        // So much is read at once that there may be more.
+        if upto < *self.newest.borrow() {
+            self.newest.mark_changed();
+        }
         Ok(text)
     }
 }
@@ -334,5 +389,33 @@ mod tests {
                 .map(|_| room.places(&caller("", CallerProof::Nothing)).expect("free")),
         );
         assert_eq!(room.places(&caller("", CallerProof::Nothing)).expect_err("full").kind, RefusalKind::Busy);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn newest_change_is_followed_while_anybody_listens() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), crate::store::Access::Own).expect("opens");
+        let change = |name: &str| {
+            let sql = "INSERT INTO changes (kind, name) VALUES ('feed', ?1)";
+            store.write("test", |tx| tx.execute(sql, [name])).expect("written");
+            store.changes_kept().expect("read").newest
+        };
+        let newest = NewestChange::new(CancellationToken::new());
+        for round in ["first", "second"] {
+            let mut listeners = [newest.listen(&store), newest.listen(&store)];
+            let last = change(round);
+            for listener in &mut listeners {
+                listener.wait_for(|seen| *seen == last).await.expect("followed");
+                // What changes nothing wakes nobody: the next that is heard is the next change.
+                store.write("test", |tx| tx.execute("DELETE FROM meta WHERE key = 'none'", [])).expect("written");
+                let last = change(round);
+                listener.changed().await.expect("followed");
+                assert_eq!(*listener.borrow_and_update(), last);
+            }
+            drop(listeners);
+            while *newest.is_followed.lock() {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 }

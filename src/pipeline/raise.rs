@@ -252,7 +252,7 @@ impl Hearing<'_> {
         if own.is_empty() {
             return None;
         }
-        let grown_by = told.map(|told| self.grown_by(&own, told)).unwrap_or_default();
+        let grown_by = told.map(|told| self.grown_by(told)).unwrap_or_default();
         let mut news = told.map(|told| self.edited_headline(told)).unwrap_or_default();
         // Who else says something about it does nothing: that is a comment, whatever part of the site it stands in.
         let does = |news: &AlertNews| !self.only_spoken || !matches!(news.kind, NewsKind::Place | NewsKind::Actor);
@@ -359,11 +359,8 @@ impl Hearing<'_> {
         self.state.outlets.iter().filter(|outlet| known.contains(outlet)).collect()
     }
 
-    /// The outlets that are new, where an item on a told topic brings their count to another step.
-    fn grown_by(&self, own: &[&TopicState], told: &Told) -> Vec<String> {
-        if !own.iter().any(|topic| told.has(&topic.topic)) {
-            return Vec::new();
-        }
+    /// The outlets on told topics that are new, where their count has come to another step.
+    fn grown_by(&self, told: &Told) -> Vec<String> {
         let outlets = self.outlets(|topic| told.has(topic));
         if self.rules.steps_passed(outlets.len()) <= self.rules.steps_passed(told.outlets.len()) {
             return Vec::new();

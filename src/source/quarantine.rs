@@ -100,13 +100,25 @@ impl HeldDocument {
     /// As it is counted and shown.
     #[must_use]
     pub fn rejection(&self) -> Rejection {
-        let (at, ends) = (Timestamp::from_millis(self.at_ms), self.ends);
+        let (at, ends, id) = (Timestamp::from_millis(self.at_ms), self.ends, &self.id);
+        let until = match (self.tried_from(), self.document.origin) {
+            (Some(from), _) => format!("it changes, then tried at its first poll after {from}"),
+            (None, DocumentOrigin::Page) => "it changes".to_owned(),
+            (None, _) => "it is touched".to_owned(),
+        };
         let detail = format!(
-            "the process ended {ends} times while it was read, last at {at}: not read until it changes, or until \
-             `wirewatch quarantine release {}`",
-            self.id
+            "the process ended {ends} times while it was read, last at {at}: not read until {until}, or until \
+             `wirewatch quarantine release {id}`"
         );
         Rejection { reason: RejectReason::Quarantined, detail, count: 1 }
+    }
+
+    /// When a feed that has changed is read again at the earliest.
+    #[must_use]
+    pub fn tried_from(&self) -> Option<Timestamp> {
+        let times = 1_u32 << self.ends.saturating_sub(ENDS_BY_CHANCE_MAX + 1).min(5);
+        let wait = (FEED_WAIT * times).min(FEED_WAIT_MAX);
+        (self.document.origin == DocumentOrigin::Feed).then(|| Timestamp::from_millis(self.at_ms).plus(wait))
     }
 }
 
@@ -269,11 +281,7 @@ impl Quarantine {
 /// Whether what is held may be read once more: it was touched, or it is another document of the same feed.
 fn may_be_tried(held: &HeldDocument, document: &NamedDocument, now: Timestamp) -> bool {
     match document.origin {
-        DocumentOrigin::Feed => {
-            let times = 1_u32 << held.ends.saturating_sub(ENDS_BY_CHANCE_MAX + 1).min(5);
-            let since = now.since(Timestamp::from_millis(held.at_ms));
-            held.document.hash != document.hash && since >= (FEED_WAIT * times).min(FEED_WAIT_MAX)
-        }
+        DocumentOrigin::Feed => held.document.hash != document.hash && held.tried_from().is_none_or(|from| now >= from),
         DocumentOrigin::Seed => held.document.modified_ms != document.modified_ms,
         DocumentOrigin::Page => false,
     }
@@ -393,7 +401,11 @@ mod tests {
         for text in ["first", "second", "third"] {
             quarantine = ends_while(dir.path(), &quarantine, &[&feed(text)]);
         }
-        assert_eq!(held_documents(dir.path())[0].id, "feed-wire.one");
+        let held = held_documents(dir.path());
+        assert_eq!((held[0].id.as_str(), held[0].tried_from()), ("feed-wire.one", Some(at(1))));
+        assert!(held[0].rejection().detail.contains(&at(1).to_string()), "{}", held[0].rejection().detail);
+        let again = HeldDocument { ends: 4, ..held[0].clone() };
+        assert_eq!(again.tried_from(), Some(at(2)), "twice as long after another end");
         assert!(quarantine.enter_blocking(&feed("fourth"), at(0)).is_err());
         assert!(quarantine.enter_blocking(&feed("third"), at(99)).is_err(), "the same again");
         assert!(quarantine.enter_blocking(&feed("fourth"), at(1)).is_ok());

@@ -232,25 +232,6 @@ pub struct AlertRecord {
     pub payload: Box<RawValue>,
 }
 
-/// What `status` counts.
-#[derive(Debug, Serialize)]
-pub struct Totals {
-    /// Items.
-    pub items: u64,
-    /// Further appearances.
-    pub sightings: u64,
-    /// Stories, merged ones left out.
-    pub stories: u64,
-    /// Alerts.
-    pub alerts: u64,
-    /// Seed files taken.
-    pub seed_files: u64,
-    /// Seed files refused.
-    pub seed_files_refused: u64,
-    /// The latest item.
-    pub last_item_at: Option<Timestamp>,
-}
-
 impl Store {
     /// Items, newest first.
     ///
@@ -386,34 +367,6 @@ impl Store {
             c.prepare_cached("SELECT id, silenced_by FROM alerts WHERE item = ?1 ORDER BY sequence LIMIT 100")?
                 .query_map([item.to_i64()], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
-        })
-    }
-
-    /// Counts of everything.
-    ///
-    /// # Errors
-    /// [`StoreError`] when a table cannot be read.
-    pub fn totals(&self) -> Result<Totals, StoreError> {
-        self.read("count what is stored", |c| {
-            c.query_row(
-                "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings WHERE level <> 'item'),
-                    (SELECT count(*) FROM stories WHERE merged_into IS NULL), (SELECT count(*) FROM alerts),
-                    (SELECT count(*) FROM seed_files WHERE reason IS NULL),
-                    (SELECT count(*) FROM seed_files WHERE reason IS NOT NULL),
-                    (SELECT first_seen FROM items ORDER BY seq DESC LIMIT 1)",
-                [],
-                |row| {
-                    Ok(Totals {
-                        items: count(row, 0)?,
-                        sightings: count(row, 1)?,
-                        stories: count(row, 2)?,
-                        alerts: count(row, 3)?,
-                        seed_files: count(row, 4)?,
-                        seed_files_refused: count(row, 5)?,
-                        last_item_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_millis),
-                    })
-                },
-            )
         })
     }
 }

@@ -46,6 +46,7 @@ mod subscriptions;
 mod syndication;
 mod tell;
 mod told;
+mod totals;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,7 +62,7 @@ pub use actions::{ActionNote, ActionRecord, note_action};
 pub use activity::{Activity, TopicActivity};
 pub use apply::BatchWrite;
 pub use backup::{BackupMade, Restored, restore};
-pub use browse::{AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, ListPart, RevisionRecord, Totals};
+pub use browse::{AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, ListPart, RevisionRecord};
 pub use care::{Checkpointed, Standing};
 pub use changes::{ChangeKind, ChangeRow, ChangesKept};
 pub use corrections::{Correction, CorrectionRecord, TellOutcome, UntoldEndpoint};
@@ -82,6 +83,7 @@ pub use snapshot::{RecalledFrom, SNAPSHOT_FILE, SnapshotKept};
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord, Why};
 pub use syndication::{StoryReport, StoryReports};
 pub use tell::{AskedTell, StoryHearing};
+pub use totals::Totals;
 
 /// A cheap handle to the store: one connection writes, a few read.
 #[derive(Clone)]

@@ -492,3 +492,57 @@ END;
 CREATE TRIGGER changes_correction AFTER UPDATE OF done_at ON corrections WHEN NEW.done_at IS NOT NULL BEGIN
     INSERT INTO changes (kind, ref, story) VALUES ('correction', NEW.id, NEW.story);
 END;
+
+-- What `status` tells of whole tables: kept by triggers, since counting a million rows takes longer than a page may.
+CREATE TABLE totals (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    items      INTEGER NOT NULL,
+    sightings  INTEGER NOT NULL,              -- those that became an item left out
+    stories    INTEGER NOT NULL,              -- merged ones left out
+    alerts     INTEGER NOT NULL,
+    seed_files INTEGER NOT NULL,
+    seed_files_refused INTEGER NOT NULL
+) STRICT;
+INSERT INTO totals VALUES (1, 0, 0, 0, 0, 0, 0);
+CREATE TRIGGER totals_item AFTER INSERT ON items BEGIN
+    UPDATE totals SET items = items + 1;
+END;
+CREATE TRIGGER totals_item_gone AFTER DELETE ON items BEGIN
+    UPDATE totals SET items = items - 1;
+END;
+CREATE TRIGGER totals_sighting AFTER INSERT ON sightings WHEN NEW.level <> 'item' BEGIN
+    UPDATE totals SET sightings = sightings + 1;
+END;
+CREATE TRIGGER totals_sighting_level AFTER UPDATE OF level ON sightings BEGIN
+    UPDATE totals SET sightings = sightings + (NEW.level <> 'item') - (OLD.level <> 'item');
+END;
+CREATE TRIGGER totals_sighting_gone AFTER DELETE ON sightings WHEN OLD.level <> 'item' BEGIN
+    UPDATE totals SET sightings = sightings - 1;
+END;
+CREATE TRIGGER totals_story AFTER INSERT ON stories WHEN NEW.merged_into IS NULL BEGIN
+    UPDATE totals SET stories = stories + 1;
+END;
+CREATE TRIGGER totals_story_merged AFTER UPDATE OF merged_into ON stories BEGIN
+    UPDATE totals SET stories = stories + (NEW.merged_into IS NULL) - (OLD.merged_into IS NULL);
+END;
+CREATE TRIGGER totals_story_gone AFTER DELETE ON stories WHEN OLD.merged_into IS NULL BEGIN
+    UPDATE totals SET stories = stories - 1;
+END;
+CREATE TRIGGER totals_alert AFTER INSERT ON alerts BEGIN
+    UPDATE totals SET alerts = alerts + 1;
+END;
+CREATE TRIGGER totals_alert_gone AFTER DELETE ON alerts BEGIN
+    UPDATE totals SET alerts = alerts - 1;
+END;
+CREATE TRIGGER totals_seed_file AFTER INSERT ON seed_files BEGIN
+    UPDATE totals SET seed_files = seed_files + (NEW.reason IS NULL),
+        seed_files_refused = seed_files_refused + (NEW.reason IS NOT NULL);
+END;
+CREATE TRIGGER totals_seed_file_again AFTER UPDATE OF reason ON seed_files BEGIN
+    UPDATE totals SET seed_files = seed_files + (NEW.reason IS NULL) - (OLD.reason IS NULL),
+        seed_files_refused = seed_files_refused + (NEW.reason IS NOT NULL) - (OLD.reason IS NOT NULL);
+END;
+CREATE TRIGGER totals_seed_file_gone AFTER DELETE ON seed_files BEGIN
+    UPDATE totals SET seed_files = seed_files - (OLD.reason IS NULL),
+        seed_files_refused = seed_files_refused - (OLD.reason IS NOT NULL);
+END;

@@ -152,6 +152,7 @@ fn steps(items: i64) -> Vec<(String, u64)> {
         cost(format!("stories of {topic}"), &|| assert!(store.stories(&stories_of(topic)).is_ok()));
     }
     cost("activity".to_owned(), &|| assert!(store.activity(Timestamp::from_seconds(START + items)).is_ok()));
+    cost("totals".to_owned(), &|| assert!(store.totals().is_ok()));
     out
 }
 

@@ -1,5 +1,7 @@
 //! How each topic of the config does: hits and alerts by the day, and its rules as read.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::model::Timestamp;
@@ -72,12 +74,12 @@ pub struct SeverityBand {
 }
 
 impl TopicLine {
-    /// All of the config, in its order.
+    /// All of the config, in its order; without a store nothing has hit any.
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
-    pub fn all(topics: &[TopicConfig], store: &Store, now: Timestamp) -> Result<Vec<Self>, StoreError> {
-        let (mut days, whole) = store.days(now)?;
+    pub fn all(topics: &[TopicConfig], store: Option<&Store>, now: Timestamp) -> Result<Vec<Self>, StoreError> {
+        let (mut days, whole) = store.map_or(Ok((BTreeMap::new(), true)), |store| store.days(now))?;
         let line = |topic: &TopicConfig| {
             let days = days.remove(topic.id.as_str()).unwrap_or_default();
             Self {
@@ -101,7 +103,12 @@ impl TopicShown {
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
-    pub fn find(id: &str, topics: &[TopicConfig], store: &Store, now: Timestamp) -> Result<Option<Self>, StoreError> {
+    pub fn find(
+        id: &str,
+        topics: &[TopicConfig],
+        store: Option<&Store>,
+        now: Timestamp,
+    ) -> Result<Option<Self>, StoreError> {
         let Some(topic) = topics.iter().find(|topic| topic.id.as_str() == id) else { return Ok(None) };
         let Some(line) = TopicLine::all(std::slice::from_ref(topic), store, now)?.pop() else { return Ok(None) };
         let rule = |term: &crate::pipeline::classify::TermConfig| TopicRule {

@@ -39,6 +39,7 @@ async fn quarantine_of_a_feed_that_ends_the_process_is_named_and_lifted() {
     assert!(status.contains("1 document not read") && status.contains("feed-wire"), "{status}");
     let listed = said(&room, &["quarantine"]);
     assert!(listed.starts_with("feed-wire  wire") && listed.contains("3 times"), "{listed}");
+    assert!(listed.contains("tried again at the first poll after"), "{listed}");
     assert!(said(&room, &["feeds", "show", "wire"]).contains("wirewatch quarantine release feed-wire"));
     assert!(said(&room, &["quarantine", "release", "feed-other"]).contains("no document of this id"));
     assert!(said(&room, &["quarantine", "release", "feed-wire"]).contains("read again"));

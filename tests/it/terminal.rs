@@ -104,6 +104,24 @@ async fn endpoint_test_leaves_nothing_owed_and_frees_what_waits() {
     assert!(!rows.contains(&Some("pending".to_owned())), "{rows:?}");
 }
 
+/// Alerts for the terminal do not stand among what a script reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_of_what_alerts_on_the_console_is_json_alone() {
+    let room = Newsroom::silent("");
+    std::fs::write(room.path("1.txt"), article(1)).expect("written");
+    room.drop_file("2.txt", &article(2));
+    for arguments in
+        [&["endpoints", "test", "console", "--json"][..], &["ingest", "1.txt", "--json"], &["run", "--once", "--json"]]
+    {
+        let output = run(&room, arguments).await;
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let said = text(&output.stdout);
+        assert!(serde_json::from_str::<Value>(&said).is_ok(), "{arguments:?}: {said}");
+        let alert = text(&output.stderr);
+        assert!(alert.contains("a test") || alert.contains("levee"), "{arguments:?} shows the alert: {alert}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_corrections_leave_no_trace() {
     let receiver = Receiver::start().await;

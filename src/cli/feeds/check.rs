@@ -187,8 +187,8 @@ pub(super) fn poll(ids: &[String], author: &str, context: &Context, out: Output)
     }
     run::start_logs(&config);
     let runtime = run::runtime(&config)?;
-    let parts =
-        Parts { config, place: context.place_name(), clock: Clock::clone(&context.clock), console: Console::stdout() };
+    let console = Console::beside(out == Output::Json);
+    let parts = Parts { config, place: context.place_name(), clock: Clock::clone(&context.clock), console };
     let reports = runtime.block_on(App::poll_feeds(parts, named)).map_err(|error| {
         let error = run::error(error);
         match error.code() {

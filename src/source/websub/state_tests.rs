@@ -2,40 +2,18 @@
 
 use proptest::prelude::*;
 
+use super::super::desk::new_subscription;
 use super::*;
-use crate::model::{HubSecret, SourceId};
+use crate::model::SourceId;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 const START: Timestamp = Timestamp::from_seconds(1_742_198_400);
 
 fn subscription(hubs: &[&str]) -> Subscription {
-    Subscription {
-        callback: "a".repeat(32),
-        callback_url: format!("https://watch.example.org/websub/{}", "a".repeat(32)),
-        source: SourceId::new("wire").expect("a name"),
-        topic: "https://a.example/feed".to_owned(),
-        hub: hubs[0].to_owned(),
-        hubs: hubs.iter().map(|hub| (*hub).to_owned()).collect(),
-        secret: Some(HubSecret("5f".repeat(32))),
-        state: SubscriptionState::Asked,
-        awaits: false,
-        asked_at: None,
-        verified_at: None,
-        active_since: None,
-        lease_until: None,
-        next_at: START,
-        refusals: 0,
-        error: None,
-        last_push_at: None,
-        is_weak: false,
-        tally_from: START,
-        pushed: 0,
-        near: 0,
-        missed: 0,
-        dropped: 0,
-        unreliable_since: None,
-    }
+    let (source, hubs) = (SourceId::new("wire").expect("a name"), hubs.iter().map(|hub| (*hub).to_owned()).collect());
+    let base = "https://watch.example.org/websub/";
+    new_subscription(&source, "https://a.example/feed", hubs, base, false, START).expect("random bytes")
 }
 
 /// A life with a clock.
