@@ -60,11 +60,14 @@ fn list(lines: &[TopicLine], out: Output) -> Result<(), CliError> {
         return Ok(output::lines(lines)?);
     }
     let mut table =
-        Table::new(&["TOPIC", "SEVERITY", "NEEDS", "RULES", "HITS, 28 D", "ALERTS", "LABEL"]).cuttable(&["LABEL"]);
+        Table::new(&["TOPIC", "SEVERITY", "NEEDS", "RULES", "HITS, 28 D", "ALERTS", "SILENCED", "RIGHT", "NAME"]);
     for line in lines {
         let (hits, rules) = (at_least(line, line.hits), line.rules.to_string());
         let (id, severity, label) = (line.id.clone(), line.severity.clone(), line.label.clone());
-        table.row([id, severity, line.threshold.to_string(), rules, hits, line.alerts.to_string(), label]);
+        let silenced = if line.silenced > 0 { line.silenced.to_string() } else { String::new() };
+        let right = line.precision_percent.map(|percent| format!("{percent} %")).unwrap_or_default();
+        let (needs, alerts) = (line.threshold.to_string(), line.alerts.to_string());
+        table.row([id, severity, needs, rules, hits, alerts, silenced, right, label]);
     }
     Ok(table.print("no topic is on: `enabled = true` in its file switches one on")?)
 }
@@ -88,14 +91,21 @@ fn show(topic: &TopicShown, out: Output) -> Result<(), CliError> {
         }
     }
     let (hits, alerts) = (at_least(line, line.hits), counted(line.alerts, "alert"));
-    outln!("  in the last 28 days: {hits} hits, {alerts}");
+    outln!("  in the last 28 days: {hits} hits, {alerts} of {}", counted(line.stories, "story"));
+    if let Some(percent) = line.precision_percent {
+        let said = counted(line.labels.about + line.labels.not_about, "label");
+        outln!("  {said}: {percent} % of its labelled hits are about it");
+    }
     outln!();
-    let mut table = Table::new(&["POINTS", "SEVERITY", "RULE", "LOOKS FOR"]);
+    let mut table = Table::new(&["POINTS", "SEVERITY", "HITS", "RULE", "LOOKS FOR"]);
     for rule in &topic.terms {
         let severity = rule.severity.clone().unwrap_or_default();
-        table.row([rule.weight.to_string(), severity, rule.id.clone(), rule.r#match.clone()]);
+        table.row([rule.weight.to_string(), severity, rule.hits.to_string(), rule.id.clone(), rule.r#match.clone()]);
     }
     table.print("no rule")?;
+    if topic.rule_hits_of > 0 {
+        outln!("hits: of {} stored hits of this topic, those that the rule is a reason of", topic.rule_hits_of);
+    }
     for (what, queries) in [("must hit as well", &topic.require), ("must not hit", &topic.exclude)] {
         for query in queries {
             outln!("{what}: {}", clean::one_line(query));

@@ -46,6 +46,7 @@ mod subscriptions;
 mod syndication;
 mod tell;
 mod told;
+mod topic_figures;
 mod totals;
 
 use std::path::{Path, PathBuf};
@@ -83,6 +84,7 @@ pub use snapshot::{RecalledFrom, SNAPSHOT_FILE, SnapshotKept};
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord, Why};
 pub use syndication::{StoryReport, StoryReports};
 pub use tell::{AskedTell, StoryHearing};
+pub use topic_figures::{RuleHits, TopicFigures, TopicLabels};
 pub use totals::Totals;
 
 /// A cheap handle to the store: one connection writes, a few read.

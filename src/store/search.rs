@@ -286,9 +286,18 @@ fn snippet(text: &str, words: &[Word]) -> String {
     let hit = first.min().unwrap_or(0);
     let from = hit.saturating_sub(SNIPPET_CHARS);
     let cut: String = text.chars().skip(from).take(2 * SNIPPET_CHARS).collect();
-    let cut = clean::one_line(&cut).trim().to_owned();
+    let is_cut = text.chars().nth(from + 2 * SNIPPET_CHARS).is_some();
+    // No half words at its ends, where there are words.
+    let (mut start, mut end) = (0, cut.len());
+    if from > 0 {
+        start = cut.find(' ').filter(|at| *at < cut.len() / 4).unwrap_or(0);
+    }
+    if is_cut {
+        end = cut.rfind(' ').filter(|at| *at > cut.len() / 4 * 3).unwrap_or(cut.len());
+    }
+    let cut = clean::one_line(&cut[start..end]).trim().to_owned();
     let before = if from > 0 { "… " } else { "" };
-    let after = if text.chars().nth(from + 2 * SNIPPET_CHARS).is_some() { " …" } else { "" };
+    let after = if is_cut { " …" } else { "" };
     format!("{before}{cut}{after}")
 }
 
@@ -319,5 +328,13 @@ mod tests {
         let cut = snippet(&text, &words("Storm"));
         assert!(cut.starts_with("… ") && cut.ends_with(" …") && cut.contains("storm closed"), "{cut}");
         assert_eq!(snippet("short text", &words("absent")), "short text");
+        let whole = ["Quiet.", "More.", "The", "storm", "closed", "the", "harbour.", "…"];
+        assert!(cut.split(' ').all(|word| whole.contains(&word)), "no half words: {cut}");
+        let long = "x".repeat(1000);
+        assert_eq!(
+            snippet(&long, &words("absent")).chars().count(),
+            2 * SNIPPET_CHARS + 2,
+            "one word is cut all the same"
+        );
     }
 }

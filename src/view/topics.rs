@@ -1,12 +1,16 @@
 //! How each topic of the config does: hits and alerts by the day, and its rules as read.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::model::Timestamp;
 use crate::pipeline::classify::TopicConfig;
-use crate::store::{DayTally, Store, StoreError};
+use crate::store::{DayTally, RuleHits, Store, StoreError, TopicFigures, TopicLabels};
+
+/// As far as hits and alerts are shown by the day.
+const FIGURES_AGE: Duration = Duration::from_secs(28 * 86_400);
 
 /// One topic.
 #[derive(Debug, Serialize)]
@@ -25,7 +29,15 @@ pub struct TopicLine {
     pub hits: u64,
     /// Alerts that name it in the last 28 days.
     pub alerts: u64,
-    /// The same by the day, oldest first.
+    /// Stories that were told of it in the last 28 days.
+    pub stories: u64,
+    /// Alerts on it that a silence kept back in the last 28 days.
+    pub silenced: u64,
+    /// What people said of its items.
+    pub labels: TopicLabels,
+    /// How many of a hundred labelled hits are about it.
+    pub precision_percent: Option<u64>,
+    /// Hits and alerts by the day, oldest first.
     pub days: DayTally,
     /// The newest 20,000 items reach back 28 days.
     pub days_whole: bool,
@@ -39,6 +51,8 @@ pub struct TopicShown {
     pub line: TopicLine,
     /// Its rules.
     pub terms: Vec<TopicRule>,
+    /// So many stored hits were asked which rules they are of.
+    pub rule_hits_of: u64,
     /// Queries of which all must hit.
     pub require: Vec<String>,
     /// Queries of which none may hit.
@@ -62,6 +76,8 @@ pub struct TopicRule {
     pub weight: f64,
     /// What a match is at least where this hits.
     pub severity: Option<String>,
+    /// Of the hits that were asked, those that it is a reason of.
+    pub hits: u64,
 }
 
 /// A score from which the severity rises.
@@ -80,8 +96,12 @@ impl TopicLine {
     /// [`StoreError`] when a table cannot be read.
     pub fn all(topics: &[TopicConfig], store: Option<&Store>, now: Timestamp) -> Result<Vec<Self>, StoreError> {
         let (mut days, whole) = store.map_or(Ok((BTreeMap::new(), true)), |store| store.days(now))?;
+        let since = now.minus(FIGURES_AGE);
+        let figures = store.map_or(Ok(BTreeMap::new()), |store| store.topic_figures(since))?;
         let line = |topic: &TopicConfig| {
             let days = days.remove(topic.id.as_str()).unwrap_or_default();
+            let TopicFigures { stories, silenced, labels } =
+                figures.get(topic.id.as_str()).copied().unwrap_or_default();
             Self {
                 id: topic.id.as_str().to_owned(),
                 label: topic.label.clone(),
@@ -90,6 +110,10 @@ impl TopicLine {
                 rules: topic.terms.len(),
                 hits: days.hits.iter().sum(),
                 alerts: days.alerts.iter().sum(),
+                stories,
+                silenced,
+                labels,
+                precision_percent: labels.precision_percent(),
                 days,
                 days_whole: whole,
             }
@@ -111,11 +135,13 @@ impl TopicShown {
     ) -> Result<Option<Self>, StoreError> {
         let Some(topic) = topics.iter().find(|topic| topic.id.as_str() == id) else { return Ok(None) };
         let Some(line) = TopicLine::all(std::slice::from_ref(topic), store, now)?.pop() else { return Ok(None) };
+        let hits = store.map_or(Ok(RuleHits::default()), |store| store.rule_hits(id))?;
         let rule = |term: &crate::pipeline::classify::TermConfig| TopicRule {
             id: term.id.clone(),
             r#match: term.query.clone(),
             weight: term.weight,
             severity: term.severity.map(|severity| severity.to_string()),
+            hits: hits.rules.get(&term.id).copied().unwrap_or_default(),
         };
         let band = |(score, severity): &(f64, crate::model::Severity)| SeverityBand {
             score: *score,
@@ -124,6 +150,7 @@ impl TopicShown {
         Ok(Some(Self {
             line,
             terms: topic.terms.iter().map(rule).collect(),
+            rule_hits_of: hits.of,
             require: topic.require.clone(),
             exclude: topic.exclude.clone(),
             severity_bands: topic.severity_bands.iter().map(band).collect(),

@@ -10,14 +10,12 @@ use super::operate::{Running, get_path};
 use super::program;
 
 /// What no command prints, and why.
-const WITHOUT_A_COMMAND: [(&str, &str); 7] = [
+const WITHOUT_A_COMMAND: [(&str, &str); 5] = [
     ("/v1/actions", "what was done by hand; the page shows it beside what it was done to"),
     ("/v1/changes", "a list to read on in, for programs"),
     ("/v1/stream", "it does not end"),
     ("/v1/openapi.json", "a description of the API"),
     ("/v1/preview", "for the page; `backtest` is its command, over whole rules"),
-    ("/v1/topics", "the config says it; the page shows it with its hits"),
-    ("/v1/topics/{id}", "the config says it; the page shows it with its hits"),
 ];
 
 async fn answered(http: SocketAddr, path: &str) -> Value {

@@ -5,12 +5,13 @@
 mod meta;
 mod passages;
 
+use dom_query::Document;
 use dom_smoothie::{Config, Readability};
 
 use crate::model::Dated;
 use crate::text::{date, html, work};
 use meta::PageMeta;
-use passages::PageTree;
+use passages::{PageTree, completed};
 
 /// Elements within one another; browsers flatten beyond this, and html5ever is quadratic in it.
 const DEPTH_MAX: usize = 512;
@@ -49,11 +50,12 @@ pub fn extract(page: &str, url: Option<&str>) -> Option<PageArticle> {
     let (text, found_title) = if is_beyond_a_tree(page, DEPTH_MAX) {
         (html::to_text(page), None)
     } else {
-        let tree = PageTree::of(page);
-        let (found, title) = readable(&tree).unwrap_or_default();
-        let text = tree.completed(&found);
-        let is_short = text.len() < TEXT_BYTES_MIN && tree.completed("").is_empty();
-        let text = if is_short { longer(tree.flat(), text) } else { text };
+        let PageTree { document, passages } = PageTree::of(page);
+        let (found, title) = readable(document).unwrap_or_default();
+        let text = completed(&passages, &found);
+        let is_short = text.len() < TEXT_BYTES_MIN && completed(&passages, "").is_empty();
+        // Readability takes its tree apart: for the few that are short another one is made, so that there is never more than one.
+        let text = if is_short { longer(PageTree::of(page).flat(), text) } else { text };
         (text, title)
     };
     // Pages that a script fills have their text in their data alone.
@@ -75,9 +77,9 @@ pub fn extract(page: &str, url: Option<&str>) -> Option<PageArticle> {
     })
 }
 
-fn readable(tree: &PageTree) -> Option<(String, Option<String>)> {
+fn readable(document: Document) -> Option<(String, Option<String>)> {
     let config = Config { max_elements_to_parse: ELEMENTS_MAX, disable_json_ld: true, ..Config::default() };
-    let article = Readability::with_document(tree.document.clone(), None, Some(config)).ok()?.parse().ok()?;
+    let article = Readability::with_document(document, None, Some(config)).ok()?.parse().ok()?;
     let title = Some(html::plain_inline(&article.title)).filter(|title| !title.is_empty());
     Some((html::to_text(&article.content), title))
 }

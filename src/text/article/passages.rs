@@ -106,11 +106,11 @@ const SIDE_NAMES: [&str; 30] = [
 /// A page as a tree, without what asks for consent.
 pub(super) struct PageTree {
     pub document: Document,
-    passages: Vec<Passage>,
+    pub passages: Vec<Passage>,
 }
 
 /// A paragraph near the headline.
-struct Passage {
+pub(super) struct Passage {
     text: String,
     words: usize,
     /// It is in the part of the page that its main heading opens.
@@ -121,7 +121,7 @@ impl PageTree {
     /// Makes a tree of a page.
     pub(super) fn of(page: &str) -> Self {
         let document = Document::from(page);
-        // A note on each blemish of the page: nobody reads them, and each copy of the tree would have them all.
+        // A note on each blemish of the page, which nobody reads.
         document.errors.take();
         remove_consent(&document);
         unwrap_linked_paragraphs(&document);
@@ -133,15 +133,11 @@ impl PageTree {
     pub(super) fn flat(&self) -> String {
         html::to_text(&self.document.html())
     }
-
-    /// The text that was found, with what it misses of the article; the statement below the headline where nothing of that
-    /// was found.
-    pub(super) fn completed(&self, found: &str) -> String {
-        complete(&self.passages, found)
-    }
 }
 
-fn complete(passages: &[Passage], found: &str) -> String {
+/// The text that was found, with what it misses of the article; the statement below the headline where nothing of that
+/// was found.
+pub(super) fn completed(passages: &[Passage], found: &str) -> String {
     let folded = folded(found);
     let is_found = |passage: &Passage| folded.contains(&self::folded(&passage.text));
     let near: Vec<&Passage> = passages.iter().filter(|passage| passage.is_near).collect();
