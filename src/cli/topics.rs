@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::output::{self, Output, Table};
 use super::{CliError, Context};
+use crate::pipeline::classify::TopicConfig;
 use crate::store::{Access, Store, StoreError};
 use crate::text::{clean, counted};
 use crate::view::{TopicLine, TopicShown};
@@ -44,15 +45,17 @@ pub fn run(args: &TopicsArgs, context: &Context) -> Result<(), CliError> {
     let (topics, now, out) = (&config.topics, context.clock.now(), Output::of(args.json));
     match &args.verb {
         None | Some(TopicsVerb::List) => list(&TopicLine::all(topics, store.as_ref(), now)?, out),
-        Some(TopicsVerb::Show { id }) => match TopicShown::find(id, topics, store.as_ref(), now)? {
-            Some(topic) => show(&topic, out),
-            None => {
-                let known: Vec<&str> = topics.iter().map(|topic| topic.id.as_str()).collect();
-                Err(CliError::data(format!("find topic {id}: the config has none of this name, or it is off"))
-                    .hint(format!("it has: {}", known.join(", "))))
-            }
-        },
+        Some(TopicsVerb::Show { id }) => {
+            let found = TopicShown::find(id, topics, store.as_ref(), now)?;
+            show(&found.ok_or_else(|| unknown(id, topics))?, out)
+        }
     }
+}
+
+fn unknown(id: &str, topics: &[TopicConfig]) -> CliError {
+    let known: Vec<&str> = topics.iter().map(|topic| topic.id.as_str()).collect();
+    CliError::data(format!("find topic {id}: the config has none of this name, or it is off"))
+        .hint(format!("it has: {}", known.join(", ")))
 }
 
 fn list(lines: &[TopicLine], out: Output) -> Result<(), CliError> {

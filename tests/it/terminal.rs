@@ -118,7 +118,10 @@ async fn json_of_what_alerts_on_the_console_is_json_alone() {
         let said = text(&output.stdout);
         assert!(serde_json::from_str::<Value>(&said).is_ok(), "{arguments:?}: {said}");
         let alert = text(&output.stderr);
-        assert!(alert.contains("A test") || alert.contains("levee") || alert.contains("Levee"), "{arguments:?} shows the alert: {alert}");
+        assert!(
+            alert.contains("A test") || alert.contains("levee") || alert.contains("Levee"),
+            "{arguments:?} shows the alert: {alert}"
+        );
     }
 }
 
