@@ -52,6 +52,9 @@ const PART_EVERY: Duration = Duration::from_secs(1);
 /// So long nothing that was dropped takes to its webhook.
 const UNTOLD: Duration = Duration::from_secs(60);
 
+/// What is dropped is carried by no feed.
+const NO_FEED: u64 = 3 << 62;
+
 /// When the webhook of each dropped file came.
 type Arrivals = Arc<Mutex<HashMap<usize, Instant>>>;
 
@@ -169,7 +172,7 @@ impl Drops<'_> {
         for nth in 0..count {
             let number = self.next;
             self.next += 1;
-            let article = self.language.unshared(number);
+            let article = self.language.unshared(NO_FEED | number as u64);
             let (ready, there) = (seeds.join(format!(".{number}.tmp")), seeds.join(format!("drop-{number}.txt")));
             let text = format!("{} {WORD} drop{number}\n\n{}\n", article.title, article.paragraphs.join("\n\n"));
             std::fs::write(&ready, text)?;

@@ -116,16 +116,16 @@ impl Language {
         let own = ((feed as u64) << 32) | item;
         let mut lot = Numbers::of(own ^ 0xc0ff_ee00);
         if !lot.next().is_multiple_of(COPY_EVERY) {
-            return self.compose(own, None);
+            return self.unshared(own);
         }
         // Feeds that are neighbours carry the same text at the same place.
         let pool = (1u64 << 63) | ((feed as u64 / (COPIES_EACH * COPY_EVERY)) << 40) | item;
         self.compose(pool, Some(own))
     }
 
-    /// An article that no feed carries and that is a copy of none: its story is its own.
-    pub fn unshared(&self, number: usize) -> Article {
-        self.compose((3u64 << 62) | number as u64, None)
+    /// An article that is a copy of none: its story is its own.
+    pub fn unshared(&self, number: u64) -> Article {
+        self.compose(number, None)
     }
 
     fn compose(&self, seed: u64, edited_by: Option<u64>) -> Article {

@@ -116,7 +116,7 @@ async fn json_of_what_alerts_on_the_console_is_json_alone() {
         let output = run(&room, arguments).await;
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         let said = text(&output.stdout);
-        assert!(serde_json::from_str::<Value>(&said).is_ok(), "{arguments:?}: {said}");
+        assert!(serde_json::from_str::<Value>(said).is_ok(), "{arguments:?}: {said}");
         let alert = text(&output.stderr);
         assert!(
             alert.contains("A test") || alert.contains("levee") || alert.contains("Levee"),
