@@ -21,7 +21,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("deliver", &["files", "model", "store", "pipeline", "net", "text", "clock", "telemetry", "failpoint"]),
     ("receiver", &["clock", "text", "deliver"]),
     ("eval", &["model", "pipeline"]),
-    ("config", &["files", "model", "text", "net", "source", "pipeline", "deliver"]),
+    ("config", &["files", "model", "text", "net", "source", "pipeline", "store", "deliver"]),
     ("view", &["model", "text", "pipeline", "source", "store", "deliver", "config"]),
     ("action", &["model", "text", "store", "pipeline", "config", "deliver", "view"]),
     (

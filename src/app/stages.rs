@@ -52,7 +52,7 @@ impl CoreStages {
         for problem in compile::warnings(&rules, config) {
             warn!(problem = %clean::one_line(&problem.what), "config warning");
         }
-        let store = Store::open(&config.daemon.state_dir, Access::Own)?;
+        let store = config.open_store(Access::Own)?;
         // A start takes the config whole: what a reload said before says nothing any more.
         let _ = std::fs::remove_file(config.daemon.state_dir.join(RELOAD_FILE));
         silences::date(&mut rules.alert.silences, config, &store, clock.now())?;

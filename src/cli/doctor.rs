@@ -76,7 +76,7 @@ pub fn run(args: &DoctorArgs, context: &Context) -> Result<(), CliError> {
         examine_daemon(&mut findings, &config);
         examine_permissions(&mut findings, &config);
         examine_memory(&mut findings, &config);
-        match Store::open(&config.daemon.state_dir, Access::Read) {
+        match config.open_store(Access::Read) {
             Ok(store) => {
                 examine_disk(&mut findings, &config, &store);
                 if let Err(error) = examine_store(&mut findings, &config, &store, now) {
@@ -233,6 +233,10 @@ fn examine_disk(findings: &mut Findings, config: &Config, store: &Store) {
 
 fn examine_store(findings: &mut Findings, config: &Config, store: &Store, now: Timestamp) -> Result<(), StoreError> {
     match store.integrity()? {
+        None if !store.is_file() => {
+            findings
+                .ok("store", format!("{} answers; its server keeps it whole and copies it", store.place().display()));
+        }
         None => findings.ok("store", "the database is whole"),
         Some(detail) => findings.add(
             Grade::Problem,

@@ -109,7 +109,7 @@ fn find<'a>(config: &'a Config, id: &str) -> Result<&'a EndpointConfig, CliError
 }
 
 fn store(config: &Config, access: Access) -> Result<Store, StoreError> {
-    Store::open(&config.daemon.state_dir, access)
+    config.open_store(access)
 }
 
 /// Before the first run there is no store, and every endpoint is untried.

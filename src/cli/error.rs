@@ -115,7 +115,10 @@ impl From<StoreError> for CliError {
             | StoreError::Held { .. }
             | StoreError::Busy { .. }
             | StoreError::Shortage { .. }
-            | StoreError::Restoring { .. } => UNAVAILABLE,
+            | StoreError::Restoring { .. }
+            | StoreError::Unreachable { .. }
+            | StoreError::Refused { .. }
+            | StoreError::Elsewhere { .. } => UNAVAILABLE,
             StoreError::Corrupt { .. } | StoreError::Newer { .. } | StoreError::Half { .. } => DATA,
             _ => IO,
         };

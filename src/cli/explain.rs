@@ -18,7 +18,7 @@ use crate::pipeline::classify::{GateKind, RuleExplanation, TopicExplanation};
 use crate::pipeline::{Rules, prepare};
 use crate::source::parser::Parser;
 use crate::source::seed::parse_file;
-use crate::store::{Access, Store, StoreError};
+use crate::store::{Access, StoreError};
 use crate::text::{clean, counted};
 use crate::view::{ExplainError, ItemExplained, RecalledStories, explain};
 
@@ -118,7 +118,7 @@ fn file(path: &Path, rules: &Rules, config: &Config, context: &Context) -> Resul
     let path = &input.path;
     let now = context.clock.now();
     // Without a store there is no story to be held against.
-    let mut memory = match Store::open(&config.daemon.state_dir, Access::Read) {
+    let mut memory = match config.open_store(Access::Read) {
         Err(StoreError::Missing { .. }) => None,
         store => Some(RecalledStories::of(&store?, config, now)?),
     };

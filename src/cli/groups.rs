@@ -64,6 +64,7 @@ const GROUPS: [(&str, &[(&str, &str)]); 6] = [
             ("doctor", "looks for trouble and says what to do"),
             ("backup", "copies the store beside a running daemon"),
             ("restore", "puts a backup in its place"),
+            ("store", "copies it to another database"),
             ("prune", "removes now what [retention] has removed later"),
             ("quarantine", "documents that ended the process; let one be read again"),
             ("completions", "for the shell"),

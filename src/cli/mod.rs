@@ -45,6 +45,7 @@ mod run;
 mod search;
 mod silences;
 mod status;
+mod store;
 mod stories;
 mod top;
 mod topics;
@@ -135,6 +136,7 @@ enum Command {
     Tune(tune::TuneArgs),
     Users(users::UsersArgs),
     Topics(topics::TopicsArgs),
+    Store(store::StoreArgs),
 }
 
 /// What every command is given.
@@ -191,6 +193,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(args, &context),
         Command::Users(args) => users::run(args, &context),
         Command::Topics(args) => topics::run(args, &context),
+        Command::Store(args) => store::run(args, &context),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -231,7 +234,7 @@ impl Context {
             Err(report) => report,
         };
         match Config::readable(&place, &self.environment) {
-            Some(config) if Store::open(&config.daemon.state_dir, Access::Read).is_ok() => {
+            Some(config) if config.open_store(Access::Read).is_ok() => {
                 Ok((config, Some(counted(report.errors() as u64, "error"))))
             }
             _ => Err(refused(&report, &self.place_name())),
@@ -240,7 +243,7 @@ impl Context {
 
     /// The store of the config's state directory.
     fn open_store(&self, access: Access) -> Result<Store, CliError> {
-        Ok(Store::open(&self.load()?.config.daemon.state_dir, access)?)
+        Ok(self.load()?.config.open_store(access)?)
     }
 
     /// The store, for reading beside a running daemon.

@@ -1,14 +1,14 @@
 //! `search`: full text over everything stored, with filters and snippets, newest first.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use clap::Args;
 
 use super::output::{self, Output};
 use super::page::Page;
 use super::{CliError, Context, ids};
-use crate::store::{Access, SearchQuery, Store, lock_holder};
+use crate::config::Config;
+use crate::store::{Access, SearchQuery, lock_holder};
 use crate::text::{clean, counted};
 
 /// Finds items by their text, newest first.
@@ -42,11 +42,11 @@ const BATCHES_MAX: usize = 100;
 /// # Errors
 /// [`CliError`] when there is no store or it cannot be read.
 pub fn run(args: &SearchArgs, context: &Context) -> Result<(), CliError> {
-    let state_dir = context.load()?.config.daemon.state_dir;
-    let store = Store::open(&state_dir, Access::Read)?;
+    let config = context.load()?.config;
+    let store = config.open_store(Access::Read)?;
     let story = args.story.as_deref().map(|id| ids::story(&store, id)).transpose()?;
-    if lock_holder(&state_dir).is_none() {
-        catch_up(&state_dir);
+    if lock_holder(&config.daemon.state_dir).is_none() {
+        catch_up(&config);
     }
     let query = SearchQuery {
         text: args.query.join(" "),
@@ -94,8 +94,8 @@ pub fn run(args: &SearchArgs, context: &Context) -> Result<(), CliError> {
 }
 
 /// Indexes what came since the daemon stopped. Whoever may only read searches what is indexed.
-fn catch_up(state_dir: &Path) {
-    let Ok(store) = Store::open(state_dir, Access::Share) else { return };
+fn catch_up(config: &Config) {
+    let Ok(store) = config.open_store(Access::Share) else { return };
     for _ in 0..BATCHES_MAX {
         if !store.index_batch().unwrap_or(false) {
             return;

@@ -6,7 +6,7 @@ use clap::Args;
 use super::output::{self, Output};
 use super::{CliError, Context, failing};
 use crate::model::Timestamp;
-use crate::store::{Access, Store};
+use crate::store::Access;
 use crate::text::{clean, counted};
 use crate::view::Status;
 
@@ -36,7 +36,7 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<(), CliError> {
 
 fn gather(context: &Context) -> Result<Status, CliError> {
     let (config, errors) = context.load_to_look()?;
-    let store = Store::open(&config.daemon.state_dir, Access::Read)?;
+    let store = config.open_store(Access::Read)?;
     let place = context.place_name();
     Ok(Status::of(&config, &store, &place, errors.as_deref(), context.clock.now())?)
 }

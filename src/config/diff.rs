@@ -78,6 +78,7 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
         ("daemon.instance", old.daemon.instance != new.daemon.instance),
         ("daemon.threads", old.daemon.threads != new.daemon.threads),
         ("daemon.log_format", old.daemon.log_format != new.daemon.log_format),
+        ("store", old.store != new.store),
         ("http.listen", old.http.listen != new.http.listen),
         ("seeds.id", old.seeds.id != new.seeds.id),
         ("memory.copies_window", old.memory.copies_window != new.memory.copies_window),

@@ -24,6 +24,7 @@ mod section;
 mod services;
 mod settings;
 mod span;
+mod store;
 mod topic_text;
 mod topics;
 mod users;
@@ -51,6 +52,7 @@ pub use reload_record::{RELOAD_FILE, ReloadRecord, last_reload};
 pub use scaffold::{ScaffoldError, Scaffolded, scaffold};
 pub use section::is_language;
 pub use settings::{AlertConfig, DaemonConfig, HttpConfig, LogFormat, RetentionConfig};
+pub use store::StoreConfig;
 pub use topic_text::{read_topic_text, topic_text};
 pub use topics::QueryKey;
 pub use users::{
@@ -79,6 +81,8 @@ use topics::QueryPlaces;
 pub struct Config {
     /// `[daemon]`.
     pub daemon: DaemonConfig,
+    /// `[store]`.
+    pub store: StoreConfig,
     /// `[seeds]`.
     pub seeds: SeedConfig,
     /// `[polling]`.
@@ -302,9 +306,20 @@ fn read(files: Files, environment: &Environment) -> (Result<Loaded, Report>, BTr
 }
 
 fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryPlaces) -> (Config, Vec<TestCase>) {
-    let [daemon, seeds, polling, limits, memory, retention, http, websub, alerts, delivery] =
-        ["daemon", "seeds", "polling", "limits", "memory", "retention", "http", "websub", "alerts", "delivery"]
-            .map(|name| reader.section(name));
+    let [daemon, stored, seeds, polling, limits, memory, retention, http, websub, alerts, delivery] = [
+        "daemon",
+        "store",
+        "seeds",
+        "polling",
+        "limits",
+        "memory",
+        "retention",
+        "http",
+        "websub",
+        "alerts",
+        "delivery",
+    ]
+    .map(|name| reader.section(name));
     let polled = settings::polling(&polling);
     let seeded = settings::seeds(&seeds);
     settings::warn_missing_dir(&seeds, &seeded);
@@ -330,6 +345,7 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
     let listens = settings::http(&http);
     let config = Config {
         daemon: settings::daemon(&daemon, &limits, &environment.state_dir()),
+        store: store::store(&stored),
         limits: settings::limits(&limits),
         normalize: NormalizeRules { outlets: entries::outlets(&feeds), ..settings::normalize(&daemon, &limits) },
         memory: settings::memory(&memory),

@@ -46,6 +46,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the copy cannot be made or does not pass its check; no file is left then.
     pub fn backup(&self, to: &Path, told: impl FnMut(f64)) -> Result<BackupMade, StoreError> {
+        self.elsewhere("back up", "its server copies it: `pg_dump --schema`, or a base backup with its log")?;
         let partial = partial_name(to);
         let made = self.copy_to(&partial, told).and_then(|()| verify(&partial)).and_then(|(items, owed)| {
             sync(&partial)?;

@@ -65,6 +65,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it cannot be read at all.
     pub fn integrity(&self) -> Result<Option<String>, StoreError> {
+        if !self.is_file() {
+            return Ok(None);
+        }
         self.read("check the database", |connection| {
             Ok(Some(connection.quick_check()?).filter(|verdict| verdict != "ok"))
         })
@@ -85,6 +88,10 @@ impl Store {
     /// Bytes of the database file.
     #[must_use]
     pub fn database_bytes(&self) -> u64 {
+        #[cfg(feature = "postgres")]
+        if !self.is_file() {
+            return self.remote_bytes().unwrap_or_default();
+        }
         self.path().metadata().map_or(0, |meta| meta.len())
     }
 
@@ -102,6 +109,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; the process must not go on with one that is not passing.
     pub fn checkpoint_passive(&self) -> Result<Checkpointed, StoreError> {
+        if !self.is_file() {
+            return Ok(Checkpointed { log_pages: 0, moved_pages: 0 });
+        }
         self.read("checkpoint the write-ahead log", |connection| {
             let moved = connection.move_log(false)?;
             Ok(Checkpointed { log_pages: moved.log_pages, moved_pages: moved.moved_pages })

@@ -119,6 +119,34 @@ pub enum StoreError {
         /// Why.
         source: EngineError,
     },
+    /// The database's server, or what is in it, cannot hold a store.
+    #[error("use {place}: {why}")]
+    Refused {
+        /// The database.
+        place: PathBuf,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The database's server does not answer.
+    #[error("{doing}: {place} does not answer: {source}; work waits until it does")]
+    Unreachable {
+        /// The database.
+        place: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        source: EngineError,
+    },
+    /// What a store in a file can do, and one on a server leaves to the server.
+    #[error("{doing}: the store is in {place}; {instead}")]
+    Elsewhere {
+        /// The database.
+        place: PathBuf,
+        /// What was to be done.
+        doing: &'static str,
+        /// What does it there.
+        instead: &'static str,
+    },
     /// Any other failure of a statement: a bug, or a database changed by hand.
     #[error("{doing} in {path}: {source}")]
     Sql {
@@ -135,6 +163,13 @@ impl StoreError {
     /// Sorts an error of the database by what it asks of the operator.
     pub(super) fn sql(path: &Path, doing: &'static str, source: EngineError) -> Self {
         let path = path.to_owned();
+        if let EngineError::Refused(why) = source {
+            return Self::Refused { place: path, why };
+        }
+        #[cfg(feature = "postgres")]
+        if matches!(source, EngineError::Postgres(_)) {
+            return Self::postgres(path, doing, source);
+        }
         match source.sqlite_code() {
             Some(ErrorCode::DiskFull) => Self::Full { path, doing },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path, doing },
@@ -152,9 +187,26 @@ impl StoreError {
         }
     }
 
+    /// Sorts what PostgreSQL says, by the classes of its codes.
+    #[cfg(feature = "postgres")]
+    fn postgres(path: PathBuf, doing: &'static str, source: EngineError) -> Self {
+        let state = source.sql_state().unwrap_or_default();
+        match (state.get(..2).unwrap_or_default(), state.as_str()) {
+            (_, "53100") => Self::Full { path, doing },
+            ("53", _) => Self::Shortage { path, doing },
+            ("40", _) | (_, "55P03" | "57014") => Self::Busy { path, doing },
+            (_, "25006") => Self::Disk { path, doing, source },
+            ("XX", "XX001" | "XX002") => Self::Corrupt { path, detail: source.to_string() },
+            ("28" | "3D", _) | (_, "42501") => Self::Refused { place: path, why: source.to_string() },
+            // Without a code it is the way to the server that failed.
+            ("" | "08" | "57", _) => Self::Unreachable { place: path, doing, source },
+            _ => Self::Sql { path, doing, source },
+        }
+    }
+
     /// Whether the same transaction may succeed later, with nothing lost in between.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::Busy { .. } | Self::Shortage { .. })
+        matches!(self, Self::Full { .. } | Self::Busy { .. } | Self::Shortage { .. } | Self::Unreachable { .. })
     }
 }

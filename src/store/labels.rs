@@ -179,13 +179,14 @@ mod tests {
         let id = ItemId::from_i64(7);
         let about = |topic: &TopicId| (topic.clone(), Some(Relevance::About));
         assert_eq!(store.label(id, &[about(&storm)], "desk", now).expect("answers"), None, "no such item");
+        let zero = store.literal(&[0]);
         store
             .write("insert an item", |tx| {
-                tx.execute_batch(
+                tx.execute_batch(&format!(
                     "INSERT INTO items (seq, id, source, key, revision, title, headline, first_seen, summary, text_source,
                         text_hash, text_bytes, quiet, story, outlet, features)
-                     VALUES (1, 7, 'wire', 'k', 0, '', 'Storm', 0, '', 'content', x'00', 1, 0, 1, 'wire', x'00')",
-                )
+                     VALUES (1, 7, 'wire', 'k', 0, '', 'Storm', 0, '', 'content', {zero}, 1, 0, 1, 'wire', {zero})",
+                ))
             })
             .expect("written");
         let labels = [about(&storm), (calm.clone(), Some(Relevance::NotAbout))];

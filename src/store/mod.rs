@@ -11,6 +11,7 @@ mod browse;
 mod care;
 mod changes;
 mod conditions;
+mod copy;
 mod corrections;
 pub mod engine;
 mod error;
@@ -31,11 +32,17 @@ mod prune_tests;
 mod pushes;
 mod recall;
 mod rejections;
+#[cfg(feature = "postgres")]
+mod remote;
 mod restoring;
+#[cfg(test)]
+mod schema_tests;
 mod search;
 mod search_parts;
 #[cfg(test)]
 mod search_parts_tests;
+#[cfg(feature = "postgres")]
+mod search_postgres;
 #[cfg(test)]
 mod search_tests;
 mod seeds;
@@ -66,6 +73,7 @@ pub use backup::{BackupMade, Restored, restore};
 pub use browse::{AlertFilter, AlertRecord, ItemFilter, ItemLine, ItemRecord, ListPart, RevisionRecord};
 pub use care::{Checkpointed, Standing};
 pub use changes::{ChangeKind, ChangeRow, ChangesKept};
+pub use copy::StoreCopied;
 pub use corrections::{Correction, CorrectionRecord, TellOutcome, UntoldEndpoint};
 pub use engine::sqlite::LOG_BYTES;
 pub use error::StoreError;
@@ -92,7 +100,12 @@ pub use totals::Totals;
 pub struct Store(Arc<Inner>);
 
 struct Inner {
+    /// The database file; its folder holds what else is remembered here, wherever the database is.
     path: PathBuf,
+    /// What it is called where something is told of it.
+    place: PathBuf,
+    #[cfg(feature = "postgres")]
+    remote: Option<remote::RemoteStore>,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     /// Looks whether anybody committed; made when somebody asks first.
@@ -132,9 +145,16 @@ impl Store {
     /// [`StoreError`] when the directory or file cannot be used, is held by another instance, is newer
     /// than this program, or is damaged.
     pub fn open(state_dir: &Path, access: Access) -> Result<Self, StoreError> {
+        #[cfg(all(feature = "postgres", debug_assertions))]
+        if let Some(place) = remote::of_tests(state_dir) {
+            return Self::open_remote(state_dir, &place, access);
+        }
         let opened = open::open(state_dir, access)?;
         Ok(Self(Arc::new(Inner {
+            place: opened.path.clone(),
             path: opened.path,
+            #[cfg(feature = "postgres")]
+            remote: None,
             writer: Mutex::new(opened.connection),
             readers: Mutex::new(Vec::new()),
             looker: Mutex::new(None),
@@ -144,6 +164,42 @@ impl Store {
             commits: watch::Sender::new(0),
             _lock: opened.lock,
         })))
+    }
+
+    /// Opens a store in PostgreSQL; the state directory holds what belongs to this machine alone.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the server cannot be reached or is refused, the store is held by another instance, or is
+    /// newer than this program.
+    #[cfg(feature = "postgres")]
+    pub fn open_remote(state_dir: &Path, place: &engine::PostgresPlace, access: Access) -> Result<Self, StoreError> {
+        let (opened, remote) = remote::open(state_dir, place, access)?;
+        Ok(Self(Arc::new(Inner {
+            path: opened.path,
+            place: PathBuf::from(place.shown()),
+            remote: Some(remote),
+            writer: Mutex::new(opened.connection),
+            readers: Mutex::new(Vec::new()),
+            looker: Mutex::new(None),
+            instance: opened.instance,
+            epoch: opened.epoch,
+            arrivals: AtomicU64::new(0),
+            commits: watch::Sender::new(0),
+            _lock: opened.lock,
+        })))
+    }
+
+    /// Whether the database is a file of this machine.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        return self.0.remote.is_none();
+        #[cfg(not(feature = "postgres"))]
+        true
+    }
+
+    fn elsewhere(&self, doing: &'static str, instead: &'static str) -> Result<(), StoreError> {
+        if self.is_file() { Ok(()) } else { Err(StoreError::Elsewhere { place: self.0.place.clone(), doing, instead }) }
     }
 
     /// The random name this store got when it was made: a part of every alert id.
@@ -174,6 +230,12 @@ impl Store {
         self.0.commits.subscribe()
     }
 
+    /// What it is called where something is told of it: the database file, or where its server is.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        &self.0.place
+    }
+
     /// The database file.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -190,12 +252,34 @@ impl Store {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, EngineError>,
     ) -> Result<T, StoreError> {
         let mut connection = self.writer();
-        let fail = |error| StoreError::sql(&self.0.path, doing, error);
+        let fail = |error| StoreError::sql(&self.0.place, doing, error);
+        #[cfg(feature = "postgres")]
+        if let Some(remote) = self.0.remote.as_ref().filter(|_| connection.is_lost()) {
+            *connection = remote.reconnect(&self.0.place)?;
+        }
         let transaction = connection.transaction().map_err(fail)?;
         let value = work(&transaction).map_err(fail)?;
-        transaction.commit().map_err(fail)?;
+        if let Err(error) = transaction.commit() {
+            self.settle(&mut connection, fail(error))?;
+        }
         self.0.commits.send_modify(|count| *count += 1);
         Ok(value)
+    }
+
+    /// What a commit that failed came to. Where the way to a server broke while it was under way, it may have been made
+    /// all the same: then what was written is there, and to write it once more would be wrong.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_self, reason = "a file answers always"))]
+    fn settle(&self, connection: &mut Connection, failure: StoreError) -> Result<(), StoreError> {
+        #[cfg(feature = "postgres")]
+        if let (Some(remote), Some(number)) = (&self.0.remote, connection.last_number())
+            && connection.is_lost()
+            && remote.settle(connection, &self.0.place, &number)?
+        {
+            return Ok(());
+        }
+        #[cfg(not(feature = "postgres"))]
+        let _ = connection;
+        Err(failure)
     }
 
     /// Runs a read on a connection of its own; it sees the last commit and blocks nobody.
@@ -207,12 +291,13 @@ impl Store {
         doing: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, EngineError>,
     ) -> Result<T, StoreError> {
-        let idle = self.0.readers.lock().pop();
+        let mut idle = self.0.readers.lock().pop();
+        idle.take_if(|connection| connection.is_lost());
         let connection = match idle {
             Some(connection) => connection,
-            None => open::reader(&self.0.path)?,
+            None => self.reader()?,
         };
-        let value = work(&connection).map_err(|error| StoreError::sql(&self.0.path, doing, error))?;
+        let value = work(&connection).map_err(|error| StoreError::sql(&self.0.place, doing, error))?;
         let mut readers = self.0.readers.lock();
         if readers.len() < READERS_IDLE_MAX {
             readers.push(connection);
@@ -228,13 +313,21 @@ impl Store {
         let mut looker = self.0.looker.lock();
         let connection = match looker.take() {
             Some(connection) => connection,
-            None => open::reader(&self.0.path)?,
+            None => self.reader()?,
         };
         // SQLite says of others what this connection has not seen: so it must always be the same one.
         let version = connection.data_version();
-        let version = version.map_err(|error| StoreError::sql(&self.0.path, "look for commits", error))?;
+        let version = version.map_err(|error| StoreError::sql(&self.0.place, "look for commits", error))?;
         *looker = Some(connection);
         Ok(version)
+    }
+
+    fn reader(&self) -> Result<Connection, StoreError> {
+        #[cfg(feature = "postgres")]
+        if let Some(remote) = &self.0.remote {
+            return remote.reader(&self.0.place);
+        }
+        open::reader(&self.0.path)
     }
 
     /// Moves the write-ahead log into the database file, for a clean stop: the next start trusts it.
@@ -242,6 +335,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the checkpoint failed.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
+        if !self.is_file() {
+            return Ok(());
+        }
         let connection = self.writer();
         let close = |c: &Connection| {
             // Whoever else reads the log, such as a replica that follows it, may do so for good: what is in it

@@ -20,6 +20,8 @@ pub const LOCK_FILE: &str = "wirewatch.lock";
 
 /// One entry per schema version; an entry never changes once it is released.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+/// The newest version of the schema that this program knows.
+pub(super) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// A database up to this size is checked at every start.
 const CHECKED_ALWAYS_BYTES_MAX: u64 = 64 << 20;
@@ -33,10 +35,19 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 pub enum Access {
     /// Ingest and deliver: takes the lock, creates and migrates.
     Own,
+    /// The same for who copies another store into it: one that is half copied is taken.
+    Fill,
     /// Change a row beside a running daemon; the store must exist.
     Share,
     /// Read only; the store must exist.
     Read,
+}
+
+impl Access {
+    /// Whether nobody else may own it meanwhile.
+    pub(super) fn owns(self) -> bool {
+        matches!(self, Self::Own | Self::Fill)
+    }
 }
 
 /// What [`open`] hands over.
@@ -54,7 +65,7 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
     }
     let path = state_dir.join(DATABASE_FILE);
     let lock = match access {
-        Access::Own => {
+        Access::Own | Access::Fill => {
             make_directory(state_dir)?;
             make_private(state_dir, DATABASE_FILE, LOCK_FILE)?;
             Some(take_lock(&state_dir.join(LOCK_FILE))?)
@@ -69,7 +80,7 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
             }
         }
     };
-    if access == Access::Own {
+    if access.owns() {
         finish_restore(&path)?;
     } else if is_restoring(&path) {
         return Err(StoreError::Restoring { path });
@@ -77,24 +88,25 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
     refuse_foreign_file(&path)?;
     // That it cannot be seen does not mean that it is not there.
     let exists = path.try_exists().map_err(|source| StoreError::File { path: path.clone(), source })?;
-    if access == Access::Own && !exists {
+    if access.owns() && !exists {
         refuse_half(&path)?;
         create(&path)?;
     }
     let mut connection = match access {
-        Access::Own => connect(&path, true)?,
+        Access::Own | Access::Fill => connect(&path, true)?,
         Access::Share => connect(&path, false)?,
         Access::Read => reader(&path)?,
     };
-    if access == Access::Own && !was_stopped_cleanly(&path, &connection) {
+    if access.owns() && !was_stopped_cleanly(&path, &connection) {
         check_integrity(&path, &connection)?;
     }
     migrate(&path, &mut connection, access)?;
-    if access == Access::Own {
+    if access.owns() {
         connection
             .execute("DELETE FROM meta WHERE key = 'stopped'", [])
             .map_err(|error| StoreError::sql(&path, "mark the store as in use", error))?;
     }
+    refuse_half_copied(&path, &connection, access)?;
     let instance = connection
         .query_row("SELECT value FROM meta WHERE key = 'instance'", [], |row| row.get(0))
         .map_err(|error| StoreError::sql(&path, "read the instance name", error))?;
@@ -104,6 +116,19 @@ pub(super) fn open(state_dir: &Path, access: Access) -> Result<Opened, StoreErro
         .map_err(|error| StoreError::sql(&path, "read when it was restored", error))?
         .unwrap_or(0);
     Ok(Opened { path, connection, instance, epoch, lock })
+}
+
+/// A copy that was cut short holds a part of what was stored, and nothing says which.
+pub(super) fn refuse_half_copied(path: &Path, connection: &Connection, access: Access) -> Result<(), StoreError> {
+    let marked = connection
+        .prepare("SELECT 1 FROM meta WHERE key = 'copying'")
+        .and_then(|mut marked| marked.exists([]))
+        .map_err(|error| StoreError::sql(path, "see whether it is whole", error))?;
+    if marked && access != Access::Fill {
+        let why = "copying another store into it was cut short; run `wirewatch store copy` again".to_owned();
+        return Err(StoreError::Refused { place: path.to_owned(), why });
+    }
+    Ok(())
 }
 
 /// The process that holds the lock on a state directory, if one does.
@@ -264,7 +289,7 @@ pub(super) fn judged(path: &Path, verdict: String) -> StoreError {
 
 /// A database that a later version of this program has written.
 pub(super) fn refuse_newer(path: &Path, connection: &Connection) -> Result<(), StoreError> {
-    let known = i64::try_from(MIGRATIONS.len()).expect("invariant: a short list");
+    let known = SCHEMA_VERSION;
     let found =
         connection.schema_version().map_err(|error| StoreError::sql(path, "read the schema's version", error))?;
     if found > known {
@@ -275,13 +300,13 @@ pub(super) fn refuse_newer(path: &Path, connection: &Connection) -> Result<(), S
 
 fn migrate(path: &Path, connection: &mut Connection, access: Access) -> Result<(), StoreError> {
     let fail = |error| StoreError::sql(path, "migrate the database", error);
-    let known = i64::try_from(MIGRATIONS.len()).expect("invariant: a short list");
+    let known = SCHEMA_VERSION;
     let found = connection.schema_version().map_err(fail)?;
     refuse_newer(path, connection)?;
     if found == known {
         return Ok(());
     }
-    if access != Access::Own {
+    if !access.owns() {
         return Err(StoreError::Missing { path: path.to_owned() });
     }
     if found > 0 {

@@ -133,7 +133,9 @@ impl Store {
             Stage::Keys => ages.keys,
             Stage::Changes => ages.changes,
             Stage::Words => {
-                pruning.go_on(more(self.write("prune the search index", |tx| search_parts::let_go(tx))?));
+                // In PostgreSQL each item was taken out of the one index there is.
+                let left = self.is_file() && self.write("prune the search index", |tx| search_parts::let_go(tx))?;
+                pruning.go_on(more(left));
                 return Ok(true);
             }
             Stage::Pages => {
@@ -211,6 +213,9 @@ impl Store {
 
     /// Shrinks the file by some of the pages that are free; whether there are more.
     fn give_back_pages(&self) -> Result<bool, StoreError> {
+        if !self.is_file() {
+            return Ok(false);
+        }
         let connection = self.writer();
         let shrink = |c: &Connection| {
             let (free, left) = (c.free_pages()?, FREE_PAGES_MIN.max(c.pages()? / FREE_SHARE));
@@ -358,6 +363,7 @@ fn items(tx: &Transaction<'_>, before: i64, at: Place) -> Step {
         ] {
             tx.prepare_cached(sql)?.execute([id])?;
         }
+        super::search::forget(tx, seq)?;
         tx.prepare_cached("DELETE FROM search_stale WHERE seq = ?1")?.execute([seq])?;
         forget_story(tx, story, before)?;
         removed += 1;

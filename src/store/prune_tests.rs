@@ -29,15 +29,16 @@ fn number(store: &Store, sql: &str) -> i64 {
 
 /// Items with texts, stories of five, an alert that was delivered for every tenth, an edit of every twentieth.
 fn fill(store: &Store, items: i64) {
+    let (zero, none) = (store.literal(&[0]), store.literal(&[]));
     run(
         store,
         &format!(
-            "CREATE TEMP TABLE n AS WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {items})
+            "CREATE TEMP TABLE n AS WITH RECURSIVE n(n) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT n + 1 FROM n WHERE n < {items})
                  SELECT n, n * 7919 AS id, ({START} + n * 60) * 1000 AS at FROM n;
              INSERT INTO items (seq, id, source, key, revision, title, headline, first_seen, summary, text_source,
                                 text_hash, text_bytes, quiet, story, outlet, features)
-                 SELECT n, id, 'outlet', 'k' || n, 0, 'harbour', 'harbour', at, '', 'summary', x'00', 20, 0, n / 5,
-                        'outlet', x'' FROM n;
+                 SELECT n, id, 'outlet', 'k' || n, 0, 'harbour', 'harbour', at, '', 'summary', {zero}, 20, 0, n / 5,
+                        'outlet', {none} FROM n;
              INSERT INTO texts SELECT n, 'the port closed' FROM n;
              INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
                  SELECT n / 5, 'harbour', min(at), max(at), count(*), 0, 0 FROM n GROUP BY n / 5;
@@ -45,7 +46,7 @@ fn fill(store: &Store, items: i64) {
              INSERT INTO story_sources SELECT n / 5, 'outlet', 1, min(at) FROM n GROUP BY n / 5;
              INSERT INTO revisions SELECT id, 1, at, 'harbour', 'open' FROM n WHERE n % 20 = 0;
              INSERT INTO alerts (sequence, id, kind, story, item, reason, severity, score, outlets, at, payload)
-                 SELECT n, 'alr_' || n, 'item', n / 5, id, 'new', 'low', 5, 1, at, x'00' FROM n WHERE n % 10 = 0;
+                 SELECT n, 'alr_' || n, 'item', n / 5, id, 'new', 'low', 5, 1, at, {zero} FROM n WHERE n % 10 = 0;
              INSERT INTO deliveries (id, alert, webhook_id, endpoint, content_type, state, attempts, created_at, due_at,
                                      settled_at)
                  SELECT n, n, 'alr_' || n, 'desk', 'json', 'delivered', 1, at, at, at FROM n WHERE n % 10 = 0;
@@ -124,7 +125,7 @@ fn pass_leaves_what_is_owed_and_the_next_takes_it_once_it_is_not() {
 fn what_nothing_points_to_any_more_goes_too() {
     let (_dir, store) = opened();
     fill(&store, 10);
-    let at = after(0).millis();
+    let (at, zero) = (after(0).millis(), store.literal(&[0]));
     run(
         &store,
         &format!(
@@ -133,14 +134,14 @@ fn what_nothing_points_to_any_more_goes_too() {
              INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near, merged_into)
                  VALUES (77, 'm', {at}, {at}, 1, 0, 0, 0), (78, 'm', {at}, {at}, 1, 0, 0, 999);
              INSERT INTO alerts (sequence, id, kind, source, reason, severity, score, outlets, at, payload)
-                 VALUES (50, 'alr_s', 'source.failing', 'outlet', 'failing', 'low', 0, 0, {at}, x'00');
+                 VALUES (50, 'alr_s', 'source.failing', 'outlet', 'failing', 'low', 0, 0, {at}, {zero});
              INSERT INTO deliveries (id, alert, webhook_id, endpoint, content_type, state, attempts, created_at, due_at,
                                      settled_at, folded_into)
                  VALUES (50, 50, 'alr_s', 'desk', 'json', 'folded', 0, {at}, {at}, {at}, 10);"
         ),
     );
     store.prune(&ages(2, 2, 400), after(4)).expect("pruned");
-    let ids = "SELECT group_concat(id, ' ') FROM (SELECT id FROM stories ORDER BY id)";
+    let ids = "SELECT string_agg(CAST(id AS TEXT), ' ') FROM (SELECT id FROM stories ORDER BY id) AS ids";
     let ids = |store: &Store| store.read("test", |c| c.query_row(ids, [], |row| row.get::<_, Option<String>>(0)));
     assert_eq!(ids(&store).expect("read").as_deref(), Some("0 2 77"), "2 by its alert, 77 by the story it leads to");
     store.prune(&ages(2, 2, 3), after(9)).expect("pruned");

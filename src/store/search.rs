@@ -9,6 +9,8 @@ use super::browse::{ItemLine, item_line};
 use super::engine::{self, Connection, OptionalExtension, Row, params};
 use super::operators::{self, SearchProblem};
 use super::search_parts::{self, PartsQuery};
+#[cfg(feature = "postgres")]
+use super::search_postgres;
 use super::{Store, StoreError};
 use crate::model::{StoryId, Timestamp};
 use crate::text::clean;
@@ -75,7 +77,7 @@ impl Store {
                 .collect::<Result<_, _>>()?;
             for seq in &edited {
                 if *seq <= from {
-                    search_parts::index_again(tx, *seq)?;
+                    index_again(tx, *seq)?;
                 }
                 tx.prepare_cached("DELETE FROM search_stale WHERE seq = ?1")?.execute([seq])?;
             }
@@ -85,7 +87,7 @@ impl Store {
                 )?
                 .query_row(params![from, batch], |row| row.get(0))?;
             if let Some(to) = to {
-                search_parts::index(tx, from + 1, to)?;
+                index(tx, from + 1, to)?;
                 tx.prepare_cached(
                     "INSERT INTO meta (key, value) VALUES ('search_seq', ?1)
                  ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -129,6 +131,10 @@ impl Store {
             let Some((from, to)) = bounds(c, query)? else { return Ok(Vec::new()) };
             let (since, story) = (query.since.map_or(i64::MIN, Timestamp::millis), query.story.map(StoryId::to_i64));
             let asked = PartsQuery { expression: &expression, from, to, since, story, limit: query.limit };
+            #[cfg(feature = "postgres")]
+            if !self.is_file() {
+                return search_postgres::find(c, &asked, |row| hit(c, row, &words));
+            }
             search_parts::find(c, &asked, |row| hit(c, row, &words))
         })
     }
@@ -138,6 +144,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it is not, or cannot be read.
     pub fn check_search(&self) -> Result<(), StoreError> {
+        if !self.is_file() {
+            return Ok(());
+        }
         self.write("check the search index", |tx| search_parts::check(tx))
     }
 }
@@ -153,6 +162,34 @@ fn indexed(c: &Connection) -> engine::Result<i64> {
         .query_row([], |row| row.get(0))
         .optional()?;
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// Takes an item that goes out of the index, where that does not go with its month.
+#[cfg_attr(not(feature = "postgres"), expect(clippy::unnecessary_wraps, reason = "another engine has to be asked"))]
+pub(super) fn forget(c: &Connection, seq: i64) -> engine::Result<()> {
+    #[cfg(feature = "postgres")]
+    if c.sqlite().is_none() {
+        return search_postgres::forget(c, seq);
+    }
+    let _ = (c, seq);
+    Ok(())
+}
+
+fn index(c: &Connection, from: i64, to: i64) -> engine::Result<()> {
+    #[cfg(feature = "postgres")]
+    if c.sqlite().is_none() {
+        return search_postgres::index(c, from, to);
+    }
+    search_parts::index(c, from, to)
+}
+
+fn index_again(c: &Connection, seq: i64) -> engine::Result<()> {
+    #[cfg(feature = "postgres")]
+    if c.sqlite().is_none() {
+        search_postgres::forget(c, seq)?;
+        return search_postgres::index(c, seq, seq);
+    }
+    search_parts::index_again(c, seq)
 }
 
 /// Between which arrivals the hits lie; `None` where nothing can be. Found from an index, so that a filter

@@ -22,15 +22,16 @@ fn stored(items: i64) -> (tempfile::TempDir, Store) {
 fn unindexed(items: i64) -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().expect("a directory");
     let store = Store::open(dir.path(), Access::Own).expect("opens");
+    let (zero, none) = (store.literal(&[0]), store.literal(&[]));
     store
         .write("fill", |tx| {
             let rows = format!(
-                "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {items})
+                "WITH RECURSIVE n(n) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT n + 1 FROM n WHERE n < {items})
                  INSERT INTO items (seq, id, source, key, revision, title, headline, first_seen, summary, text_source,
                                     text_hash, text_bytes, quiet, story, outlet, features)
                  SELECT n, n * 7919, 'outlet-' || (n % 10), 'k' || n, 0, 'harbour ' || n, 'harbour ' || n,
-                        ({START} + n) * 1000, 'the port closed' || iif(n % 500 = 0, ' narwhal', ''), 'summary',
-                        x'00', 20, 0, n / 5, 'outlet-' || (n % 10), x'' FROM n"
+                        ({START} + n) * 1000, 'the port closed' || CASE WHEN n % 500 = 0 THEN ' narwhal' ELSE '' END, 'summary',
+                        {zero}, 20, 0, n / 5, 'outlet-' || (n % 10), {none} FROM n"
             );
             tx.execute(&rows, [])?;
             tx.execute(

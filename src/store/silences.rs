@@ -190,7 +190,7 @@ impl Store {
     pub fn silences(&self, now: Timestamp, all: bool) -> Result<Vec<SilenceRecord>, StoreError> {
         self.read("list silences", |c| {
             c.prepare_cached(
-                "SELECT * FROM silences WHERE ?2 OR ends IS NULL OR ends > ?1 ORDER BY id DESC LIMIT 10000",
+                "SELECT * FROM silences WHERE ?2 <> 0 OR ends IS NULL OR ends > ?1 ORDER BY id DESC LIMIT 10000",
             )?
             .query_map(params![now.millis(), all], record)?
             .collect()

@@ -152,7 +152,7 @@ fn shown(config: MemoryConfig) -> String {
 
 fn last_change(c: &Connection) -> engine::Result<i64> {
     // What was given last, also when the newest were removed.
-    c.highest_given("changes")
+    c.highest_change()
 }
 
 fn write_pieces(path: &Path, stamp: &Stamp, ledger: &Ledger) -> io::Result<u64> {

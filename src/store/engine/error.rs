@@ -11,15 +11,49 @@ pub enum EngineError {
     /// What is stored is not what it should be: a bug, or a database changed by hand.
     #[error("{0}")]
     Unreadable(String),
+    /// The server or what is in it cannot hold a store: why, and what to do.
+    #[error("{0}")]
+    Refused(String),
     /// What SQLite says.
     #[error(transparent)]
     Sqlite(rusqlite::Error),
+    /// What PostgreSQL says.
+    #[cfg(feature = "postgres")]
+    #[error("{}", told(.0))]
+    Postgres(#[source] Box<postgres::Error>),
+}
+
+/// What a server said goes into the line; else only that it was the server is known.
+#[cfg(feature = "postgres")]
+fn told(error: &postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(said) => said.to_string(),
+        None => error.to_string(),
+    }
 }
 
 impl EngineError {
     /// For a value that is stored and cannot be used.
     pub fn unreadable(why: impl Display) -> Self {
         Self::Unreadable(why.to_string())
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl EngineError {
+    /// The five characters by which PostgreSQL names what is wrong.
+    pub(in crate::store) fn sql_state(&self) -> Option<String> {
+        match self {
+            Self::Postgres(error) => error.code().map(|state| state.code().to_owned()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl From<postgres::Error> for EngineError {
+    fn from(error: postgres::Error) -> Self {
+        Self::Postgres(Box::new(error))
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod error;
 mod params;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub(super) mod sqlite;
 mod statement;
 
@@ -14,7 +16,9 @@ use std::ops::Deref;
 pub use error::EngineError;
 pub use params::Params;
 pub(crate) use params::params;
-pub use rusqlite::types::{FromSql, ToSql};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresPlace, PostgresPlaceProblem};
+pub use rusqlite::types::{FromSql, ToSql, Value};
 pub use statement::{ColumnIndex, MappedRows, OptionalExtension, ResultRows, Row, Statement};
 
 /// What a statement gives.
@@ -27,6 +31,8 @@ pub struct Connection(Session);
 #[derive(Debug)]
 enum Session {
     Sqlite(rusqlite::Connection),
+    #[cfg(feature = "postgres")]
+    Postgres(Box<postgres::Session>),
 }
 
 impl Connection {
@@ -37,6 +43,8 @@ impl Connection {
     pub fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
         match &self.0 {
             Session::Sqlite(connection) => Ok(Statement::kept(connection.prepare_cached(sql)?)),
+            #[cfg(feature = "postgres")]
+            Session::Postgres(session) => Ok(Statement::postgres(session, sql)),
         }
     }
 
@@ -47,6 +55,8 @@ impl Connection {
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
         match &self.0 {
             Session::Sqlite(connection) => Ok(Statement::once(connection.prepare(sql)?)),
+            #[cfg(feature = "postgres")]
+            Session::Postgres(session) => Ok(Statement::postgres(session, sql)),
         }
     }
 
@@ -65,6 +75,8 @@ impl Connection {
     pub fn execute_batch(&self, sql: &str) -> Result<()> {
         match &self.0 {
             Session::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            #[cfg(feature = "postgres")]
+            Session::Postgres(session) => session.batch(sql),
         }
     }
 
@@ -81,7 +93,7 @@ impl Connection {
     /// # Errors
     /// [`EngineError`] where none can begin.
     pub fn snapshot(&self) -> Result<Transaction<'_>> {
-        Transaction::begin(self, "BEGIN DEFERRED")
+        Transaction::begin(self, false)
     }
 
     /// All that is written until its commit is written together or not at all; nobody else writes meanwhile.
@@ -89,7 +101,7 @@ impl Connection {
     /// # Errors
     /// [`EngineError`] where somebody else writes for too long.
     pub fn transaction(&mut self) -> Result<Transaction<'_>> {
-        Transaction::begin(self, "BEGIN IMMEDIATE")
+        Transaction::begin(self, true)
     }
 
     /// What only SQLite can do.
@@ -97,6 +109,8 @@ impl Connection {
     pub fn sqlite(&self) -> Option<&rusqlite::Connection> {
         match &self.0 {
             Session::Sqlite(connection) => Some(connection),
+            #[cfg(feature = "postgres")]
+            Session::Postgres(_) => None,
         }
     }
 
@@ -106,13 +120,151 @@ impl Connection {
     pub(in crate::store) fn sqlite_mut(&mut self) -> Option<&mut rusqlite::Connection> {
         match &mut self.0 {
             Session::Sqlite(connection) => Some(connection),
+            #[cfg(feature = "postgres")]
+            Session::Postgres(_) => None,
         }
     }
 
-    /// Whether no transaction is open.
-    fn is_idle(&self) -> bool {
+    /// Connects to a store in PostgreSQL; one that only reads cannot write.
+    ///
+    /// # Errors
+    /// [`EngineError`] where nobody answers, or the server is refused.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn to_postgres(place: &PostgresPlace, writes: bool) -> Result<Self> {
+        let for_use = if writes { postgres::SessionUse::Write } else { postgres::SessionUse::Read };
+        Ok(Self(Session::Postgres(Box::new(postgres::Session::connect(place, for_use)?))))
+    }
+
+    /// The number of the last transaction that wrote, where its end may go unheard.
+    pub(in crate::store) fn last_number(&self) -> Option<String> {
         match &self.0 {
-            Session::Sqlite(connection) => connection.is_autocommit(),
+            Session::Sqlite(_) => None,
+            #[cfg(feature = "postgres")]
+            Session::Postgres(session) => session.last_number(),
+        }
+    }
+
+    /// What became of a transaction whose end was not heard; `None`: it has not ended, or nobody knows any more.
+    ///
+    /// # Errors
+    /// [`EngineError`] where it cannot be asked.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn was_committed(&self, number: &str) -> Result<Option<bool>> {
+        match &self.0 {
+            Session::Sqlite(_) => Ok(None),
+            Session::Postgres(session) => session.was_committed(number),
+        }
+    }
+
+    /// Whether the way to the database is gone.
+    pub(in crate::store) fn is_lost(&self) -> bool {
+        match &self.0 {
+            Session::Sqlite(_) => false,
+            #[cfg(feature = "postgres")]
+            Session::Postgres(session) => session.is_closed(),
+        }
+    }
+
+    /// The version of its schema; 0: it has none yet.
+    ///
+    /// # Errors
+    /// [`EngineError`] where it cannot be asked, or what is there is not ours.
+    pub(in crate::store) fn schema_version(&self) -> Result<i64> {
+        match &self.0 {
+            Session::Sqlite(connection) => Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?),
+            #[cfg(feature = "postgres")]
+            Session::Postgres(session) => session.schema_version(),
+        }
+    }
+
+    /// The highest number that a table which never gives one twice has given; 0: none yet.
+    ///
+    /// # Errors
+    /// [`EngineError`] where it cannot be asked.
+    pub(in crate::store) fn highest_change(&self) -> Result<i64> {
+        // PostgreSQL's own count runs ahead of what is committed, and the newest change is never removed.
+        let given = match &self.0 {
+            Session::Sqlite(_) => "SELECT seq FROM sqlite_sequence WHERE name = 'changes'",
+            #[cfg(feature = "postgres")]
+            Session::Postgres(_) => "SELECT coalesce(max(seq), 0) FROM changes",
+        };
+        self.prepare_cached(given)?.query_row([], |row| row.get(0)).optional().map(|last| last.unwrap_or(0))
+    }
+
+    /// A number that is another one once somebody else has committed.
+    ///
+    /// # Errors
+    /// [`EngineError`] where it cannot be asked.
+    pub(in crate::store) fn data_version(&self) -> Result<i64> {
+        match &self.0 {
+            Session::Sqlite(connection) => Ok(connection.query_row("PRAGMA data_version", [], |row| row.get(0))?),
+            // Whatever has ended since is in what a transaction that begins now may see.
+            #[cfg(feature = "postgres")]
+            Session::Postgres(_) => {
+                let ended = "SELECT hashtextextended(pg_current_snapshot()::text, 0)";
+                self.prepare_cached(ended)?.query_row([], |row| row.get(0))
+            }
+        }
+    }
+
+    /// Numbers the rows of a table on after the highest that is in it.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the database refuses.
+    pub(in crate::store) fn number_on(&self, table: &str, column: &str) -> Result<()> {
+        match &self.0 {
+            // It looks for itself.
+            Session::Sqlite(_) => {
+                let _ = (table, column);
+                Ok(())
+            }
+            #[cfg(feature = "postgres")]
+            Session::Postgres(session) => session.batch(&format!(
+                "SELECT setval(pg_get_serial_sequence('{table}', '{column}'), coalesce(max({column}), 0) + 1, false) FROM {table}"
+            )),
+        }
+    }
+
+    /// Makes the schema of a store in PostgreSQL.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the server refuses.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn create_schema(&self, version: i64) -> Result<()> {
+        match &self.0 {
+            Session::Sqlite(_) => Err(EngineError::unreadable("only a store on a server is made this way")),
+            Session::Postgres(session) => session.create_schema(version),
+        }
+    }
+
+    fn begin(&self, writes: bool) -> Result<()> {
+        match &self.0 {
+            Session::Sqlite(connection) => {
+                Ok(connection.execute_batch(if writes { "BEGIN IMMEDIATE" } else { "BEGIN DEFERRED" })?)
+            }
+            #[cfg(feature = "postgres")]
+            Session::Postgres(session) => session.begin(writes),
+        }
+    }
+
+    fn commit(&self) -> Result<()> {
+        match &self.0 {
+            Session::Sqlite(connection) => Ok(connection.execute_batch("COMMIT")?),
+            #[cfg(feature = "postgres")]
+            Session::Postgres(session) => session.commit(),
+        }
+    }
+
+    /// Ends a transaction that is open, without anything of it. Where even this fails, the database lets it go with
+    /// the connection.
+    fn roll_back(&self) {
+        match &self.0 {
+            Session::Sqlite(connection) if connection.is_autocommit() => {}
+            Session::Sqlite(connection) => {
+                let _ = connection.execute_batch("ROLLBACK");
+            }
+            #[cfg(feature = "postgres")]
+            Session::Postgres(session) => session.roll_back(),
         }
     }
 }
@@ -122,9 +274,11 @@ impl Connection {
 pub struct Transaction<'c>(&'c Connection);
 
 impl<'c> Transaction<'c> {
-    fn begin(connection: &'c Connection, how: &str) -> Result<Self> {
-        connection.execute_batch(how)?;
-        Ok(Self(connection))
+    fn begin(connection: &'c Connection, writes: bool) -> Result<Self> {
+        // From here on dropping ends what was begun, also where beginning it failed halfway.
+        let transaction = Self(connection);
+        connection.begin(writes)?;
+        Ok(transaction)
     }
 
     /// Everything since its beginning is on disk when this returns.
@@ -133,7 +287,7 @@ impl<'c> Transaction<'c> {
     /// [`EngineError`]; nothing was written then.
     pub fn commit(self) -> Result<()> {
         // Where it fails, the transaction may still be open: dropping rolls it back.
-        self.0.execute_batch("COMMIT")
+        self.0.commit()
     }
 }
 
@@ -147,10 +301,7 @@ impl Deref for Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        if !self.0.is_idle() {
-            // Where even this fails, the database lets it go with the connection.
-            let _ = self.0.execute_batch("ROLLBACK");
-        }
+        self.0.roll_back();
     }
 }
 

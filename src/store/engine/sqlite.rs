@@ -7,7 +7,7 @@ pub(in crate::store) use rusqlite::ErrorCode;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{OpenFlags, ffi};
 
-use super::{Connection, EngineError, OptionalExtension as _, Result, Session};
+use super::{Connection, EngineError, Result, Session};
 use crate::failpoint::Planted;
 
 /// First SQLite without the write-ahead-log reset bug (sqlite.org/wal.html#walresetbug).
@@ -151,11 +151,6 @@ impl Connection {
         Ok(self.file()?.busy_timeout(most)?)
     }
 
-    /// The version of its schema; 0: it has none yet.
-    pub(in crate::store) fn schema_version(&self) -> Result<i64> {
-        Ok(self.file()?.query_row("PRAGMA user_version", [], |row| row.get(0))?)
-    }
-
     /// Says of which version its schema is.
     pub(in crate::store) fn set_schema_version(&self, version: i64) -> Result<()> {
         Ok(self.file()?.pragma_update(None, "user_version", version)?)
@@ -173,17 +168,6 @@ impl Connection {
         Ok(self.file()?.query_row(how, [], |row| {
             Ok(LogMoved { was_busy: row.get::<_, i64>(0)? != 0, log_pages: row.get(1)?, moved_pages: row.get(2)? })
         })?)
-    }
-
-    /// The highest number that a table which never gives one twice has given; 0: none yet.
-    pub(in crate::store) fn highest_given(&self, table: &str) -> Result<i64> {
-        let given = "SELECT seq FROM sqlite_sequence WHERE name = ?1";
-        self.prepare_cached(given)?.query_row([table], |row| row.get(0)).optional().map(|last| last.unwrap_or(0))
-    }
-
-    /// A number that is another one once somebody else has committed.
-    pub(in crate::store) fn data_version(&self) -> Result<i64> {
-        Ok(self.file()?.query_row("PRAGMA data_version", [], |row| row.get(0))?)
     }
 
     /// Pages of the file.
@@ -233,6 +217,8 @@ impl Connection {
     pub(in crate::store) fn close(self) -> Result<()> {
         match self.0 {
             Session::Sqlite(connection) => connection.close().map_err(|(_, error)| error.into()),
+            #[cfg(feature = "postgres")]
+            Session::Postgres(_) => Ok(()),
         }
     }
 }

@@ -1,7 +1,12 @@
 //! A statement and the rows it gives.
 
+#[cfg(feature = "postgres")]
+use std::sync::Arc;
+
 use rusqlite::RowIndex;
 
+#[cfg(feature = "postgres")]
+use super::postgres;
 use super::{EngineError, FromSql, Params, Result};
 
 /// A prepared statement.
@@ -11,6 +16,8 @@ pub struct Statement<'c>(Prepared<'c>);
 enum Prepared<'c> {
     Kept(rusqlite::CachedStatement<'c>),
     Once(rusqlite::Statement<'c>),
+    #[cfg(feature = "postgres")]
+    Postgres(&'c postgres::Session, Arc<postgres::Translated>),
 }
 
 impl std::fmt::Debug for Prepared<'_> {
@@ -18,6 +25,8 @@ impl std::fmt::Debug for Prepared<'_> {
         match self {
             Self::Kept(statement) => (**statement).fmt(f),
             Self::Once(statement) => statement.fmt(f),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_, statement) => statement.fmt(f),
         }
     }
 }
@@ -31,6 +40,26 @@ impl<'c> Statement<'c> {
         Self(Prepared::Once(statement))
     }
 
+    #[cfg(feature = "postgres")]
+    pub(super) fn postgres(session: &'c postgres::Session, sql: &str) -> Self {
+        Self(Prepared::Postgres(session, session.prepare(sql)))
+    }
+
+    /// The names of the columns it gives.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the database refuses it.
+    pub(in crate::store) fn column_names(&self) -> Result<Vec<String>> {
+        let of =
+            |statement: &rusqlite::Statement<'_>| statement.column_names().into_iter().map(str::to_owned).collect();
+        match &self.0 {
+            Prepared::Kept(statement) => Ok(of(statement)),
+            Prepared::Once(statement) => Ok(of(statement)),
+            #[cfg(feature = "postgres")]
+            Prepared::Postgres(session, statement) => session.column_names(statement),
+        }
+    }
+
     /// Runs it; how many rows it changed.
     ///
     /// # Errors
@@ -39,6 +68,8 @@ impl<'c> Statement<'c> {
         params.with(|values| match &mut self.0 {
             Prepared::Kept(statement) => Ok(statement.execute(values)?),
             Prepared::Once(statement) => Ok(statement.execute(values)?),
+            #[cfg(feature = "postgres")]
+            Prepared::Postgres(session, statement) => session.execute(statement, values),
         })
     }
 
@@ -50,6 +81,10 @@ impl<'c> Statement<'c> {
         params.with(|values| match &mut self.0 {
             Prepared::Kept(statement) => Ok(ResultRows(Cursor::Sqlite(statement.query(values)?))),
             Prepared::Once(statement) => Ok(ResultRows(Cursor::Sqlite(statement.query(values)?))),
+            #[cfg(feature = "postgres")]
+            Prepared::Postgres(session, statement) => {
+                Ok(ResultRows(Cursor::Postgres { rows: session.query(statement, values)?, next: 0 }))
+            }
         })
     }
 
@@ -88,6 +123,11 @@ pub struct ResultRows<'s>(Cursor<'s>);
 
 enum Cursor<'s> {
     Sqlite(rusqlite::Rows<'s>),
+    #[cfg(feature = "postgres")]
+    Postgres {
+        rows: Vec<::postgres::Row>,
+        next: usize,
+    },
 }
 
 impl ResultRows<'_> {
@@ -99,6 +139,11 @@ impl ResultRows<'_> {
     pub fn next(&mut self) -> Result<Option<Row<'_>>> {
         match &mut self.0 {
             Cursor::Sqlite(rows) => Ok(rows.next()?.map(|row| Row(Columns::Sqlite(row)))),
+            #[cfg(feature = "postgres")]
+            Cursor::Postgres { rows, next } => {
+                *next += 1;
+                Ok(rows.get(*next - 1).map(|row| Row(Columns::Postgres(row))))
+            }
         }
     }
 }
@@ -127,6 +172,8 @@ pub struct Row<'r>(Columns<'r>);
 #[derive(Clone, Copy)]
 enum Columns<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
+    #[cfg(feature = "postgres")]
+    Postgres(&'r ::postgres::Row),
 }
 
 impl Row<'_> {
@@ -137,15 +184,35 @@ impl Row<'_> {
     pub fn get<I: ColumnIndex, T: FromSql>(&self, column: I) -> Result<T> {
         match self.0 {
             Columns::Sqlite(row) => Ok(row.get(column)?),
+            #[cfg(feature = "postgres")]
+            Columns::Postgres(row) => postgres::read(row, column.place_in(row)?),
         }
     }
 }
 
 /// A column's place or name.
-pub trait ColumnIndex: RowIndex {}
+pub trait ColumnIndex: RowIndex {
+    /// Its place in a row of PostgreSQL.
+    ///
+    /// # Errors
+    /// [`EngineError`] where there is no such column.
+    #[cfg(feature = "postgres")]
+    fn place_in(&self, row: &::postgres::Row) -> Result<usize>;
+}
 
-impl ColumnIndex for usize {}
-impl ColumnIndex for &str {}
+impl ColumnIndex for usize {
+    #[cfg(feature = "postgres")]
+    fn place_in(&self, _: &::postgres::Row) -> Result<usize> {
+        Ok(*self)
+    }
+}
+
+impl ColumnIndex for &str {
+    #[cfg(feature = "postgres")]
+    fn place_in(&self, row: &::postgres::Row) -> Result<usize> {
+        postgres::place_of(row, self)
+    }
+}
 
 /// For who can do without a row.
 pub trait OptionalExtension<T> {

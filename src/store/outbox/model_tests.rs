@@ -124,8 +124,8 @@ impl Bench {
         let ids = self.write(|tx| {
             tx.execute(
                 "INSERT INTO alerts (sequence, id, kind, reason, severity, score, outlets, at, payload)
-                 VALUES (?1, ?2, 'alert.matched', 'first', 'high', 500, 1, ?3, x'7b7d')",
-                params![sequence, format!("alr_{sequence}"), now],
+                 VALUES (?1, ?2, 'alert.matched', 'first', 'high', 500, 1, ?3, ?4)",
+                params![sequence, format!("alr_{sequence}"), now, b"{}".to_vec()],
             )?;
             ENDPOINTS.map(|endpoint| {
                 tx.query_row(

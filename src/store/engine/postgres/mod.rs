@@ -1,0 +1,13 @@
+//! PostgreSQL below the store's operations: a session, its prepared statements, and what only it has. Nothing here knows
+//! what is stored.
+
+mod place;
+mod schema;
+mod session;
+mod tls;
+mod translate;
+mod values;
+
+pub use place::{PostgresPlace, PostgresPlaceProblem};
+pub(super) use session::{Session, SessionUse, place_of, read};
+pub(super) use translate::Translated;

@@ -1,0 +1,265 @@
+//! A session with a PostgreSQL server.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postgres::types::{ToSql, Type};
+use postgres::{Client, NoTls, SimpleQueryMessage};
+use rusqlite::types::FromSql;
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::super::{EngineError, Params, Result};
+use super::place::PostgresPlace;
+use super::translate::Translated;
+use super::values::{Came, Sent};
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Statements kept prepared; beyond them all are let go, which costs one round trip each to come back.
+const STATEMENTS_KEPT: usize = 512;
+/// Among the advisory locks of a database, whoever writes into one schema.
+const WRITERS: i32 = 0x7769_7265;
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store::engine) enum SessionUse {
+    Write,
+    Read,
+}
+
+/// A session with a server.
+pub(in crate::store::engine) struct Session {
+    /// There until the session ends.
+    client: RefCell<Option<Client>>,
+    statements: RefCell<Statements>,
+    /// Statements as they are written, and in PostgreSQL's words.
+    translated: RefCell<HashMap<String, Arc<Translated>>>,
+    in_transaction: Cell<bool>,
+    /// The number of the transaction that writes, by which it is found out later what became of it.
+    number: RefCell<Option<String>>,
+    /// Whether a statement of this transaction failed: then the server commits nothing of it, and calls that no error.
+    failed: Cell<bool>,
+    pub(super) schema: String,
+}
+
+type Statements = HashMap<(String, Vec<u32>), postgres::Statement>;
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Connects, and sees that the server is one that keeps what it said it keeps.
+    pub(in crate::store::engine) fn connect(place: &PostgresPlace, for_use: SessionUse) -> Result<Self> {
+        let mut config = place.config()?;
+        config.connect_timeout(CONNECT_TIMEOUT).application_name("wirewatch");
+        let tls = place.tls()?;
+        let client = outside(|| match tls {
+            Some(tls) => config.connect(tls),
+            None => config.connect(NoTls),
+        })?;
+        let session = Self {
+            client: RefCell::new(Some(client)),
+            statements: RefCell::default(),
+            translated: RefCell::default(),
+            in_transaction: Cell::new(false),
+            number: RefCell::default(),
+            failed: Cell::new(false),
+            schema: place.schema().to_owned(),
+        };
+        session.refuse_unsound(for_use == SessionUse::Write)?;
+        let reads_only = if for_use == SessionUse::Read { "on" } else { "off" };
+        session.batch(&format!(
+            "SET search_path = \"{}\"; SET synchronous_commit = on; SET default_transaction_read_only = {reads_only};
+             SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '5s'",
+            session.schema
+        ))?;
+        Ok(session)
+    }
+
+    pub(in crate::store::engine) fn batch(&self, sql: &str) -> Result<()> {
+        self.ask(|client| client.batch_execute(sql))
+    }
+
+    /// Begins a transaction: everything of one moment, or the only one that writes.
+    pub(in crate::store::engine) fn begin(&self, writes: bool) -> Result<()> {
+        self.failed.set(false);
+        self.in_transaction.set(true);
+        if !writes {
+            return self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        }
+        // One writes at a time, as the operations expect: what they read is what they change.
+        let lock = format!("SELECT pg_advisory_xact_lock({WRITERS}, hashtext('{}'))", self.schema);
+        let begin = format!("BEGIN; {lock}; SELECT pg_current_xact_id()::text");
+        let number =
+            self.ask(|client| client.simple_query(&begin))?.into_iter().rev().find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            });
+        self.number.replace(number);
+        Ok(())
+    }
+
+    /// The number of the last transaction that wrote.
+    pub(in crate::store::engine) fn last_number(&self) -> Option<String> {
+        self.number.borrow().clone()
+    }
+
+    /// What became of a transaction whose end was not heard; `None`: it has not ended, or nobody knows any more.
+    pub(in crate::store::engine) fn was_committed(&self, number: &str) -> Result<Option<bool>> {
+        let asked = self.ask(|client| client.query_opt("SELECT pg_xact_status($1::text::xid8)", &[&number]))?;
+        let status: Option<String> = asked.and_then(|row| row.get(0));
+        Ok(match status.as_deref() {
+            Some("committed") => Some(true),
+            Some("aborted") => Some(false),
+            _ => None,
+        })
+    }
+
+    pub(in crate::store::engine) fn commit(&self) -> Result<()> {
+        if self.failed.get() {
+            return Err(EngineError::unreadable("a statement of this transaction failed before"));
+        }
+        self.batch("COMMIT")?;
+        self.in_transaction.set(false);
+        Ok(())
+    }
+
+    pub(in crate::store::engine) fn roll_back(&self) {
+        if self.in_transaction.replace(false) {
+            // Where even this fails, the server lets it go with the session.
+            let _ = self.batch("ROLLBACK");
+        }
+    }
+
+    /// Whether the server or the way to it is gone.
+    pub(in crate::store::engine) fn is_closed(&self) -> bool {
+        self.client.borrow().as_ref().is_none_or(Client::is_closed)
+    }
+
+    pub(in crate::store::engine) fn prepare(&self, sql: &str) -> Arc<Translated> {
+        let mut known = self.translated.borrow_mut();
+        if let Some(translated) = known.get(sql) {
+            return Arc::clone(translated);
+        }
+        if known.len() >= STATEMENTS_KEPT {
+            known.clear();
+        }
+        let translated = Arc::new(Translated::of(sql));
+        known.insert(sql.to_owned(), Arc::clone(&translated));
+        translated
+    }
+
+    pub(in crate::store::engine) fn execute(&self, statement: &Translated, params: impl Params) -> Result<usize> {
+        let changed = self.run(statement, params, |client, prepared, values| client.execute(prepared, values))?;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    pub(in crate::store::engine) fn query(
+        &self,
+        statement: &Translated,
+        params: impl Params,
+    ) -> Result<Vec<postgres::Row>> {
+        self.run(statement, params, |client, prepared, values| client.query(prepared, values))
+    }
+
+    pub(in crate::store::engine) fn column_names(&self, statement: &Translated) -> Result<Vec<String>> {
+        let prepared = self.prepared(statement.with_nulls(|_| false).0, Vec::new())?;
+        Ok(prepared.columns().iter().map(|column| column.name().to_owned()).collect())
+    }
+
+    fn run<T>(
+        &self,
+        statement: &Translated,
+        params: impl Params,
+        run: impl FnOnce(&mut Client, &postgres::Statement, &[&(dyn ToSql + Sync)]) -> Result<T, postgres::Error> + Send,
+    ) -> Result<T>
+    where
+        T: Send,
+    {
+        params.with(|values| {
+            let mut sent: Vec<Sent<'_>> = values.iter().map(|value| Sent::of(*value)).collect::<Result<_>>()?;
+            let is_null = |number: usize| matches!(sent.get(number.wrapping_sub(1)), Some(Sent::Null));
+            let (sql, said) = statement.with_nulls(is_null);
+            let mut types: Vec<Type> = sent.iter().map(Sent::declared).collect();
+            for number in said {
+                // Nothing refers to it any more, so it may be anything, but something it must be.
+                types[number - 1] = Type::TEXT;
+            }
+            let prepared = self.prepared(sql, types)?;
+            // What the statement does not mention is not sent.
+            sent.truncate(prepared.params().len());
+            let values: Vec<&(dyn ToSql + Sync)> = sent.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+            self.ask(|client| run(client, &prepared, &values))
+        })
+    }
+
+    fn prepared(&self, sql: String, types: Vec<Type>) -> Result<postgres::Statement> {
+        let key = (sql, types.iter().map(Type::oid).collect());
+        let mut kept = self.statements.borrow_mut();
+        if let Some(prepared) = kept.get(&key) {
+            return Ok(prepared.clone());
+        }
+        let prepared = self.ask(|client| client.prepare_typed(&key.0, &types))?;
+        if kept.len() >= STATEMENTS_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, prepared.clone());
+        Ok(prepared)
+    }
+
+    /// Asks the server something; what fails spoils the transaction that is open.
+    pub(super) fn ask<T: Send>(
+        &self,
+        asked: impl FnOnce(&mut Client) -> Result<T, postgres::Error> + Send,
+    ) -> Result<T> {
+        let mut client = self.client.borrow_mut();
+        let client = client.as_mut().ok_or_else(|| EngineError::unreadable("the session is over"))?;
+        outside(|| asked(client)).map_err(|error| {
+            self.failed.set(true);
+            error.into()
+        })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Saying goodbye blocks as well.
+        if let Some(client) = self.client.get_mut().take() {
+            outside(|| drop(client));
+        }
+    }
+}
+
+/// Does something that waits for the server where that may wait: the client drives a runtime of its own, which none of the
+/// threads that drive another may.
+fn outside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Err(_) => work(),
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        Ok(_) => std::thread::scope(|scope| match scope.spawn(work).join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }),
+    }
+}
+
+/// The value of a column, read.
+pub(in crate::store::engine) fn read<T: FromSql>(row: &postgres::Row, column: usize) -> Result<T> {
+    let Came(value) = row.try_get(column)?;
+    T::column_result(value).map_err(|error| {
+        let name = row.columns().get(column).map_or("?", postgres::Column::name);
+        EngineError::unreadable(format!("column {name}: {error}"))
+    })
+}
+
+/// Where the column of a name is.
+pub(in crate::store::engine) fn place_of(row: &postgres::Row, name: &str) -> Result<usize> {
+    let found = row.columns().iter().position(|column| column.name().eq_ignore_ascii_case(name));
+    found.ok_or_else(|| EngineError::unreadable(format!("there is no column {name}")))
+}
