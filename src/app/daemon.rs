@@ -66,15 +66,15 @@ impl Daemon {
     ///
     /// # Errors
     /// The failure that ended it, or that of the stop.
-    pub async fn run(mut self, mut requests: mpsc::Receiver<DaemonRequest>) -> Result<(), AppError> {
+    pub async fn run(mut self, requests: &mut mpsc::Receiver<DaemonRequest>) -> Result<(), AppError> {
         self.systemd.ready(&self.app.status_line());
         self.follow.follow(&self.place, self.app.reloads_on_change());
-        let failure = self.watch(&mut requests).await;
+        let failure = self.watch(requests).await;
         self.systemd.stopping();
         info!("stopping: work in flight ends; a second signal cuts");
         let stopped = tokio::select! {
             stopped = self.app.stop() => stopped,
-            () = second_stop(&mut requests) => {
+            () = second_stop(requests) => {
                 warn!("second signal: cut");
                 Ok(())
             }

@@ -55,6 +55,19 @@ impl fmt::Display for AppPart {
     }
 }
 
+impl AppError {
+    /// Whether it ends because another process has taken this one's place.
+    #[must_use]
+    pub fn is_stepped_down(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreError::SteppedDown { .. })
+                | Self::Ingest(IngestError::Store(StoreError::SteppedDown { .. }))
+                | Self::Delivery(DeliveryError::Store(StoreError::SteppedDown { .. }))
+        )
+    }
+}
+
 /// Why wirewatch cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {

@@ -22,6 +22,8 @@ mod reload_model;
 mod signals;
 mod silences;
 mod stages;
+#[cfg(feature = "postgres")]
+mod standby;
 mod start;
 mod stop;
 mod systemd;
@@ -35,6 +37,9 @@ pub use keep::ages;
 pub use once::{IngestedFile, OnceReport};
 pub use reload::ReloadRefusal;
 pub use signals::Signals;
+pub use stages::Leadership;
+#[cfg(feature = "postgres")]
+pub use standby::{StoodBy, stand_by};
 pub use start::{App, Parts};
 pub use systemd::Systemd;
 pub use tell::tell_now;

@@ -201,6 +201,7 @@ impl App {
                     warn!(problem = %clean::one_line(problem), "config warning");
                 }
                 self.adopt(candidate);
+                self.store.set_rules(&self.live.config.rules_fingerprint());
                 info!(changes = summary, "config reloaded");
                 (true, summary, Vec::new())
             }

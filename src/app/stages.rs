@@ -15,7 +15,9 @@ use crate::config::{Config, RELOAD_FILE};
 use crate::deliver::console::Console;
 use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, PayloadFormat, QueueSummary};
 use crate::ingest::{Ingest, IngestError, IngestLinks};
+use crate::model::Timestamp;
 use crate::net::Client;
+use crate::pipeline::Ledger;
 use crate::pipeline::Rules;
 use crate::source::feed::polling::counters::PollCounters;
 use crate::source::feed::polling::pages::KnownItems;
@@ -26,7 +28,7 @@ use crate::source::quarantine::Quarantine;
 use crate::source::seed::{SeedInputs, SeedWatcher};
 use crate::source::websub::SubscriptionDesk;
 use crate::source::{IngestMessage, IngestSender, MESSAGES_WAITING_MAX};
-use crate::store::{Access, RecalledFrom, Store, outbox};
+use crate::store::{Access, FollowedMemory, RecalledFrom, Store, StoreError, outbox};
 use crate::text::clean;
 
 /// Store, decision loop, and what delivery will need.
@@ -46,13 +48,29 @@ pub(super) struct CoreStages {
     pub(super) departed: Vec<DepartedEndpoint>,
 }
 
+/// What a process brings that stood by until its turn came.
+pub struct Leadership {
+    /// The store, for the one that decides.
+    pub(super) store: Store,
+    /// The memory that followed it, where there was time for one.
+    pub(super) memory: Option<Box<FollowedMemory>>,
+}
+
 impl CoreStages {
     pub(super) fn open(config: &Config, clock: &Clock) -> Result<Self, AppError> {
+        Self::open_as(config, clock, None)
+    }
+
+    /// The same for who stood by.
+    pub(super) fn open_as(config: &Config, clock: &Clock, leadership: Option<Leadership>) -> Result<Self, AppError> {
         let mut rules = compile::rules(config).map_err(|problems| AppError::Rules(problems.len()))?;
         for problem in compile::warnings(&rules, config) {
             warn!(problem = %clean::one_line(&problem.what), "config warning");
         }
-        let store = config.open_store(Access::Own)?;
+        let (store, followed) = match leadership {
+            Some(Leadership { store, memory }) => (store, memory),
+            None => (config.open_store(Access::Own)?, None),
+        };
         // A start takes the config whole: what a reload said before says nothing any more.
         let _ = std::fs::remove_file(config.daemon.state_dir.join(RELOAD_FILE));
         silences::date(&mut rules.alert.silences, config, &store, clock.now())?;
@@ -65,7 +83,7 @@ impl CoreStages {
         if corrected > 0 {
             info!(corrected, "stories corrected by hand");
         }
-        let (mut ledger, recalled) = store.recall_quickly(config.memory, clock.now().minus(window))?;
+        let (mut ledger, recalled) = recall(&store, config, followed, clock.now().minus(window))?;
         if let Some(instance) = &config.daemon.instance {
             ledger.instance.clone_from(instance);
         }
@@ -187,6 +205,18 @@ impl CoreStages {
     }
 }
 
+/// The memory as the store has it now; one that followed has all but what came last.
+fn recall(
+    store: &Store,
+    config: &Config,
+    followed: Option<Box<FollowedMemory>>,
+    since: Timestamp,
+) -> Result<(Ledger, RecalledFrom), StoreError> {
+    let Some(mut memory) = followed else { return store.recall_quickly(config.memory, since) };
+    let after = store.keep_up(&mut memory, since)?;
+    Ok((memory.into_ledger(), RecalledFrom::Followed { after }))
+}
+
 fn threads(config: &Config) -> usize {
     config.daemon.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(2)
 }
@@ -196,6 +226,10 @@ fn report_recalled(recalled: &RecalledFrom) -> Option<u64> {
     match recalled {
         RecalledFrom::Snapshot { after } => {
             debug!(after, "memory taken over from its snapshot");
+            Some(*after)
+        }
+        RecalledFrom::Followed { after } => {
+            info!(after, "memory followed the store while this node stood by");
             Some(*after)
         }
         RecalledFrom::Database { because } => {

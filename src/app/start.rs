@@ -15,7 +15,7 @@ use super::health::{self, AppHealth, Gauges, Pulses};
 use super::hubs;
 use super::keep::{Keeper, KeeperLinks};
 use super::measure;
-use super::stages::{CoreStages, parser};
+use super::stages::{CoreStages, Leadership, parser};
 use crate::clock::Clock;
 use crate::config::{Config, ReloadRecord};
 use crate::deliver::console::Console;
@@ -104,9 +104,17 @@ impl App {
     /// # Errors
     /// [`AppError`]; nothing runs on then.
     pub async fn start(parts: Parts) -> Result<Self, AppError> {
+        Self::start_as(parts, None).await
+    }
+
+    /// The same for a process that stood by until its turn came.
+    ///
+    /// # Errors
+    /// [`AppError`]; nothing runs on then.
+    pub async fn start_as(parts: Parts, leadership: Option<Leadership>) -> Result<Self, AppError> {
         let Parts { config, place, clock, console } = parts;
         let config = Arc::new(config);
-        let stages = CoreStages::open(&config, &clock)?;
+        let stages = CoreStages::open_as(&config, &clock, leadership)?;
         let listener = listen(&config).await?;
         let parser = parser(&config);
         let client = rules::client(&config.polling)?;
@@ -205,6 +213,9 @@ impl App {
             ended = &mut self.keeper => (AppPart::Keeper, ended.ok().and_then(Result::err).map(AppError::from)),
             ended = &mut self.ingest => (AppPart::Ingest, ended.ok().and_then(Result::err).map(AppError::from)),
             ended = &mut self.delivery => (AppPart::Delivery, ended.ok().and_then(Result::err).map(AppError::from)),
+            () = self.store.stepped_down() => {
+                return AppError::Store(StoreError::SteppedDown { place: self.store.place().to_owned() });
+            }
         };
         self.ended = Some(part);
         error.unwrap_or(AppError::Ended(part))

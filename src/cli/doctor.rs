@@ -13,7 +13,7 @@ use super::{CliError, Context};
 use crate::app::compile;
 use crate::config::{self, Config, last_reload};
 use crate::model::{EndpointId, Timestamp};
-use crate::store::{Access, Store, StoreError, lock_holder, outbox};
+use crate::store::{Access, NODE_SILENT_MS_MAX, Store, StoreError, lock_holder, outbox};
 use crate::text::{clean, counted};
 use crate::view::{DISK_FULL_BYTES, active_silences};
 
@@ -167,6 +167,34 @@ fn examine_daemon(findings: &mut Findings, config: &Config) {
     }
 }
 
+/// Whoever shares the store with others wants them there, able to take over, and with the same rules.
+fn examine_nodes(findings: &mut Findings, store: &Store) -> Result<(), StoreError> {
+    let nodes = store.nodes()?;
+    let (there, silent): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.silent_ms <= NODE_SILENT_MS_MAX);
+    for node in &silent {
+        let what = format!("node {} has been silent for {} s", node.name, node.silent_ms / 1000);
+        findings.add(Grade::Warning, "nodes", what, "look at its machine; who is silent for a day is forgotten");
+    }
+    for node in there.iter().filter(|node| !node.same_rules) {
+        let what = format!("node {} has other topics, rules or endpoints than the one that decides", node.name);
+        findings.add(Grade::Warning, "nodes", what, "give all of them the same; it does not take over as it is");
+    }
+    let Some(leader) = there.iter().find(|node| node.decides) else {
+        if !nodes.is_empty() {
+            let what = "nobody decides: nothing is taken and nobody is told";
+            findings.add(Grade::Problem, "nodes", what, "start a node; the log of one that waits says why it does");
+        }
+        return Ok(());
+    };
+    if there.len() == 1 {
+        let what = format!("node {} decides, and nobody stands by", leader.name);
+        findings.add(Grade::Warning, "nodes", what, "start another node, so that one death does not mean silence");
+    } else {
+        findings.ok("nodes", format!("{} decides; others that stand by: {}", leader.name, there.len() - 1));
+    }
+    Ok(())
+}
+
 fn examine_permissions(findings: &mut Findings, config: &Config) {
     let others = |path: &Path| path.metadata().is_ok_and(|meta| meta.mode() & 0o077 != 0);
     let state = &config.daemon.state_dir;
@@ -232,6 +260,7 @@ fn examine_disk(findings: &mut Findings, config: &Config, store: &Store) {
 }
 
 fn examine_store(findings: &mut Findings, config: &Config, store: &Store, now: Timestamp) -> Result<(), StoreError> {
+    examine_nodes(findings, store)?;
     match store.integrity()? {
         None if !store.is_file() => {
             findings

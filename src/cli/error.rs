@@ -117,6 +117,8 @@ impl From<StoreError> for CliError {
             | StoreError::Shortage { .. }
             | StoreError::Restoring { .. }
             | StoreError::Unreachable { .. }
+            | StoreError::Decided { .. }
+            | StoreError::SteppedDown { .. }
             | StoreError::Refused { .. }
             | StoreError::Elsewhere { .. } => UNAVAILABLE,
             StoreError::Corrupt { .. } | StoreError::Newer { .. } | StoreError::Half { .. } => DATA,

@@ -4,13 +4,16 @@
 use std::io::{self, IsTerminal, Write};
 
 use clap::Args;
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::error::{IO, UNAVAILABLE};
 use super::failing::{self, FeedInTrouble};
 use super::output::{self, Output};
 use super::{CliError, Context};
-use crate::app::{App, AppError, Daemon, OnceReport, Parts, Signals};
+use crate::app::{App, AppError, Daemon, DaemonRequest, Leadership, OnceReport, Parts, Signals};
+#[cfg(feature = "postgres")]
+use crate::app::{StoodBy, stand_by};
 use crate::config::{Config, LogFormat};
 use crate::deliver::console::Console;
 use crate::deliver::{EndpointConfig, PayloadFormat};
@@ -54,12 +57,7 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<(), CliError> {
         warn!(problem = %clean::one_line(&line), "config warning");
     }
     let runtime = runtime(&loaded.config)?;
-    let parts = Parts {
-        config: loaded.config,
-        place: context.place_name(),
-        clock: context.clock.clone(),
-        console: Console::beside(args.json),
-    };
+    let parts = parts(loaded.config, context, Console::beside(args.json));
     if args.once {
         let once = runtime.block_on(App::run_once(parts)).map_err(error)?;
         return print_once(&once, Output::of(args.json));
@@ -119,15 +117,77 @@ pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, CliErr
     builder.enable_all().build().map_err(|error| CliError::new(IO, format!("start the runtime: {error}")))
 }
 
+fn parts(config: Config, context: &Context, console: Console) -> Parts {
+    Parts { config, place: context.place_name(), clock: context.clock.clone(), console }
+}
+
 async fn daemon(parts: Parts, context: &Context, logs: Option<LogControl>) -> Result<(), CliError> {
+    let signals = Signals::new().map_err(|e| CliError::new(IO, format!("set signal handlers: {e}")))?;
+    in_turn(parts, context, logs, signals.requests()).await
+}
+
+/// One of several processes waits for its turn, and again when another one has taken its place.
+#[cfg(feature = "postgres")]
+async fn in_turn(
+    parts: Parts,
+    context: &Context,
+    logs: Option<LogControl>,
+    mut requests: mpsc::Receiver<DaemonRequest>,
+) -> Result<(), CliError> {
+    let (mut config, mut again) = (parts.config, false);
+    loop {
+        match stand_by(&config, &context.clock, again, &mut requests).await.map_err(error)? {
+            StoodBy::Stop => return Ok(()),
+            StoodBy::Reload => again = true,
+            StoodBy::Turn(leadership) => {
+                let is_node = leadership.is_some();
+                let lead = lead(
+                    self::parts(config.clone(), context, Console::stdout()),
+                    leadership,
+                    context,
+                    logs.clone(),
+                    &mut requests,
+                );
+                match lead.await {
+                    Err(failure) if is_node && failure.is_stepped_down() => {
+                        warn!("another node decides now, this one stands by");
+                        again = true;
+                    }
+                    ended => return ended.map_err(error),
+                }
+            }
+        }
+        match context.load() {
+            Ok(loaded) => config = loaded.config,
+            Err(refused) => warn!(%refused, "the config is not right, the one before counts"),
+        }
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn in_turn(
+    parts: Parts,
+    context: &Context,
+    logs: Option<LogControl>,
+    mut requests: mpsc::Receiver<DaemonRequest>,
+) -> Result<(), CliError> {
+    lead(parts, None, context, logs, &mut requests).await.map_err(error)
+}
+
+async fn lead(
+    parts: Parts,
+    leadership: Option<Leadership>,
+    context: &Context,
+    logs: Option<LogControl>,
+    requests: &mut mpsc::Receiver<DaemonRequest>,
+) -> Result<(), AppError> {
     let feeds = parts.config.feeds.iter().filter(|feed| feed.enabled).count();
     let endpoints = parts.config.endpoints.iter().filter(|endpoint| endpoint.enabled).count();
     let topics = parts.config.topics.len();
     let seeds = parts.config.seeds.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default();
     let heard = parts.config.endpoints.iter().filter(|endpoint| endpoint.enabled);
     let alerts_to = heard.map(|endpoint| endpoint.id.to_string()).collect::<Vec<_>>().join(", ");
-    let signals = Signals::new().map_err(|e| CliError::new(IO, format!("set signal handlers: {e}")))?;
-    let app = App::start(parts).await.map_err(error)?;
+    let app = App::start_as(parts, leadership).await?;
     let http = app.http_address.map_or_else(|| "off".to_owned(), |address| address.to_string());
     let config = context.place_name();
     info!(
@@ -144,7 +204,7 @@ async fn daemon(parts: Parts, context: &Context, logs: Option<LogControl>) -> Re
     );
     let mut daemon = Daemon::new(app, context.place(), context.environment.clone());
     daemon.logs = logs;
-    daemon.run(signals.requests()).await.map_err(error)
+    daemon.run(requests).await
 }
 
 /// The exit code says what an operator does: look at the disk, the config, or who else is running.

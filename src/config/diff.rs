@@ -79,6 +79,7 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
         ("daemon.threads", old.daemon.threads != new.daemon.threads),
         ("daemon.log_format", old.daemon.log_format != new.daemon.log_format),
         ("store", old.store != new.store),
+        ("node", old.node != new.node),
         ("http.listen", old.http.listen != new.http.listen),
         ("seeds.id", old.seeds.id != new.seeds.id),
         ("memory.copies_window", old.memory.copies_window != new.memory.copies_window),

@@ -52,7 +52,7 @@ pub use reload_record::{RELOAD_FILE, ReloadRecord, last_reload};
 pub use scaffold::{ScaffoldError, Scaffolded, scaffold};
 pub use section::is_language;
 pub use settings::{AlertConfig, DaemonConfig, HttpConfig, LogFormat, RetentionConfig};
-pub use store::StoreConfig;
+pub use store::{NodeConfig, StoreConfig};
 pub use topic_text::{read_topic_text, topic_text};
 pub use topics::QueryKey;
 pub use users::{
@@ -83,6 +83,8 @@ pub struct Config {
     pub daemon: DaemonConfig,
     /// `[store]`.
     pub store: StoreConfig,
+    /// `[node]`.
+    pub node: NodeConfig,
     /// `[seeds]`.
     pub seeds: SeedConfig,
     /// `[polling]`.
@@ -306,9 +308,10 @@ fn read(files: Files, environment: &Environment) -> (Result<Loaded, Report>, BTr
 }
 
 fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryPlaces) -> (Config, Vec<TestCase>) {
-    let [daemon, stored, seeds, polling, limits, memory, retention, http, websub, alerts, delivery] = [
+    let [daemon, stored, node, seeds, polling, limits, memory, retention, http, websub, alerts, delivery] = [
         "daemon",
         "store",
+        "node",
         "seeds",
         "polling",
         "limits",
@@ -343,9 +346,11 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
     }
     let topics = topics::topics(reader, &mut names, queries);
     let listens = settings::http(&http);
+    let store = store::store(&stored);
     let config = Config {
         daemon: settings::daemon(&daemon, &limits, &environment.state_dir()),
-        store: store::store(&stored),
+        node: store::node(&node, &store),
+        store,
         limits: settings::limits(&limits),
         normalize: NormalizeRules { outlets: entries::outlets(&feeds), ..settings::normalize(&daemon, &limits) },
         memory: settings::memory(&memory),

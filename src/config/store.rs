@@ -1,4 +1,5 @@
-//! `[store]`: where the store is, when it is not a file of the state directory.
+//! `[store]`: where the store is, when it is not a file of the state directory; `[node]`: which of several processes on
+//! it this one is.
 
 use std::path::PathBuf;
 
@@ -6,7 +7,11 @@ use super::found::Fault;
 use super::problem::ProblemKind;
 use super::section::Section;
 use super::{Config, DaemonConfig};
+#[cfg(feature = "postgres")]
+use crate::store::engine::PostgresPlace;
 use crate::store::{Access, Store, StoreError};
+#[cfg(feature = "postgres")]
+use crate::store::{Candidate, NodeIdentity};
 
 /// The `[store]` section, checked. Changes need a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +20,36 @@ pub struct StoreConfig {
     pub url: Option<String>,
     /// File with the password for it.
     pub password_file: Option<PathBuf>,
+}
+
+/// The `[node]` section, checked. Changes need a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// The name of this process; `None`: it is alone on its store.
+    pub name: Option<String>,
+    /// Whether it decides by rules that differ from those of the one before.
+    pub take_over_with_other_rules: bool,
+}
+
+/// Characters of a node's name.
+const NODE_NAME_CHARS_MAX: usize = 40;
+
+pub(super) fn node(s: &Section<'_>, store: &StoreConfig) -> NodeConfig {
+    let name = s.get("name", |found| {
+        let name = found.text()?;
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || name.len() > NODE_NAME_CHARS_MAX || !name.chars().all(fits) {
+            let must = "must be a name of small letters, digits and `-`";
+            return Err(Fault::new(ProblemKind::Value, must, "no name for this").hint("such as \"eu-1\""));
+        }
+        Ok(name.to_owned())
+    });
+    if let Some(place) = s.written("name").filter(|_| name.is_some() && store.url.is_none()) {
+        let fault = Fault::new(ProblemKind::Missing, "needs `[store] url`", "a file has one process")
+            .hint("several processes share a store in PostgreSQL only");
+        s.fault("name", &place, fault);
+    }
+    NodeConfig { name, take_over_with_other_rules: s.flag("take_over_with_other_rules") }
 }
 
 pub(super) fn store(s: &Section<'_>) -> StoreConfig {
@@ -36,7 +71,7 @@ fn check(_: &str) -> Result<(), Fault> {
 
 #[cfg(feature = "postgres")]
 fn check(url: &str) -> Result<(), Fault> {
-    crate::store::engine::PostgresPlace::read(url).map(|_| ()).map_err(|problem| {
+    PostgresPlace::read(url).map(|_| ()).map_err(|problem| {
         let kind = if problem.to_string().contains("password") { ProblemKind::Secret } else { ProblemKind::Value };
         Fault::new(kind, "must be the address of a database in PostgreSQL", problem.to_string())
             .hint("such as \"postgres://wirewatch@db.example.org/news\"")
@@ -51,17 +86,46 @@ impl Config {
     pub fn open_store(&self, access: Access) -> Result<Store, StoreError> {
         let DaemonConfig { state_dir, .. } = &self.daemon;
         #[cfg(feature = "postgres")]
-        if let Some(url) = &self.store.url {
-            let refused = |why: String| StoreError::Refused { place: PathBuf::from("[store] url"), why };
-            let mut place =
-                crate::store::engine::PostgresPlace::read(url).map_err(|problem| refused(problem.to_string()))?;
-            if let Some(path) = &self.store.password_file {
-                let password =
-                    std::fs::read_to_string(path).map_err(|source| StoreError::File { path: path.clone(), source })?;
-                place = place.with_password(password.trim_end().as_bytes());
-            }
+        if let Some(place) = self.store_place()? {
             return Store::open_remote(state_dir, &place, access);
         }
         Store::open(state_dir, access)
+    }
+
+    #[cfg(feature = "postgres")]
+    fn store_place(&self) -> Result<Option<PostgresPlace>, StoreError> {
+        let Some(url) = &self.store.url else { return Ok(None) };
+        let refused = |why: String| StoreError::Refused { place: PathBuf::from("[store] url"), why };
+        let mut place = PostgresPlace::read(url).map_err(|problem| refused(problem.to_string()))?;
+        if let Some(path) = &self.store.password_file {
+            let password =
+                std::fs::read_to_string(path).map_err(|source| StoreError::File { path: path.clone(), source })?;
+            place = place.with_password(password.trim_end().as_bytes());
+        }
+        Ok(Some(place))
+    }
+
+    /// Enters this process among those that could decide for the store; `None` where it is alone on it.
+    ///
+    /// # Errors
+    /// [`StoreError`] where its name or its state directory is another's, or the server is refused.
+    #[cfg(feature = "postgres")]
+    pub fn enter_node(&self) -> Result<Option<Candidate>, StoreError> {
+        let Some((name, place)) = self.node.name.clone().zip(self.store_place()?) else { return Ok(None) };
+        let takes_over_with_other_rules = self.node.take_over_with_other_rules;
+        let node = NodeIdentity { name, rules: self.rules_fingerprint(), takes_over_with_other_rules };
+        Candidate::enter(&self.daemon.state_dir, &place, node).map(Some)
+    }
+
+    /// A hash of what decides: two processes with the same one come to the same alerts.
+    #[must_use]
+    pub fn rules_fingerprint(&self) -> String {
+        let mut same = self.clone();
+        same.topics.sort_by(|a, b| a.id.cmp(&b.id));
+        same.aliases.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut endpoints: Vec<_> = same.endpoints.iter().filter(|one| one.enabled).map(|one| &one.id).collect();
+        endpoints.sort();
+        let decides = format!("{:?}", (&same.topics, &same.aliases, &same.alerts, &same.memory, endpoints));
+        format!("{:016x}", crate::model::ContentHash::of(&[decides.as_bytes()]).short())
     }
 }

@@ -69,6 +69,29 @@ pub async fn serve(listener: TcpListener, served: ListenerSources, cancel: Cance
     axum::serve(listener, app).with_graceful_shutdown(async move { cancel.cancelled().await }).await
 }
 
+/// For a process that waits for its turn: it lives, is not ready, and has nothing else to say.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_waiting(
+    listener: TcpListener,
+    readiness: tokio::sync::watch::Receiver<Readiness>,
+    cancel: CancellationToken,
+) -> std::io::Result<()> {
+    let why = readiness.clone();
+    let app = Router::new()
+        .route("/healthz", get(|| async { (StatusCode::OK, "alive\n") }))
+        .route("/readyz", get(move || async move { said(&readiness.borrow().clone()) }))
+        .fallback(move || async move {
+            let reasons = why.borrow().reasons.join("; ");
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], format!("{reasons}\n"))
+        })
+        .layer(middleware::map_response(|response: Response| async move { closed(response) }));
+    let listener = limit::LimitedListener::new(listener);
+    let app = app.into_make_service_with_connect_info::<limit::ConnectionHold>();
+    axum::serve(listener, app).with_graceful_shutdown(async move { cancel.cancelled().await }).await
+}
+
 /// Every request passes here, whatever it asks for; every answer too, errors included.
 async fn door(
     State((served, desk)): State<(ListenerSources, AccessDesk)>,
@@ -103,9 +126,12 @@ async fn door(
 }
 
 async fn ready(State(served): State<ListenerSources>) -> Response {
-    let now = served.readiness.borrow().clone();
+    said(&served.readiness.borrow().clone())
+}
+
+fn said(now: &Readiness) -> Response {
     let status = if now.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = serde_json::to_string(&now).expect("invariant: readiness is JSON");
+    let body = serde_json::to_string(now).expect("invariant: readiness is JSON");
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 

@@ -63,7 +63,7 @@ pub(super) const TABLES: &[StoredTable] = &[
 
 /// Keys of `meta` that belong to the store they are in: who holds it, how it was stopped, of which version its schema is,
 /// what its search index knows.
-const OWN_KEYS: &[&str] = &["schema_version", "holder", "stopped", "search_seq", "snapshot", COPYING];
+const OWN_KEYS: &[&str] = &["schema_version", "stopped", "search_seq", "snapshot", COPYING];
 
 /// What was copied.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

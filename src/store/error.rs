@@ -49,6 +49,20 @@ pub enum StoreError {
         /// Its process id, as it wrote it.
         holder: Option<String>,
     },
+    /// Another process decides for this store.
+    #[error("hold {place}: {} decides for this store; give each process a `[node] name`, and the others stand by", node.as_ref().map_or_else(|| "another wirewatch".to_owned(), |node| format!("the node `{node}`")))]
+    Decided {
+        /// The database.
+        place: PathBuf,
+        /// Its name, where it has one.
+        node: Option<String>,
+    },
+    /// Another process has taken this one's place.
+    #[error("write to {place}: another process decides for this store now")]
+    SteppedDown {
+        /// The database.
+        place: PathBuf,
+    },
     /// The database was written by a newer program.
     #[error("open {path}: its schema is version {found}, this program knows up to {known}; upgrade wirewatch")]
     Newer {
@@ -160,11 +174,21 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A server that was put in the place of another has not all that was acknowledged: what was told already would be
+    /// told again, under other numbers.
+    pub(super) fn behind(place: &Path) -> Self {
+        let why = "it has lost what it acknowledged, as a server does that stood by asynchronously; go back to the one before, and \
+                   let synchronous standbys take over; started anew, wirewatch goes on from what is there";
+        Self::Refused { place: place.to_owned(), why: why.to_owned() }
+    }
+
     /// Sorts an error of the database by what it asks of the operator.
     pub(super) fn sql(path: &Path, doing: &'static str, source: EngineError) -> Self {
         let path = path.to_owned();
-        if let EngineError::Refused(why) = source {
-            return Self::Refused { place: path, why };
+        match source {
+            EngineError::Refused(why) => return Self::Refused { place: path, why },
+            EngineError::SteppedDown => return Self::SteppedDown { place: path },
+            _ => {}
         }
         #[cfg(feature = "postgres")]
         if matches!(source, EngineError::Postgres(_)) {

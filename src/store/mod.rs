@@ -16,11 +16,15 @@ mod corrections;
 pub mod engine;
 mod error;
 mod feeds;
+mod followed;
 mod glance;
 mod history;
 mod ids;
 mod items;
 mod labels;
+#[cfg(feature = "postgres")]
+mod lease;
+mod nodes;
 mod notes;
 mod open;
 mod operators;
@@ -78,14 +82,20 @@ pub use corrections::{Correction, CorrectionRecord, TellOutcome, UntoldEndpoint}
 pub use engine::sqlite::LOG_BYTES;
 pub use error::StoreError;
 pub use feeds::FailureTotal;
+pub use followed::FollowedMemory;
 pub use glance::{AlsoHeadline, DayTally, HourTally, LastAlert, StoryGlance, StoryTopic};
 pub use history::{PAGE_ITEMS, PastCopy, PastItem};
 pub use labels::{ItemLabel, LabelledItem, Relevance};
+#[cfg(feature = "postgres")]
+pub use lease::NodeIdentity;
+pub use nodes::{NODE_SILENT_MS_MAX, NodeRecord};
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use operators::SearchProblem;
 pub use prune::{Ages, Pruned, Pruning};
 pub use pushes::StoredPush;
 pub use rejections::RejectionTotal;
+#[cfg(feature = "postgres")]
+pub use remote::{Candidate, CandidateTurn};
 pub use search::{Hit, SearchQuery};
 pub use silences::{HeldBack, PastAlert, SilenceRecord};
 pub use snapshot::{RecalledFrom, SNAPSHOT_FILE, SnapshotKept};
@@ -174,9 +184,14 @@ impl Store {
     #[cfg(feature = "postgres")]
     pub fn open_remote(state_dir: &Path, place: &engine::PostgresPlace, access: Access) -> Result<Self, StoreError> {
         let (opened, remote) = remote::open(state_dir, place, access)?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self::remote(opened, remote))
+    }
+
+    #[cfg(feature = "postgres")]
+    fn remote(opened: open::Opened, remote: remote::RemoteStore) -> Self {
+        Self(Arc::new(Inner {
             path: opened.path,
-            place: PathBuf::from(place.shown()),
+            place: remote.shown(),
             remote: Some(remote),
             writer: Mutex::new(opened.connection),
             readers: Mutex::new(Vec::new()),
@@ -186,7 +201,31 @@ impl Store {
             arrivals: AtomicU64::new(0),
             commits: watch::Sender::new(0),
             _lock: opened.lock,
-        })))
+        }))
+    }
+
+    /// Says when another process has taken this one's place; never, where there is no other.
+    pub async fn stepped_down(&self) {
+        #[cfg(feature = "postgres")]
+        if let Some(mut lost) = self.0.remote.as_ref().and_then(remote::RemoteStore::lost)
+            && lost.wait_for(|lost| *lost).await.is_ok()
+        {
+            return;
+        }
+        #[cfg(not(feature = "postgres"))]
+        let _ = self;
+        std::future::pending::<()>().await;
+    }
+
+    /// What decides is another config from now on, for those who stand by.
+    pub fn set_rules(&self, rules: &str) {
+        #[cfg(feature = "postgres")]
+        if let Some(remote) = &self.0.remote {
+            remote.set_rules(rules);
+        }
+        // A file has nobody that stands by.
+        #[cfg(not(feature = "postgres"))]
+        let _ = (self, rules);
     }
 
     /// Whether the database is a file of this machine.
@@ -254,13 +293,20 @@ impl Store {
         let mut connection = self.writer();
         let fail = |error| StoreError::sql(&self.0.place, doing, error);
         #[cfg(feature = "postgres")]
-        if let Some(remote) = self.0.remote.as_ref().filter(|_| connection.is_lost()) {
-            *connection = remote.reconnect(&self.0.place)?;
+        if let Some(remote) = &self.0.remote {
+            connection.begin_ahead();
+            if connection.is_lost() {
+                *connection = remote.reconnect(&self.0.place)?;
+            }
         }
         let transaction = connection.transaction().map_err(fail)?;
         let value = work(&transaction).map_err(fail)?;
         if let Err(error) = transaction.commit() {
             self.settle(&mut connection, fail(error))?;
+        }
+        #[cfg(feature = "postgres")]
+        if let Some(remote) = &self.0.remote {
+            remote.note_committed(&connection);
         }
         self.0.commits.send_modify(|count| *count += 1);
         Ok(value)
@@ -292,7 +338,7 @@ impl Store {
         work: impl FnOnce(&Connection) -> Result<T, EngineError>,
     ) -> Result<T, StoreError> {
         let mut idle = self.0.readers.lock().pop();
-        idle.take_if(|connection| connection.is_lost());
+        idle.take_if(|connection| !connection.answers());
         let connection = match idle {
             Some(connection) => connection,
             None => self.reader()?,

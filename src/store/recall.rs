@@ -22,16 +22,7 @@ impl Store {
     /// [`StoreError`] when a table cannot be read.
     pub fn recall(&self, config: MemoryConfig, since: Timestamp) -> Result<Ledger, StoreError> {
         let mut ledger = Ledger::new(self.instance(), config);
-        self.read("rebuild the memory", |connection| {
-            recall_counts(connection, &mut ledger)?;
-            recall_merges(connection, &mut ledger)?;
-            // An item is weighed against those of the story window before it: the first ones of the
-            // memory need theirs too, which are forgotten again right after.
-            let arrivals = Arrivals { since: since.minus(config.story_window), after: 0, before: i64::MAX };
-            recall_arrivals(connection, &mut ledger, &arrivals)?;
-            super::corrections::recall_splits(connection, &mut ledger)?;
-            recall_stories(connection, &mut ledger, "s.last_seen >= ?1", since.millis())
-        })?;
+        self.read("rebuild the memory", |connection| recall_all(connection, &mut ledger, since))?;
         ledger.expire(since);
         Ok(ledger)
     }
@@ -133,6 +124,19 @@ impl Store {
             .optional()
         })
     }
+}
+
+/// Everything seen since a time, and a little before: whoever is given it lets that expire.
+pub(super) fn recall_all(connection: &Connection, ledger: &mut Ledger, since: Timestamp) -> engine::Result<()> {
+    recall_counts(connection, ledger)?;
+    recall_merges(connection, ledger)?;
+    // An item is weighed against those of the story window before it: the first ones of the
+    // memory need theirs too, which are forgotten again right after.
+    let story_window = ledger.memory_config().story_window;
+    let arrivals = Arrivals { since: since.minus(story_window), after: 0, before: i64::MAX };
+    recall_arrivals(connection, ledger, &arrivals)?;
+    super::corrections::recall_splits(connection, ledger)?;
+    recall_stories(connection, ledger, "s.last_seen >= ?1", since.millis())
 }
 
 fn is_anywhere(connection: &Connection, id: ItemId) -> engine::Result<bool> {

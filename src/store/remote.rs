@@ -1,33 +1,36 @@
-//! A store in PostgreSQL: opened, held by one instance, connected to again where the way to it was lost. What is asked
-//! and written is the same as in a file.
+//! A store in PostgreSQL: opened, decided for by one process, connected to again where the way to it was lost. What is
+//! asked and written is the same as in a file.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::engine::{self, Connection, EngineError, OptionalExtension as _, PostgresPlace};
+use super::lease::{self, Lease, LeaseAnswer, LeaseKeeper, NodeIdentity, NodeSession};
 use super::open::{Access, DATABASE_FILE, LOCK_FILE, Opened, SCHEMA_VERSION, random_name, take_lock};
 use super::private::make_directory;
 use super::{Store, StoreError};
 
-/// A session that ended holds its locks a moment longer.
+/// A session that ended holds its store a moment longer.
 const HOLD_TRIES: u32 = 40;
 const HOLD_PAUSE: Duration = Duration::from_millis(50);
 /// What became of a write is asked so often, so far apart.
 const SETTLE_TRIES: u32 = 60;
 const SETTLE_PAUSE: Duration = Duration::from_secs(1);
-/// Among the advisory locks of a database, whoever decides what goes into a schema.
-const HOLDERS: i32 = 0x7769_7268;
 
 /// How to get to a store again.
 #[derive(Debug)]
 pub(super) struct RemoteStore {
     place: PostgresPlace,
-    /// The session that holds the store, by its number on the server and when it began.
-    holding: Mutex<(i64, String)>,
-    /// Whether this process is the one that decides, and by which mark in the store it knows that nobody else was.
-    mark: Option<String>,
+    /// Of the process that decides.
+    lease: Option<Lease>,
+    /// Where that is one of several.
+    keeper: Option<LeaseKeeper>,
+    /// The last transaction that this process was told is written.
+    committed: Mutex<Option<String>>,
 }
 
 impl RemoteStore {
@@ -35,25 +38,57 @@ impl RemoteStore {
         connect(&self.place, shown, false)
     }
 
-    /// Connects whoever writes once more, where nobody else has written as the one that decides meanwhile.
+    /// Connects whoever writes once more, where nobody else decides meanwhile, and the store has all that it had.
     pub(super) fn reconnect(&self, shown: &Path) -> Result<Connection, StoreError> {
         let connection = connect(&self.place, shown, true)?;
-        if let Some(mark) = &self.mark {
-            let fail = |error| StoreError::sql(shown, "connect to the store again", error);
-            // The server may not have seen yet that the session before is gone, which holds the store meanwhile.
-            let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                       WHERE pid = ?1 AND backend_start::text = ?2 AND usename = current_user";
-            let mut holding = self.holding.lock();
-            connection.execute(end, engine::params![holding.0, holding.1]).map_err(fail)?;
-            *holding = session(&connection).map_err(fail)?;
-            hold(&connection, &self.place, shown)?;
-            let now = marked(&connection).map_err(|error| StoreError::sql(shown, "see who holds the store", error))?;
-            if now.as_ref() != Some(mark) {
-                return Err(StoreError::Held { path: shown.to_owned(), holder: None });
-            }
+        let Some(lease) = &self.lease else { return Ok(connection) };
+        let fail = |error| StoreError::sql(shown, "connect to the store again", error);
+        // The server may not have seen yet that the session before is gone, and lets nobody write meanwhile.
+        connection.end_writers(self.place.mark()).map_err(fail)?;
+        let held = connection.prepare(&lease.fence()).and_then(|mut fence| fence.exists([])).map_err(fail)?;
+        if !held {
+            return Err(StoreError::SteppedDown { place: shown.to_owned() });
         }
+        if let Some(number) = self.committed.lock().as_deref() {
+            refuse_behind(&connection, number, shown)?;
+        }
+        connection.set_fence(lease.fence());
         Ok(connection)
     }
+
+    /// Where it is, as it is shown.
+    pub(super) fn shown(&self) -> PathBuf {
+        PathBuf::from(self.place.shown())
+    }
+
+    /// A write was acknowledged.
+    pub(super) fn note_committed(&self, connection: &Connection) {
+        *self.committed.lock() = connection.last_number();
+    }
+
+    /// Raised when another process decides; `None` where there is no other.
+    pub(super) fn lost(&self) -> Option<watch::Receiver<bool>> {
+        self.keeper.as_ref().map(|keeper| keeper.lost.subscribe())
+    }
+
+    /// What decides is another config now.
+    pub(super) fn set_rules(&self, rules: &str) {
+        if let Some(keeper) = &self.keeper {
+            rules.clone_into(&mut keeper.rules.lock());
+        }
+    }
+}
+
+/// A server that was put in the place of another and has not all that was acknowledged: what was told already would be
+/// told again, under other numbers.
+fn refuse_behind(connection: &Connection, number: &str, shown: &Path) -> Result<(), StoreError> {
+    let is_behind = match connection.was_committed(number) {
+        Ok(known) => known == Some(false),
+        // A number that it has not given yet.
+        Err(error) if error.sql_state().as_deref() == Some("22023") => true,
+        Err(error) => return Err(StoreError::sql(shown, "see whether the store has all that it had", error)),
+    };
+    if is_behind { Err(StoreError::behind(shown)) } else { Ok(()) }
 }
 
 impl RemoteStore {
@@ -103,40 +138,54 @@ pub(super) fn open(
     access: Access,
 ) -> Result<(Opened, RemoteStore), StoreError> {
     let shown = PathBuf::from(place.shown());
-    let lock = match access {
-        Access::Own | Access::Fill => {
-            make_directory(state_dir)?;
-            Some(take_lock(&state_dir.join(LOCK_FILE))?)
+    let lock = if access.owns() { Some(lock_directory(state_dir)?) } else { None };
+    let place = place.marked(&random_name());
+    let mut connection = connect(&place, &shown, access != Access::Read)?;
+    prepare(&mut connection, &place, &shown, access)?;
+    let lease = if access.owns() { Some(take_now(&mut connection, place.mark(), &shown)?) } else { None };
+    if let Some(lease) = &lease {
+        connection.set_fence(lease.fence());
+    }
+    finish(state_dir, connection, RemoteStore { place, lease, keeper: None, committed: Mutex::default() }, lock, access)
+}
+
+/// What belongs to this machine alone is used by one process.
+fn lock_directory(state_dir: &Path) -> Result<File, StoreError> {
+    make_directory(state_dir)?;
+    take_lock(&state_dir.join(LOCK_FILE))
+}
+
+/// Sees that there is a store of this program's schema; makes one where that is allowed.
+fn prepare(connection: &mut Connection, place: &PostgresPlace, shown: &Path, access: Access) -> Result<(), StoreError> {
+    let fail = |doing: &'static str| move |error: EngineError| StoreError::sql(shown, doing, error);
+    let found = connection.schema_version().map_err(fail("read the schema's version"))?;
+    if found > SCHEMA_VERSION {
+        return Err(StoreError::Newer { path: shown.to_owned(), found, known: SCHEMA_VERSION });
+    }
+    if found == 0 && !access.owns() {
+        return Err(StoreError::Missing { path: shown.to_owned() });
+    }
+    if access.owns() {
+        refuse_pooler(connection, place, shown)?;
+        if found == 0 {
+            make(connection).map_err(fail("make the schema"))?;
         }
-        Access::Share | Access::Read => None,
-    };
-    let mut connection = connect(place, &shown, access != Access::Read)?;
+    }
+    Ok(())
+}
+
+fn finish(
+    state_dir: &Path,
+    connection: Connection,
+    remote: RemoteStore,
+    lock: Option<File>,
+    access: Access,
+) -> Result<(Opened, RemoteStore), StoreError> {
+    let shown = PathBuf::from(remote.place.shown());
     let fail = |doing: &'static str| {
         let shown = shown.clone();
         move |error: EngineError| StoreError::sql(&shown, doing, error)
     };
-    let found = connection.schema_version().map_err(fail("read the schema's version"))?;
-    if found > SCHEMA_VERSION {
-        return Err(StoreError::Newer { path: shown, found, known: SCHEMA_VERSION });
-    }
-    if found == 0 && !access.owns() {
-        return Err(StoreError::Missing { path: shown });
-    }
-    let mut mark = None;
-    let number = session(&connection).map_err(fail("see which session this is"))?;
-    if access.owns() {
-        refuse_pooler(&connection, place, &shown)?;
-        hold(&connection, place, &shown)?;
-        if found == 0 {
-            let made = make(&mut connection);
-            made.map_err(fail("make the schema"))?;
-        }
-        let own = random_name();
-        let set = "INSERT INTO meta (key, value) VALUES ('holder', ?1)
-                   ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-        connection.execute(set, [&own]).map_err(fail("note who holds the store"))?;
-        mark = Some(own);
-    }
     super::open::refuse_half_copied(&shown, &connection, access)?;
     let instance = connection
         .query_row("SELECT value FROM meta WHERE key = 'instance'", [], |row| row.get(0))
@@ -146,17 +195,85 @@ pub(super) fn open(
         .optional()
         .map_err(fail("read when it was restored"))?
         .unwrap_or(0);
-    let opened = Opened { path: state_dir.join(DATABASE_FILE), connection, instance, epoch, lock };
-    Ok((opened, RemoteStore { place: place.clone(), holding: Mutex::new(number), mark }))
+    Ok((Opened { path: state_dir.join(DATABASE_FILE), connection, instance, epoch, lock }, remote))
+}
+
+/// A process that could decide for a store, and waits for its turn.
+pub struct Candidate {
+    state_dir: PathBuf,
+    lock: File,
+    session: NodeSession,
+}
+
+/// Whose turn it is to decide.
+pub enum CandidateTurn {
+    /// Another process decides.
+    Theirs {
+        /// Its name; none where it has none.
+        node: String,
+    },
+    /// Nobody decides, and who did last did so by other rules than those of this process.
+    OtherRules {
+        /// Its name.
+        node: String,
+    },
+    /// The server cannot be asked for now.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+    /// This process decides from now on, with the store to do so.
+    Ours(Store),
+}
+
+impl Candidate {
+    /// Takes the state directory and the name, and makes the store where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] where either is another process's, or the server is refused.
+    pub fn enter(state_dir: &Path, place: &PostgresPlace, node: NodeIdentity) -> Result<Self, StoreError> {
+        let shown = PathBuf::from(place.shown());
+        let lock = lock_directory(state_dir)?;
+        let mark = random_name();
+        let place = place.marked(&mark);
+        let mut connection = connect(&place, &shown, true)?;
+        prepare(&mut connection, &place, &shown, Access::Own)?;
+        let session = NodeSession::begin(place, shown, node, mark)?;
+        Ok(Self { state_dir: state_dir.to_owned(), lock, session })
+    }
+
+    /// The same with a config that was read again.
+    pub fn set_rules(&mut self, rules: &str) {
+        rules.clone_into(&mut self.session.node.rules);
+    }
+
+    /// Says that it is there and what it has seen, and takes its turn where nobody has it.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the server cannot be asked.
+    pub fn turn(mut self, change_seen: i64) -> Result<(CandidateTurn, Option<Self>), StoreError> {
+        let lease = match self.session.ask(change_seen) {
+            Ok(LeaseAnswer::Given(lease)) => lease,
+            Ok(LeaseAnswer::Held { node }) => return Ok((CandidateTurn::Theirs { node }, Some(self))),
+            Ok(LeaseAnswer::OtherRules { node }) => return Ok((CandidateTurn::OtherRules { node }, Some(self))),
+            Err(error) if error.is_passing() => {
+                return Ok((CandidateTurn::Unknown { why: error.to_string() }, Some(self)));
+            }
+            Err(error) => return Err(error),
+        };
+        let Self { state_dir, lock, session } = self;
+        let (place, shown) = (session.place.clone(), session.shown.clone());
+        let keeper = session.keep(lease.clone())?;
+        let connection = connect(&place, &shown, true)?;
+        connection.set_fence(lease.fence());
+        let remote = RemoteStore { place, lease: Some(lease), keeper: Some(keeper), committed: Mutex::default() };
+        let (opened, remote) = finish(&state_dir, connection, remote, Some(lock), Access::Own)?;
+        Ok((CandidateTurn::Ours(Store::remote(opened, remote)), None))
+    }
 }
 
 fn connect(place: &PostgresPlace, shown: &Path, writes: bool) -> Result<Connection, StoreError> {
     Connection::to_postgres(place, writes).map_err(|error| StoreError::sql(shown, "connect to the store", error))
-}
-
-fn session(connection: &Connection) -> engine::Result<(i64, String)> {
-    let own = "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()";
-    connection.query_row(own, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// A pooler that gives each transaction another session breaks what a session holds: what is set on one connection is
@@ -180,30 +297,28 @@ fn refuse_pooler(connection: &Connection, place: &PostgresPlace, shown: &Path) -
 
 fn make(connection: &mut Connection) -> engine::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.create_schema(SCHEMA_VERSION)?;
-    transaction.execute("INSERT INTO meta (key, value) VALUES ('instance', ?1)", [random_name()])?;
+    // Another process may have made it since this one looked.
+    if transaction.schema_version()? == 0 {
+        transaction.create_schema(SCHEMA_VERSION)?;
+        transaction.execute("INSERT INTO meta (key, value) VALUES ('instance', ?1)", [random_name()])?;
+    }
     transaction.commit()
 }
 
-/// Keeps every other instance from deciding for this store, as long as the session lasts.
-fn hold(connection: &Connection, place: &PostgresPlace, shown: &Path) -> Result<(), StoreError> {
-    let take = "SELECT pg_try_advisory_lock(?1::int, hashtext(?2))";
+/// For a process that is not one of several: the store is its own, for as long as its session lasts.
+fn take_now(connection: &mut Connection, mark: &str, shown: &Path) -> Result<Lease, StoreError> {
+    let mut holder = None;
     for attempt in 0..HOLD_TRIES {
         if attempt > 0 {
             std::thread::sleep(HOLD_PAUSE);
         }
-        let taken: bool = connection
-            .query_row(take, engine::params![i64::from(HOLDERS), place.schema()], |row| row.get(0))
-            .map_err(|error| StoreError::sql(shown, "hold the store", error))?;
-        if taken {
-            return Ok(());
+        let answer = lease::take(connection, None, mark);
+        match answer.map_err(|error| StoreError::sql(shown, "take the lease", error))? {
+            LeaseAnswer::Given(lease) => return Ok(lease),
+            LeaseAnswer::Held { node } | LeaseAnswer::OtherRules { node } => holder = Some(node),
         }
     }
-    Err(StoreError::Held { path: shown.to_owned(), holder: None })
-}
-
-fn marked(connection: &Connection) -> engine::Result<Option<String>> {
-    connection.query_row("SELECT value FROM meta WHERE key = 'holder'", [], |row| row.get(0)).optional()
+    Err(StoreError::Decided { place: shown.to_owned(), node: holder.filter(|node| !node.is_empty()) })
 }
 
 impl Store {
@@ -285,7 +400,7 @@ mod tests {
         let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let first = Store::open_remote(one.path(), &place, Access::Own).expect("opens");
         let second = Store::open_remote(other.path(), &place, Access::Own).map(|_| ());
-        assert!(matches!(second, Err(StoreError::Held { .. })), "{second:?}");
+        assert!(matches!(second, Err(StoreError::Decided { .. })), "{second:?}");
         assert!(Store::open_remote(other.path(), &place, Access::Read).is_ok(), "reading goes on beside it");
         drop(first);
         drop(Store::open_remote(other.path(), &place, Access::Own).expect("it is free"));
@@ -316,7 +431,7 @@ mod tests {
         assert!(ended.is_err());
         drop(Store::open_remote(other.path(), &place, Access::Own).expect("it is free"));
         let late = first.write("test", |tx| tx.execute("INSERT INTO tombstones (id, at) VALUES (1, 1)", []));
-        assert!(matches!(late, Err(StoreError::Held { .. })), "{late:?}");
+        assert!(matches!(late, Err(StoreError::SteppedDown { .. })), "{late:?}");
     }
 
     #[test]

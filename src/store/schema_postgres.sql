@@ -436,6 +436,26 @@ CREATE TABLE search (
 CREATE INDEX search_words ON search USING gin (words);
 CREATE TABLE search_stale (seq BIGINT PRIMARY KEY);
 
+-- Which process decides, where several could: one row. Times are the server's, in milliseconds.
+CREATE TABLE lease (
+    only_row BIGINT PRIMARY KEY CHECK (only_row = 1),
+    epoch    BIGINT NOT NULL,                 -- counts up each time it is given
+    node     TEXT COLLATE "C" NOT NULL,       -- the name of the process; '': one that is alone on its store
+    mark     TEXT COLLATE "C" NOT NULL,       -- by which its sessions are known
+    rules    TEXT COLLATE "C" NOT NULL,       -- what of its config decides, as a hash
+    taken_at BIGINT NOT NULL,
+    until_at BIGINT NOT NULL
+);
+-- Every process that has a name and is there.
+CREATE TABLE nodes (
+    name        TEXT COLLATE "C" PRIMARY KEY,
+    version     TEXT COLLATE "C" NOT NULL,
+    rules       TEXT COLLATE "C" NOT NULL,
+    change_seen BIGINT NOT NULL,              -- the last line of what happened that its memory has
+    started_at  BIGINT NOT NULL,
+    seen_at     BIGINT NOT NULL
+);
+
 -- What happened, in the order of the commits: what streams and "what is new" read on from. Written by triggers, so that
 -- it is in the transaction of what it tells of, whoever writes that. The newest 200,000 are kept.
 CREATE TABLE changes (

@@ -60,6 +60,11 @@ pub enum RecalledFrom {
         /// What is wrong with the snapshot that is there.
         because: Option<String>,
     },
+    /// Kept by this process while it stood by, and this many items and copies that came last.
+    Followed {
+        /// Items and copies.
+        after: u64,
+    },
 }
 
 /// A snapshot that was written.
@@ -76,7 +81,7 @@ impl Store {
     /// [`StoreError`]; the snapshot before is of no use then, and nothing else has changed.
     pub fn keep_snapshot(&self, ledger: &Ledger) -> Result<SnapshotKept, StoreError> {
         let id = super::open::random_name();
-        let (change, arrival) = self.read("read what happened last", |c| Ok((last_change(c)?, last_arrival(c)?)))?;
+        let SeenSoFar { change, arrival } = self.read("read what happened last", SeenSoFar::of)?;
         let stamp = Stamp {
             format: FORMAT,
             decides: DECIDES.to_owned(),
@@ -134,7 +139,7 @@ impl Store {
         };
         self.read("recall what came after the snapshot", |connection| {
             let snapshot = connection.snapshot()?;
-            Ok(match catch_up(&snapshot, &mut ledger, &stamp)? {
+            Ok(match catch_up(&snapshot, &mut ledger, &stamp.seen())? {
                 Ok(after) => Ok((ledger, after)),
                 Err(because) => Err(Some(because.to_owned())),
             })
@@ -148,6 +153,25 @@ impl Store {
 
 fn shown(config: MemoryConfig) -> String {
     format!("{config:?}")
+}
+
+impl Stamp {
+    fn seen(&self) -> SeenSoFar {
+        SeenSoFar { change: self.change, arrival: self.arrival }
+    }
+}
+
+/// What a memory knows of its store: the last change and the last arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SeenSoFar {
+    pub(super) change: i64,
+    pub(super) arrival: i64,
+}
+
+impl SeenSoFar {
+    pub(super) fn of(c: &Connection) -> engine::Result<Self> {
+        Ok(Self { change: last_change(c)?, arrival: last_arrival(c)? })
+    }
 }
 
 fn last_change(c: &Connection) -> engine::Result<i64> {
@@ -223,7 +247,11 @@ fn read_piece(from: &mut impl Read, number: u64, piece: &mut Vec<u8>) -> Result<
 
 /// Brings a ledger from where its snapshot was taken to where the database is. Tells how many items and copies came
 /// in between, or why that cannot be known.
-fn catch_up(c: &Connection, ledger: &mut Ledger, stamp: &Stamp) -> engine::Result<Result<u64, &'static str>> {
+pub(super) fn catch_up(
+    c: &Connection,
+    ledger: &mut Ledger,
+    stamp: &SeenSoFar,
+) -> engine::Result<Result<u64, &'static str>> {
     let newest = last_change(c)?;
     if newest < stamp.change {
         return Ok(Err("it knows more than the database"));
@@ -255,7 +283,7 @@ fn catch_up(c: &Connection, ledger: &mut Ledger, stamp: &Stamp) -> engine::Resul
 }
 
 /// Items and copies whose words are others since.
-fn revise(c: &Connection, ledger: &mut Ledger, stamp: &Stamp) -> engine::Result<()> {
+fn revise(c: &Connection, ledger: &mut Ledger, stamp: &SeenSoFar) -> engine::Result<()> {
     let edited = "SELECT DISTINCT ref FROM changes WHERE seq > ?1 AND kind IN ('revision', 'copy')";
     let mut statement = c.prepare(edited)?;
     let mut rows = statement.query(params![stamp.change])?;
@@ -300,7 +328,7 @@ mod tests {
 
     fn why(store: &Store, config: MemoryConfig) -> Option<String> {
         match store.recall_quickly(config, Timestamp::MIN).expect("recalled").1 {
-            RecalledFrom::Snapshot { .. } => None,
+            RecalledFrom::Snapshot { .. } | RecalledFrom::Followed { .. } => None,
             RecalledFrom::Database { because } => Some(because.unwrap_or_else(|| "there is none".to_owned())),
         }
     }

@@ -7,7 +7,7 @@ use super::silences::{SilenceTally, active_silences};
 use crate::config::{Config, last_reload};
 use crate::model::{EndpointId, FeedFailure, FeedState, Timestamp};
 use crate::source::quarantine::{HeldDocument, held_documents};
-use crate::store::{RejectionTotal, Store, StoreError, Totals, lock_holder, outbox};
+use crate::store::{NodeRecord, RejectionTotal, Store, StoreError, Totals, lock_holder, outbox};
 
 /// Less than this is no room at all: a transaction and its log do not fit.
 pub const DISK_FULL_BYTES: u64 = 512 << 10;
@@ -31,6 +31,9 @@ pub struct Status {
     pub attention: Vec<String>,
     /// Where everything is remembered.
     pub state_dir: String,
+    /// The processes that share the store, where several do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeRecord>,
     /// The directory that is watched.
     pub seed_dir: Option<String>,
     /// What is stored.
@@ -161,6 +164,7 @@ impl Status {
         })?;
         let silences = active_silences(config, store, now)?;
         Ok(Self {
+            nodes: store.nodes()?,
             silences,
             running: pid.is_some(),
             pid,

@@ -34,9 +34,9 @@ pub struct Running {
 impl Running {
     pub fn of(room: &Newsroom, app: App) -> Self {
         let (store, http) = (app.store.clone(), app.http_address);
-        let (requests, receiver) = mpsc::channel(8);
+        let (requests, mut receiver) = mpsc::channel(8);
         let daemon = Daemon::new(app, ConfigPlace::File(room.config_file()), Environment::default());
-        Self { requests, ended: tokio::spawn(daemon.run(receiver)), store, http }
+        Self { requests, ended: tokio::spawn(async move { daemon.run(&mut receiver).await }), store, http }
     }
 
     /// One that listens, by the clock on the wall, and where.

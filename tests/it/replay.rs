@@ -186,6 +186,7 @@ fn run(store: &Store, steps: &[Step], rules: &Rules, memory: MemoryConfig, cut: 
                 let odd = [None, Some("stories were corrected by hand after it".to_owned())];
                 let sound = match &recalled {
                     RecalledFrom::Snapshot { .. } => true,
+                    RecalledFrom::Followed { .. } => false,
                     RecalledFrom::Database { because } => odd.contains(because),
                 };
                 assert!(sound, "{recalled:?}");

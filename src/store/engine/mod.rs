@@ -135,11 +135,50 @@ impl Connection {
         Ok(Self(Session::Postgres(Box::new(postgres::Session::connect(place, for_use)?))))
     }
 
+    /// What each transaction that writes asks first: without a row nothing is written.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn set_fence(&self, asked: String) {
+        match &self.0 {
+            Session::Sqlite(_) => {}
+            Session::Postgres(session) => session.set_fence(asked),
+        }
+    }
+
+    /// Begins what [`Self::transaction`] gives next, to see whether anybody answers.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn begin_ahead(&self) {
+        match &self.0 {
+            Session::Sqlite(_) => {}
+            Session::Postgres(session) => session.begin_ahead(),
+        }
+    }
+
+    /// Whether the database still answers.
+    pub(in crate::store) fn answers(&self) -> bool {
+        match &self.0 {
+            Session::Sqlite(_) => true,
+            #[cfg(feature = "postgres")]
+            Session::Postgres(session) => session.answers(),
+        }
+    }
+
+    /// Ends whatever of this process still holds the turn to write.
+    ///
+    /// # Errors
+    /// [`EngineError`] where it cannot be asked for.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn end_writers(&self, mark: &str) -> Result<()> {
+        match &self.0 {
+            Session::Sqlite(_) => Ok(()),
+            Session::Postgres(session) => session.end_writers(mark),
+        }
+    }
+
     /// The number of the last transaction that wrote, where its end may go unheard.
+    #[cfg(feature = "postgres")]
     pub(in crate::store) fn last_number(&self) -> Option<String> {
         match &self.0 {
             Session::Sqlite(_) => None,
-            #[cfg(feature = "postgres")]
             Session::Postgres(session) => session.last_number(),
         }
     }
@@ -157,10 +196,10 @@ impl Connection {
     }
 
     /// Whether the way to the database is gone.
+    #[cfg(feature = "postgres")]
     pub(in crate::store) fn is_lost(&self) -> bool {
         match &self.0 {
             Session::Sqlite(_) => false,
-            #[cfg(feature = "postgres")]
             Session::Postgres(session) => session.is_closed(),
         }
     }
@@ -211,6 +250,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`EngineError`] where the database refuses.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unnecessary_wraps, reason = "another engine has to be asked"))]
     pub(in crate::store) fn number_on(&self, table: &str, column: &str) -> Result<()> {
         match &self.0 {
             // It looks for itself.

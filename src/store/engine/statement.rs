@@ -49,9 +49,9 @@ impl<'c> Statement<'c> {
     ///
     /// # Errors
     /// [`EngineError`] where the database refuses it.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unnecessary_wraps, reason = "another engine has to be asked"))]
     pub(in crate::store) fn column_names(&self) -> Result<Vec<String>> {
-        let of =
-            |statement: &rusqlite::Statement<'_>| statement.column_names().into_iter().map(str::to_owned).collect();
+        let of = |statement: &rusqlite::Statement<'_>| statement.column_names().map(str::to_owned).collect();
         match &self.0 {
             Prepared::Kept(statement) => Ok(of(statement)),
             Prepared::Once(statement) => Ok(of(statement)),

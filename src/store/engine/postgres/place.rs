@@ -19,6 +19,8 @@ const SCHEMA_CHARS_MAX: usize = 48;
 pub struct PostgresPlace {
     config: Config,
     schema: String,
+    /// By which the sessions of one process are known.
+    mark: String,
     verified: bool,
     root_certificate: Option<PathBuf>,
 }
@@ -49,7 +51,7 @@ impl PostgresPlace {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             match key {
-                "schema" => schema = value.to_owned(),
+                "schema" => value.clone_into(&mut schema),
                 "sslmode" => mode = Some(value.to_owned()),
                 "sslrootcert" => root_certificate = Some(PathBuf::from(value)),
                 "host" | "port" | "user" | "dbname" | "connect_timeout" => kept.push(pair),
@@ -91,7 +93,7 @@ impl PostgresPlace {
         };
         config.ssl_mode(if verified { SslMode::Require } else { SslMode::Disable });
         config.keepalives_idle(Duration::from_secs(30));
-        Ok(Self { config, schema, verified, root_certificate })
+        Ok(Self { config, schema, mark: String::new(), verified, root_certificate })
     }
 
     /// With a password.
@@ -106,6 +108,18 @@ impl PostgresPlace {
     pub fn with_schema(mut self, schema: &str) -> Self {
         schema.clone_into(&mut self.schema);
         self
+    }
+
+    /// The same, for the sessions of one process.
+    #[must_use]
+    pub fn marked(&self, mark: &str) -> Self {
+        Self { mark: mark.to_owned(), ..self.clone() }
+    }
+
+    /// By which the sessions of this process are known.
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        &self.mark
     }
 
     /// The schema that the store is in.
@@ -128,8 +142,8 @@ impl PostgresPlace {
         format!("postgres://{host}{port}/{}{schema}", self.config.get_dbname().unwrap_or_default())
     }
 
-    pub(super) fn config(&self) -> Result<Config> {
-        Ok(self.config.clone())
+    pub(super) fn config(&self) -> Config {
+        self.config.clone()
     }
 
     pub(super) fn tls(&self) -> Result<Option<Secured>> {

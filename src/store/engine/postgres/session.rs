@@ -18,6 +18,10 @@ use super::values::{Came, Sent};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A session that was idle answers within this time, or is given up.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// What was sent and is not acknowledged for so long is lost, and the way with it.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
 /// Statements kept prepared; beyond them all are let go, which costs one round trip each to come back.
 const STATEMENTS_KEPT: usize = 512;
 /// Among the advisory locks of a database, whoever writes into one schema.
@@ -42,6 +46,10 @@ pub(in crate::store::engine) struct Session {
     number: RefCell<Option<String>>,
     /// Whether a statement of this transaction failed: then the server commits nothing of it, and calls that no error.
     failed: Cell<bool>,
+    /// Whether a transaction that writes was begun ahead of who asks for it.
+    is_begun: Cell<bool>,
+    /// What each transaction that writes asks first.
+    fence: RefCell<Option<String>>,
     pub(super) schema: String,
 }
 
@@ -56,8 +64,9 @@ impl fmt::Debug for Session {
 impl Session {
     /// Connects, and sees that the server is one that keeps what it said it keeps.
     pub(in crate::store::engine) fn connect(place: &PostgresPlace, for_use: SessionUse) -> Result<Self> {
-        let mut config = place.config()?;
-        config.connect_timeout(CONNECT_TIMEOUT).application_name("wirewatch");
+        let mut config = place.config();
+        config.tcp_user_timeout(UNACKNOWLEDGED_MAX);
+        config.connect_timeout(CONNECT_TIMEOUT).application_name(&format!("wirewatch {}", place.mark()));
         let tls = place.tls()?;
         let client = outside(|| match tls {
             Some(tls) => config.connect(tls),
@@ -70,13 +79,17 @@ impl Session {
             in_transaction: Cell::new(false),
             number: RefCell::default(),
             failed: Cell::new(false),
+            is_begun: Cell::new(false),
+            fence: RefCell::default(),
             schema: place.schema().to_owned(),
         };
         session.refuse_unsound(for_use == SessionUse::Write)?;
+        // Whoever reads makes something of it meanwhile, such as a memory; whoever writes holds up others.
+        let idle = if for_use == SessionUse::Read { "10min" } else { "60s" };
         let reads_only = if for_use == SessionUse::Read { "on" } else { "off" };
         session.batch(&format!(
             "SET search_path = \"{}\"; SET synchronous_commit = on; SET default_transaction_read_only = {reads_only};
-             SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '5s'",
+             SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '{idle}'; SET lock_timeout = '5s'",
             session.schema
         ))?;
         Ok(session)
@@ -88,6 +101,9 @@ impl Session {
 
     /// Begins a transaction: everything of one moment, or the only one that writes.
     pub(in crate::store::engine) fn begin(&self, writes: bool) -> Result<()> {
+        if writes && self.is_begun.replace(false) {
+            return Ok(());
+        }
         self.failed.set(false);
         self.in_transaction.set(true);
         if !writes {
@@ -95,14 +111,49 @@ impl Session {
         }
         // One writes at a time, as the operations expect: what they read is what they change.
         let lock = format!("SELECT pg_advisory_xact_lock({WRITERS}, hashtext('{}'))", self.schema);
-        let begin = format!("BEGIN; {lock}; SELECT pg_current_xact_id()::text");
-        let number =
-            self.ask(|client| client.simple_query(&begin))?.into_iter().rev().find_map(|message| match message {
-                SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        let fence = self.fence.borrow().as_ref().map(|fence| format!("; {fence}")).unwrap_or_default();
+        let begin = format!("BEGIN; {lock}; SELECT pg_current_xact_id()::text{fence}");
+        let rows: Vec<String> = self
+            .ask(|client| client.simple_query(&begin))?
+            .into_iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
                 _ => None,
-            });
-        self.number.replace(number);
+            })
+            .collect();
+        // The lock, the number, and the fence where there is one.
+        if !fence.is_empty() && rows.len() < 3 {
+            return Err(EngineError::SteppedDown);
+        }
+        self.number.replace(rows.get(1).cloned());
         Ok(())
+    }
+
+    /// Begins a transaction that writes for whoever asks for one next: what fails here shows whether anybody answers.
+    pub(in crate::store::engine) fn begin_ahead(&self) {
+        if self.begin(true).is_ok() {
+            self.is_begun.set(true);
+        } else {
+            self.roll_back();
+        }
+    }
+
+    /// Whether the server still answers this session.
+    pub(in crate::store::engine) fn answers(&self) -> bool {
+        !self.is_closed() && self.ask(|client| client.is_valid(ANSWERS_WITHIN)).is_ok()
+    }
+
+    pub(in crate::store::engine) fn set_fence(&self, asked: String) {
+        self.fence.replace(Some(asked));
+    }
+
+    /// Ends the sessions of a process that hold the turn to write.
+    pub(in crate::store::engine) fn end_writers(&self, mark: &str) -> Result<()> {
+        self.batch(&format!(
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+             WHERE l.locktype = 'advisory' AND l.classid::bigint = {WRITERS} AND l.granted
+               AND a.application_name = 'wirewatch {mark}' AND l.pid <> pg_backend_pid()"
+        ))
     }
 
     /// The number of the last transaction that wrote.
@@ -169,7 +220,7 @@ impl Session {
     }
 
     pub(in crate::store::engine) fn column_names(&self, statement: &Translated) -> Result<Vec<String>> {
-        let prepared = self.prepared(statement.with_nulls(|_| false).0, Vec::new())?;
+        let prepared = self.prepared(statement.with_nulls(|_| false).0, &[])?;
         Ok(prepared.columns().iter().map(|column| column.name().to_owned()).collect())
     }
 
@@ -191,7 +242,7 @@ impl Session {
                 // Nothing refers to it any more, so it may be anything, but something it must be.
                 types[number - 1] = Type::TEXT;
             }
-            let prepared = self.prepared(sql, types)?;
+            let prepared = self.prepared(sql, &types)?;
             // What the statement does not mention is not sent.
             sent.truncate(prepared.params().len());
             let values: Vec<&(dyn ToSql + Sync)> = sent.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
@@ -199,13 +250,13 @@ impl Session {
         })
     }
 
-    fn prepared(&self, sql: String, types: Vec<Type>) -> Result<postgres::Statement> {
+    fn prepared(&self, sql: String, types: &[Type]) -> Result<postgres::Statement> {
         let key = (sql, types.iter().map(Type::oid).collect());
         let mut kept = self.statements.borrow_mut();
         if let Some(prepared) = kept.get(&key) {
             return Ok(prepared.clone());
         }
-        let prepared = self.ask(|client| client.prepare_typed(&key.0, &types))?;
+        let prepared = self.ask(|client| client.prepare_typed(&key.0, types))?;
         if kept.len() >= STATEMENTS_KEPT {
             kept.clear();
         }

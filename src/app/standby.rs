@@ -1,0 +1,223 @@
+//! Standing by: a process that is one of several waits until nobody decides for the store, with a memory that follows
+//! what the other one stores. It answers meanwhile that it lives and is not ready.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::daemon::DaemonRequest;
+use super::error::AppError;
+use super::stages::Leadership;
+use super::systemd::Systemd;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::{self, Readiness};
+use crate::store::{Access, Candidate, CandidateTurn, FollowedMemory, Store, StoreError};
+
+/// How often it is looked whether it is this one's turn.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// What this process held before, as the one that decides, may be let go of a moment later.
+const ENTER_TRIES: u32 = 60;
+/// A listener that is asked to end may take so long.
+const LISTENER_ENDS: Duration = Duration::from_secs(1);
+
+/// Why it stands by no more.
+pub enum StoodBy {
+    /// It decides from now on; `None`: it is alone on its store and need not wait.
+    Turn(Option<Leadership>),
+    /// Somebody asked for the end.
+    Stop,
+    /// Somebody asked for the config to be read again.
+    Reload,
+}
+
+/// Waits for this process's turn to decide; `again`: this process did before, and may still let go of what it
+/// held then.
+///
+/// # Errors
+/// [`AppError`] where it cannot be one of several: its name is taken, or the server is refused.
+pub async fn stand_by(
+    config: &Config,
+    clock: &Clock,
+    again: bool,
+    requests: &mut mpsc::Receiver<DaemonRequest>,
+) -> Result<StoodBy, AppError> {
+    let Some(name) = config.node.name.clone() else { return Ok(StoodBy::Turn(None)) };
+    let Some(candidate) = enter(config, again).await? else { return Ok(StoodBy::Turn(None)) };
+    let mut waiting =
+        Some(Waiting { candidate, config: Arc::new(config.clone()), clock: clock.clone(), follows: None });
+    let mut listener: Option<WaitingListener> = None;
+    let mut told: Option<String> = None;
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let looked = tokio::select! {
+            biased;
+            request = requests.recv() => Err(request),
+            looked = next_look(&mut look, &mut waiting) => Ok(looked),
+        };
+        let (turn, memory) = match looked {
+            Ok(looked) => looked?,
+            Err(request) => {
+                WaitingListener::end(listener).await;
+                return Ok(match request {
+                    Some(DaemonRequest::Reload) => StoodBy::Reload,
+                    Some(DaemonRequest::Stop) | None => StoodBy::Stop,
+                });
+            }
+        };
+        let because = match turn {
+            CandidateTurn::Ours(store) => {
+                WaitingListener::end(listener).await;
+                info!(node = name, "this node decides from now on");
+                return Ok(StoodBy::Turn(Some(Leadership { store, memory })));
+            }
+            CandidateTurn::Theirs { node } if node.is_empty() => "standing by: another process decides".to_owned(),
+            CandidateTurn::Theirs { node } => format!("standing by: {node} decides"),
+            CandidateTurn::OtherRules { node } => format!(
+                "nobody decides: {node}, which did last, had other topics, rules or endpoints; give this node the same, or \
+                 set `[node] take_over_with_other_rules`"
+            ),
+            CandidateTurn::Unknown { why } => format!("standing by: {why}"),
+        };
+        Systemd.beat();
+        if told.as_ref() != Some(&because) {
+            if because.starts_with("nobody decides") {
+                error!(node = name, "{because}");
+            } else {
+                info!(node = name, "{because}");
+            }
+            Systemd.ready(&because);
+            match &listener {
+                Some(listener) => listener.tell(&because),
+                None => listener = WaitingListener::begin(config, &because).await?,
+            }
+            told = Some(because);
+        }
+    }
+}
+
+/// Takes the name and the state directory, which an end of deciding may hold a moment longer.
+async fn enter(config: &Config, again: bool) -> Result<Option<Candidate>, AppError> {
+    let mut tries = 0;
+    loop {
+        let asked = config.clone();
+        match blocking(move || asked.enter_node()).await {
+            Err(error)
+                if tries < ENTER_TRIES && (error.is_passing() || again && matches!(error, StoreError::Held { .. })) =>
+            {
+                debug!(%error, "this node is not one of those that wait yet");
+                tries += 1;
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            entered => return Ok(entered?),
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+type Looked = (CandidateTurn, Option<Box<FollowedMemory>>);
+
+async fn next_look(look: &mut tokio::time::Interval, waiting: &mut Option<Waiting>) -> Result<Looked, AppError> {
+    look.tick().await;
+    // Whoever cuts this short waits no more.
+    let Some(ours) = waiting.take() else { return std::future::pending().await };
+    let (looked, back) = blocking(move || ours.look()).await;
+    *waiting = back;
+    Ok(looked?)
+}
+
+/// What a process has that waits for its turn.
+struct Waiting {
+    candidate: Candidate,
+    config: Arc<Config>,
+    clock: Clock,
+    follows: Option<(Store, Box<FollowedMemory>)>,
+}
+
+impl Waiting {
+    /// Asks for its turn, and brings the memory to where the store is.
+    fn look(self) -> (Result<Looked, StoreError>, Option<Self>) {
+        let Self { candidate, config, clock, mut follows } = self;
+        let seen = follows.as_ref().map_or(0, |(_, memory)| memory.change_seen());
+        let (turn, candidate) = match candidate.turn(seen) {
+            Ok((CandidateTurn::Ours(store), _)) => {
+                return (Ok((CandidateTurn::Ours(store), follows.map(|(_, memory)| memory))), None);
+            }
+            Ok((turn, Some(candidate))) => (turn, candidate),
+            Ok((turn, None)) => return (Ok((turn, None)), None),
+            Err(error) => return (Err(error), None),
+        };
+        if let Err(error) = follow(&config, &clock, &mut follows) {
+            if !error.is_passing() {
+                return (Err(error), None);
+            }
+            debug!(%error, "the memory does not follow for now");
+        }
+        (Ok((turn, None)), Some(Self { candidate, config, clock, follows }))
+    }
+}
+
+fn follow(
+    config: &Config,
+    clock: &Clock,
+    follows: &mut Option<(Store, Box<FollowedMemory>)>,
+) -> Result<(), StoreError> {
+    let window = config.memory.copies_window.max(config.memory.story_window);
+    let since = clock.now().minus(window);
+    if let Some((store, memory)) = follows {
+        return store.keep_up(memory, since).map(|_| ());
+    }
+    let store = config.open_store(Access::Read)?;
+    let memory = store.follow(config.memory, since)?;
+    info!(change = memory.change_seen(), "the memory is warm and follows");
+    *follows = Some((store, Box::new(memory)));
+    Ok(())
+}
+
+/// What answers while this process waits.
+struct WaitingListener {
+    readiness: watch::Sender<Readiness>,
+    cancel: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl WaitingListener {
+    async fn begin(config: &Config, because: &str) -> Result<Option<Self>, AppError> {
+        let Some(address) = config.http.listen else { return Ok(None) };
+        let listener = TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source })?;
+        let (readiness, told) = watch::channel(Readiness::not(because));
+        let cancel = CancellationToken::new();
+        let serving = tokio::spawn(http::serve_waiting(listener, told, cancel.clone()));
+        Ok(Some(Self { readiness, cancel, serving }))
+    }
+
+    fn tell(&self, because: &str) {
+        self.readiness.send_replace(Readiness::not(because));
+    }
+
+    /// The address is free when this returns.
+    async fn end(listener: Option<Self>) {
+        let Some(Self { cancel, mut serving, .. }) = listener else { return };
+        cancel.cancel();
+        if tokio::time::timeout(LISTENER_ENDS, &mut serving).await.is_err() {
+            warn!("somebody keeps a connection open that this node answered while it waited: cut");
+            serving.abort();
+            let _ = serving.await;
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! Who decides, where several processes could: one row of the database says which, until when, on the server's clock.
+//! Every write of the one that decides asks for that row first, in its own transaction: a process that was paused, cut
+//! off or slow while another took its place writes nothing any more.
+//!
+//! A process that is one of several has a name, held by a session of its own, which renews the lease as well.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::StoreError;
+use super::engine::{self, Connection, EngineError, OptionalExtension as _, PostgresPlace, params};
+
+/// How long a lease lasts that is not renewed.
+const LEASE_MS: i64 = 10_000;
+const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// After a renewal that failed for a reason that may pass.
+const RENEW_AGAIN: Duration = Duration::from_secs(1);
+/// A process alone on its store holds it for as long as it has a session.
+const FOR_GOOD: i64 = i64::MAX;
+/// A session that ended holds its locks a moment longer.
+const NAME_TRIES: u32 = 40;
+const NAME_PAUSE: Duration = Duration::from_millis(50);
+/// Nothing is sent: that nobody could any more is what is heard.
+const STOPS_WAITING_MAX: usize = 1;
+/// Among the advisory locks of a database, the names of processes.
+const NAMES: i32 = 0x7769_726e;
+/// The server's clock, in milliseconds.
+const NOW: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
+
+/// The right to decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lease {
+    epoch: i64,
+    /// The process it was given to.
+    mark: String,
+}
+
+impl Lease {
+    /// What each transaction of its holder asks first.
+    pub(super) fn fence(&self) -> String {
+        let Self { epoch, mark } = self;
+        format!("SELECT 'held' FROM lease WHERE epoch = {epoch} AND mark = '{mark}' FOR SHARE")
+    }
+}
+
+/// What asking for the lease gave.
+#[derive(Debug)]
+pub(super) enum LeaseAnswer {
+    Given(Lease),
+    /// Another process has it; without a name it is one that is alone on its store.
+    Held {
+        node: String,
+    },
+    /// It is free, and who had it decided by other rules.
+    OtherRules {
+        node: String,
+    },
+}
+
+/// Takes the lease where it is free: never given, run out, given back, or its holder has no session any more.
+pub(super) fn take(
+    connection: &mut Connection,
+    node: Option<&NodeIdentity>,
+    mark: &str,
+) -> engine::Result<LeaseAnswer> {
+    let standing = format!(
+        "SELECT l.epoch, l.node, l.mark, l.rules, CASE WHEN l.until_at <= {NOW} THEN 1 WHEN NOT EXISTS (SELECT 1 FROM pg_stat_activity a
+             WHERE a.application_name = 'wirewatch ' || l.mark) THEN 1 ELSE 0 END AS is_free FROM lease l"
+    );
+    let found: Option<(i64, String, String, String, bool)> = connection
+        .prepare_cached(&standing)?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+        .optional()?;
+    let minds = node.filter(|node| !node.takes_over_with_other_rules);
+    let epoch_before = match found {
+        Some((_, node, _, _, false)) => return Ok(LeaseAnswer::Held { node }),
+        Some((_, before, _, rules, true))
+            if !rules.is_empty() && minds.is_some_and(|node| node.name != before && node.rules != rules) =>
+        {
+            return Ok(LeaseAnswer::OtherRules { node: before });
+        }
+        Some((epoch, _, mark_before, _, true)) => {
+            // A process that stands still in the middle of a write holds what is needed here.
+            end_sessions(connection, &mark_before)?;
+            epoch
+        }
+        None => 0,
+    };
+    let until = if node.is_some() { format!("{NOW} + {LEASE_MS}") } else { FOR_GOOD.to_string() };
+    let give = format!(
+        "INSERT INTO lease (only_row, epoch, node, mark, rules, taken_at, until_at) VALUES (1, 1, ?1, ?2, ?4, {NOW}, {until})
+         ON CONFLICT (only_row) DO UPDATE SET epoch = lease.epoch + 1, node = excluded.node, mark = excluded.mark,
+             rules = excluded.rules, taken_at = excluded.taken_at, until_at = excluded.until_at WHERE lease.epoch = ?3 RETURNING epoch"
+    );
+    let (name, rules) = node.map_or(("", ""), |node| (node.name.as_str(), node.rules.as_str()));
+    let transaction = connection.transaction()?;
+    let given: Option<i64> = transaction
+        .prepare_cached(&give)?
+        .query_row(params![name, mark, epoch_before, rules], |row| row.get(0))
+        .optional()?;
+    transaction.commit()?;
+    Ok(match given {
+        Some(epoch) => LeaseAnswer::Given(Lease { epoch, mark: mark.to_owned() }),
+        // Somebody was quicker.
+        None => LeaseAnswer::Held { node: String::new() },
+    })
+}
+
+/// Ends the sessions of a process that has lost its lease, or this one's own from before.
+fn end_sessions(connection: &Connection, mark: &str) -> engine::Result<()> {
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+               WHERE application_name = 'wirewatch ' || ?1 AND usename = current_user AND pid <> pg_backend_pid()";
+    connection.query_row(end, [mark], |_| Ok(()))
+}
+
+/// A process among several that may decide for a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeIdentity {
+    /// Its name, which no other has.
+    pub name: String,
+    /// What of its config decides, as a hash.
+    pub rules: String,
+    /// Whether it decides by rules that differ from those of the one before.
+    pub takes_over_with_other_rules: bool,
+}
+
+/// The session that a named process is known by: holds the name, tells of it, and renews the lease.
+pub(super) struct NodeSession {
+    pub(super) place: PostgresPlace,
+    pub(super) shown: PathBuf,
+    pub(super) node: NodeIdentity,
+    pub(super) mark: String,
+    connection: Connection,
+}
+
+impl NodeSession {
+    /// # Errors
+    /// [`StoreError::Refused`] where another process goes by that name.
+    pub(super) fn begin(
+        place: PostgresPlace,
+        shown: PathBuf,
+        node: NodeIdentity,
+        mark: String,
+    ) -> Result<Self, StoreError> {
+        let connection = named(&place, &shown, &node.name)?;
+        Ok(Self { place, shown, node, mark, connection })
+    }
+
+    fn fail(&self, doing: &'static str) -> impl Fn(EngineError) -> StoreError + use<> {
+        let shown = self.shown.clone();
+        move |error| StoreError::sql(&shown, doing, error)
+    }
+
+    /// Asks for the lease, and says that this process is there.
+    pub(super) fn ask(&mut self, change_seen: i64) -> Result<LeaseAnswer, StoreError> {
+        if self.connection.is_lost() {
+            self.connection = named(&self.place, &self.shown, &self.node.name)?;
+        }
+        self.be_there(change_seen).map_err(self.fail("say that this process is there"))?;
+        let fail = self.fail("take the lease");
+        take(&mut self.connection, Some(&self.node), &self.mark).map_err(fail)
+    }
+
+    fn be_there(&self, change_seen: i64) -> engine::Result<()> {
+        let there = format!(
+            "INSERT INTO nodes (name, version, rules, change_seen, started_at, seen_at) VALUES (?1, ?2, ?3, ?4, {NOW}, {NOW})
+             ON CONFLICT (name) DO UPDATE SET version = excluded.version, rules = excluded.rules,
+                 change_seen = excluded.change_seen, seen_at = excluded.seen_at"
+        );
+        let NodeIdentity { name, rules, .. } = &self.node;
+        let mut statement = self.connection.prepare_cached(&there)?;
+        statement.execute(params![name, env!("CARGO_PKG_VERSION"), rules, change_seen]).map(|_| ())
+    }
+
+    /// From here on it renews the lease, until it is dropped.
+    pub(super) fn keep(self, lease: Lease) -> Result<LeaseKeeper, StoreError> {
+        self.connection.set_fence(lease.fence());
+        let (stop, stopped) = mpsc::sync_channel(STOPS_WAITING_MAX);
+        let lost = watch::Sender::new(false);
+        let rules = Arc::new(Mutex::new(self.node.rules.clone()));
+        let (told, shown, by) = (lost.clone(), self.shown.clone(), Arc::clone(&rules));
+        let thread = std::thread::Builder::new()
+            .name("lease".to_owned())
+            .spawn(move || self.renew_until(&lease, &stopped, &told, &by))
+            .map_err(|source| StoreError::File { path: shown, source })?;
+        Ok(LeaseKeeper { stop: Some(stop), thread: Some(thread), lost, rules })
+    }
+
+    fn renew_until(
+        mut self,
+        lease: &Lease,
+        stopped: &mpsc::Receiver<()>,
+        lost: &watch::Sender<bool>,
+        rules: &Mutex<String>,
+    ) {
+        let mut pause = RENEW_EVERY;
+        while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            self.node.rules.clone_from(&rules.lock());
+            pause = match self.renew(lease) {
+                Ok(()) => RENEW_EVERY,
+                Err(StoreError::SteppedDown { .. }) => {
+                    lost.send_replace(true);
+                    return;
+                }
+                Err(_) => RENEW_AGAIN,
+            };
+        }
+        // Where even this fails, it runs out.
+        let _ = self.give_back(lease);
+    }
+
+    fn renew(&mut self, lease: &Lease) -> Result<(), StoreError> {
+        if self.connection.is_lost() {
+            self.connection = named(&self.place, &self.shown, &self.node.name)?;
+            self.connection.set_fence(lease.fence());
+        }
+        let fail = self.fail("renew the lease");
+        let renewed =
+            format!("UPDATE lease SET until_at = {NOW} + {LEASE_MS}, rules = ?3 WHERE epoch = ?1 AND mark = ?2");
+        // The fence of its own transaction says whether there is anything to renew.
+        let transaction = self.connection.transaction().map_err(&fail)?;
+        transaction
+            .prepare_cached(&renewed)
+            .and_then(|mut statement| statement.execute(params![lease.epoch, lease.mark, self.node.rules]))
+            .map_err(&fail)?;
+        transaction.commit().map_err(&fail)?;
+        let seen = self.connection.highest_change().map_err(&fail)?;
+        self.be_there(seen).map_err(&fail)
+    }
+
+    fn give_back(&mut self, lease: &Lease) -> engine::Result<()> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
+            "UPDATE lease SET until_at = 0 WHERE epoch = ?1 AND mark = ?2",
+            params![lease.epoch, lease.mark],
+        )?;
+        transaction.execute("DELETE FROM nodes WHERE name = ?1", [&self.node.name])?;
+        transaction.commit()
+    }
+}
+
+/// A connection that holds the name of a process.
+fn named(place: &PostgresPlace, shown: &Path, name: &str) -> Result<Connection, StoreError> {
+    let fail = |error| StoreError::sql(shown, "hold the name of this process", error);
+    let connection = Connection::to_postgres(place, true).map_err(fail)?;
+    let take = "SELECT pg_try_advisory_lock(?1::int, hashtext(?2))";
+    let whole = format!("{}/{name}", place.schema());
+    for attempt in 0..NAME_TRIES {
+        if attempt > 0 {
+            std::thread::sleep(NAME_PAUSE);
+        }
+        let taken: bool =
+            connection.query_row(take, params![i64::from(NAMES), whole], |row| row.get(0)).map_err(fail)?;
+        if taken {
+            return Ok(connection);
+        }
+    }
+    let why = format!("another process goes by the name `{name}`; give each its own `[node] name`");
+    Err(StoreError::Refused { place: shown.to_owned(), why })
+}
+
+/// Renews a lease until it is dropped, then gives it back.
+#[derive(Debug)]
+pub(super) struct LeaseKeeper {
+    stop: Option<mpsc::SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+    /// Raised when another process decides.
+    pub(super) lost: watch::Sender<bool>,
+    /// What decides, as a hash: another one after a reload.
+    pub(super) rules: Arc<Mutex<String>>,
+}
+
+impl Drop for LeaseKeeper {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Against a server that `WIREWATCH_TEST_STORE` names (`proof/postgres`); without one there is nothing to try.
+#[cfg(test)]
+mod tests {
+    use super::super::remote::{Candidate, CandidateTurn};
+    use super::super::{Access, Store};
+    use super::*;
+
+    const ADD: &str = "INSERT INTO tombstones (id, at) VALUES (1, 1)";
+
+    fn server(schema: &str) -> Option<PostgresPlace> {
+        let url = std::env::var("WIREWATCH_TEST_STORE").ok()?;
+        Some(PostgresPlace::read(&url).expect("a URL of a store").with_schema(schema))
+    }
+
+    fn node(name: &str, rules: &str) -> NodeIdentity {
+        NodeIdentity { name: name.to_owned(), rules: rules.to_owned(), takes_over_with_other_rules: false }
+    }
+
+    fn entered(place: &PostgresPlace, name: &str, rules: &str) -> (tempfile::TempDir, Candidate) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let candidate = Candidate::enter(dir.path(), place, node(name, rules)).expect("entered");
+        (dir, candidate)
+    }
+
+    /// It decides after the other one has been silent for ten seconds; that one may still say something in between.
+    fn leads_after_silence(mut candidate: Candidate, place: &PostgresPlace) -> Store {
+        loop {
+            run_out(place);
+            match candidate.turn(0).expect("asked") {
+                (CandidateTurn::Ours(store), _) => return store,
+                (_, back) => candidate = back.expect("it waits"),
+            }
+        }
+    }
+
+    fn leads(candidate: Candidate) -> Store {
+        match candidate.turn(0).expect("asked") {
+            (CandidateTurn::Ours(store), _) => store,
+            _ => panic!("it is not its turn"),
+        }
+    }
+
+    fn waits(candidate: Candidate) -> (String, Candidate) {
+        match candidate.turn(0).expect("asked") {
+            (CandidateTurn::Theirs { node }, Some(candidate)) => (node, candidate),
+            (CandidateTurn::OtherRules { node }, Some(candidate)) => (format!("other rules than {node}"), candidate),
+            _ => panic!("it is its turn"),
+        }
+    }
+
+    /// As after ten seconds without a word of the one that decides.
+    fn run_out(place: &PostgresPlace) {
+        let other = Connection::to_postgres(place, true).expect("connects");
+        other.execute("UPDATE lease SET until_at = 0", []).expect("changed");
+    }
+
+    #[test]
+    fn one_decides_and_the_next_does_when_it_has_gone() {
+        let Some(place) = server("lease_in_turn") else { return };
+        let ((_a, one), (_b, two)) = (entered(&place, "one", "r"), entered(&place, "two", "r"));
+        let first = leads(one);
+        let (node, two) = waits(two);
+        assert_eq!(node, "one");
+        let nodes = first.nodes().expect("read");
+        let names: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.decides, node.same_rules)).collect();
+        assert_eq!(names, [("one", true, true), ("two", false, true)]);
+        drop(first);
+        let second = leads(two);
+        second.write("test", |tx| tx.execute(ADD, [])).expect("it decides");
+    }
+
+    #[test]
+    fn whoever_was_silent_for_too_long_writes_nothing_more_and_hears_of_it() {
+        let Some(place) = server("lease_fence") else { return };
+        let ((_a, one), (_b, two)) = (entered(&place, "one", "r"), entered(&place, "two", "r"));
+        let first = leads(one);
+        let second = leads_after_silence(two, &place);
+        let late = first.write("test", |tx| tx.execute(ADD, []));
+        assert!(matches!(late, Err(StoreError::SteppedDown { .. })), "{late:?}");
+        let count = "SELECT count(*) FROM tombstones";
+        let stored: i64 = second.read("test", |c| c.query_row(count, [], |row| row.get(0))).expect("read");
+        assert_eq!(stored, 0);
+        second.write("test", |tx| tx.execute(ADD, [])).expect("the other one does");
+    }
+
+    #[test]
+    fn lease_is_asked_for_in_each_transaction_and_not_once() {
+        let Some(place) = server("lease_each_time") else { return };
+        let (_a, one) = entered(&place, "one", "r");
+        let first = leads(one);
+        first.write("test", |tx| tx.execute(ADD, [])).expect("it decides");
+        // The session lives on: nobody but the fence can tell.
+        let other = Connection::to_postgres(&place, true).expect("connects");
+        other.execute("UPDATE lease SET epoch = epoch + 1, mark = 'another'", []).expect("changed");
+        let late = first.write("test", |tx| tx.execute("DELETE FROM tombstones", []));
+        assert!(matches!(late, Err(StoreError::SteppedDown { .. })), "{late:?}");
+    }
+
+    #[test]
+    fn one_that_stands_still_in_the_middle_of_a_write_holds_nobody_up() {
+        let Some(place) = server("lease_stands_still") else { return };
+        let ((_a, one), (_b, two)) = (entered(&place, "one", "r"), entered(&place, "two", "r"));
+        let first = leads(one);
+        let mut successor = None;
+        let late = first.write("test", |tx| {
+            tx.execute(ADD, [])?;
+            // Its turn to write is held here, and its lease has run out: the row is locked, so the clock is.
+            let place = place.clone();
+            let taken = std::thread::scope(|scope| {
+                scope
+                    .spawn(move || {
+                        let other = Connection::to_postgres(&place, true).expect("connects");
+                        end_sessions(&other, &{
+                            let mark = "SELECT mark FROM lease";
+                            other.query_row(mark, [], |row| row.get::<_, String>(0)).expect("read")
+                        })
+                        .expect("ended");
+                        leads_after_silence(two, &place)
+                    })
+                    .join()
+            });
+            successor = Some(taken.expect("the other one decides"));
+            tx.execute("DELETE FROM tombstones", [])
+        });
+        assert!(late.is_err(), "{late:?}");
+        let again = first.write("test", |tx| tx.execute(ADD, []));
+        assert!(matches!(again, Err(StoreError::SteppedDown { .. })), "{again:?}");
+        let count = "SELECT count(*) FROM tombstones";
+        let second = successor.expect("it decides");
+        let stored: i64 = second.read("test", |c| c.query_row(count, [], |row| row.get(0))).expect("read");
+        assert_eq!(stored, 0, "nothing of the write that was cut");
+    }
+
+    #[test]
+    fn second_process_of_a_name_is_refused() {
+        let Some(place) = server("lease_names") else { return };
+        let (_a, _one) = entered(&place, "one", "r");
+        let dir = tempfile::tempdir().expect("a directory");
+        let refused = Candidate::enter(dir.path(), &place, node("one", "r")).map(|_| ()).expect_err("refused");
+        assert!(refused.to_string().contains("goes by the name `one`"), "{refused}");
+    }
+
+    #[test]
+    fn whoever_would_decide_otherwise_waits_until_told_to_take_over() {
+        let Some(place) = server("lease_rules") else { return };
+        let ((_a, one), (_b, two)) = (entered(&place, "one", "r"), entered(&place, "two", "other"));
+        drop(leads(one));
+        let (why, mut two) = waits(two);
+        assert_eq!(why, "other rules than one");
+        two.set_rules("r");
+        drop(leads(two));
+    }
+
+    #[test]
+    fn process_without_a_name_is_alone_on_its_store() {
+        let Some(place) = server("lease_alone") else { return };
+        let (_a, one) = entered(&place, "one", "r");
+        let first = leads(one);
+        let dir = tempfile::tempdir().expect("a directory");
+        let refused = Store::open_remote(dir.path(), &place, Access::Own).map(|_| ()).expect_err("refused");
+        assert!(refused.to_string().contains("the node `one` decides"), "{refused}");
+        drop(first);
+        let alone = Store::open_remote(dir.path(), &place, Access::Own).expect("nobody else is there");
+        let (_b, two) = entered(&place, "two", "r");
+        let (node, two) = waits(two);
+        assert_eq!(node, "");
+        drop(alone);
+        drop(leads(two));
+    }
+}
