@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +72,8 @@ impl Session {
         let client = outside(|| match tls {
             Some(tls) => config.connect(tls),
             None => config.connect(NoTls),
-        })?;
+        })
+        .map_err(connecting)?;
         let session = Self {
             client: RefCell::new(Some(client)),
             statements: RefCell::default(),
@@ -298,6 +300,16 @@ fn outside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
             Err(panic) => std::panic::resume_unwind(panic),
         }),
     }
+}
+
+/// What the client alone knows of why there is no connection.
+fn connecting(error: postgres::Error) -> EngineError {
+    if error.source().is_some_and(|why| why.to_string().contains("password missing")) {
+        return EngineError::Refused(
+            "the server wants a password: put it into a file of its owner, named as `[store] password_file`".to_owned(),
+        );
+    }
+    error.into()
 }
 
 /// The value of a column, read.
