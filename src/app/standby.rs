@@ -17,7 +17,7 @@ use super::systemd::Systemd;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{self, Readiness};
-use crate::store::{Access, Candidate, CandidateTurn, FollowedMemory, Store, StoreError};
+use crate::store::{Access, FollowedMemory, NodeTurn, Store, StoreError, WaitingNode};
 
 /// How often it is looked whether it is this one's turn.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -72,18 +72,18 @@ pub async fn stand_by(
             }
         };
         let because = match turn {
-            CandidateTurn::Ours(store) => {
+            NodeTurn::Ours(store) => {
                 WaitingListener::end(listener).await;
                 info!(node = name, "this node decides from now on");
                 return Ok(StoodBy::Turn(Some(Leadership { store, memory })));
             }
-            CandidateTurn::Theirs { node } if node.is_empty() => "standing by: another process decides".to_owned(),
-            CandidateTurn::Theirs { node } => format!("standing by: {node} decides"),
-            CandidateTurn::OtherRules { node } => format!(
+            NodeTurn::Theirs { node } if node.is_empty() => "standing by: another process decides".to_owned(),
+            NodeTurn::Theirs { node } => format!("standing by: {node} decides"),
+            NodeTurn::OtherRules { node } => format!(
                 "nobody decides: {node}, which did last, had other topics, rules or endpoints; give this node the same, or \
                  set `[node] take_over_with_other_rules`"
             ),
-            CandidateTurn::Unknown { why } => format!("standing by: {why}"),
+            NodeTurn::Unknown { why } => format!("standing by: {why}"),
         };
         Systemd.beat();
         if told.as_ref() != Some(&because) {
@@ -103,7 +103,7 @@ pub async fn stand_by(
 }
 
 /// Takes the name and the state directory, which an end of deciding may hold a moment longer.
-async fn enter(config: &Config, again: bool) -> Result<Option<Candidate>, AppError> {
+async fn enter(config: &Config, again: bool) -> Result<Option<WaitingNode>, AppError> {
     let mut tries = 0;
     loop {
         let asked = config.clone();
@@ -130,7 +130,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
-type Looked = (CandidateTurn, Option<Box<FollowedMemory>>);
+type Looked = (NodeTurn, Option<Box<FollowedMemory>>);
 
 async fn next_look(look: &mut tokio::time::Interval, waiting: &mut Option<Waiting>) -> Result<Looked, AppError> {
     look.tick().await;
@@ -143,7 +143,7 @@ async fn next_look(look: &mut tokio::time::Interval, waiting: &mut Option<Waitin
 
 /// What a process has that waits for its turn.
 struct Waiting {
-    candidate: Candidate,
+    candidate: WaitingNode,
     config: Arc<Config>,
     clock: Clock,
     follows: Option<(Store, Box<FollowedMemory>)>,
@@ -155,8 +155,8 @@ impl Waiting {
         let Self { candidate, config, clock, mut follows } = self;
         let seen = follows.as_ref().map_or(0, |(_, memory)| memory.change_seen());
         let (turn, candidate) = match candidate.turn(seen) {
-            Ok((CandidateTurn::Ours(store), _)) => {
-                return (Ok((CandidateTurn::Ours(store), follows.map(|(_, memory)| memory))), None);
+            Ok((NodeTurn::Ours(store), _)) => {
+                return (Ok((NodeTurn::Ours(store), follows.map(|(_, memory)| memory))), None);
             }
             Ok((turn, Some(candidate))) => (turn, candidate),
             Ok((turn, None)) => return (Ok((turn, None)), None),

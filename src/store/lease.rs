@@ -288,7 +288,7 @@ impl Drop for LeaseKeeper {
 /// Against a server that `WIREWATCH_TEST_STORE` names (`proof/postgres`); without one there is nothing to try.
 #[cfg(test)]
 mod tests {
-    use super::super::remote::{Candidate, CandidateTurn};
+    use super::super::remote::{NodeTurn, WaitingNode};
     use super::super::{Access, Store};
     use super::*;
 
@@ -303,34 +303,34 @@ mod tests {
         NodeIdentity { name: name.to_owned(), rules: rules.to_owned(), takes_over_with_other_rules: false }
     }
 
-    fn entered(place: &PostgresPlace, name: &str, rules: &str) -> (tempfile::TempDir, Candidate) {
+    fn entered(place: &PostgresPlace, name: &str, rules: &str) -> (tempfile::TempDir, WaitingNode) {
         let dir = tempfile::tempdir().expect("a directory");
-        let candidate = Candidate::enter(dir.path(), place, node(name, rules)).expect("entered");
+        let candidate = WaitingNode::enter(dir.path(), place, node(name, rules)).expect("entered");
         (dir, candidate)
     }
 
     /// It decides after the other one has been silent for ten seconds; that one may still say something in between.
-    fn leads_after_silence(mut candidate: Candidate, place: &PostgresPlace) -> Store {
+    fn leads_after_silence(mut candidate: WaitingNode, place: &PostgresPlace) -> Store {
         loop {
             run_out(place);
             match candidate.turn(0).expect("asked") {
-                (CandidateTurn::Ours(store), _) => return store,
+                (NodeTurn::Ours(store), _) => return store,
                 (_, back) => candidate = back.expect("it waits"),
             }
         }
     }
 
-    fn leads(candidate: Candidate) -> Store {
+    fn leads(candidate: WaitingNode) -> Store {
         match candidate.turn(0).expect("asked") {
-            (CandidateTurn::Ours(store), _) => store,
+            (NodeTurn::Ours(store), _) => store,
             _ => panic!("it is not its turn"),
         }
     }
 
-    fn waits(candidate: Candidate) -> (String, Candidate) {
+    fn waits(candidate: WaitingNode) -> (String, WaitingNode) {
         match candidate.turn(0).expect("asked") {
-            (CandidateTurn::Theirs { node }, Some(candidate)) => (node, candidate),
-            (CandidateTurn::OtherRules { node }, Some(candidate)) => (format!("other rules than {node}"), candidate),
+            (NodeTurn::Theirs { node }, Some(candidate)) => (node, candidate),
+            (NodeTurn::OtherRules { node }, Some(candidate)) => (format!("other rules than {node}"), candidate),
             _ => panic!("it is its turn"),
         }
     }
@@ -423,7 +423,7 @@ mod tests {
         let Some(place) = server("lease_names") else { return };
         let (_a, _one) = entered(&place, "one", "r");
         let dir = tempfile::tempdir().expect("a directory");
-        let refused = Candidate::enter(dir.path(), &place, node("one", "r")).map(|_| ()).expect_err("refused");
+        let refused = WaitingNode::enter(dir.path(), &place, node("one", "r")).map(|_| ()).expect_err("refused");
         assert!(refused.to_string().contains("goes by the name `one`"), "{refused}");
     }
 

@@ -95,7 +95,7 @@ pub use prune::{Ages, Pruned, Pruning};
 pub use pushes::StoredPush;
 pub use rejections::RejectionTotal;
 #[cfg(feature = "postgres")]
-pub use remote::{Candidate, CandidateTurn};
+pub use remote::{NodeTurn, WaitingNode};
 pub use search::{Hit, SearchQuery};
 pub use silences::{HeldBack, PastAlert, SilenceRecord};
 pub use snapshot::{RecalledFrom, SNAPSHOT_FILE, SnapshotKept};

@@ -199,14 +199,14 @@ fn finish(
 }
 
 /// A process that could decide for a store, and waits for its turn.
-pub struct Candidate {
+pub struct WaitingNode {
     state_dir: PathBuf,
     lock: File,
     session: NodeSession,
 }
 
 /// Whose turn it is to decide.
-pub enum CandidateTurn {
+pub enum NodeTurn {
     /// Another process decides.
     Theirs {
         /// Its name; none where it has none.
@@ -226,7 +226,7 @@ pub enum CandidateTurn {
     Ours(Store),
 }
 
-impl Candidate {
+impl WaitingNode {
     /// Takes the state directory and the name, and makes the store where there is none.
     ///
     /// # Errors
@@ -251,13 +251,13 @@ impl Candidate {
     ///
     /// # Errors
     /// [`StoreError`] where the server cannot be asked.
-    pub fn turn(mut self, change_seen: i64) -> Result<(CandidateTurn, Option<Self>), StoreError> {
+    pub fn turn(mut self, change_seen: i64) -> Result<(NodeTurn, Option<Self>), StoreError> {
         let lease = match self.session.ask(change_seen) {
             Ok(LeaseAnswer::Given(lease)) => lease,
-            Ok(LeaseAnswer::Held { node }) => return Ok((CandidateTurn::Theirs { node }, Some(self))),
-            Ok(LeaseAnswer::OtherRules { node }) => return Ok((CandidateTurn::OtherRules { node }, Some(self))),
+            Ok(LeaseAnswer::Held { node }) => return Ok((NodeTurn::Theirs { node }, Some(self))),
+            Ok(LeaseAnswer::OtherRules { node }) => return Ok((NodeTurn::OtherRules { node }, Some(self))),
             Err(error) if error.is_passing() => {
-                return Ok((CandidateTurn::Unknown { why: error.to_string() }, Some(self)));
+                return Ok((NodeTurn::Unknown { why: error.to_string() }, Some(self)));
             }
             Err(error) => return Err(error),
         };
@@ -268,7 +268,7 @@ impl Candidate {
         connection.set_fence(lease.fence());
         let remote = RemoteStore { place, lease: Some(lease), keeper: Some(keeper), committed: Mutex::default() };
         let (opened, remote) = finish(&state_dir, connection, remote, Some(lock), Access::Own)?;
-        Ok((CandidateTurn::Ours(Store::remote(opened, remote)), None))
+        Ok((NodeTurn::Ours(Store::remote(opened, remote)), None))
     }
 }
 
