@@ -247,6 +247,7 @@ mod tests {
         let sums = "SELECT CAST(sum(id) AS BIGINT) + count(*) FROM tombstones";
         assert_eq!(count(&target, sums), count(&source, sums));
         assert_eq!(count(&target, "SELECT count(*) FROM meta WHERE key = 'snapshot'"), 0, "that is of another store");
+        assert_eq!(format!("{:?}", target.totals()), format!("{:?}", source.totals()), "what triggers count");
         assert_eq!(target.feed_states().expect("read"), source.feed_states().expect("read"));
         let changes = |store: &Store| store.changes_after(0, &ChangeKind::ALL, 10).expect("read");
         assert_eq!(changes(&target), changes(&source), "what happened, and nothing that the copying did");

@@ -571,3 +571,95 @@ CREATE FUNCTION changes_correction() RETURNS trigger LANGUAGE plpgsql AS $$ BEGI
     RETURN NULL;
 END $$;
 CREATE TRIGGER changes_correction AFTER UPDATE OF done_at ON corrections FOR EACH ROW WHEN (NEW.done_at IS NOT NULL) EXECUTE FUNCTION changes_correction();
+
+-- What `status` tells of whole tables: kept by triggers, since counting a million rows takes longer than a page may.
+CREATE TABLE totals (
+    id         BIGINT PRIMARY KEY CHECK (id = 1),
+    items      BIGINT NOT NULL,
+    sightings  BIGINT NOT NULL,              -- those that became an item left out
+    stories    BIGINT NOT NULL,              -- merged ones left out
+    alerts     BIGINT NOT NULL,
+    seed_files BIGINT NOT NULL,
+    seed_files_refused BIGINT NOT NULL
+);
+INSERT INTO totals VALUES (1, 0, 0, 0, 0, 0, 0);
+CREATE FUNCTION totals_item() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET items = items + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_item AFTER INSERT ON items FOR EACH ROW EXECUTE FUNCTION totals_item();
+
+CREATE FUNCTION totals_item_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET items = items - 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_item_gone AFTER DELETE ON items FOR EACH ROW EXECUTE FUNCTION totals_item_gone();
+
+CREATE FUNCTION totals_sighting() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET sightings = sightings + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_sighting AFTER INSERT ON sightings FOR EACH ROW WHEN (NEW.level <> 'item') EXECUTE FUNCTION totals_sighting();
+
+CREATE FUNCTION totals_sighting_level() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET sightings = sightings + (NEW.level <> 'item')::int - (OLD.level <> 'item')::int;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_sighting_level AFTER UPDATE OF level ON sightings FOR EACH ROW EXECUTE FUNCTION totals_sighting_level();
+
+CREATE FUNCTION totals_sighting_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET sightings = sightings - 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_sighting_gone AFTER DELETE ON sightings FOR EACH ROW WHEN (OLD.level <> 'item') EXECUTE FUNCTION totals_sighting_gone();
+
+CREATE FUNCTION totals_story() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET stories = stories + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_story AFTER INSERT ON stories FOR EACH ROW WHEN (NEW.merged_into IS NULL) EXECUTE FUNCTION totals_story();
+
+CREATE FUNCTION totals_story_merged() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET stories = stories + (NEW.merged_into IS NULL)::int - (OLD.merged_into IS NULL)::int;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_story_merged AFTER UPDATE OF merged_into ON stories FOR EACH ROW EXECUTE FUNCTION totals_story_merged();
+
+CREATE FUNCTION totals_story_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET stories = stories - 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_story_gone AFTER DELETE ON stories FOR EACH ROW WHEN (OLD.merged_into IS NULL) EXECUTE FUNCTION totals_story_gone();
+
+CREATE FUNCTION totals_alert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET alerts = alerts + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_alert AFTER INSERT ON alerts FOR EACH ROW EXECUTE FUNCTION totals_alert();
+
+CREATE FUNCTION totals_alert_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET alerts = alerts - 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_alert_gone AFTER DELETE ON alerts FOR EACH ROW EXECUTE FUNCTION totals_alert_gone();
+
+CREATE FUNCTION totals_seed_file() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET seed_files = seed_files + (NEW.reason IS NULL)::int,
+        seed_files_refused = seed_files_refused + (NEW.reason IS NOT NULL)::int;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_seed_file AFTER INSERT ON seed_files FOR EACH ROW EXECUTE FUNCTION totals_seed_file();
+
+CREATE FUNCTION totals_seed_file_again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET seed_files = seed_files + (NEW.reason IS NULL)::int - (OLD.reason IS NULL)::int,
+        seed_files_refused = seed_files_refused + (NEW.reason IS NOT NULL)::int - (OLD.reason IS NOT NULL)::int;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_seed_file_again AFTER UPDATE OF reason ON seed_files FOR EACH ROW EXECUTE FUNCTION totals_seed_file_again();
+
+CREATE FUNCTION totals_seed_file_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE totals SET seed_files = seed_files - (OLD.reason IS NULL)::int,
+        seed_files_refused = seed_files_refused - (OLD.reason IS NOT NULL)::int;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER totals_seed_file_gone AFTER DELETE ON seed_files FOR EACH ROW EXECUTE FUNCTION totals_seed_file_gone();

@@ -106,7 +106,9 @@ fn both_schemas_have_the_same_indexes_and_triggers() {
 
 #[test]
 fn copy_knows_every_table_and_its_key() {
-    let schema = tables(SQLITE);
+    let mut schema = tables(SQLITE);
+    // What is counted is counted again as it is written.
+    assert!(schema.remove("totals").is_some());
     assert_eq!(TABLES.len(), schema.len());
     for table in TABLES {
         let parts = schema.get(table.name).unwrap_or_else(|| panic!("there is no table {}", table.name));
