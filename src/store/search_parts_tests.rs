@@ -109,7 +109,7 @@ fn part_that_was_going_when_the_process_ended_is_gone_after_the_next_pass() {
     sound();
     while step() {}
     sound();
-    assert_eq!(number(&store, "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%gone%'"), 0);
+    assert_eq!(number(&store, "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'search%gone%'"), 0);
     assert_eq!(number(&store, TABLES), 1);
     store.check_search().expect("whole");
 }
