@@ -9,10 +9,10 @@ use super::engine::params;
 use super::{Store, StoreError};
 use crate::model::Timestamp;
 
-/// Alerts and labels that are counted at most.
-const COUNTED_MAX: i64 = 20_000;
+/// Alerts, the newest, and labels that are counted at most: more would keep whoever looks waiting.
+const COUNTED_MAX: i64 = 8_000;
 /// Hits of a topic that are asked which rules they are of. They come by their ids, which are hashes: a fair draw.
-const RULES_OF_MAX: i64 = 500;
+const RULES_OF_MAX: i64 = 200;
 
 /// What one topic comes to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -71,7 +71,7 @@ impl Store {
             let mut told = c.prepare_cached(
                 "SELECT t.topic, count(DISTINCT CASE WHEN a.silenced_by IS NULL THEN a.story END),
                     count(a.silenced_by) FROM
-                     (SELECT sequence, story, silenced_by FROM alerts WHERE at >= ?1 LIMIT ?2) a
+                     (SELECT sequence, story, silenced_by FROM alerts WHERE at >= ?1 ORDER BY at DESC LIMIT ?2) a
                  JOIN alert_topics t ON t.alert = a.sequence GROUP BY t.topic",
             )?;
             let mut rows = told.query(params![since.millis(), COUNTED_MAX])?;
