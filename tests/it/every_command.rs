@@ -97,6 +97,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("init", &["laid-out"]),
     ("completions", &["bash"]),
     ("man", &["man"]),
+    ("store copy", &["--from", "state", "--to", "copied"]),
     ("backup", &["copy.db"]),
     ("restore", &["copy.db"]),
 ];
@@ -119,12 +120,12 @@ async fn listed(room: &Newsroom, path: &[&str]) -> Vec<String> {
     names
 }
 
-/// Every command that can be typed: `items` is one, `items show` another; `eval` alone is none.
+/// Every command that can be typed: `items` is one, `items show` another; `eval` and `store` alone are none.
 async fn all_commands(room: &Newsroom) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for name in listed(room, &[]).await {
         let verbs = listed(room, &[&name]).await;
-        if verbs.is_empty() || name != "eval" {
+        if verbs.is_empty() || !["eval", "store"].contains(&name.as_str()) {
             all.insert(name.clone());
         }
         all.extend(verbs.iter().map(|verb| format!("{name} {verb}")));

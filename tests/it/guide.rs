@@ -12,8 +12,9 @@ use super::program::{json, run, text};
 use super::receiver::Receiver;
 use super::transcripts::{golden, steady};
 
-/// What goes on until it is stopped, or sends to a daemon: tried by `transcripts`, `receive`, `top`, `mcp` and `push`.
-const GO_ON: [&str; 5] = ["run", "receive", "top", "mcp", "push"];
+/// What goes on until it is stopped, sends to a daemon, or needs a server: tried by `transcripts`, `receive`, `top`, `mcp`,
+/// `push` and, for `store`, by `proof/cluster`.
+const GO_ON: [&str; 6] = ["run", "receive", "top", "mcp", "push", "store"];
 /// Lines of one answer that are pinned.
 const LINES_MAX: usize = 16;
 
