@@ -10,7 +10,7 @@ use super::{Store, StoreError};
 use crate::model::Timestamp;
 
 /// Alerts, the newest, and labels that are counted at most: more would keep whoever looks waiting.
-const COUNTED_MAX: i64 = 8_000;
+const COUNTED_MAX: i64 = 4_000;
 /// Hits of a topic that are asked which rules they are of. They come by their ids, which are hashes: a fair draw.
 const RULES_OF_MAX: i64 = 200;
 
