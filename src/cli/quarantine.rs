@@ -1,4 +1,4 @@
-//! `quarantine`: documents that are not read any more, for the process ended more than once while they were; and one
+//! `quarantine`: documents that are not read any more, for the process ended three times in a row while they were; and one
 //! of them read again.
 
 use clap::{Args, Subcommand};
@@ -11,7 +11,7 @@ use crate::model::Timestamp;
 use crate::source::quarantine::{HeldDocument, held_documents, release};
 use crate::text::{clean, counted};
 
-/// Lists documents that are not read, for the process ended more than once while they were; lets one be read again.
+/// Lists documents that are not read, for the process ended three times in a row while they were; lets one be read again.
 #[derive(Debug, Args)]
 pub struct QuarantineArgs {
     #[command(subcommand)]

@@ -140,7 +140,7 @@ impl Session {
         }
     }
 
-    /// Whether the server still answers this session.
+    /// Whether the server still answers here.
     pub(in crate::store::engine) fn answers(&self) -> bool {
         !self.is_closed() && self.ask(|client| client.is_valid(ANSWERS_WITHIN)).is_ok()
     }
