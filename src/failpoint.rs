@@ -82,10 +82,16 @@ pub enum Planted {
     SyncOff,
     /// SQLite syncs only at checkpoints.
     SyncNormal,
+    /// Nobody asks whether another process decides by now.
+    FenceOff,
+    /// That is asked once on each connection, not in each transaction.
+    FenceOnce,
+    /// The memory of a process that stood by is not brought up to date before it decides.
+    ColdMemory,
 }
 
 impl Planted {
-    /// All of them.
+    /// Those of one process.
     pub const ALL: [Self; 10] = [
         Self::EtagFirst,
         Self::RandomIds,
@@ -98,6 +104,13 @@ impl Planted {
         Self::SyncOff,
         Self::SyncNormal,
     ];
+
+    /// Those of several processes on one store: `proof/cluster --planted` has to notice.
+    pub const OF_SEVERAL: [Self; 3] = [Self::FenceOff, Self::FenceOnce, Self::ColdMemory];
+
+    fn every() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(Self::OF_SEVERAL)
+    }
 
     /// The name in the variable.
     #[must_use]
@@ -113,6 +126,9 @@ impl Planted {
             Self::ToldElsewhere => "told-elsewhere",
             Self::SyncOff => "sync-off",
             Self::SyncNormal => "sync-normal",
+            Self::FenceOff => "fence-off",
+            Self::FenceOnce => "fence-once",
+            Self::ColdMemory => "cold-memory",
         }
     }
 
@@ -156,7 +172,7 @@ mod armed {
     pub(super) fn planted() -> Option<Planted> {
         *BUG.get_or_init(|| {
             let name = std::env::var("WIREWATCH_PLANTED").ok()?;
-            Planted::ALL.into_iter().find(|bug| bug.as_str() == name)
+            Planted::every().find(|bug| bug.as_str() == name)
         })
     }
 
@@ -189,9 +205,9 @@ mod tests {
 
     #[test]
     fn planted_nothing_unless_asked_for_and_names_are_distinct() {
-        assert!(Planted::ALL.iter().all(|bug| !bug.is_in()));
-        let names: std::collections::BTreeSet<&str> = Planted::ALL.iter().map(|bug| bug.as_str()).collect();
-        assert_eq!(names.len(), Planted::ALL.len());
+        assert!(Planted::every().all(|bug| !bug.is_in()));
+        let names: std::collections::BTreeSet<&str> = Planted::every().map(Planted::as_str).collect();
+        assert_eq!(names.len(), Planted::every().count());
     }
 
     #[test]

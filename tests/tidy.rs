@@ -44,6 +44,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "failpoint",
             "files",
             "model",
             "clock",

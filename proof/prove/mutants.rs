@@ -62,6 +62,9 @@ fn ways(bug: Planted) -> [Way; 3] {
         Planted::EtagFirst | Planted::MoveFirst | Planted::OutboxApart | Planted::ToldFirst => {
             [Way::Writes, Way::Power, Way::Cycles]
         }
+        Planted::FenceOff | Planted::FenceOnce | Planted::ColdMemory => {
+            unreachable!("several processes are what proof/cluster makes")
+        }
     }
 }
 

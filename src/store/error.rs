@@ -178,7 +178,8 @@ impl StoreError {
     /// told again, under other numbers.
     pub(super) fn behind(place: &Path) -> Self {
         let why = "it has lost what it acknowledged, as a server does that stood by asynchronously; go back to the one before, and \
-                   let synchronous standbys take over; started anew, wirewatch goes on from what is there";
+                   let synchronous standbys take over; or, to go on from what is there, remove the file wirewatch.acknowledged from the \
+                   state directory";
         Self::Refused { place: place.to_owned(), why: why.to_owned() }
     }
 

@@ -2,6 +2,8 @@
 //! is told. `open` refuses what cannot be trusted, `apply` is the one write of the pipeline, `outbox`
 //! belongs to delivery, `recall` rebuilds the memory, `browse` answers the read commands.
 
+#[cfg(feature = "postgres")]
+mod acknowledged;
 mod actions;
 mod activity;
 mod alerts;

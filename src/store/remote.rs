@@ -5,14 +5,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::acknowledged::Acknowledged;
 use super::engine::{self, Connection, EngineError, OptionalExtension as _, PostgresPlace};
 use super::lease::{self, Lease, LeaseAnswer, LeaseKeeper, NodeIdentity, NodeSession};
 use super::open::{Access, DATABASE_FILE, LOCK_FILE, Opened, SCHEMA_VERSION, random_name, take_lock};
 use super::private::make_directory;
 use super::{Store, StoreError};
+use crate::failpoint::Planted;
 
 /// A session that ended holds its store a moment longer.
 const HOLD_TRIES: u32 = 40;
@@ -29,8 +30,8 @@ pub(super) struct RemoteStore {
     lease: Option<Lease>,
     /// Where that is one of several.
     keeper: Option<LeaseKeeper>,
-    /// The last transaction that this process was told is written.
-    committed: Mutex<Option<String>>,
+    /// What this machine was told is written.
+    acknowledged: Acknowledged,
 }
 
 impl RemoteStore {
@@ -46,12 +47,10 @@ impl RemoteStore {
         // The server may not have seen yet that the session before is gone, and lets nobody write meanwhile.
         connection.end_writers(self.place.mark()).map_err(fail)?;
         let held = connection.prepare(&lease.fence()).and_then(|mut fence| fence.exists([])).map_err(fail)?;
-        if !held {
+        if !held && !Planted::FenceOff.is_in() {
             return Err(StoreError::SteppedDown { place: shown.to_owned() });
         }
-        if let Some(number) = self.committed.lock().as_deref() {
-            refuse_behind(&connection, number, shown)?;
-        }
+        self.acknowledged.refuse_less(&connection, shown)?;
         connection.set_fence(lease.fence());
         Ok(connection)
     }
@@ -63,7 +62,7 @@ impl RemoteStore {
 
     /// A write was acknowledged.
     pub(super) fn note_committed(&self, connection: &Connection) {
-        *self.committed.lock() = connection.last_number();
+        self.acknowledged.note_transaction(connection.last_number());
     }
 
     /// Raised when another process decides; `None` where there is no other.
@@ -77,18 +76,6 @@ impl RemoteStore {
             rules.clone_into(&mut keeper.rules.lock());
         }
     }
-}
-
-/// A server that was put in the place of another and has not all that was acknowledged: what was told already would be
-/// told again, under other numbers.
-fn refuse_behind(connection: &Connection, number: &str, shown: &Path) -> Result<(), StoreError> {
-    let is_behind = match connection.was_committed(number) {
-        Ok(known) => known == Some(false),
-        // A number that it has not given yet.
-        Err(error) if error.sql_state().as_deref() == Some("22023") => true,
-        Err(error) => return Err(StoreError::sql(shown, "see whether the store has all that it had", error)),
-    };
-    if is_behind { Err(StoreError::behind(shown)) } else { Ok(()) }
 }
 
 impl RemoteStore {
@@ -142,11 +129,13 @@ pub(super) fn open(
     let place = place.marked(&random_name());
     let mut connection = connect(&place, &shown, access != Access::Read)?;
     prepare(&mut connection, &place, &shown, access)?;
+    let acknowledged =
+        if access.owns() { Acknowledged::of(state_dir, &connection, &shown)? } else { Acknowledged::default() };
     let lease = if access.owns() { Some(take_now(&mut connection, place.mark(), &shown)?) } else { None };
     if let Some(lease) = &lease {
         connection.set_fence(lease.fence());
     }
-    finish(state_dir, connection, RemoteStore { place, lease, keeper: None, committed: Mutex::default() }, lock, access)
+    finish(state_dir, connection, RemoteStore { place, lease, keeper: None, acknowledged }, lock, access)
 }
 
 /// What belongs to this machine alone is used by one process.
@@ -202,6 +191,7 @@ fn finish(
 pub struct WaitingNode {
     state_dir: PathBuf,
     lock: File,
+    acknowledged: Acknowledged,
     session: NodeSession,
 }
 
@@ -238,8 +228,9 @@ impl WaitingNode {
         let place = place.marked(&mark);
         let mut connection = connect(&place, &shown, true)?;
         prepare(&mut connection, &place, &shown, Access::Own)?;
+        let acknowledged = Acknowledged::of(state_dir, &connection, &shown)?;
         let session = NodeSession::begin(place, shown, node, mark)?;
-        Ok(Self { state_dir: state_dir.to_owned(), lock, session })
+        Ok(Self { state_dir: state_dir.to_owned(), lock, acknowledged, session })
     }
 
     /// The same with a config that was read again.
@@ -252,6 +243,7 @@ impl WaitingNode {
     /// # Errors
     /// [`StoreError`] where the server cannot be asked.
     pub fn turn(mut self, change_seen: i64) -> Result<(NodeTurn, Option<Self>), StoreError> {
+        self.acknowledged.note_change(change_seen);
         let lease = match self.session.ask(change_seen) {
             Ok(LeaseAnswer::Given(lease)) => lease,
             Ok(LeaseAnswer::Held { node }) => return Ok((NodeTurn::Theirs { node }, Some(self))),
@@ -261,12 +253,14 @@ impl WaitingNode {
             }
             Err(error) => return Err(error),
         };
-        let Self { state_dir, lock, session } = self;
+        let Self { state_dir, lock, acknowledged, session } = self;
         let (place, shown) = (session.place.clone(), session.shown.clone());
         let keeper = session.keep(lease.clone())?;
         let connection = connect(&place, &shown, true)?;
+        // It may be another server than the one that was followed.
+        acknowledged.refuse_less(&connection, &shown)?;
         connection.set_fence(lease.fence());
-        let remote = RemoteStore { place, lease: Some(lease), keeper: Some(keeper), committed: Mutex::default() };
+        let remote = RemoteStore { place, lease: Some(lease), keeper: Some(keeper), acknowledged };
         let (opened, remote) = finish(&state_dir, connection, remote, Some(lock), Access::Own)?;
         Ok((NodeTurn::Ours(Store::remote(opened, remote)), None))
     }
