@@ -94,11 +94,12 @@ impl Acknowledged {
         if known.transaction.is_empty() { Ok(()) } else { refuse_behind(connection, &known.transaction, shown) }
     }
 
-    /// A transaction of this process was acknowledged.
-    pub(super) fn note_transaction(&self, number: Option<String>) {
-        let Some(number) = number else { return };
+    /// The last transaction of a connection was acknowledged.
+    pub(super) fn note_commit(&self, connection: &Connection) {
+        let Some(number) = connection.last_number() else { return };
         let mut known = self.known.lock();
         known.transaction = number;
+        known.change = known.change.max(connection.change_before());
         self.keep(&known);
     }
 

@@ -189,6 +189,8 @@ impl StoreError {
         match source {
             EngineError::Refused(why) => return Self::Refused { place: path, why },
             EngineError::SteppedDown => return Self::SteppedDown { place: path },
+            #[cfg(feature = "postgres")]
+            EngineError::TakesNoWrites(_) => return Self::Unreachable { place: path, doing, source },
             _ => {}
         }
         #[cfg(feature = "postgres")]
@@ -220,11 +222,10 @@ impl StoreError {
             (_, "53100") => Self::Full { path, doing },
             ("53", _) => Self::Shortage { path, doing },
             ("40", _) | (_, "55P03" | "57014") => Self::Busy { path, doing },
-            (_, "25006") => Self::Disk { path, doing, source },
             ("XX", "XX001" | "XX002") => Self::Corrupt { path, detail: source.to_string() },
             ("28" | "3D", _) | (_, "42501") => Self::Refused { place: path, why: source.to_string() },
             // Without a code it is the way to the server that failed.
-            ("" | "08" | "57", _) => Self::Unreachable { place: path, doing, source },
+            ("" | "08" | "57", _) | (_, "25006") => Self::Unreachable { place: path, doing, source },
             _ => Self::Sql { path, doing, source },
         }
     }

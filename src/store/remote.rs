@@ -62,7 +62,7 @@ impl RemoteStore {
 
     /// A write was acknowledged.
     pub(super) fn note_committed(&self, connection: &Connection) {
-        self.acknowledged.note_transaction(connection.last_number());
+        self.acknowledged.note_commit(connection);
     }
 
     /// Raised when another process decides; `None` where there is no other.

@@ -137,11 +137,11 @@ mod tests {
         let store = Store::open(dir.path(), Access::Own).expect("opens");
         store
             .write("test", |tx| {
-                tx.execute_batch(
+                tx.fixture(
                     "INSERT INTO items (seq, id, source, key, revision, title, headline, first_seen, summary, text_source,
                                         text_hash, text_bytes, quiet, story, features)
                          SELECT column1, column1, 's', column1, 0, 'h', 'h', 1000, '', 'summary', x'00', 1, 0, 1, x''
-                         FROM (VALUES (1), (2), (3), (4));
+                         FROM (VALUES (1), (2), (3), (4)) AS v;
                      INSERT INTO matches VALUES (1, 'levee', 5, 5, 'low', '[{\"rule\":\"a\"},{\"rule\":\"a\"},{\"rule\":\"b\"}]'),
                          (2, 'levee', 5, 5, 'low', '[{\"rule\":\"a\"}]'), (3, 'ferry', 5, 5, 'low', '[{\"rule\":\"c\"}]');
                      INSERT INTO labels VALUES (1, 'levee', 1, 1), (2, 'levee', 0, 1), (3, 'levee', 0, 1), (4, 'levee', 1, 1),

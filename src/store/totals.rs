@@ -80,19 +80,19 @@ mod tests {
     }
 
     const FILLED: &str = "CREATE TEMP TABLE n AS WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 60)
-             SELECT n, n * 86400000 AS at FROM n;
+             SELECT n, CAST(n AS BIGINT) * 86400000 AS at FROM n;
          INSERT INTO items (seq, id, source, key, revision, title, headline, first_seen, summary, text_source,
                             text_hash, text_bytes, quiet, story, features)
              SELECT 2 * n, n, 'outlet', 'k' || n, 0, 'harbour', 'harbour', at, '', 'summary', x'00', 20, 0, n / 5, x'' FROM n;
          INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
              SELECT n / 5, 'harbour', min(at), max(at), count(*), 0, 0 FROM n GROUP BY n / 5;
          INSERT INTO sightings (seq, id, item, source, key, title, level, overlap, text_hash, seen_at)
-             SELECT 2 * n + 1, n + 1000, n, 'wire', 'c' || n, 'harbour', iif(n % 9 = 0, 'item', iif(n % 2, 'exact', 'near')),
-                    0, x'00', at FROM n;
+             SELECT 2 * n + 1, n + 1000, n, 'wire', 'c' || n, 'harbour',
+                    CASE WHEN n % 9 = 0 THEN 'item' WHEN n % 2 = 1 THEN 'exact' ELSE 'near' END, 0, x'00', at FROM n;
          INSERT INTO alerts (sequence, id, kind, story, item, reason, severity, score, outlets, at, payload)
              SELECT n, 'alr_' || n, 'item', n / 5, n, 'new', 'low', 5, 1, at, x'00' FROM n WHERE n % 10 = 0;
          INSERT INTO seed_files (hash, name, size, modified, seen_at, items, rejected, reason)
-             SELECT CAST(n AS BLOB), 'n', 1, 1, at, 1, 0, iif(n % 3, NULL, 'too-large') FROM n;
+             SELECT CAST(n AS BLOB), 'n', 1, 1, at, 1, 0, CASE WHEN n % 3 = 0 THEN 'too-large' END FROM n;
          DROP TABLE n;";
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
             ("copies that go", "DELETE FROM sightings WHERE id IN (1018, 1019)"),
             ("an alert that goes", "DELETE FROM alerts WHERE sequence = 20"),
         ] {
-            store.write("test", |tx| tx.execute_batch(sql)).expect("written");
+            store.write("test", |tx| tx.fixture(sql)).expect("written");
             let now = kept(&store);
             assert_eq!(now, counted(&store), "{what}");
             assert_eq!(now == last, what.starts_with("unseen"), "{what}: {now:?}");

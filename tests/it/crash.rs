@@ -85,8 +85,11 @@ impl Drop for Daemon {
 pub fn command(room: &Newsroom) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wirewatch"));
     command.env_clear().env("HOME", room.dir.path()).env("WIREWATCH_CONFIG", room.config_file());
-    // Where a bug is planted (`proof/mutants`), it is in this process as well.
-    command.envs(std::env::var_os("WIREWATCH_MUTANT").map(|mutant| ("WIREWATCH_MUTANT", mutant)));
+    // Where a bug is planted (`proof/mutants`), it is in this process as well; where stores are in PostgreSQL
+    // (`proof/postgres`), its store is there.
+    for name in ["WIREWATCH_MUTANT", "WIREWATCH_TEST_STORE"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
     command.current_dir(room.dir.path());
     command
 }

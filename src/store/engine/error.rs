@@ -14,6 +14,9 @@ pub enum EngineError {
     /// The server or what is in it cannot hold a store: why, and what to do.
     #[error("{0}")]
     Refused(String),
+    /// The server takes no writes for now: one that may lead later.
+    #[error("{0}")]
+    TakesNoWrites(String),
     /// The right to write is another process's by now.
     #[error("another process decides for this store now")]
     SteppedDown,

@@ -183,6 +183,15 @@ impl Connection {
         }
     }
 
+    /// The last line of what happened when the last transaction that wrote began; 0: nobody asked.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn change_before(&self) -> i64 {
+        match &self.0 {
+            Session::Sqlite(_) => 0,
+            Session::Postgres(session) => session.change_before(),
+        }
+    }
+
     /// What became of a transaction whose end was not heard; `None`: it has not ended, or nobody knows any more.
     ///
     /// # Errors
@@ -305,6 +314,24 @@ impl Connection {
             }
             #[cfg(feature = "postgres")]
             Session::Postgres(session) => session.roll_back(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    /// Runs statements of a test, whose bytes (`x'00'`, `CAST(n AS BLOB)`) each database writes in its own words.
+    pub(in crate::store) fn fixture(&self, sql: &str) -> Result<()> {
+        match &self.0 {
+            Session::Sqlite(_) => self.execute_batch(sql),
+            #[cfg(feature = "postgres")]
+            Session::Postgres(session) => {
+                let with = |sql: &str, from: &str, to: &str| {
+                    regex::Regex::new(from).expect("an expression").replace_all(sql, to).into_owned()
+                };
+                let sql = with(sql, r"\bx'([0-9a-f]*)'", r"'\x$1'::bytea");
+                session.batch(&with(&sql, r"CAST\((\w+) AS BLOB\)", "convert_to(CAST($1 AS TEXT), 'UTF8')"))
+            }
         }
     }
 }

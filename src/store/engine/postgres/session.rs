@@ -46,6 +46,8 @@ pub(in crate::store::engine) struct Session {
     in_transaction: Cell<bool>,
     /// The number of the transaction that writes, by which it is found out later what became of it.
     number: RefCell<Option<String>>,
+    /// The last line of what happened when that began, where it was asked for; else 0.
+    change_before: Cell<i64>,
     /// Whether a statement of this transaction failed: then the server commits nothing of it, and calls that no error.
     failed: Cell<bool>,
     /// Whether a transaction that writes was begun ahead of who asks for it.
@@ -81,6 +83,7 @@ impl Session {
             translated: RefCell::default(),
             in_transaction: Cell::new(false),
             number: RefCell::default(),
+            change_before: Cell::new(0),
             failed: Cell::new(false),
             is_begun: Cell::new(false),
             fence: RefCell::default(),
@@ -114,7 +117,9 @@ impl Session {
         }
         // One writes at a time, as the operations expect: what they read is what they change.
         let lock = format!("SELECT pg_advisory_xact_lock({WRITERS}, hashtext('{}'))", self.schema);
-        let fence = self.fence_to_ask().map(|fence| format!("; {fence}")).unwrap_or_default();
+        // Whoever has a fence has a schema: the last line of what happened is asked for on the way.
+        let last_change = "SELECT coalesce(max(seq), 0) FROM changes";
+        let fence = self.fence_to_ask().map(|fence| format!("; {last_change}; {fence}")).unwrap_or_default();
         let begin = format!("BEGIN; {lock}; SELECT pg_current_xact_id()::text{fence}");
         let rows: Vec<String> = self
             .ask(|client| client.simple_query(&begin))?
@@ -124,11 +129,12 @@ impl Session {
                 _ => None,
             })
             .collect();
-        // The lock, the number, and the fence where there is one.
-        if !fence.is_empty() && rows.len() < 3 {
+        // The lock, the number, and with a fence the last change and whether it holds.
+        if !fence.is_empty() && rows.len() < 4 {
             return Err(EngineError::SteppedDown);
         }
         self.number.replace(rows.get(1).cloned());
+        self.change_before.set(rows.get(2).and_then(|change| change.parse().ok()).unwrap_or_default());
         Ok(())
     }
 
@@ -170,6 +176,11 @@ impl Session {
     /// The number of the last transaction that wrote.
     pub(in crate::store::engine) fn last_number(&self) -> Option<String> {
         self.number.borrow().clone()
+    }
+
+    /// The last line of what happened when the last transaction that wrote began; 0: nobody asked.
+    pub(in crate::store::engine) fn change_before(&self) -> i64 {
+        self.change_before.get()
     }
 
     /// What became of a transaction whose end was not heard; `None`: it has not ended, or nobody knows any more.
