@@ -189,7 +189,8 @@ mod tests {
         assert!(!known.transaction.is_empty(), "{known:?}");
         let path = dir.path().join(ACKNOWLEDGED_FILE);
         let ahead: u64 = known.transaction.parse().expect("a number");
-        std::fs::write(&path, Known { transaction: (ahead + 1_000_000).to_string(), ..known.clone() }.line()).expect("written");
+        std::fs::write(&path, Known { transaction: (ahead + 1_000_000).to_string(), ..known.clone() }.line())
+            .expect("written");
         let said = refusal(dir.path(), &place);
         assert!(said.contains("lost what it acknowledged") && said.contains(ACKNOWLEDGED_FILE), "{said}");
         assert_eq!(refusal(dir.path(), &place), said, "until somebody decides");
