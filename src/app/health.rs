@@ -16,10 +16,10 @@ use crate::model::Timestamp;
 use crate::source::feed::polling::counters::{PollCounters, PollFlow};
 use crate::source::quarantine::HeldDocument;
 use crate::source::seed::{DirState, SeedStatus};
-use crate::store::Standing;
+use crate::store::{NodeRecord, Standing};
 use crate::telemetry::Pulse;
 use crate::text::{counted, span};
-use crate::view::{SilenceTally, quarantined};
+use crate::view::{SilenceTally, node_warnings, quarantined};
 
 /// A loop that did not turn for so long hangs; each turns at least every ten seconds.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
@@ -63,6 +63,9 @@ pub struct AppHealth {
     pub standing: Standing,
     /// Silences that hold now.
     pub silences: Vec<SilenceTally>,
+    /// The processes that share the store, where several do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeRecord>,
     /// Documents that are not read, for the process ended while they were.
     pub quarantined: Vec<HeldDocument>,
     /// Free bytes on the store's disk.
@@ -143,7 +146,8 @@ impl Gauges {
         if let Some(record) = self.reload.borrow().as_ref().filter(|record| !record.taken) {
             warnings.push(format!("config: the last reload was refused ({})", record.summary));
         }
-        Readiness { ready: reasons.is_empty(), reasons, warnings }
+        warnings.extend(node_warnings(&health.nodes));
+        Readiness { ready: reasons.is_empty(), reasons, warnings, nodes: health.nodes.clone() }
     }
 }
 

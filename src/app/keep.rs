@@ -124,7 +124,8 @@ impl Keeper {
                 if store.log_bytes() > LOG_BYTES { store.checkpoint_passive().map(|_| ()) } else { Ok(()) };
             let feeds = asked.feeds.iter().filter(|feed| feed.enabled).map(|feed| &feed.id);
             let standing = store.standing(feeds, &endpoints);
-            let standing = standing.and_then(|standing| Ok((standing, active_silences(&asked, store, now)?)));
+            let standing =
+                standing.and_then(|standing| Ok((standing, active_silences(&asked, store, now)?, store.nodes()?)));
             (free, checkpointed, standing, store.corrections_waiting(), store.database_bytes(), store.log_bytes())
         });
         let (free, checkpointed, standing, corrections, database_bytes, log_bytes) = looked.await;
@@ -133,6 +134,7 @@ impl Keeper {
         let mut health = AppHealth {
             standing: self.links.health.borrow().standing.clone(),
             silences: self.links.health.borrow().silences.clone(),
+            nodes: self.links.health.borrow().nodes.clone(),
             quarantined: held_documents(&config.daemon.state_dir),
             free_bytes: self.links.health.borrow().free_bytes,
             database_bytes,
@@ -147,9 +149,10 @@ impl Keeper {
             health.holding = self.hold(*free, config.daemon.free_space_bytes_min);
         }
         self.mind_log(log_bytes);
-        if let Ok((standing, silences)) = &standing {
+        if let Ok((standing, silences, nodes)) = &standing {
             health.standing.clone_from(standing);
             health.silences.clone_from(silences);
+            health.nodes.clone_from(nodes);
         }
         let readiness = self.links.gauges.readiness(&config, &health, self.links.clock.now());
         self.links.readiness.send_if_modified(|told| std::mem::replace(told, readiness.clone()) != readiness);

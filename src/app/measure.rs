@@ -15,6 +15,7 @@ use crate::source::parser::Parser;
 use crate::source::push::PushIntake;
 use crate::source::seed::DirState;
 use crate::source::websub::{HubIntake, SubscriptionDesk};
+use crate::store::NodeRecord;
 use crate::telemetry::{Metric, Sample, lines_dropped};
 
 /// Everything the listener needs.
@@ -93,6 +94,7 @@ fn samples(config: &Config, gauges: &Gauges, health: &AppHealth, ready: bool, no
     out.extend(health.silences.iter().map(|silence| {
         Sample::labelled(Metric::SilencedAlerts, "silence", &silence.silence.id, silence.held_back as f64)
     }));
+    nodes(&mut out, &health.nodes);
     let reload = gauges.reload.borrow();
     let reload_at = reload.as_ref().map_or(gauges.started_at, |record| Timestamp::from_millis(record.begun_ms));
     out.push(Sample::new(Metric::ConfigReloadOk, flag(reload.as_ref().is_none_or(|record| record.taken))));
@@ -103,6 +105,25 @@ fn samples(config: &Config, gauges: &Gauges, health: &AppHealth, ready: bool, no
             .map(|part| Sample::labelled(Metric::LoopStuck, "loop", part.as_str(), flag(stuck.contains(&part)))),
     );
     out
+}
+
+/// The processes that share the store, where several do.
+pub(super) fn nodes(out: &mut Vec<Sample>, nodes: &[NodeRecord]) {
+    for node in nodes {
+        let flag = |holds: bool| f64::from(u8::from(holds));
+        let seconds = |ms: f64| ms / 1000.0;
+        out.extend(
+            [
+                (Metric::NodeUp, flag(node.is_there())),
+                (Metric::NodeDecides, flag(node.decides)),
+                (Metric::NodeSameRules, flag(node.same_rules)),
+                (Metric::NodeBehindChanges, node.behind as f64),
+                (Metric::NodeBehind, seconds(node.behind_ms as f64)),
+                (Metric::NodeClockApart, seconds(node.clock_apart_ms as f64)),
+            ]
+            .map(|(metric, value)| Sample::labelled(metric, "node", &node.name, value)),
+        );
+    }
 }
 
 fn sources(out: &mut Vec<Sample>, gauges: &Gauges) {

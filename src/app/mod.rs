@@ -16,6 +16,7 @@ mod keep;
 mod measure;
 pub mod models;
 mod once;
+mod others;
 mod reload;
 #[cfg(test)]
 mod reload_model;

@@ -17,10 +17,13 @@ use super::systemd::Systemd;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{self, Readiness};
-use crate::store::{Access, FollowedMemory, NodeTurn, Store, StoreError, WaitingNode};
+use crate::model::Timestamp;
+use crate::store::{Access, FollowedMemory, MemorySeen, NodeTurn, Store, StoreError, WaitingNode};
 
 /// How often it is looked whether it is this one's turn.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// What the other one commits in such a time is looked at together.
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
 /// What this process held before, as the one that decides, may be let go of a moment later.
 const ENTER_TRIES: u32 = 60;
 /// A listener that is asked to end may take so long.
@@ -48,7 +51,7 @@ pub async fn stand_by(
     requests: &mut mpsc::Receiver<DaemonRequest>,
 ) -> Result<StoodBy, AppError> {
     let Some(name) = config.node.name.clone() else { return Ok(StoodBy::Turn(None)) };
-    let Some(candidate) = enter(config, again).await? else { return Ok(StoodBy::Turn(None)) };
+    let Some(candidate) = enter(config, clock, again).await? else { return Ok(StoodBy::Turn(None)) };
     let mut waiting =
         Some(Waiting { candidate, config: Arc::new(config.clone()), clock: clock.clone(), follows: None });
     let mut listener: Option<WaitingListener> = None;
@@ -103,11 +106,11 @@ pub async fn stand_by(
 }
 
 /// Takes the name and the state directory, which an end of deciding may hold a moment longer.
-async fn enter(config: &Config, again: bool) -> Result<Option<WaitingNode>, AppError> {
+async fn enter(config: &Config, clock: &Clock, again: bool) -> Result<Option<WaitingNode>, AppError> {
     let mut tries = 0;
     loop {
-        let asked = config.clone();
-        match blocking(move || asked.enter_node()).await {
+        let (asked, clock) = (config.clone(), clock.clone());
+        match blocking(move || asked.enter_node(Arc::new(move || clock.now()))).await {
             Err(error)
                 if tries < ENTER_TRIES && (error.is_passing() || again && matches!(error, StoreError::Held { .. })) =>
             {
@@ -133,7 +136,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 type Looked = (NodeTurn, Option<Box<FollowedMemory>>);
 
 async fn next_look(look: &mut tokio::time::Interval, waiting: &mut Option<Waiting>) -> Result<Looked, AppError> {
-    look.tick().await;
+    let heard = waiting.as_ref().and_then(|waiting| waiting.follows.as_ref().map(|follows| follows.heard.clone()));
+    tokio::select! {
+        _ = look.tick() => {}
+        () = is_committed(heard) => tokio::time::sleep(LOOK_PAUSE).await,
+    }
     // Whoever cuts this short waits no more.
     let Some(ours) = waiting.take() else { return std::future::pending().await };
     let (looked, back) = blocking(move || ours.look()).await;
@@ -141,22 +148,44 @@ async fn next_look(look: &mut tokio::time::Interval, waiting: &mut Option<Waitin
     Ok(looked?)
 }
 
+/// When another process commits: the one that decides has stored something, or gives its place up.
+async fn is_committed(heard: Option<watch::Receiver<u64>>) {
+    if let Some(mut heard) = heard
+        && heard.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+/// The memory of a process that waits.
+struct Follows {
+    store: Store,
+    memory: Box<FollowedMemory>,
+    /// When it last had everything.
+    current: Timestamp,
+    heard: watch::Receiver<u64>,
+}
+
 /// What a process has that waits for its turn.
 struct Waiting {
     candidate: WaitingNode,
     config: Arc<Config>,
     clock: Clock,
-    follows: Option<(Store, Box<FollowedMemory>)>,
+    follows: Option<Follows>,
 }
 
 impl Waiting {
     /// Asks for its turn, and brings the memory to where the store is.
     fn look(self) -> (Result<Looked, StoreError>, Option<Self>) {
         let Self { candidate, config, clock, mut follows } = self;
-        let seen = follows.as_ref().map_or(0, |(_, memory)| memory.change_seen());
+        let seen = follows.as_ref().map_or_else(MemorySeen::default, |Follows { memory, current, .. }| MemorySeen {
+            change: memory.change_seen(),
+            ago: Some(clock.now().since(*current)),
+        });
         let (turn, candidate) = match candidate.turn(seen) {
             Ok((NodeTurn::Ours(store), _)) => {
-                return (Ok((NodeTurn::Ours(store), follows.map(|(_, memory)| memory))), None);
+                return (Ok((NodeTurn::Ours(store), follows.map(|follows| follows.memory))), None);
             }
             Ok((turn, Some(candidate))) => (turn, candidate),
             Ok((turn, None)) => return (Ok((turn, None)), None),
@@ -172,20 +201,23 @@ impl Waiting {
     }
 }
 
-fn follow(
-    config: &Config,
-    clock: &Clock,
-    follows: &mut Option<(Store, Box<FollowedMemory>)>,
-) -> Result<(), StoreError> {
+fn follow(config: &Config, clock: &Clock, follows: &mut Option<Follows>) -> Result<(), StoreError> {
     let window = config.memory.copies_window.max(config.memory.story_window);
-    let since = clock.now().minus(window);
-    if let Some((store, memory)) = follows {
-        return store.keep_up(memory, since).map(|_| ());
+    let now = clock.now();
+    let since = now.minus(window);
+    if let Some(Follows { store, memory, current, heard }) = follows {
+        // What comes from here on is looked at next.
+        heard.mark_unchanged();
+        store.keep_up(memory, since)?;
+        *current = now;
+        return Ok(());
     }
     let store = config.open_store(Access::Read)?;
-    let memory = store.follow(config.memory, since)?;
+    let heard = store.commits_of_others();
+    store.hear_others()?;
+    let memory = Box::new(store.follow(config.memory, since)?);
     info!(change = memory.change_seen(), "the memory is warm and follows");
-    *follows = Some((store, Box::new(memory)));
+    *follows = Some(Follows { store, memory, current: now, heard });
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use super::health::{self, AppHealth, Gauges, Pulses};
 use super::hubs;
 use super::keep::{Keeper, KeeperLinks};
 use super::measure;
+use super::others;
 use super::stages::{CoreStages, Leadership, parser};
 use crate::clock::Clock;
 use crate::config::{Config, ReloadRecord};
@@ -152,6 +153,7 @@ impl App {
             readiness: readiness.clone(),
             health: health_told,
         });
+        store.hear_others()?;
         let keeper_cancel = CancellationToken::new();
         let keeper = tokio::spawn(keeper.run(keeper_cancel.clone()));
 
@@ -160,6 +162,9 @@ impl App {
         let poller = tokio::spawn(poller.following(polling.clone()).run(sources_cancel.clone()));
         let reads = ReadSources::new(store.clone(), config_heard.clone(), rules.subscribe(), &place, clock.clone());
         let nudge = nudge(nudge_waker, &to_ingest, polling.clone());
+        if !store.is_file() {
+            tokio::spawn(others::mind(store.clone(), nudge.clone(), sources_cancel.clone()));
+        }
         let handed = (reads, pushes, hubs, parser.clone());
         let served = measure::served(config_heard, &readiness, &gauges, &health, handed, clock.clone(), nudge);
         let http_cancel = CancellationToken::new();

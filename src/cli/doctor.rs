@@ -13,7 +13,7 @@ use super::{CliError, Context};
 use crate::app::compile;
 use crate::config::{self, Config, last_reload};
 use crate::model::{EndpointId, Timestamp};
-use crate::store::{Access, NODE_SILENT_MS_MAX, Store, StoreError, lock_holder, outbox};
+use crate::store::{Access, Store, StoreError, lock_holder, outbox};
 use crate::text::{clean, counted};
 use crate::view::{DISK_FULL_BYTES, active_silences};
 
@@ -170,7 +170,7 @@ fn examine_daemon(findings: &mut Findings, config: &Config) {
 /// Whoever shares the store with others wants them there, able to take over, and with the same rules.
 fn examine_nodes(findings: &mut Findings, store: &Store) -> Result<(), StoreError> {
     let nodes = store.nodes()?;
-    let (there, silent): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.silent_ms <= NODE_SILENT_MS_MAX);
+    let (there, silent): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.is_there());
     for node in &silent {
         let what = format!("node {} has been silent for {} s", node.name, node.silent_ms / 1000);
         findings.add(Grade::Warning, "nodes", what, "look at its machine; who is silent for a day is forgotten");
@@ -178,6 +178,13 @@ fn examine_nodes(findings: &mut Findings, store: &Store) -> Result<(), StoreErro
     for node in there.iter().filter(|node| !node.same_rules) {
         let what = format!("node {} has other topics, rules or endpoints than the one that decides", node.name);
         findings.add(Grade::Warning, "nodes", what, "give all of them the same; it does not take over as it is");
+    }
+    for node in there.iter().filter(|node| node.has_other_time()) {
+        let (seconds, way) =
+            (node.clock_apart_ms.unsigned_abs() / 1000, if node.clock_apart_ms > 0 { "ahead of" } else { "behind" });
+        let what = format!("the clock of node {} is {seconds} s {way} the database server's", node.name);
+        let remedy = "set the clocks: timedatectl set-ntp true; who decides does not hang on them, dates of items do";
+        findings.add(Grade::Warning, "nodes", what, remedy);
     }
     let Some(leader) = there.iter().find(|node| node.decides) else {
         if !nodes.is_empty() {

@@ -6,9 +6,9 @@ use clap::Args;
 use super::output::{self, Output};
 use super::{CliError, Context, failing};
 use crate::model::Timestamp;
-use crate::store::{Access, NODE_SILENT_MS_MAX, NodeRecord};
+use crate::store::Access;
 use crate::text::{clean, counted};
-use crate::view::Status;
+use crate::view::{Status, node_in_words};
 
 /// Shows how things stand.
 #[derive(Debug, Args)]
@@ -41,25 +41,6 @@ fn gather(context: &Context) -> Result<Status, CliError> {
     Ok(Status::of(&config, &store, &place, errors.as_deref(), context.clock.now())?)
 }
 
-/// What one of several processes does.
-fn in_words(node: &NodeRecord) -> String {
-    let silent = format!("silent for {} s", node.silent_ms / 1000);
-    let mut words = vec![if node.decides { "decides" } else { "stands by" }.to_owned()];
-    if node.silent_ms > NODE_SILENT_MS_MAX {
-        words = vec![silent];
-    } else if !node.decides {
-        words.push(match node.behind {
-            0 => "its memory has everything".to_owned(),
-            behind => format!("its memory lacks {}", counted(behind, "change")),
-        });
-    }
-    if !node.same_rules {
-        words.push("its topics, rules or endpoints are not those of the one that decides".to_owned());
-    }
-    words.push(format!("version {}", node.version));
-    words.join(", ")
-}
-
 fn print(status: &Status, now: Timestamp) {
     let ago = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| output::ago(at, now));
     match &status.pid {
@@ -72,7 +53,7 @@ fn print(status: &Status, now: Timestamp) {
     outln!("  config     {}", status.config);
     outln!("  state      {}", status.state_dir);
     for node in &status.nodes {
-        outln!("  node       {}: {}", node.name, in_words(node));
+        outln!("  node       {}: {}", node.name, node_in_words(node));
     }
     let t = &status.totals;
     outln!(

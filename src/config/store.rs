@@ -11,7 +11,7 @@ use super::{Config, DaemonConfig};
 use crate::store::engine::PostgresPlace;
 use crate::store::{Access, Store, StoreError};
 #[cfg(feature = "postgres")]
-use crate::store::{NodeIdentity, WaitingNode};
+use crate::store::{NodeClock, NodeIdentity, WaitingNode};
 
 /// The `[store]` section, checked. Changes need a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,11 +110,13 @@ impl Config {
     /// # Errors
     /// [`StoreError`] where its name or its state directory is another's, or the server is refused.
     #[cfg(feature = "postgres")]
-    pub fn enter_node(&self) -> Result<Option<WaitingNode>, StoreError> {
+    pub fn enter_node(&self, clock: NodeClock) -> Result<Option<WaitingNode>, StoreError> {
         let Some((name, place)) = self.node.name.clone().zip(self.store_place()?) else { return Ok(None) };
         let takes_over_with_other_rules = self.node.take_over_with_other_rules;
-        let node = NodeIdentity { name, rules: self.rules_fingerprint(), takes_over_with_other_rules };
-        WaitingNode::enter(&self.daemon.state_dir, &place, node).map(Some)
+        let listens = self.http.listen.map(|address| format!("http://{address}"));
+        let address = listens.map(|listens| self.http.public_url.clone().unwrap_or(listens));
+        let node = NodeIdentity { name, address, rules: self.rules_fingerprint(), takes_over_with_other_rules };
+        WaitingNode::enter(&self.daemon.state_dir, &place, node, clock).map(Some)
     }
 
     /// A hash of what decides: two processes with the same one come to the same alerts.

@@ -16,7 +16,7 @@ use crate::model::{FeedState, Timestamp, TopicId};
 use crate::source::feed::FeedConfig;
 use crate::source::push::PushIntake;
 use crate::source::websub::HubIntake;
-use crate::store::{Store, StoreError};
+use crate::store::{NodeRecord, Store, StoreError};
 use crate::telemetry::Sample;
 use crate::view::FeedReading;
 
@@ -29,19 +29,22 @@ pub struct Readiness {
     pub reasons: Vec<String>,
     /// What an operator should look at, though news is taken and alerts go out.
     pub warnings: Vec<String>,
+    /// The processes that share the store, where several do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeRecord>,
 }
 
 impl Readiness {
     /// All is well.
     #[must_use]
     pub fn ready() -> Self {
-        Self { ready: true, reasons: Vec::new(), warnings: Vec::new() }
+        Self { ready: true, reasons: Vec::new(), warnings: Vec::new(), nodes: Vec::new() }
     }
 
     /// Not now.
     #[must_use]
     pub fn not(reason: &str) -> Self {
-        Self { ready: false, reasons: vec![reason.to_owned()], warnings: Vec::new() }
+        Self { ready: false, reasons: vec![reason.to_owned()], warnings: Vec::new(), nodes: Vec::new() }
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::StoreError;
 use super::engine::{self, Connection, EngineError, OptionalExtension as _, PostgresPlace, params};
+use crate::model::Timestamp;
 
 /// How long a lease lasts that is not renewed.
 const LEASE_MS: i64 = 10_000;
@@ -119,11 +120,25 @@ fn end_sessions(connection: &Connection, mark: &str) -> engine::Result<()> {
     connection.query_row(end, [mark], |_| Ok(()))
 }
 
+/// How far the memory of a process that waits has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MemorySeen {
+    /// The last line of what happened that it has.
+    pub change: i64,
+    /// How long ago it had everything; `None`: never yet.
+    pub ago: Option<Duration>,
+}
+
+/// The time as a process sees it, to be held against the server's.
+pub type NodeClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// A process among several that may decide for a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeIdentity {
     /// Its name, which no other has.
     pub name: String,
+    /// Where it serves, if it does.
+    pub address: Option<String>,
     /// What of its config decides, as a hash.
     pub rules: String,
     /// Whether it decides by rules that differ from those of the one before.
@@ -136,6 +151,7 @@ pub(super) struct NodeSession {
     pub(super) shown: PathBuf,
     pub(super) node: NodeIdentity,
     pub(super) mark: String,
+    clock: NodeClock,
     connection: Connection,
 }
 
@@ -147,9 +163,10 @@ impl NodeSession {
         shown: PathBuf,
         node: NodeIdentity,
         mark: String,
+        clock: NodeClock,
     ) -> Result<Self, StoreError> {
         let connection = named(&place, &shown, &node.name)?;
-        Ok(Self { place, shown, node, mark, connection })
+        Ok(Self { place, shown, node, mark, clock, connection })
     }
 
     fn fail(&self, doing: &'static str) -> impl Fn(EngineError) -> StoreError + use<> {
@@ -158,24 +175,28 @@ impl NodeSession {
     }
 
     /// Asks for the lease, and says that this process is there.
-    pub(super) fn ask(&mut self, change_seen: i64) -> Result<LeaseAnswer, StoreError> {
+    pub(super) fn ask(&mut self, seen: MemorySeen) -> Result<LeaseAnswer, StoreError> {
         if self.connection.is_lost() {
             self.connection = named(&self.place, &self.shown, &self.node.name)?;
         }
-        self.be_there(change_seen).map_err(self.fail("say that this process is there"))?;
+        self.be_there(seen).map_err(self.fail("say that this process is there"))?;
         let fail = self.fail("take the lease");
         take(&mut self.connection, Some(&self.node), &self.mark).map_err(fail)
     }
 
-    fn be_there(&self, change_seen: i64) -> engine::Result<()> {
+    fn be_there(&self, seen: MemorySeen) -> engine::Result<()> {
         let there = format!(
-            "INSERT INTO nodes (name, version, rules, change_seen, started_at, seen_at) VALUES (?1, ?2, ?3, ?4, {NOW}, {NOW})
-             ON CONFLICT (name) DO UPDATE SET version = excluded.version, rules = excluded.rules,
-                 change_seen = excluded.change_seen, seen_at = excluded.seen_at"
+            "INSERT INTO nodes (name, version, rules, address, change_seen, current_at, clock_apart, started_at, seen_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, {NOW} - greatest(?7, 0), ?6 - {NOW}, {NOW}, {NOW})
+             ON CONFLICT (name) DO UPDATE SET version = excluded.version, rules = excluded.rules, address = excluded.address,
+                 change_seen = excluded.change_seen, clock_apart = excluded.clock_apart, seen_at = excluded.seen_at,
+                 current_at = CASE WHEN ?7 < 0 THEN nodes.current_at ELSE excluded.current_at END"
         );
-        let NodeIdentity { name, rules, .. } = &self.node;
+        let NodeIdentity { name, rules, address, .. } = &self.node;
+        let (address, now) = (address.as_deref().unwrap_or_default(), (self.clock)().millis());
         let mut statement = self.connection.prepare_cached(&there)?;
-        statement.execute(params![name, env!("CARGO_PKG_VERSION"), rules, change_seen]).map(|_| ())
+        let ago = seen.ago.map_or(-1, |ago| i64::try_from(ago.as_millis()).unwrap_or(i64::MAX));
+        statement.execute(params![name, env!("CARGO_PKG_VERSION"), rules, address, seen.change, now, ago]).map(|_| ())
     }
 
     /// From here on it renews the lease, until it is dropped.
@@ -230,8 +251,9 @@ impl NodeSession {
             .and_then(|mut statement| statement.execute(params![lease.epoch, lease.mark, self.node.rules]))
             .map_err(&fail)?;
         transaction.commit().map_err(&fail)?;
-        let seen = self.connection.highest_change().map_err(&fail)?;
-        self.be_there(seen).map_err(&fail)
+        let change = self.connection.highest_change().map_err(&fail)?;
+        // What it stores is what it knows.
+        self.be_there(MemorySeen { change, ago: Some(Duration::ZERO) }).map_err(&fail)
     }
 
     fn give_back(&mut self, lease: &Lease) -> engine::Result<()> {
@@ -289,7 +311,7 @@ impl Drop for LeaseKeeper {
 #[cfg(test)]
 mod tests {
     use super::super::remote::{NodeTurn, WaitingNode};
-    use super::super::{Access, Store};
+    use super::super::{Access, NodeRecord, Store};
     use super::*;
 
     const ADD: &str = "INSERT INTO tombstones (id, at) VALUES (1, 1)";
@@ -300,12 +322,18 @@ mod tests {
     }
 
     fn node(name: &str, rules: &str) -> NodeIdentity {
-        NodeIdentity { name: name.to_owned(), rules: rules.to_owned(), takes_over_with_other_rules: false }
+        let (name, rules) = (name.to_owned(), rules.to_owned());
+        NodeIdentity { name, address: None, rules, takes_over_with_other_rules: false }
+    }
+
+    /// A clock that stands still, long ago.
+    fn clock() -> NodeClock {
+        Arc::new(|| Timestamp::from_seconds(1_742_198_531))
     }
 
     fn entered(place: &PostgresPlace, name: &str, rules: &str) -> (tempfile::TempDir, WaitingNode) {
         let dir = tempfile::tempdir().expect("a directory");
-        let candidate = WaitingNode::enter(dir.path(), place, node(name, rules)).expect("entered");
+        let candidate = WaitingNode::enter(dir.path(), place, node(name, rules), clock()).expect("entered");
         (dir, candidate)
     }
 
@@ -313,7 +341,7 @@ mod tests {
     fn leads_after_silence(mut candidate: WaitingNode, place: &PostgresPlace) -> Store {
         loop {
             run_out(place);
-            match candidate.turn(0).expect("asked") {
+            match candidate.turn(MemorySeen::default()).expect("asked") {
                 (NodeTurn::Ours(store), _) => return store,
                 (_, back) => candidate = back.expect("it waits"),
             }
@@ -321,14 +349,14 @@ mod tests {
     }
 
     fn leads(candidate: WaitingNode) -> Store {
-        match candidate.turn(0).expect("asked") {
+        match candidate.turn(MemorySeen::default()).expect("asked") {
             (NodeTurn::Ours(store), _) => store,
             _ => panic!("it is not its turn"),
         }
     }
 
     fn waits(candidate: WaitingNode) -> (String, WaitingNode) {
-        match candidate.turn(0).expect("asked") {
+        match candidate.turn(MemorySeen::default()).expect("asked") {
             (NodeTurn::Theirs { node }, Some(candidate)) => (node, candidate),
             (NodeTurn::OtherRules { node }, Some(candidate)) => (format!("other rules than {node}"), candidate),
             _ => panic!("it is its turn"),
@@ -351,9 +379,33 @@ mod tests {
         let nodes = first.nodes().expect("read");
         let names: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.decides, node.same_rules)).collect();
         assert_eq!(names, [("one", true, true), ("two", false, true)]);
+        assert!(nodes.iter().all(NodeRecord::is_there), "{nodes:?}");
+        assert!(nodes[1].has_other_time() && nodes[1].clock_apart_ms < 0, "its clock stands still: {nodes:?}");
         drop(first);
         let second = leads(two);
         second.write("test", |tx| tx.execute(ADD, [])).expect("it decides");
+    }
+
+    #[test]
+    fn one_that_waits_says_how_far_its_memory_has_come() {
+        let Some(place) = server("lease_lag") else { return };
+        let ((_a, one), (_b, two)) = (entered(&place, "one", "r"), entered(&place, "two", "r"));
+        let first = leads(one);
+        let lines = "INSERT INTO changes (kind, ref) VALUES ('item', 1), ('item', 2), ('item', 3)";
+        first.write("test", |tx| tx.execute(lines, [])).expect("written");
+        let lag = |of: &Store| {
+            let nodes = of.nodes().expect("read");
+            let two = nodes.into_iter().find(|node| node.name == "two").expect("it is there");
+            (two.behind, two.behind_ms / 60_000)
+        };
+        let newest = first.changes_kept().expect("read").newest;
+        let ago = Some(Duration::from_secs(120));
+        let (_, two) = two.turn(MemorySeen { change: newest - 2, ago }).expect("asked");
+        assert_eq!(lag(&first), (2, 2));
+        let (_, two) = two.expect("it waits").turn(MemorySeen { change: newest - 1, ago: None }).expect("asked");
+        assert_eq!(lag(&first), (1, 2), "a look that failed makes it no newer");
+        let _waits = two.expect("it waits").turn(MemorySeen { change: newest, ago: Some(Duration::ZERO) });
+        assert_eq!(lag(&first), (0, 0));
     }
 
     #[test]
@@ -423,7 +475,8 @@ mod tests {
         let Some(place) = server("lease_names") else { return };
         let (_a, _one) = entered(&place, "one", "r");
         let dir = tempfile::tempdir().expect("a directory");
-        let refused = WaitingNode::enter(dir.path(), &place, node("one", "r")).map(|_| ()).expect_err("refused");
+        let refused =
+            WaitingNode::enter(dir.path(), &place, node("one", "r"), clock()).map(|_| ()).expect_err("refused");
         assert!(refused.to_string().contains("goes by the name `one`"), "{refused}");
     }
 

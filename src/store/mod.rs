@@ -89,8 +89,8 @@ pub use glance::{AlsoHeadline, DayTally, HourTally, LastAlert, StoryGlance, Stor
 pub use history::{PAGE_ITEMS, PastCopy, PastItem};
 pub use labels::{ItemLabel, LabelledItem, Relevance};
 #[cfg(feature = "postgres")]
-pub use lease::NodeIdentity;
-pub use nodes::{NODE_SILENT_MS_MAX, NodeRecord};
+pub use lease::{MemorySeen, NodeClock, NodeIdentity};
+pub use nodes::NodeRecord;
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use operators::SearchProblem;
 pub use prune::{Ages, Pruned, Pruning};
@@ -128,6 +128,8 @@ struct Inner {
     arrivals: AtomicU64,
     /// Counts commits, for who waits for the next.
     commits: watch::Sender<u64>,
+    /// Counts those of other processes, where they are heard of.
+    others: watch::Sender<u64>,
     /// Held as long as the store is open for ingest; the kernel lets go of it when the process dies.
     _lock: Option<std::fs::File>,
 }
@@ -174,6 +176,7 @@ impl Store {
             epoch: opened.epoch,
             arrivals: AtomicU64::new(0),
             commits: watch::Sender::new(0),
+            others: watch::Sender::new(0),
             _lock: opened.lock,
         })))
     }
@@ -202,6 +205,7 @@ impl Store {
             epoch: opened.epoch,
             arrivals: AtomicU64::new(0),
             commits: watch::Sender::new(0),
+            others: watch::Sender::new(0),
             _lock: opened.lock,
         }))
     }
@@ -265,10 +269,31 @@ impl Store {
         self.0.arrivals.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// Says when this process committed something. What others commit is not said.
+    /// Says when this process committed something; what others commit, only after [`Self::hear_others`].
     #[must_use]
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.0.commits.subscribe()
+    }
+
+    /// Says when another process committed something, after [`Self::hear_others`].
+    #[must_use]
+    pub fn commits_of_others(&self) -> watch::Receiver<u64> {
+        self.0.others.subscribe()
+    }
+
+    /// From here on it is heard of what other processes commit, where the database tells; a file does not.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the system has no thread for it.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unnecessary_wraps, reason = "a file tells nobody"))]
+    pub fn hear_others(&self) -> Result<(), StoreError> {
+        #[cfg(feature = "postgres")]
+        if let Some(remote) = &self.0.remote {
+            return remote.hear_others(&self.0);
+        }
+        #[cfg(not(feature = "postgres"))]
+        let _ = self;
+        Ok(())
     }
 
     /// What it is called where something is told of it: the database file, or where its server is.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::engine::{self, Row};
 use super::{Store, StoreError};
 use crate::model::Timestamp;
 
@@ -12,12 +13,21 @@ pub struct NodeRecord {
     pub name: String,
     /// Whether it decides; the others stand by.
     pub decides: bool,
+    /// What it does: `decide`, `fetch`, `deliver`, `serve`.
+    pub roles: Vec<&'static str>,
+    /// Where it serves, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// Its version.
     pub version: String,
     /// Whether it decides by the rules of the one that does.
     pub same_rules: bool,
     /// Lines of what happened that its memory has not heard of.
     pub behind: u64,
+    /// For how long its memory has not had everything, in milliseconds; 0: it has.
+    pub behind_ms: u64,
+    /// Milliseconds that its clock is ahead of the database server's; less than 0: behind it.
+    pub clock_apart_ms: i64,
     /// When it came.
     pub started_at: Timestamp,
     /// How long ago it said that it is there, in milliseconds of the server's clock.
@@ -25,16 +35,59 @@ pub struct NodeRecord {
 }
 
 /// Whoever has been silent for longer is not there.
-pub const NODE_SILENT_MS_MAX: u64 = 15_000;
+const NODE_SILENT_MS_MAX: u64 = 15_000;
+/// Clocks that differ by more are worth a word.
+const NODE_CLOCK_APART_MS_MAX: u64 = 5_000;
 
 /// Who has been silent for a day is forgotten.
-const NODES: &str = "SELECT n.name, n.version, n.change_seen, n.started_at, t.now - n.seen_at AS silent,
+const NODES: &str = "SELECT n.name, n.version, n.address, n.change_seen, n.clock_apart, n.started_at,
+        t.now - n.seen_at AS silent, t.now - n.current_at AS not_current,
         CASE WHEN l.node = n.name AND l.until_at > t.now THEN 1 ELSE 0 END AS decides,
         CASE WHEN l.rules = n.rules THEN 1 ELSE 0 END AS same_rules,
         (SELECT coalesce(max(seq), 0) FROM changes) AS newest
      FROM nodes n JOIN (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now) AS t ON 1 = 1
      LEFT JOIN lease l ON l.only_row = 1
      WHERE n.seen_at > t.now - 86400000 ORDER BY n.name";
+
+impl NodeRecord {
+    fn read(row: &Row<'_>) -> engine::Result<Self> {
+        let number = |name: &str| row.get::<_, i64>(name).map(|number| number.max(0).cast_unsigned());
+        let (decides, address): (bool, String) = (row.get("decides")?, row.get("address")?);
+        // What the one that decides stored itself it need not hear of.
+        let behind = if decides { 0 } else { number("newest")?.saturating_sub(number("change_seen")?) };
+        Ok(Self {
+            name: row.get("name")?,
+            decides,
+            roles: roles(decides, !address.is_empty()),
+            address: Some(address).filter(|address| !address.is_empty()),
+            version: row.get("version")?,
+            same_rules: row.get("same_rules")?,
+            behind,
+            behind_ms: if behind == 0 { 0 } else { number("not_current")? },
+            clock_apart_ms: row.get("clock_apart")?,
+            started_at: Timestamp::from_millis(row.get("started_at")?),
+            silent_ms: number("silent")?,
+        })
+    }
+
+    /// Whether it has been heard of lately.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.silent_ms <= NODE_SILENT_MS_MAX
+    }
+
+    /// Whether its clock is not that of the server.
+    #[must_use]
+    pub fn has_other_time(&self) -> bool {
+        self.clock_apart_ms.unsigned_abs() > NODE_CLOCK_APART_MS_MAX
+    }
+}
+
+fn roles(decides: bool, serves: bool) -> Vec<&'static str> {
+    let mut roles = if decides { vec!["decide", "fetch", "deliver"] } else { Vec::new() };
+    roles.extend(serves.then_some("serve"));
+    roles
+}
 
 impl Store {
     /// Every process that has a name, by its name; none where the store is a file.
@@ -47,18 +100,7 @@ impl Store {
         }
         self.read("read who shares the store", |c| {
             let mut statement = c.prepare_cached(NODES)?;
-            let nodes = statement.query_map([], |row| {
-                let number = |name: &str| row.get::<_, i64>(name).map(|number| number.max(0).cast_unsigned());
-                Ok(NodeRecord {
-                    name: row.get("name")?,
-                    decides: row.get("decides")?,
-                    version: row.get("version")?,
-                    same_rules: row.get("same_rules")?,
-                    behind: number("newest")?.saturating_sub(number("change_seen")?),
-                    started_at: Timestamp::from_millis(row.get("started_at")?),
-                    silent_ms: number("silent")?,
-                })
-            })?;
+            let nodes = statement.query_map([], NodeRecord::read)?;
             nodes.collect()
         })
     }

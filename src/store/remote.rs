@@ -3,16 +3,17 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::acknowledged::Acknowledged;
 use super::engine::{self, Connection, EngineError, OptionalExtension as _, PostgresPlace};
-use super::lease::{self, Lease, LeaseAnswer, LeaseKeeper, NodeIdentity, NodeSession};
+use super::lease::{self, Lease, LeaseAnswer, LeaseKeeper, MemorySeen, NodeClock, NodeIdentity, NodeSession};
 use super::open::{Access, DATABASE_FILE, LOCK_FILE, Opened, SCHEMA_VERSION, random_name, take_lock};
 use super::private::make_directory;
-use super::{Store, StoreError};
+use super::{Inner, Store, StoreError};
 use crate::failpoint::Planted;
 
 /// A session that ended holds its store a moment longer.
@@ -21,6 +22,10 @@ const HOLD_PAUSE: Duration = Duration::from_millis(50);
 /// What became of a write is asked so often, so far apart.
 const SETTLE_TRIES: u32 = 60;
 const SETTLE_PAUSE: Duration = Duration::from_secs(1);
+/// Whoever hears of what others commit looks so often whether the store is open still.
+const HEAR_FOR: Duration = Duration::from_secs(1);
+/// After the way to the server was lost.
+const HEAR_AGAIN: Duration = Duration::from_secs(1);
 
 /// How to get to a store again.
 #[derive(Debug)]
@@ -74,6 +79,42 @@ impl RemoteStore {
     pub(super) fn set_rules(&self, rules: &str) {
         if let Some(keeper) = &self.keeper {
             rules.clone_into(&mut keeper.rules.lock());
+        }
+    }
+}
+
+impl RemoteStore {
+    /// Tells of what other processes commit, on a session of its own, for as long as the store is open.
+    pub(super) fn hear_others(&self, store: &Arc<Inner>) -> Result<(), StoreError> {
+        let (store, place, shown) = (Arc::downgrade(store), self.place.clone(), self.shown());
+        let thread = std::thread::Builder::new().name("commits".to_owned());
+        let failed = |source| StoreError::File { path: self.shown(), source };
+        thread.spawn(move || hear(&store, &place, &shown)).map(|_| ()).map_err(failed)
+    }
+}
+
+fn hear(store: &Weak<Inner>, place: &PostgresPlace, shown: &Path) {
+    let mut session: Option<Connection> = None;
+    while store.strong_count() > 0 {
+        let heard = match &session {
+            Some(session) if !session.is_lost() => session.hears_of_others(place.mark(), HEAR_FOR),
+            _ => {
+                session = connect(place, shown, false).ok();
+                // Something may have been said before it listened.
+                session.as_ref().map_or(Ok(false), |session| session.listen().map(|()| true))
+            }
+        };
+        match heard {
+            Ok(true) => {
+                let Some(store) = store.upgrade() else { return };
+                store.commits.send_modify(|count| *count += 1);
+                store.others.send_modify(|count| *count += 1);
+            }
+            Ok(false) if session.is_some() => {}
+            Ok(false) | Err(_) => {
+                session = None;
+                std::thread::sleep(HEAR_AGAIN);
+            }
         }
     }
 }
@@ -221,7 +262,12 @@ impl WaitingNode {
     ///
     /// # Errors
     /// [`StoreError`] where either is another process's, or the server is refused.
-    pub fn enter(state_dir: &Path, place: &PostgresPlace, node: NodeIdentity) -> Result<Self, StoreError> {
+    pub fn enter(
+        state_dir: &Path,
+        place: &PostgresPlace,
+        node: NodeIdentity,
+        clock: NodeClock,
+    ) -> Result<Self, StoreError> {
         let shown = PathBuf::from(place.shown());
         let lock = lock_directory(state_dir)?;
         let mark = random_name();
@@ -229,7 +275,7 @@ impl WaitingNode {
         let mut connection = connect(&place, &shown, true)?;
         prepare(&mut connection, &place, &shown, Access::Own)?;
         let acknowledged = Acknowledged::of(state_dir, &connection, &shown)?;
-        let session = NodeSession::begin(place, shown, node, mark)?;
+        let session = NodeSession::begin(place, shown, node, mark, clock)?;
         Ok(Self { state_dir: state_dir.to_owned(), lock, acknowledged, session })
     }
 
@@ -242,9 +288,9 @@ impl WaitingNode {
     ///
     /// # Errors
     /// [`StoreError`] where the server cannot be asked.
-    pub fn turn(mut self, change_seen: i64) -> Result<(NodeTurn, Option<Self>), StoreError> {
-        self.acknowledged.note_change(change_seen);
-        let lease = match self.session.ask(change_seen) {
+    pub fn turn(mut self, seen: MemorySeen) -> Result<(NodeTurn, Option<Self>), StoreError> {
+        self.acknowledged.note_change(seen.change);
+        let lease = match self.session.ask(seen) {
             Ok(LeaseAnswer::Given(lease)) => lease,
             Ok(LeaseAnswer::Held { node }) => return Ok((NodeTurn::Theirs { node }, Some(self))),
             Ok(LeaseAnswer::OtherRules { node }) => return Ok((NodeTurn::OtherRules { node }, Some(self))),
@@ -398,6 +444,31 @@ mod tests {
         assert!(Store::open_remote(other.path(), &place, Access::Read).is_ok(), "reading goes on beside it");
         drop(first);
         drop(Store::open_remote(other.path(), &place, Access::Own).expect("it is free"));
+    }
+
+    #[test]
+    fn what_another_process_commits_is_heard_of_and_what_it_only_reads_is_not() {
+        let Some(place) = server() else { return };
+        let place = place.with_schema("heard_of");
+        let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let leader = Store::open_remote(one.path(), &place, Access::Own).expect("opens");
+        let beside = Store::open_remote(other.path(), &place, Access::Share).expect("opens");
+        let (mut heard, own) = (leader.commits_of_others(), leader.commits());
+        leader.hear_others().expect("a thread");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let mut until = |count: u64| {
+            let told = async { heard.wait_for(|heard| *heard >= count).await.map(|heard| *heard).expect("it is open") };
+            runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), told).await }).expect("heard of")
+        };
+        // That it listens is said once.
+        until(1);
+        let add = "INSERT INTO tombstones (id, at) VALUES (7, 7)";
+        leader.write("test", |tx| tx.execute(add, [])).expect("written");
+        beside
+            .read("test", |c| c.query_row("SELECT count(*) FROM tombstones", [], |row| row.get::<_, i64>(0)))
+            .expect("read");
+        beside.write("test", |tx| tx.execute("DELETE FROM tombstones", [])).expect("written");
+        assert_eq!((until(2), *own.borrow()), (2, 3), "its own is its own");
     }
 
     #[test]

@@ -451,7 +451,10 @@ CREATE TABLE nodes (
     name        TEXT COLLATE "C" PRIMARY KEY,
     version     TEXT COLLATE "C" NOT NULL,
     rules       TEXT COLLATE "C" NOT NULL,
+    address     TEXT COLLATE "C" NOT NULL,    -- where it serves; '': nowhere
     change_seen BIGINT NOT NULL,              -- the last line of what happened that its memory has
+    current_at  BIGINT NOT NULL,              -- when its memory last had everything
+    clock_apart BIGINT NOT NULL,              -- milliseconds that its clock is ahead of the server's
     started_at  BIGINT NOT NULL,
     seen_at     BIGINT NOT NULL
 );

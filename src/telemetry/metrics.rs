@@ -177,6 +177,22 @@ const TABLE: &[(Metric, &str, MetricKind, &str)] = &[
         "When the last reload began, or the start.",
     ),
     (Metric::LoopStuck, "wirewatch_loop_stuck", Gauge, "1 while this loop hangs."),
+    (Metric::NodeUp, "wirewatch_node_up", Gauge, "1 while this node on the store is heard of."),
+    (Metric::NodeDecides, "wirewatch_node_decides", Gauge, "1 for the node that decides."),
+    (
+        Metric::NodeSameRules,
+        "wirewatch_node_same_rules",
+        Gauge,
+        "1 where it decides by the rules of the one that does.",
+    ),
+    (Metric::NodeBehindChanges, "wirewatch_node_behind_changes", Gauge, "Changes that its memory lacks."),
+    (Metric::NodeBehind, "wirewatch_node_behind_seconds", Gauge, "For how long its memory has not had everything."),
+    (
+        Metric::NodeClockApart,
+        "wirewatch_node_clock_apart_seconds",
+        Gauge,
+        "How far its clock is ahead of the database server's.",
+    ),
 ];
 
 /// A metric: its name is a promise to dashboards and alert rules.
@@ -241,6 +257,12 @@ pub enum Metric {
     ConfigReloadOk,
     ConfigReloadTime,
     LoopStuck,
+    NodeUp,
+    NodeDecides,
+    NodeSameRules,
+    NodeBehindChanges,
+    NodeBehind,
+    NodeClockApart,
 }
 
 /// How a metric moves.

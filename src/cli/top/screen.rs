@@ -7,6 +7,7 @@ use super::snapshot::{TopSnapshot, TopStanding};
 use super::view::{SortKey, TopPane, TopView};
 use crate::cli::output::{self, Table};
 use crate::text::{clean, counted};
+use crate::view::nodes_in_short;
 
 /// Lines above the table's rows, and below them.
 const HEAD_ROWS: usize = 7;
@@ -128,6 +129,7 @@ fn head(snapshot: &TopSnapshot, view: &TopView) -> [String; 5] {
         (Some(pid), None) => format!("running (process {pid})"),
         (None, _) => "NOT RUNNING".to_owned(),
     };
+    let nodes = nodes_in_short(&snapshot.nodes).map(|nodes| format!("   {nodes}")).unwrap_or_default();
     let paused = if view.paused { "   PAUSED" } else { "" };
     let time = snapshot.at.to_string().get(..19).unwrap_or_default().replace('T', " ");
     let last = a.last_item_at.map_or_else(|| "none yet".to_owned(), |at| output::ago(at, snapshot.at));
@@ -144,7 +146,7 @@ fn head(snapshot: &TopSnapshot, view: &TopView) -> [String; 5] {
     };
     let lag = |span: Option<u64>, what: &str| span.map(|ms| format!("; {what} {}", lag(ms))).unwrap_or_default();
     [
-        format!("wirewatch  {running}   {time} UTC{paused}"),
+        format!("wirewatch  {running}   {time} UTC{paused}{nodes}"),
         format!("Items      {:.1}/s, {} in the last hour; last {last}", a.items_minute as f64 / 60.0, a.items_hour),
         format!(
             "Feeds      {}: {} due, {} failing, {} gone, {} new{next}",
@@ -275,6 +277,7 @@ mod tests {
         feeds.push(feed("zz-failing", TopStanding::Failing, Some(hostile)));
         feeds.push(feed("due", TopStanding::Due, None));
         TopSnapshot {
+            nodes: Vec::new(),
             at: NOW,
             pid: Some("42".to_owned()),
             resident_bytes: Some(50 << 20),

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{EndpointId, FeedState, Severity, Timestamp};
 use crate::store::{
-    Activity, AlertFilter, AlertRecord, Store, StoreError, StoryFilter, StoryLine, lock_holder, outbox,
+    Activity, AlertFilter, AlertRecord, NodeRecord, Store, StoreError, StoryFilter, StoryLine, lock_holder, outbox,
 };
 use crate::view::{SilenceTally, active_silences};
 
@@ -33,6 +33,9 @@ pub(super) struct TopSnapshot {
     pub(super) activity: Activity,
     pub(super) feeds: Vec<TopFeed>,
     pub(super) endpoints: Vec<TopEndpoint>,
+    /// The processes that share the store, where several do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) nodes: Vec<NodeRecord>,
     /// Silences that hold now.
     pub(super) silences: Vec<SilenceTally>,
     /// The latest, newest first.
@@ -149,7 +152,8 @@ impl SnapshotReader {
         let silences = active_silences(&self.config, &self.store, at)?;
         let activity = self.store.activity(at)?;
         let (alerts, stories) = (self.alerts()?, self.stories()?);
-        Ok(TopSnapshot { at, pid, resident_bytes, activity, feeds, endpoints, silences, alerts, stories })
+        let nodes = self.store.nodes()?;
+        Ok(TopSnapshot { at, pid, resident_bytes, nodes, activity, feeds, endpoints, silences, alerts, stories })
     }
 
     fn alerts(&self) -> Result<Vec<TopAlert>, StoreError> {

@@ -204,6 +204,30 @@ impl Connection {
         }
     }
 
+    /// Hears from here on of what is committed.
+    ///
+    /// # Errors
+    /// [`EngineError`] where it cannot be asked for.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn listen(&self) -> Result<()> {
+        match &self.0 {
+            Session::Sqlite(_) => Ok(()),
+            Session::Postgres(session) => session.listen(),
+        }
+    }
+
+    /// Waits for the word that another process than `own` has committed something; whether it came.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the way to the database is gone.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn hears_of_others(&self, own: &str, within: std::time::Duration) -> Result<bool> {
+        match &self.0 {
+            Session::Sqlite(_) => Ok(false),
+            Session::Postgres(session) => session.hears_of_others(own, within),
+        }
+    }
+
     /// Whether the way to the database is gone.
     #[cfg(feature = "postgres")]
     pub(in crate::store) fn is_lost(&self) -> bool {

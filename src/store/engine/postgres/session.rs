@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, NoTls, SimpleQueryMessage};
 use rusqlite::types::FromSql;
@@ -28,6 +29,8 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
 const STATEMENTS_KEPT: usize = 512;
 /// Among the advisory locks of a database, whoever writes into one schema.
 const WRITERS: i32 = 0x7769_7265;
+/// The channel on which it is said that something was committed.
+const WORDS: &str = "wirewatch";
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +57,8 @@ pub(in crate::store::engine) struct Session {
     is_begun: Cell<bool>,
     /// What each transaction that writes asks first.
     fence: RefCell<Option<String>>,
+    /// What those who listen are told with each commit: of which store, and by which process.
+    word: Option<String>,
     pub(super) schema: String,
 }
 
@@ -87,6 +92,7 @@ impl Session {
             failed: Cell::new(false),
             is_begun: Cell::new(false),
             fence: RefCell::default(),
+            word: (for_use == SessionUse::Write).then(|| format!("{} {}", place.schema(), place.mark())),
             schema: place.schema().to_owned(),
         };
         session.refuse_unsound(for_use == SessionUse::Write)?;
@@ -198,9 +204,32 @@ impl Session {
         if self.failed.get() {
             return Err(EngineError::unreadable("a statement of this transaction failed before"));
         }
-        self.batch("COMMIT")?;
+        match &self.word {
+            Some(word) => self.batch(&format!("SELECT pg_notify('{WORDS}', '{word}'); COMMIT"))?,
+            None => self.batch("COMMIT")?,
+        }
         self.in_transaction.set(false);
         Ok(())
+    }
+
+    /// Hears from here on of what is committed.
+    pub(in crate::store::engine) fn listen(&self) -> Result<()> {
+        self.batch(&format!("LISTEN {WORDS}"))
+    }
+
+    /// Waits for the word that another process than `own` has committed something; whether it came.
+    pub(in crate::store::engine) fn hears_of_others(&self, own: &str, within: Duration) -> Result<bool> {
+        let store = format!("{} ", self.schema);
+        self.ask(|client| {
+            let mut words = client.notifications();
+            let mut heard = words.timeout_iter(within);
+            while let Some(word) = heard.next()? {
+                if word.payload().strip_prefix(&store).is_some_and(|mark| mark != own) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
     }
 
     pub(in crate::store::engine) fn roll_back(&self) {

@@ -1,0 +1,129 @@
+//! The processes that share a store, in words.
+
+use crate::store::NodeRecord;
+use crate::text::counted;
+
+/// What one of several processes does, and how it stands.
+#[must_use]
+pub fn node_in_words(node: &NodeRecord) -> String {
+    let mut words = Vec::new();
+    if node.is_there() {
+        words.push(if node.decides { "decides" } else { "stands by" }.to_owned());
+        if !node.decides {
+            words.push(match node.behind {
+                0 => "its memory has everything".to_owned(),
+                behind => format!("its memory lacks {}, {} s old", counted(behind, "change"), node.behind_ms / 1000),
+            });
+        }
+    } else {
+        words.push(format!("silent for {} s", node.silent_ms / 1000));
+    }
+    if !node.same_rules {
+        words.push("its topics, rules or endpoints are not those of the one that decides".to_owned());
+    }
+    if node.is_there() && node.has_other_time() {
+        words.push(other_time(node));
+    }
+    if let Some(address) = &node.address {
+        words.push(format!("serves at {address}"));
+    }
+    words.push(format!("version {}", node.version));
+    words.join(", ")
+}
+
+fn other_time(node: &NodeRecord) -> String {
+    let (seconds, way) =
+        (node.clock_apart_ms.unsigned_abs() / 1000, if node.clock_apart_ms > 0 { "ahead of" } else { "behind" });
+    format!("its clock is {seconds} s {way} the database server's")
+}
+
+/// All of them in a few words.
+#[must_use]
+pub fn nodes_in_short(nodes: &[NodeRecord]) -> Option<String> {
+    let leader = nodes.iter().find(|node| node.decides);
+    let leader = leader.map_or_else(|| "no node decides".to_owned(), |node| format!("{} decides", node.name));
+    let others = nodes.iter().filter(|node| !node.decides).map(|node| match node {
+        node if !node.is_there() => format!("{} silent for {} s", node.name, node.silent_ms / 1000),
+        node if node.behind > 0 => format!("{} {} s behind", node.name, node.behind_ms / 1000),
+        node => node.name.clone(),
+    });
+    let others: Vec<_> = others.collect();
+    let standby =
+        if others.is_empty() { "nobody stands by".to_owned() } else { format!("beside it {}", others.join(", ")) };
+    (!nodes.is_empty()).then(|| format!("{leader}; {standby}"))
+}
+
+/// What an operator should look at.
+#[must_use]
+pub fn node_warnings(nodes: &[NodeRecord]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for node in nodes {
+        let name = &node.name;
+        if !node.is_there() {
+            lines.push(format!("nodes: {name} has been silent for {} s", node.silent_ms / 1000));
+            continue;
+        }
+        if !node.same_rules {
+            lines.push(format!("nodes: {name} has other topics, rules or endpoints than the one that decides"));
+        }
+        if node.has_other_time() {
+            lines.push(format!("nodes: {name}: {}", other_time(node)));
+        }
+    }
+    let there = nodes.iter().filter(|node| node.is_there()).count();
+    if there == 1 && nodes.iter().any(|node| node.decides) {
+        lines.push("nodes: nobody stands by".to_owned());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    fn node(name: &str) -> NodeRecord {
+        NodeRecord {
+            name: name.to_owned(),
+            decides: false,
+            roles: vec!["serve"],
+            address: Some("http://10.0.0.2:8080".to_owned()),
+            version: "1.2.3".to_owned(),
+            same_rules: true,
+            behind: 0,
+            behind_ms: 0,
+            clock_apart_ms: -4999,
+            started_at: Timestamp::from_seconds(1_742_198_531),
+            silent_ms: 900,
+        }
+    }
+
+    #[test]
+    fn nodes_are_told_of_by_what_they_do() {
+        let leader = NodeRecord { decides: true, address: None, ..node("eu-1") };
+        let late = NodeRecord { behind: 7, behind_ms: 3400, ..node("eu-2") };
+        assert_eq!(node_in_words(&leader), "decides, version 1.2.3");
+        let words = "stands by, its memory lacks 7 changes, 3 s old, serves at http://10.0.0.2:8080, version 1.2.3";
+        assert_eq!(node_in_words(&late), words);
+        let gone = NodeRecord { silent_ms: 61_000, ..node("eu-3") };
+        let short = nodes_in_short(&[leader.clone(), late, gone.clone(), node("eu-4")]);
+        assert_eq!(short.as_deref(), Some("eu-1 decides; beside it eu-2 3 s behind, eu-3 silent for 61 s, eu-4"));
+        assert_eq!(nodes_in_short(std::slice::from_ref(&leader)).as_deref(), Some("eu-1 decides; nobody stands by"));
+        assert_eq!(nodes_in_short(&[]), None);
+        let alone = ["nodes: eu-3 has been silent for 61 s", "nodes: nobody stands by"];
+        assert_eq!(node_warnings(&[leader, gone]), alone);
+    }
+
+    #[test]
+    fn clocks_apart_are_warned_of_beyond_a_few_seconds() {
+        let leader = NodeRecord { decides: true, ..node("eu-1") };
+        assert_eq!(node_warnings(&[leader.clone(), node("eu-2")]), [""; 0]);
+        let late = NodeRecord { clock_apart_ms: -3_600_000, ..node("eu-2") };
+        let early = NodeRecord { clock_apart_ms: 5_001, ..node("eu-3") };
+        let warned = [
+            "nodes: eu-2: its clock is 3600 s behind the database server's",
+            "nodes: eu-3: its clock is 5 s ahead of the database server's",
+        ];
+        assert_eq!(node_warnings(&[leader, late, early]), warned);
+    }
+}
