@@ -15,7 +15,7 @@ const DEEDS_MAX: usize = 50;
 /// Tells the parts of this process what another one has committed.
 pub(super) async fn mind(store: Store, nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>, cancel: CancellationToken) {
     let mut others = store.commits_of_others();
-    let mut seen = store.blocking(|store| newest_deed(store)).await.unwrap_or_default();
+    let mut seen = store.blocking(newest_deed).await.unwrap_or_default();
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,

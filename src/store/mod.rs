@@ -285,7 +285,6 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where the system has no thread for it.
-    #[cfg_attr(not(feature = "postgres"), expect(clippy::unnecessary_wraps, reason = "a file tells nobody"))]
     pub fn hear_others(&self) -> Result<(), StoreError> {
         #[cfg(feature = "postgres")]
         if let Some(remote) = &self.0.remote {

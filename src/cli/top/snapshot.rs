@@ -153,7 +153,7 @@ impl SnapshotReader {
         let activity = self.store.activity(at)?;
         let (alerts, stories) = (self.alerts()?, self.stories()?);
         let nodes = self.store.nodes()?;
-        Ok(TopSnapshot { at, pid, resident_bytes, nodes, activity, feeds, endpoints, silences, alerts, stories })
+        Ok(TopSnapshot { at, pid, resident_bytes, activity, feeds, endpoints, nodes, silences, alerts, stories })
     }
 
     fn alerts(&self) -> Result<Vec<TopAlert>, StoreError> {
