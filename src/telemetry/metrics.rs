@@ -256,13 +256,13 @@ pub enum Metric {
     StoreSearchLag,
     ConfigReloadOk,
     ConfigReloadTime,
-    LoopStuck,
     NodeUp,
     NodeDecides,
     NodeSameRules,
     NodeBehindChanges,
     NodeBehind,
     NodeClockApart,
+    LoopStuck,
 }
 
 /// How a metric moves.
