@@ -147,7 +147,7 @@ impl Gauges {
             warnings.push(format!("config: the last reload was refused ({})", record.summary));
         }
         warnings.extend(node_warnings(&health.nodes));
-        Readiness { ready: reasons.is_empty(), reasons, warnings, nodes: health.nodes.clone() }
+        Readiness { ready: reasons.is_empty(), reasons, warnings, serves: true, nodes: health.nodes.clone() }
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn served(
     clock: Clock,
     nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
 ) -> ListenerSources {
-    let guard_config = config.clone();
+    let guard = guard(config.clone());
     let (gauges, health, ready) = (gauges.clone(), health.clone(), readiness.subscribe());
     let desk = hubs.desk().clone();
     let at = move |now: Timestamp| {
@@ -41,27 +41,32 @@ pub(super) fn served(
     ListenerSources {
         readiness: readiness.subscribe(),
         samples: Arc::new(at),
-        guard: Arc::new(move || {
-            let config = guard_config.borrow();
-            let http = &config.http;
-            GuardConfig {
-                hosts: http.hosts.clone(),
-                token_file: http.token_file.clone(),
-                read_token_file: http.read_token_file.clone(),
-                users_file: http.users_file.clone(),
-                proxy_user_header: http.proxy_user_header.clone(),
-                proxy_from: http.proxy_from.clone(),
-                public_url: http.public_url.clone(),
-            }
-        }),
+        guard,
         clock,
         reads,
         trial: Arc::new(super::trial::run),
         feed_look,
         nudge,
         pushes,
-        hubs,
+        hubs: Some(hubs),
     }
+}
+
+/// Who may ask, as the config says now.
+pub(super) fn guard(config: watch::Receiver<Arc<Config>>) -> Arc<dyn Fn() -> GuardConfig + Send + Sync> {
+    Arc::new(move || {
+        let config = config.borrow();
+        let http = &config.http;
+        GuardConfig {
+            hosts: http.hosts.clone(),
+            token_file: http.token_file.clone(),
+            read_token_file: http.read_token_file.clone(),
+            users_file: http.users_file.clone(),
+            proxy_user_header: http.proxy_user_header.clone(),
+            proxy_from: http.proxy_from.clone(),
+            public_url: http.public_url.clone(),
+        }
+    })
 }
 
 fn samples(config: &Config, gauges: &Gauges, health: &AppHealth, ready: bool, now: Timestamp) -> Vec<Sample> {
@@ -71,6 +76,7 @@ fn samples(config: &Config, gauges: &Gauges, health: &AppHealth, ready: bool, no
         Sample::labelled(Metric::BuildInfo, "version", env!("CARGO_PKG_VERSION"), 1.0),
         Sample::new(Metric::StartTime, seconds(gauges.started_at)),
         Sample::new(Metric::Up, flag(ready)),
+        Sample::new(Metric::StandingBy, 0.0),
         Sample::new(Metric::FeedsConfigured, config.feeds.iter().filter(|feed| feed.enabled).count() as f64),
         Sample::new(Metric::StoreDatabaseBytes, health.database_bytes as f64),
         Sample::new(Metric::StoreLogBytes, health.log_bytes as f64),

@@ -4,6 +4,8 @@
 //! that nothing taken in is left undecided: sources → ingest drains → requests in flight → HTTP →
 //! checkpoint.
 
+#[cfg(feature = "postgres")]
+mod beside;
 pub mod compile;
 mod daemon;
 mod departed;
@@ -12,6 +14,8 @@ mod feed_look;
 mod follow;
 mod health;
 mod hubs;
+#[cfg(feature = "postgres")]
+mod inbox;
 mod keep;
 mod measure;
 pub mod models;

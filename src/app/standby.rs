@@ -1,5 +1,5 @@
 //! Standing by: a process that is one of several waits until nobody decides for the store, with a memory that follows
-//! what the other one stores. It answers meanwhile that it lives and is not ready.
+//! what the other one stores. It serves meanwhile what there is to see, and passes on what it is asked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +10,18 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use super::beside::BesideParts;
 use super::daemon::DaemonRequest;
 use super::error::AppError;
-use super::stages::Leadership;
+use super::stages::{Leadership, parser};
 use super::systemd::Systemd;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{self, Readiness};
 use crate::model::Timestamp;
-use crate::store::{Access, FollowedMemory, MemorySeen, NodeTurn, Store, StoreError, WaitingNode};
+use crate::source::parser::Parser;
+use crate::store::{Access, FollowedMemory, MemorySeen, NodeRecord, NodeTurn, Store, StoreError, WaitingNode};
+use crate::view::node_warnings;
 
 /// How often it is looked whether it is this one's turn.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -46,14 +49,18 @@ pub enum StoodBy {
 /// [`AppError`] where it cannot be one of several: its name is taken, or the server is refused.
 pub async fn stand_by(
     config: &Config,
+    place: &str,
     clock: &Clock,
     again: bool,
     requests: &mut mpsc::Receiver<DaemonRequest>,
 ) -> Result<StoodBy, AppError> {
     let Some(name) = config.node.name.clone() else { return Ok(StoodBy::Turn(None)) };
-    let Some(candidate) = enter(config, clock, again).await? else { return Ok(StoodBy::Turn(None)) };
-    let mut waiting =
-        Some(Waiting { candidate, config: Arc::new(config.clone()), clock: clock.clone(), follows: None });
+    let Some((candidate, store)) = enter(config, clock, again).await? else { return Ok(StoodBy::Turn(None)) };
+    store.hear_others()?;
+    let heard = store.commits_of_others();
+    let beside = BesideParts { config, place, clock, store: store.clone(), since: clock.now() };
+    let (config_of, clock_of) = (Arc::new(config.clone()), clock.clone());
+    let mut waiting = Some(Waiting { candidate, config: config_of, clock: clock_of, store, heard, follows: None });
     let mut listener: Option<WaitingListener> = None;
     let mut told: Option<String> = None;
     let mut look = tokio::time::interval(LOOK_EVERY);
@@ -64,7 +71,7 @@ pub async fn stand_by(
             request = requests.recv() => Err(request),
             looked = next_look(&mut look, &mut waiting) => Ok(looked),
         };
-        let (turn, memory) = match looked {
+        let Looked { turn, memory, nodes } = match looked {
             Ok(looked) => looked?,
             Err(request) => {
                 WaitingListener::end(listener).await;
@@ -74,6 +81,7 @@ pub async fn stand_by(
                 });
             }
         };
+        let is_reached = !matches!(turn, NodeTurn::Unknown { .. });
         let because = match turn {
             NodeTurn::Ours(store) => {
                 WaitingListener::end(listener).await;
@@ -89,6 +97,12 @@ pub async fn stand_by(
             NodeTurn::Unknown { why } => format!("standing by: {why}"),
         };
         Systemd.beat();
+        let readiness =
+            Readiness { serves: is_reached, warnings: node_warnings(&nodes), nodes, ..Readiness::not(&because) };
+        match &listener {
+            Some(listener) => listener.tell(readiness),
+            None => listener = WaitingListener::begin(&beside, readiness).await?,
+        }
         if told.as_ref() != Some(&because) {
             if because.starts_with("nobody decides") {
                 error!(node = name, "{because}");
@@ -96,21 +110,22 @@ pub async fn stand_by(
                 info!(node = name, "{because}");
             }
             Systemd.ready(&because);
-            match &listener {
-                Some(listener) => listener.tell(&because),
-                None => listener = WaitingListener::begin(config, &because).await?,
-            }
             told = Some(because);
         }
     }
 }
 
 /// Takes the name and the state directory, which an end of deciding may hold a moment longer.
-async fn enter(config: &Config, clock: &Clock, again: bool) -> Result<Option<WaitingNode>, AppError> {
+async fn enter(config: &Config, clock: &Clock, again: bool) -> Result<Option<(WaitingNode, Store)>, AppError> {
     let mut tries = 0;
     loop {
         let (asked, clock) = (config.clone(), clock.clone());
-        match blocking(move || asked.enter_node(Arc::new(move || clock.now()))).await {
+        let entering = move || -> Result<_, StoreError> {
+            let Some(entered) = asked.enter_node(Arc::new(move || clock.now()))? else { return Ok(None) };
+            // What people ask of this one it writes beside the one that decides.
+            Ok(Some((entered, asked.open_store(Access::Share)?)))
+        };
+        match blocking(entering).await {
             Err(error)
                 if tries < ENTER_TRIES && (error.is_passing() || again && matches!(error, StoreError::Held { .. })) =>
             {
@@ -133,10 +148,22 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
-type Looked = (NodeTurn, Option<Box<FollowedMemory>>);
+/// What a look came to.
+struct Looked {
+    turn: NodeTurn,
+    /// That of whoever decides from now on.
+    memory: Option<Box<FollowedMemory>>,
+    nodes: Vec<NodeRecord>,
+}
+
+impl Looked {
+    fn only(turn: NodeTurn) -> Self {
+        Self { turn, memory: None, nodes: Vec::new() }
+    }
+}
 
 async fn next_look(look: &mut tokio::time::Interval, waiting: &mut Option<Waiting>) -> Result<Looked, AppError> {
-    let heard = waiting.as_ref().and_then(|waiting| waiting.follows.as_ref().map(|follows| follows.heard.clone()));
+    let heard = waiting.as_ref().map(|waiting| waiting.heard.clone());
     tokio::select! {
         _ = look.tick() => {}
         () = is_committed(heard) => tokio::time::sleep(LOOK_PAUSE).await,
@@ -160,11 +187,9 @@ async fn is_committed(heard: Option<watch::Receiver<u64>>) {
 
 /// The memory of a process that waits.
 struct Follows {
-    store: Store,
     memory: Box<FollowedMemory>,
     /// When it last had everything.
     current: Timestamp,
-    heard: watch::Receiver<u64>,
 }
 
 /// What a process has that waits for its turn.
@@ -172,84 +197,90 @@ struct Waiting {
     candidate: WaitingNode,
     config: Arc<Config>,
     clock: Clock,
+    store: Store,
+    heard: watch::Receiver<u64>,
     follows: Option<Follows>,
 }
 
 impl Waiting {
     /// Asks for its turn, and brings the memory to where the store is.
     fn look(self) -> (Result<Looked, StoreError>, Option<Self>) {
-        let Self { candidate, config, clock, mut follows } = self;
-        let seen = follows.as_ref().map_or_else(MemorySeen::default, |Follows { memory, current, .. }| MemorySeen {
+        let Self { candidate, config, clock, store, mut heard, mut follows } = self;
+        // What comes from here on is looked at next.
+        heard.mark_unchanged();
+        let seen = follows.as_ref().map_or_else(MemorySeen::default, |Follows { memory, current }| MemorySeen {
             change: memory.change_seen(),
             ago: Some(clock.now().since(*current)),
         });
         let (turn, candidate) = match candidate.turn(seen) {
             Ok((NodeTurn::Ours(store), _)) => {
-                return (Ok((NodeTurn::Ours(store), follows.map(|follows| follows.memory))), None);
+                let memory = follows.map(|follows| follows.memory);
+                return (Ok(Looked { memory, ..Looked::only(NodeTurn::Ours(store)) }), None);
             }
             Ok((turn, Some(candidate))) => (turn, candidate),
-            Ok((turn, None)) => return (Ok((turn, None)), None),
+            Ok((turn, None)) => return (Ok(Looked::only(turn)), None),
             Err(error) => return (Err(error), None),
         };
-        if let Err(error) = follow(&config, &clock, &mut follows) {
+        if let Err(error) = follow(&config, &clock, &store, &mut follows) {
             if !error.is_passing() {
                 return (Err(error), None);
             }
             debug!(%error, "the memory does not follow for now");
         }
-        (Ok((turn, None)), Some(Self { candidate, config, clock, follows }))
+        // Who is there is known a second later then.
+        let nodes = store.nodes().unwrap_or_default();
+        (Ok(Looked { nodes, ..Looked::only(turn) }), Some(Self { candidate, config, clock, store, heard, follows }))
     }
 }
 
-fn follow(config: &Config, clock: &Clock, follows: &mut Option<Follows>) -> Result<(), StoreError> {
+fn follow(config: &Config, clock: &Clock, store: &Store, follows: &mut Option<Follows>) -> Result<(), StoreError> {
     let window = config.memory.copies_window.max(config.memory.story_window);
     let now = clock.now();
     let since = now.minus(window);
-    if let Some(Follows { store, memory, current, heard }) = follows {
-        // What comes from here on is looked at next.
-        heard.mark_unchanged();
+    if let Some(Follows { memory, current }) = follows {
         store.keep_up(memory, since)?;
         *current = now;
         return Ok(());
     }
-    let store = config.open_store(Access::Read)?;
-    let heard = store.commits_of_others();
-    store.hear_others()?;
     let memory = Box::new(store.follow(config.memory, since)?);
     info!(change = memory.change_seen(), "the memory is warm and follows");
-    *follows = Some(Follows { store, memory, current: now, heard });
+    *follows = Some(Follows { memory, current: now });
     Ok(())
 }
 
 /// What answers while this process waits.
 struct WaitingListener {
     readiness: watch::Sender<Readiness>,
+    parser: Parser,
     cancel: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
 impl WaitingListener {
-    async fn begin(config: &Config, because: &str) -> Result<Option<Self>, AppError> {
-        let Some(address) = config.http.listen else { return Ok(None) };
+    async fn begin(beside: &BesideParts<'_>, readiness: Readiness) -> Result<Option<Self>, AppError> {
+        let Some(address) = beside.config.http.listen else { return Ok(None) };
         let listener = TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source })?;
-        let (readiness, told) = watch::channel(Readiness::not(because));
+        let (readiness, told) = watch::channel(readiness);
+        let parser = parser(beside.config);
+        let served = beside.served(told, &parser)?;
         let cancel = CancellationToken::new();
-        let serving = tokio::spawn(http::serve_waiting(listener, told, cancel.clone()));
-        Ok(Some(Self { readiness, cancel, serving }))
+        let serving = tokio::spawn(http::serve(listener, served, cancel.clone()));
+        Ok(Some(Self { readiness, parser, cancel, serving }))
     }
 
-    fn tell(&self, because: &str) {
-        self.readiness.send_replace(Readiness::not(because));
+    fn tell(&self, readiness: Readiness) {
+        self.readiness.send_replace(readiness);
     }
 
     /// The address is free when this returns.
     async fn end(listener: Option<Self>) {
-        let Some(Self { cancel, mut serving, .. }) = listener else { return };
+        let Some(Self { cancel, mut serving, parser, .. }) = listener else { return };
         cancel.cancel();
         if tokio::time::timeout(LISTENER_ENDS, &mut serving).await.is_err() {
             warn!("somebody keeps a connection open that this node answered while it waited: cut");
             serving.abort();
             let _ = serving.await;
         }
+        parser.quarantine().close();
     }
 }

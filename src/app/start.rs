@@ -138,6 +138,9 @@ impl App {
         let delivery = tokio::spawn(delivery.run(delivery_cancel.clone()));
 
         let pushes = PushIntake::new(&to_ingest, parser.clone(), hold.subscribe(), clock.clone());
+        #[cfg(feature = "postgres")]
+        let inbox_of_others =
+            super::inbox::InboxTaker { store: store.clone(), config: config_heard.clone(), pushes: pushes.clone() };
         let polling = PollRulesSlot::default();
         let (held, hints) = (hold.subscribe(), polling.clone());
         let hubs = HubIntake::new(desk, &to_ingest, parser.clone(), held, clock.clone(), hints);
@@ -164,6 +167,8 @@ impl App {
         let nudge = nudge(nudge_waker, &to_ingest, polling.clone());
         if !store.is_file() {
             tokio::spawn(others::mind(store.clone(), nudge.clone(), sources_cancel.clone()));
+            #[cfg(feature = "postgres")]
+            tokio::spawn(inbox_of_others.run(sources_cancel.clone()));
         }
         let handed = (reads, pushes, hubs, parser.clone());
         let served = measure::served(config_heard, &readiness, &gauges, &health, handed, clock.clone(), nudge);

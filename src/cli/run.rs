@@ -136,7 +136,7 @@ async fn in_turn(
 ) -> Result<(), CliError> {
     let (mut config, mut again) = (parts.config, false);
     loop {
-        match stand_by(&config, &context.clock, again, &mut requests).await.map_err(error)? {
+        match stand_by(&config, &context.place_name(), &context.clock, again, &mut requests).await.map_err(error)? {
             StoodBy::Stop => return Ok(()),
             StoodBy::Reload => again = true,
             StoodBy::Turn(leadership) => {

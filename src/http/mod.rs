@@ -1,5 +1,5 @@
 //! The listener for people, programs and operators: the page, `/v1`, `/healthz` (the process lives), `/readyz` (it
-//! works, or the reasons why not), `/metrics`. Loopback by default; `access` says who may do what, `limit` how long anybody
+//! works, or the reasons why not), `/readyz/serve` (it may be asked), `/metrics`. Loopback by default; `access` says who may do what, `limit` how long anybody
 //! may take; every answer carries the headers of a closed door.
 
 mod access;
@@ -50,6 +50,7 @@ pub async fn serve(listener: TcpListener, served: ListenerSources, cancel: Cance
     let app = Router::new()
         .route("/healthz", get(|| async { (StatusCode::OK, "alive\n") }))
         .route("/readyz", get(ready))
+        .route("/readyz/serve", get(ready_to_serve))
         .route("/metrics", get(metrics))
         .merge(api::router())
         .merge(verbs::api_router())
@@ -64,29 +65,6 @@ pub async fn serve(listener: TcpListener, served: ListenerSources, cancel: Cance
         .layer(middleware::from_fn_with_state((served.clone(), AccessDesk::new()), door))
         .layer(Extension(RefusalCounts::default()))
         .with_state(served);
-    let listener = limit::LimitedListener::new(listener);
-    let app = app.into_make_service_with_connect_info::<limit::ConnectionHold>();
-    axum::serve(listener, app).with_graceful_shutdown(async move { cancel.cancelled().await }).await
-}
-
-/// For a process that waits for its turn: it lives, is not ready, and has nothing else to say.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve_waiting(
-    listener: TcpListener,
-    readiness: tokio::sync::watch::Receiver<Readiness>,
-    cancel: CancellationToken,
-) -> std::io::Result<()> {
-    let why = readiness.clone();
-    let app = Router::new()
-        .route("/healthz", get(|| async { (StatusCode::OK, "alive\n") }))
-        .route("/readyz", get(move || async move { said(&readiness.borrow().clone()) }))
-        .fallback(move || async move {
-            let reasons = why.borrow().reasons.join("; ");
-            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], format!("{reasons}\n"))
-        })
-        .layer(middleware::map_response(|response: Response| async move { closed(response) }));
     let listener = limit::LimitedListener::new(listener);
     let app = app.into_make_service_with_connect_info::<limit::ConnectionHold>();
     axum::serve(listener, app).with_graceful_shutdown(async move { cancel.cancelled().await }).await
@@ -126,11 +104,18 @@ async fn door(
 }
 
 async fn ready(State(served): State<ListenerSources>) -> Response {
-    said(&served.readiness.borrow().clone())
+    let now = served.readiness.borrow().clone();
+    said(&now, now.ready)
 }
 
-fn said(now: &Readiness) -> Response {
-    let status = if now.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+/// The same, for a proxy in front of several: whether it may ask here.
+async fn ready_to_serve(State(served): State<ListenerSources>) -> Response {
+    let now = served.readiness.borrow().clone();
+    said(&now, now.serves)
+}
+
+fn said(now: &Readiness, holds: bool) -> Response {
+    let status = if holds { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::to_string(now).expect("invariant: readiness is JSON");
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -29,6 +29,8 @@ pub struct Readiness {
     pub reasons: Vec<String>,
     /// What an operator should look at, though news is taken and alerts go out.
     pub warnings: Vec<String>,
+    /// The page, the API and pushes are answered here, by whichever process decides.
+    pub serves: bool,
     /// The processes that share the store, where several do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeRecord>,
@@ -38,13 +40,13 @@ impl Readiness {
     /// All is well.
     #[must_use]
     pub fn ready() -> Self {
-        Self { ready: true, reasons: Vec::new(), warnings: Vec::new(), nodes: Vec::new() }
+        Self { ready: true, reasons: Vec::new(), warnings: Vec::new(), serves: true, nodes: Vec::new() }
     }
 
     /// Not now.
     #[must_use]
     pub fn not(reason: &str) -> Self {
-        Self { ready: false, reasons: vec![reason.to_owned()], warnings: Vec::new(), nodes: Vec::new() }
+        Self { ready: false, reasons: vec![reason.to_owned()], warnings: Vec::new(), serves: false, nodes: Vec::new() }
     }
 }
 
@@ -110,6 +112,6 @@ pub struct ListenerSources {
     pub nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
     /// The way in for items that are sent.
     pub pushes: PushIntake,
-    /// The way in for what hubs push.
-    pub hubs: HubIntake,
+    /// The way in for what hubs push; `None`: another process takes it.
+    pub hubs: Option<HubIntake>,
 }

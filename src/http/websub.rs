@@ -21,6 +21,12 @@ pub(super) fn router() -> Router<ListenerSources> {
     Router::new().route("/websub/{callback}", get(verify).post(push))
 }
 
+/// What hubs say is for the process that decides.
+fn elsewhere() -> AnswerRefusal {
+    AnswerRefusal::new(RefusalKind::Busy, "this node stands by: the one that decides takes what hubs push")
+        .retry_after(30)
+}
+
 /// A hub asks whether it was us.
 async fn verify(
     State(served): State<ListenerSources>,
@@ -43,7 +49,8 @@ async fn verify(
     let lease =
         value("hub.lease_seconds").and_then(|text| text.trim().parse().ok()).map(std::time::Duration::from_secs);
     let asked = HubVerification { mode, topic, lease, reason: value("hub.reason") };
-    match served.hubs.desk().verify(&callback, asked).await {
+    let Some(hubs) = &served.hubs else { return elsewhere().problem() };
+    match hubs.desk().verify(&callback, asked).await {
         Some(true) => {
             let kind = [(header::CONTENT_TYPE, "text/plain")];
             (StatusCode::OK, kind, challenge.unwrap_or_default()).into_response()
@@ -61,7 +68,7 @@ async fn push(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let hubs = &served.hubs;
+    let Some(hubs) = &served.hubs else { return elsewhere().problem() };
     let Some(known) = hubs.open(&callback) else {
         return AnswerRefusal::new(RefusalKind::Gone, "nobody wants this subscription any more").problem();
     };

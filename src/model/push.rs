@@ -22,6 +22,8 @@ pub struct PushRecord {
     pub rejected: Vec<PushRejection>,
     /// Filled when it is decided what becomes of the items; whoever waits reads it after the commit.
     pub answer: Arc<OnceLock<PushAnswer>>,
+    /// Where in the inbox it waits for its answer, if it came by another process.
+    pub inbox: Option<i64>,
 }
 
 /// What became of everything in a push.

@@ -22,6 +22,8 @@ mod followed;
 mod glance;
 mod history;
 mod ids;
+#[cfg(feature = "postgres")]
+mod inbox;
 mod items;
 mod labels;
 #[cfg(feature = "postgres")]
@@ -87,6 +89,8 @@ pub use feeds::FailureTotal;
 pub use followed::FollowedMemory;
 pub use glance::{AlsoHeadline, DayTally, HourTally, LastAlert, StoryGlance, StoryTopic};
 pub use history::{PAGE_ITEMS, PastCopy, PastItem};
+#[cfg(feature = "postgres")]
+pub use inbox::{InboxOutcome, InboxPush};
 pub use labels::{ItemLabel, LabelledItem, Relevance};
 #[cfg(feature = "postgres")]
 pub use lease::{MemorySeen, NodeClock, NodeIdentity};

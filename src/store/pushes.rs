@@ -21,9 +21,14 @@ pub struct StoredPush {
 
 /// Keeps the answer; those that are older than a day go.
 pub(super) fn write_push(tx: &Transaction<'_>, push: &PushRecord, now: Timestamp) -> engine::Result<()> {
-    let (Some(key), Some(answer)) = (&push.key, push.answer.get()) else { return Ok(()) };
-    tx.prepare_cached("DELETE FROM pushes WHERE at < ?1")?.execute([now.minus(KEPT).millis()])?;
+    let Some(answer) = push.answer.get().filter(|_| push.key.is_some() || push.inbox.is_some()) else { return Ok(()) };
     let answer = serde_json::to_string(answer).expect("invariant: counts, names and text are JSON");
+    #[cfg(feature = "postgres")]
+    if let Some(row) = push.inbox {
+        super::inbox::answer(tx, row, &answer)?;
+    }
+    let Some(key) = &push.key else { return Ok(()) };
+    tx.prepare_cached("DELETE FROM pushes WHERE at < ?1")?.execute([now.minus(KEPT).millis()])?;
     tx.prepare_cached(
         "INSERT INTO pushes (source, key, body_hash, at, answer) VALUES (?1, ?2, ?3, ?4, ?5)
      ON CONFLICT (source, key) DO UPDATE SET body_hash = excluded.body_hash, at = excluded.at, answer =

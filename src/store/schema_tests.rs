@@ -74,7 +74,9 @@ fn tables(sql: &str) -> BTreeMap<String, TableParts> {
         (name.trim().to_owned(), parts(inside(&table[name.len()..][..=rest.len()])))
     });
     // What only several processes have is not in a file; the full text is each engine's own.
-    written.filter(|(name, _)| !["search", "search_parts", "lease", "nodes"].contains(&name.as_str())).collect()
+    written
+        .filter(|(name, _)| !["search", "search_parts", "lease", "nodes", "inbox"].contains(&name.as_str()))
+        .collect()
 }
 
 /// Indexes as they are written, triggers by their names: what these do is in the words of each.

@@ -161,8 +161,7 @@ impl PushRequest {
             return Ok(answered(&answer, true));
         }
         let taken = self.served.pushes.take_body(source, self.config.limits, self.kind, bytes, key).await;
-        let answer = taken.map_err(untaken)?;
-        Ok(answered(&serde_json::to_string(&answer).expect("invariant: counts, names and text are JSON"), false))
+        Ok(answered(&taken.map_err(untaken)?, false))
     }
 
     /// A key whose push is under way is not taken twice.
@@ -227,5 +226,13 @@ fn untaken(why: PushUntaken) -> AnswerRefusal {
             AnswerRefusal::new(RefusalKind::Busy, detail).retry_after(5)
         }
         PushUntaken::Stopping => AnswerRefusal::new(RefusalKind::Busy, "the daemon is stopping").retry_after(5),
+        PushUntaken::Unreachable => {
+            let detail = "it could not be passed on to the node that decides: the database does not answer";
+            AnswerRefusal::new(RefusalKind::Busy, detail).retry_after(5)
+        }
+        PushUntaken::UnknownThere => {
+            let detail = "the node that decides knows no such sender";
+            AnswerRefusal::new(RefusalKind::Busy, detail).retry_after(60).hint("give all nodes the same [[pushes]]")
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::model::{Lang, SourceId};
 use crate::source::feed::IdentifiedBy;
 
-pub use intake::{PushIntake, PushKey, PushUntaken};
+pub use intake::{PushForm, PushIntake, PushKey, PushRelay, PushUntaken, RelayedPush};
 pub use reading::{PushBody, PushDocument, PushReader};
 
 /// One `[[pushes]]` entry, checked: somebody who may send items.

@@ -27,6 +27,20 @@ pub enum PushBody {
 const MEDIA_TYPES: &str = "application/json, application/x-ndjson, application/rss+xml, application/atom+xml, application/feed+json, message/rfc822";
 
 impl PushBody {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Json, Self::JsonLines, Self::Feed, Self::Mail];
+
+    /// A name for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::JsonLines => "json-lines",
+            Self::Feed => "feed",
+            Self::Mail => "mail",
+        }
+    }
+
     /// By the media type, its parameters aside.
     #[must_use]
     pub fn of_media_type(written: &str) -> Option<Self> {

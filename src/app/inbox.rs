@@ -1,0 +1,185 @@
+//! Pushes that reach a process which does not decide: it puts them into the inbox of the database as they came and waits
+//! for their answer; the one that decides takes them from there, and answers with the commit that holds their items.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::model::{ContentHash, SourceId};
+use crate::source::push::{PushBody, PushForm, PushIntake, PushKey, PushRelay, PushUntaken, RelayedPush};
+use crate::store::{InboxOutcome, InboxPush, Store, StoreError};
+
+/// So long an answer is waited for; it may come all the same, and a repeat finds out.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How often it is looked without a word.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Pushes of the inbox that are decided on at once.
+const IN_HAND_MAX: usize = 16;
+/// A push that could not be taken is taken up again after so long.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The form of a part of a body of lines; the others go by the names of bodies.
+const LINES: &str = "lines";
+
+/// Passes pushes on to the process that decides.
+pub(super) fn relay(store: Store, clock: Clock) -> PushRelay {
+    Arc::new(move |push| {
+        let (store, clock) = (store.clone(), clock.clone());
+        Box::pin(async move { pass_on(&store, &clock, push).await })
+    })
+}
+
+async fn pass_on(store: &Store, clock: &Clock, push: RelayedPush) -> Result<String, PushUntaken> {
+    let unreachable = |error: StoreError| {
+        warn!(%error, "a push cannot be passed on");
+        PushUntaken::Unreachable
+    };
+    let (entry, now) = (entry(push), clock.now());
+    let mut others = store.commits_of_others();
+    let put = store.blocking(move |store| store.put_into_inbox(&entry, now)).await;
+    let row = put.map_err(unreachable)?.ok_or(PushUntaken::Full)?;
+    let end = Instant::now() + ANSWER_WAIT_MAX;
+    loop {
+        others.mark_unchanged();
+        let outcome = match store.blocking(move |store| store.inbox_outcome(row)).await {
+            Ok(InboxOutcome::Waits) => None,
+            Ok(InboxOutcome::Stored(answer)) => Some(Ok(answer)),
+            Ok(InboxOutcome::Refused(why)) => {
+                warn!(row, why, "a push was passed on and not taken");
+                Some(Err(PushUntaken::UnknownThere))
+            }
+            // It may be there all the same.
+            Err(error) if error.is_passing() => None,
+            Err(error) => return Err(unreachable(error)),
+        };
+        if let Some(outcome) = outcome {
+            let (store, now) = (store.clone(), clock.now());
+            tokio::spawn(async move { store.blocking(move |store| store.clear_inbox(row, now)).await });
+            return outcome;
+        }
+        tokio::select! {
+            () = tokio::time::sleep_until(end) => return Err(PushUntaken::Late),
+            _ = others.changed() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+fn entry(push: RelayedPush) -> InboxPush {
+    let RelayedPush { source, form, key, body } = push;
+    let (form, first_line) = match form {
+        PushForm::Whole(kind) => (kind.as_str(), 0),
+        PushForm::Lines(first) => (LINES, first),
+    };
+    let key = key.map(|PushKey { key, body_hash }| (key, body_hash.to_bytes().to_vec()));
+    InboxPush { source: source.as_str().to_owned(), form: form.to_owned(), first_line, key, body }
+}
+
+/// What was passed on; `None` where it is of a form that this version does not know.
+fn relayed(push: InboxPush) -> Option<RelayedPush> {
+    let InboxPush { source, form, first_line, key, body } = push;
+    let form = if form == LINES {
+        PushForm::Lines(first_line)
+    } else {
+        PushForm::Whole(PushBody::ALL.into_iter().find(|kind| kind.as_str() == form)?)
+    };
+    let key = match key {
+        Some((key, hash)) => Some(PushKey { key, body_hash: ContentHash::from_bytes(hash.try_into().ok()?) }),
+        None => None,
+    };
+    Some(RelayedPush { source: SourceId::new(&source).ok()?, form, key, body })
+}
+
+/// The process that decides takes what the others have put into the inbox.
+pub(super) struct InboxTaker {
+    pub(super) store: Store,
+    pub(super) config: watch::Receiver<Arc<Config>>,
+    pub(super) pushes: PushIntake,
+}
+
+impl InboxTaker {
+    /// Takes pushes, in the order in which they came, until cancelled.
+    pub(super) async fn run(self, cancel: CancellationToken) {
+        let mut others = self.store.commits_of_others();
+        let (mut tasks, mut in_hand) = (JoinSet::new(), Vec::new());
+        loop {
+            others.mark_unchanged();
+            let (except, most) = (in_hand.clone(), IN_HAND_MAX - in_hand.len());
+            match self.store.blocking(move |store| store.waiting_in_inbox(&except, most)).await {
+                Ok(waiting) => {
+                    for (row, push) in waiting {
+                        in_hand.push(row);
+                        tasks.spawn(take(
+                            self.store.clone(),
+                            self.config.borrow().clone(),
+                            self.pushes.clone(),
+                            row,
+                            push,
+                        ));
+                    }
+                }
+                Err(error) => debug!(%error, "the inbox cannot be read"),
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                _ = others.changed() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                Some(done) = tasks.join_next() => match done {
+                    Ok(row) => in_hand.retain(|one| *one != row),
+                    // Which of them panicked is not known: those that have not ended are known still.
+                    Err(_) if tasks.is_empty() => in_hand.clear(),
+                    Err(_) => {}
+                },
+            }
+        }
+    }
+}
+
+/// Takes one; gives its number when it need not be left alone any more.
+async fn take(store: Store, config: Arc<Config>, pushes: PushIntake, row: i64, push: InboxPush) -> i64 {
+    let sender = config.pushes.iter().find(|one| one.id.as_str() == push.source);
+    let (Some(sender), Some(push)) = (sender, relayed(push.clone())) else {
+        warn!(
+            row,
+            source = push.source,
+            "a push that another node has passed on is not taken: nobody knows its sender"
+        );
+        let why = "the node that decides knows no such sender";
+        if let Err(error) = store.blocking(move |store| store.refuse_in_inbox(row, why)).await {
+            debug!(%error, "a push cannot be refused");
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+        return row;
+    };
+    if let Err(untaken) = pushes.take_relayed(sender, config.limits, push, row).await {
+        debug!(row, ?untaken, "a push of the inbox waits");
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn push_comes_out_of_the_inbox_as_it_went_in() {
+        let key = Some(PushKey { key: "k".to_owned(), body_hash: ContentHash::of(&[b"body"]) });
+        let forms = PushBody::ALL.map(PushForm::Whole).into_iter().chain([PushForm::Lines(101)]);
+        for (form, key) in forms.zip([key.clone(), None, key.clone(), key, None]) {
+            let source = SourceId::new("desk").expect("a name");
+            let push = RelayedPush { source, form, key, body: b"one\n\ntwo".to_vec() };
+            assert_eq!(relayed(entry(push.clone())), Some(push));
+        }
+        let source = SourceId::new("desk").expect("a name");
+        let known = entry(RelayedPush { source, form: PushForm::Lines(1), key: None, body: Vec::new() });
+        let unknown = InboxPush { form: "of-tomorrow".to_owned(), ..known };
+        assert_eq!(relayed(unknown), None, "a version that is newer may know more");
+    }
+}
