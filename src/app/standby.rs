@@ -221,6 +221,10 @@ impl Waiting {
             Ok((turn, None)) => return (Ok(Looked::only(turn)), None),
             Err(error) => return (Err(error), None),
         };
+        if matches!(turn, NodeTurn::Unknown { .. }) {
+            // Whoever waits for a server that does not answer would wait once more for each thing that it asks.
+            return (Ok(Looked::only(turn)), Some(Self { candidate, config, clock, store, heard, follows }));
+        }
         if let Err(error) = follow(&config, &clock, &store, &mut follows) {
             if !error.is_passing() {
                 return (Err(error), None);

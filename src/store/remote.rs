@@ -24,6 +24,8 @@ const SETTLE_TRIES: u32 = 60;
 const SETTLE_PAUSE: Duration = Duration::from_secs(1);
 /// Whoever hears of what others commit looks so often whether the store is open still.
 const HEAR_FOR: Duration = Duration::from_secs(1);
+/// So often nothing may be heard in a row before it is looked whether the server answers.
+const UNHEARD_MAX: u32 = 15;
 /// After the way to the server was lost.
 const HEAR_AGAIN: Duration = Duration::from_secs(1);
 
@@ -94,7 +96,7 @@ impl RemoteStore {
 }
 
 fn hear(store: &Weak<Inner>, place: &PostgresPlace, shown: &Path) {
-    let mut session: Option<Connection> = None;
+    let (mut session, mut unheard): (Option<Connection>, u32) = (None, 0);
     while store.strong_count() > 0 {
         let heard = match &session {
             Some(session) if !session.is_lost() => session.hears_of_others(place.mark(), HEAR_FOR),
@@ -106,11 +108,18 @@ fn hear(store: &Weak<Inner>, place: &PostgresPlace, shown: &Path) {
         };
         match heard {
             Ok(true) => {
+                unheard = 0;
                 let Some(store) = store.upgrade() else { return };
                 store.commits.send_modify(|count| *count += 1);
                 store.others.send_modify(|count| *count += 1);
             }
-            Ok(false) if session.is_some() => {}
+            Ok(false) if session.is_some() => {
+                // A way that is cut says nothing either.
+                unheard += 1;
+                if unheard % UNHEARD_MAX == 0 && session.as_ref().is_some_and(|session| !session.answers()) {
+                    session = None;
+                }
+            }
             Ok(false) | Err(_) => {
                 session = None;
                 std::thread::sleep(HEAR_AGAIN);
