@@ -138,9 +138,6 @@ impl App {
         let delivery = tokio::spawn(delivery.run(delivery_cancel.clone()));
 
         let pushes = PushIntake::new(&to_ingest, parser.clone(), hold.subscribe(), clock.clone());
-        #[cfg(feature = "postgres")]
-        let inbox_of_others =
-            super::inbox::InboxTaker { store: store.clone(), config: config_heard.clone(), pushes: pushes.clone() };
         let polling = PollRulesSlot::default();
         let (held, hints) = (hold.subscribe(), polling.clone());
         let hubs = HubIntake::new(desk, &to_ingest, parser.clone(), held, clock.clone(), hints);
@@ -165,11 +162,7 @@ impl App {
         let poller = tokio::spawn(poller.following(polling.clone()).run(sources_cancel.clone()));
         let reads = ReadSources::new(store.clone(), config_heard.clone(), rules.subscribe(), &place, clock.clone());
         let nudge = nudge(nudge_waker, &to_ingest, polling.clone());
-        if !store.is_file() {
-            tokio::spawn(others::mind(store.clone(), nudge.clone(), sources_cancel.clone()));
-            #[cfg(feature = "postgres")]
-            tokio::spawn(inbox_of_others.run(sources_cancel.clone()));
-        }
+        mind_others(&store, &nudge, (&config_heard, &pushes), &sources_cancel);
         let handed = (reads, pushes, hubs, parser.clone());
         let served = measure::served(config_heard, &readiness, &gauges, &health, handed, clock.clone(), nudge);
         let http_cancel = CancellationToken::new();
@@ -335,6 +328,25 @@ fn gauges(
     };
     let (ingest, outage, delivery) = (links.counters.clone(), links.outage.clone(), delivery.clone());
     Gauges { ingest, outage, polls, delivery, pulses, seeds, reload, started_at }
+}
+
+/// What other processes on the store ask of this one, where there are others.
+fn mind_others(
+    store: &Store,
+    nudge: &Arc<dyn Fn(DaemonNudge) + Send + Sync>,
+    (config, pushes): (&watch::Receiver<Arc<Config>>, &PushIntake),
+    cancel: &CancellationToken,
+) {
+    if store.is_file() {
+        return;
+    }
+    tokio::spawn(others::mind(store.clone(), nudge.clone(), cancel.clone()));
+    #[cfg(feature = "postgres")]
+    let taker = super::inbox::InboxTaker { store: store.clone(), config: config.clone(), pushes: pushes.clone() };
+    #[cfg(feature = "postgres")]
+    tokio::spawn(taker.run(cancel.clone()));
+    #[cfg(not(feature = "postgres"))]
+    let _ = (config, pushes);
 }
 
 /// How whoever does something by hand tells the parts that are concerned.
