@@ -242,7 +242,8 @@ class Database:
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PGAPPNAME": name}, cwd="/")
 
     def watch_writers(self):
-        """From here on it notes whatever is stored by a process that does not have the lease, whatever that believes."""
+        """From here on it notes whatever is stored by a process that does not have the lease, whatever that believes. A test of an
+        endpoint anybody may ask for."""
         self.ask("""CREATE SCHEMA watched; CREATE TABLE watched.foreign_writes (tab TEXT, writer TEXT, holder TEXT);
             CREATE FUNCTION watched.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                 INSERT INTO watched.foreign_writes SELECT TG_TABLE_NAME, current_setting('application_name'), l.mark FROM wirewatch.lease l
@@ -250,7 +251,7 @@ class Database:
                 RETURN NULL; END $$;
             CREATE TRIGGER watched AFTER INSERT ON items FOR EACH STATEMENT EXECUTE FUNCTION watched.look();
             CREATE TRIGGER watched AFTER INSERT ON sightings FOR EACH STATEMENT EXECUTE FUNCTION watched.look();
-            CREATE TRIGGER watched AFTER INSERT ON alerts FOR EACH STATEMENT EXECUTE FUNCTION watched.look()""")
+            CREATE TRIGGER watched AFTER INSERT ON alerts FOR EACH ROW WHEN (NEW.kind LIKE 'alert.%') EXECUTE FUNCTION watched.look()""")
         if self.ask("SELECT count(*) FROM pg_trigger WHERE tgname = 'watched'") != ["3"]:
             fail("who writes cannot be watched")
 
