@@ -182,7 +182,7 @@ async fn is_committed(heard: Option<watch::Receiver<u64>>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// The memory of a process that waits.
