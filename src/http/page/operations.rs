@@ -146,7 +146,11 @@ pub(super) fn deeds(look: &StoreLook, about: &str) -> Result<Vec<ActionRecord>, 
 }
 
 pub(super) fn status(look: &StoreLook, _: &AskedQuery) -> Result<Value, AnswerRefusal> {
-    let status = Status::of(&look.config, &look.store, &look.place, None, look.now)?;
+    let mut status = json!(Status::of(&look.config, &look.store, &look.place, None, look.now)?);
+    // Left out where the store is one process's alone.
+    if status["nodes"].is_null() {
+        status["nodes"] = json!([]);
+    }
     let reload = crate::config::last_reload(&look.config.daemon.state_dir);
     Ok(json!({
         "status": status,
