@@ -236,6 +236,10 @@ class Database:
                                "-c", f"SET search_path = wirewatch; {sql}"], capture_output=True, text=True, cwd="/")
         return done.stdout.splitlines()[1:] if done.returncode == 0 else []
 
+    def administer(self, sql):
+        """What may be in no transaction."""
+        self.run("psql", "-X", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "wirewatch", "postgres", "-c", sql)
+
     def session(self, name, sql):
         """One that goes by the name of a program, until it has asked."""
         return subprocess.Popen([self.bin / "psql", "-X", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "wirewatch", "postgres", "-c", sql],

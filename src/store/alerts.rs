@@ -128,7 +128,7 @@ fn insert_alert(tx: &Transaction<'_>, alert: &RaisedAlert, payload: &AlertPayloa
         tx.prepare_cached(
             "INSERT INTO alert_topics (alert, topic, score, severity, is_new) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![
+        .defer(params![
             sequence,
             topic.matched.topic.as_str(),
             topic.matched.score.hundredths(),

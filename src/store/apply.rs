@@ -135,7 +135,7 @@ fn write_decision(
         }
         Verdict::Sighting { again: true, .. } => {
             tx.prepare_cached("UPDATE sightings SET text_hash = ?2 WHERE id = ?1")?
-                .execute(params![decision.prepared.item.id.to_i64(), decision.prepared.item.version.to_bytes()])?;
+                .defer(params![decision.prepared.item.id.to_i64(), decision.prepared.item.version.to_bytes()])?;
         }
         Verdict::Sighting { again: false, .. } => {
             write_sighting(tx, decision, *seq, now)?;
@@ -159,7 +159,7 @@ fn write_item(tx: &Transaction<'_>, decision: &Decision, story: StoryId, seq: i6
          VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
             ?24, ?25, ?26, ?27, ?28)",
     )?
-    .execute(params![
+    .defer(params![
         seq,
         item.id.to_i64(),
         item.source.as_str(),
@@ -190,7 +190,7 @@ fn write_item(tx: &Transaction<'_>, decision: &Decision, story: StoryId, seq: i6
         item.title_original,
     ])?;
     if !item.text.is_empty() {
-        tx.prepare_cached("INSERT INTO texts (seq, body) VALUES (?1, ?2)")?.execute(params![seq, item.text])?;
+        tx.prepare_cached("INSERT INTO texts (seq, body) VALUES (?1, ?2)")?.defer(params![seq, item.text])?;
     }
     Ok(())
 }
@@ -217,7 +217,7 @@ fn write_story(
                 on_topic_at)
              VALUES (?1, ?2, ?3, ?3, 1, 0, 0, ?4, ?3)",
         )?
-        .execute(params![
+        .defer(params![
             story.to_i64(),
             prepared.item.headline(),
             now.millis(),
@@ -226,7 +226,7 @@ fn write_story(
         return write_story_outlet(tx, story, prepared.item.outlet.as_ref(), now);
     }
     tx.prepare_cached("UPDATE stories SET items = items + 1, last_seen = max(last_seen, ?2) WHERE id = ?1")?
-        .execute(params![story.to_i64(), now.millis()])?;
+        .defer(params![story.to_i64(), now.millis()])?;
     if let Some(lang) = prepared.item.lang {
         write_languages(tx, story.to_i64(), &lang.to_string())?;
     }
@@ -250,9 +250,7 @@ pub(super) fn write_languages(tx: &Transaction<'_>, story: i64, more: &str) -> e
     if all.len() == before {
         return Ok(());
     }
-    tx.prepare_cached("UPDATE stories SET languages = ?2 WHERE id = ?1")?
-        .execute(params![story, all.join(",")])
-        .map(|_| ())
+    tx.prepare_cached("UPDATE stories SET languages = ?2 WHERE id = ?1")?.defer(params![story, all.join(",")])
 }
 
 fn write_story_outlet(
@@ -267,19 +265,17 @@ fn write_story_outlet(
          VALUES (?1, ?2, (SELECT coalesce(max(position) + 1, 0) FROM story_sources WHERE story = ?1), ?3)
          ON CONFLICT DO NOTHING",
     )?
-    .execute(params![story.to_i64(), outlet.as_str(), now.millis()])
-    .map(|_| ())
+    .defer(params![story.to_i64(), outlet.as_str(), now.millis()])
 }
 
 /// A copy that is an item now is counted once. The row stays: its link still leads to the original.
 fn write_promotion(tx: &Transaction<'_>, item: ItemId, (story, level): (StoryId, SightingLevel)) -> engine::Result<()> {
-    tx.prepare_cached("UPDATE sightings SET level = 'item' WHERE id = ?1")?.execute([item.to_i64()])?;
+    tx.prepare_cached("UPDATE sightings SET level = 'item' WHERE id = ?1")?.defer([item.to_i64()])?;
     tx.prepare_cached(match level {
         SightingLevel::Exact => "UPDATE stories SET sightings_exact = max(sightings_exact - 1, 0) WHERE id = ?1",
         SightingLevel::Near => "UPDATE stories SET sightings_near = max(sightings_near - 1, 0) WHERE id = ?1",
     })?
-    .execute([story.to_i64()])
-    .map(|_| ())
+    .defer([story.to_i64()])
 }
 
 /// Whatever the verdict: a copy can hit a topic better than the item it copies.
@@ -291,7 +287,7 @@ fn write_story_topics(tx: &Transaction<'_>, decision: &Decision, now: Timestamp)
              ON CONFLICT (story, topic) DO UPDATE SET score = excluded.score, threshold = excluded.threshold,
                 severity = excluded.severity WHERE excluded.score > story_topics.score",
         )?
-        .execute(params![
+        .defer(params![
             story.to_i64(),
             matched.topic.as_str(),
             matched.score.hundredths(),
@@ -303,12 +299,11 @@ fn write_story_topics(tx: &Transaction<'_>, decision: &Decision, now: Timestamp)
                 "INSERT INTO topic_outlets (story, topic, outlet) VALUES (?1, ?2, ?3)
              ON CONFLICT DO NOTHING",
             )?
-            .execute(params![story.to_i64(), matched.topic.as_str(), outlet.as_str()])?;
+            .defer(params![story.to_i64(), matched.topic.as_str(), outlet.as_str()])?;
         }
     }
     tx.prepare_cached("UPDATE stories SET on_topic_at = max(on_topic_at, ?2) WHERE id = ?1")?
-        .execute(params![story.to_i64(), now.millis()])
-        .map(|_| ())
+        .defer(params![story.to_i64(), now.millis()])
 }
 
 /// The members, outlets, topics and alerts of `from` become those of `into`: what was told of either was
@@ -376,7 +371,7 @@ fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now:
             version_hash = ?10, text_source = ?11
          WHERE id = ?1",
     )?
-    .execute(params![
+    .defer(params![
         id,
         revision,
         item.title,
@@ -389,13 +384,12 @@ fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now:
         own_version(item),
         item.text_source.as_str(),
     ])?;
-    tx.prepare_cached("INSERT INTO search_stale (seq) VALUES (?1) ON CONFLICT DO NOTHING")?.execute([seq])?;
+    tx.prepare_cached("INSERT INTO search_stale (seq) VALUES (?1) ON CONFLICT DO NOTHING")?.defer([seq])?;
     tx.prepare_cached(
         "INSERT INTO texts (seq, body) VALUES (?1, ?2)
      ON CONFLICT (seq) DO UPDATE SET body = excluded.body",
     )?
-    .execute(params![seq, item.text])
-    .map(|_| ())
+    .defer(params![seq, item.text])
 }
 
 fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Timestamp) -> engine::Result<()> {
@@ -405,7 +399,7 @@ fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Time
         "INSERT INTO sightings (seq, id, item, source, key, url, title, level, overlap, text_hash, seen_at, outlet)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
-    .execute(params![
+    .defer(params![
         seq,
         item.id.to_i64(),
         of.to_i64(),
@@ -427,18 +421,18 @@ fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Time
             "UPDATE stories SET sightings_near = sightings_near + 1, last_seen = max(last_seen, ?2) WHERE id = ?1"
         }
     };
-    tx.prepare_cached(column)?.execute(params![story.to_i64(), now.millis()])?;
+    tx.prepare_cached(column)?.defer(params![story.to_i64(), now.millis()])?;
     write_story_outlet(tx, story, item.outlet.as_ref(), now)
 }
 
 fn write_matches(tx: &Transaction<'_>, item: ItemId, matches: &[Match]) -> engine::Result<()> {
-    tx.prepare_cached("DELETE FROM matches WHERE item = ?1")?.execute([item.to_i64()])?;
+    tx.prepare_cached("DELETE FROM matches WHERE item = ?1")?.defer([item.to_i64()])?;
     for matched in matches {
         let evidence = serde_json::to_string(&matched.evidence).expect("invariant: evidence is JSON");
         tx.prepare_cached(
             "INSERT INTO matches (item, topic, score, threshold, severity, evidence) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(params![
+        .defer(params![
             item.to_i64(),
             matched.topic.as_str(),
             matched.score.hundredths(),
@@ -456,14 +450,13 @@ fn write_rejection(tx: &Transaction<'_>, source: &str, rejection: &Rejection, no
          ON CONFLICT (source, reason) DO UPDATE SET count = rejections.count + excluded.count, last_at = excluded.last_at,
             detail = excluded.detail",
     )?
-    .execute(params![
+    .defer(params![
         source,
         rejection.reason.as_str(),
         rejection.count as i64,
         now.millis(),
         clean::excerpt(&rejection.detail, DETAIL_CHARS_MAX),
     ])
-    .map(|_| ())
 }
 
 fn write_seed_file(tx: &Transaction<'_>, file: &SeedFile, now: Timestamp) -> engine::Result<()> {
@@ -478,7 +471,7 @@ fn write_seed_file(tx: &Transaction<'_>, file: &SeedFile, now: Timestamp) -> eng
             excluded.modified, seen_at = excluded.seen_at, items = excluded.items, rejected = excluded.rejected,
             reason = excluded.reason, detail = excluded.detail",
     )?
-    .execute(params![
+    .defer(params![
         file.hash.to_bytes(),
         clean::one_line(&file.name),
         file.size_bytes as i64,
@@ -489,5 +482,4 @@ fn write_seed_file(tx: &Transaction<'_>, file: &SeedFile, now: Timestamp) -> eng
         reason,
         detail,
     ])
-    .map(|_| ())
 }

@@ -190,7 +190,7 @@ impl StoreError {
             EngineError::Refused(why) => return Self::Refused { place: path, why },
             EngineError::SteppedDown => return Self::SteppedDown { place: path },
             #[cfg(feature = "postgres")]
-            EngineError::TakesNoWrites(_) => return Self::Unreachable { place: path, doing, source },
+            EngineError::NotNow(_) => return Self::Unreachable { place: path, doing, source },
             _ => {}
         }
         #[cfg(feature = "postgres")]

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::StoreError;
 use super::engine::{self, Connection, EngineError, OptionalExtension as _, PostgresPlace, params};
+use crate::failpoint::Planted;
 use crate::model::Timestamp;
 
 /// How long a lease lasts that is not renewed.
@@ -43,10 +44,11 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// What each transaction of its holder asks first.
+    /// What each transaction of its holder asks first. Renewing changes nothing of the key (`epoch`), so it waits for no
+    /// write; giving the lease to another one does, and waits for all of them.
     pub(super) fn fence(&self) -> String {
         let Self { epoch, mark } = self;
-        format!("SELECT 'held' FROM lease WHERE epoch = {epoch} AND mark = '{mark}' FOR SHARE")
+        format!("SELECT 'held' FROM lease WHERE epoch = {epoch} AND mark = '{mark}' FOR KEY SHARE")
     }
 }
 
@@ -244,13 +246,15 @@ impl NodeSession {
         let fail = self.fail("renew the lease");
         let renewed =
             format!("UPDATE lease SET until_at = {NOW} + {LEASE_MS}, rules = ?3 WHERE epoch = ?1 AND mark = ?2");
-        // The fence of its own transaction says whether there is anything to renew.
-        let transaction = self.connection.transaction().map_err(&fail)?;
-        transaction
+        // By itself: a write that takes longer than the lease lasts holds up whoever waits for its turn to write.
+        let held = self
+            .connection
             .prepare_cached(&renewed)
             .and_then(|mut statement| statement.execute(params![lease.epoch, lease.mark, self.node.rules]))
             .map_err(&fail)?;
-        transaction.commit().map_err(&fail)?;
+        if held == 0 && !Planted::FenceOff.is_in() && !Planted::FenceOnce.is_in() {
+            return Err(StoreError::SteppedDown { place: self.shown.clone() });
+        }
         let change = self.connection.highest_change().map_err(&fail)?;
         // What it stores is what it knows.
         self.be_there(MemorySeen { change, ago: Some(Duration::ZERO) }).map_err(&fail)
@@ -433,6 +437,24 @@ mod tests {
         other.execute("UPDATE lease SET epoch = epoch + 1, mark = 'another'", []).expect("changed");
         let late = first.write("test", |tx| tx.execute("DELETE FROM tombstones", []));
         assert!(matches!(late, Err(StoreError::SteppedDown { .. })), "{late:?}");
+    }
+
+    #[test]
+    fn lease_is_renewed_while_a_write_takes_its_time_and_goes_to_nobody_else() {
+        let Some(place) = server("lease_long_write") else { return };
+        let (_a, one) = entered(&place, "one", "r");
+        let first = leads(one);
+        let (renewed, given) = first
+            .write("test", |tx| {
+                tx.execute(ADD, [])?;
+                let other = Connection::to_postgres(&place, true).expect("connects");
+                other.execute_batch("SET lock_timeout = '300ms'").expect("set");
+                let renewed = other.execute("UPDATE lease SET until_at = until_at + 1, rules = rules", []);
+                let given = other.execute("UPDATE lease SET epoch = epoch + 1, mark = 'another'", []);
+                Ok((renewed.is_ok(), given.is_ok()))
+            })
+            .expect("it decides");
+        assert_eq!((renewed, given), (true, false));
     }
 
     #[test]

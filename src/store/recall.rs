@@ -231,7 +231,7 @@ pub(super) fn recall_arrivals(connection: &Connection, ledger: &mut Ledger, arri
         "SELECT s.seq, s.id, s.item, s.url, s.text_hash, s.seen_at, i.story, s.level
          FROM sightings s JOIN items i ON i.id = s.item WHERE s.seen_at >= ?1 AND s.seq > ?2 AND s.seq < ?3 ORDER BY s.seq",
     )?;
-    let mut copies = copies.query([since.millis(), after, before])?;
+    let mut copies = copies.query_long([since.millis(), after, before])?;
     let mut copy = copies.next()?;
     let mut items = connection.prepare(
         "SELECT seq, id, source, story, first_seen, text_hash, text_hash_first, text_bytes, url, features, revision,
@@ -239,7 +239,7 @@ pub(super) fn recall_arrivals(connection: &Connection, ledger: &mut Ledger, arri
          FROM items WHERE seq >= (SELECT min(seq) FROM items INDEXED BY items_first_seen WHERE first_seen >= ?1)
             AND first_seen >= ?1 AND seq > ?2 AND seq < ?3 ORDER BY seq",
     )?;
-    let mut items = items.query([since.millis(), after, before])?;
+    let mut items = items.query_long([since.millis(), after, before])?;
     while let Some(row) = items.next()? {
         let seq: i64 = row.get(0)?;
         while let Some(earlier) = copy.as_ref().filter(|c| c.get::<_, i64>(0).is_ok_and(|s| s < seq)) {

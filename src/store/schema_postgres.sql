@@ -439,7 +439,7 @@ CREATE TABLE search_stale (seq BIGINT PRIMARY KEY);
 -- Which process decides, where several could: one row. Times are the server's, in milliseconds.
 CREATE TABLE lease (
     only_row BIGINT PRIMARY KEY CHECK (only_row = 1),
-    epoch    BIGINT NOT NULL,                 -- counts up each time it is given
+    epoch    BIGINT NOT NULL UNIQUE,          -- counts up each time it is given; part of a key, so that this alone waits for fences
     node     TEXT COLLATE "C" NOT NULL,       -- the name of the process; '': one that is alone on its store
     mark     TEXT COLLATE "C" NOT NULL,       -- by which its sessions are known
     rules    TEXT COLLATE "C" NOT NULL,       -- what of its config decides, as a hash

@@ -26,9 +26,11 @@ pub(super) fn write_told(c: &Connection, story: StoryId, told: &[(Listener, Told
 
 /// Notes the alert that an endpoint had last of a story.
 pub(super) fn note_alert(c: &Connection, story: StoryId, endpoint: &EndpointId, alert: u64) -> engine::Result<()> {
-    c.prepare_cached("UPDATE story_told SET alert = ?3 WHERE story = ?1 AND endpoint = ?2")?
-        .execute(params![story.to_i64(), endpoint.as_str(), alert.cast_signed()])
-        .map(|_| ())
+    c.prepare_cached("UPDATE story_told SET alert = ?3 WHERE story = ?1 AND endpoint = ?2")?.defer(params![
+        story.to_i64(),
+        endpoint.as_str(),
+        alert.cast_signed()
+    ])
 }
 
 /// The alert that an endpoint had last of a story.
@@ -142,7 +144,7 @@ fn write(c: &Connection, story: i64, listener: &Listener, told: &Told, alert: Op
             outlets = excluded.outlets, at = excluded.at, developed_at = excluded.developed_at, facts = excluded.facts,
             alert = coalesce(excluded.alert, story_told.alert)",
     )?
-    .execute(params![
+    .defer(params![
         story,
         listener.as_str(),
         list(told.topics.iter().map(TopicId::as_str).collect()),
@@ -153,7 +155,6 @@ fn write(c: &Connection, story: i64, listener: &Listener, told: &Told, alert: Op
         told.facts.iter().flat_map(|fact| fact.to_le_bytes()).collect::<Vec<u8>>(),
         alert,
     ])
-    .map(|_| ())
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ async fn silence_of_a_story_goes_with_the_report_it_was_meant_for() {
             .await;
     }
     let ferry = "SELECT count(*) FROM alerts a JOIN alert_topics t ON t.alert = a.sequence
-        WHERE t.topic = 'ferry' AND t.is_new AND (silenced_by IS NOT NULL) = (item IN
+        WHERE t.topic = 'ferry' AND t.is_new <> 0 AND (silenced_by IS NOT NULL) = (item IN
         (SELECT id FROM items WHERE story = (SELECT story FROM silences)))";
     assert_eq!(number(&room.store(), ferry), 2, "each half heard of a further topic, one in silence");
 

@@ -63,10 +63,22 @@ mod websub;
 fn broken_commit(
     table: &'static str,
 ) -> impl FnOnce(&wirewatch::store::engine::Transaction<'_>) -> wirewatch::store::engine::Result<()> {
+    // Triggers are what the databases write in their own ways.
+    let is_remote = std::env::var_os("WIREWATCH_TEST_STORE").is_some();
     move |tx| {
+        let insert = "INSERT INTO broken VALUES ('nowhere');";
+        let trigger = if is_remote {
+            format!(
+                "CREATE FUNCTION breaks() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {} RETURN NULL; END';
+                 CREATE TRIGGER breaks AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION breaks();",
+                insert.replace('\'', "''")
+            )
+        } else {
+            format!("CREATE TRIGGER breaks AFTER INSERT ON {table} BEGIN {insert} END;")
+        };
         tx.execute_batch(&format!(
-            "CREATE TABLE broken (row TEXT REFERENCES meta (key) DEFERRABLE INITIALLY DEFERRED);
-             CREATE TRIGGER breaks AFTER INSERT ON {table} BEGIN INSERT INTO broken VALUES ('nowhere'); END;"
+            "CREATE TABLE broken (named TEXT REFERENCES meta (key) DEFERRABLE INITIALLY DEFERRED);
+             {trigger}"
         ))
     }
 }

@@ -194,7 +194,8 @@ async fn status_and_doctor_beside_a_broken_config_show_the_running_daemon() {
     let doctor = run(&room, &["doctor"]).await;
     assert_eq!(doctor.status.code(), Some(69));
     let shown = text(&doctor.stdout);
-    assert!(shown.contains("2 errors") && shown.contains("the database is whole"), "{shown}");
+    let is_sound = ["the database is whole", "its server keeps it whole"].iter().any(|words| shown.contains(words));
+    assert!(shown.contains("2 errors") && is_sound, "{shown}");
 
     assert!(!running.reload(&room).await);
     room.reconfigure("macht = \"levee\"", "match = \"levee\"");

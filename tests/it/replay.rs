@@ -205,15 +205,17 @@ fn run(store: &Store, steps: &[Step], rules: &Rules, memory: MemoryConfig, cut: 
     outcomes
 }
 
-/// The store of a stream that runs whole, then the same stream over a copy of its empty beginning, so
-/// that both have one instance name.
+/// The store of a stream that runs whole, then the same stream over another one of the same instance name.
 fn same_however_cut(steps: &[Step], memory: MemoryConfig, cut: impl Fn(usize) -> Cut) {
     let rules = rules();
     let dirs = [tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory")];
     drop(Store::open(dirs[0].path(), Access::Own).expect("a store"));
-    let file = wirewatch::store::DATABASE_FILE;
-    std::fs::copy(dirs[0].path().join(file), dirs[1].path().join(file)).expect("copied");
-    let [whole, cut_up] = dirs.each_ref().map(|dir| Store::open(dir.path(), Access::Own).expect("a store"));
+    let whole = Store::open(dirs[0].path(), Access::Own).expect("a store");
+    let fresh = Store::open(dirs[1].path(), Access::Own).expect("a store");
+    let name = "UPDATE meta SET value = ?1 WHERE key = 'instance'";
+    fresh.write("name it as the other one", |tx| tx.execute(name, [whole.instance()])).expect("named");
+    drop(fresh);
+    let cut_up = Store::open(dirs[1].path(), Access::Own).expect("a store");
     let expected = run(&whole, steps, &rules, memory, |_| Cut::No);
     let actual = run(&cut_up, steps, &rules, memory, cut);
     assert_eq!(expected.len(), actual.len());

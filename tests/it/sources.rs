@@ -193,7 +193,7 @@ fn document_mostly_as_before_counts_the_same_with_and_without_a_restart() {
 fn decided(store: &Store) -> Vec<String> {
     let rows = "SELECT 'item', seq, key, source, story FROM items
         UNION ALL SELECT 'copy', seq, key, source, item FROM sightings
-        UNION ALL SELECT 'alert', sequence, (SELECT group_concat(topic) FROM alert_topics WHERE alert = sequence), reason, story FROM alerts ORDER BY 1, 2";
+        UNION ALL SELECT 'alert', sequence, (SELECT string_agg(topic, ',') FROM alert_topics WHERE alert = sequence), reason, story FROM alerts ORDER BY 1, 2";
     let read = |c: &engine::Connection| {
         let row = |row: &engine::Row<'_>| {
             let (kind, key): (String, String) = (row.get(0)?, row.get(2)?);

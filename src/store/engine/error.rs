@@ -14,9 +14,9 @@ pub enum EngineError {
     /// The server or what is in it cannot hold a store: why, and what to do.
     #[error("{0}")]
     Refused(String),
-    /// The server takes no writes for now: one that may lead later.
+    /// It cannot be used for now: a server that may lead later, or a machine that is out of something.
     #[error("{0}")]
-    TakesNoWrites(String),
+    NotNow(String),
     /// The right to write is another process's by now.
     #[error("another process decides for this store now")]
     SteppedDown,

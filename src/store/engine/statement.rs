@@ -73,6 +73,38 @@ impl<'c> Statement<'c> {
         })
     }
 
+    /// Runs it, where nobody needs to know how many rows it changed: on a server with what is asked next, and what is
+    /// wrong with it is heard then. In a transaction only, which a commit ends after all of them.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the database refuses.
+    pub fn defer(&mut self, params: impl Params) -> Result<()> {
+        params.with(|values| match &mut self.0 {
+            Prepared::Kept(statement) => Ok(statement.execute(values).map(|_| ())?),
+            Prepared::Once(statement) => Ok(statement.execute(values).map(|_| ())?),
+            #[cfg(feature = "postgres")]
+            Prepared::Postgres(session, statement) => session.defer(statement, values),
+        })
+    }
+
+    /// The same as [`Self::query`] for a result that may be too long to be held whole: in a transaction a server gives it
+    /// page by page.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the database refuses.
+    pub fn query_long(&mut self, params: impl Params) -> Result<ResultRows<'_>> {
+        match &self.0 {
+            #[cfg(feature = "postgres")]
+            Prepared::Postgres(session, statement) if session.is_in_transaction() => {
+                let name = params.with(|values| session.open_cursor(statement, values))?;
+                let rows = session.fetch(&name)?;
+                let is_last = rows.len() < postgres::CURSOR_PAGE_ROWS;
+                Ok(ResultRows(Cursor::Paged(ServerCursor { session, name, rows, next: 0, is_last })))
+            }
+            _ => self.query(params),
+        }
+    }
+
     /// Runs it and hands over the rows one by one.
     ///
     /// # Errors
@@ -128,6 +160,38 @@ enum Cursor<'s> {
         rows: Vec<::postgres::Row>,
         next: usize,
     },
+    #[cfg(feature = "postgres")]
+    Paged(ServerCursor<'s>),
+}
+
+/// A result that its server holds.
+#[cfg(feature = "postgres")]
+struct ServerCursor<'s> {
+    session: &'s postgres::Session,
+    name: String,
+    rows: Vec<::postgres::Row>,
+    next: usize,
+    is_last: bool,
+}
+
+#[cfg(feature = "postgres")]
+impl ServerCursor<'_> {
+    fn next(&mut self) -> Result<Option<&::postgres::Row>> {
+        if self.next == self.rows.len() && !self.is_last {
+            self.rows = self.session.fetch(&self.name)?;
+            self.next = 0;
+            self.is_last = self.rows.len() < postgres::CURSOR_PAGE_ROWS;
+        }
+        self.next += 1;
+        Ok(self.rows.get(self.next - 1))
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Drop for ServerCursor<'_> {
+    fn drop(&mut self) {
+        self.session.close_cursor(&self.name);
+    }
 }
 
 impl ResultRows<'_> {
@@ -144,6 +208,8 @@ impl ResultRows<'_> {
                 *next += 1;
                 Ok(rows.get(*next - 1).map(|row| Row(Columns::Postgres(row))))
             }
+            #[cfg(feature = "postgres")]
+            Cursor::Paged(cursor) => Ok(cursor.next()?.map(|row| Row(Columns::Postgres(row)))),
         }
     }
 }

@@ -164,7 +164,7 @@ pub fn write_bodies(
         };
         connection
             .prepare_cached("UPDATE deliveries SET body = coalesce(?2, body), content_type = ?3 WHERE id = ?1")?
-            .execute(params![row.0, body, content_type])?;
+            .defer(params![row.0, body, content_type])?;
     }
     Ok(parked)
 }

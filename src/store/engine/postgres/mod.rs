@@ -1,6 +1,7 @@
 //! PostgreSQL below the store's operations: a session, its prepared statements, and what only it has. Nothing here knows
 //! what is stored.
 
+mod deferred;
 mod place;
 mod schema;
 mod session;
@@ -9,5 +10,5 @@ mod translate;
 mod values;
 
 pub use place::{PostgresPlace, PostgresPlaceProblem};
-pub(super) use session::{Session, SessionUse, place_of, read};
+pub(super) use session::{CURSOR_PAGE_ROWS, Session, SessionUse, place_of, read};
 pub(super) use translate::Translated;

@@ -68,7 +68,7 @@ impl Session {
             )));
         }
         if to_write && self.asked("SELECT pg_is_in_recovery()::text")?.as_deref() == Some("true") {
-            return Err(EngineError::TakesNoWrites(
+            return Err(EngineError::NotNow(
                 "the server is a standby and takes no writes: name the one that leads, or promote this one".to_owned(),
             ));
         }

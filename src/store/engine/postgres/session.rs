@@ -14,10 +14,12 @@ use rusqlite::types::FromSql;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::super::{EngineError, Params, Result};
+use super::deferred::Deferred;
 use super::place::PostgresPlace;
 use super::translate::Translated;
 use super::values::{Came, Sent};
 use crate::failpoint::Planted;
+use crate::files::descriptors_are_short;
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +29,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
 /// Statements kept prepared; beyond them all are let go, which costs one round trip each to come back.
 const STATEMENTS_KEPT: usize = 512;
+/// Rows of a page of a long result.
+pub(in crate::store::engine) const CURSOR_PAGE_ROWS: usize = 2_000;
 /// Among the advisory locks of a database, whoever writes into one schema.
 const WRITERS: i32 = 0x7769_7265;
 /// The channel on which it is said that something was committed.
@@ -46,7 +50,11 @@ pub(in crate::store::engine) struct Session {
     statements: RefCell<Statements>,
     /// Statements as they are written, and in PostgreSQL's words.
     translated: RefCell<HashMap<String, Arc<Translated>>>,
+    /// Statements that are sent with what is asked next.
+    deferred: RefCell<Deferred>,
     in_transaction: Cell<bool>,
+    /// Cursors that were opened, to name the next one.
+    cursors: Cell<u64>,
     /// The number of the transaction that writes, by which it is found out later what became of it.
     number: RefCell<Option<String>>,
     /// The last line of what happened when that began, where it was asked for; else 0.
@@ -73,6 +81,10 @@ impl fmt::Debug for Session {
 impl Session {
     /// Connects, and sees that the server is one that keeps what it said it keeps.
     pub(in crate::store::engine) fn connect(place: &PostgresPlace, for_use: SessionUse) -> Result<Self> {
+        // The client ends the thread where it cannot make what it waits with.
+        if descriptors_are_short() {
+            return Err(EngineError::NotNow("too many files are open".to_owned()));
+        }
         let mut config = place.config();
         config.tcp_user_timeout(UNACKNOWLEDGED_MAX);
         config.connect_timeout(CONNECT_TIMEOUT).application_name(&format!("wirewatch {}", place.mark()));
@@ -86,7 +98,9 @@ impl Session {
             client: RefCell::new(Some(client)),
             statements: RefCell::default(),
             translated: RefCell::default(),
+            deferred: RefCell::default(),
             in_transaction: Cell::new(false),
+            cursors: Cell::new(0),
             number: RefCell::default(),
             change_before: Cell::new(0),
             failed: Cell::new(false),
@@ -101,14 +115,41 @@ impl Session {
         let reads_only = if for_use == SessionUse::Read { "on" } else { "off" };
         session.batch(&format!(
             "SET search_path = \"{}\"; SET synchronous_commit = on; SET default_transaction_read_only = {reads_only};
-             SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '{idle}'; SET lock_timeout = '5s'",
+             SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '{idle}'; SET lock_timeout = '5s';
+             SET standard_conforming_strings = on",
             session.schema
         ))?;
         Ok(session)
     }
 
     pub(in crate::store::engine) fn batch(&self, sql: &str) -> Result<()> {
+        self.send_deferred()?;
         self.ask(|client| client.batch_execute(sql))
+    }
+
+    /// Runs a statement whose outcome nobody waits for, with what is asked next; before a commit at the latest.
+    pub(in crate::store::engine) fn defer(&self, statement: &Translated, params: impl Params) -> Result<()> {
+        if !self.in_transaction.get() {
+            return self.execute(statement, params).map(|_| ());
+        }
+        params.with(|values| {
+            let sent: Vec<Sent<'_>> = values.iter().map(|value| Sent::of(*value)).collect::<Result<_>>()?;
+            let mut deferred = self.deferred.borrow_mut();
+            deferred.add(statement.plain(), &sent);
+            if deferred.is_long() {
+                drop(deferred);
+                self.send_deferred()?;
+            }
+            Ok(())
+        })
+    }
+
+    fn send_deferred(&self) -> Result<()> {
+        let text = self.deferred.borrow_mut().take();
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.ask(|client| client.batch_execute(&text)).inspect_err(|_| self.deferred.borrow_mut().forget())
     }
 
     /// Begins a transaction: everything of one moment, or the only one that writes.
@@ -234,6 +275,11 @@ impl Session {
 
     pub(in crate::store::engine) fn roll_back(&self) {
         if self.in_transaction.replace(false) {
+            let mut deferred = self.deferred.borrow_mut();
+            if !deferred.take().is_empty() {
+                deferred.forget();
+            }
+            drop(deferred);
             // Where even this fails, the server lets it go with the session.
             let _ = self.batch("ROLLBACK");
         }
@@ -275,6 +321,33 @@ impl Session {
         Ok(prepared.columns().iter().map(|column| column.name().to_owned()).collect())
     }
 
+    /// Begins a query whose rows are fetched by pages, in the transaction that is open; its name.
+    pub(in crate::store::engine) fn open_cursor(&self, statement: &Translated, params: impl Params) -> Result<String> {
+        let name = format!("wirewatch_{}", self.cursors.get());
+        self.cursors.set(self.cursors.get() + 1);
+        let opens = Translated::of_translated(&format!("DECLARE {name} NO SCROLL CURSOR FOR {}", statement.plain()));
+        self.execute(&opens, params).map(|_| name)
+    }
+
+    /// The next page of a cursor; its last one is short.
+    pub(in crate::store::engine) fn fetch(&self, cursor: &str) -> Result<Vec<postgres::Row>> {
+        let fetches = format!("FETCH {CURSOR_PAGE_ROWS} FROM {cursor}");
+        self.send_deferred()?;
+        self.ask(|client| client.query(fetches.as_str(), &[]))
+    }
+
+    /// Whether a transaction is open.
+    pub(in crate::store::engine) fn is_in_transaction(&self) -> bool {
+        self.in_transaction.get()
+    }
+
+    /// Lets go of a cursor; with the transaction it goes by itself.
+    pub(in crate::store::engine) fn close_cursor(&self, cursor: &str) {
+        if self.in_transaction.get() && !self.failed.get() {
+            let _ = self.batch(&format!("CLOSE {cursor}"));
+        }
+    }
+
     fn run<T>(
         &self,
         statement: &Translated,
@@ -284,6 +357,7 @@ impl Session {
     where
         T: Send,
     {
+        self.send_deferred()?;
         params.with(|values| {
             let mut sent: Vec<Sent<'_>> = values.iter().map(|value| Sent::of(*value)).collect::<Result<_>>()?;
             let is_null = |number: usize| matches!(sent.get(number.wrapping_sub(1)), Some(Sent::Null));

@@ -51,6 +51,16 @@ impl Translated {
         Self { sql: out, asked }
     }
 
+    /// One that is in PostgreSQL's words already.
+    pub(super) fn of_translated(sql: &str) -> Self {
+        Self { sql: sql.to_owned(), asked: Vec::new() }
+    }
+
+    /// With no placeholder null.
+    pub(super) fn plain(&self) -> String {
+        self.sql.clone()
+    }
+
     /// With the placeholders of these numbers null, where that has to be said.
     pub(super) fn with_nulls(&self, is_null: impl Fn(usize) -> bool) -> (String, Vec<usize>) {
         let said: Vec<usize> = self.asked.iter().copied().filter(|number| is_null(*number)).collect();
