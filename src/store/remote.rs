@@ -97,11 +97,13 @@ impl RemoteStore {
 
 fn hear(store: &Weak<Inner>, place: &PostgresPlace, shown: &Path) {
     let (mut session, mut unheard): (Option<Connection>, u32) = (None, 0);
+    // Not by the mark of those that hold the store: it looks a moment later whether that is open still.
+    let listens = place.marked(&format!("{} listens", place.mark()));
     while store.strong_count() > 0 {
         let heard = match &session {
             Some(session) if !session.is_lost() => session.hears_of_others(place.mark(), HEAR_FOR),
             _ => {
-                session = connect(place, shown, false).ok();
+                session = connect(&listens, shown, false).ok();
                 // Something may have been said before it listened.
                 session.as_ref().map_or(Ok(false), |session| session.listen().map(|()| true))
             }

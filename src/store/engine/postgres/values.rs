@@ -1,7 +1,6 @@
 //! The five kinds of values there are, on their way to PostgreSQL and back.
 
 use std::error::Error;
-use std::fmt::{self, Write as _};
 
 use bytes::{BufMut, BytesMut};
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -47,16 +46,15 @@ impl<'a> Sent<'a> {
 
     /// As it is written in a statement, of whatever type is wanted there.
     pub(super) fn write_literal(&self, out: &mut String) {
-        // Writing to a string cannot fail.
-        let _ = match self {
-            Self::Null => write!(out, "NULL"),
-            Self::Integer(number) => write!(out, "'{number}'"),
-            Self::Real(number) => write!(out, "'{number}'"),
+        match self {
+            Self::Null => out.push_str("NULL"),
+            Self::Integer(number) => write_quoted(&number.to_string(), out),
+            Self::Real(number) => write_quoted(&number.to_string(), out),
             Self::Text(text) => write_quoted(text, out),
             Self::OwnText(text) => write_quoted(text, out),
             Self::Bytes(bytes) => write_bytes(bytes, out),
             Self::OwnBytes(bytes) => write_bytes(bytes, out),
-        };
+        }
     }
 
     /// What it is declared as; a null may be anything.
@@ -72,22 +70,20 @@ impl<'a> Sent<'a> {
 }
 
 /// Backslashes are what they are: sessions say so (`standard_conforming_strings`).
-fn write_quoted(text: &str, out: &mut String) -> fmt::Result {
+fn write_quoted(text: &str, out: &mut String) {
     out.push('\'');
     for (place, part) in text.split('\'').enumerate() {
         out.push_str(if place == 0 { "" } else { "''" });
         out.push_str(part);
     }
     out.push('\'');
-    Ok(())
 }
 
-fn write_bytes(bytes: &[u8], out: &mut String) -> fmt::Result {
+fn write_bytes(bytes: &[u8], out: &mut String) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.push_str("'\\x");
     out.extend(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| char::from(DIGITS[usize::from(half)])));
     out.push('\'');
-    Ok(())
 }
 
 /// PostgreSQL has no NUL in texts: what stands for characters that cannot be shown stands for it.
