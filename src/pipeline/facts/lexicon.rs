@@ -104,6 +104,10 @@ pub struct Lexicon {
     entries: Vec<Entry>,
     /// One more than the first entry of a hash; 0 is free.
     slots: Vec<u32>,
+    /// Nearly every word and beginning of one is in no table: few bits tell most of them.
+    whole: HashFilter,
+    /// The same for forms that an ending may follow.
+    ending: HashFilter,
     countries: Vec<&'static str>,
     bodies: Vec<&'static str>,
     cities: Vec<&'static str>,
@@ -112,6 +116,32 @@ pub struct Lexicon {
     acts: Vec<&'static str>,
     units: Vec<&'static str>,
     numbered: Vec<&'static str>,
+}
+
+/// A bit for each hash, by some of its own bits: where it is not set, the hash is not there.
+#[derive(Debug)]
+struct HashFilter(Vec<u64>);
+
+impl HashFilter {
+    fn new() -> Self {
+        Self(vec![0; FILTER_BITS / 64])
+    }
+
+    fn place(hash: u64) -> (usize, u64) {
+        // Other bits than those that choose the slot.
+        let bit = (hash >> 40) as usize & (FILTER_BITS - 1);
+        (bit / 64, 1 << (bit % 64))
+    }
+
+    fn add(&mut self, hash: u64) {
+        let (word, bit) = Self::place(hash);
+        self.0[word] |= bit;
+    }
+
+    fn may_have(&self, hash: u64) -> bool {
+        let (word, bit) = Self::place(hash);
+        self.0[word] & bit != 0
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +169,8 @@ const SOUNDS: &str = "~";
 const ENDING_MAX: usize = 6;
 /// Letters of a word that are looked at.
 const WORD_CHARS_MAX: usize = 24;
+/// Ten times as many as there are forms, and no more than the nearest cache holds.
+const FILTER_BITS: usize = 1 << 17;
 
 fn seed(scope: &str) -> u64 {
     step(0xcbf2_9ce4_8422_2325, scope.as_bytes())
@@ -206,7 +238,7 @@ impl Lexicon {
 
     fn walk(&self, words: &[Word<'_>], at: usize, state: u64, taken: u8, found: &mut Vec<Found>) {
         let Some(word) = words.get(at) else { return };
-        let mut hashes = [(0u64, 0u8); WORD_CHARS_MAX];
+        let mut hashes = [0u64; WORD_CHARS_MAX];
         let mut hash = state;
         let mut chars = 0;
         let mut from = 0;
@@ -217,13 +249,21 @@ impl Lexicon {
             }
             hash = step(hash, &bytes[from..end]);
             from = end;
-            hashes[chars] = (hash, (chars + 1) as u8);
+            hashes[chars] = hash;
             chars += 1;
         }
-        for (hash, stem) in hashes[..chars].iter().rev() {
-            let tail = chars - usize::from(*stem);
+        for (before, hash) in hashes[..chars].iter().enumerate().rev() {
+            let stem = before + 1;
+            let tail = chars - stem;
+            // What is left of the word is too long for an ending, and only becomes longer.
+            if tail > ENDING_MAX.min(stem + 1) {
+                break;
+            }
+            if !(if tail == 0 { &self.whole } else { &self.ending }).may_have(*hash) {
+                continue;
+            }
             for entry in self.entries(*hash) {
-                let ends = tail == 0 || entry.ending && tail <= ENDING_MAX.min(usize::from(*stem) + 1);
+                let ends = tail == 0 || entry.ending;
                 let case = match entry.case {
                     Case::Any => true,
                     Case::Capital => word.capital,
@@ -234,7 +274,7 @@ impl Lexicon {
                 }
                 match entry.sense {
                     None => self.walk(words, at + 1, onward(*hash), taken + 1, found),
-                    Some(sense) => add(found, Found { sense, words: taken, stem: *stem }),
+                    Some(sense) => add(found, Found { sense, words: taken, stem: stem as u8 }),
                 }
             }
         }
@@ -264,6 +304,9 @@ impl Lexicon {
     }
 
     fn place(&self, hash: u64, inflected: bool) -> Option<Sense> {
+        if !self.whole.may_have(hash) {
+            return None;
+        }
         self.entries(hash).iter().filter(|entry| inflected || !entry.ending).find_map(|entry| entry.sense)
     }
 
@@ -504,7 +547,12 @@ impl TableReader {
         self.entries.dedup();
         let mut slots = vec![0u32; (self.entries.len() * 2).next_power_of_two()];
         let mask = slots.len() - 1;
+        let (mut whole, mut ending) = (HashFilter::new(), HashFilter::new());
         for (index, entry) in self.entries.iter().enumerate() {
+            whole.add(entry.hash);
+            if entry.ending {
+                ending.add(entry.hash);
+            }
             if index > 0 && self.entries[index - 1].hash == entry.hash {
                 continue;
             }
@@ -517,6 +565,8 @@ impl TableReader {
         Lexicon {
             entries: self.entries,
             slots,
+            whole,
+            ending,
             countries: self.countries,
             bodies: self.bodies,
             cities: self.cities,
