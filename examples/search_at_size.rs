@@ -150,10 +150,11 @@ fn beside(tx: &Transaction<'_>, seq: i64, id: i64, at: i64) -> engine::Result<()
     }
     if seq % 40 == 0 {
         tx.prepare_cached(
-            "INSERT INTO alerts (sequence, id, kind, topic, story, item, reason, severity, score, sources, at, payload)
-             VALUES (?1, ?2, 'story.new', 'usual', ?3, ?4, 'new', 'low', 500, 1, ?5, zeroblob(1500))",
+            "INSERT INTO alerts (sequence, id, kind, story, item, reason, severity, score, outlets, at, payload)
+             VALUES (?1, ?2, 'item', ?3, ?4, 'first', 'low', 500, 1, ?5, zeroblob(1500))",
         )?
         .execute(rusqlite::params![seq, format!("alr_{seq}"), seq / 4, id, at])?;
+        tx.prepare_cached("INSERT INTO alert_topics VALUES (?1, 'usual', 500, 'low', 1)")?.execute([seq])?;
         tx.prepare_cached(
             "INSERT INTO deliveries (id, alert, webhook_id, endpoint, content_type, state, attempts, created_at, due_at,
                  settled_at) VALUES (?1, ?1, ?2, 'desk', 'application/json', 'delivered', 1, ?3, ?3, ?3)",

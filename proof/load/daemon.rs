@@ -109,6 +109,7 @@ impl Place {
         command.arg("run").arg("--config").arg(self.dir.path().join("wirewatch.toml"));
         // As the shipped unit does.
         command.env("MALLOC_ARENA_MAX", "2");
+        command.env("MALLOC_MMAP_THRESHOLD_", "131072").env("MALLOC_TRIM_THRESHOLD_", "131072");
         command.env("NOTIFY_SOCKET", &socket).stdout(Stdio::null());
         let mut daemon = Daemon { child: command.spawn()?, start: Duration::ZERO };
         let mut word = [0; 512];

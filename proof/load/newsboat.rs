@@ -1,5 +1,6 @@
-//! The one other program that is at hand as a package: newsboat reads the same feeds from the same server, cold and when
-//! all are unchanged, one after the other as it always does. Its own cache says whether it has every item.
+//! Beside another program, the one that is at hand as a package: newsboat asks the bed's server for the feeds of `poll`,
+//! first with an empty cache and then when nothing has changed, one after the other as it always does. Whether it has
+//! every item its own cache says.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -67,7 +67,7 @@ fn list(lines: &[TopicLine], out: Output) -> Result<(), CliError> {
     for line in lines {
         let (hits, rules) = (at_least(line, line.hits), line.rules.to_string());
         let (id, severity, label) = (line.id.clone(), line.severity.clone(), line.label.clone());
-        let silenced = if line.silenced > 0 { line.silenced.to_string() } else { String::new() };
+        let silenced = if line.silenced > 0 { stories_at_least(line, line.silenced) } else { String::new() };
         let right = line.precision_percent.map(|percent| format!("{percent} %")).unwrap_or_default();
         let (needs, alerts) = (line.threshold.to_string(), line.alerts.to_string());
         table.row([id, severity, needs, rules, hits, alerts, silenced, right, label]);
@@ -78,6 +78,11 @@ fn list(lines: &[TopicLine], out: Output) -> Result<(), CliError> {
 /// A count among the newest items, where those do not reach back so far.
 fn at_least(line: &TopicLine, count: u64) -> String {
     if line.days_whole { count.to_string() } else { format!("≥ {count}") }
+}
+
+/// A count among the newest alerts, likewise.
+fn stories_at_least(line: &TopicLine, count: u64) -> String {
+    if line.stories_whole { count.to_string() } else { format!("≥ {count}") }
 }
 
 fn show(topic: &TopicShown, out: Output) -> Result<(), CliError> {
@@ -94,7 +99,8 @@ fn show(topic: &TopicShown, out: Output) -> Result<(), CliError> {
         }
     }
     let (hits, alerts) = (at_least(line, line.hits), counted(line.alerts, "alert"));
-    outln!("  in the last 28 days: {hits} hits, {alerts} of {}", counted(line.stories, "story"));
+    let stories = if line.stories_whole { "" } else { "≥ " };
+    outln!("  in the last 28 days: {hits} hits, {alerts} of {stories}{}", counted(line.stories, "story"));
     if let Some(percent) = line.precision_percent {
         let said = counted(line.labels.about + line.labels.not_about, "label");
         outln!("  {said}: {percent} % of its labelled hits are about it");

@@ -64,6 +64,11 @@ impl AskedQuery {
         self.text(key).map(str::to_owned)
     }
 
+    /// All that was given, by its keys.
+    pub fn given(&self) -> impl Iterator<Item = &(String, String)> {
+        self.values.iter()
+    }
+
     /// What was asked for but for where in the list, for cursors and links.
     pub fn filters(&self) -> impl Iterator<Item = &(String, String)> {
         self.values

@@ -169,7 +169,7 @@ impl PreparedBatch {
     /// What the next items of it cost that may be prepared in one go.
     fn cost_of_next(&self) -> u64 {
         let next = self.batch.items.iter().skip(self.prepared.len()).take(ITEMS_AT_ONCE_MAX);
-        1 + next.map(|raw| 1 + (text_bytes(raw) / BYTES_PER_COST) as u64).sum::<u64>()
+        1 + next.map(|raw| 1 + (raw.text_bytes() / BYTES_PER_COST) as u64).sum::<u64>()
     }
 }
 
@@ -200,15 +200,10 @@ fn prepare_all<'a>(
     })
 }
 
-/// Bytes of its texts.
-fn text_bytes(raw: &RawItem) -> usize {
-    [&raw.title, &raw.summary, &raw.content, &raw.page].into_iter().flatten().map(|text| text.text.len()).sum()
-}
-
 /// A panic on one item, in a library below, costs that item and nothing else; so does one that takes more work than
 /// an item of its size may.
 pub(super) fn prepare_one(raw: &RawItem, origin: &Origin, rules: &Rules) -> Result<Prepared, Rejection> {
-    let steps_max = Some(STEPS_MIN + STEPS_PER_BYTE_MAX * text_bytes(raw) as u64);
+    let steps_max = Some(STEPS_MIN + STEPS_PER_BYTE_MAX * raw.text_bytes() as u64);
     let prepared = catch_unwind(AssertUnwindSafe(|| {
         work::within(WorkBudget { steps_max, stop: None }, || prepare(raw, origin, rules)).unwrap_or_else(|spent| {
             let detail = format!("item {} could not be read: {spent}", raw.key.as_str());

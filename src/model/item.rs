@@ -133,6 +133,12 @@ pub struct RawItem {
 }
 
 impl RawItem {
+    /// Bytes of its texts.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        [&self.title, &self.summary, &self.content, &self.page].into_iter().flatten().map(|text| text.text.len()).sum()
+    }
+
     /// An item that has nothing but its key.
     #[must_use]
     pub fn new(key: ItemKey) -> Self {

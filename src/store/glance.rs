@@ -126,18 +126,18 @@ impl Store {
         })
     }
 
-    /// The last 28 days of each topic, hits among the newest items; and whether these reach back so far.
+    /// The last 28 days of each topic, or of one, hits among the newest items; and whether these reach back so far.
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
-    pub fn days(&self, now: Timestamp) -> Result<(BTreeMap<String, DayTally>, bool), StoreError> {
+    pub fn days(&self, topic: Option<&str>, now: Timestamp) -> Result<(BTreeMap<String, DayTally>, bool), StoreError> {
         let end = (now.millis() / DAY_MS + 1) * DAY_MS;
         let from = end - DAYS as i64 * DAY_MS;
         self.read("count by the day", |c| {
             let mut topics: BTreeMap<String, DayTally> = BTreeMap::new();
             let mut add = |sql: &str, limit: i64, hits: bool| -> engine::Result<()> {
                 let mut statement = c.prepare_cached(sql)?;
-                let mut rows = statement.query(params![from, limit, DAY_MS])?;
+                let mut rows = statement.query(params![from, limit, DAY_MS, topic.unwrap_or_default()])?;
                 while let Some(row) = rows.next()? {
                     let tally = topics.entry(row.get(0)?).or_default();
                     let slots = if hits { &mut tally.hits } else { &mut tally.alerts };
@@ -151,14 +151,14 @@ impl Store {
             add(
                 "SELECT m.topic, (i.first_seen - ?1) / ?3, count(*) FROM
                      (SELECT id, first_seen FROM items ORDER BY seq DESC LIMIT ?2) i
-                 JOIN matches m ON m.item = i.id WHERE i.first_seen >= ?1 GROUP BY 1, 2",
+                 JOIN matches m ON m.item = i.id WHERE i.first_seen >= ?1 AND (?4 = '' OR m.topic = ?4) GROUP BY 1, 2",
                 HITS_OF_MAX,
                 true,
             )?;
             add(
                 "SELECT t.topic, (a.at - ?1) / ?3, count(*) FROM
                      (SELECT sequence, at FROM alerts WHERE at >= ?1 LIMIT ?2) a
-                 JOIN alert_topics t ON t.alert = a.sequence GROUP BY 1, 2",
+                 JOIN alert_topics t ON t.alert = a.sequence WHERE (?4 = '' OR t.topic = ?4) GROUP BY 1, 2",
                 HITS_OF_MAX,
                 false,
             )?;

@@ -168,21 +168,10 @@ impl Store {
             return Self::open_remote(state_dir, &place, access);
         }
         let opened = open::open(state_dir, access)?;
-        Ok(Self(Arc::new(Inner {
-            place: opened.path.clone(),
-            path: opened.path,
-            #[cfg(feature = "postgres")]
-            remote: None,
-            writer: Mutex::new(opened.connection),
-            readers: Mutex::new(Vec::new()),
-            looker: Mutex::new(None),
-            instance: opened.instance,
-            epoch: opened.epoch,
-            arrivals: AtomicU64::new(0),
-            commits: watch::Sender::new(0),
-            others: watch::Sender::new(0),
-            _lock: opened.lock,
-        })))
+        #[cfg(feature = "postgres")]
+        return Ok(Self::of(opened, None));
+        #[cfg(not(feature = "postgres"))]
+        Ok(Self::of(opened))
     }
 
     /// Opens a store in PostgreSQL; the state directory holds what belongs to this machine alone.
@@ -193,15 +182,18 @@ impl Store {
     #[cfg(feature = "postgres")]
     pub fn open_remote(state_dir: &Path, place: &engine::PostgresPlace, access: Access) -> Result<Self, StoreError> {
         let (opened, remote) = remote::open(state_dir, place, access)?;
-        Ok(Self::remote(opened, remote))
+        Ok(Self::of(opened, Some(remote)))
     }
 
-    #[cfg(feature = "postgres")]
-    fn remote(opened: open::Opened, remote: remote::RemoteStore) -> Self {
+    fn of(opened: open::Opened, #[cfg(feature = "postgres")] remote: Option<remote::RemoteStore>) -> Self {
+        let place = opened.path.clone();
+        #[cfg(feature = "postgres")]
+        let place = remote.as_ref().map_or(place, remote::RemoteStore::shown);
         Self(Arc::new(Inner {
+            place,
             path: opened.path,
-            place: remote.shown(),
-            remote: Some(remote),
+            #[cfg(feature = "postgres")]
+            remote,
             writer: Mutex::new(opened.connection),
             readers: Mutex::new(Vec::new()),
             looker: Mutex::new(None),

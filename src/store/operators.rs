@@ -85,7 +85,7 @@ fn part(query: &Query, built: &mut Operated) -> Result<String, SearchProblem> {
             format!("`@{name}` is known to rules only"),
             "write its forms: `(a OR b)`, or ask for its topic with `--topic`",
         )),
-        Clause::Regex(_) => Err(problem("the index knows no expressions", "write words, `word*` or \"a phrase\"")),
+        Clause::Regex { .. } => Err(problem("the index knows no expressions", "write words, `word*` or \"a phrase\"")),
         Clause::Number(_) => Err(problem("the index knows no ranges of numbers", "write the number")),
     }
 }

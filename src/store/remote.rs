@@ -319,7 +319,7 @@ impl WaitingNode {
         connection.set_fence(lease.fence());
         let remote = RemoteStore { place, lease: Some(lease), keeper: Some(keeper), acknowledged };
         let (opened, remote) = finish(&state_dir, connection, remote, Some(lock), Access::Own)?;
-        Ok((NodeTurn::Ours(Store::remote(opened, remote)), None))
+        Ok((NodeTurn::Ours(Store::of(opened, Some(remote))), None))
     }
 }
 

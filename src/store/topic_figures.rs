@@ -61,20 +61,25 @@ struct HitReason {
 }
 
 impl Store {
-    /// What each topic came to since then, and what people said of its items ever.
+    /// What each topic, or one, came to since then, and what people said of its items ever; and whether all alerts since
+    /// then were counted, not only the newest.
     ///
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
-    pub fn topic_figures(&self, since: Timestamp) -> Result<BTreeMap<String, TopicFigures>, StoreError> {
+    pub fn topic_figures(
+        &self,
+        topic: Option<&str>,
+        since: Timestamp,
+    ) -> Result<(BTreeMap<String, TopicFigures>, bool), StoreError> {
         self.read("count by topic", |c| {
             let mut topics: BTreeMap<String, TopicFigures> = BTreeMap::new();
             let mut told = c.prepare_cached(
                 "SELECT t.topic, count(DISTINCT CASE WHEN a.silenced_by IS NULL THEN a.story END),
                     count(a.silenced_by) FROM
                      (SELECT sequence, story, silenced_by FROM alerts WHERE at >= ?1 ORDER BY at DESC LIMIT ?2) a
-                 JOIN alert_topics t ON t.alert = a.sequence GROUP BY t.topic",
+                 JOIN alert_topics t ON t.alert = a.sequence WHERE (?3 = '' OR t.topic = ?3) GROUP BY t.topic",
             )?;
-            let mut rows = told.query(params![since.millis(), COUNTED_MAX])?;
+            let mut rows = told.query(params![since.millis(), COUNTED_MAX, topic.unwrap_or_default()])?;
             while let Some(row) = rows.next()? {
                 let figures = topics.entry(row.get(0)?).or_default();
                 figures.stories = row.get::<_, i64>(1)?.unsigned_abs();
@@ -82,9 +87,9 @@ impl Store {
             }
             let mut said = c.prepare_cached(
                 "SELECT l.topic, l.about, EXISTS (SELECT 1 FROM matches m WHERE m.item = l.item AND m.topic = l.topic) AS hit,
-                    count(*) FROM (SELECT item, topic, about FROM labels LIMIT ?1) l GROUP BY 1, 2, 3",
+                    count(*) FROM (SELECT item, topic, about FROM labels LIMIT ?1) l WHERE (?2 = '' OR l.topic = ?2) GROUP BY 1, 2, 3",
             )?;
-            let mut rows = said.query([COUNTED_MAX])?;
+            let mut rows = said.query(params![COUNTED_MAX, topic.unwrap_or_default()])?;
             while let Some(row) = rows.next()? {
                 let (topic, is_about, is_hit): (String, bool, bool) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 let (labels, count) = (&mut topics.entry(topic).or_default().labels, row.get::<_, i64>(3)?.unsigned_abs());
@@ -93,7 +98,13 @@ impl Store {
                     *(if is_about { &mut labels.hits_about } else { &mut labels.hits_not_about }) += count;
                 }
             }
-            Ok(topics)
+            let whole = c
+                .prepare_cached(
+                    "SELECT NOT EXISTS (SELECT 1 FROM (SELECT at FROM alerts ORDER BY at DESC LIMIT 1 OFFSET ?2) AS next
+                     WHERE at >= ?1)",
+                )?
+                .query_row(params![since.millis(), COUNTED_MAX], |row| row.get(0))?;
+            Ok((topics, whole))
         })
     }
 
@@ -156,7 +167,11 @@ mod tests {
                 )
             })
             .expect("written");
-        let figures = store.topic_figures(Timestamp::from_millis(1000)).expect("counted");
+        let since = Timestamp::from_millis(1000);
+        let (figures, whole) = store.topic_figures(None, since).expect("counted");
+        assert!(whole);
+        let (one, _) = store.topic_figures(Some("ferry"), since).expect("counted");
+        assert_eq!(one.into_iter().collect::<Vec<_>>(), [("ferry".to_owned(), figures["ferry"])]);
         let labels = TopicLabels { about: 2, not_about: 2, hits_about: 1, hits_not_about: 1 };
         assert_eq!(figures["levee"], TopicFigures { stories: 1, silenced: 1, labels });
         assert_eq!(labels.precision_percent(), Some(50));
@@ -164,5 +179,30 @@ mod tests {
         let hits = store.rule_hits("levee").expect("counted");
         assert_eq!((hits.of, hits.rules["a"], hits.rules["b"]), (2, 2, 1));
         assert_eq!(store.rule_hits("none").expect("counted"), RuleHits::default());
+    }
+
+    #[test]
+    fn figures_say_when_only_the_newest_alerts_were_counted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Access::Own).expect("opens");
+        let add = |from: i64, count: i64| {
+            let sql = "WITH RECURSIVE n(k) AS (SELECT ?1 UNION ALL SELECT k + 1 FROM n WHERE k + 1 < ?1 + ?2)
+                 INSERT INTO alerts (sequence, id, kind, story, item, reason, severity, score, outlets, at, payload)
+                 SELECT k, 'a' || k, 'item', k, k, 'first', 'low', 5, 1, k, x'00' FROM n";
+            store.write("test", |tx| tx.execute(sql, params![from, count])).expect("written");
+        };
+        let counted = |since: i64| {
+            let (figures, whole) = store.topic_figures(None, Timestamp::from_millis(since)).expect("counted");
+            (figures.values().map(|topic| topic.stories).sum::<u64>(), whole)
+        };
+        add(1, COUNTED_MAX);
+        let topics = "INSERT INTO alert_topics SELECT sequence, 'levee', 5, 'low', 1 FROM alerts WHERE sequence > ?1";
+        store.write("test", |tx| tx.execute(topics, [0])).expect("written");
+        let all = COUNTED_MAX.unsigned_abs();
+        assert_eq!(counted(1), (all, true));
+        add(COUNTED_MAX + 1, 1);
+        store.write("test", |tx| tx.execute(topics, [COUNTED_MAX])).expect("written");
+        assert_eq!(counted(1), (all, false), "the newest of them");
+        assert_eq!(counted(2), (all, true), "what is older is not asked for");
     }
 }

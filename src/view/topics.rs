@@ -29,10 +29,12 @@ pub struct TopicLine {
     pub hits: u64,
     /// Alerts that name it in the last 28 days.
     pub alerts: u64,
-    /// Stories that were told of it in the last 28 days.
+    /// Stories that were told of it in the last 28 days, by the newest 4,000 alerts of all.
     pub stories: u64,
-    /// Alerts on it that a silence kept back in the last 28 days.
+    /// Alerts on it that a silence kept back in the last 28 days, among the newest 4,000 of all.
     pub silenced: u64,
+    /// The newest 4,000 alerts reach back 28 days.
+    pub stories_whole: bool,
     /// What people said of its items.
     pub labels: TopicLabels,
     /// How many of a hundred labelled hits are about it.
@@ -95,9 +97,12 @@ impl TopicLine {
     /// # Errors
     /// [`StoreError`] when a table cannot be read.
     pub fn all(topics: &[TopicConfig], store: Option<&Store>, now: Timestamp) -> Result<Vec<Self>, StoreError> {
-        let (mut days, whole) = store.map_or(Ok((BTreeMap::new(), true)), |store| store.days(now))?;
+        // One is counted alone.
+        let only = if let [only] = topics { Some(only.id.as_str()) } else { None };
+        let (mut days, whole) = store.map_or(Ok((BTreeMap::new(), true)), |store| store.days(only, now))?;
         let since = now.minus(FIGURES_AGE);
-        let figures = store.map_or(Ok(BTreeMap::new()), |store| store.topic_figures(since))?;
+        let (figures, stories_whole) =
+            store.map_or(Ok((BTreeMap::new(), true)), |store| store.topic_figures(only, since))?;
         let line = |topic: &TopicConfig| {
             let days = days.remove(topic.id.as_str()).unwrap_or_default();
             let TopicFigures { stories, silenced, labels } =
@@ -112,6 +117,7 @@ impl TopicLine {
                 alerts: days.alerts.iter().sum(),
                 stories,
                 silenced,
+                stories_whole,
                 labels,
                 precision_percent: labels.precision_percent(),
                 days,

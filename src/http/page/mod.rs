@@ -13,6 +13,7 @@ mod pace;
 mod part;
 mod parts;
 mod reading;
+mod shared;
 mod stories;
 mod template;
 mod template_files;
@@ -36,6 +37,7 @@ use super::refusal::{AnswerRefusal, RefusalKind};
 use super::sources::{ListenerSources, Readiness};
 use assets::{ICON, SCRIPT, STYLE};
 use pace::PartPace;
+use shared::{RenderingKey, SharedRenderings};
 
 /// What a page may do: nothing but show itself, and ask this host.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -123,6 +125,7 @@ pub(super) fn router() -> Router<ListenerSources> {
         .route(&at("live.js"), asset("text/javascript; charset=utf-8", SCRIPT))
         .route(&at("icon.svg"), asset("image/svg+xml", ICON))
         .layer(Extension(PartPace::default()))
+        .layer(Extension(SharedRenderings::default()))
 }
 
 /// Its path has its hash: it never changes.
@@ -200,6 +203,7 @@ fn showing(route: &'static PageRoute) -> MethodRouter<ListenerSources> {
         move |State(served): State<ListenerSources>,
               Extension(caller): Extension<RequestCaller>,
               Extension(pace): Extension<PartPace>,
+              Extension(shared): Extension<SharedRenderings>,
               ConnectInfo(hold): ConnectInfo<ConnectionHold>,
               path: RawPathParams,
               RawQuery(query),
@@ -211,33 +215,62 @@ fn showing(route: &'static PageRoute) -> MethodRouter<ListenerSources> {
             let known: Vec<&str> = route.query.iter().copied().chain(["part", "keys"]).collect();
             let asked = AskedQuery::read(route.path, id, query.as_deref().unwrap_or_default(), &known, now);
             let wanted = asked.as_ref().ok().and_then(|asked| asked.owned("part"));
-            let asked = match &wanted {
-                Some(_) => asked.and_then(|asked| pace.take(hold.from(), &caller, &headers, now).map(|()| asked)),
-                None => asked,
-            };
-            let framing = frame.clone();
-            let made = match asked {
-                Ok(asked) => {
-                    let make = move |look: &StoreLook| {
-                        let model = (route.model)(look, &asked)?;
-                        template::render(route.template, &framing.around(model, look.now))
-                    };
-                    served.reads.answer(make).await
-                }
-                Err(refusal) => Err(refusal),
+            let made = match (asked, &wanted) {
+                (Ok(asked), None) => served.reads.answer(page_maker(route, asked, frame.clone())).await,
+                (Ok(asked), Some(ids)) => match pace.take(hold.from(), &caller, &headers, now) {
+                    Ok(()) => {
+                        let page = shared_page(&served, &shared, route, asked, &frame).await;
+                        page.map(|html| part::cut(&html, ids))
+                    }
+                    Err(refusal) => Err(refusal),
+                },
+                (Err(refusal), _) => Err(refusal),
             };
             match made {
-                Ok(html) => send(
-                    StatusCode::OK,
-                    match wanted {
-                        Some(ids) => part::cut(&html, &ids),
-                        None => html,
-                    },
-                ),
+                Ok(html) => send(StatusCode::OK, html),
                 Err(refusal) => refused(&refusal, &frame, now),
             }
         },
     )
+}
+
+/// What makes a page of the store.
+fn page_maker(
+    route: &'static PageRoute,
+    asked: AskedQuery,
+    frame: PageFrame,
+) -> impl FnOnce(&StoreLook) -> Result<String, AnswerRefusal> + Send + 'static {
+    move |look| {
+        let model = (route.model)(look, &asked)?;
+        template::render(route.template, &frame.around(model, look.now))
+    }
+}
+
+/// A page for a tab that keeps it live, made once for all that show it alike.
+async fn shared_page(
+    served: &ListenerSources,
+    shared: &SharedRenderings,
+    route: &'static PageRoute,
+    asked: AskedQuery,
+    frame: &PageFrame,
+) -> Result<std::sync::Arc<str>, AnswerRefusal> {
+    let key = RenderingKey {
+        path: frame.path.clone(),
+        query: asked.given().filter(|(key, _)| key != "part").cloned().collect(),
+        caller: frame.caller.name.clone(),
+        logged_in: frame.caller.proof == CallerProof::Session,
+        may_write: frame.caller.may_write,
+        may_read: frame.caller.may_read,
+    };
+    let (reads, make) = (served.reads.clone(), page_maker(route, asked, frame.clone()));
+    let render = move |start| async move {
+        let make = |look: &StoreLook| {
+            drop(start);
+            make(look)
+        };
+        reads.answer_behind(make).await
+    };
+    shared.get(key, render).await
 }
 
 fn send(status: StatusCode, html: String) -> Response {

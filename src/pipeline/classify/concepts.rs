@@ -71,7 +71,7 @@ fn named<'q>(query: &'q Query, names: &mut BTreeSet<&'q str>) {
         Clause::Word(_)
         | Clause::Phrase(_)
         | Clause::Number(_)
-        | Clause::Regex(_)
+        | Clause::Regex { .. }
         | Clause::Source(_)
         | Clause::Lang(_) => {}
     }

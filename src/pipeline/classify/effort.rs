@@ -2,7 +2,11 @@
 //! texts that are hard on it. The same on every machine, however busy, so a config that was taken once
 //! is always taken. An upper bound: the engine that searches documents mostly does better.
 
-use regex_automata::nfa::thompson::{BuildError, NFA, State, WhichCaptures};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use regex_automata::nfa::thompson::{BuildError, Compiler, NFA, State, WhichCaptures};
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::syntax;
 
@@ -19,21 +23,29 @@ const TEXTS: [&str; 5] = ["a", "ab cd efg ", "0123456789", "A, b. C! ", "жщ "]
 pub(super) fn steps_per_byte(pattern: &str, nfa: &NFA) -> usize {
     let own: String = pattern.chars().filter(|c| c.is_alphanumeric() || *c == ' ').collect();
     let texts = TEXTS.iter().copied().chain([own.as_str()]).filter(|seed| !seed.is_empty());
+    let mut simulation = Simulation::of(nfa);
     let steps = texts.map(|seed| {
         let text = seed.repeat(TEXT_BYTES.div_ceil(seed.len()));
-        let steps = Simulation::of(nfa).search_all(text.as_bytes());
+        let steps = simulation.search_all(text.as_bytes());
         steps.div_ceil(text.len())
     });
     steps.max().unwrap_or(0)
 }
 
+thread_local! {
+    /// What it remembers of one expression takes longer to lay out than a usual one takes to compile.
+    static COMPILER: RefCell<Compiler> = RefCell::new(NFA::compiler());
+}
+
 /// The program of a pattern, of so many bytes at most.
 pub(super) fn automaton(pattern: &str, bytes_max: usize) -> Result<NFA, Box<BuildError>> {
-    NFA::compiler()
-        .syntax(syntax::Config::new().case_insensitive(true))
-        .configure(NFA::config().which_captures(WhichCaptures::None).nfa_size_limit(Some(bytes_max)))
-        .build(pattern)
-        .map_err(Box::new)
+    COMPILER.with_borrow_mut(|compiler| {
+        compiler
+            .syntax(syntax::Config::new().case_insensitive(true))
+            .configure(NFA::config().which_captures(WhichCaptures::None).nfa_size_limit(Some(bytes_max)))
+            .build(pattern)
+            .map_err(Box::new)
+    })
 }
 
 /// Whether it is found where there is nothing.
@@ -81,22 +93,63 @@ impl Reached {
     }
 }
 
+/// Sets of states that are remembered; the texts repeat themselves, so few come up for most patterns.
+const SETS_MAX: usize = 1024;
+
+/// What one byte leads to.
+#[derive(Clone, Copy)]
+struct StepOutcome {
+    steps: usize,
+    /// The set of states behind it.
+    next: u32,
+    is_match: bool,
+}
+
+/// Sets of states by number, and what each byte that was met led to from them, so that it is counted out once.
+#[derive(Default)]
+struct KnownSteps {
+    numbers: HashMap<Rc<[StateID]>, u32>,
+    sets: Vec<Rc<[StateID]>>,
+    outcomes: Vec<Vec<(u16, StepOutcome)>>,
+}
+
+impl KnownSteps {
+    fn number(&mut self, set: &[StateID]) -> u32 {
+        if let Some(number) = self.numbers.get(set) {
+            return *number;
+        }
+        let (number, set) = (self.sets.len() as u32, Rc::<[StateID]>::from(set));
+        self.numbers.insert(Rc::clone(&set), number);
+        self.sets.push(set);
+        self.outcomes.push(Vec::new());
+        number
+    }
+
+    fn outcome(&self, set: u32, key: u16) -> Option<StepOutcome> {
+        self.outcomes[set as usize].iter().find(|(known, _)| *known == key).map(|(_, outcome)| *outcome)
+    }
+}
+
 /// All threads side by side (Pike 1987), counting every state that is looked at.
 struct Simulation<'a> {
     nfa: &'a NFA,
     now: Reached,
     next: Reached,
+    waiting: Vec<StateID>,
+    known: KnownSteps,
     steps: usize,
 }
 
 impl<'a> Simulation<'a> {
     fn of(nfa: &'a NFA) -> Self {
         let states = nfa.states().len();
-        Self { nfa, now: Reached::of(states), next: Reached::of(states), steps: 0 }
+        let (now, next) = (Reached::of(states), Reached::of(states));
+        Self { nfa, now, next, waiting: Vec::new(), known: KnownSteps::default(), steps: 0 }
     }
 
-    /// Searches for one place after the other, as a document is searched.
-    fn search_all(mut self, text: &[u8]) -> usize {
+    /// Searches for one place after the other, as a document is searched; the steps of that.
+    fn search_all(&mut self, text: &[u8]) -> usize {
+        self.steps = 0;
         let mut at = 0;
         for _ in 0..HITS_MAX {
             match self.search(text, at) {
@@ -109,42 +162,69 @@ impl<'a> Simulation<'a> {
 
     /// The end of the leftmost match from `start` on: threads that began earlier go first.
     fn search(&mut self, text: &[u8], start: usize) -> Option<usize> {
-        self.now.clear();
+        let mut set = self.known.number(&[]);
         let mut matched = None;
         for at in start..=text.len() {
-            if matched.is_none() {
-                self.steps += reach(self.nfa, &mut self.now, self.nfa.start_anchored());
-            } else if self.now.order.is_empty() {
+            if matched.is_some() && self.known.sets[set as usize].is_empty() {
                 break;
             }
-            for index in 0..self.now.order.len() {
-                self.steps += 1;
-                let byte = text.get(at).copied();
-                let follows = match self.nfa.state(self.now.order[index]) {
-                    State::Match { .. } => {
-                        matched = Some(at);
-                        break;
-                    }
-                    State::ByteRange { trans } => byte.filter(|b| trans.matches_byte(*b)).map(|_| trans.next),
-                    State::Sparse(ranges) => byte.and_then(|b| ranges.matches_byte(b)),
-                    State::Dense(table) => byte.and_then(|b| table.matches_byte(b)),
-                    _ => None,
-                };
-                if let Some(follows) = follows {
-                    self.steps += reach(self.nfa, &mut self.next, follows);
-                }
+            let outcome = self.step(set, matched.is_none(), text.get(at).copied());
+            self.steps += outcome.steps;
+            if outcome.is_match {
+                matched = Some(at);
             }
-            self.now.clear();
-            std::mem::swap(&mut self.now, &mut self.next);
+            set = outcome.next;
         }
         matched
+    }
+
+    /// From a set of states over one byte, or the end of the text; `begins`: a thread begins here, too.
+    fn step(&mut self, set: u32, begins: bool, byte: Option<u8>) -> StepOutcome {
+        let key = byte.map_or(256, u16::from) << 1 | u16::from(begins);
+        if let Some(outcome) = self.known.outcome(set, key) {
+            return outcome;
+        }
+        self.now.clear();
+        self.next.clear();
+        for state in self.known.sets[set as usize].iter() {
+            self.now.insert(*state);
+        }
+        let (mut steps, mut is_match) = (0, false);
+        if begins {
+            steps += reach(self.nfa, &mut self.now, &mut self.waiting, self.nfa.start_anchored());
+        }
+        for index in 0..self.now.order.len() {
+            steps += 1;
+            let follows = match self.nfa.state(self.now.order[index]) {
+                State::Match { .. } => {
+                    is_match = true;
+                    break;
+                }
+                State::ByteRange { trans } => byte.filter(|b| trans.matches_byte(*b)).map(|_| trans.next),
+                State::Sparse(ranges) => byte.and_then(|b| ranges.matches_byte(b)),
+                State::Dense(table) => byte.and_then(|b| table.matches_byte(b)),
+                _ => None,
+            };
+            if let Some(follows) = follows {
+                steps += reach(self.nfa, &mut self.next, &mut self.waiting, follows);
+            }
+        }
+        let is_full = self.known.sets.len() >= SETS_MAX;
+        if is_full {
+            self.known = KnownSteps::default();
+        }
+        let outcome = StepOutcome { steps, next: self.known.number(&self.next.order), is_match };
+        if !is_full {
+            self.known.outcomes[set as usize].push((key, outcome));
+        }
+        outcome
     }
 }
 
 /// Adds a state and all that follow without a byte, in the order of preference; says how many were looked at.
 /// Conditions such as `\b` count as met: this is an upper bound.
-fn reach(nfa: &NFA, reached: &mut Reached, from: StateID) -> usize {
-    let mut waiting = vec![from];
+fn reach(nfa: &NFA, reached: &mut Reached, waiting: &mut Vec<StateID>, from: StateID) -> usize {
+    waiting.push(from);
     let mut steps = 0;
     while let Some(state) = waiting.pop() {
         steps += 1;
@@ -189,5 +269,49 @@ mod tests {
     #[test]
     fn effort_is_the_same_every_time() {
         assert_eq!(steps_per_byte("a[bc]{2,9}d"), steps_per_byte("a[bc]{2,9}d"));
+    }
+
+    #[test]
+    fn effort_is_what_is_counted_out_byte_by_byte() {
+        // More sets of states than are remembered among them.
+        for pattern in [
+            "su-?(24|27)s?\\b",
+            "[a-z]{0,40}[0-9a-f]{2,40}z",
+            ".*[^A-Z]|[A-Z]",
+            "(a|b)*a(a|b){11}",
+            "x*",
+            "[ab ]{1,9}c",
+        ] {
+            let nfa = automaton(pattern, 1 << 20).expect("it compiles");
+            for seed in ["ab cd efg ", "aabab bba", "zzz9f0 q", "жщ "] {
+                let text = seed.repeat(40);
+                let steps = Simulation::of(&nfa).search_all(text.as_bytes());
+                // With nothing kept from one step to the next.
+                let mut forgetful = Simulation::of(&nfa);
+                let mut at = 0;
+                let mut counted = 0;
+                for _ in 0..HITS_MAX {
+                    let (mut set, mut matched): (Vec<StateID>, _) = (Vec::new(), None);
+                    for place in at..=text.len() {
+                        if matched.is_some() && set.is_empty() {
+                            break;
+                        }
+                        forgetful.known = KnownSteps::default();
+                        let number = forgetful.known.number(&set);
+                        let outcome = forgetful.step(number, matched.is_none(), text.as_bytes().get(place).copied());
+                        counted += outcome.steps;
+                        if outcome.is_match {
+                            matched = Some(place);
+                        }
+                        set = forgetful.known.sets[outcome.next as usize].to_vec();
+                    }
+                    match matched {
+                        Some(end) if end < text.len() => at = end.max(at + 1),
+                        _ => break,
+                    }
+                }
+                assert_eq!(steps, counted, "{pattern} over {seed}");
+            }
+        }
     }
 }

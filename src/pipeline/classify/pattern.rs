@@ -59,8 +59,8 @@ impl LazyPattern {
 }
 
 /// Says whether a pattern keeps to the limits, and whether its effort is within bounds: for every pattern of a config,
-/// when it is read. What this builds is small, and let go again.
-pub(super) fn check(pattern: &str) -> Result<(), PatternProblem> {
+/// when it is read. What this builds is small, and let go again; gives the bytes of its program.
+pub(super) fn check(pattern: &str) -> Result<usize, PatternProblem> {
     let program = program(pattern)?;
     let steps = effort::steps_per_byte(pattern, &program);
     if steps > STEPS_PER_BYTE_MAX {
@@ -72,12 +72,7 @@ pub(super) fn check(pattern: &str) -> Result<(), PatternProblem> {
             "use words with `NEAR/n`, which cost nearly nothing, or shorten its repeats",
         ));
     }
-    Ok(())
-}
-
-/// Bytes of the program of a pattern.
-pub(super) fn program_bytes(pattern: &str) -> Result<usize, PatternProblem> {
-    program(pattern).map(|program| program.memory_usage())
+    Ok(program.memory_usage())
 }
 
 /// The program of a pattern within the limits.

@@ -101,7 +101,9 @@ impl<'a> Planner<'a> {
             }
             Clause::Number(bounds) => Node::Term { term: self.plan.lexicon.number(*bounds), fields },
             Clause::Alias(name) => return self.alias(name, query, fields),
-            Clause::Regex(text) => Node::Pattern { index: self.pattern(text, query)?, fields },
+            Clause::Regex { pattern, program_bytes } => {
+                Node::Pattern { index: self.pattern(pattern, *program_bytes, query)?, fields }
+            }
             Clause::Source(pattern) => Node::Source(pattern.clone()),
             Clause::Lang(code) => Node::Lang(
                 Lang::from_tag(code)
@@ -180,12 +182,10 @@ impl<'a> Planner<'a> {
         Ok(id)
     }
 
-    fn pattern(&mut self, text: &str, query: &Query) -> Result<u32, QueryProblem> {
+    fn pattern(&mut self, text: &str, bytes: usize, query: &Query) -> Result<u32, QueryProblem> {
         if let Some(index) = self.patterns.get(text) {
             return Ok(*index);
         }
-        let bytes = pattern::program_bytes(text)
-            .map_err(|problem| QueryProblem::new(query.span.clone(), problem.message).hint(problem.hint))?;
         let was_within = self.plan.pattern_bytes <= pattern::PROGRAMS_BYTES_MAX;
         self.plan.pattern_bytes += bytes;
         // Said of the first that is beyond, and not of the thousands behind it.

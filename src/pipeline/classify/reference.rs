@@ -35,7 +35,7 @@ fn holds(query: &Query, document: &Document<'_>, fields: &[Part]) -> bool {
         Clause::In(scope, inner) => holds(inner, document, &parts_of(*scope)),
         Clause::Source(pattern) => pattern.holds(document.source.as_str()),
         Clause::Lang(code) => document.lang.is_some_and(|lang| lang.as_str() == code),
-        Clause::Regex(pattern) => {
+        Clause::Regex { pattern, .. } => {
             let pattern = super::pattern::LazyPattern::new(pattern);
             let regex = pattern.regex();
             fields.iter().any(|(field, words_max)| {

@@ -53,8 +53,13 @@ pub enum Clause {
     Number(Bounds),
     /// `@name`.
     Alias(String),
-    /// `/pattern/`, as written between the slashes.
-    Regex(String),
+    /// `/pattern/`, as written between the slashes, and the bytes of its program.
+    Regex {
+        /// Between the slashes.
+        pattern: String,
+        /// What all expressions of a config together are held to.
+        program_bytes: usize,
+    },
     /// `source:name`, or the start of a name with `*`.
     Source(SourcePattern),
     /// `lang:code`.
@@ -210,7 +215,9 @@ impl Query {
                 [left.name_filters(), right.name_filters()].concat()
             }
             Clause::And(parts) | Clause::Or(parts) => parts.iter().flat_map(Self::name_filters).collect(),
-            Clause::Word(_) | Clause::Phrase(_) | Clause::Number(_) | Clause::Alias(_) | Clause::Regex(_) => Vec::new(),
+            Clause::Word(_) | Clause::Phrase(_) | Clause::Number(_) | Clause::Alias(_) | Clause::Regex { .. } => {
+                Vec::new()
+            }
         }
     }
 
@@ -226,7 +233,7 @@ impl Query {
             | Clause::Apart { .. } => true,
             Clause::Or(parts) => parts.iter().all(Self::has_place),
             Clause::In(_, inner) => inner.has_place(),
-            Clause::Regex(_) | Clause::Source(_) | Clause::Lang(_) | Clause::And(_) | Clause::Not(_) => false,
+            Clause::Regex { .. } | Clause::Source(_) | Clause::Lang(_) | Clause::And(_) | Clause::Not(_) => false,
         }
     }
 }

@@ -160,9 +160,9 @@ impl Parser<'_> {
             Kind::Word { text, form } => words(&[(text.as_str(), *form)], span),
             Kind::Quoted(text) => quoted(text, span),
             Kind::Regex(pattern) => {
-                pattern::check(pattern)
+                let program_bytes = pattern::check(pattern)
                     .map_err(|problem| QueryProblem::new(span.clone(), problem.message).hint(problem.hint))?;
-                Ok(Query { clause: Clause::Regex(pattern.clone()), span })
+                Ok(Query { clause: Clause::Regex { pattern: pattern.clone(), program_bytes }, span })
             }
             Kind::Alias(name) => Ok(Query { clause: Clause::Alias(name.clone()), span }),
             Kind::Number(bounds) => Ok(number(*bounds, span)),
@@ -273,7 +273,7 @@ fn no_place(side: &Query, operator: &Range<usize>) -> QueryProblem {
     let what = match side.clause {
         Clause::And(_) => "`AND`",
         Clause::Not(_) => "`NOT`",
-        Clause::Regex(_) => "an expression",
+        Clause::Regex { .. } => "an expression",
         Clause::Source(_) | Clause::Lang(_) => "a source or language",
         _ => "this",
     };

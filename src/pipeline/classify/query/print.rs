@@ -42,7 +42,7 @@ impl fmt::Display for Query {
             }
             Clause::Number(bounds) => write!(f, "{bounds}"),
             Clause::Alias(name) => write!(f, "@{name}"),
-            Clause::Regex(pattern) => write!(f, "/{pattern}/"),
+            Clause::Regex { pattern, .. } => write!(f, "/{pattern}/"),
             Clause::Source(SourcePattern::Name(name)) => write!(f, "source:{name}"),
             Clause::Source(SourcePattern::Start(start)) => write!(f, "source:{start}*"),
             Clause::Lang(code) => write!(f, "lang:{code}"),

@@ -13,6 +13,7 @@ mod queue;
 mod reload;
 mod request;
 mod result;
+mod rooms;
 pub mod rules;
 pub mod schedule;
 mod tools;

@@ -14,8 +14,9 @@ const FRONT_MATTER_LINES_MAX: usize = 200;
 
 /// Reads one article.
 pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Result<(), Rejection> {
-    let mut item = DraftItem::default();
-    let (fields, text) = front_matter(body.trim_start(), &mut draft.warnings);
+    let (body, unread_bytes) = file.readable(body.trim_start());
+    let mut item = DraftItem { unread_bytes, ..DraftItem::default() };
+    let (fields, text) = front_matter(body, &mut draft.warnings);
     let cleaned = (!fields.is_empty()).then(|| without_template_marks(text));
     let text = cleaned.as_deref().unwrap_or(text);
     for (key, values) in fields {

@@ -56,6 +56,13 @@ impl FileContext<'_> {
         if self.modified < MODIFIED_MIN || self.modified > self.received { self.received } else { self.modified }
     }
 
+    /// As much of a text that is one item as may be kept of it, twice over since its marks go, and how many bytes are
+    /// behind that: lines that are thrown away anyhow must not be held one by one first.
+    fn readable<'t>(&self, text: &'t str) -> (&'t str, usize) {
+        let end = text.floor_char_boundary(self.limits.item_text_bytes_max.saturating_mul(2));
+        (&text[..end], text.len() - end)
+    }
+
     /// The date of an item that has none.
     fn file_time(&self) -> Dated {
         Dated { at: self.latest(), certainty: DateCertainty::FileTime }
@@ -197,6 +204,8 @@ struct DraftItem {
     summary: Option<RawText>,
     content: Option<RawText>,
     tags: Vec<String>,
+    /// Bytes of the text that were not looked at.
+    unread_bytes: usize,
 }
 
 impl ItemDraft {
@@ -327,8 +336,9 @@ impl DraftItem {
         item.tags = self.tags;
         item.content = self.content.map(|mut content| {
             let keep = content.text.floor_char_boundary(file.limits.item_text_bytes_max);
-            if keep < content.text.len() {
-                warnings.push(format!("a text of {} bytes was cut to {keep}", content.text.len()));
+            let whole = content.text.len() + self.unread_bytes;
+            if keep < whole {
+                warnings.push(format!("a text of {whole} bytes was cut to {keep}"));
                 content.text.truncate(keep);
             }
             content

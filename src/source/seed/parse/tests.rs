@@ -274,6 +274,20 @@ fn text_too_long_is_cut_on_a_character_with_a_warning() {
 }
 
 #[test]
+fn text_far_too_long_is_not_split_into_all_its_lines() {
+    let limits = Limits { item_text_bytes_max: 64, ..Limits::SHIPPED };
+    for name in ["x.txt", "x.md"] {
+        let text = format!("# Levee holds near Grobu\n\n{}", "The water fell.\n\n".repeat(1000));
+        let document = parse(text.as_bytes(), &FileContext { limits: &limits, ..file(name) }).expect("read");
+        assert!(content(&document.items[0]).len() <= 64, "{name}");
+        let [warning] = &*document.warnings else { panic!("{:?}", document.warnings) };
+        let whole: usize = warning.split_whitespace().find_map(|word| word.parse().ok()).expect("a number");
+        // What is behind the part that is split is counted as it stands, the rest as it was read.
+        assert!(whole > text.len() - 128 && whole < text.len(), "{name}: {warning}");
+    }
+}
+
+#[test]
 fn markup_in_json_is_told_from_stray_signs() {
     let markup = |text: &str| only(&format!("{{\"title\":\"t\",\"text\":\"{text}\"}}")).content.map(|c| c.markup);
     assert_eq!(markup("<p>One</p>"), Some(Markup::Html));

@@ -1,6 +1,8 @@
 //! Plain text: an optional `date …` head, a title or none, a dateline, a byline, the body. Lines
 //! wrapped by hand are joined again. Furniture stays in the text: `normalize` knows it better.
 
+use std::borrow::Cow;
+
 use super::{DraftItem, FileContext, ItemDraft, dates, headline, rejected};
 use crate::model::{RawText, RejectReason, Rejection};
 
@@ -11,8 +13,8 @@ const WRAP_CHARS_MIN: usize = 50;
 
 /// Reads one article.
 pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Result<(), Rejection> {
-    let mut item = DraftItem::default();
-    let body = body.trim();
+    let (body, unread_bytes) = file.readable(body.trim());
+    let mut item = DraftItem { unread_bytes, ..DraftItem::default() };
     let (first, rest) = body.split_once('\n').unwrap_or((body, ""));
     let head = dates::head(first, file);
     let joined;
@@ -22,11 +24,11 @@ pub(super) fn read(body: &str, file: &FileContext, draft: &mut ItemDraft) -> Res
             draft.warnings.push("the date in the first line is not a date".to_owned());
         }
         joined = unwrapped(rest);
-        let rest = joined.iter().map(String::as_str).filter(|line| !line.is_empty());
+        let rest = joined.iter().map(|line| &**line).filter(|line| !line.is_empty());
         std::iter::once(head.rest.trim()).chain(rest).filter(|line| !line.is_empty()).collect()
     } else {
         joined = unwrapped(body);
-        joined.iter().map(String::as_str).filter(|line| !line.is_empty()).collect()
+        joined.iter().map(|line| &**line).filter(|line| !line.is_empty()).collect()
     };
     if lines.is_empty() {
         return Err(rejected(RejectReason::Empty, "the file has a date but no text"));
@@ -60,18 +62,18 @@ pub(super) fn fill(item: &mut DraftItem, lines: &[&str], file: &FileContext) {
 }
 
 /// The trimmed lines of a text, with paragraphs that were wrapped by hand made whole again.
-pub(super) fn unwrapped(text: &str) -> Vec<String> {
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let Some(width) = wrap_width(&lines) else { return lines.into_iter().map(str::to_owned).collect() };
-    let mut paragraphs: Vec<String> = Vec::new();
+pub(super) fn unwrapped(text: &str) -> Vec<Cow<'_, str>> {
+    let Some(width) = wrap_width(text) else { return trimmed(text).map(Cow::Borrowed).collect() };
+    let mut paragraphs: Vec<Cow<'_, str>> = Vec::new();
     let mut goes_on = false;
-    for line in lines {
+    for line in trimmed(text) {
         match paragraphs.last_mut().filter(|_| goes_on && !line.is_empty()) {
             Some(paragraph) => {
+                let paragraph = paragraph.to_mut();
                 paragraph.push(' ');
                 paragraph.push_str(line);
             }
-            None => paragraphs.push(line.to_owned()),
+            None => paragraphs.push(Cow::Borrowed(line)),
         }
         // A line much shorter than the others was ended on purpose.
         goes_on = !line.is_empty() && line.chars().count() * 10 >= width * 7;
@@ -79,16 +81,24 @@ pub(super) fn unwrapped(text: &str) -> Vec<String> {
     paragraphs
 }
 
+fn trimmed(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim)
+}
+
 /// The width a text was wrapped at by hand; `None` when its lines are paragraphs.
-fn wrap_width(lines: &[&str]) -> Option<usize> {
-    let width = lines.iter().map(|line| line.chars().count()).max()?;
+fn wrap_width(text: &str) -> Option<usize> {
+    let width = trimmed(text).map(|line| line.chars().count()).max()?;
     if !(WRAP_CHARS_MIN..=WRAP_CHARS_MAX).contains(&width) {
         return None;
     }
     // Lines that another one follows directly: nearly all of a wrapped text's are nearly full, and
     // some of them do not end a sentence.
-    let followed: Vec<&str> = lines.windows(2).filter(|p| !p[0].is_empty() && !p[1].is_empty()).map(|p| p[0]).collect();
-    let full = followed.iter().filter(|line| line.chars().count() * 10 >= width * 7).count();
-    let open = followed.iter().filter(|line| !line.ends_with(['.', '!', '?', '"', '”', ':'])).count();
-    (followed.len() >= 2 && full * 3 >= followed.len() * 2 && open * 2 >= followed.len()).then_some(width)
+    let pairs = trimmed(text).zip(trimmed(text).skip(1));
+    let (mut followed, mut full, mut open) = (0, 0, 0);
+    for (line, _) in pairs.filter(|(line, next)| !line.is_empty() && !next.is_empty()) {
+        followed += 1;
+        full += usize::from(line.chars().count() * 10 >= width * 7);
+        open += usize::from(!line.ends_with(['.', '!', '?', '"', '”', ':']));
+    }
+    (followed >= 2 && full * 3 >= followed * 2 && open * 2 >= followed).then_some(width)
 }

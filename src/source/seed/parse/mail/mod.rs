@@ -393,6 +393,7 @@ fn read_feed(bytes: &[u8], file: &FileContext, draft: &mut ItemDraft) {
                 summary: item.summary,
                 content: item.content,
                 tags: item.tags,
+                unread_bytes: 0,
                 publisher: document.title.clone(),
             });
             draft.take_capped(items.collect(), file);
