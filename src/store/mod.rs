@@ -169,9 +169,10 @@ impl Store {
         }
         let opened = open::open(state_dir, access)?;
         #[cfg(feature = "postgres")]
-        return Ok(Self::of(opened, None));
+        let store = Self::of(opened, None);
         #[cfg(not(feature = "postgres"))]
-        Ok(Self::of(opened))
+        let store = Self::of(opened);
+        Ok(store)
     }
 
     /// Opens a store in PostgreSQL; the state directory holds what belongs to this machine alone.
