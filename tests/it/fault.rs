@@ -372,7 +372,7 @@ async fn custom_authority_is_trusted_where_it_is_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_titles_are_data_in_every_format() {
-    let title = "Levee <!channel> <@U1> @everyone [x](http://y.example) {{ 7*7 }} {% raw %} ${now} \"}]";
+    let title = "Levee <!channel> <@U1> @everyone [x](http://y.example) {{ 1234567*7 }} {% raw %} ${now} \"}]";
     let receiver = Receiver::start().await;
     let formats = ["cloudevents", "slack", "discord", "teams", "mattermost", "ntfy", "template"];
     let endpoint = |format: &&str| {
@@ -398,7 +398,7 @@ async fn hostile_titles_are_data_in_every_format() {
         let format = request.header("x-format").unwrap_or("standard").to_owned();
         let value: Value = serde_json::from_slice(&request.body).unwrap_or_else(|e| panic!("{format}: {e}"));
         let text = value.to_string();
-        assert!(!text.contains("49"), "{format} worked out what stood in a title: {text}");
+        assert!(!text.contains("8641969"), "{format} worked out what stood in a title: {text}");
         match format.as_str() {
             "standard" | "cloudevents" => assert_eq!(value["data"]["item"]["title"], title),
             "template" => assert_eq!(value["title"], title),
