@@ -35,6 +35,8 @@ const LARGE_AT_ONCE_MAX: usize = 2;
 const READS_AT_ONCE_MAX: usize = 4;
 /// KiB of files that are read and wait for their receipt, by what they take in memory.
 const WAITING_KIB_MAX: u32 = 16 << 10;
+/// Files whose items take more wait for each other, and others not for them.
+const LARGE_ITEMS_BYTES: u64 = 512 << 10;
 /// For each thread that parses, files of heavy formats that are parsed, wait for it, or are parsed and have no room yet.
 const PARSED_PER_THREAD: usize = 2;
 
@@ -63,7 +65,7 @@ pub(super) struct ReadingRooms {
     pub large: Semaphore,
     pub reads: Semaphore,
     pub waiting: Semaphore,
-    /// For files whose items take more than the file, where that shows only when they are parsed.
+    /// For those that take much, and for files of which that shows only when they are parsed.
     pub grown: Semaphore,
     pub parsed: Semaphore,
 }
@@ -204,8 +206,10 @@ impl FileTaker {
             FileReading::Parsed(parsed) => in_hand_bytes(parsed),
             FileReading::Heavy(..) => opened.stamp.size_bytes,
         };
-        let room = self.rooms.waiting.acquire_many(kib(bytes)).await;
-        Ok((opened, room.expect(OPEN)))
+        // Of a heavy one it shows when it is parsed; it must not hold then what it waits for.
+        let is_known = matches!(opened.read, FileReading::Parsed(_));
+        let rooms = if is_known && bytes > LARGE_ITEMS_BYTES { &self.rooms.grown } else { &self.rooms.waiting };
+        Ok((opened, rooms.acquire_many(kib(bytes)).await.expect(OPEN)))
     }
 
     async fn open_blocking(
