@@ -112,17 +112,6 @@ pub struct ParsedDocument {
     pub is_cut: bool,
 }
 
-/// What an item takes beside its texts while it is read, prepared and decided on.
-const ITEM_IN_HAND_BYTES: usize = 4 << 10;
-
-impl ParsedDocument {
-    /// About what its items take until they are stored: their texts as read and as prepared, and what is found in them.
-    #[must_use]
-    pub fn in_hand_bytes(&self) -> usize {
-        self.items.iter().map(|item| ITEM_IN_HAND_BYTES + 2 * item.text_bytes()).sum()
-    }
-}
-
 /// What a feed document says about polling.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PollHints {

@@ -80,12 +80,6 @@ impl Parser {
         self
     }
 
-    /// Jobs that run at a time.
-    #[must_use]
-    pub fn threads(&self) -> usize {
-        self.shared.threads
-    }
-
     /// Where documents in hand are marked.
     #[must_use]
     pub fn quarantine(&self) -> &Quarantine {

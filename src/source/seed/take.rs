@@ -33,12 +33,8 @@ const SMALL_BYTES_MAX: u64 = 256 << 10;
 const LARGE_AT_ONCE_MAX: usize = 2;
 /// Small files read at once: more would only queue at the disk.
 const READS_AT_ONCE_MAX: usize = 4;
-/// KiB of files that are read and wait for their receipt, by what they take in memory.
+/// KiB of files that are read and wait for their receipt.
 const WAITING_KIB_MAX: u32 = 16 << 10;
-/// Files whose items take more wait for each other, and others not for them.
-const LARGE_ITEMS_BYTES: u64 = 512 << 10;
-/// For each thread that parses, files of heavy formats that are parsed, wait for it, or are parsed and have no room yet.
-const PARSED_PER_THREAD: usize = 2;
 
 /// A file that its writer has open is read after this many settle times without a write, and not moved.
 const OPEN_SETTLES: u32 = 300;
@@ -65,35 +61,17 @@ pub(super) struct ReadingRooms {
     pub large: Semaphore,
     pub reads: Semaphore,
     pub waiting: Semaphore,
-    /// For those that take much, and for files of which that shows only when they are parsed.
-    pub grown: Semaphore,
-    pub parsed: Semaphore,
 }
 
-impl ReadingRooms {
-    /// Where so many threads parse.
-    pub(super) fn new(threads: usize) -> Self {
+impl Default for ReadingRooms {
+    fn default() -> Self {
         Self {
             large: Semaphore::new(LARGE_AT_ONCE_MAX),
             reads: Semaphore::new(READS_AT_ONCE_MAX),
             waiting: Semaphore::new(WAITING_KIB_MAX as usize),
-            grown: Semaphore::new(WAITING_KIB_MAX as usize),
-            parsed: Semaphore::new(PARSED_PER_THREAD * threads.max(1)),
         }
     }
 }
-
-/// What so many bytes take of a room; what is larger than all of it has it alone.
-fn kib(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).clamp(1, WAITING_KIB_MAX)
-}
-
-/// What the items of a file take until they are stored.
-fn in_hand_bytes(parsed: &Result<ParsedDocument, Rejection>) -> u64 {
-    parsed.as_ref().map_or(0, |document| document.in_hand_bytes() as u64)
-}
-
-const OPEN: &str = "invariant: nobody closes a room";
 
 /// A moved file that is looked at again.
 #[derive(Debug)]
@@ -165,7 +143,7 @@ impl FileTaker {
     /// Takes one file. `calm` says for how long it stood still, where it was not told closed.
     pub(super) async fn take(self: Arc<Self>, name: OsString, calm: Option<Duration>) -> TakenFile {
         let (done, news) = match self.open(&name, calm).await {
-            Ok((opened, room)) => self.commit(&name, opened, room, calm.is_some()).await,
+            Ok((opened, _room)) => self.commit(&name, opened, calm.is_some()).await,
             Err(NotOpened::Failed(ReadError::Gone, _)) => (FileOutcome::Gone, FileNews::None),
             Err(NotOpened::Failed(ReadError::Changed, _) | NotOpened::Large) => {
                 (FileOutcome::Unsettled, FileNews::None)
@@ -201,15 +179,9 @@ impl FileTaker {
         bytes_max: u64,
     ) -> Result<(OpenedFile, Room<'_>), NotOpened> {
         let opened = self.open_blocking(name, calm, bytes_max).await?;
-        let bytes = match &opened.read {
-            FileReading::Known(_) => 0,
-            FileReading::Parsed(parsed) => in_hand_bytes(parsed),
-            FileReading::Heavy(..) => opened.stamp.size_bytes,
-        };
-        // Of a heavy one it shows when it is parsed; it must not hold then what it waits for.
-        let is_known = matches!(opened.read, FileReading::Parsed(_));
-        let rooms = if is_known && bytes > LARGE_ITEMS_BYTES { &self.rooms.grown } else { &self.rooms.waiting };
-        Ok((opened, rooms.acquire_many(kib(bytes)).await.expect(OPEN)))
+        let kib = (opened.stamp.size_bytes >> 10).clamp(1, WAITING_KIB_MAX.into());
+        let room = self.rooms.waiting.acquire_many(u32::try_from(kib).expect("invariant: capped")).await;
+        Ok((opened, room.expect("invariant: nobody closes it")))
     }
 
     async fn open_blocking(
@@ -283,13 +255,7 @@ impl FileTaker {
         FileContext { name, modified: stamp.modified(), received, limits, mail }
     }
 
-    async fn commit<'r>(
-        self: &'r Arc<Self>,
-        name: &OsStr,
-        opened: OpenedFile,
-        mut room: Room<'r>,
-        calm: bool,
-    ) -> (FileOutcome, FileNews) {
+    async fn commit(self: &Arc<Self>, name: &OsStr, opened: OpenedFile, calm: bool) -> (FileOutcome, FileNews) {
         let OpenedFile { stamp, hash, read, held_open } = opened;
         let parsed = match read {
             FileReading::Known(outcome) => {
@@ -305,15 +271,7 @@ impl FileTaker {
                 };
             }
             FileReading::Parsed(parsed) => parsed,
-            FileReading::Heavy(format, bytes, permit) => {
-                let _turn = self.rooms.parsed.acquire().await.expect(OPEN);
-                let parsed = self.parse_heavy(name, &stamp, format, bytes, permit).await;
-                let grown = kib(in_hand_bytes(&parsed));
-                if grown as usize > room.num_permits() {
-                    room = self.rooms.grown.acquire_many(grown).await.expect(OPEN);
-                }
-                parsed
-            }
+            FileReading::Heavy(format, bytes, permit) => self.parse_heavy(name, &stamp, format, bytes, permit).await,
         };
         let (format, warnings, mut items, mut rejected) = match parsed {
             Ok(document) => (Some(document.format), document.warnings, document.items, document.rejected),
@@ -346,7 +304,6 @@ impl FileTaker {
             Ok(receipt) => receipt,
             Err(news) => return (FileOutcome::NotAccepted, news),
         };
-        drop(room);
         Failpoint::SeedAccepted.pass();
         self.known.insert(hash, outcome.clone());
         let news = match (format, &outcome) {

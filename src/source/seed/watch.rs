@@ -151,7 +151,7 @@ impl SeedWatcher {
     /// `known` is what the store remembers of seed files.
     #[must_use]
     pub fn new(inputs: SeedInputs, known: impl IntoIterator<Item = SeedFile>) -> Self {
-        let (known, rooms) = (Arc::new(KnownSeeds::new(known)), Arc::new(ReadingRooms::new(inputs.parser.threads())));
+        let (known, rooms) = (Arc::new(KnownSeeds::new(known)), Arc::<ReadingRooms>::default());
         let Some((new, cur)) = inputs.config.dir.as_deref().and_then(maildir::folders) else {
             let dir = inputs.config.dir.clone().unwrap_or_default();
             return Self::of(dir, inputs, known, rooms, None);

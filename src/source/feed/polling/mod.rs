@@ -13,7 +13,6 @@ mod queue;
 mod reload;
 mod request;
 mod result;
-mod rooms;
 pub mod rules;
 pub mod schedule;
 mod tools;

@@ -361,7 +361,7 @@ impl Poller {
             pages::skip(&target, &mut visit, "too many feeds wait for pages at once");
             return self.settle(feed, visit);
         }
-        let Some(mut waiting) = self.tools.rooms.waiting_room(visit.text_bytes()) else {
+        let Some(mut waiting) = self.tools.waiting_room(visit.text_bytes()) else {
             pages::skip(&target, &mut visit, "its document is too large to wait for pages beside the others");
             return self.settle(feed, visit);
         };

@@ -2,7 +2,7 @@
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::model::{FeedFailure, FeedState, Rejection, Timestamp};
+use crate::model::{FeedFailure, FeedState, RawItem, Rejection, Timestamp};
 use crate::source::ParsedDocument;
 use crate::source::websub::HubLinks;
 
@@ -39,7 +39,10 @@ pub struct PollResult {
 impl PollResult {
     /// Bytes of its items' texts, and a little for each.
     pub(super) fn text_bytes(&self) -> usize {
+        let texts = |item: &RawItem| {
+            [&item.title, &item.summary, &item.content].into_iter().flatten().map(|t| t.text.len()).sum::<usize>()
+        };
         let items = self.document.iter().flat_map(|document| &document.items);
-        items.map(|item| item.text_bytes() + ITEM_BYTES).sum()
+        items.map(|item| texts(item) + ITEM_BYTES).sum()
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::page_budget::PageBudget;
-use super::rooms::DocumentRooms;
 use super::schedule::PollPace;
 use crate::clock::Clock;
 use crate::model::{RejectReason, SourceId};
@@ -19,9 +19,24 @@ use crate::source::feed::{FeedConfig, PollingConfig};
 use crate::source::parser::Parser;
 use crate::source::websub::SubscriptionDesk;
 
+/// Documents in memory at once, by what they may grow to; the rest wait for the disk.
+const IN_HAND_BYTES_MAX: usize = 16 << 20;
+
+/// Texts of documents that wait for pages, which is long: none of the room above is held meanwhile.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// Of these, those of one document at most.
+const WAITING_BYTES_PER_FEED_MAX: usize = 2 << 20;
+
+/// Unit of these budgets.
+const BUDGET_UNIT_BYTES: usize = 1 << 10;
+
 /// A document that takes more of a processor to read is heavy, and so is the next of its feed taken to be. Not by the clock
 /// on the wall: on a busy machine every document would be.
 const HEAVY_AFTER: Duration = Duration::from_millis(200);
+
+/// Compressed text grows about so much; only the reservation rests on it, not a limit.
+const GROWTH_TYPICAL: usize = 12;
 
 /// What all polls share.
 pub(crate) struct PollTools {
@@ -33,14 +48,39 @@ pub(crate) struct PollTools {
     pub pages: Arc<PageBudget>,
     /// The subscriptions at hubs; none for polls by hand.
     pub hubs: Option<SubscriptionDesk>,
-    pub rooms: Arc<DocumentRooms>,
+    budget: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     /// Feeds whose last document took long to read.
     heavy: Arc<Mutex<HashSet<SourceId>>>,
 }
 
+/// What a document takes of the memory for those that wait for pages; given back when it is durable.
+#[derive(Debug)]
+pub(crate) struct WaitingRoom {
+    waiting: Arc<Semaphore>,
+    held: OwnedSemaphorePermit,
+}
+
+impl WaitingRoom {
+    /// Room for so many bytes more, if there are any left, of all and of one feed's share.
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        let units = bytes.div_ceil(BUDGET_UNIT_BYTES);
+        if self.held.num_permits() + units > WAITING_BYTES_PER_FEED_MAX / BUDGET_UNIT_BYTES {
+            return false;
+        }
+        let more = u32::try_from(units).ok().and_then(|units| self.waiting.clone().try_acquire_many_owned(units).ok());
+        more.map(|more| self.held.merge(more)).is_some()
+    }
+
+    pub fn into_permit(self) -> OwnedSemaphorePermit {
+        self.held
+    }
+}
+
 impl PollTools {
     pub fn new(client: Client, polling: PollingConfig, limits: Limits, parser: Parser, clock: Clock) -> Self {
-        let rooms = Arc::new(DocumentRooms::new(parser.threads()));
+        let budget = Arc::new(Semaphore::new(IN_HAND_BYTES_MAX / BUDGET_UNIT_BYTES));
+        let waiting = Arc::new(Semaphore::new(WAITING_BYTES_MAX / BUDGET_UNIT_BYTES));
         Self {
             client,
             parser,
@@ -49,7 +89,8 @@ impl PollTools {
             limits,
             pages: Arc::new(PageBudget::new()),
             hubs: None,
-            rooms,
+            budget,
+            waiting,
             heavy: Arc::default(),
         }
     }
@@ -57,9 +98,9 @@ impl PollTools {
     /// The same with other settings; what is in hand stays counted.
     pub fn renewed(&self, client: Client, polling: PollingConfig, limits: Limits) -> Self {
         let (parser, clock) = (self.parser.clone(), self.clock.clone());
-        let (pages, rooms) = (self.pages.clone(), self.rooms.clone());
+        let (pages, budget, waiting) = (self.pages.clone(), self.budget.clone(), self.waiting.clone());
         let (heavy, hubs) = (self.heavy.clone(), self.hubs.clone());
-        Self { client, parser, clock, polling, limits, pages, hubs, rooms, heavy }
+        Self { client, parser, clock, polling, limits, pages, hubs, budget, waiting, heavy }
     }
 
     /// Reads a feed's document. One whose last document took long waits in turn with its like, so that the others
@@ -89,6 +130,14 @@ impl PollTools {
         read.map(|(outcome, _)| outcome)
     }
 
+    /// Room for a document that is to wait for pages; without waiting, for whoever waits for it holds what others
+    /// need.
+    pub fn waiting_room(&self, bytes: usize) -> Option<WaitingRoom> {
+        let held = self.waiting.clone().try_acquire_many_owned(0).ok()?;
+        let mut room = WaitingRoom { waiting: self.waiting.clone(), held };
+        room.grow(bytes).then_some(room)
+    }
+
     /// How fast a feed is polled now.
     pub fn pace(&self, feed: &FeedConfig) -> PollPace {
         let pace = PollPace::of(feed, &self.polling);
@@ -99,6 +148,15 @@ impl PollTools {
     /// Whether this feed's last document took long to read.
     pub fn is_heavy(&self, feed: &SourceId) -> bool {
         self.heavy.lock().contains(feed)
+    }
+
+    /// Waits until there is room for a document that may grow to its cap.
+    pub async fn room(&self, wire_bytes: usize, encoded: bool) -> Option<OwnedSemaphorePermit> {
+        let grown = if encoded { wire_bytes.saturating_mul(GROWTH_TYPICAL) } else { wire_bytes };
+        // Once as bytes, once as items.
+        let bytes = grown.min(self.limits.decoded_bytes_max).saturating_mul(2).min(IN_HAND_BYTES_MAX);
+        let units = u32::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).unwrap_or(u32::MAX);
+        self.budget.clone().acquire_many_owned(units).await.ok()
     }
 }
 

@@ -135,8 +135,7 @@ async fn read(
         }
     };
     visit.wire_bytes = wire.len();
-    let decoded_max = tools.limits.decoded_bytes_max;
-    visit.room = tools.rooms.room(wire.len(), fetched.content_encoding().is_some(), decoded_max).await;
+    visit.room = tools.room(wire.len(), fetched.content_encoding().is_some()).await;
     fetched_whole();
     let validators = fetched.validators();
     let named = NamedDocument::new(DocumentOrigin::Feed, target.config.id.as_str(), &wire);
@@ -159,7 +158,6 @@ async fn read(
         fetched,
         wants_links: tools.hubs.as_ref().is_some_and(|desk| desk.wants(&target.config.id)),
     };
-    let turn = tools.rooms.read_turn(&target.config.id, tools.is_heavy(&target.config.id)).await;
     let read = tools.read(&target.config.id, move || {
         // For as long as the thread is at it, whoever has given it up.
         let _mark = permit.begin();
@@ -171,7 +169,6 @@ async fn read(
         Ok(BodyReading::SameBody) => return PollOutcome::SameBody(validators),
         Ok(BodyReading::Undecodable(failure)) => return PollOutcome::Failed(failure),
         Ok(BodyReading::Document { body_hash, mut document, links }) => {
-            tools.rooms.count(&target.config.id, &mut visit.room, document.in_hand_bytes(), turn).await;
             visit.links = links;
             mark_items(&mut document.items, &target.config, state.baselined);
             // The validators of an answer that was cut are those of the whole document: with them the rest of
