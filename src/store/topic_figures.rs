@@ -186,10 +186,13 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path(), Access::Own).expect("opens");
         let add = |from: i64, count: i64| {
-            let sql = "WITH RECURSIVE n(k) AS (SELECT ?1 UNION ALL SELECT k + 1 FROM n WHERE k + 1 < ?1 + ?2)
+            let end = from + count;
+            let sql = format!(
+                "WITH RECURSIVE n(k) AS (SELECT {from} UNION ALL SELECT k + 1 FROM n WHERE k + 1 < {end})
                  INSERT INTO alerts (sequence, id, kind, story, item, reason, severity, score, outlets, at, payload)
-                 SELECT k, 'a' || k, 'item', k, k, 'first', 'low', 5, 1, k, x'00' FROM n";
-            store.write("test", |tx| tx.execute(sql, params![from, count])).expect("written");
+                 SELECT k, 'a' || k, 'item', k, k, 'first', 'low', 5, 1, k, x'00' FROM n"
+            );
+            store.write("test", |tx| tx.fixture(&sql)).expect("written");
         };
         let counted = |since: i64| {
             let (figures, whole) = store.topic_figures(None, Timestamp::from_millis(since)).expect("counted");
