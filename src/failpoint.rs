@@ -108,6 +108,7 @@ impl Planted {
     /// Those of several processes on one store: `proof/cluster --planted` has to notice.
     pub const OF_SEVERAL: [Self; 3] = [Self::FenceOff, Self::FenceOnce, Self::ColdMemory];
 
+    #[cfg(any(test, debug_assertions))]
     fn every() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().chain(Self::OF_SEVERAL)
     }
