@@ -95,7 +95,7 @@ impl Store {
         self.write("clear the inbox", |tx| tx.prepare_cached(clear)?.execute(params![row, old]).map(|_| ()))
     }
 
-    /// The pushes that wait after a place, in the order in which they came.
+    /// The pushes that wait, but for those in hand, in the order in which they came.
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be read.
