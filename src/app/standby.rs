@@ -94,6 +94,7 @@ pub async fn stand_by(
                 "nobody decides: {node}, which did last, had other topics, rules or endpoints; give this node the same, or \
                  set `[node] take_over_with_other_rules`"
             ),
+            NodeTurn::Nobody => "nobody decides, and this node is none that does (`[node] roles`)".to_owned(),
             NodeTurn::Unknown { why } => format!("standing by: {why}"),
         };
         Systemd.beat();

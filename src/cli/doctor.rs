@@ -193,11 +193,12 @@ fn examine_nodes(findings: &mut Findings, store: &Store) -> Result<(), StoreErro
         }
         return Ok(());
     };
-    if there.len() == 1 {
+    let stand_by = there.iter().filter(|node| node.stands_by).count();
+    if stand_by == 0 {
         let what = format!("node {} decides, and nobody stands by", leader.name);
         findings.add(Grade::Warning, "nodes", what, "start another node, so that one death does not mean silence");
     } else {
-        findings.ok("nodes", format!("{} decides; others that stand by: {}", leader.name, there.len() - 1));
+        findings.ok("nodes", format!("{} decides; others that stand by: {stand_by}", leader.name));
     }
     Ok(())
 }

@@ -71,6 +71,7 @@ use crate::source::feed::{FeedConfig, PollingConfig};
 use crate::source::push::PushConfig;
 use crate::source::seed::SeedConfig;
 use crate::source::websub::WebSubConfig;
+use crate::store::NodeRole;
 use entries::Names;
 use files::{Files, SourceFile};
 use reader::Reader;
@@ -345,11 +346,14 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
         }
     }
     let topics = topics::topics(reader, &mut names, queries);
-    let listens = settings::http(&http);
     let store = store::store(&stored);
+    let node = store::node(&node, &store);
+    let mut listens = settings::http(&http);
+    // One of several that is not to serve needs no address of its own.
+    listens.listen = listens.listen.filter(|_| node.has(NodeRole::Serve));
     let config = Config {
         daemon: settings::daemon(&daemon, &limits, &environment.state_dir()),
-        node: store::node(&node, &store),
+        node,
         store,
         limits: settings::limits(&limits),
         normalize: NormalizeRules { outlets: entries::outlets(&feeds), ..settings::normalize(&daemon, &limits) },

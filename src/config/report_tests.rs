@@ -218,6 +218,20 @@ fn problems_of_every_kind_are_found() {
 }
 
 #[test]
+fn roles_of_a_node_are_refused_by_name() {
+    let found = whats("[node]\nroles = ['decide', 'deliverer']\n");
+    let unknown = "`roles` must be one of \"decide\", \"fetch\", \"deliver\", \"serve\" (not one of them)";
+    assert!(found.contains(&unknown.to_owned()), "{found:?}");
+    let found = whats("[node]\nroles = []\n");
+    assert!(found.iter().any(|what| what.starts_with("`roles` must name at least one role")), "{found:?}");
+    let found = whats("[node]\nroles = ['decide', 'fetch', 'serve']\n");
+    let alone = "`roles` needs `[node] name` and `[store] url` (alone, a process does all)";
+    assert_eq!(found, [alone]);
+    let all = super::tests::load("[node]\nroles = ['serve', 'deliver', 'fetch', 'decide']\n").expect("valid").config;
+    assert_eq!(all.node.roles, crate::store::NodeRole::ALL);
+}
+
+#[test]
 fn problems_in_several_sections_and_files_are_found_at_once() {
     let (_folder, loaded) = load_with(
         "include = ['a.toml', 'b.toml']\n[daemon]\nthreds = 1\n[limits]\nitems_max = 0\n",

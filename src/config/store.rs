@@ -9,7 +9,7 @@ use super::section::Section;
 use super::{Config, DaemonConfig};
 #[cfg(feature = "postgres")]
 use crate::store::engine::PostgresPlace;
-use crate::store::{Access, Store, StoreError};
+use crate::store::{Access, NodeRole, Store, StoreError};
 #[cfg(feature = "postgres")]
 use crate::store::{NodeClock, NodeIdentity, WaitingNode};
 
@@ -27,8 +27,18 @@ pub struct StoreConfig {
 pub struct NodeConfig {
     /// The name of this process; `None`: it is alone on its store.
     pub name: Option<String>,
+    /// What it does.
+    pub roles: Vec<NodeRole>,
     /// Whether it decides by rules that differ from those of the one before.
     pub take_over_with_other_rules: bool,
+}
+
+impl NodeConfig {
+    /// Whether it is to do that.
+    #[must_use]
+    pub fn has(&self, role: NodeRole) -> bool {
+        self.roles.contains(&role)
+    }
 }
 
 /// Characters of a node's name.
@@ -49,7 +59,29 @@ pub(super) fn node(s: &Section<'_>, store: &StoreConfig) -> NodeConfig {
             .hint("several processes share a store in PostgreSQL only");
         s.fault("name", &place, fault);
     }
-    NodeConfig { name, take_over_with_other_rules: s.flag("take_over_with_other_rules") }
+    let roles = roles(s);
+    let alone = name.is_none() || store.url.is_none();
+    if let Some(place) = s.written("roles").filter(|_| alone && NodeRole::ALL.iter().any(|role| !roles.contains(role)))
+    {
+        let fault =
+            Fault::new(ProblemKind::Missing, "needs `[node] name` and `[store] url`", "alone, a process does all")
+                .hint("roles are shared out among processes on one store in PostgreSQL only");
+        s.fault("roles", &place, fault);
+    }
+    NodeConfig { name, roles, take_over_with_other_rules: s.flag("take_over_with_other_rules") }
+}
+
+fn roles(s: &Section<'_>) -> Vec<NodeRole> {
+    let names = NodeRole::ALL.map(|role| (role.as_str(), role));
+    let named = s.list("roles", |found| found.choice(&names));
+    let roles: Vec<_> = NodeRole::ALL.into_iter().filter(|role| named.contains(role)).collect();
+    if roles.is_empty()
+        && let Some(place) = s.written("roles")
+    {
+        let fault = Fault::new(ProblemKind::Value, "must name at least one role", "a process without one does nothing");
+        s.fault("roles", &place, fault);
+    }
+    roles
 }
 
 pub(super) fn store(s: &Section<'_>) -> StoreConfig {
@@ -115,7 +147,8 @@ impl Config {
         let takes_over_with_other_rules = self.node.take_over_with_other_rules;
         let listens = self.http.listen.map(|address| format!("http://{address}"));
         let address = listens.map(|listens| self.http.public_url.clone().unwrap_or(listens));
-        let node = NodeIdentity { name, address, rules: self.rules_fingerprint(), takes_over_with_other_rules };
+        let (roles, rules) = (self.node.roles.clone(), self.rules_fingerprint());
+        let node = NodeIdentity { name, address, roles, rules, takes_over_with_other_rules };
         WaitingNode::enter(&self.daemon.state_dir, &place, node, clock).map(Some)
     }
 

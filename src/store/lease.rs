@@ -13,8 +13,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::StoreError;
 use super::engine::{self, Connection, EngineError, OptionalExtension as _, PostgresPlace, params};
+use super::{NodeRole, StoreError};
 use crate::failpoint::Planted;
 use crate::model::Timestamp;
 
@@ -64,6 +64,8 @@ pub(super) enum LeaseAnswer {
     OtherRules {
         node: String,
     },
+    /// It is free, and this process is none that decides.
+    NotOurs,
 }
 
 /// Takes the lease where it is free: never given, run out, given back, or its holder has no session any more.
@@ -83,6 +85,7 @@ pub(super) fn take(
     let minds = node.filter(|node| !node.takes_over_with_other_rules);
     let epoch_before = match found {
         Some((_, node, _, _, false)) => return Ok(LeaseAnswer::Held { node }),
+        _ if node.is_some_and(|node| !node.roles.contains(&NodeRole::Decide)) => return Ok(LeaseAnswer::NotOurs),
         Some((_, before, _, rules, true))
             if !rules.is_empty() && minds.is_some_and(|node| node.name != before && node.rules != rules) =>
         {
@@ -141,6 +144,8 @@ pub struct NodeIdentity {
     pub name: String,
     /// Where it serves, if it does.
     pub address: Option<String>,
+    /// What it may do.
+    pub roles: Vec<NodeRole>,
     /// What of its config decides, as a hash.
     pub rules: String,
     /// Whether it decides by rules that differ from those of the one before.
@@ -188,17 +193,21 @@ impl NodeSession {
 
     fn be_there(&self, seen: MemorySeen) -> engine::Result<()> {
         let there = format!(
-            "INSERT INTO nodes (name, version, rules, address, change_seen, current_at, clock_apart, started_at, seen_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, {NOW} - greatest(?7, 0), ?6 - {NOW}, {NOW}, {NOW})
-             ON CONFLICT (name) DO UPDATE SET version = excluded.version, rules = excluded.rules, address = excluded.address,
+            "INSERT INTO nodes (name, version, rules, roles, address, change_seen, current_at, clock_apart, started_at, seen_at)
+             VALUES (?1, ?2, ?3, ?8, ?4, ?5, {NOW} - greatest(?7, 0), ?6 - {NOW}, {NOW}, {NOW})
+             ON CONFLICT (name) DO UPDATE SET version = excluded.version, rules = excluded.rules, roles = excluded.roles,
+                 address = excluded.address,
                  change_seen = excluded.change_seen, clock_apart = excluded.clock_apart, seen_at = excluded.seen_at,
                  current_at = CASE WHEN ?7 < 0 THEN nodes.current_at ELSE excluded.current_at END"
         );
-        let NodeIdentity { name, rules, address, .. } = &self.node;
+        let NodeIdentity { name, roles, rules, address, .. } = &self.node;
+        let roles = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",");
         let (address, now) = (address.as_deref().unwrap_or_default(), (self.clock)().millis());
         let mut statement = self.connection.prepare_cached(&there)?;
         let ago = seen.ago.map_or(-1, |ago| i64::try_from(ago.as_millis()).unwrap_or(i64::MAX));
-        statement.execute(params![name, env!("CARGO_PKG_VERSION"), rules, address, seen.change, now, ago]).map(|_| ())
+        statement
+            .execute(params![name, env!("CARGO_PKG_VERSION"), rules, address, seen.change, now, ago, roles])
+            .map(|_| ())
     }
 
     /// From here on it renews the lease, until it is dropped.
@@ -327,7 +336,7 @@ mod tests {
 
     fn node(name: &str, rules: &str) -> NodeIdentity {
         let (name, rules) = (name.to_owned(), rules.to_owned());
-        NodeIdentity { name, address: None, rules, takes_over_with_other_rules: false }
+        NodeIdentity { name, address: None, roles: NodeRole::ALL.to_vec(), rules, takes_over_with_other_rules: false }
     }
 
     /// A clock that stands still, long ago.
@@ -500,6 +509,23 @@ mod tests {
         let refused =
             WaitingNode::enter(dir.path(), &place, node("one", "r"), clock()).map(|_| ()).expect_err("refused");
         assert!(refused.to_string().contains("goes by the name `one`"), "{refused}");
+    }
+
+    #[test]
+    fn one_that_is_not_to_decide_never_does_and_says_that_nobody_does() {
+        let Some(place) = server("lease_roles") else { return };
+        let dir = tempfile::tempdir().expect("a directory");
+        let delivers = NodeIdentity { roles: vec![NodeRole::Deliver], ..node("one", "r") };
+        let one = WaitingNode::enter(dir.path(), &place, delivers, clock()).expect("entered");
+        let (turn, one) = one.turn(MemorySeen::default()).expect("asked");
+        assert!(matches!(turn, NodeTurn::Nobody), "it must not take the lease");
+        let (_b, two) = entered(&place, "two", "r");
+        let second = leads(two);
+        let (node, _one) = waits(one.expect("it waits"));
+        assert_eq!(node, "two");
+        let nodes = second.nodes().expect("read");
+        let seen: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.decides, node.stands_by)).collect();
+        assert_eq!(seen, [("one", false, false), ("two", true, false)]);
     }
 
     #[test]

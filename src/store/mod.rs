@@ -94,7 +94,7 @@ pub use inbox::{InboxOutcome, InboxPush};
 pub use labels::{ItemLabel, LabelledItem, Relevance};
 #[cfg(feature = "postgres")]
 pub use lease::{MemorySeen, NodeClock, NodeIdentity};
-pub use nodes::NodeRecord;
+pub use nodes::{NodeRecord, NodeRole};
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use operators::SearchProblem;
 pub use prune::{Ages, Pruned, Pruning};

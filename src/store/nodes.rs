@@ -6,14 +6,45 @@ use super::engine::{self, Row};
 use super::{Store, StoreError};
 use crate::model::Timestamp;
 
+/// What one of several processes may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeRole {
+    /// Decide, when it is its turn.
+    Decide,
+    /// Poll feeds and take seeds.
+    Fetch,
+    /// Send what is owed to endpoints.
+    Deliver,
+    /// Answer at `[http] listen`.
+    Serve,
+}
+
+impl NodeRole {
+    /// All of them, which is what a process does that was told nothing else.
+    pub const ALL: [Self; 4] = [Self::Decide, Self::Fetch, Self::Deliver, Self::Serve];
+
+    /// The name in the config and in the table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decide => "decide",
+            Self::Fetch => "fetch",
+            Self::Deliver => "deliver",
+            Self::Serve => "serve",
+        }
+    }
+}
+
 /// A process that has a name, and is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NodeRecord {
     /// Its name.
     pub name: String,
-    /// Whether it decides; the others stand by.
+    /// Whether it decides.
     pub decides: bool,
-    /// What it does: `decide`, `fetch`, `deliver`, `serve`.
+    /// Whether it stands by: it decides when it is its turn.
+    pub stands_by: bool,
+    /// What it does now: `decide`, `fetch`, `deliver`, `serve`.
     pub roles: Vec<&'static str>,
     /// Where it serves, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,7 +71,7 @@ const NODE_SILENT_MS_MAX: u64 = 15_000;
 const NODE_CLOCK_APART_MS_MAX: u64 = 5_000;
 
 /// Who has been silent for a day is forgotten.
-const NODES: &str = "SELECT n.name, n.version, n.address, n.change_seen, n.clock_apart, n.started_at,
+const NODES: &str = "SELECT n.name, n.version, n.roles, n.address, n.change_seen, n.clock_apart, n.started_at,
         t.now - n.seen_at AS silent, t.now - n.current_at AS not_current,
         CASE WHEN l.node = n.name AND l.until_at > t.now THEN 1 ELSE 0 END AS decides,
         CASE WHEN l.rules = n.rules THEN 1 ELSE 0 END AS same_rules,
@@ -52,13 +83,21 @@ const NODES: &str = "SELECT n.name, n.version, n.address, n.change_seen, n.clock
 impl NodeRecord {
     fn read(row: &Row<'_>) -> engine::Result<Self> {
         let number = |name: &str| row.get::<_, i64>(name).map(|number| number.max(0).cast_unsigned());
-        let (decides, address): (bool, String) = (row.get("decides")?, row.get("address")?);
+        let (decides, address, roles): (bool, String, String) =
+            (row.get("decides")?, row.get("address")?, row.get("roles")?);
+        let may = |role: NodeRole| roles.split(',').any(|name| name == role.as_str());
+        // What only the one that decides does.
+        let does = |role: NodeRole| match role {
+            NodeRole::Serve => !address.is_empty(),
+            NodeRole::Decide | NodeRole::Fetch | NodeRole::Deliver => decides && may(role),
+        };
         // What the one that decides stored itself it need not hear of.
         let behind = if decides { 0 } else { number("newest")?.saturating_sub(number("change_seen")?) };
         Ok(Self {
             name: row.get("name")?,
             decides,
-            roles: roles(decides, !address.is_empty()),
+            stands_by: !decides && may(NodeRole::Decide),
+            roles: NodeRole::ALL.into_iter().filter(|role| does(*role)).map(NodeRole::as_str).collect(),
             address: Some(address).filter(|address| !address.is_empty()),
             version: row.get("version")?,
             same_rules: row.get("same_rules")?,
@@ -81,12 +120,6 @@ impl NodeRecord {
     pub fn has_other_time(&self) -> bool {
         self.clock_apart_ms.unsigned_abs() > NODE_CLOCK_APART_MS_MAX
     }
-}
-
-fn roles(decides: bool, serves: bool) -> Vec<&'static str> {
-    let mut roles = if decides { vec!["decide", "fetch", "deliver"] } else { Vec::new() };
-    roles.extend(serves.then_some("serve"));
-    roles
 }
 
 impl Store {

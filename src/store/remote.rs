@@ -259,6 +259,8 @@ pub enum NodeTurn {
         /// Its name.
         node: String,
     },
+    /// Nobody decides, and this process is none that does.
+    Nobody,
     /// The server cannot be asked for now.
     Unknown {
         /// Why.
@@ -305,6 +307,7 @@ impl WaitingNode {
             Ok(LeaseAnswer::Given(lease)) => lease,
             Ok(LeaseAnswer::Held { node }) => return Ok((NodeTurn::Theirs { node }, Some(self))),
             Ok(LeaseAnswer::OtherRules { node }) => return Ok((NodeTurn::OtherRules { node }, Some(self))),
+            Ok(LeaseAnswer::NotOurs) => return Ok((NodeTurn::Nobody, Some(self))),
             Err(error) if error.is_passing() => {
                 return Ok((NodeTurn::Unknown { why: error.to_string() }, Some(self)));
             }
@@ -367,6 +370,8 @@ fn take_now(connection: &mut Connection, mark: &str, shown: &Path) -> Result<Lea
         match answer.map_err(|error| StoreError::sql(shown, "take the lease", error))? {
             LeaseAnswer::Given(lease) => return Ok(lease),
             LeaseAnswer::Held { node } | LeaseAnswer::OtherRules { node } => holder = Some(node),
+            // Only one with a name has roles.
+            LeaseAnswer::NotOurs => {}
         }
     }
     Err(StoreError::Decided { place: shown.to_owned(), node: holder.filter(|node| !node.is_empty()) })

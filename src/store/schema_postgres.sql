@@ -464,6 +464,7 @@ CREATE TABLE nodes (
     name        TEXT COLLATE "C" PRIMARY KEY,
     version     TEXT COLLATE "C" NOT NULL,
     rules       TEXT COLLATE "C" NOT NULL,
+    roles       TEXT COLLATE "C" NOT NULL,    -- what it may do: decide,fetch,deliver,serve
     address     TEXT COLLATE "C" NOT NULL,    -- where it serves; '': nowhere
     change_seen BIGINT NOT NULL,              -- the last line of what happened that its memory has
     current_at  BIGINT NOT NULL,              -- when its memory last had everything

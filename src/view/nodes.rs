@@ -8,7 +8,7 @@ use crate::text::counted;
 pub fn node_in_words(node: &NodeRecord) -> String {
     let mut words = Vec::new();
     if node.is_there() {
-        words.push(if node.decides { "decides" } else { "stands by" }.to_owned());
+        words.push(standing(node).to_owned());
         if !node.decides {
             words.push(match node.behind {
                 0 => "its memory has everything".to_owned(),
@@ -29,6 +29,14 @@ pub fn node_in_words(node: &NodeRecord) -> String {
     }
     words.push(format!("version {}", node.version));
     words.join(", ")
+}
+
+fn standing(node: &NodeRecord) -> &'static str {
+    match node {
+        node if node.decides => "decides",
+        node if node.stands_by => "stands by",
+        _ => "does not decide",
+    }
 }
 
 fn other_time(node: &NodeRecord) -> String {
@@ -70,8 +78,8 @@ pub fn node_warnings(nodes: &[NodeRecord]) -> Vec<String> {
             lines.push(format!("nodes: {name}: {}", other_time(node)));
         }
     }
-    let there = nodes.iter().filter(|node| node.is_there()).count();
-    if there == 1 && nodes.iter().any(|node| node.decides) {
+    let stands_by = nodes.iter().any(|node| node.is_there() && node.stands_by);
+    if !stands_by && nodes.iter().any(|node| node.is_there() && node.decides) {
         lines.push("nodes: nobody stands by".to_owned());
     }
     lines
@@ -86,6 +94,7 @@ mod tests {
         NodeRecord {
             name: name.to_owned(),
             decides: false,
+            stands_by: true,
             roles: vec!["serve"],
             address: Some("http://10.0.0.2:8080".to_owned()),
             version: "1.2.3".to_owned(),
@@ -100,7 +109,7 @@ mod tests {
 
     #[test]
     fn nodes_are_told_of_by_what_they_do() {
-        let leader = NodeRecord { decides: true, address: None, ..node("eu-1") };
+        let leader = NodeRecord { decides: true, stands_by: false, address: None, ..node("eu-1") };
         let late = NodeRecord { behind: 7, behind_ms: 3400, ..node("eu-2") };
         assert_eq!(node_in_words(&leader), "decides, version 1.2.3");
         let words = "stands by, its memory lacks 7 changes, 3 s old, serves at http://10.0.0.2:8080, version 1.2.3";
@@ -116,7 +125,7 @@ mod tests {
 
     #[test]
     fn clocks_apart_are_warned_of_beyond_a_few_seconds() {
-        let leader = NodeRecord { decides: true, ..node("eu-1") };
+        let leader = NodeRecord { decides: true, stands_by: false, ..node("eu-1") };
         assert_eq!(node_warnings(&[leader.clone(), node("eu-2")]), [""; 0]);
         let late = NodeRecord { clock_apart_ms: -3_600_000, ..node("eu-2") };
         let early = NodeRecord { clock_apart_ms: 5_001, ..node("eu-3") };
