@@ -110,6 +110,43 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Feeds(http.server.BaseHTTPRequestHandler):
+    """All feeds of all hosts, as the proxy by which nodes get to them: it knows who asked which host, and when two did at once."""
+
+    items = collections.defaultdict(list)
+    asked = collections.defaultdict(list)
+    asking, at_once = collections.defaultdict(int), []
+    lock = threading.Lock()
+
+    def do_GET(self):
+        host = self.path.split("/")[2]
+        node = self.headers.get("user-agent", "?")
+        with self.lock:
+            self.asked[host].append(node)
+            self.asking[host] += 1
+            if self.asking[host] > 1:
+                self.at_once.append((host, node))
+            items = list(self.items[host])
+        time.sleep(0.03)
+        entries = "".join(f"<item><guid>{one['id']}</guid><title>{one['title']}</title><link>{one['url']}</link><description>{one['text']}"
+                          "</description></item>" for one in items)
+        feed = f"""<?xml version="1.0"?><rss version="2.0"><channel><title>{host}</title><link>http://{host}/</link><description>News</description>
+{entries}</channel></rss>""".encode()
+        etag = f'"{len(items)}"'
+        with self.lock:
+            self.asking[host] -= 1
+        known = self.headers.get("if-none-match") == etag
+        self.send_response(304 if known else 200)
+        for name, value in [("content-type", "application/rss+xml"), ("etag", etag), ("content-length", "0" if known else str(len(feed)))]:
+            self.send_header(name, value)
+        self.end_headers()
+        if not known:
+            self.wfile.write(feed)
+
+    def log_message(self, *_):
+        pass
+
+
 class Way:
     """A way through to a server: it can be cut, slow, or lead to another one."""
 

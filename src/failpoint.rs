@@ -11,6 +11,8 @@ pub enum Failpoint {
     SeedRead,
     /// A feed document was read; `ingest` does not have it.
     FeedRead,
+    /// What was fetched, or taken from a seed directory, is in the inbox; nobody was told.
+    InInbox,
     /// Everything is written; the transaction is not committed.
     BeforeCommit,
     /// The transaction is committed; nobody was told.
@@ -24,7 +26,7 @@ pub enum Failpoint {
 }
 
 impl Failpoint {
-    /// All of them.
+    /// Those of one process.
     pub const ALL: [Self; 8] = [
         Self::Reading,
         Self::SeedRead,
@@ -36,6 +38,9 @@ impl Failpoint {
         Self::Recorded,
     ];
 
+    /// Those of one that is not the only process on its store.
+    pub const OF_SEVERAL: [Self; 1] = [Self::InInbox];
+
     /// The name in the variable.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -43,6 +48,7 @@ impl Failpoint {
             Self::Reading => "reading",
             Self::SeedRead => "seed-read",
             Self::FeedRead => "feed-read",
+            Self::InInbox => "in-inbox",
             Self::BeforeCommit => "before-commit",
             Self::AfterCommit => "after-commit",
             Self::SeedAccepted => "seed-accepted",
@@ -88,6 +94,8 @@ pub enum Planted {
     FenceOnce,
     /// The memory of a process that stood by is not brought up to date before it decides.
     ColdMemory,
+    /// What came by the inbox is answered there before its items are committed.
+    InboxFirst,
 }
 
 impl Planted {
@@ -106,7 +114,7 @@ impl Planted {
     ];
 
     /// Those of several processes on one store: `proof/cluster --planted` has to notice.
-    pub const OF_SEVERAL: [Self; 3] = [Self::FenceOff, Self::FenceOnce, Self::ColdMemory];
+    pub const OF_SEVERAL: [Self; 4] = [Self::FenceOff, Self::FenceOnce, Self::ColdMemory, Self::InboxFirst];
 
     #[cfg(any(test, debug_assertions))]
     fn every() -> impl Iterator<Item = Self> {
@@ -130,6 +138,7 @@ impl Planted {
             Self::FenceOff => "fence-off",
             Self::FenceOnce => "fence-once",
             Self::ColdMemory => "cold-memory",
+            Self::InboxFirst => "inbox-first",
         }
     }
 
@@ -195,7 +204,7 @@ mod armed {
 
     pub(super) fn parse(text: &str) -> Option<(Failpoint, u32)> {
         let (name, nth) = text.split_once(':').unwrap_or((text, "1"));
-        let point = Failpoint::ALL.into_iter().find(|point| point.as_str() == name);
+        let point = Failpoint::ALL.into_iter().chain(Failpoint::OF_SEVERAL).find(|point| point.as_str() == name);
         point.zip(nth.parse().ok())
     }
 }
@@ -213,7 +222,7 @@ mod tests {
 
     #[test]
     fn failpoint_is_read_with_its_count() {
-        for point in Failpoint::ALL {
+        for point in Failpoint::ALL.into_iter().chain(Failpoint::OF_SEVERAL) {
             assert_eq!(armed::parse(point.as_str()), Some((point, 1)));
             assert_eq!(armed::parse(&format!("{}:3", point.as_str())), Some((point, 3)));
         }

@@ -19,7 +19,7 @@ use crate::source::seed::{DirState, SeedStatus};
 use crate::store::{NodeRecord, Standing};
 use crate::telemetry::Pulse;
 use crate::text::{counted, span};
-use crate::view::{SilenceTally, node_warnings, quarantined};
+use crate::view::{SilenceTally, node_warnings, quarantined, region_warnings};
 
 /// A loop that did not turn for so long hangs; each turns at least every ten seconds.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
@@ -147,6 +147,7 @@ impl Gauges {
             warnings.push(format!("config: the last reload was refused ({})", record.summary));
         }
         warnings.extend(node_warnings(&health.nodes));
+        warnings.extend(region_warnings(&config.feeds, &health.nodes));
         Readiness { ready: reasons.is_empty(), reasons, warnings, serves: true, nodes: health.nodes.clone() }
     }
 }

@@ -125,6 +125,7 @@ pub(super) fn nodes(out: &mut Vec<Sample>, nodes: &[NodeRecord]) {
                 (Metric::NodeSameRules, flag(node.same_rules)),
                 (Metric::NodeBehindChanges, node.behind as f64),
                 (Metric::NodeBehind, seconds(node.behind_ms as f64)),
+                (Metric::NodeHosts, node.hosts as f64),
                 (Metric::NodeClockApart, seconds(node.clock_apart_ms as f64)),
             ]
             .map(|(metric, value)| Sample::labelled(metric, "node", &node.name, value)),

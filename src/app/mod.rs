@@ -11,7 +11,11 @@ mod daemon;
 mod departed;
 mod error;
 mod feed_look;
+#[cfg(feature = "postgres")]
+mod fetched;
 mod follow;
+#[cfg(feature = "postgres")]
+mod gather;
 mod health;
 mod hubs;
 #[cfg(feature = "postgres")]
@@ -21,9 +25,13 @@ mod measure;
 pub mod models;
 mod once;
 mod others;
+#[cfg(feature = "postgres")]
+mod relay;
 mod reload;
 #[cfg(test)]
 mod reload_model;
+#[cfg(feature = "postgres")]
+mod shared_polling;
 mod signals;
 mod silences;
 mod stages;

@@ -48,7 +48,7 @@ impl App {
         let stages = CoreStages::open(&config, &clock)?;
         let parser = parser(&config);
         let client = rules::client(&config.polling)?;
-        let poller = stages.poller(&config, &parser, client, Arc::default(), None)?;
+        let poller = stages.poller(&config, config.feeds.clone(), &parser, client, Arc::default(), None)?;
         let watcher = stages.seed_watcher(&config, &parser)?;
         let cancel = CancellationToken::new();
         let seeds = match watcher {
@@ -70,7 +70,7 @@ impl App {
         let stages = CoreStages::open(&config, &clock)?;
         let client = rules::client(&config.polling)?;
         let parser = parser(&config);
-        let poller = stages.poller(&config, &parser, client, Arc::default(), None)?;
+        let poller = stages.poller(&config, config.feeds.clone(), &parser, client, Arc::default(), None)?;
         let cancel = CancellationToken::new();
         let reports = poller.poll_once(&PollSelection::Named(feeds), &cancel).await;
         parser.quarantine().close();
@@ -107,6 +107,7 @@ impl App {
                         rejected: document.rejected,
                         cursor: Cursor::SeedFile(file),
                         receipt: Some(receipt),
+                        inbox: None,
                     };
                     send(&stages, batch, received).await
                 }

@@ -2,6 +2,7 @@
 //! from there. A replay, an endpoint that is enabled, a correction, a feed that is to be polled now.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -13,7 +14,13 @@ use crate::store::{Store, StoreError};
 const DEEDS_MAX: usize = 50;
 
 /// Tells the parts of this process what another one has committed.
-pub(super) async fn mind(store: Store, nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>, cancel: CancellationToken) {
+/// `pause`: between two looks, where it is not urgent.
+pub(super) async fn mind(
+    store: Store,
+    nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
+    pause: Duration,
+    cancel: CancellationToken,
+) {
     let mut others = store.commits_of_others();
     let mut seen = store.blocking(newest_deed).await.unwrap_or_default();
     loop {
@@ -22,6 +29,10 @@ pub(super) async fn mind(store: Store, nudge: Arc<dyn Fn(DaemonNudge) + Send + S
             heard = others.changed() => if heard.is_err() {
                 return;
             },
+        }
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+            others.mark_unchanged();
         }
         nudge(DaemonNudge::Deliveries);
         nudge(DaemonNudge::Corrections);

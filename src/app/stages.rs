@@ -20,6 +20,7 @@ use crate::model::Timestamp;
 use crate::net::Client;
 use crate::pipeline::Ledger;
 use crate::pipeline::Rules;
+use crate::source::feed::FeedConfig;
 use crate::source::feed::polling::counters::PollCounters;
 use crate::source::feed::polling::pages::KnownItems;
 use crate::source::feed::polling::poller::{Poller, PollerLinks};
@@ -134,17 +135,18 @@ impl CoreStages {
         })
     }
 
-    /// A poller of the config's feeds, with what the store remembers of them.
+    /// A poller of these feeds of the config, with what the store remembers of them.
     pub(super) fn poller(
         &self,
         config: &Config,
+        feeds: Vec<FeedConfig>,
         parser: &Parser,
         client: Client,
         counters: Arc<PollCounters>,
         hubs: Option<SubscriptionDesk>,
     ) -> Result<Poller, AppError> {
         let rules = PollRules {
-            feeds: config.feeds.clone(),
+            feeds,
             polling: config.polling.clone(),
             limits: config.limits,
             client,
@@ -252,7 +254,7 @@ pub(super) fn parser(config: &Config) -> Parser {
 }
 
 /// Which items need no page any more, as the poller asks.
-fn known_items(store: &Store) -> KnownItems {
+pub(super) fn known_items(store: &Store) -> KnownItems {
     let store = store.clone();
     Arc::new(move |ids| {
         let known = store.known_items(ids);

@@ -7,12 +7,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::beside::BesideParts;
 use super::daemon::DaemonRequest;
 use super::error::AppError;
+use super::gather::GatheringNode;
 use super::stages::{Leadership, parser};
 use super::systemd::Systemd;
 use crate::clock::Clock;
@@ -21,7 +23,7 @@ use crate::http::{self, Readiness};
 use crate::model::Timestamp;
 use crate::source::parser::Parser;
 use crate::store::{Access, FollowedMemory, MemorySeen, NodeRecord, NodeTurn, Store, StoreError, WaitingNode};
-use crate::view::node_warnings;
+use crate::view::{node_warnings, region_warnings};
 
 /// How often it is looked whether it is this one's turn.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -60,8 +62,18 @@ pub async fn stand_by(
     let heard = store.commits_of_others();
     let beside = BesideParts { config, place, clock, store: store.clone(), since: clock.now() };
     let (config_of, clock_of) = (Arc::new(config.clone()), clock.clone());
-    let mut waiting = Some(Waiting { candidate, config: config_of, clock: clock_of, store, heard, follows: None });
-    let mut listener: Option<WaitingListener> = None;
+    let (parser, node) = (parser(config), candidate.mark());
+    let gathering = GatheringNode::begin(node, Arc::clone(&config_of), clock.clone(), store.clone(), parser.clone())?;
+    let mut around = AroundWaiting { parser, gathering, listener: None };
+    let mut waiting = Some(Waiting {
+        candidate,
+        config: config_of,
+        clock: clock_of,
+        store,
+        heard,
+        follows: None,
+        looked_at: Instant::now(),
+    });
     let mut told: Option<String> = None;
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -74,7 +86,7 @@ pub async fn stand_by(
         let Looked { turn, memory, nodes } = match looked {
             Ok(looked) => looked?,
             Err(request) => {
-                WaitingListener::end(listener).await;
+                around.end(true).await;
                 return Ok(match request {
                     Some(DaemonRequest::Reload) => StoodBy::Reload,
                     Some(DaemonRequest::Stop) | None => StoodBy::Stop,
@@ -84,7 +96,7 @@ pub async fn stand_by(
         let is_reached = !matches!(turn, NodeTurn::Unknown { .. });
         let because = match turn {
             NodeTurn::Ours(store) => {
-                WaitingListener::end(listener).await;
+                around.end(false).await;
                 info!(node = name, "this node decides from now on");
                 return Ok(StoodBy::Turn(Some(Leadership { store, memory })));
             }
@@ -98,11 +110,13 @@ pub async fn stand_by(
             NodeTurn::Unknown { why } => format!("standing by: {why}"),
         };
         Systemd.beat();
-        let readiness =
-            Readiness { serves: is_reached, warnings: node_warnings(&nodes), nodes, ..Readiness::not(&because) };
-        match &listener {
+        around.gathering.mind(&nodes);
+        let mut warnings = node_warnings(&nodes);
+        warnings.extend(region_warnings(&config.feeds, &nodes));
+        let readiness = Readiness { serves: is_reached, warnings, nodes, ..Readiness::not(&because) };
+        match &around.listener {
             Some(listener) => listener.tell(readiness),
-            None => listener = WaitingListener::begin(&beside, readiness).await?,
+            None => around.listener = WaitingListener::begin(&beside, readiness, &around.parser).await?,
         }
         if told.as_ref() != Some(&because) {
             if because.starts_with("nobody decides") {
@@ -165,9 +179,12 @@ impl Looked {
 
 async fn next_look(look: &mut tokio::time::Interval, waiting: &mut Option<Waiting>) -> Result<Looked, AppError> {
     let heard = waiting.as_ref().map(|waiting| waiting.heard.clone());
+    // Where much is committed, it is looked at as often as where nothing is.
+    let looked = waiting.as_ref().map_or(LOOK_EVERY, |waiting| waiting.looked_at.elapsed());
+    let pause = LOOK_PAUSE.max(LOOK_EVERY.saturating_sub(looked));
     tokio::select! {
         _ = look.tick() => {}
-        () = is_committed(heard) => tokio::time::sleep(LOOK_PAUSE).await,
+        () = is_committed(heard) => tokio::time::sleep(pause).await,
     }
     // Whoever cuts this short waits no more.
     let Some(ours) = waiting.take() else { return std::future::pending().await };
@@ -201,12 +218,14 @@ struct Waiting {
     store: Store,
     heard: watch::Receiver<u64>,
     follows: Option<Follows>,
+    looked_at: Instant,
 }
 
 impl Waiting {
     /// Asks for its turn, and brings the memory to where the store is.
     fn look(self) -> (Result<Looked, StoreError>, Option<Self>) {
-        let Self { candidate, config, clock, store, mut heard, mut follows } = self;
+        let Self { candidate, config, clock, store, mut heard, mut follows, .. } = self;
+        let looked_at = Instant::now();
         // What comes from here on is looked at next.
         heard.mark_unchanged();
         let seen = follows.as_ref().map_or_else(MemorySeen::default, |Follows { memory, current }| MemorySeen {
@@ -224,7 +243,7 @@ impl Waiting {
         };
         if matches!(turn, NodeTurn::Unknown { .. }) {
             // Whoever waits for a server that does not answer would wait once more for each thing that it asks.
-            return (Ok(Looked::only(turn)), Some(Self { candidate, config, clock, store, heard, follows }));
+            return (Ok(Looked::only(turn)), Some(Self { candidate, config, clock, store, heard, follows, looked_at }));
         }
         if let Err(error) = follow(&config, &clock, &store, &mut follows) {
             if !error.is_passing() {
@@ -234,7 +253,10 @@ impl Waiting {
         }
         // Who is there is known a second later then.
         let nodes = store.nodes().unwrap_or_default();
-        (Ok(Looked { nodes, ..Looked::only(turn) }), Some(Self { candidate, config, clock, store, heard, follows }))
+        (
+            Ok(Looked { nodes, ..Looked::only(turn) }),
+            Some(Self { candidate, config, clock, store, heard, follows, looked_at }),
+        )
     }
 }
 
@@ -253,24 +275,38 @@ fn follow(config: &Config, clock: &Clock, store: &Store, follows: &mut Option<Fo
     Ok(())
 }
 
+/// What a process does beside waiting.
+struct AroundWaiting {
+    parser: Parser,
+    gathering: GatheringNode,
+    listener: Option<WaitingListener>,
+}
+
+impl AroundWaiting {
+    /// `goes`: this process does not decide next.
+    async fn end(self, goes: bool) {
+        let Self { parser, gathering, listener } = self;
+        tokio::join!(WaitingListener::end(listener), gathering.end(goes));
+        parser.quarantine().close();
+    }
+}
+
 /// What answers while this process waits.
 struct WaitingListener {
     readiness: watch::Sender<Readiness>,
-    parser: Parser,
     cancel: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
 impl WaitingListener {
-    async fn begin(beside: &BesideParts<'_>, readiness: Readiness) -> Result<Option<Self>, AppError> {
+    async fn begin(beside: &BesideParts<'_>, readiness: Readiness, parser: &Parser) -> Result<Option<Self>, AppError> {
         let Some(address) = beside.config.http.listen else { return Ok(None) };
         let listener = TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source })?;
         let (readiness, told) = watch::channel(readiness);
-        let parser = parser(beside.config);
-        let served = beside.served(told, &parser)?;
+        let served = beside.served(told, parser)?;
         let cancel = CancellationToken::new();
         let serving = tokio::spawn(http::serve(listener, served, cancel.clone()));
-        Ok(Some(Self { readiness, parser, cancel, serving }))
+        Ok(Some(Self { readiness, cancel, serving }))
     }
 
     fn tell(&self, readiness: Readiness) {
@@ -279,13 +315,12 @@ impl WaitingListener {
 
     /// The address is free when this returns.
     async fn end(listener: Option<Self>) {
-        let Some(Self { cancel, mut serving, parser, .. }) = listener else { return };
+        let Some(Self { cancel, mut serving, .. }) = listener else { return };
         cancel.cancel();
         if tokio::time::timeout(LISTENER_ENDS, &mut serving).await.is_err() {
             warn!("somebody keeps a connection open that this node answered while it waited: cut");
             serving.abort();
             let _ = serving.await;
         }
-        parser.quarantine().close();
     }
 }

@@ -2,6 +2,7 @@
 //! runs; what runs is supervised: a part that ends unasked stops the process in order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -121,7 +122,10 @@ impl App {
         let client = rules::client(&config.polling)?;
         let poll_counters = Arc::new(PollCounters::default());
         let (desk, subscriptions, hub_rules) = hubs::open(&stages, hubs::rules(&config, client.clone()))?;
-        let poller = stages.poller(&config, &parser, client.clone(), poll_counters.clone(), Some(desk.clone()))?;
+        // One of several hears which of them are its own.
+        let feeds = if config.shares_polling() { Vec::new() } else { config.feeds.clone() };
+        let poller =
+            stages.poller(&config, feeds, &parser, client.clone(), poll_counters.clone(), Some(desk.clone()))?;
         let (config_told, config_heard) = watch::channel(config.clone());
         let (reload, reloaded) = watch::channel(None);
         let (seeds, seeds_heard) = watch::channel(SeedStatus::default());
@@ -162,7 +166,8 @@ impl App {
         let poller = tokio::spawn(poller.following(polling.clone()).run(sources_cancel.clone()));
         let reads = ReadSources::new(store.clone(), config_heard.clone(), rules.subscribe(), &place, clock.clone());
         let nudge = nudge(nudge_waker, &to_ingest, polling.clone());
-        mind_others(&store, &nudge, (&config_heard, &pushes), &sources_cancel);
+        share_polling(&store, &config_heard, (&client, &polling, &gauges.polls), &sources_cancel);
+        mind_others(&store, &nudge, (&config_heard, &pushes, &to_ingest), &sources_cancel);
         let handed = (reads, pushes, hubs, parser.clone());
         let served = measure::served(config_heard, &readiness, &gauges, &health, handed, clock.clone(), nudge);
         let http_cancel = CancellationToken::new();
@@ -330,23 +335,53 @@ fn gauges(
     Gauges { ingest, outage, polls, delivery, pulses, seeds, reload, started_at }
 }
 
+/// Where several processes poll, this one asks its share of the hosts, now as before.
+fn share_polling(
+    store: &Store,
+    config: &watch::Receiver<Arc<Config>>,
+    (client, slot, counters): (&Client, &PollRulesSlot, &Arc<PollCounters>),
+    cancel: &CancellationToken,
+) {
+    #[cfg(feature = "postgres")]
+    let name = config.borrow().node.name.clone();
+    #[cfg(feature = "postgres")]
+    if let Some((name, mark)) = name.zip(store.session_mark()) {
+        let share = super::shared_polling::SharedPolling {
+            store: store.clone(),
+            node: crate::store::NodeMark { name, mark },
+            config: config.clone(),
+            client: client.clone(),
+            slot: slot.clone(),
+            rights: super::shared_polling::PollRights::default(),
+            counters: counters.clone(),
+        };
+        tokio::spawn(share.run(cancel.clone()));
+    }
+    #[cfg(not(feature = "postgres"))]
+    let _ = (store, config, client, slot, counters, cancel);
+}
+
 /// What other processes on the store ask of this one, where there are others.
 fn mind_others(
     store: &Store,
     nudge: &Arc<dyn Fn(DaemonNudge) + Send + Sync>,
-    (config, pushes): (&watch::Receiver<Arc<Config>>, &PushIntake),
+    (config, pushes, to_ingest): (&watch::Receiver<Arc<Config>>, &PushIntake, &IngestSender),
     cancel: &CancellationToken,
 ) {
     if store.is_file() {
         return;
     }
-    tokio::spawn(others::mind(store.clone(), nudge.clone(), cancel.clone()));
+    tokio::spawn(others::mind(store.clone(), nudge.clone(), Duration::ZERO, cancel.clone()));
     #[cfg(feature = "postgres")]
     let taker = super::inbox::InboxTaker { store: store.clone(), config: config.clone(), pushes: pushes.clone() };
     #[cfg(feature = "postgres")]
     tokio::spawn(taker.run(cancel.clone()));
+    #[cfg(feature = "postgres")]
+    let fetched = super::fetched::FetchedTaker { store: store.clone(), ingest: to_ingest.clone() };
+    #[cfg(feature = "postgres")]
+    tokio::spawn(fetched.run(cancel.clone()));
     #[cfg(not(feature = "postgres"))]
-    let _ = (config, pushes);
+    let _ = (config, pushes, to_ingest);
 }
 
 /// How whoever does something by hand tells the parts that are concerned.

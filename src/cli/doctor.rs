@@ -15,7 +15,7 @@ use crate::config::{self, Config, last_reload};
 use crate::model::{EndpointId, Timestamp};
 use crate::store::{Access, Store, StoreError, lock_holder, outbox};
 use crate::text::{clean, counted};
-use crate::view::{DISK_FULL_BYTES, active_silences};
+use crate::view::{DISK_FULL_BYTES, active_silences, regions_without_nodes};
 
 /// A clock that is behind the newest item by more was set back.
 const CLOCK_SLACK_SECONDS: u64 = 3600;
@@ -168,7 +168,7 @@ fn examine_daemon(findings: &mut Findings, config: &Config) {
 }
 
 /// Whoever shares the store with others wants them there, able to take over, and with the same rules.
-fn examine_nodes(findings: &mut Findings, store: &Store) -> Result<(), StoreError> {
+fn examine_nodes(findings: &mut Findings, config: &Config, store: &Store) -> Result<(), StoreError> {
     let nodes = store.nodes()?;
     let (there, silent): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.is_there());
     for node in &silent {
@@ -185,6 +185,24 @@ fn examine_nodes(findings: &mut Findings, store: &Store) -> Result<(), StoreErro
         let what = format!("the clock of node {} is {seconds} s {way} the database server's", node.name);
         let remedy = "set the clocks: timedatectl set-ntp true; who decides does not hang on them, dates of items do";
         findings.add(Grade::Warning, "nodes", what, remedy);
+    }
+    for node in there.iter().filter(|node| !node.reaches) {
+        let what = format!("the polls of node {} reach nobody", node.name);
+        findings.add(
+            Grade::Warning,
+            "nodes",
+            what,
+            "look at its network; others ask its hosts, and it tries again by itself",
+        );
+    }
+    for (region, feeds) in regions_without_nodes(&config.feeds, &nodes) {
+        let what = format!("{} to be polled via {region}, where no node is", counted(feeds, "feed"));
+        findings.add(
+            Grade::Warning,
+            "feeds",
+            what,
+            "start a node with this region in [node] regions, or take `via` out",
+        );
     }
     let Some(leader) = there.iter().find(|node| node.decides) else {
         if !nodes.is_empty() {
@@ -268,7 +286,7 @@ fn examine_disk(findings: &mut Findings, config: &Config, store: &Store) {
 }
 
 fn examine_store(findings: &mut Findings, config: &Config, store: &Store, now: Timestamp) -> Result<(), StoreError> {
-    examine_nodes(findings, store)?;
+    examine_nodes(findings, config, store)?;
     match store.integrity()? {
         None if !store.is_file() => {
             findings

@@ -172,6 +172,7 @@ struct FeedSettings {
     bytes_per_day_max: Option<u64>,
     alerts_per_day_max: Option<u64>,
     websub: bool,
+    via: Option<String>,
     fetch: FetchConfig,
 }
 
@@ -204,6 +205,7 @@ fn feed_settings(s: &Section<'_>, polling: &PollingConfig) -> FeedSettings {
         bytes_per_day_max: s.bytes_or_off("bytes_per_day_max", 64 << 10..=1 << 50),
         alerts_per_day_max: s.count_or_off("alerts_per_day_max", 1..=1_000_000),
         websub: s.choice("websub", &[("auto", true), ("off", false)]),
+        via: s.get("via", super::store::region).flatten(),
         fetch: super::fetching::fetching(s),
     }
 }
@@ -286,6 +288,7 @@ pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedCon
                 bytes_per_day_max: settings.bytes_per_day_max,
                 alerts_per_day_max: settings.alerts_per_day_max,
                 websub: settings.websub,
+                via: settings.via,
                 fetch: settings.fetch,
             });
         }

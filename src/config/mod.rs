@@ -325,7 +325,7 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
     ]
     .map(|name| reader.section(name));
     let polled = settings::polling(&polling);
-    let seeded = settings::seeds(&seeds);
+    let mut seeded = settings::seeds(&seeds);
     settings::warn_missing_dir(&seeds, &seeded);
     let feeds = entries::feeds(reader, &polled);
     let mut names = Names {
@@ -351,6 +351,8 @@ fn read_all(reader: &Reader<'_>, environment: &Environment, queries: &mut QueryP
     let mut listens = settings::http(&http);
     // One of several that is not to serve needs no address of its own.
     listens.listen = listens.listen.filter(|_| node.has(NodeRole::Serve));
+    // Nor has one that is not to fetch a seed directory.
+    seeded.dir = seeded.dir.filter(|_| node.has(NodeRole::Fetch));
     let config = Config {
         daemon: settings::daemon(&daemon, &limits, &environment.state_dir()),
         node,

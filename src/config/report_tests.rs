@@ -227,8 +227,8 @@ fn roles_of_a_node_are_refused_by_name() {
     let found = whats("[node]\nroles = ['decide', 'fetch', 'serve']\n");
     let alone = "`roles` needs `[node] name` and `[store] url` (alone, a process does all)";
     assert_eq!(found, [alone]);
-    let all = super::tests::load("[node]\nroles = ['serve', 'deliver', 'fetch', 'decide']\n").expect("valid").config;
-    assert_eq!(all.node.roles, crate::store::NodeRole::ALL);
+    let all = load("[node]\nroles = ['serve', 'deliver', 'fetch', 'decide']\n").expect("valid").config;
+    assert_eq!(all.node.roles, NodeRole::ALL);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::found::Fault;
+use super::found::{Fault, Found};
 use super::problem::ProblemKind;
 use super::section::Section;
 use super::{Config, DaemonConfig};
@@ -29,6 +29,8 @@ pub struct NodeConfig {
     pub name: Option<String>,
     /// What it does.
     pub roles: Vec<NodeRole>,
+    /// Where it polls from: feeds may name a region.
+    pub regions: Vec<String>,
     /// Whether it decides by rules that differ from those of the one before.
     pub take_over_with_other_rules: bool,
 }
@@ -47,8 +49,7 @@ const NODE_NAME_CHARS_MAX: usize = 40;
 pub(super) fn node(s: &Section<'_>, store: &StoreConfig) -> NodeConfig {
     let name = s.get("name", |found| {
         let name = found.text()?;
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.is_empty() || name.len() > NODE_NAME_CHARS_MAX || !name.chars().all(fits) {
+        if !is_plain_name(name) {
             let must = "must be a name of small letters, digits and `-`";
             return Err(Fault::new(ProblemKind::Value, must, "no name for this").hint("such as \"eu-1\""));
         }
@@ -68,7 +69,8 @@ pub(super) fn node(s: &Section<'_>, store: &StoreConfig) -> NodeConfig {
                 .hint("roles are shared out among processes on one store in PostgreSQL only");
         s.fault("roles", &place, fault);
     }
-    NodeConfig { name, roles, take_over_with_other_rules: s.flag("take_over_with_other_rules") }
+    let regions = s.list("regions", region_name);
+    NodeConfig { name, roles, regions, take_over_with_other_rules: s.flag("take_over_with_other_rules") }
 }
 
 fn roles(s: &Section<'_>) -> Vec<NodeRole> {
@@ -82,6 +84,25 @@ fn roles(s: &Section<'_>) -> Vec<NodeRole> {
         s.fault("roles", &place, fault);
     }
     roles
+}
+
+/// A region by its name; `off`: none.
+pub(super) fn region(found: &Found<'_>) -> Result<Option<String>, Fault> {
+    if found.text()? == "off" { Ok(None) } else { region_name(found).map(Some) }
+}
+
+fn region_name(found: &Found<'_>) -> Result<String, Fault> {
+    let name = found.text()?;
+    if name == "off" || !is_plain_name(name) {
+        let must = "must be a name of small letters, digits and `-`";
+        return Err(Fault::new(ProblemKind::Value, must, "no name of a region").hint("such as \"eu\""));
+    }
+    Ok(name.to_owned())
+}
+
+fn is_plain_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !name.is_empty() && name.len() <= NODE_NAME_CHARS_MAX && name.chars().all(fits)
 }
 
 pub(super) fn store(s: &Section<'_>) -> StoreConfig {
@@ -110,6 +131,16 @@ fn check(url: &str) -> Result<(), Fault> {
     })
 }
 
+/// What a directory is known by: the same text from every process that sees the same one on this machine.
+#[cfg(feature = "postgres")]
+fn seen_directory(dir: &std::path::Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::metadata(dir).ok()?;
+    // Since its start the machine has one name that containers on it have as well.
+    let machine = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(format!("{} {}:{}", machine.trim(), found.dev(), found.ino()))
+}
+
 impl Config {
     /// Opens the store that this config names.
     ///
@@ -122,6 +153,12 @@ impl Config {
             return Store::open_remote(state_dir, &place, access);
         }
         Store::open(state_dir, access)
+    }
+
+    /// Whether several processes poll the feeds, each its share of them.
+    #[must_use]
+    pub fn shares_polling(&self) -> bool {
+        self.node.name.is_some() && self.store.url.is_some()
     }
 
     #[cfg(feature = "postgres")]
@@ -147,8 +184,9 @@ impl Config {
         let takes_over_with_other_rules = self.node.take_over_with_other_rules;
         let listens = self.http.listen.map(|address| format!("http://{address}"));
         let address = listens.map(|listens| self.http.public_url.clone().unwrap_or(listens));
-        let (roles, rules) = (self.node.roles.clone(), self.rules_fingerprint());
-        let node = NodeIdentity { name, address, roles, rules, takes_over_with_other_rules };
+        let seeds = self.seeds.dir.as_deref().and_then(seen_directory).unwrap_or_default();
+        let (roles, regions, rules) = (self.node.roles.clone(), self.node.regions.clone(), self.rules_fingerprint());
+        let node = NodeIdentity { name, address, roles, seeds, regions, rules, takes_over_with_other_rules };
         WaitingNode::enter(&self.daemon.state_dir, &place, node, clock).map(Some)
     }
 

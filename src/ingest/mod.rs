@@ -270,7 +270,7 @@ impl Ingest {
     ) -> Result<(BatchWrite, PendingReceipt), StoreError> {
         let PreparedBatch { batch, fingerprints, mut prepared, unchanged, rules } = batch;
         let rules = rules.as_ref();
-        let Batch { origin, items, rejected, cursor, receipt: reply } = batch;
+        let Batch { origin, items, rejected, cursor, receipt: reply, inbox } = batch;
         // Notes are told beside what was not taken, but these items are.
         let (mut noted, mut rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|r| r.reason.is_note());
         let received = (items.len() + unchanged.len()) as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
@@ -336,8 +336,9 @@ impl Ingest {
         if let Cursor::Hub(hub) = &cursor {
             source_alert = self.judge_hub(hub, rules, now)?;
         }
+        let inbox = inbox.map(|row| (row, serde_json::to_string(&receipt).expect("invariant: counts are JSON")));
         Ok((
-            BatchWrite { origin, decisions, rejected, cursor, health, source_alert },
+            BatchWrite { origin, decisions, rejected, cursor, health, source_alert, inbox },
             PendingReceipt { received, receipt, reply },
         ))
     }

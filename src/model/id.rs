@@ -118,6 +118,14 @@ macro_rules! hashed_id {
             }
         }
 
+        #[cfg(feature = "postgres")]
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -287,6 +295,14 @@ macro_rules! name_id {
             }
         }
 
+        #[cfg(feature = "postgres")]
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::new(&text).map_err(serde::de::Error::custom)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(&self.0)
@@ -317,6 +333,7 @@ name_id!(
 /// What identifies an item within its source: the guid, else the canonical link, else a hash of
 /// title, summary and date. Never random, never the time of parsing (promise P4).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize)]
+#[cfg_attr(feature = "postgres", derive(serde::Deserialize))]
 pub struct ItemKey(String);
 
 impl ItemKey {

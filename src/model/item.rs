@@ -13,6 +13,7 @@ pub const LINK_BYTES_MAX: usize = 8 << 10;
 
 /// Whether a text still carries markup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
 pub enum Markup {
     /// Text as is.
     Plain,
@@ -22,6 +23,7 @@ pub enum Markup {
 
 /// A text as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
 pub struct RawText {
     /// What the source says, or what detection found.
     pub markup: Markup,
@@ -44,6 +46,7 @@ impl RawText {
 /// How far a date can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "postgres", derive(serde::Deserialize))]
 pub enum DateCertainty {
     /// Date, time and zone were given.
     Exact,
@@ -92,6 +95,7 @@ impl DateCertainty {
 
 /// A date with what is known about it. Dates are data, never identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
 pub struct Dated {
     /// The moment.
     pub at: Timestamp,
@@ -101,6 +105,7 @@ pub struct Dated {
 
 /// One item as its source published it; strings are valid UTF-8 and otherwise untrusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
 pub struct RawItem {
     /// Identity within the source.
     pub key: ItemKey,
@@ -323,6 +328,7 @@ impl Item {
 /// Why a document or an item was not taken. A closed set: log field, metric label, `status` row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "postgres", derive(serde::Deserialize))]
 pub enum RejectReason {
     /// No text at all, in title, summary or body.
     Empty,
@@ -502,6 +508,7 @@ impl fmt::Display for RejectReason {
 
 /// Something that was not taken: counted, shown, never silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
 pub struct Rejection {
     /// The class.
     pub reason: RejectReason,

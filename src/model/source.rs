@@ -10,6 +10,7 @@ use super::{ContentHash, PushRecord, SourceId, Timestamp};
 /// The kinds of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "postgres", derive(serde::Deserialize))]
 pub enum SourceKind {
     /// Polled over HTTP.
     Feed,
@@ -36,6 +37,7 @@ impl SourceKind {
 
 /// Where a batch came from and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
 pub struct Origin {
     /// The source's name in the config.
     pub source: SourceId,
@@ -48,6 +50,7 @@ pub struct Origin {
 /// Why a poll failed. A closed set: shown by `feeds`, log field, metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "postgres", derive(serde::Deserialize))]
 pub enum FeedFailure {
     /// The name does not resolve, for now or at all.
     Dns,
@@ -160,6 +163,12 @@ impl FeedFailure {
         }
     }
 
+    /// Whether it may be the way there that fails, and not whoever is asked: from elsewhere it may work.
+    #[must_use]
+    pub fn may_be_the_way(self) -> bool {
+        matches!(self, Self::Dns | Self::Connect | Self::Timeout | Self::Reset)
+    }
+
     /// Back from the store.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -175,6 +184,7 @@ impl fmt::Display for FeedFailure {
 
 /// Where a feed answers that it has moved for good (301, 308).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
 pub struct MovedFeed {
     /// The address it names.
     pub url: String,
@@ -188,6 +198,7 @@ pub struct MovedFeed {
 
 /// What a feed has brought on one day (UTC), held against its quotas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
 pub struct DailyUse {
     /// The day, counted from 1970.
     pub day: i64,
@@ -227,6 +238,7 @@ impl DailyUse {
 /// Everything remembered of a feed. The poller owns the live copy; the store keeps it in the same
 /// transaction as the items it covers (promise P1).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
 pub struct FeedState {
     /// The feed.
     pub source: SourceId,
@@ -319,6 +331,7 @@ impl FeedState {
 
 /// What became of a seed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
 pub enum SeedOutcome {
     /// Read; so many items, so many rejected.
     Taken { items: u64, rejected: u64 },
@@ -328,6 +341,7 @@ pub enum SeedOutcome {
 
 /// A seed file that was seen. Identity is the hash of the content, never the name or inode.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
 pub struct SeedFile {
     /// Hash of the bytes (of name, size and time for a file that is refused unread).
     pub hash: ContentHash,

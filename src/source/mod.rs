@@ -14,7 +14,7 @@ pub mod websub;
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::model::{Cursor, Origin, RawItem, Rejection};
@@ -33,10 +33,12 @@ pub struct Batch {
     pub cursor: Cursor,
     /// Told after the commit; dropped without a word when the batch was not accepted.
     pub receipt: Option<oneshot::Sender<Receipt>>,
+    /// Where it waits in the inbox, if it came by another process.
+    pub inbox: Option<i64>,
 }
 
 /// The word that a batch is durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Receipt {
     /// Items that were new.
     pub new: u64,
@@ -57,6 +59,24 @@ pub struct Receipt {
     /// Of the new items and further appearances, those that were published a good while before they came, but not long ago:
     /// what a hub should have pushed.
     pub late: u64,
+}
+
+impl Receipt {
+    /// Together with what came of another part of the same document.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            new: self.new + other.new,
+            known: self.known + other.known,
+            sightings: self.sightings + other.sightings,
+            revisions: self.revisions + other.revisions,
+            rejected: self.rejected + other.rejected,
+            alerts: self.alerts + other.alerts,
+            told: self.told + other.told,
+            over_quota: self.over_quota + other.over_quota,
+            late: self.late + other.late,
+        }
+    }
 }
 
 /// What comes to `ingest`.

@@ -1,6 +1,8 @@
 //! The pipeline's one write: items, copies, revisions, stories, matches, alerts, outbox rows and the
 //! cursors of their sources, in one transaction (promise P1). Writes only what a decision says.
 
+use std::collections::HashSet;
+
 use super::engine::{self, Connection, OptionalExtension, Transaction, params};
 use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
@@ -34,13 +36,23 @@ pub struct BatchWrite {
     pub health: Option<SourceHealth>,
     /// Who is told of that.
     pub source_alert: Option<SourceAlert>,
+    /// Where it waits in the inbox, and what is answered there.
+    pub inbox: Option<(i64, String)>,
 }
 
 impl BatchWrite {
     /// Decisions alone.
     #[must_use]
     pub fn new(origin: Origin, decisions: Vec<Decision>) -> Self {
-        Self { origin, decisions, rejected: Vec::new(), cursor: Cursor::None, health: None, source_alert: None }
+        Self {
+            origin,
+            decisions,
+            rejected: Vec::new(),
+            cursor: Cursor::None,
+            health: None,
+            source_alert: None,
+            inbox: None,
+        }
     }
 }
 
@@ -59,10 +71,14 @@ impl Store {
                 })
             })?;
         }
+        if Planted::InboxFirst.is_in() {
+            self.write("answer the inbox", |tx| batches.iter().try_for_each(|batch| answer_inbox(tx, batch)))?;
+        }
         let arrived = self.write("store items", |tx| {
             let first = last_arrival(tx)? + 1;
             let mut seq = first;
             let mut due = Vec::new();
+            let late = fetched_late(tx, batches)?;
             for batch in batches {
                 for decision in &batch.decisions {
                     write_decision(tx, decision, &mut seq, now, &mut due)?;
@@ -73,6 +89,8 @@ impl Store {
                 batch.health.as_ref().map_or(Ok(()), |health| write_health(tx, health))?;
                 batch.source_alert.as_ref().map_or(Ok(()), |alert| write_source_alert(tx, alert, now))?;
                 match &batch.cursor {
+                    // Another process asks its host by now, from what is remembered.
+                    Cursor::Feed(_) if batch.inbox.as_ref().is_some_and(|(row, _)| late.contains(row)) => {}
                     Cursor::Feed(state) => write_feed(tx, state)?,
                     Cursor::SeedFile(file) => write_seed_file(tx, file, now)?,
                     Cursor::Push(push) => write_push(tx, push, now)?,
@@ -80,6 +98,7 @@ impl Store {
                     Cursor::Hub(hub) => forget_body(tx, &hub.source)?,
                     Cursor::None => {}
                 }
+                answer_inbox(tx, batch)?;
             }
             // Only now: until here what came of their stories went up in them.
             due.iter().try_for_each(|(row, format)| outbox::write_now(tx, *row, format, now))?;
@@ -98,6 +117,32 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Batches of the inbox whose feed was asked by a right that is another one's by now.
+#[cfg_attr(not(feature = "postgres"), expect(clippy::unnecessary_wraps, reason = "a file has no inbox"))]
+fn fetched_late(tx: &Transaction<'_>, batches: &[BatchWrite]) -> engine::Result<HashSet<i64>> {
+    #[cfg(feature = "postgres")]
+    return super::poll_leases::fetched_late(
+        tx,
+        &batches.iter().filter_map(|batch| Some(batch.inbox.as_ref()?.0)).collect::<Vec<_>>(),
+    );
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = (tx, batches);
+        Ok(HashSet::new())
+    }
+}
+
+/// A batch that came by another process is answered where it waits.
+#[cfg_attr(not(feature = "postgres"), expect(clippy::unnecessary_wraps, reason = "a file has no inbox"))]
+fn answer_inbox(tx: &Transaction<'_>, batch: &BatchWrite) -> engine::Result<()> {
+    #[cfg(feature = "postgres")]
+    if let Some((row, answer)) = &batch.inbox {
+        return super::inbox_batches::answer_batch(tx, *row, answer);
+    }
+    let _ = (tx, batch);
+    Ok(())
 }
 
 /// The number of the latest item or copy: they share one order of arrival. Where retention has removed them all, it goes on

@@ -42,6 +42,13 @@ pub(super) fn answer(tx: &Transaction<'_>, row: i64, answer: &str) -> engine::Re
     tx.prepare_cached(set)?.execute(params![row, answer]).map(|_| ())
 }
 
+/// Lets go of answers that nobody came for.
+pub(super) fn forget_old(tx: &Transaction<'_>, now: Timestamp) -> engine::Result<()> {
+    let old = now.millis() - ANSWER_KEPT_MS;
+    let forget = "DELETE FROM inbox WHERE (answer IS NOT NULL OR refusal IS NOT NULL) AND at < ?1";
+    tx.prepare_cached(forget)?.execute([old]).map(|_| ())
+}
+
 impl Store {
     /// Puts a push into the inbox; `None` where too many wait there already.
     ///
@@ -49,7 +56,8 @@ impl Store {
     /// [`StoreError`] when it cannot be written.
     pub fn put_into_inbox(&self, push: &InboxPush, now: Timestamp) -> Result<Option<i64>, StoreError> {
         let put = "INSERT INTO inbox (source, form, first_line, key, body_hash, body, at)
-                   SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE (SELECT count(*) FROM inbox WHERE answer IS NULL) < ?8
+                   SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+                   WHERE (SELECT count(*) FROM inbox WHERE answer IS NULL AND form NOT LIKE 'batch-%') < ?8
                    RETURNING id";
         let (key, hash) = push.key.as_ref().map(|(key, hash)| (key.as_str(), hash.as_slice())).unzip();
         self.write("put a push into the inbox", |tx| {
@@ -90,9 +98,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn clear_inbox(&self, row: i64, now: Timestamp) -> Result<(), StoreError> {
-        let old = now.millis() - ANSWER_KEPT_MS;
-        let clear = "DELETE FROM inbox WHERE (answer IS NOT NULL OR refusal IS NOT NULL) AND (id = ?1 OR at < ?2)";
-        self.write("clear the inbox", |tx| tx.prepare_cached(clear)?.execute(params![row, old]).map(|_| ()))
+        let clear = "DELETE FROM inbox WHERE (answer IS NOT NULL OR refusal IS NOT NULL) AND id = ?1";
+        self.write("clear the inbox", |tx| {
+            tx.prepare_cached(clear)?.execute([row])?;
+            forget_old(tx, now)
+        })
     }
 
     /// The pushes that wait, but for those in hand, in the order in which they came.
@@ -105,7 +115,7 @@ impl Store {
         let except = if except.is_empty() { "0".to_owned() } else { except.join(", ") };
         let waiting = format!(
             "SELECT id, source, form, first_line, key, body_hash, body FROM inbox
-             WHERE answer IS NULL AND refusal IS NULL AND id NOT IN ({except}) ORDER BY id LIMIT ?1"
+             WHERE answer IS NULL AND refusal IS NULL AND form NOT LIKE 'batch-%' AND id NOT IN ({except}) ORDER BY id LIMIT ?1"
         );
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.read("read the inbox", |c| {
@@ -125,13 +135,15 @@ impl Store {
         })
     }
 
-    /// Says that a push of the inbox is not taken, and why.
+    /// Says that something in the inbox is not taken, and why.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn refuse_in_inbox(&self, row: i64, why: &str) -> Result<(), StoreError> {
         let refuse = "UPDATE inbox SET refusal = ?2, body = NULL WHERE id = ?1 AND answer IS NULL";
-        self.write("refuse a push", |tx| tx.prepare_cached(refuse)?.execute(params![row, why]).map(|_| ()))
+        self.write("refuse what is in the inbox", |tx| {
+            tx.prepare_cached(refuse)?.execute(params![row, why]).map(|_| ())
+        })
     }
 }
 

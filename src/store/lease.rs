@@ -146,6 +146,10 @@ pub struct NodeIdentity {
     pub address: Option<String>,
     /// What it may do.
     pub roles: Vec<NodeRole>,
+    /// Which seed directory it sees: the same text from whoever sees the same one; empty: none.
+    pub seeds: String,
+    /// Where it polls from.
+    pub regions: Vec<String>,
     /// What of its config decides, as a hash.
     pub rules: String,
     /// Whether it decides by rules that differ from those of the one before.
@@ -193,20 +197,35 @@ impl NodeSession {
 
     fn be_there(&self, seen: MemorySeen) -> engine::Result<()> {
         let there = format!(
-            "INSERT INTO nodes (name, version, rules, roles, address, change_seen, current_at, clock_apart, started_at, seen_at)
-             VALUES (?1, ?2, ?3, ?8, ?4, ?5, {NOW} - greatest(?7, 0), ?6 - {NOW}, {NOW}, {NOW})
+            "INSERT INTO nodes (name, version, rules, roles, address, seeds, mark, regions, change_seen, current_at, clock_apart, started_at, seen_at)
+             VALUES (?1, ?2, ?3, ?8, ?4, ?9, ?10, ?11, ?5, {NOW} - greatest(?7, 0), ?6 - {NOW}, {NOW}, {NOW})
              ON CONFLICT (name) DO UPDATE SET version = excluded.version, rules = excluded.rules, roles = excluded.roles,
                  address = excluded.address,
+                 seeds = excluded.seeds, regions = excluded.regions, mark = excluded.mark,
+                 reaches = CASE WHEN nodes.mark = excluded.mark THEN nodes.reaches ELSE 1 END,
                  change_seen = excluded.change_seen, clock_apart = excluded.clock_apart, seen_at = excluded.seen_at,
                  current_at = CASE WHEN ?7 < 0 THEN nodes.current_at ELSE excluded.current_at END"
         );
-        let NodeIdentity { name, roles, rules, address, .. } = &self.node;
+        let NodeIdentity { name, roles, rules, address, seeds, regions, .. } = &self.node;
         let roles = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",");
+        let regions = regions.join(",");
         let (address, now) = (address.as_deref().unwrap_or_default(), (self.clock)().millis());
         let mut statement = self.connection.prepare_cached(&there)?;
         let ago = seen.ago.map_or(-1, |ago| i64::try_from(ago.as_millis()).unwrap_or(i64::MAX));
         statement
-            .execute(params![name, env!("CARGO_PKG_VERSION"), rules, address, seen.change, now, ago, roles])
+            .execute(params![
+                name,
+                env!("CARGO_PKG_VERSION"),
+                rules,
+                address,
+                seen.change,
+                now,
+                ago,
+                roles,
+                seeds,
+                self.mark,
+                regions
+            ])
             .map(|_| ())
     }
 
@@ -336,7 +355,15 @@ mod tests {
 
     fn node(name: &str, rules: &str) -> NodeIdentity {
         let (name, rules) = (name.to_owned(), rules.to_owned());
-        NodeIdentity { name, address: None, roles: NodeRole::ALL.to_vec(), rules, takes_over_with_other_rules: false }
+        NodeIdentity {
+            name,
+            address: None,
+            roles: NodeRole::ALL.to_vec(),
+            seeds: String::new(),
+            regions: Vec::new(),
+            rules,
+            takes_over_with_other_rules: false,
+        }
     }
 
     /// A clock that stands still, long ago.

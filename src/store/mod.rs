@@ -24,6 +24,8 @@ mod history;
 mod ids;
 #[cfg(feature = "postgres")]
 mod inbox;
+#[cfg(feature = "postgres")]
+mod inbox_batches;
 mod items;
 mod labels;
 #[cfg(feature = "postgres")]
@@ -33,6 +35,8 @@ mod notes;
 mod open;
 mod operators;
 pub mod outbox;
+#[cfg(feature = "postgres")]
+mod poll_leases;
 mod private;
 mod prune;
 #[cfg(test)]
@@ -91,12 +95,16 @@ pub use glance::{AlsoHeadline, DayTally, HourTally, LastAlert, StoryGlance, Stor
 pub use history::{PAGE_ITEMS, PastCopy, PastItem};
 #[cfg(feature = "postgres")]
 pub use inbox::{InboxOutcome, InboxPush};
+#[cfg(feature = "postgres")]
+pub use inbox_batches::{BatchContents, InboxBatch, PollLease, RelayedCursor, WaitingBatch};
 pub use labels::{ItemLabel, LabelledItem, Relevance};
 #[cfg(feature = "postgres")]
 pub use lease::{MemorySeen, NodeClock, NodeIdentity};
 pub use nodes::{NodeRecord, NodeRole};
 pub use open::{Access, DATABASE_FILE, LOCK_FILE, lock_holder};
 pub use operators::SearchProblem;
+#[cfg(feature = "postgres")]
+pub use poll_leases::NodeMark;
 pub use prune::{Ages, Pruned, Pruning};
 pub use pushes::StoredPush;
 pub use rejections::RejectionTotal;

@@ -36,6 +36,7 @@ impl NodeRole {
 }
 
 /// A process that has a name, and is there.
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing of it, and people read them by name")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NodeRecord {
     /// Its name.
@@ -49,6 +50,15 @@ pub struct NodeRecord {
     /// Where it serves, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// Which seed directory it sees; empty: none.
+    #[serde(skip)]
+    pub seeds: String,
+    /// Where it polls from.
+    pub regions: Vec<String>,
+    /// The hosts that it asks for feeds.
+    pub hosts: u64,
+    /// Whether its polls reach anybody, as far as is known.
+    pub reaches: bool,
     /// Its version.
     pub version: String,
     /// Whether it decides by the rules of the one that does.
@@ -66,12 +76,13 @@ pub struct NodeRecord {
 }
 
 /// Whoever has been silent for longer is not there.
-const NODE_SILENT_MS_MAX: u64 = 15_000;
+pub(super) const NODE_SILENT_MS_MAX: u64 = 15_000;
 /// Clocks that differ by more are worth a word.
 const NODE_CLOCK_APART_MS_MAX: u64 = 5_000;
 
 /// Who has been silent for a day is forgotten.
-const NODES: &str = "SELECT n.name, n.version, n.roles, n.address, n.change_seen, n.clock_apart, n.started_at,
+const NODES: &str = "SELECT n.name, n.version, n.roles, n.address, n.seeds, n.regions, n.reaches,
+        (SELECT count(*) FROM poll_leases p WHERE p.node = n.name AND p.mark = n.mark) AS hosts, n.change_seen, n.clock_apart, n.started_at,
         t.now - n.seen_at AS silent, t.now - n.current_at AS not_current,
         CASE WHEN l.node = n.name AND l.until_at > t.now THEN 1 ELSE 0 END AS decides,
         CASE WHEN l.rules = n.rules THEN 1 ELSE 0 END AS same_rules,
@@ -86,11 +97,13 @@ impl NodeRecord {
         let (decides, address, roles): (bool, String, String) =
             (row.get("decides")?, row.get("address")?, row.get("roles")?);
         let may = |role: NodeRole| roles.split(',').any(|name| name == role.as_str());
-        // What only the one that decides does.
+        // What only the one that decides does; each fetches.
         let does = |role: NodeRole| match role {
             NodeRole::Serve => !address.is_empty(),
-            NodeRole::Decide | NodeRole::Fetch | NodeRole::Deliver => decides && may(role),
+            NodeRole::Fetch => may(role),
+            NodeRole::Decide | NodeRole::Deliver => decides && may(role),
         };
+        let regions: String = row.get("regions")?;
         // What the one that decides stored itself it need not hear of.
         let behind = if decides { 0 } else { number("newest")?.saturating_sub(number("change_seen")?) };
         Ok(Self {
@@ -99,6 +112,10 @@ impl NodeRecord {
             stands_by: !decides && may(NodeRole::Decide),
             roles: NodeRole::ALL.into_iter().filter(|role| does(*role)).map(NodeRole::as_str).collect(),
             address: Some(address).filter(|address| !address.is_empty()),
+            seeds: row.get("seeds")?,
+            regions: regions.split(',').filter(|region| !region.is_empty()).map(str::to_owned).collect(),
+            hosts: number("hosts")?,
+            reaches: row.get("reaches")?,
             version: row.get("version")?,
             same_rules: row.get("same_rules")?,
             behind,
@@ -113,6 +130,24 @@ impl NodeRecord {
     #[must_use]
     pub fn is_there(&self) -> bool {
         self.silent_ms <= NODE_SILENT_MS_MAX
+    }
+
+    /// Whether the node of this name takes the files of its seed directory: it is the one that decides, or the first, of all
+    /// that are there and see the same one.
+    #[must_use]
+    pub fn takes_seeds(nodes: &[Self], name: &str) -> bool {
+        let Some(own) = nodes.iter().find(|node| node.name == name) else { return false };
+        let others = nodes
+            .iter()
+            .filter(|node| node.name != name && node.fetches() && node.is_there() && !node.seeds.is_empty());
+        let ahead = |other: &Self| other.decides || !own.decides && other.name < own.name;
+        !others.into_iter().any(|other| other.seeds == own.seeds && ahead(other))
+    }
+
+    /// Whether it polls feeds and takes seeds.
+    #[must_use]
+    pub fn fetches(&self) -> bool {
+        self.roles.contains(&NodeRole::Fetch.as_str())
     }
 
     /// Whether its clock is not that of the server.

@@ -13,7 +13,7 @@ use super::engine::{self, Connection, EngineError, OptionalExtension as _, Postg
 use super::lease::{self, Lease, LeaseAnswer, LeaseKeeper, MemorySeen, NodeClock, NodeIdentity, NodeSession};
 use super::open::{Access, DATABASE_FILE, LOCK_FILE, Opened, SCHEMA_VERSION, random_name, take_lock};
 use super::private::make_directory;
-use super::{Inner, Store, StoreError};
+use super::{Inner, NodeMark, Store, StoreError};
 use crate::failpoint::Planted;
 
 /// A session that ended holds its store a moment longer.
@@ -292,6 +292,12 @@ impl WaitingNode {
         Ok(Self { state_dir: state_dir.to_owned(), lock, acknowledged, session })
     }
 
+    /// As it is known where rights are written down.
+    #[must_use]
+    pub fn mark(&self) -> NodeMark {
+        NodeMark { name: self.session.node.name.clone(), mark: self.session.mark.clone() }
+    }
+
     /// The same with a config that was read again.
     pub fn set_rules(&mut self, rules: &str) {
         rules.clone_into(&mut self.session.node.rules);
@@ -378,6 +384,12 @@ fn take_now(connection: &mut Connection, mark: &str, shown: &Path) -> Result<Lea
 }
 
 impl Store {
+    /// What the sessions of this process are known by.
+    #[must_use]
+    pub fn session_mark(&self) -> Option<String> {
+        self.0.remote.as_ref().map(|remote| remote.place.mark().to_owned())
+    }
+
     /// What the store takes on its server.
     pub(super) fn remote_bytes(&self) -> Result<u64, StoreError> {
         self.read("see how large the store is", |c| {

@@ -188,6 +188,7 @@ const TABLE: &[(Metric, &str, MetricKind, &str)] = &[
     ),
     (Metric::NodeBehindChanges, "wirewatch_node_behind_changes", Gauge, "Changes that its memory lacks."),
     (Metric::NodeBehind, "wirewatch_node_behind_seconds", Gauge, "For how long its memory has not had everything."),
+    (Metric::NodeHosts, "wirewatch_node_hosts", Gauge, "Hosts that it asks for feeds."),
     (
         Metric::NodeClockApart,
         "wirewatch_node_clock_apart_seconds",
@@ -263,6 +264,7 @@ pub enum Metric {
     NodeSameRules,
     NodeBehindChanges,
     NodeBehind,
+    NodeHosts,
     NodeClockApart,
     LoopStuck,
 }

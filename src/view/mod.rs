@@ -23,7 +23,7 @@ pub use feed_push::{FeedPush, HubsStatus};
 pub use feed_reading::{FeedItemReading, FeedReading};
 pub use feeds::{FeedLine, clean_url};
 pub use hearing::{delivery_words, untold};
-pub use nodes::{node_in_words, node_warnings, nodes_in_short};
+pub use nodes::{node_in_words, node_warnings, nodes_in_short, region_warnings, regions_without_nodes};
 pub use rule_trial::{RuleTrial, TrialError, TrialExample};
 pub use silences::{SilencePreview, SilenceShown, SilenceTally, active_silences, silences};
 pub use status::{DISK_FULL_BYTES, EndpointStatus, FailingFeed, FeedsStatus, Status, quarantined};

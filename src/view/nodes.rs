@@ -1,5 +1,8 @@
 //! The processes that share a store, in words.
 
+use std::collections::BTreeMap;
+
+use crate::source::feed::FeedConfig;
 use crate::store::NodeRecord;
 use crate::text::counted;
 
@@ -23,6 +26,15 @@ pub fn node_in_words(node: &NodeRecord) -> String {
     }
     if node.is_there() && node.has_other_time() {
         words.push(other_time(node));
+    }
+    if node.hosts > 0 {
+        words.push(format!("asks {} for feeds", counted(node.hosts, "host")));
+    }
+    if !node.regions.is_empty() {
+        words.push(format!("is in {}", node.regions.join(", ")));
+    }
+    if node.is_there() && !node.reaches {
+        words.push("its polls reach nobody".to_owned());
     }
     if let Some(address) = &node.address {
         words.push(format!("serves at {address}"));
@@ -77,12 +89,42 @@ pub fn node_warnings(nodes: &[NodeRecord]) -> Vec<String> {
         if node.has_other_time() {
             lines.push(format!("nodes: {name}: {}", other_time(node)));
         }
+        if !node.reaches {
+            lines.push(format!("nodes: the polls of {name} reach nobody, others ask in its place"));
+        }
     }
     let stands_by = nodes.iter().any(|node| node.is_there() && node.stands_by);
     if !stands_by && nodes.iter().any(|node| node.is_there() && node.decides) {
         lines.push("nodes: nobody stands by".to_owned());
     }
     lines
+}
+
+/// Regions that feeds are to be polled from, and where no node is that does: the region, and how many feeds.
+#[must_use]
+pub fn regions_without_nodes(feeds: &[FeedConfig], nodes: &[NodeRecord]) -> Vec<(String, u64)> {
+    if nodes.is_empty() {
+        return Vec::new();
+    }
+    let mut wanted: BTreeMap<&str, u64> = BTreeMap::new();
+    for via in feeds.iter().filter(|feed| feed.enabled).filter_map(|feed| feed.via.as_deref()) {
+        *wanted.entry(via).or_default() += 1;
+    }
+    let polls_there = |region: &str| {
+        let mut polling = nodes.iter().filter(|node| node.is_there() && node.fetches());
+        polling.any(|node| node.regions.iter().any(|one| one == region))
+    };
+    let missing = wanted.into_iter().filter(|(region, _)| !polls_there(region));
+    missing.map(|(region, feeds)| (region.to_owned(), feeds)).collect()
+}
+
+/// The same as lines for an operator.
+#[must_use]
+pub fn region_warnings(feeds: &[FeedConfig], nodes: &[NodeRecord]) -> Vec<String> {
+    let missing = regions_without_nodes(feeds, nodes).into_iter();
+    missing
+        .map(|(region, feeds)| format!("feeds: {} via {region}, where no node is that polls", counted(feeds, "feed")))
+        .collect()
 }
 
 #[cfg(test)]
@@ -95,8 +137,12 @@ mod tests {
             name: name.to_owned(),
             decides: false,
             stands_by: true,
-            roles: vec!["serve"],
+            roles: vec!["fetch", "serve"],
             address: Some("http://10.0.0.2:8080".to_owned()),
+            seeds: String::new(),
+            regions: Vec::new(),
+            hosts: 0,
+            reaches: true,
             version: "1.2.3".to_owned(),
             same_rules: true,
             behind: 0,
@@ -121,6 +167,23 @@ mod tests {
         assert_eq!(nodes_in_short(&[]), None);
         let alone = ["nodes: eu-3 has been silent for 61 s", "nodes: nobody stands by"];
         assert_eq!(node_warnings(&[leader, gone]), alone);
+    }
+
+    #[test]
+    fn region_where_nobody_polls_is_said_with_its_feeds() {
+        let feed = |id: &str, via: Option<&str>| {
+            let id = crate::model::SourceId::new(id).expect("a name");
+            let url = url::Url::parse("https://h.example/rss").expect("a URL");
+            FeedConfig { via: via.map(str::to_owned), ..FeedConfig::new(id, url) }
+        };
+        let feeds = [feed("a", Some("eu")), feed("b", Some("eu")), feed("c", Some("us")), feed("d", None)];
+        let there = NodeRecord { regions: vec!["us".to_owned()], hosts: 1, ..node("us-1") };
+        let gone = NodeRecord { regions: vec!["eu".to_owned()], silent_ms: 61_000, ..node("eu-1") };
+        let only_serves = NodeRecord { roles: vec!["serve"], silent_ms: 0, ..gone.clone() };
+        let said = ["feeds: 2 feeds via eu, where no node is that polls"];
+        assert_eq!(region_warnings(&feeds, &[there.clone(), gone, only_serves]), said);
+        assert_eq!(region_warnings(&feeds, &[]), [""; 0], "alone, a process polls all of them");
+        assert!(node_in_words(&there).contains("asks 1 host for feeds, is in us"), "{}", node_in_words(&there));
     }
 
     #[test]

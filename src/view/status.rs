@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::feed_push::HubsStatus;
+use super::nodes::region_warnings;
 use super::silences::{SilenceTally, active_silences};
 use crate::config::{Config, last_reload};
 use crate::model::{EndpointId, FeedFailure, FeedState, Timestamp};
@@ -126,7 +127,9 @@ impl Status {
         errors: Option<&str>,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let attention = attention(config, store, errors);
+        let mut attention = attention(config, store, errors);
+        let nodes = store.nodes()?;
+        attention.extend(region_warnings(&config.feeds, &nodes));
         let pid = lock_holder(&config.daemon.state_dir);
         let mut feeds = FeedsStatus {
             configured: config.feeds.iter().filter(|f| f.enabled).count(),
@@ -164,7 +167,7 @@ impl Status {
         })?;
         let silences = active_silences(config, store, now)?;
         Ok(Self {
-            nodes: store.nodes()?,
+            nodes,
             silences,
             running: pid.is_some(),
             pid,

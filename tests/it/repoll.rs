@@ -1,12 +1,13 @@
 //! A poller that is told things while it works: other rules, another idea of the store, a batch that does
 //! not become durable. Whom it asks afterwards, and whom never again.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use wirewatch::model::{Cursor, FeedState, Timestamp};
+use wirewatch::model::{Cursor, FeedFailure, FeedState, Timestamp};
 use wirewatch::source::feed::FeedConfig;
 use wirewatch::source::feed::polling::rules::PollRulesSlot;
 use wirewatch::source::{Batch, IngestMessage, Receipt};
@@ -154,5 +155,36 @@ async fn feed_gone_is_believed_once_that_is_stored_and_asked_again_where_it_is_n
         accept(&mut batch);
     }
     assert_eq!(poller.bench.server.asked("/wire").len(), 2);
+    poller.end().await;
+}
+
+#[tokio::test]
+async fn host_that_another_process_is_to_ask_is_left_alone_once_what_is_under_way_has_ended() {
+    let bench = Bench::new().await;
+    bench.server.script("/feed", [Reply::ok(rss(TWO))]);
+    let (url, host) = (bench.url("/feed"), HashSet::from(["127.0.0.1".to_owned()]));
+    let mut poller = Repolled::start(bench, Vec::new());
+    poller.reloads.share(host.clone());
+    poller.reload(vec![feed("wire", &url)], Vec::new());
+    let mut under_way = poller.at_once().await;
+    assert!(!poller.reloads.is_left_alone("127.0.0.1"), "it is its own");
+    poller.reloads.share(HashSet::new());
+    poller.reload(vec![feed("wire", &url)], Vec::new());
+    assert!(!poller.reloads.is_left_alone("127.0.0.1"), "a poll of it is under way");
+    let state = state_of(&under_way);
+    accept(&mut under_way);
+    let left = async {
+        while !poller.reloads.is_left_alone("127.0.0.1") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(HANGS, left).await.expect("left alone");
+    // It comes back from the other one, whose polls reached nobody: from here it is tried at once.
+    let next_poll_at = Timestamp::from_millis(state.next_poll_at.millis() + 3_600_000);
+    let failed = FeedState { failure: Some(FeedFailure::Connect), next_poll_at, last_poll_at: None, ..state };
+    poller.reloads.share(host);
+    poller.reload(vec![feed("wire", &url)], vec![failed]);
+    accept(&mut poller.at_once().await);
+    assert_eq!(poller.bench.server.asked("/feed").len(), 2);
     poller.end().await;
 }

@@ -57,7 +57,7 @@ impl Desk {
         let (sender, mut receipt) = tokio::sync::oneshot::channel();
         let origin = Origin { source: state.source.clone(), kind: SourceKind::Feed, received: self.clock.now() };
         let cursor = Cursor::Feed(Box::new(state));
-        let batch = Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(sender) };
+        let batch = Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(sender), inbox: None };
         self.ingest.take(vec![batch]).expect("taken");
         receipt.try_recv().expect("a receipt")
     }
@@ -223,7 +223,7 @@ fn feeds_that_wait_in_a_queue_are_decided_as_if_one_came_after_the_other() {
         let source = SourceId::new(&name).expect("a name");
         let origin = Origin { source, kind: SourceKind::Feed, received: now };
         let cursor = Cursor::Feed(Box::new(state(&name, now)));
-        let batch = Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(reply) };
+        let batch = Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(reply), inbox: None };
         sender.try_send(batch.into()).expect("room for all");
         receipts.push(receipt);
     }
@@ -244,7 +244,10 @@ fn drop_files(desk: &mut Desk, files: Vec<Vec<RawItem>>) -> Vec<Receipt> {
         .map(|items| {
             let (sender, receipt) = tokio::sync::oneshot::channel();
             let origin = origin.clone();
-            (Batch { origin, items, rejected: Vec::new(), cursor: Cursor::None, receipt: Some(sender) }, receipt)
+            (
+                Batch { origin, items, rejected: Vec::new(), cursor: Cursor::None, receipt: Some(sender), inbox: None },
+                receipt,
+            )
         })
         .unzip();
     desk.ingest.take(batches).expect("taken");
@@ -338,7 +341,8 @@ fn batch_whose_commit_fails_is_not_receipted_and_leaves_nothing() {
     let now = desk.clock.now();
     let origin = Origin { source: state("ferry", now).source, kind: SourceKind::Feed, received: now };
     let cursor = Cursor::Feed(Box::new(state("ferry", now)));
-    let batch = Batch { origin, items: items("a", 0..3), rejected: Vec::new(), cursor, receipt: Some(sender) };
+    let batch =
+        Batch { origin, items: items("a", 0..3), rejected: Vec::new(), cursor, receipt: Some(sender), inbox: None };
     assert!(desk.ingest.take(vec![batch]).is_err(), "a store that fails so is not gone on with");
     assert!(receipt.try_recv().is_err(), "its source was told of success");
     for table in ["items", "alerts", "deliveries", "feeds"] {

@@ -113,6 +113,8 @@ pub struct FeedConfig {
     pub alerts_per_day_max: Option<u64>,
     /// Its hub is asked to push it, where `[websub]` is on.
     pub websub: bool,
+    /// The region it is polled from, where several processes poll; `None`: from anywhere.
+    pub via: Option<String>,
     /// What its requests carry.
     pub fetch: FetchConfig,
 }
@@ -138,6 +140,7 @@ impl FeedConfig {
             bytes_per_day_max: None,
             alerts_per_day_max: None,
             websub: true,
+            via: None,
             fetch: FetchConfig::default(),
         }
     }

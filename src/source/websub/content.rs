@@ -222,6 +222,7 @@ impl HubIntake {
             rejected: document.rejected,
             cursor: Cursor::Hub(Box::new(HubRecord { source: source.clone(), unreliable: None })),
             receipt: Some(receipt),
+            inbox: None,
         };
         let ingest = self.ingest.upgrade()?;
         tokio::time::timeout(ROOM_WAIT_MAX, ingest.send(batch.into())).await.ok()?.ok()?;

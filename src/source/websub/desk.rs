@@ -443,6 +443,7 @@ impl SubscriptionTask {
             rejected: Vec::new(),
             cursor: Cursor::Hub(Box::new(HubRecord { source, unreliable })),
             receipt: None,
+            inbox: None,
         };
         // It fails only when the process ends.
         let _ = ingest.send(batch.into()).await;

@@ -15,6 +15,7 @@ mod request;
 mod result;
 pub mod rules;
 pub mod schedule;
+pub mod share;
 mod tools;
 mod visit;
 

@@ -136,6 +136,8 @@ pub(super) struct PolledFeed {
     fetch: Option<AbortHandle>,
     /// Taken out by a reload: what is under way ends, nothing new begins.
     pub(super) removed: bool,
+    /// The host that another process is to ask once that has ended.
+    pub(super) leaving: Option<String>,
 }
 
 struct SettledPoll {
@@ -324,7 +326,7 @@ impl Poller {
             self.feeds[feed].fetch.take().inspect(AbortHandle::abort);
             if self.feeds[feed].removed {
                 self.queue.forget(&HashSet::from([feed]));
-                self.free.push(feed);
+                self.has_ended(feed);
             }
         }
         while self.has_room()
@@ -393,6 +395,7 @@ impl Poller {
             rejected: refused,
             cursor: Cursor::Feed(next.clone()),
             receipt: Some(receipt),
+            inbox: None,
         };
         let ingest = self.ingest.clone();
         self.settling.spawn(async move {
@@ -403,6 +406,14 @@ impl Poller {
             drop(room);
             SettledPoll { feed, items, next, links, accepted }
         });
+    }
+
+    /// The last poll of a feed that was taken out is over.
+    fn has_ended(&mut self, feed: usize) {
+        self.free.push(feed);
+        if let Some(host) = self.feeds[feed].leaving.take() {
+            self.reloads.has_left(&host);
+        }
     }
 
     /// What a good poll found is of interest to the subscription of its feed.
@@ -422,7 +433,7 @@ impl Poller {
         self.feeds[index].busy = false;
         self.settled_at = now;
         if self.feeds[index].removed {
-            self.free.push(index);
+            self.has_ended(index);
             return;
         }
         let again_at = match &accepted {
@@ -467,7 +478,15 @@ impl Poller {
 impl PolledFeed {
     pub(super) fn new(target: PollTarget, state: FeedState) -> Self {
         let begun_at = Timestamp::default();
-        Self { target: Arc::new(target), state: Arc::new(state), busy: false, begun_at, fetch: None, removed: false }
+        Self {
+            target: Arc::new(target),
+            state: Arc::new(state),
+            busy: false,
+            begun_at,
+            fetch: None,
+            removed: false,
+            leaving: None,
+        }
     }
 
     /// One that failed last time waits with its like.

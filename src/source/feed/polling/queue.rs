@@ -111,6 +111,12 @@ impl PollQueue {
         self.places[feed] = FeedPlace { host, ..FeedPlace::default() };
     }
 
+    /// Somebody else asked the feed's host then.
+    pub fn was_asked(&mut self, feed: usize, at: Timestamp) {
+        let host = &mut self.hosts[self.places[feed].host];
+        host.started_at = host.started_at.max(Some(at));
+    }
+
     /// The feed's time comes then; its last answer decides on its line.
     pub fn wake(&mut self, feed: usize, at: Timestamp, lane: PollLane) {
         let place = &mut self.places[feed];

@@ -214,3 +214,14 @@ fn fifty_slow_and_fifty_dead_feeds_do_not_delay_a_hundred_good_ones() {
     // Nobody is known to be good or bad at the start: two seconds for each of the bad ones, eight at a time.
     assert!(first < Duration::from_secs(30), "{first:?}");
 }
+
+#[test]
+fn start_host_that_somebody_else_asked_keeps_its_pause() {
+    let mut queue = due(&["a", "b"]);
+    queue.was_asked(0, at(-400));
+    queue.was_asked(0, at(-900));
+    assert_eq!(started(&mut queue, 0, &PACING), [1]);
+    queue.ended(1, at(1), &PACING);
+    assert_eq!(queue.next_at(&PACING), Some(at(600)));
+    assert_eq!(started(&mut queue, 600, &PACING), [0]);
+}

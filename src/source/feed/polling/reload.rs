@@ -11,9 +11,10 @@ use tracing::info;
 use super::poller::{PolledFeed, Poller, spared};
 use super::rules::PollRules;
 use super::schedule::{self, PollPace};
+use super::share::shared_host;
 use super::tools::{PollTarget, stored_url};
-use crate::model::{FeedState, SourceId, Timestamp};
-use crate::source::feed::{FeedConfig, PollingConfig};
+use crate::model::{FeedFailure, FeedState, SourceId, Timestamp};
+use crate::source::feed::{FeedConfig, PollingConfig, SpacingScope};
 
 /// What taking over a list of feeds did.
 pub(super) struct FeedChanges {
@@ -26,13 +27,22 @@ pub(super) struct FeedChanges {
 impl Poller {
     /// Takes over the newest rules while polls are under way.
     pub(super) fn apply_reload(&mut self) {
-        let Some(PollRules { feeds, polling, limits, client, states }) = self.reloads.take() else { return };
+        let Some((rules, put)) = self.reloads.take() else { return };
+        let PollRules { feeds, polling, limits, client, states } = rules;
         let now = self.tools.clock.now();
         let tools = self.tools.renewed(client, polling, limits);
         let old_polling = std::mem::replace(&mut self.tools, Arc::new(tools)).polling.clone();
         let FeedChanges { added, removed, changed } = self.take_over_feeds(feeds, states, &old_polling);
+        self.reloads.has_heard(put);
+        // What another process asked so far may be much, and due.
+        let spread = if self.reloads.shared_hosts().is_some() {
+            let due = added.iter().filter(|&&index| self.feeds[index].state.next_poll_at <= now).count();
+            schedule::start_spread(self.tools.polling.start_spread, due)
+        } else {
+            Duration::ZERO
+        };
         for &index in &added {
-            self.wake_first(index, now, Duration::ZERO);
+            self.wake_first(index, now, spread);
         }
         let added = added.len();
         if added + removed + changed > 0 || self.tools.polling != old_polling {
@@ -85,7 +95,10 @@ impl Poller {
         let now = self.tools.clock.now();
         let mut states: HashMap<SourceId, FeedState> =
             states.into_iter().map(|state| (state.source.clone(), state)).collect();
-        let mut wanted: Vec<Option<FeedConfig>> = feeds.into_iter().filter(|feed| feed.enabled).map(Some).collect();
+        let (share, scope) = (self.reloads.shared_hosts(), self.tools.polling.spacing_scope);
+        let is_ours = |feed: &FeedConfig| share.as_ref().is_none_or(|share| share.contains(&shared_host(feed, scope)));
+        let mut wanted: Vec<Option<FeedConfig>> =
+            feeds.into_iter().filter(|feed| feed.enabled && is_ours(feed)).map(Some).collect();
         let places: HashMap<SourceId, usize> =
             wanted.iter().flatten().enumerate().map(|(place, feed)| (feed.id.clone(), place)).collect();
         let (mut changed, mut removed) = (0, 0);
@@ -97,7 +110,7 @@ impl Poller {
             let wanted = places.get(&feed.target.config.id).and_then(|&place| wanted.get_mut(place));
             let stays = wanted.and_then(|wanted| wanted.take_if(|config| same_address(config, &feed.target.config)));
             let Some(config) = stays else {
-                self.feeds[index].removed = true;
+                self.leave(index, old_polling.spacing_scope);
                 removed += 1;
                 continue;
             };
@@ -120,6 +133,17 @@ impl Poller {
             self.add(config, state, now)
         });
         FeedChanges { added: added.collect(), removed, changed }
+    }
+
+    /// It is not polled any more, once what is under way has ended.
+    fn leave(&mut self, index: usize, scope: SpacingScope) {
+        let feed = &mut self.feeds[index];
+        feed.removed = true;
+        if feed.busy && self.reloads.shared_hosts().is_some() {
+            let host = shared_host(&feed.target.config, scope);
+            self.reloads.leaves(host.clone());
+            feed.leaving = Some(host);
+        }
     }
 
     /// A feed that was added waits for its time, or for its place in the spread where that has come.
@@ -201,6 +225,11 @@ impl Poller {
             state.used.bytes_over = false;
             state.next_poll_at = at;
         }
+        let (asked_last, is_shared) = (state.last_poll_at, self.reloads.shared_hosts().is_some());
+        // From here it may be reached.
+        if is_shared && state.failure.is_some_and(FeedFailure::may_be_the_way) {
+            state.next_poll_at = state.next_poll_at.min(now);
+        }
         let feed = PolledFeed::new(target, state);
         let index = if let Some(index) = self.free.pop() {
             self.feeds[index] = feed;
@@ -210,6 +239,10 @@ impl Poller {
             self.feeds.len() - 1
         };
         self.queue.place(index, &host);
+        // Another process may have asked there a moment ago.
+        if let Some(last) = asked_last.filter(|_| is_shared) {
+            self.queue.was_asked(index, last.min(now));
+        }
         index
     }
 }

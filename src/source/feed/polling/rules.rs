@@ -1,8 +1,11 @@
 //! What the poller works by, at the start and after each reload: checked and ready, so that taking it over
 //! cannot fail. Also the client that these rules need.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::model::{FeedState, SourceId};
@@ -37,6 +40,19 @@ pub struct PollRulesSlot {
     hurried: watch::Sender<Vec<FeedState>>,
     /// Feeds that a hub says have something new; `true`: it did not bring it.
     hinted: watch::Sender<Vec<(SourceId, bool)>>,
+    shared: Arc<Mutex<SharedSlot>>,
+}
+
+/// What several processes that poll have agreed on.
+#[derive(Default)]
+struct SharedSlot {
+    /// The hosts that this one asks; `None`: it polls alone, and asks all.
+    share: Option<Arc<HashSet<String>>>,
+    /// Rules that were put there, and of which the poller has heard.
+    put: u64,
+    heard: u64,
+    /// Polls under way of feeds that it is to leave alone, by their host.
+    leaving: HashMap<String, usize>,
 }
 
 /// Feeds that may wait to be hurried; of more, the poller hears at the next reload or poll.
@@ -45,7 +61,46 @@ const HURRIED_MAX: usize = 1000;
 impl PollRulesSlot {
     /// Puts rules there.
     pub fn put(&self, rules: PollRules) {
+        self.shared.lock().put += 1;
         self.rules.send_replace(Some(rules));
+    }
+
+    /// Only feeds of these hosts are polled of the rules that are put there next.
+    pub fn share(&self, hosts: HashSet<String>) {
+        self.shared.lock().share = Some(Arc::new(hosts));
+    }
+
+    /// Whether nothing is asked of a host any more, since the poller has heard that it is not to be.
+    #[must_use]
+    pub fn is_left_alone(&self, host: &str) -> bool {
+        let shared = self.shared.lock();
+        let asks = shared.share.as_ref().is_none_or(|share| share.contains(host));
+        !asks && shared.heard == shared.put && !shared.leaving.contains_key(host)
+    }
+
+    pub(super) fn shared_hosts(&self) -> Option<Arc<HashSet<String>>> {
+        self.shared.lock().share.clone()
+    }
+
+    /// A poll of a feed is under way that is to be left alone after it.
+    pub(super) fn leaves(&self, host: String) {
+        *self.shared.lock().leaving.entry(host).or_default() += 1;
+    }
+
+    /// It has come to its end.
+    pub(super) fn has_left(&self, host: &str) {
+        let mut shared = self.shared.lock();
+        if let Some(count) = shared.leaving.get_mut(host) {
+            *count -= 1;
+            if *count == 0 {
+                shared.leaving.remove(host);
+            }
+        }
+    }
+
+    /// The rules that were put there last are in force.
+    pub(super) fn has_heard(&self, put: u64) {
+        self.shared.lock().heard = put;
     }
 
     /// Has a feed polled now, which the store has as due.
@@ -87,13 +142,16 @@ impl PollRulesSlot {
         taken
     }
 
-    pub(super) fn take(&self) -> Option<PollRules> {
+    /// The rules, and which of all that were put there they are.
+    pub(super) fn take(&self) -> Option<(PollRules, u64)> {
+        // Before they are looked at: those that are put there meanwhile count as not heard of.
+        let put = self.shared.lock().put;
         let mut taken = None;
         self.rules.send_if_modified(|rules| {
             taken = rules.take();
             false
         });
-        taken
+        taken.zip(Some(put))
     }
 
     /// Returns when there are rules to take, or feeds to hurry.

@@ -1,0 +1,107 @@
+//! What other processes have fetched, and taken from their seed directories: the one that decides takes it from the inbox in
+//! the order in which it came, and it goes the way of everything else.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::source::{Batch, IngestSender};
+use crate::store::{BatchContents, Store, WaitingBatch};
+
+/// How often it is looked without a word of a commit.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Batches that are on their way to the store at once.
+const IN_HAND_MAX: usize = 128;
+/// Batches that are read at once.
+const READ_MAX: usize = 32;
+/// A batch that could not be taken is taken up again after so long.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Takes what waits in the inbox.
+pub(super) struct FetchedTaker {
+    pub(super) store: Store,
+    pub(super) ingest: IngestSender,
+}
+
+impl FetchedTaker {
+    /// Takes it until cancelled.
+    pub(super) async fn run(self, cancel: CancellationToken) {
+        let mut others = self.store.commits_of_others();
+        let (mut in_hand, mut ends) = (Vec::new(), JoinSet::new());
+        loop {
+            others.mark_unchanged();
+            let room = (IN_HAND_MAX - in_hand.len()).min(READ_MAX);
+            let waiting = if room == 0 { Vec::new() } else { self.waiting(in_hand.clone(), room).await };
+            let more = !waiting.is_empty();
+            for WaitingBatch { row, batch } in waiting {
+                let contents = match BatchContents::read(&batch) {
+                    Ok(contents) => contents,
+                    Err(why) => {
+                        warn!(row, source = batch.source, why, "what another node has fetched is not taken");
+                        self.refuse(row, why).await;
+                        continue;
+                    }
+                };
+                let BatchContents { origin, items, rejected, cursor } = contents;
+                let (receipt, told) = oneshot::channel();
+                let batch =
+                    Batch { origin, items, rejected, cursor: cursor.into(), receipt: Some(receipt), inbox: Some(row) };
+                in_hand.push(row);
+                tokio::select! {
+                    () = cancel.cancelled() => return,
+                    sent = self.ingest.send(batch.into()) => if sent.is_err() {
+                        return;
+                    },
+                }
+                ends.spawn(async move {
+                    // Given back unread: the disk is full. It waits where it is.
+                    if told.await.is_err() {
+                        tokio::time::sleep(AGAIN_AFTER).await;
+                    }
+                    row
+                });
+            }
+            if more {
+                while let Some(end) = ends.try_join_next() {
+                    ended(&mut in_hand, &ends, end);
+                }
+                continue;
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                heard = others.changed() => if heard.is_err() {
+                    return;
+                },
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                Some(end) = ends.join_next() => ended(&mut in_hand, &ends, end),
+            }
+        }
+    }
+
+    async fn waiting(&self, in_hand: Vec<i64>, most: usize) -> Vec<WaitingBatch> {
+        let waiting = self.store.blocking(move |store| store.waiting_batches(&in_hand, most)).await;
+        waiting.unwrap_or_else(|error| {
+            debug!(%error, "the inbox cannot be read");
+            Vec::new()
+        })
+    }
+
+    async fn refuse(&self, row: i64, why: String) {
+        if let Err(error) = self.store.blocking(move |store| store.refuse_in_inbox(row, &why)).await {
+            debug!(%error, "what is in the inbox cannot be refused");
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    }
+}
+
+fn ended(in_hand: &mut Vec<i64>, ends: &JoinSet<i64>, end: Result<i64, tokio::task::JoinError>) {
+    match end {
+        Ok(row) => in_hand.retain(|one| *one != row),
+        // Which of them panicked is not known: those that have not ended are known still.
+        Err(_) if ends.is_empty() => in_hand.clear(),
+        Err(_) => {}
+    }
+}
