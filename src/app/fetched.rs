@@ -66,7 +66,7 @@ impl FetchedTaker {
             }
             if more {
                 while let Some(end) = ends.try_join_next() {
-                    ended(&mut in_hand, &ends, end);
+                    ended(&mut in_hand, &ends, &end);
                 }
                 continue;
             }
@@ -76,7 +76,7 @@ impl FetchedTaker {
                     return;
                 },
                 () = tokio::time::sleep(LOOK_EVERY) => {}
-                Some(end) = ends.join_next() => ended(&mut in_hand, &ends, end),
+                Some(end) = ends.join_next() => ended(&mut in_hand, &ends, &end),
             }
         }
     }
@@ -97,9 +97,9 @@ impl FetchedTaker {
     }
 }
 
-fn ended(in_hand: &mut Vec<i64>, ends: &JoinSet<i64>, end: Result<i64, tokio::task::JoinError>) {
+fn ended(in_hand: &mut Vec<i64>, ends: &JoinSet<i64>, end: &Result<i64, tokio::task::JoinError>) {
     match end {
-        Ok(row) => in_hand.retain(|one| *one != row),
+        Ok(row) => in_hand.retain(|one| one != row),
         // Which of them panicked is not known: those that have not ended are known still.
         Err(_) if ends.is_empty() => in_hand.clear(),
         Err(_) => {}
