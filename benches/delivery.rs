@@ -228,8 +228,8 @@ impl Bed {
             for n in numbers {
                 let id = format!("alr_{n}");
                 let alert: i64 = tx.prepare_cached(
-                    "INSERT INTO alerts (id, kind, topic, story, item, reason, severity, score, sources, at, payload)
-                     VALUES (?1, 'alert.matched', 't', 1, 1, 'first', 'high', 500, 1, ?2, ?3) RETURNING sequence",
+                    "INSERT INTO alerts (id, kind, story, item, reason, severity, score, outlets, at, payload)
+                     VALUES (?1, 'alert.matched', 1, 1, 'first', 'high', 500, 1, ?2, ?3) RETURNING sequence",
                 )?
                 .query_row(params![id, now, payload(n)], |row| row.get(0))?;
                 for endpoint in endpoints {

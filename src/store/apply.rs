@@ -308,9 +308,8 @@ fn write_story_outlet(
     tx.prepare_cached(ADD_OUTLET)?.defer(params![story.to_i64(), outlet.as_str(), now.millis()])
 }
 
-/// Without the cast, SQLite plans the statement anew for each other story: it took a fortieth of what an item costs.
 const ADD_OUTLET: &str = "INSERT INTO story_sources (story, source, position, at)
-    VALUES (?1, ?2, (SELECT coalesce(max(position) + 1, 0) FROM story_sources WHERE story = CAST(?1 AS BIGINT)), ?3)
+    VALUES (?1, ?2, (SELECT coalesce(max(position) + 1, 0) FROM story_sources WHERE story = ?1), ?3)
     ON CONFLICT DO NOTHING";
 
 /// A copy that is an item now is counted once. The row stays: its link still leads to the original.
@@ -554,5 +553,18 @@ mod tests {
             .expect("found");
         assert_eq!(last, 1);
         assert_eq!(add.get_status(StatementStatus::RePrepare), 0);
+        for asked in [
+            "SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE delivery = ?1",
+            "SELECT due_at FROM deliveries WHERE endpoint = ?1 AND state = 'pending' AND due_at > 5 ORDER BY due_at LIMIT 1",
+            "SELECT seq FROM items WHERE source = ?1 ORDER BY seq DESC LIMIT 9",
+            "SELECT EXISTS (SELECT 1 FROM deliveries WHERE story = 1 AND endpoint = ?1 AND state = 'pending')",
+        ] {
+            for value in [0, 1, 7, 1, 0] {
+                let mut statement = file.prepare_cached(asked).expect("prepared");
+                assert!(statement.query([value]).expect("asked").next().is_ok());
+            }
+            let statement = file.prepare_cached(asked).expect("prepared");
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{asked}");
+        }
     }
 }

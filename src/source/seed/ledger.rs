@@ -14,7 +14,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 /// A modification time this many settle times ago means that nobody writes any more.
 pub(super) const OLD_SETTLES: u32 = 15;
 /// A file changed so shortly before it was read may change again within the clock's grain.
-const GRAIN: Duration = Duration::from_secs(2);
+pub(super) const GRAIN: Duration = Duration::from_secs(2);
 
 /// The names at hand.
 #[derive(Debug)]
@@ -31,10 +31,10 @@ pub(super) struct FileTracker {
 enum TrackedState {
     /// Looked at again at `until`; taken when the stamp is the same then. It has stood still `since` then.
     Settling { stamp: Option<FileStamp>, until: Instant, since: Instant },
-    /// In `ready`. `calm`: since when it stood still, where nobody told that it was closed.
-    Queued { calm: Option<Instant> },
+    /// In `ready`. `calm`: how it stood still, where nobody told that it was closed.
+    Queued { calm: Option<CalmFile> },
     /// Being read, parsed, committed, moved. `again`: it was written meanwhile.
-    InFlight { again: bool, calm: Option<Instant> },
+    InFlight { again: bool, calm: Option<CalmFile> },
     /// Its content is known and it stays where it is.
     Held { stamp: FileStamp, racy: bool },
     /// Not taken. `retry`: it was not read, so each scan tries again.
@@ -56,6 +56,23 @@ pub(super) enum FileOutcome {
     NotAccepted,
     /// Its content was refused, or it could not be read or moved (`retry`).
     Refused { stamp: Option<FileStamp>, retry: bool },
+}
+
+/// A file that stood still, where nobody told that it was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CalmFile {
+    /// Since when.
+    pub(super) since: Instant,
+    /// As it was when it was looked at last.
+    pub(super) seen: Option<SeenFile>,
+}
+
+/// A file as it was at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SeenFile {
+    pub(super) stamp: FileStamp,
+    /// Not before the look.
+    pub(super) at: Instant,
 }
 
 /// A file as it was when it was looked at last, and since when it has been so.
@@ -85,22 +102,22 @@ impl FileTracker {
         match self.files.get(name) {
             None => self.wait(name, None, now + self.settle),
             // Permissions may have been mended.
-            Some(TrackedState::Refused { .. }) => self.queue(name, Some(now)),
+            Some(TrackedState::Refused { .. }) => self.queue(name, Some(CalmFile { since: now, seen: None })),
             Some(_) => {}
         }
     }
 
     /// A scan saw a regular file, modified so long ago.
     pub(super) fn saw(&mut self, name: &OsStr, seen: FileStamp, age: Duration, now: Instant) {
+        let calm =
+            CalmFile { since: now.checked_sub(age).unwrap_or(now), seen: Some(SeenFile { stamp: seen, at: now }) };
         match self.files.get(name) {
-            None if age >= self.settle * OLD_SETTLES => self.queue(name, Some(now.checked_sub(age).unwrap_or(now))),
+            None if age >= self.settle * OLD_SETTLES => self.queue(name, Some(calm)),
             None => self.wait(name, Some(seen), now + self.settle),
             Some(TrackedState::Held { stamp, racy }) if *racy || *stamp != seen => {
                 self.wait(name, Some(seen), now + self.settle);
             }
-            Some(TrackedState::Refused { retry: true, .. }) => {
-                self.queue(name, Some(now.checked_sub(age).unwrap_or(now)));
-            }
+            Some(TrackedState::Refused { retry: true, .. }) => self.queue(name, Some(calm)),
             Some(TrackedState::Refused { stamp, .. }) if *stamp != Some(seen) => {
                 self.wait(name, Some(seen), now + self.settle);
             }
@@ -111,7 +128,7 @@ impl FileTracker {
     /// A scan saw something that will be refused unread.
     pub(super) fn saw_odd(&mut self, name: &OsStr, now: Instant) {
         if matches!(self.files.get(name), None | Some(TrackedState::Refused { .. } | TrackedState::Held { .. })) {
-            self.queue(name, Some(now));
+            self.queue(name, Some(CalmFile { since: now, seen: None }));
         }
     }
 
@@ -152,14 +169,14 @@ impl FileTracker {
     /// A due file was looked at again.
     pub(super) fn looked(&mut self, name: &OsStr, before: StillFile, after: FileStamp, now: Instant) {
         if before.stamp == Some(after) {
-            self.queue(name, Some(before.since));
+            self.queue(name, Some(CalmFile { since: before.since, seen: Some(SeenFile { stamp: after, at: now }) }));
         } else {
             self.wait(name, Some(after), now + self.settle);
         }
     }
 
-    /// The next file to take, and for how long it has stood still where nobody told that it was closed.
-    pub(super) fn start(&mut self, now: Instant) -> Option<(OsString, Option<Duration>)> {
+    /// The next file to take, and how it stood still where nobody told that it was closed.
+    pub(super) fn start(&mut self) -> Option<(OsString, Option<CalmFile>)> {
         let name = self.ready.pop_front()?;
         let calm = match self.files.get(&name) {
             Some(TrackedState::Queued { calm }) => *calm,
@@ -167,7 +184,7 @@ impl FileTracker {
         };
         self.in_flight += 1;
         self.files.insert(name.clone(), TrackedState::InFlight { again: false, calm });
-        Some((name, calm.map(|since| now.saturating_duration_since(since))))
+        Some((name, calm))
     }
 
     /// A file in flight has landed. Says whether this differs from how it landed before.
@@ -184,7 +201,7 @@ impl FileTracker {
             FileOutcome::Unsettled => self.wait(name, None, now + self.settle),
             FileOutcome::MaybeUnfinished { stamp } => {
                 // The longer it has stood still, the less often it is worth a look.
-                let since = calm.unwrap_or(now);
+                let since = calm.map_or(now, |calm| calm.since);
                 let pause = self.settle.max(now.saturating_duration_since(since) / 8);
                 self.wait_since(name, Some(stamp), now + pause, since);
             }
@@ -203,7 +220,7 @@ impl FileTracker {
         self.in_flight
     }
 
-    fn queue(&mut self, name: &OsStr, calm: Option<Instant>) {
+    fn queue(&mut self, name: &OsStr, calm: Option<CalmFile>) {
         self.set(name, TrackedState::Queued { calm });
         self.ready.push_back(name.to_owned());
     }
@@ -241,7 +258,13 @@ mod tests {
         }
 
         fn started(&mut self) -> Option<(String, bool)> {
-            self.ledger.start(self.now).map(|(name, calm)| (name.to_string_lossy().into_owned(), calm.is_some()))
+            self.ledger.start().map(|(name, calm)| (name.to_string_lossy().into_owned(), calm.is_some()))
+        }
+
+        /// For how long the next file stood still.
+        fn stood_still(&mut self) -> Option<Duration> {
+            let (_, calm) = self.ledger.start()?;
+            calm.map(|calm| self.now.saturating_duration_since(calm.since))
         }
 
         fn saw(&mut self, stamp: FileStamp) {
@@ -297,14 +320,27 @@ mod tests {
         let one = stamp("1");
         bench.saw(one);
         bench.passes_settle(one);
-        assert_eq!(bench.ledger.start(bench.now), Some(("a".into(), Some(SETTLE))));
+        assert_eq!(bench.stood_still(), Some(SETTLE));
         bench.done(FileOutcome::MaybeUnfinished { stamp: one });
         bench.passes_settle(one);
-        assert_eq!(bench.ledger.start(bench.now), Some(("a".into(), Some(SETTLE * 2))));
+        assert_eq!(bench.stood_still(), Some(SETTLE * 2));
         bench.done(FileOutcome::MaybeUnfinished { stamp: one });
         bench.passes_settle(stamp("22"));
         bench.passes_settle(one);
         assert_eq!(bench.started(), None, "a write begins it anew");
+    }
+
+    #[tokio::test]
+    async fn file_that_stood_still_is_offered_as_it_was_seen() {
+        let mut bench = Bench::new();
+        let (one, two) = (stamp("1"), stamp("22"));
+        bench.ledger.saw("a".as_ref(), one, SETTLE * OLD_SETTLES, bench.now);
+        let seen = |bench: &mut Bench| bench.ledger.start().and_then(|(_, calm)| calm?.seen);
+        assert_eq!(seen(&mut bench), Some(SeenFile { stamp: one, at: bench.now }));
+        bench.done(FileOutcome::Unsettled);
+        bench.passes_settle(two);
+        bench.passes_settle(two);
+        assert_eq!(seen(&mut bench), Some(SeenFile { stamp: two, at: bench.now }));
     }
 
     #[tokio::test]

@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::FileType;
+use tokio::time::Instant;
 
 use super::files::{self, FileStamp};
 use super::folder::OpenFolder;
@@ -53,67 +55,107 @@ pub enum SettleError {
     },
 }
 
+/// A file of the directory that is to be moved into a folder.
+#[derive(Debug)]
+pub(super) struct FileToMove {
+    pub(super) name: OsString,
+    /// As it was read; `None` for what was refused unread.
+    pub(super) stamp: Option<FileStamp>,
+    pub(super) folder: PathBuf,
+}
+
 /// A file that was moved, and whether its writer may have it open all the same.
 #[derive(Debug)]
 pub(super) struct MovedFile {
-    pub(super) folder: OpenFolder,
+    pub(super) folder: Arc<OpenFolder>,
     pub(super) name: OsString,
     pub(super) writer: WriterSign,
 }
 
-/// Moves a file of the directory into a folder, under its name or the next one free. `stamp` is the file that was
-/// read; `None` for what was refused unread.
-///
-/// # Errors
-/// [`SettleError`]; the file is then where it was.
-pub(super) fn move_to(
-    folder: &Path,
+/// A file under its new name, and whether that is a copy, whose writers were asked about.
+struct RenamedFile {
+    folder: Arc<OpenFolder>,
+    name: OsString,
+    is_copy: bool,
+}
+
+/// Moves files of the directory into folders, each under its name or the next one free: all of them first, then one
+/// look at the open files answers for them together. An error is of one file, which is then where it was.
+pub(super) fn move_all(
+    files: &[FileToMove],
     dir: &OpenFolder,
-    name: &OsStr,
-    stamp: Option<&FileStamp>,
     writers: &FileWriters,
-) -> Result<MovedFile, SettleError> {
-    let failed = |source| SettleError::Io { folder: folder.to_owned(), source };
-    let to = dir.folder(folder).map_err(failed)?;
-    if !is_still(dir, name, stamp).map_err(failed)? {
+) -> Vec<Result<MovedFile, SettleError>> {
+    let mut folders = Vec::new();
+    let renamed: Vec<_> = files.iter().map(|file| rename_away(file, dir, &mut folders, writers)).collect();
+    // Asked after the last move: from now on nobody opens them under their old names.
+    let asked = Instant::now();
+    let judged = files.iter().zip(renamed);
+    judged.map(|(file, renamed)| renamed.and_then(|to| judge_moved(file, to, dir, writers, asked))).collect()
+}
+
+fn rename_away(
+    file: &FileToMove,
+    dir: &OpenFolder,
+    folders: &mut Vec<(PathBuf, Arc<OpenFolder>)>,
+    writers: &FileWriters,
+) -> Result<RenamedFile, SettleError> {
+    let FileToMove { name, stamp, folder } = file;
+    let failed = |source| SettleError::Io { folder: folder.clone(), source };
+    let to = if let Some((_, open)) = folders.iter().find(|(path, _)| path == folder) {
+        Arc::clone(open)
+    } else {
+        let open = Arc::new(dir.folder(folder).map_err(failed)?);
+        folders.push((folder.clone(), Arc::clone(&open)));
+        open
+    };
+    if !is_still(dir, name, stamp.as_ref()).map_err(failed)? {
         return Err(SettleError::Changed);
     }
     for attempt in 1..=NAMES_TRIED_MAX {
         let target = numbered(name, attempt);
-        let renamed = match dir.rename_new(name, &to, &target) {
+        match dir.rename_new(name, &to, &target) {
+            Ok(()) => return Ok(RenamedFile { folder: to, name: target, is_copy: false }),
             // A copy has another place and change time; what was copied is judged by whoever copies.
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                match copy_over(dir, name, &to, &target, stamp, Some(writers)) {
-                    Ok(()) => return Ok(MovedFile { folder: to, name: target, writer: WriterSign::None }),
+                match copy_over(dir, name, &to, &target, stamp.as_ref(), Some(writers)) {
+                    Ok(()) => return Ok(RenamedFile { folder: to, name: target, is_copy: true }),
                     Err(CopyError::Changed) => return Err(SettleError::Changed),
                     Err(CopyError::HeldOpen) => return Err(SettleError::HeldOpen),
-                    Err(CopyError::Io(error)) => Err(error),
+                    Err(CopyError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    Err(CopyError::Io(error)) => return Err(failed(error)),
                 }
-            }
-            renamed => renamed,
-        };
-        match renamed {
-            Ok(()) => {
-                // Asked after the move: from now on nobody opens it under its old name. A writer that has it open, or
-                // reopened it between the check and the move, gets it back.
-                let writer = stamp.map_or(WriterSign::None, |_| writers.of(name, &to, &target));
-                let refusal = if writer == WriterSign::Open {
-                    Some(SettleError::HeldOpen)
-                } else if is_still(&to, &target, stamp).map_err(failed)? {
-                    None
-                } else {
-                    Some(SettleError::Changed)
-                };
-                return match refusal {
-                    Some(refusal) if to.rename_new(&target, dir, name).is_ok() => Err(refusal),
-                    _ => Ok(MovedFile { folder: to, name: target, writer }),
-                };
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(error)),
         }
     }
     Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "too many files of this name")))
+}
+
+/// A writer that has it open, or reopened it between the check and the move, gets it back.
+fn judge_moved(
+    file: &FileToMove,
+    renamed: RenamedFile,
+    dir: &OpenFolder,
+    writers: &FileWriters,
+    asked: Instant,
+) -> Result<MovedFile, SettleError> {
+    let RenamedFile { folder, name, is_copy } = renamed;
+    if is_copy || file.stamp.is_none() {
+        return Ok(MovedFile { folder, name, writer: WriterSign::None });
+    }
+    let writer = writers.of(&file.name, &folder, &name, asked);
+    let is_still = is_still(&folder, &name, file.stamp.as_ref())
+        .map_err(|source| SettleError::Io { folder: file.folder.clone(), source })?;
+    let refusal = match writer {
+        WriterSign::Open => Some(SettleError::HeldOpen),
+        _ => (!is_still).then_some(SettleError::Changed),
+    };
+    match refusal {
+        Some(refusal) if folder.rename_new(&name, dir, &file.name).is_ok() => Err(refusal),
+        _ => Ok(MovedFile { folder, name, writer }),
+    }
 }
 
 /// Moves a file that was written on after it had been moved back to where it is read, under a name that is free.
@@ -335,7 +377,8 @@ fn remove_still(
             Err(error) => return Err(error.into()),
             Ok(()) => {
                 let is_same = same(&folder.stat(&aside)?);
-                let held = writers.is_some_and(|writers| writers.of(name, folder, &aside) == WriterSign::Open);
+                let held =
+                    writers.is_some_and(|writers| writers.of(name, folder, &aside, Instant::now()) == WriterSign::Open);
                 if is_same && !held {
                     return Ok(folder.remove(&aside)?);
                 }
@@ -368,9 +411,42 @@ mod tests {
     }
 
     fn moved_as(folder: &Path, path: &Path, before: Option<&FileStamp>) -> Result<PathBuf, SettleError> {
-        let name = path.file_name().expect("a name");
-        let moved = move_to(folder, &open(path), name, before, &FileWriters::default());
+        let name = path.file_name().expect("a name").to_owned();
+        let file = FileToMove { name, stamp: before.copied(), folder: folder.to_owned() };
+        let moved = move_all(&[file], &open(path), &FileWriters::default()).pop().expect("one");
         moved.map(|moved| moved.folder.path().join(moved.name))
+    }
+
+    #[test]
+    fn files_that_move_together_are_looked_for_once_and_each_is_judged_by_itself() {
+        let (dir, file, done) = setup();
+        let names: Vec<OsString> = (0..20).map(|n| OsString::from(format!("{n}.txt"))).collect();
+        for name in &names {
+            fs::write(dir.path().join(name), "one").expect("written");
+        }
+        let mut files: Vec<FileToMove> = names
+            .iter()
+            .map(|name| FileToMove {
+                name: name.clone(),
+                stamp: Some(stamp(&dir.path().join(name))),
+                folder: done.clone(),
+            })
+            .collect();
+        let _writer = fs::OpenOptions::new().append(true).open(dir.path().join("3.txt")).expect("opened");
+        fs::write(dir.path().join("5.txt"), "written again").expect("written");
+        files[7].folder = file.join("not-a-folder");
+        let writers = FileWriters::default();
+        let moved = move_all(&files, &open(&file), &writers);
+        assert_eq!(writers.walks(), 1);
+        for (at, (name, moved)) in names.iter().zip(&moved).enumerate() {
+            match (at, moved) {
+                (3, Err(SettleError::HeldOpen)) | (5, Err(SettleError::Changed)) | (7, Err(SettleError::Io { .. })) => {
+                    assert!(dir.path().join(name).exists(), "{name:?} is where it was");
+                }
+                (_, Ok(moved)) => assert!(moved.folder.path().join(&moved.name).exists() && ![3, 5, 7].contains(&at)),
+                (_, Err(error)) => panic!("{name:?}: {error}"),
+            }
+        }
     }
 
     fn moved(folder: &Path, path: &Path) -> Result<PathBuf, SettleError> {

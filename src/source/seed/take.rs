@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::time::Instant;
 
 use super::files::{self, FileContents, FileStamp, ReadError};
 use super::folder::OpenFolder;
 use super::known::KnownSeeds;
-use super::ledger::{FileOutcome, OLD_SETTLES};
+use super::ledger::{CalmFile, FileOutcome, OLD_SETTLES};
 use super::maildir;
 use super::named::ParseJob;
 use super::parse::{self, FileContext};
-use super::settle::{self, FileRefusal, SettleError};
+use super::settle::{self, FileRefusal, FileToMove, MovedFile, SettleError};
 use super::writers::{FileWriters, WriterSign};
 use super::{AfterTaken, SeedInputs};
 use crate::failpoint::{Failpoint, Planted};
@@ -51,6 +52,7 @@ pub(super) struct FileTaker {
     /// It is the `cur` of a Maildir: what was there before this is no news.
     pub quiet_before: Option<Timestamp>,
     pub writers: FileWriters,
+    pub moves: MoveQueue,
     /// Files that were moved though their writers were out of sight.
     pub moved: Mutex<VecDeque<WatchedMove>>,
 }
@@ -71,6 +73,21 @@ impl Default for ReadingRooms {
             waiting: Semaphore::new(WAITING_KIB_MAX as usize),
         }
     }
+}
+
+/// Files whose turn to be moved has come. Whoever gets the turn moves all that wait, so that files whose receipts come
+/// together share one look at the open files.
+#[derive(Debug, Default)]
+pub(super) struct MoveQueue {
+    waiting: Mutex<Vec<WaitingMove>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct WaitingMove {
+    file: FileToMove,
+    refused: Option<FileRefusal>,
+    told: oneshot::Sender<Result<(), SettleError>>,
 }
 
 /// A moved file that is looked at again.
@@ -140,8 +157,8 @@ enum NotOpened {
 }
 
 impl FileTaker {
-    /// Takes one file. `calm` says for how long it stood still, where it was not told closed.
-    pub(super) async fn take(self: Arc<Self>, name: OsString, calm: Option<Duration>) -> TakenFile {
+    /// Takes one file. `calm` says how it stood still, where it was not told closed.
+    pub(super) async fn take(self: Arc<Self>, name: OsString, calm: Option<CalmFile>) -> TakenFile {
         let (done, news) = match self.open(&name, calm).await {
             Ok((opened, _room)) => self.commit(&name, opened, calm.is_some()).await,
             Err(NotOpened::Failed(ReadError::Gone, _)) => (FileOutcome::Gone, FileNews::None),
@@ -157,7 +174,7 @@ impl FileTaker {
     }
 
     /// Reads a file when it is its turn, and gives it the room it takes until it is done.
-    async fn open(self: &Arc<Self>, name: &OsStr, calm: Option<Duration>) -> Result<(OpenedFile, Room<'_>), NotOpened> {
+    async fn open(self: &Arc<Self>, name: &OsStr, calm: Option<CalmFile>) -> Result<(OpenedFile, Room<'_>), NotOpened> {
         let small = {
             let _turn = self.rooms.reads.acquire().await;
             self.open_into_room(name, calm, SMALL_BYTES_MAX).await
@@ -175,7 +192,7 @@ impl FileTaker {
     async fn open_into_room(
         self: &Arc<Self>,
         name: &OsStr,
-        calm: Option<Duration>,
+        calm: Option<CalmFile>,
         bytes_max: u64,
     ) -> Result<(OpenedFile, Room<'_>), NotOpened> {
         let opened = self.open_blocking(name, calm, bytes_max).await?;
@@ -187,7 +204,7 @@ impl FileTaker {
     async fn open_blocking(
         self: &Arc<Self>,
         name: &OsStr,
-        calm: Option<Duration>,
+        calm: Option<CalmFile>,
         size_bytes_max: u64,
     ) -> Result<OpenedFile, NotOpened> {
         let (taker, name) = (self.clone(), name.to_owned());
@@ -200,7 +217,7 @@ impl FileTaker {
     }
 
     /// Blocks: looks, reads, hashes, and parses what is light.
-    fn read_now(&self, name: &OsStr, calm: Option<Duration>, size_bytes_max: u64) -> Result<OpenedFile, NotOpened> {
+    fn read_now(&self, name: &OsStr, calm: Option<CalmFile>, size_bytes_max: u64) -> Result<OpenedFile, NotOpened> {
         let Ok(dir) = OpenFolder::open(&self.dir) else { return Err(NotOpened::Failed(ReadError::Gone, None)) };
         let file_bytes_max = self.inputs.config.file_bytes_max;
         let seen = match files::look(&dir, name, file_bytes_max) {
@@ -217,7 +234,7 @@ impl FileTaker {
         if let Some(outcome) = self.known.outcome(hash) {
             return Ok(OpenedFile { stamp, hash, read: FileReading::Known(outcome), held_open: false });
         }
-        let held_open = self.is_held_open(&dir, name, calm).ok_or(NotOpened::MaybeUnfinished(stamp))?;
+        let held_open = self.is_held_open(&dir, name, &stamp, calm).ok_or(NotOpened::MaybeUnfinished(stamp))?;
         let shown = name.to_string_lossy();
         let context = self.context(&shown, &stamp);
         let document = NamedDocument {
@@ -236,13 +253,15 @@ impl FileTaker {
     }
 
     /// Whether a file is taken though its writer has it open; `None` when it is better left for later.
-    fn is_held_open(&self, dir: &OpenFolder, name: &OsStr, calm: Option<Duration>) -> Option<bool> {
+    fn is_held_open(&self, dir: &OpenFolder, name: &OsStr, stamp: &FileStamp, calm: Option<CalmFile>) -> Option<bool> {
         let settle = self.inputs.config.settle;
-        let Some(still) = calm else {
+        let Some(calm) = calm else {
             // Told closed; but another writer may have written since.
             return (!self.writers.unclosed.holds(name)).then_some(false);
         };
-        match self.writers.of(name, dir, name) {
+        let asked = self.writers.question(name, calm.seen, stamp, self.inputs.clock.now());
+        let still = Instant::now().saturating_duration_since(calm.since);
+        match self.writers.of(name, dir, name, asked) {
             WriterSign::None => Some(false),
             WriterSign::Open => (still >= settle * OPEN_SETTLES).then_some(true),
             WriterSign::Unknown => (still >= settle * OLD_SETTLES).then_some(false),
@@ -423,21 +442,63 @@ impl FileTaker {
         folder: PathBuf,
         refused: Option<FileRefusal>,
     ) -> Result<(), SettleError> {
-        let (taker, name, at) = (self.clone(), name.to_owned(), self.inputs.clock.now());
-        let job = tokio::task::spawn_blocking(move || {
-            let failed = |source| SettleError::Io { folder: folder.clone(), source };
-            let dir = OpenFolder::open(&taker.dir).map_err(failed)?;
-            let moved = settle::move_to(&folder, &dir, &name, stamp.as_ref(), &taker.writers)?;
-            if let Some(stamp) = stamp.filter(|_| moved.writer != WriterSign::None) {
-                let (folder, moved_as) = (folder.clone(), moved.name.clone());
-                taker.watch_moved(WatchedMove { name, folder, moved_as, stamp, until: at.plus(WATCHED_FOR) });
+        let (told, mut answer) = oneshot::channel();
+        let file = FileToMove { name: name.to_owned(), stamp, folder };
+        self.moves.waiting.lock().push(WaitingMove { file, refused, told });
+        tokio::select! {
+            biased;
+            answer = &mut answer => return answer.unwrap_or(Err(SettleError::Changed)),
+            _turn = self.moves.turn.lock() => {
+                // Others of the same transaction are about to come.
+                tokio::task::yield_now().await;
+                let waiting = std::mem::take(&mut *self.moves.waiting.lock());
+                if !waiting.is_empty() {
+                    let taker = self.clone();
+                    _ = tokio::task::spawn_blocking(move || taker.move_waiting(waiting)).await;
+                }
             }
-            if let Some(refused) = refused {
-                settle::write_sidecar(&moved.folder, &moved.name, &refused, at).map_err(failed)?;
+        }
+        answer.await.unwrap_or(Err(SettleError::Changed))
+    }
+
+    /// Blocks.
+    fn move_waiting(&self, waiting: Vec<WaitingMove>) {
+        let at = self.inputs.clock.now();
+        let (files, askers): (Vec<_>, Vec<_>) =
+            waiting.into_iter().map(|waiting| (waiting.file, (waiting.refused, waiting.told))).unzip();
+        let moved = match OpenFolder::open(&self.dir) {
+            Ok(dir) => settle::move_all(&files, &dir, &self.writers),
+            Err(error) => {
+                let failed = |file: &FileToMove| {
+                    let source = error.raw_os_error().map_or(error.kind().into(), std::io::Error::from_raw_os_error);
+                    Err(SettleError::Io { folder: file.folder.clone(), source })
+                };
+                files.iter().map(failed).collect()
             }
-            Ok(())
-        });
-        job.await.unwrap_or(Err(SettleError::Changed))
+        };
+        for ((file, (refused, told)), moved) in files.into_iter().zip(askers).zip(moved) {
+            // Whoever asked may be gone at a stop.
+            _ = told.send(moved.and_then(|moved| self.after_move(file, &moved, refused, at)));
+        }
+    }
+
+    fn after_move(
+        &self,
+        file: FileToMove,
+        moved: &MovedFile,
+        refused: Option<FileRefusal>,
+        at: Timestamp,
+    ) -> Result<(), SettleError> {
+        let FileToMove { name, stamp, folder } = file;
+        if let Some(stamp) = stamp.filter(|_| moved.writer != WriterSign::None) {
+            let (folder, moved_as) = (folder.clone(), moved.name.clone());
+            self.watch_moved(WatchedMove { name, folder, moved_as, stamp, until: at.plus(WATCHED_FOR) });
+        }
+        if let Some(refused) = refused {
+            settle::write_sidecar(&moved.folder, &moved.name, &refused, at)
+                .map_err(|source| SettleError::Io { folder, source })?;
+        }
+        Ok(())
     }
 
     pub(super) fn watch_moved(&self, moved: WatchedMove) {

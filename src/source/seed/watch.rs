@@ -27,7 +27,7 @@ use super::known::KnownSeeds;
 use super::ledger::FileTracker;
 use super::maildir;
 use super::names::NameRules;
-use super::take::{FileNews, FileTaker, ReadingRooms, TakenFile};
+use super::take::{FileNews, FileTaker, MoveQueue, ReadingRooms, TakenFile};
 use super::writers::FileWriters;
 use crate::model::{RejectReason, SeedFile, Timestamp};
 use crate::telemetry::Pulse;
@@ -178,6 +178,7 @@ impl SeedWatcher {
             rooms,
             quiet_before,
             writers: FileWriters::default(),
+            moves: MoveQueue::default(),
             moved: Mutex::default(),
         });
         Self {
@@ -295,9 +296,16 @@ impl SeedWatcher {
         self.taker.watch_moved(super::take::WatchedMove { name, folder, moved_as, stamp, until });
     }
 
+    /// Counts the looks at the open files.
+    #[cfg(test)]
+    pub(super) fn walks(&self) -> impl Fn() -> usize + use<> {
+        let taker = Arc::clone(&self.taker);
+        move || taker.writers.walks()
+    }
+
     fn start_jobs(&mut self) {
         while self.jobs.len() < IN_FLIGHT_MAX {
-            let Some((name, calm)) = self.ledger.start(Instant::now()) else { break };
+            let Some((name, calm)) = self.ledger.start() else { break };
             self.jobs.spawn(self.taker.clone().take(name, calm));
         }
     }

@@ -436,6 +436,31 @@ async fn scan_once_takes_everything_and_waits_for_the_receipts() {
     assert!(desk.path("done/c.xml").exists() && desk.path("error/d.pdf").exists());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_lie_there_at_the_start_share_their_looks_at_the_open_files() {
+    const FILES: usize = 60;
+    let mut desk = Desk::new(false);
+    let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    desk.config.settle = Duration::from_secs(60);
+    for n in 0..FILES {
+        desk.drop_file(&format!("{n}.txt"), &format!("The harbour board moved its meeting to hall {n}."));
+        let file = fs::File::options().append(true).open(desk.path(&format!("{n}.txt"))).expect("opened");
+        file.set_modified(long_ago).expect("set");
+    }
+    let writer = fs::File::options().append(true).open(desk.path("7.txt")).expect("opened");
+    let watcher = desk.watcher();
+    let (walks, cancel) = (watcher.walks(), CancellationToken::new());
+    let scan = tokio::spawn(watcher.scan_once(cancel.clone()));
+    for _ in 1..FILES {
+        desk.accepted().await;
+    }
+    // What is held open waits for its writer, who never comes.
+    cancel.cancel();
+    tokio::time::timeout(PATIENCE, scan).await.expect("in time").expect("no panic");
+    assert_eq!((walks(), desk.seen.iter().any(|file| file.name == "7.txt")), (1, false));
+    drop(writer);
+}
+
 /// `WIREWATCH_MEASURE=1 cargo test --release --lib measure_seed -- --nocapture`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn measure_seed_latency_and_burst() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 pub(in crate::store) use rusqlite::ErrorCode;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
 use rusqlite::{OpenFlags, ffi};
 
 use super::{Connection, EngineError, Result, Session};
@@ -51,6 +52,8 @@ pub(in crate::store) fn open(path: &Path, may_create: bool) -> Result<Connection
     let connection = rusqlite::Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // Otherwise a value that a column is compared with is a reason to plan the statement anew at its next use.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     if path.metadata().map_or(true, |meta| meta.len() == 0) {
         // Both count only in a file that is still empty, and before anything else. In any other it would take the
         // write lock for nothing: reading must not wait for whoever writes.
