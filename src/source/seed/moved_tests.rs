@@ -1,11 +1,16 @@
 //! Where a file of a real directory rests after it was read: never under its writer, never over another, with a note
 //! beside what was refused.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
+use super::files::FileStamp;
+use super::folder::OpenFolder;
+use super::settle::{FileToMove, SettleError, move_all};
 use super::watch_tests::{Desk, LEAD, SHORT, refused, text};
+use super::writers::FileWriters;
 use crate::model::{RejectReason, SeedOutcome};
 
 /// Long enough that 300 of them, after which even an open file is read, are more than a test waits.
@@ -63,8 +68,8 @@ async fn file_written_on_after_it_was_moved_is_brought_back_and_read_again() {
     let moved = desk.path("done/a.txt");
     fs::create_dir(desk.path("done")).expect("made");
     fs::write(&moved, "The first part.").expect("written");
-    let done = super::folder::OpenFolder::open(&desk.path("done")).expect("opened");
-    let stamp = super::files::FileStamp::of(&done.stat("a.txt".as_ref()).expect("there"));
+    let done = OpenFolder::open(&desk.path("done")).expect("opened");
+    let stamp = FileStamp::of(&done.stat("a.txt".as_ref()).expect("there"));
     watcher.watch_moved("a.txt".into(), desk.path("done"), stamp);
     fs::write(&moved, "The first part.\nThe second part.").expect("written");
     desk.status = watcher.status();
@@ -142,4 +147,35 @@ async fn refused_file_moves_with_a_note_that_says_why() {
     let note = fs::read_to_string(desk.path("error/scan.pdf.error.txt")).expect("a note");
     assert!(note.contains("not-text") && note.contains("PDF") && note.contains("plain text"), "{note}");
     assert!(desk.path("error/scan.pdf").exists() && !desk.path("scan.pdf").exists());
+}
+
+#[test]
+fn files_that_move_together_are_looked_for_once_and_each_is_judged_by_itself() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let folder = OpenFolder::open(dir.path()).expect("opened");
+    let path = |name: &OsString| dir.path().join(name);
+    let names: Vec<OsString> = (0..20).map(|n| OsString::from(format!("{n}.txt"))).collect();
+    for name in &names {
+        fs::write(path(name), "one").expect("written");
+    }
+    let to_move = |name: &OsString| {
+        let stamp = Some(FileStamp::of(&folder.stat(name).expect("there")));
+        FileToMove { name: name.clone(), stamp, folder: dir.path().join("done") }
+    };
+    let mut files: Vec<FileToMove> = names.iter().map(to_move).collect();
+    let _writer = fs::OpenOptions::new().append(true).open(dir.path().join("3.txt")).expect("opened");
+    fs::write(dir.path().join("5.txt"), "written again").expect("written");
+    files[7].folder = dir.path().join("9.txt/not-a-folder");
+    let writers = FileWriters::default();
+    let moved = move_all(&files, &folder, &writers);
+    assert_eq!(writers.walks(), 1);
+    for (at, (name, moved)) in names.iter().zip(&moved).enumerate() {
+        match (at, moved) {
+            (3, Err(SettleError::HeldOpen)) | (5, Err(SettleError::Changed)) | (7, Err(SettleError::Io { .. })) => {
+                assert!(path(name).exists(), "{at} is where it was");
+            }
+            (_, Ok(moved)) => assert!(moved.folder.stat(&moved.name).is_ok() && ![3, 5, 7].contains(&at)),
+            (_, Err(error)) => panic!("{at}: {error}"),
+        }
+    }
 }

@@ -417,43 +417,6 @@ mod tests {
         moved.map(|moved| moved.folder.path().join(moved.name))
     }
 
-    #[test]
-    fn files_that_move_together_are_looked_for_once_and_each_is_judged_by_itself() {
-        let (dir, file, done) = setup();
-        let names: Vec<OsString> = (0..20).map(|n| OsString::from(format!("{n}.txt"))).collect();
-        for name in &names {
-            fs::write(dir.path().join(name), "one").expect("written");
-        }
-        let mut files: Vec<FileToMove> = names
-            .iter()
-            .map(|name| FileToMove {
-                name: name.clone(),
-                stamp: Some(stamp(&dir.path().join(name))),
-                folder: done.clone(),
-            })
-            .collect();
-        let _writer = fs::OpenOptions::new().append(true).open(dir.path().join("3.txt")).expect("opened");
-        fs::write(dir.path().join("5.txt"), "written again").expect("written");
-        files[7].folder = file.join("not-a-folder");
-        let writers = FileWriters::default();
-        let moved = move_all(&files, &open(&file), &writers);
-        assert_eq!(writers.walks(), 1);
-        for (at, (name, moved)) in names.iter().zip(&moved).enumerate() {
-            match (at, moved) {
-                (3, Err(SettleError::HeldOpen)) | (5, Err(SettleError::Changed)) | (7, Err(SettleError::Io { .. })) => {
-                    assert!(dir.path().join(name).exists(), "{name:?} is where it was");
-                }
-                (_, Ok(moved)) => assert!(moved.folder.path().join(&moved.name).exists() && ![3, 5, 7].contains(&at)),
-                (_, Err(error)) => panic!("{name:?}: {error}"),
-            }
-        }
-    }
-
-    fn moved(folder: &Path, path: &Path) -> Result<PathBuf, SettleError> {
-        let before = fs::symlink_metadata(path).expect("metadata").is_file().then(|| stamp(path));
-        moved_as(folder, path, before.as_ref())
-    }
-
     /// A folder on another filesystem than the temporary files', if this machine has one to write to.
     fn elsewhere(dir: &Path) -> Option<tempfile::TempDir> {
         use std::os::unix::fs::MetadataExt;
