@@ -377,8 +377,7 @@ fn remove_still(
             Err(error) => return Err(error.into()),
             Ok(()) => {
                 let is_same = same(&folder.stat(&aside)?);
-                let held =
-                    writers.is_some_and(|writers| writers.of(name, folder, &aside, Instant::now()) == WriterSign::Open);
+                let held = writers.is_some_and(|all| all.of(name, folder, &aside, Instant::now()) == WriterSign::Open);
                 if is_same && !held {
                     return Ok(folder.remove(&aside)?);
                 }
@@ -415,6 +414,11 @@ mod tests {
         let file = FileToMove { name, stamp: before.copied(), folder: folder.to_owned() };
         let moved = move_all(&[file], &open(path), &FileWriters::default()).pop().expect("one");
         moved.map(|moved| moved.folder.path().join(moved.name))
+    }
+
+    fn moved(folder: &Path, path: &Path) -> Result<PathBuf, SettleError> {
+        let before = fs::symlink_metadata(path).expect("metadata").is_file().then(|| stamp(path));
+        moved_as(folder, path, before.as_ref())
     }
 
     /// A folder on another filesystem than the temporary files', if this machine has one to write to.
