@@ -232,6 +232,17 @@ fn decide_items_with_next_to_nothing_in_them_stand_alone_or_are_refused() {
 }
 
 #[test]
+fn decide_a_few_short_words_that_are_equal_are_no_copy() {
+    let mut desk = Desk::new();
+    for source in ["a", "b"] {
+        let mut raw = RawItem::new(ItemKey::new("1"));
+        raw.title = Some(RawText::plain("Live updates, day 5, all in one".to_owned()));
+        let (verdict, _) = desk.take_raw(source, &raw);
+        assert!(matches!(verdict, Verdict::New { .. }), "{source}: {verdict:?}");
+    }
+}
+
+#[test]
 fn decide_a_flood_changes_nothing_for_later_items() {
     let mut desk = Desk::new();
     for n in 0..300 {
