@@ -17,6 +17,10 @@ use crate::pipeline::alert::format::Format;
 use crate::store::Store;
 use crate::store::outbox::{AttemptRecord, Claimed, DeliveryId, Gate, Settle};
 
+/// An endpoint that fails for so long is out of order: it is tried one request at a time, since what it costs is not for
+/// the others to pay, and its first success sends what failed meanwhile.
+pub(super) const OUTAGE_MIN: Duration = Duration::from_secs(60);
+
 /// What all queues share.
 #[derive(Clone)]
 pub(super) struct Shared {
@@ -67,7 +71,8 @@ pub(super) async fn attempt(
     let latency = began.elapsed();
     let now = shared.clock.now();
     let attempt = row.attempts.saturating_add(1);
-    let verdict = shared.retry.judge(&answer.outcome, Attempted { delivery: row.id, attempts: attempt, now });
+    let attempted = Attempted { delivery: row.id, attempts: attempt, now, owed_for: now.since(row.created_at) };
+    let verdict = shared.retry.judge(&answer.outcome, attempted);
     let gate = match verdict.gate {
         Gate::Disable { .. } => verdict.gate,
         _ if !matches!(verdict.settle, Settle::Delivered | Settle::WaitUntil(_))
@@ -92,6 +97,8 @@ pub(super) async fn attempt(
         error: error.clone(),
         settle: verdict.settle.clone(),
         gate: gate.clone(),
+        ends_outage: verdict.settle == Settle::Delivered
+            && failing_since.is_some_and(|since| now.since(since) >= OUTAGE_MIN),
     };
     let recording = shared.recorder.record(record).await?;
     let end = SlotEnd {

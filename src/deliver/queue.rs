@@ -14,7 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::attempt::{Shared, SlotEnd, attempt};
+use super::attempt::{OUTAGE_MIN, Shared, SlotEnd, attempt};
 use super::count::CountedAttempt;
 use super::notice::{Change, Told, tell};
 use super::record::{RecorderStopped, Recording};
@@ -41,8 +41,6 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 const UNRECORDED_BACKLOG_MAX: usize = 64;
 /// An endpoint that fails for so long is told of on others, even if nothing was given up yet.
 const TELL_AFTER: Duration = Duration::from_secs(3600);
-/// An endpoint that fails for so long is tried one request at a time: what it costs is not for the others to pay.
-const THROTTLE_AFTER: Duration = Duration::from_secs(60);
 /// The loop turns at least this often, to be seen alive.
 const TURN_MAX: Duration = Duration::from_secs(10);
 /// A clock that goes back by less is left alone.
@@ -190,7 +188,7 @@ impl Queue {
     }
 
     fn has_room(&self) -> bool {
-        let since = |since: Timestamp| self.shared.clock.now().since(since) >= THROTTLE_AFTER;
+        let since = |since: Timestamp| self.shared.clock.now().since(since) >= OUTAGE_MIN;
         let throttled = self.throttled || self.failing_since.is_some_and(since);
         // Lines for people stand in the order of their alerts: no story grows before it is told.
         let in_order = self.endpoint.format == PayloadFormat::Console;
@@ -424,6 +422,8 @@ impl Queue {
     /// Notes what an attempt says about the endpoint itself.
     fn follow(&mut self, end: &SlotEnd) {
         if end.settle == Settle::Delivered {
+            // What failed meanwhile may be due now.
+            self.look |= self.failing_since.is_some();
             self.failing_since = None;
             self.change(Change::Recovered, None);
             return;

@@ -15,6 +15,9 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 /// What this machine could not try for want of descriptors or memory is tried again after this long.
 const SHORTAGE_PAUSE: Duration = Duration::from_secs(5);
 
+/// Due times are whole milliseconds: the schedule may end sooner by a few.
+const SCHEDULE_SLACK: Duration = Duration::from_secs(1);
+
 /// A mail server that says "later" is not asked again sooner.
 const MAIL_PAUSE: Duration = Duration::from_secs(300);
 
@@ -115,6 +118,8 @@ pub struct Attempted {
     pub attempts: u32,
     /// When it ended.
     pub now: Timestamp,
+    /// Since the alert was raised.
+    pub owed_for: Duration,
 }
 
 impl RetryRules {
@@ -177,9 +182,20 @@ impl RetryRules {
 
     /// The next place in the schedule, not before `floor`; or the end of it.
     fn again(&self, attempted: Attempted, floor: Timestamp) -> Settle {
-        let Some(wait) = self.schedule.get(attempted.attempts as usize) else { return Settle::Park };
+        let Some(wait) = self.schedule.get(attempted.attempts as usize) else { return self.last(attempted, floor) };
         let stretched = wait.mul_f64(1.0 + self.jitter * spread(attempted));
         Settle::RetryAt(attempted.now.plus(stretched).max(floor))
+    }
+
+    /// Parks, but not before the time that the schedule takes by itself: attempts made early, when the endpoint was seen
+    /// to work, shorten nothing.
+    fn last(&self, attempted: Attempted, floor: Timestamp) -> Settle {
+        let whole = self.schedule.iter().sum::<Duration>().mul_f64(1.0 - self.jitter);
+        let left = whole.saturating_sub(attempted.owed_for);
+        match self.schedule.last() {
+            Some(wait) if left >= SCHEDULE_SLACK => Settle::RetryAt(attempted.now.plus(left.min(*wait)).max(floor)),
+            _ => Settle::Park,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ fn rules(jitter: f64) -> RetryRules {
 }
 
 fn attempted(attempts: u32) -> Attempted {
-    Attempted { delivery: DeliveryId::from_i64(7), attempts, now: NOW }
+    Attempted { delivery: DeliveryId::from_i64(7), attempts, now: NOW, owed_for: secs(30 * 86_400) }
 }
 
 fn answer(status: u16, retry_after: Option<&str>) -> Outcome {
@@ -115,6 +115,18 @@ fn judge_whole_schedule_takes_ten_attempts_and_three_days_then_parks() {
 }
 
 #[test]
+fn judge_attempts_made_early_park_nothing_before_the_schedule_would_have() {
+    let rules = rules(0.2);
+    let after = |owed_for| rules.judge(&answer(500, None), Attempted { owed_for, ..attempted(10) }).settle;
+    assert_eq!(after(secs(3600)), retry(86_400));
+    // 272,105 seconds, a fifth shorter.
+    assert_eq!(after(secs(217_000)), retry(684));
+    assert_eq!(after(secs(217_684)), Settle::Park);
+    let nothing = RetryRules { schedule: Vec::new(), ..rules };
+    assert_eq!(nothing.judge(&answer(500, None), attempted(1)).settle, Settle::Park);
+}
+
+#[test]
 fn judge_invalid_payload_at_a_chat_service_parks_after_three() {
     let chat = RetryRules { invalid_payload_attempts_max: Some(3), ..rules(0.0) };
     assert_eq!(chat.judge(&answer(400, None), attempted(2)).settle, retry(300));
@@ -151,7 +163,7 @@ proptest! {
     #[test]
     fn jitter_stays_within_its_share_and_is_the_same_every_time(id: i64, attempts in 1u32..10) {
         let rules = rules(0.2);
-        let attempted = Attempted { delivery: DeliveryId::from_i64(id), attempts, now: NOW };
+        let attempted = Attempted { delivery: DeliveryId::from_i64(id), ..attempted(attempts) };
         let verdict = rules.judge(&answer(500, None), attempted);
         prop_assert_eq!(&verdict, &rules.judge(&answer(500, None), attempted));
         let Settle::RetryAt(at) = verdict.settle else { panic!("not the last attempt") };

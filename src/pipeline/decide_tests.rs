@@ -197,6 +197,19 @@ fn decide_a_copy_that_becomes_an_item_is_counted_once() {
 }
 
 #[test]
+fn decide_what_was_heard_of_again_is_known_for_as_long_as_from_then() {
+    let mut desk = Desk::new();
+    let edited = format!("{BRIDGE} Dockers called a strike.");
+    desk.take("a", "1", BRIDGE);
+    desk.take("b", "1", BRIDGE);
+    let between = desk.now.plus(Duration::from_secs(1));
+    desk.take("b", "1", &edited);
+    desk.ledger.expire(between);
+    assert_eq!(desk.take("b", "1", &edited).0, Verdict::Unchanged);
+    assert_ne!(desk.take("a", "1", BRIDGE).0, Verdict::Unchanged);
+}
+
+#[test]
 fn decide_items_with_next_to_nothing_in_them_stand_alone_or_are_refused() {
     let mut desk = Desk::new();
     let source = SourceId::new("a").expect("a name");

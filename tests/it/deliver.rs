@@ -367,6 +367,35 @@ async fn delivery_to_a_failing_endpoint_is_one_request_at_a_time() {
     }
 }
 
+#[tokio::test]
+async fn delivery_that_works_again_sends_at_once_what_failed_meanwhile() {
+    let receiver = Receiver::start().await;
+    receiver.otherwise(Answer::status(500));
+    let mut bed = Bed::start(vec![endpoint("desk", receiver.url())]);
+    let failed = bed.owe(1..=3, &["desk"]);
+    for attempt in 1..=6 {
+        for id in &failed {
+            bed.attempts(*id, attempt).await;
+        }
+        if attempt < 6 {
+            bed.clock.advance(Duration::from_secs(6 * 3600));
+        }
+    }
+    receiver.script([Answer::status(422)]);
+    let refused = bed.owe(4..=4, &["desk"])[0];
+    bed.attempts(refused, 1).await;
+    // Their next places in the schedule are hours away; the clock stands still from here on.
+    receiver.otherwise(Answer::status(200));
+    let next = bed.owe(5..=5, &["desk"])[0];
+    assert_eq!(bed.attempts(next, 1).await.row.state, DeliveryState::Delivered);
+    for id in &failed {
+        assert_eq!(bed.attempts(*id, 7).await.row.state, DeliveryState::Delivered);
+    }
+    let refused = bed.attempts(refused, 1).await;
+    assert_eq!((refused.row.state, refused.attempts.len()), (DeliveryState::Pending, 1), "a refusal keeps its place");
+    bed.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delivery_410_that_is_not_recorded_yet_lets_nothing_more_out() {
     let receiver = Receiver::start().await;

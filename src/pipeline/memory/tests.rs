@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{ItemKey, Lang, SourceId};
 use crate::pipeline::features::source_hash;
+use crate::pipeline::ledger::Ledger;
 use crate::text::tokens::Tokens;
 
 const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -351,6 +352,26 @@ fn split_by_hand_holds_and_merge_by_hand_redirects() {
     assert!(!memory.merge(stories[0], own), "nothing is left to move");
     let again = memory.place(id(3), &features(&title, &text));
     assert_eq!(again.story(), stories[0]);
+}
+
+#[test]
+fn split_in_the_ledger_is_one_of_the_memory() {
+    let (opened, own) = (StoryId::opened_by(id(0)), StoryId::opened_by(id(2)));
+    let after = |split: fn(&mut Ledger, StoryId, StoryId)| {
+        let mut ledger = Ledger::new("test", MemoryConfig::default());
+        for number in 0..3 {
+            let (title, text) = report(0, number);
+            ledger.memory.insert(id(number), opened, &features(&title, &text), START);
+        }
+        split(&mut ledger, opened, own);
+        let (title, text) = report(0, 4);
+        ledger.memory.place(id(3), &features(&title, &text)).merged
+    };
+    let apart = after(|ledger, _, into| {
+        ledger.memory.assign(&[id(2)], into);
+    });
+    assert!(apart.is_some(), "two that nobody split become one");
+    assert_eq!(after(|ledger, from, into| ledger.split(&[id(2)], from, into)), None);
 }
 
 #[test]

@@ -177,6 +177,7 @@ impl Bench {
             error: failed.then(|| "no".to_owned()),
             settle,
             gate,
+            ends_outage: false,
         };
         self.write(|tx| record(tx, &[attempt]));
         self.model.record(*first, outcome, self.now);

@@ -31,6 +31,8 @@ pub struct AttemptRecord {
     pub settle: Settle,
     /// What becomes of the endpoint.
     pub gate: Gate,
+    /// The endpoint takes alerts again, which it has not for a while: what failed meanwhile is due now.
+    pub ends_outage: bool,
 }
 
 /// Writes attempts; call it inside one transaction for all of them.
@@ -52,6 +54,9 @@ pub fn record(connection: &Connection, records: &[AttemptRecord]) -> engine::Res
             && earlier.is_none() != error.is_none()
         {
             note_health(connection, &record.endpoint, at, earlier)?;
+        }
+        if record.ends_outage {
+            try_again_now(connection, &record.endpoint, record.at)?;
         }
         // After the success that may stand before it in this batch: that one must not lift this pause.
         open_or_close(connection, record)?;
@@ -107,6 +112,19 @@ fn settle(connection: &Connection, record: &AttemptRecord) -> engine::Result<()>
             .execute(params![id, at, record.status, record.error])?,
     };
     Ok(())
+}
+
+/// What failed for the endpoint's sake need not wait for its place in the schedule. Refusals (4xx) are about the
+/// delivery: they keep it.
+fn try_again_now(connection: &Connection, endpoint: &EndpointId, now: Timestamp) -> engine::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET due_at = ?2
+             WHERE endpoint = ?1 AND state = 'pending' AND hold IS NULL AND attempts > 0 AND due_at > ?2
+               AND (last_status IS NULL OR last_status >= 500 OR last_status IN (408, 425, 429))",
+        )?
+        .execute(params![endpoint.as_str(), now.millis()])
+        .map(|_| ())
 }
 
 fn open_or_close(connection: &Connection, record: &AttemptRecord) -> engine::Result<()> {

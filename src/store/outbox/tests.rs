@@ -65,6 +65,7 @@ fn attempt(delivery: DeliveryId, now: Timestamp, settle: Settle) -> AttemptRecor
         error: failed.then(|| "answered 500".to_owned()),
         settle,
         gate: Gate::Unchanged,
+        ends_outage: false,
     }
 }
 
