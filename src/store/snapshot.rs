@@ -372,6 +372,24 @@ mod tests {
     }
 
     #[test]
+    fn snapshot_that_knows_more_or_is_of_before_a_correction_is_not_caught_up_with() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, mut ledger) = stored(dir.path(), 0..5, None);
+        let mut caught_up = |stamp: &SeenSoFar| {
+            store.read("catch up", |c| catch_up(c, &mut ledger, stamp)).expect("read")
+        };
+        let now = store.read("read what happened last", SeenSoFar::of).expect("read");
+        assert_eq!(caught_up(&now), Ok(0));
+        let ahead = SeenSoFar { change: now.change + 1, arrival: now.arrival };
+        assert_eq!(caught_up(&ahead), Err("it knows more than the database"));
+        let corrected = "INSERT INTO changes (kind, ref) VALUES ('correction', 1)";
+        store.write("correct", |tx| tx.execute(corrected, [])).expect("written");
+        assert_eq!(caught_up(&now), Err("stories were corrected by hand after it"));
+        let after = store.read("read what happened last", SeenSoFar::of).expect("read");
+        assert_eq!(caught_up(&after), Ok(0));
+    }
+
+    #[test]
     fn snapshot_of_another_time_line_is_left() {
         let dir = tempfile::tempdir().expect("a directory");
         let (store, ledger) = stored(dir.path(), 0..20, None);

@@ -375,6 +375,20 @@ fn split_in_the_ledger_is_one_of_the_memory() {
 }
 
 #[test]
+fn place_beside_a_round_up_joins_nothing() {
+    let opened = StoryId::opened_by(id(0));
+    let place_after = |headline: &str| {
+        let mut memory = Memory::new(MemoryConfig::default());
+        let (title, text) = report(0, 0);
+        memory.insert(id(0), opened, &features(&format!("{headline}{title}"), &text), START);
+        let (title, text) = report(0, 1);
+        memory.place(id(1), &features(&title, &text)).story()
+    };
+    assert_eq!(place_after(""), opened);
+    assert_eq!(place_after("Morning briefing: "), StoryId::opened_by(id(1)));
+}
+
+#[test]
 fn bytes_per_item_stay_within_the_promise() {
     let mut memory = Memory::new(MemoryConfig::default());
     let fixed = memory.bytes();
