@@ -286,8 +286,10 @@ fn add(prepared: Prepared, to: Joined, ledger: &mut Ledger, rules: &Rules, now: 
     related.retain(|other| other.id != story);
     let merges = merge(merged, story, ledger);
     let promoted = before.and_then(|known| promote(known, ledger));
-    let state =
-        ledger.stories.entry(story).or_insert_with(|| StoryState::opened(prepared.item.headline().into_owned(), now));
+    let state = ledger
+        .stories
+        .entry(story)
+        .or_insert_with(|| StoryState::opened(prepared.item.headline().into_owned(), now).into());
     state.items += 1;
     state.last_seen = state.last_seen.max(now);
     prepared.item.outlet.iter().for_each(|outlet| state.add_outlet(outlet));

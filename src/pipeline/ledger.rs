@@ -119,7 +119,8 @@ pub struct Ledger {
     pub(super) known: HashMap<ItemId, (Known, Timestamp)>,
     pub(super) exact: HashMap<u64, ItemId>,
     pub(super) memory: Memory,
-    pub(super) stories: HashMap<StoryId, StoryState>,
+    /// Each by itself: a table of such entries would be half empty, and twice there while it grows.
+    pub(super) stories: HashMap<StoryId, Box<StoryState>>,
     pub(super) redirects: HashMap<StoryId, StoryId>,
     /// Stories that hit a topic, by when they did last.
     pub(super) on_topic: BTreeSet<(Timestamp, StoryId)>,
@@ -199,7 +200,7 @@ impl Ledger {
         if let (Some(state), Some(kept)) = (self.stories.remove(&gone), self.stories.get_mut(&keep)) {
             self.on_topic.remove(&(state.on_topic_at, gone));
             let before = kept.on_topic_at;
-            kept.absorb(state);
+            kept.absorb(*state);
             kept.add_merged(gone);
             self.note_on_topic(keep, before);
         }
@@ -268,7 +269,7 @@ impl Ledger {
 
     /// Recalls the states of stories. At start, when there are none, they are taken over as they are: a second
     /// table of a hundred thousand would be the most that the process ever holds.
-    pub fn recall_stories(&mut self, stories: HashMap<StoryId, StoryState>) {
+    pub fn recall_stories(&mut self, stories: HashMap<StoryId, Box<StoryState>>) {
         for id in stories.keys() {
             if let Some(known) = self.stories.get(id) {
                 self.on_topic.remove(&(known.on_topic_at, *id));
@@ -339,7 +340,7 @@ impl Ledger {
     /// The state of a story.
     #[must_use]
     pub fn story(&self, id: StoryId) -> Option<&StoryState> {
-        self.stories.get(&self.resolve(id))
+        self.stories.get(&self.resolve(id)).map(Box::as_ref)
     }
 
     /// Items and copies known by id.

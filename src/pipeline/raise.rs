@@ -110,7 +110,7 @@ pub(super) fn raise_alerts(cause: &Cause<'_>, ledger: &mut Ledger, rules: &Rules
     let item = &cause.prepared.item;
     let matches = &cause.prepared.matches;
     // Of a story that nobody was told of there is nothing to correct.
-    if item.quiet || matches.is_empty() && ledger.stories.get(&cause.story).is_none_or(StoryState::is_untold) {
+    if item.quiet || matches.is_empty() && ledger.stories.get(&cause.story).is_none_or(|state| state.is_untold()) {
         return Raised::default();
     }
     let mark = marked(cause, &rules.alert);
@@ -152,7 +152,7 @@ impl Ledger {
         copy: bool,
     ) -> (Vec<RaisedAlert>, Vec<RaisedAlert>) {
         let now = prepared.item.first_seen;
-        let headline = || StoryState::opened(prepared.item.headline().into_owned(), now);
+        let headline = || StoryState::opened(prepared.item.headline().into_owned(), now).into();
         let state = self.stories.entry(story).or_insert_with(headline);
         if copy {
             state.sightings_near += 1;

@@ -226,7 +226,7 @@ impl StoryEntry {
         }
     }
 
-    fn back(self) -> Option<(StoryId, StoryState)> {
+    fn back(self) -> Option<(StoryId, Box<StoryState>)> {
         let topics: Option<Vec<TopicState>> = self.topics.into_iter().map(TopicEntry::back).collect();
         let told: Option<Vec<(Listener, Told)>> = self.told.into_iter().map(ToldEntry::back).collect();
         let state = StoryState {
@@ -243,7 +243,7 @@ impl StoryEntry {
             on_topic_at: Timestamp::from_millis(self.on_topic_at_ms),
             told: told?,
         };
-        Some((StoryId::from_i64(self.id), state))
+        Some((StoryId::from_i64(self.id), Box::new(state)))
     }
 }
 

@@ -294,14 +294,14 @@ pub(super) fn recall_stories(
     condition: &'static str,
     value: i64,
 ) -> engine::Result<()> {
-    let mut states: HashMap<StoryId, StoryState> = HashMap::new();
+    let mut states: HashMap<StoryId, Box<StoryState>> = HashMap::new();
     let mut statement = connection.prepare_cached(&format!(
         "SELECT id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages, on_topic_at
          FROM stories s WHERE {condition} AND merged_into IS NULL"
     ))?;
     let mut rows = statement.query([value])?;
     while let Some(row) = rows.next()? {
-        let mut state = StoryState::opened(row.get(1)?, Timestamp::from_millis(row.get(2)?));
+        let mut state = Box::new(StoryState::opened(row.get(1)?, Timestamp::from_millis(row.get(2)?)));
         state.last_seen = Timestamp::from_millis(row.get(3)?);
         state.items = row.get::<_, i64>(4)?.cast_unsigned();
         state.sightings_exact = row.get::<_, i64>(5)?.cast_unsigned();
@@ -356,7 +356,7 @@ fn recall_merged_from(
     connection: &Connection,
     condition: &str,
     value: i64,
-    states: &mut HashMap<StoryId, StoryState>,
+    states: &mut HashMap<StoryId, Box<StoryState>>,
 ) -> engine::Result<()> {
     let mut merged = connection.prepare_cached(&format!(
         "WITH RECURSIVE gone (id, into_story) AS (

@@ -375,9 +375,8 @@ mod tests {
     fn snapshot_that_knows_more_or_is_of_before_a_correction_is_not_caught_up_with() {
         let dir = tempfile::tempdir().expect("a directory");
         let (store, mut ledger) = stored(dir.path(), 0..5, None);
-        let mut caught_up = |stamp: &SeenSoFar| {
-            store.read("catch up", |c| catch_up(c, &mut ledger, stamp)).expect("read")
-        };
+        let mut caught_up =
+            |stamp: &SeenSoFar| store.read("catch up", |c| catch_up(c, &mut ledger, stamp)).expect("read");
         let now = store.read("read what happened last", SeenSoFar::of).expect("read");
         assert_eq!(caught_up(&now), Ok(0));
         let ahead = SeenSoFar { change: now.change + 1, arrival: now.arrival };
