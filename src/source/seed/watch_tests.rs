@@ -440,12 +440,14 @@ async fn scan_once_takes_everything_and_waits_for_the_receipts() {
 async fn files_that_lie_there_at_the_start_share_their_looks_at_the_open_files() {
     const FILES: usize = 60;
     let mut desk = Desk::new(false);
-    let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    // Long enough to be looked at once, not so long that it is read though it is open.
+    let hours_ago = Clock::system().now().minus(Duration::from_secs(3 * 3600));
+    let hours_ago = std::time::UNIX_EPOCH + Duration::from_millis(hours_ago.millis().unsigned_abs());
     desk.config.settle = Duration::from_secs(60);
     for n in 0..FILES {
         desk.drop_file(&format!("{n}.txt"), &format!("The harbour board moved its meeting to hall {n}."));
         let file = fs::File::options().append(true).open(desk.path(&format!("{n}.txt"))).expect("opened");
-        file.set_modified(long_ago).expect("set");
+        file.set_modified(hours_ago).expect("set");
     }
     let writer = fs::File::options().append(true).open(desk.path("7.txt")).expect("opened");
     let watcher = desk.watcher();
