@@ -31,11 +31,18 @@ impl FetchedTaker {
     pub(super) async fn run(self, cancel: CancellationToken) {
         let mut others = self.store.commits_of_others();
         let (mut in_hand, mut ends) = (Vec::new(), JoinSet::new());
+        // Whether there may be something that was not looked at.
+        let mut more = true;
         loop {
-            others.mark_unchanged();
             let room = (IN_HAND_MAX - in_hand.len()).min(READ_MAX);
-            let waiting = if room == 0 { Vec::new() } else { self.waiting(in_hand.clone(), room).await };
-            let more = !waiting.is_empty();
+            let waiting = if more && room > 0 {
+                others.mark_unchanged();
+                let waiting = self.waiting(in_hand.clone(), room).await;
+                more = !waiting.is_empty();
+                waiting
+            } else {
+                Vec::new()
+            };
             for WaitingBatch { row, batch } in waiting {
                 let contents = match BatchContents::read(&batch) {
                     Ok(contents) => contents,
@@ -58,25 +65,28 @@ impl FetchedTaker {
                 }
                 ends.spawn(async move {
                     // Given back unread: the disk is full. It waits where it is.
-                    if told.await.is_err() {
+                    let is_stored = told.await.is_ok();
+                    if !is_stored {
                         tokio::time::sleep(AGAIN_AFTER).await;
                     }
-                    row
+                    (row, is_stored)
                 });
             }
-            if more {
-                while let Some(end) = ends.try_join_next() {
-                    ended(&mut in_hand, &ends, &end);
-                }
+            while let Some(end) = ends.try_join_next() {
+                more |= ended(&mut in_hand, &ends, &end);
+            }
+            if more && in_hand.len() < IN_HAND_MAX {
                 continue;
             }
             tokio::select! {
                 () = cancel.cancelled() => return,
                 heard = others.changed() => if heard.is_err() {
                     return;
+                } else {
+                    more = true;
                 },
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                Some(end) = ends.join_next() => ended(&mut in_hand, &ends, &end),
+                () = tokio::time::sleep(LOOK_EVERY) => more = true,
+                Some(end) = ends.join_next() => more |= ended(&mut in_hand, &ends, &end),
             }
         }
     }
@@ -97,11 +107,22 @@ impl FetchedTaker {
     }
 }
 
-fn ended(in_hand: &mut Vec<i64>, ends: &JoinSet<i64>, end: &Result<i64, tokio::task::JoinError>) {
+/// Whether it waits still.
+fn ended(
+    in_hand: &mut Vec<i64>,
+    ends: &JoinSet<(i64, bool)>,
+    end: &Result<(i64, bool), tokio::task::JoinError>,
+) -> bool {
     match end {
-        Ok(row) => in_hand.retain(|one| one != row),
+        Ok((row, is_stored)) => {
+            in_hand.retain(|one| one != row);
+            !is_stored
+        }
         // Which of them panicked is not known: those that have not ended are known still.
-        Err(_) if ends.is_empty() => in_hand.clear(),
-        Err(_) => {}
+        Err(_) if ends.is_empty() => {
+            in_hand.clear();
+            true
+        }
+        Err(_) => false,
     }
 }
