@@ -55,6 +55,9 @@ fn print(status: &Status, now: Timestamp) {
     for node in &status.nodes {
         outln!("  node       {}: {}", node.name, node_in_words(node));
     }
+    if status.inbox_waiting > 0 {
+        outln!("  inbox      {} of other nodes to be decided on", counted(status.inbox_waiting, "document"));
+    }
     let t = &status.totals;
     outln!(
         "  stored     {} in {}, {}, {}; last item {}",

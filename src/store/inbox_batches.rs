@@ -210,19 +210,6 @@ impl Store {
         }
         Ok(found)
     }
-
-    /// What waits in the inbox: batches, and their bytes.
-    ///
-    /// # Errors
-    /// [`StoreError`] when it cannot be read.
-    pub fn batches_in_inbox(&self) -> Result<(u64, u64), StoreError> {
-        let count = "SELECT count(*), CAST(coalesce(sum(octet_length(body)), 0) AS BIGINT) FROM inbox
-                     WHERE answer IS NULL AND refusal IS NULL AND form LIKE 'batch-%'";
-        self.read("see what waits in the inbox", |c| {
-            c.prepare_cached(count)?
-                .query_row([], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs())))
-        })
-    }
 }
 
 #[cfg(test)]
@@ -372,7 +359,7 @@ mod tests {
         fetches.write("test", |tx| tx.execute_batch(fill)).expect("written");
         let rows = fetches.put_batches(&[batch(), batch(), batch()], NOW).expect("asked");
         assert_eq!(rows.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false]);
-        assert_eq!(fetches.batches_in_inbox().expect("read").0, 512);
+        assert_eq!(fetches.inbox_waiting().expect("read"), 512);
         decides.write("test", |tx| tx.execute("UPDATE inbox SET answer = '{}'", [])).expect("written");
         assert!(fetches.put_batches(&[batch()], NOW).expect("asked")[0].is_some());
         let large = InboxBatch { body: vec![b' '; 2000], ..batch() };

@@ -158,6 +158,20 @@ impl NodeRecord {
 }
 
 impl Store {
+    /// What other processes have taken in, and the one that decides has not: documents and pushes.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn inbox_waiting(&self) -> Result<u64, StoreError> {
+        if self.is_file() {
+            return Ok(0);
+        }
+        let waiting = "SELECT count(*) FROM inbox WHERE answer IS NULL AND refusal IS NULL";
+        self.read("see what waits in the inbox", |c| {
+            c.prepare_cached(waiting)?.query_row([], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+        })
+    }
+
     /// Every process that has a name, by its name; none where the store is a file.
     ///
     /// # Errors

@@ -9,9 +9,13 @@ use crate::config::{Config, last_reload};
 use crate::model::{EndpointId, FeedFailure, FeedState, Timestamp};
 use crate::source::quarantine::{HeldDocument, held_documents};
 use crate::store::{NodeRecord, RejectionTotal, Store, StoreError, Totals, lock_holder, outbox};
+use crate::text::counted;
 
 /// Less than this is no room at all: a transaction and its log do not fit.
 pub const DISK_FULL_BYTES: u64 = 512 << 10;
+
+/// So much in the inbox is worth a word: it takes twice as much of either kind.
+const INBOX_WAITING_MANY: u64 = 256;
 
 /// Documents in quarantine that a line names.
 const QUARANTINED_NAMED_MAX: usize = 5;
@@ -35,6 +39,9 @@ pub struct Status {
     /// The processes that share the store, where several do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeRecord>,
+    /// What other nodes have taken in, and the one that decides has not.
+    #[serde(skip_serializing_if = "is_none")]
+    pub inbox_waiting: u64,
     /// The directory that is watched.
     pub seed_dir: Option<String>,
     /// What is stored.
@@ -115,6 +122,11 @@ pub struct EndpointStatus {
     pub last_error: Option<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Status {
     /// Looks; `errors`: what is wrong with the config as it stands in its file, if anything is.
     ///
@@ -130,6 +142,13 @@ impl Status {
         let mut attention = attention(config, store, errors);
         let nodes = store.nodes()?;
         attention.extend(region_warnings(&config.feeds, &nodes));
+        let inbox_waiting = store.inbox_waiting()?;
+        if inbox_waiting >= INBOX_WAITING_MANY {
+            attention.push(format!(
+                "nodes: {} of other nodes wait to be decided on; beyond 512 nothing more is fetched",
+                counted(inbox_waiting, "document")
+            ));
+        }
         let pid = lock_holder(&config.daemon.state_dir);
         let mut feeds = FeedsStatus {
             configured: config.feeds.iter().filter(|f| f.enabled).count(),
@@ -168,6 +187,7 @@ impl Status {
         let silences = active_silences(config, store, now)?;
         Ok(Self {
             nodes,
+            inbox_waiting,
             silences,
             running: pid.is_some(),
             pid,
