@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 use wirewatch::clock::Clock;
 use wirewatch::deliver::console::{Console, Style};
 use wirewatch::deliver::{
-    Delivery, DeliveryConfig, DeliveryCounters, DeliveryError, DeliveryRules, DeliveryWaker, EndpointConfig,
+    Delivery, DeliveryConfig, DeliveryCounters, DeliveryError, DeliveryPart, DeliveryRules, DeliveryWaker,
+    EndpointConfig,
 };
 use wirewatch::model::{EndpointId, Timestamp};
 use wirewatch::net::Cidr;
@@ -216,6 +217,7 @@ impl Bed {
             waker: waker.clone(),
             console: Console::to(Box::new(std::io::sink()), Style::plain(80)),
             counters: DeliveryCounters::default(),
+            part: DeliveryPart::whole(&store),
         };
         let task = runtime.spawn(delivery.run(cancel.clone()));
         Self { _dir: dir, store, clock, waker, _rules: rules, cancel, task }

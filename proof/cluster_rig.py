@@ -408,15 +408,15 @@ class Rig:
         self.put(f"copy-{self.copies}", {"id": f"copy-{self.copies}", "title": title, "url": f"https://other-{self.copies}.example/a",
                                          "publisher": f"Other {self.copies}", "text": self.texts[title]})
 
-    def await_alert_of(self, titles, what):
+    def await_alert_of(self, titles, what, patience_s=PATIENCE_S):
         """Until one of them was told; when that was."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + patience_s
         with Receiver.news:
             while not any(title in Receiver.told for title in titles):
                 left = end - time.monotonic()
                 if left <= 0:
                     self.show()
-                    fail(f"{what}: nothing was told in {PATIENCE_S} s")
+                    fail(f"{what}: nothing was told in {patience_s} s")
                 Receiver.news.wait(left)
             return min(Receiver.first_at[title] for title in titles if title in Receiver.told)
 

@@ -2,6 +2,7 @@
 //! by hand. Durations of IO are tokio's business, so a paused runtime works too.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -16,6 +17,8 @@ pub struct Clock(Kind);
 #[derive(Clone)]
 enum Kind {
     System,
+    /// The system's, set right by how many milliseconds it was last heard to be ahead of the one that counts.
+    Corrected(Arc<AtomicI64>),
     Manual(Arc<Manual>),
 }
 
@@ -24,6 +27,8 @@ struct Manual {
     moved: Notify,
 }
 
+/// A correction that differs by less from the one before is none: what is heard on the way varies by that much.
+const CORRECTION_MS_MIN: u64 = 1_000;
 /// Longest single sleep: a suspended machine or a stepped clock is noticed within this.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 
@@ -32,6 +37,33 @@ impl Clock {
     #[must_use]
     pub fn system() -> Self {
         Self(Kind::System)
+    }
+
+    /// The system's clock, which goes by another one as soon as it is heard how far it is off ([`Clock::correct`]).
+    #[must_use]
+    pub fn correctable(&self) -> Self {
+        match &self.0 {
+            Kind::System => Self(Kind::Corrected(Arc::default())),
+            Kind::Corrected(_) | Kind::Manual(_) => self.clone(),
+        }
+    }
+
+    /// The same without its correction.
+    #[must_use]
+    pub fn uncorrected(&self) -> Self {
+        match &self.0 {
+            Kind::Corrected(_) => Self(Kind::System),
+            Kind::System | Kind::Manual(_) => self.clone(),
+        }
+    }
+
+    /// Sets every handle of a correctable clock right: the system's is so many milliseconds ahead.
+    pub fn correct(&self, ahead_ms: i64) {
+        if let Kind::Corrected(ahead) = &self.0
+            && ahead_ms.abs_diff(ahead.load(Ordering::Relaxed)) >= CORRECTION_MS_MIN
+        {
+            ahead.store(ahead_ms, Ordering::Relaxed);
+        }
     }
 
     /// A clock that stands still until [`Clock::advance`] moves it.
@@ -45,6 +77,9 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Kind::System => system_now(),
+            Kind::Corrected(ahead) => {
+                Timestamp::from_millis(system_now().millis().saturating_sub(ahead.load(Ordering::Relaxed)))
+            }
             Kind::Manual(manual) => *manual.now.lock(),
         }
     }
@@ -78,7 +113,7 @@ impl Clock {
             }
             latest = now;
             match &self.0 {
-                Kind::System => {
+                Kind::System | Kind::Corrected(_) => {
                     tokio::time::sleep(until.since(now).min(SLEEP_MAX)).await;
                 }
                 Kind::Manual(manual) => {
@@ -121,6 +156,20 @@ mod tests {
         assert!(!sleeper.is_finished());
         clock.advance(Duration::from_secs(1));
         assert_eq!(sleeper.await.ok(), Some(Timestamp::from_seconds(160)));
+    }
+
+    #[test]
+    fn clock_that_is_corrected_goes_by_the_other_one_and_its_uncorrected_self_does_not() {
+        let clock = Clock::system().correctable();
+        let (handle, raw) = (clock.clone(), clock.uncorrected());
+        let hours = |clock: &Clock| raw.now().since(clock.now()).as_secs() / 3600;
+        clock.correct(999);
+        assert!(raw.now().since(handle.now()) < Duration::from_millis(900), "less than a second is left alone");
+        clock.correct(3 * 3_600_000 + 500);
+        assert_eq!((hours(&handle), hours(&raw)), (3, 0));
+        let still = Clock::manual(Timestamp::from_seconds(100)).correctable();
+        still.correct(50_000);
+        assert_eq!(still.now(), Timestamp::from_seconds(100));
     }
 
     #[tokio::test]

@@ -96,6 +96,8 @@ pub enum Planted {
     ColdMemory,
     /// What came by the inbox is answered there before its items are committed.
     InboxFirst,
+    /// What a process has claimed to send stays its own, though it is gone.
+    ClaimWithoutTime,
 }
 
 impl Planted {
@@ -114,7 +116,8 @@ impl Planted {
     ];
 
     /// Those of several processes on one store: `proof/cluster --planted` has to notice.
-    pub const OF_SEVERAL: [Self; 4] = [Self::FenceOff, Self::FenceOnce, Self::ColdMemory, Self::InboxFirst];
+    pub const OF_SEVERAL: [Self; 5] =
+        [Self::FenceOff, Self::FenceOnce, Self::ColdMemory, Self::InboxFirst, Self::ClaimWithoutTime];
 
     #[cfg(any(test, debug_assertions))]
     fn every() -> impl Iterator<Item = Self> {
@@ -139,6 +142,7 @@ impl Planted {
             Self::FenceOnce => "fence-once",
             Self::ColdMemory => "cold-memory",
             Self::InboxFirst => "inbox-first",
+            Self::ClaimWithoutTime => "claim-without-time",
         }
     }
 

@@ -9,6 +9,7 @@ use super::error::AppError;
 use super::{compile, feed_look, inbox, measure, trial};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::deliver::DeliveryCounters;
 use crate::http::{ListenerSources, ReadSources, Readiness};
 use crate::model::Timestamp;
 use crate::source::parser::Parser;
@@ -26,6 +27,8 @@ pub(super) struct BesideParts<'a> {
     pub(super) store: Store,
     /// When it came.
     pub(super) since: Timestamp,
+    /// What it sends beside.
+    pub(super) counters: DeliveryCounters,
 }
 
 impl BesideParts<'_> {
@@ -39,11 +42,16 @@ impl BesideParts<'_> {
         let rules = compile::rules(self.config).map_err(|problems| AppError::Rules(problems.len()))?;
         // Neither changes until it is begun anew.
         let (rules, config) = (watch::channel(Arc::new(rules)).1, watch::channel(Arc::new(self.config.clone())).1);
+        let (sent, counters) = (config.clone(), self.counters.clone());
         let reads = ReadSources::new(self.store.clone(), config.clone(), rules, self.place, clock.clone());
         let told = readiness.clone();
         Ok(ListenerSources {
             readiness,
-            samples: Arc::new(move |_| samples(since, &told.borrow())),
+            samples: Arc::new(move |_| {
+                let mut out = samples(since, &told.borrow());
+                measure::attempts(&mut out, &sent.borrow(), &counters);
+                out
+            }),
             guard: measure::guard(config),
             reads,
             trial: Arc::new(trial::run),

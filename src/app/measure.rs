@@ -9,6 +9,7 @@ use super::error::AppPart;
 use super::health::{AppHealth, Gauges};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::deliver::DeliveryCounters;
 use crate::http::{DaemonNudge, GuardConfig, ListenerSources, ReadSources, Readiness};
 use crate::model::Timestamp;
 use crate::source::parser::Parser;
@@ -208,9 +209,10 @@ fn ingest(out: &mut Vec<Sample>, config: &Config, gauges: &Gauges) {
     }
 }
 
-fn delivery(out: &mut Vec<Sample>, config: &Config, gauges: &Gauges, health: &AppHealth, now: Timestamp) {
+/// What this process sent.
+pub(super) fn attempts(out: &mut Vec<Sample>, config: &Config, counters: &DeliveryCounters) {
     for endpoint in &config.endpoints {
-        let counts = gauges.delivery.of(&endpoint.id);
+        let counts = counters.of(&endpoint.id);
         let named = |sample: Sample| sample.with("endpoint", endpoint.id.as_str());
         out.extend(counts.attempts.into_iter().map(|(outcome, count)| {
             named(Sample::new(Metric::DeliverAttempts, count as f64)).with("outcome", outcome)
@@ -221,6 +223,10 @@ fn delivery(out: &mut Vec<Sample>, config: &Config, gauges: &Gauges, health: &Ap
             named(Sample::durations(Metric::AlertToDelivered, counts.to_delivered)),
         ]);
     }
+}
+
+fn delivery(out: &mut Vec<Sample>, config: &Config, gauges: &Gauges, health: &AppHealth, now: Timestamp) {
+    attempts(out, config, &gauges.delivery);
     let standing = &health.standing;
     let oldest = standing.oldest_owed_at.map_or(0.0, |at| now.since(at).as_secs_f64());
     out.extend([

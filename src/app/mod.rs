@@ -31,6 +31,8 @@ mod reload;
 #[cfg(test)]
 mod reload_model;
 #[cfg(feature = "postgres")]
+mod sending;
+#[cfg(feature = "postgres")]
 mod shared_polling;
 mod signals;
 mod silences;

@@ -13,7 +13,9 @@ use super::{compile, silences};
 use crate::clock::Clock;
 use crate::config::{Config, RELOAD_FILE};
 use crate::deliver::console::Console;
-use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, PayloadFormat, QueueSummary};
+use crate::deliver::{
+    Delivery, DeliveryCounters, DeliveryPart, DeliveryRules, DeliveryWaker, PayloadFormat, QueueSummary,
+};
 use crate::failpoint::Planted;
 use crate::ingest::{Ingest, IngestError, IngestLinks};
 use crate::model::Timestamp;
@@ -36,6 +38,8 @@ use crate::text::clean;
 /// Store, decision loop, and what delivery will need.
 pub(super) struct CoreStages {
     pub(super) store: Store,
+    /// By which what is sent is claimed and recorded.
+    pub(super) outbox: Store,
     pub(super) clock: Clock,
     pub(super) rules: watch::Sender<Arc<Rules>>,
     pub(super) delivery: Arc<DeliveryRules>,
@@ -56,6 +60,8 @@ pub struct Leadership {
     pub(super) store: Store,
     /// The memory that followed it, where there was time for one.
     pub(super) memory: Option<Box<FollowedMemory>>,
+    /// The store to write into beside whoever decides: what is sent is recorded there, whoever that is by then.
+    pub(super) beside: Store,
 }
 
 impl CoreStages {
@@ -69,9 +75,11 @@ impl CoreStages {
         for problem in compile::warnings(&rules, config) {
             warn!(problem = %clean::one_line(&problem.what), "config warning");
         }
-        let (store, followed) = match leadership {
-            Some(Leadership { store, memory }) => (store, memory),
-            None => (config.open_store(Access::Own)?, None),
+        let (store, outbox, followed) = if let Some(Leadership { store, memory, beside }) = leadership {
+            (store, beside, memory)
+        } else {
+            let store = config.open_store(Access::Own)?;
+            (store.clone(), store, None)
         };
         // A start takes the config whole: what a reload said before says nothing any more.
         let _ = std::fs::remove_file(config.daemon.state_dir.join(RELOAD_FILE));
@@ -122,6 +130,7 @@ impl CoreStages {
         let delivery = DeliveryRules { config: config.delivery.clone(), endpoints: config.endpoints.clone() };
         Ok(Self {
             store,
+            outbox,
             clock: clock.clone(),
             rules: rules_told,
             delivery: Arc::new(delivery),
@@ -201,6 +210,7 @@ impl CoreStages {
             waker: self.waker,
             console,
             counters: DeliveryCounters::default(),
+            part: DeliveryPart::whole(&self.store),
         };
         let summary = delivery.deliver_due_once(cancel).await?;
         self.store.checkpoint()?;

@@ -15,14 +15,18 @@ use super::beside::BesideParts;
 use super::daemon::DaemonRequest;
 use super::error::AppError;
 use super::gather::GatheringNode;
+use super::sending::BesideDelivery;
 use super::stages::{Leadership, parser};
 use super::systemd::Systemd;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::deliver::DeliveryCounters;
 use crate::http::{self, Readiness};
 use crate::model::Timestamp;
 use crate::source::parser::Parser;
-use crate::store::{Access, FollowedMemory, MemorySeen, NodeRecord, NodeTurn, Store, StoreError, WaitingNode};
+use crate::store::{
+    Access, FollowedMemory, MemorySeen, NodeClock, NodeRecord, NodeRole, NodeTurn, Store, StoreError, WaitingNode,
+};
 use crate::view::{node_warnings, region_warnings};
 
 /// How often it is looked whether it is this one's turn.
@@ -60,7 +64,14 @@ pub async fn stand_by(
     let Some((candidate, store)) = enter(config, clock, again).await? else { return Ok(StoodBy::Turn(None)) };
     store.hear_others()?;
     let heard = store.commits_of_others();
-    let beside = BesideParts { config, place, clock, store: store.clone(), since: clock.now() };
+    let beside = BesideParts {
+        config,
+        place,
+        clock,
+        store: store.clone(),
+        since: clock.now(),
+        counters: DeliveryCounters::default(),
+    };
     let (config_of, clock_of) = (Arc::new(config.clone()), clock.clone());
     let (parser, node) = (parser(config), candidate.mark());
     let gathering = GatheringNode::begin(node, Arc::clone(&config_of), clock.clone(), store.clone(), parser.clone())?;
@@ -74,6 +85,7 @@ pub async fn stand_by(
         follows: None,
         looked_at: Instant::now(),
     });
+    let mut sending: Option<BesideDelivery> = None;
     let mut told: Option<String> = None;
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -87,6 +99,7 @@ pub async fn stand_by(
             Ok(looked) => looked?,
             Err(request) => {
                 around.end(true).await;
+                BesideDelivery::end(sending).await;
                 return Ok(match request {
                     Some(DaemonRequest::Reload) => StoodBy::Reload,
                     Some(DaemonRequest::Stop) | None => StoodBy::Stop,
@@ -97,8 +110,10 @@ pub async fn stand_by(
         let because = match turn {
             NodeTurn::Ours(store) => {
                 around.end(false).await;
+                BesideDelivery::end_behind(sending);
                 info!(node = name, "this node decides from now on");
-                return Ok(StoodBy::Turn(Some(Leadership { store, memory })));
+                let beside = beside.store;
+                return Ok(StoodBy::Turn(Some(Leadership { store, memory, beside })));
             }
             NodeTurn::Theirs { node } if node.is_empty() => "standing by: another process decides".to_owned(),
             NodeTurn::Theirs { node } => format!("standing by: {node} decides"),
@@ -109,6 +124,9 @@ pub async fn stand_by(
             NodeTurn::Nobody => "nobody decides, and this node is none that does (`[node] roles`)".to_owned(),
             NodeTurn::Unknown { why } => format!("standing by: {why}"),
         };
+        if let Some(own) = nodes.iter().find(|node| node.name == name) {
+            sending = keep_sending(sending, &beside, own).await;
+        }
         Systemd.beat();
         around.gathering.mind(&nodes);
         let mut warnings = node_warnings(&nodes);
@@ -130,13 +148,34 @@ pub async fn stand_by(
     }
 }
 
+/// Sends while that is its role, and by the rules of the one that decides: with others an endpoint could be elsewhere.
+async fn keep_sending(
+    sending: Option<BesideDelivery>,
+    beside: &BesideParts<'_>,
+    own: &NodeRecord,
+) -> Option<BesideDelivery> {
+    if !own.same_rules || !beside.config.node.has(NodeRole::Deliver) {
+        BesideDelivery::end_behind(sending);
+        return None;
+    }
+    if let Some(mut sending) = sending
+        && sending.is_at_it().await
+    {
+        return Some(sending);
+    }
+    Some(BesideDelivery::begin(beside))
+}
+
 /// Takes the name and the state directory, which an end of deciding may hold a moment longer.
 async fn enter(config: &Config, clock: &Clock, again: bool) -> Result<Option<(WaitingNode, Store)>, AppError> {
     let mut tries = 0;
     loop {
-        let (asked, clock) = (config.clone(), clock.clone());
+        let (asked, raw, clock) = (config.clone(), clock.uncorrected(), clock.clone());
+        // All of them go by the server's.
+        let clock =
+            NodeClock { now: Arc::new(move || raw.now()), correct: Arc::new(move |ahead_ms| clock.correct(ahead_ms)) };
         let entering = move || -> Result<_, StoreError> {
-            let Some(entered) = asked.enter_node(Arc::new(move || clock.now()))? else { return Ok(None) };
+            let Some(entered) = asked.enter_node(clock)? else { return Ok(None) };
             // What people ask of this one it writes beside the one that decides.
             Ok(Some((entered, asked.open_store(Access::Share)?)))
         };
@@ -245,7 +284,10 @@ impl Waiting {
             // Whoever waits for a server that does not answer would wait once more for each thing that it asks.
             return (Ok(Looked::only(turn)), Some(Self { candidate, config, clock, store, heard, follows, looked_at }));
         }
-        if let Err(error) = follow(&config, &clock, &store, &mut follows) {
+        // One that never decides needs no memory.
+        if config.node.has(NodeRole::Decide)
+            && let Err(error) = follow(&config, &clock, &store, &mut follows)
+        {
             if !error.is_passing() {
                 return (Err(error), None);
             }

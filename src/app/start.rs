@@ -21,7 +21,7 @@ use super::stages::{CoreStages, Leadership, parser};
 use crate::clock::Clock;
 use crate::config::{Config, ReloadRecord};
 use crate::deliver::console::Console;
-use crate::deliver::{Delivery, DeliveryCounters, DeliveryError, DeliveryRules, DeliveryWaker};
+use crate::deliver::{Delivery, DeliveryCounters, DeliveryError, DeliveryPart, DeliveryRules, DeliveryWaker};
 use crate::http::{self, DaemonNudge, ReadSources, Readiness};
 use crate::ingest::{IngestError, IngestLinks};
 use crate::model::Timestamp;
@@ -34,7 +34,7 @@ use crate::source::push::PushIntake;
 use crate::source::seed::{SeedInputs, SeedStatus, SeedWatcher};
 use crate::source::websub::{HubIntake, SubscriptionRules};
 use crate::source::{IngestMessage, IngestSender};
-use crate::store::{Store, StoreError};
+use crate::store::{NodeRole, Store, StoreError};
 use crate::telemetry::Pulse;
 
 /// What an [`App`] is made of; tests pass their own.
@@ -130,15 +130,27 @@ impl App {
         let (reload, reloaded) = watch::channel(None);
         let (seeds, seeds_heard) = watch::channel(SeedStatus::default());
         let CoreStages {
-            store, rules, delivery, waker, to_ingest, ingest, ingest_cancel, hold, links, departed, ..
+            store,
+            outbox,
+            rules,
+            delivery,
+            waker,
+            to_ingest,
+            ingest,
+            ingest_cancel,
+            hold,
+            links,
+            departed,
+            ..
         } = stages;
         let (delivery_told, delivery_rules) = watch::channel(delivery);
         let counters = DeliveryCounters::default();
         let gauges = gauges(&links, poll_counters, &counters, (seeds_heard, reloaded), clock.now());
         let delivery_cancel = CancellationToken::new();
         let nudge_waker = waker.clone();
+        let part = DeliveryPart::Decider { store: store.clone(), sends: config.node.has(NodeRole::Deliver) };
         let delivery =
-            Delivery { store: store.clone(), clock: clock.clone(), rules: delivery_rules, waker, console, counters };
+            Delivery { store: outbox, clock: clock.clone(), rules: delivery_rules, waker, console, counters, part };
         let delivery = tokio::spawn(delivery.run(delivery_cancel.clone()));
 
         let pushes = PushIntake::new(&to_ingest, parser.clone(), hold.subscribe(), clock.clone());

@@ -13,7 +13,7 @@ use super::{CliError, Context};
 use crate::app::compile;
 use crate::config::{self, Config, last_reload};
 use crate::model::{EndpointId, Timestamp};
-use crate::store::{Access, Store, StoreError, lock_holder, outbox};
+use crate::store::{Access, NodeRole, Store, StoreError, lock_holder, outbox};
 use crate::text::{clean, counted};
 use crate::view::{DISK_FULL_BYTES, active_silences, regions_without_nodes};
 
@@ -211,6 +211,10 @@ fn examine_nodes(findings: &mut Findings, config: &Config, store: &Store) -> Res
         }
         return Ok(());
     };
+    if !there.iter().any(|node| node.roles.contains(&NodeRole::Deliver.as_str())) {
+        let what = "nobody sends what is owed to endpoints";
+        findings.add(Grade::Problem, "nodes", what, "give a node with the same rules the role `deliver`");
+    }
     let stand_by = there.iter().filter(|node| node.stands_by).count();
     if stand_by == 0 {
         let what = format!("node {} decides, and nobody stands by", leader.name);

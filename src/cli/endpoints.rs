@@ -16,7 +16,9 @@ use super::{CliError, Context, ids};
 use crate::action::{self, ActionScene};
 use crate::config::Config;
 use crate::deliver::console::Console;
-use crate::deliver::{Delivery, DeliveryCounters, DeliveryRules, DeliveryWaker, EndpointConfig, PayloadFormat};
+use crate::deliver::{
+    Delivery, DeliveryCounters, DeliveryPart, DeliveryRules, DeliveryWaker, EndpointConfig, PayloadFormat,
+};
 use crate::model::{EndpointId, Lang, SourceId, Timestamp, TopicId};
 use crate::store::outbox::{self, DeliveryDetail, DeliveryId, DeliveryState, EndpointHealth};
 use crate::store::{Access, Store, StoreError};
@@ -283,6 +285,7 @@ fn deliver(
         waker: DeliveryWaker::new(),
         console: Console::beside(out == Output::Json),
         counters: DeliveryCounters::default(),
+        part: DeliveryPart::whole(store),
     };
     let runtime = super::run::runtime(config)?;
     let delivered = runtime.block_on(delivery.deliver_due_to(&endpoint.id, CancellationToken::new()));

@@ -135,14 +135,16 @@ async fn in_turn(
     mut requests: mpsc::Receiver<DaemonRequest>,
 ) -> Result<(), CliError> {
     let (mut config, mut again) = (parts.config, false);
+    // Several go by the clock of their server.
+    let clock = parts.clock.correctable();
     loop {
-        match stand_by(&config, &context.place_name(), &context.clock, again, &mut requests).await.map_err(error)? {
+        match stand_by(&config, &context.place_name(), &clock, again, &mut requests).await.map_err(error)? {
             StoodBy::Stop => return Ok(()),
             StoodBy::Reload => again = true,
             StoodBy::Turn(leadership) => {
                 let is_node = leadership.is_some();
                 let lead = lead(
-                    self::parts(config.clone(), context, Console::stdout()),
+                    Parts { clock: clock.clone(), ..self::parts(config.clone(), context, Console::stdout()) },
                     leadership,
                     context,
                     logs.clone(),

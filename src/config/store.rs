@@ -196,7 +196,9 @@ impl Config {
         let mut same = self.clone();
         same.topics.sort_by(|a, b| a.id.cmp(&b.id));
         same.aliases.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut endpoints: Vec<_> = same.endpoints.iter().filter(|one| one.enabled).map(|one| &one.id).collect();
+        // What is owed is of the form that the one that decides gave it; the way to an endpoint may be each node's own.
+        let enabled = same.endpoints.iter().filter(|one| one.enabled);
+        let mut endpoints: Vec<_> = enabled.map(|one| (&one.id, one.format.as_str())).collect();
         endpoints.sort();
         let decides = format!("{:?}", (&same.topics, &same.aliases, &same.alerts, &same.memory, endpoints));
         format!("{:016x}", crate::model::ContentHash::of(&[decides.as_bytes()]).short())

@@ -15,11 +15,7 @@ use crate::failpoint::{Failpoint, Planted};
 use crate::model::{EndpointId, Timestamp};
 use crate::pipeline::alert::format::Format;
 use crate::store::Store;
-use crate::store::outbox::{AttemptRecord, Claimed, DeliveryId, Gate, Settle};
-
-/// An endpoint that fails for so long is out of order: it is tried one request at a time, since what it costs is not for
-/// the others to pay, and its first success sends what failed meanwhile.
-pub(super) const OUTAGE_MIN: Duration = Duration::from_secs(60);
+use crate::store::outbox::{AttemptRecord, Claimed, DeliveryId, Gate, OUTAGE_MIN, Settle};
 
 /// What all queues share.
 #[derive(Clone)]
@@ -99,6 +95,7 @@ pub(super) async fn attempt(
         gate: gate.clone(),
         ends_outage: verdict.settle == Settle::Delivered
             && failing_since.is_some_and(|since| now.since(since) >= OUTAGE_MIN),
+        claim: row.claim,
     };
     let recording = shared.recorder.record(record).await?;
     let end = SlotEnd {

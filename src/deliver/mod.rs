@@ -28,7 +28,7 @@ use crate::pipeline::alert::format::{Format, MailRoute, Mailbox, Service, Templa
 use crate::pipeline::alert::{Route, Timing};
 
 pub use count::{DeliveryCounters, EndpointCounts};
-pub use run::{Delivery, DeliveryError, DeliveryRules};
+pub use run::{Delivery, DeliveryError, DeliveryPart, DeliveryRules};
 pub use summary::QueueSummary;
 pub use waker::DeliveryWaker;
 

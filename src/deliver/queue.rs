@@ -14,7 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::attempt::{OUTAGE_MIN, Shared, SlotEnd, attempt};
+use super::attempt::{Shared, SlotEnd, attempt};
 use super::count::CountedAttempt;
 use super::notice::{Change, Told, tell};
 use super::record::{RecorderStopped, Recording};
@@ -23,7 +23,9 @@ use super::summary::{QueueSummary, Until};
 use super::{EndpointConfig, PayloadFormat};
 use crate::model::Timestamp;
 use crate::store::StoreError;
-use crate::store::outbox::{self, Claim, ClaimRequest, Claimed, DeliveryId, Gate, Release, Settle};
+use crate::store::outbox::{
+    self, Claim, ClaimNumber, ClaimRequest, Claimed, DeliveryId, Gate, OUTAGE_MIN, Release, Settle, SharedClaim,
+};
 use crate::telemetry::Pulse;
 
 /// Rows claimed at once, beyond those in flight.
@@ -41,6 +43,8 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 const UNRECORDED_BACKLOG_MAX: usize = 64;
 /// An endpoint that fails for so long is told of on others, even if nothing was given up yet.
 const TELL_AFTER: Duration = Duration::from_secs(3600);
+/// A claim on a delivery outlasts its request by so much: what came of it is recorded by then.
+const CLAIM_SLACK: Duration = Duration::from_secs(10);
 /// The loop turns at least this often, to be seen alive.
 const TURN_MAX: Duration = Duration::from_secs(10);
 /// A clock that goes back by less is left alone.
@@ -84,6 +88,10 @@ pub(super) struct Queue {
     /// Something due waits for an earlier alert of its story.
     in_order: bool,
     channel: Option<Arc<Channel>>,
+    /// Claimed, and not sent by this process after all.
+    returned: Vec<ClaimNumber>,
+    /// The last attempt did not get through from here.
+    unreached: bool,
     /// Something may be due that is not in flight.
     look: bool,
     /// When to look again without being woken.
@@ -135,6 +143,8 @@ impl Queue {
             backlog: false,
             in_order: false,
             channel: None,
+            returned: Vec::new(),
+            unreached: false,
             look: true,
             look_at,
             throttled: false,
@@ -190,11 +200,15 @@ impl Queue {
     fn has_room(&self) -> bool {
         let since = |since: Timestamp| self.shared.clock.now().since(since) >= OUTAGE_MIN;
         let throttled = self.throttled || self.failing_since.is_some_and(since);
-        // Lines for people stand in the order of their alerts: no story grows before it is told.
-        let in_order = self.endpoint.format == PayloadFormat::Console;
-        let slots_max = if throttled || in_order { 1 } else { self.endpoint.concurrency.max(1) };
+        let slots_max = if throttled { 1 } else { self.slots() };
         let unrecorded_max = if self.backlog { UNRECORDED_BACKLOG_MAX.max(slots_max) } else { slots_max };
         self.closing == 0 && self.slots.len() < slots_max && self.slots.len() + self.recording.len() < unrecorded_max
+    }
+
+    /// So many requests are on the wire at once while it works. Lines for people stand in the order of their alerts: no
+    /// story grows before it is told.
+    fn slots(&self) -> usize {
+        if self.endpoint.format == PayloadFormat::Console { 1 } else { self.endpoint.concurrency.max(1) }
     }
 
     async fn wait(&mut self, cancel: &CancellationToken) -> Result<(), QueueError> {
@@ -225,6 +239,7 @@ impl Queue {
         if self.turned_at.is_none() && self.mend_clock(now).await? {
             self.turned_at = Some(now);
         }
+        self.let_go().await?;
         match self.read_due(now).await {
             Ok(mut claim) => {
                 self.write_bodies(&mut claim, now).await?;
@@ -243,6 +258,12 @@ impl Queue {
 
     async fn read_due(&mut self, now: Timestamp) -> Result<Claim, StoreError> {
         let (endpoint, in_flight) = (self.endpoint.id.clone(), self.in_flight.clone());
+        let shared = SharedClaim {
+            slots: self.slots(),
+            answered: self.recording.len(),
+            lasts: self.endpoint.timeout + CLAIM_SLACK,
+            unreached: self.unreached,
+        };
         let read = self.shared.store.blocking(move |store| {
             let request = ClaimRequest {
                 endpoint: &endpoint,
@@ -250,10 +271,23 @@ impl Queue {
                 rows_max: CLAIM_ROWS_MAX,
                 body_bytes_max: CLAIM_BYTES_MAX,
                 in_flight: &in_flight,
+                shared,
             };
-            store.read("read due deliveries", |connection| outbox::claim_due(connection, &request))
+            store.claim_deliveries(&request)
         });
         read.await
+    }
+
+    /// Gives claims back; where that cannot be said now, their time runs out.
+    async fn let_go(&mut self) -> Result<(), StoreError> {
+        if self.returned.is_empty() {
+            return Ok(());
+        }
+        let claims = std::mem::take(&mut self.returned);
+        match self.shared.store.blocking(move |store| store.let_go_of_claims(&claims)).await {
+            Err(failure) if !failure.is_passing() => Err(failure),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the store took it: waits that began while the clock was ahead begin anew.
@@ -281,7 +315,8 @@ impl Queue {
         if rows.is_empty() {
             return Ok(());
         }
-        claim.rows.retain(|row| !row.content_type.is_empty());
+        // They are claimed again once they are written.
+        self.returned.extend(claim.rows.extract_if(.., |row| row.content_type.is_empty()).filter_map(|row| row.claim));
         let (format, count) = (self.endpoint.wire_format(), rows.len());
         let written = self.shared.store.blocking(move |store| {
             store.write("write deliveries again", |tx| outbox::write_bodies(tx, &rows, &format, now))
@@ -324,7 +359,7 @@ impl Queue {
 
     fn take(&mut self, claim: Claim) {
         self.look = claim.more;
-        self.backlog = claim.more;
+        self.backlog = claim.backlog;
         self.in_order = claim.in_order;
         self.look_at = claim.next_due_at.map_or(self.look_at, |due| due.min(self.look_at));
         self.throttled = claim.state.throttled;
@@ -380,16 +415,22 @@ impl Queue {
         if end.gate != Gate::Unchanged {
             self.closing += 1;
             // What was claimed goes back to the store, which will know until when it has to wait.
-            for row in self.ready.drain(..) {
-                self.in_flight.remove(&row.id);
-            }
+            self.give_back_ready();
         }
         self.recording.push(recording.done().map_ok(|()| end).boxed());
         Ok(())
     }
 
+    fn give_back_ready(&mut self) {
+        for row in self.ready.drain(..) {
+            self.in_flight.remove(&row.id);
+            self.returned.extend(row.claim);
+        }
+    }
+
     fn recorded(&mut self, end: &SlotEnd) {
         self.in_flight.remove(&end.id);
+        self.unreached = !end.outcome.got_through();
         self.shared.counters.attempt(CountedAttempt {
             endpoint: &self.endpoint.id,
             outcome: &end.outcome,
@@ -501,6 +542,8 @@ impl Queue {
 
     /// Lets requests in flight finish; cuts those that do not. They will be made again (promise P6).
     async fn drain(&mut self) -> Result<(), QueueError> {
+        self.give_back_ready();
+        self.let_go().await?;
         let finish = async {
             loop {
                 tokio::select! {

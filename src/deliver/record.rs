@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::failpoint::Failpoint;
 use crate::store::outbox::{self, AttemptRecord};
@@ -92,7 +92,10 @@ fn write(store: &Store, records: &[AttemptRecord], cancel: &CancellationToken) -
     let mut waited = false;
     loop {
         match store.write("record delivery attempts", |tx| outbox::record(tx, records)) {
-            Ok(()) => {
+            Ok(late) => {
+                for delivery in late {
+                    warn!(%delivery, "another node has claimed this delivery since: what came of it is for that one to say");
+                }
                 if waited {
                     info!(attempts = records.len(), "delivery attempts recorded after waiting");
                 }

@@ -98,6 +98,25 @@ pub enum Failure {
     Shortage,
 }
 
+impl Outcome {
+    /// Whether this machine got through to the receiver.
+    #[must_use]
+    pub fn got_through(&self) -> bool {
+        let on_the_way = |failure: &Failure| {
+            matches!(
+                failure,
+                Failure::Dns
+                    | Failure::Connect
+                    | Failure::Timeout
+                    | Failure::Reset
+                    | Failure::Shortage
+                    | Failure::Secret
+            )
+        };
+        !matches!(self, Self::Failed(failure) if on_the_way(failure))
+    }
+}
+
 /// What follows from an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {

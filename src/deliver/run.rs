@@ -18,7 +18,7 @@ use super::record::Recorder;
 use super::retry::RetryRules;
 use super::summary::{QueueSummary, Until};
 use super::waker::DeliveryWaker;
-use super::{DeliveryConfig, EndpointConfig};
+use super::{DeliveryConfig, EndpointConfig, PayloadFormat};
 use crate::clock::Clock;
 use crate::model::EndpointId;
 use crate::pipeline::alert::format::Format;
@@ -56,6 +56,38 @@ pub struct Delivery {
     pub console: Console,
     /// What is counted.
     pub counters: DeliveryCounters,
+    /// What this process does of it.
+    pub part: DeliveryPart,
+}
+
+/// What a process does of delivery, where several share a store.
+#[derive(Clone)]
+pub enum DeliveryPart {
+    /// It decides: what is owed to endpoints that are gone it parks, with the right to decide that this store has. It
+    /// sends as well, or others do.
+    Decider {
+        /// The store of the one that decides.
+        store: Store,
+        /// Whether it sends.
+        sends: bool,
+    },
+    /// Another process decides, and this one sends beside it; what is for a console is for that of the other.
+    Beside,
+}
+
+impl DeliveryPart {
+    /// That of a process which does everything.
+    #[must_use]
+    pub fn whole(store: &Store) -> Self {
+        Self::Decider { store: store.clone(), sends: true }
+    }
+
+    fn is_to_send_to(&self, endpoint: &EndpointConfig) -> bool {
+        match self {
+            Self::Decider { sends, .. } => *sends,
+            Self::Beside => endpoint.format != PayloadFormat::Console,
+        }
+    }
 }
 
 /// Why delivery ended unasked. The process stops in order; nothing that is owed is lost.
@@ -172,7 +204,9 @@ impl Delivery {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.park_orphans(&rules).await?;
-            for endpoint in enabled(&rules).filter(|e| !queues.contains_key(&e.id)).collect::<Vec<_>>() {
+            let part = self.part.clone();
+            let new = |e: &&EndpointConfig| part.is_to_send_to(e) && !queues.contains_key(&e.id);
+            for endpoint in enabled(&rules).filter(new).collect::<Vec<_>>() {
                 let queue = self.start(Arc::new(endpoint.clone()), &rules, recorder, Until::Cancelled, cancel);
                 queues.insert(endpoint.id.clone(), queue);
             }
@@ -240,9 +274,10 @@ impl Delivery {
 
     /// What is owed to endpoints that are gone or switched off is parked with the reason, not dropped.
     async fn park_orphans(&self, rules: &DeliveryRules) -> Result<(), DeliveryError> {
+        let DeliveryPart::Decider { store, .. } = &self.part else { return Ok(()) };
         let now = self.clock.now();
         let active: Vec<EndpointId> = enabled(rules).map(|endpoint| endpoint.id.clone()).collect();
-        let parked = self.store.blocking(move |store| {
+        let parked = store.blocking(move |store| {
             store.write("park deliveries without an endpoint", |tx| outbox::park_orphans(tx, &active, now))
         });
         match parked.await {

@@ -33,7 +33,7 @@ const STOPS_WAITING_MAX: usize = 1;
 /// Among the advisory locks of a database, the names of processes.
 const NAMES: i32 = 0x7769_726e;
 /// The server's clock, in milliseconds.
-const NOW: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
+pub(super) const NOW: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
 
 /// The right to decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,8 +134,14 @@ pub struct MemorySeen {
     pub ago: Option<Duration>,
 }
 
-/// The time as a process sees it, to be held against the server's.
-pub type NodeClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+/// The time as a process sees it, held against the server's.
+#[derive(Clone)]
+pub struct NodeClock {
+    /// Its machine's.
+    pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Hears by how many milliseconds that is ahead of the server's.
+    pub correct: Arc<dyn Fn(i64) + Send + Sync>,
+}
 
 /// A process among several that may decide for a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,29 +210,20 @@ impl NodeSession {
                  seeds = excluded.seeds, regions = excluded.regions, mark = excluded.mark,
                  reaches = CASE WHEN nodes.mark = excluded.mark THEN nodes.reaches ELSE 1 END,
                  change_seen = excluded.change_seen, clock_apart = excluded.clock_apart, seen_at = excluded.seen_at,
-                 current_at = CASE WHEN ?7 < 0 THEN nodes.current_at ELSE excluded.current_at END"
+                 current_at = CASE WHEN ?7 < 0 THEN nodes.current_at ELSE excluded.current_at END
+             RETURNING clock_apart"
         );
         let NodeIdentity { name, roles, rules, address, seeds, regions, .. } = &self.node;
         let roles = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",");
         let regions = regions.join(",");
-        let (address, now) = (address.as_deref().unwrap_or_default(), (self.clock)().millis());
+        let (address, now) = (address.as_deref().unwrap_or_default(), (self.clock.now)().millis());
         let mut statement = self.connection.prepare_cached(&there)?;
         let ago = seen.ago.map_or(-1, |ago| i64::try_from(ago.as_millis()).unwrap_or(i64::MAX));
-        statement
-            .execute(params![
-                name,
-                env!("CARGO_PKG_VERSION"),
-                rules,
-                address,
-                seen.change,
-                now,
-                ago,
-                roles,
-                seeds,
-                self.mark,
-                regions
-            ])
-            .map(|_| ())
+        let version = env!("CARGO_PKG_VERSION");
+        let params = params![name, version, rules, address, seen.change, now, ago, roles, seeds, self.mark, regions];
+        let ahead_ms: i64 = statement.query_row(params, |row| row.get(0))?;
+        (self.clock.correct)(ahead_ms);
+        Ok(())
     }
 
     /// From here on it renews the lease, until it is dropped.
@@ -368,7 +365,7 @@ mod tests {
 
     /// A clock that stands still, long ago.
     fn clock() -> NodeClock {
-        Arc::new(|| Timestamp::from_seconds(1_742_198_531))
+        NodeClock { now: Arc::new(|| Timestamp::from_seconds(1_742_198_531)), correct: Arc::new(|_| {}) }
     }
 
     fn entered(place: &PostgresPlace, name: &str, rules: &str) -> (tempfile::TempDir, WaitingNode) {

@@ -12,6 +12,8 @@ mod backup;
 mod browse;
 mod care;
 mod changes;
+#[cfg(feature = "postgres")]
+mod claims;
 mod conditions;
 mod copy;
 mod corrections;

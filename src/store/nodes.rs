@@ -96,16 +96,23 @@ impl NodeRecord {
         let number = |name: &str| row.get::<_, i64>(name).map(|number| number.max(0).cast_unsigned());
         let (decides, address, roles): (bool, String, String) =
             (row.get("decides")?, row.get("address")?, row.get("roles")?);
+        let same_rules: bool = row.get("same_rules")?;
         let may = |role: NodeRole| roles.split(',').any(|name| name == role.as_str());
         // What only the one that decides does; each fetches.
         let does = |role: NodeRole| match role {
             NodeRole::Serve => !address.is_empty(),
             NodeRole::Fetch => may(role),
-            NodeRole::Decide | NodeRole::Deliver => decides && may(role),
+            // By other rules than those of the one that decides it would send elsewhere.
+            NodeRole::Deliver => may(role) && same_rules,
+            NodeRole::Decide => decides,
         };
         let regions: String = row.get("regions")?;
         // What the one that decides stored itself it need not hear of.
-        let behind = if decides { 0 } else { number("newest")?.saturating_sub(number("change_seen")?) };
+        let behind = if decides || !may(NodeRole::Decide) {
+            0
+        } else {
+            number("newest")?.saturating_sub(number("change_seen")?)
+        };
         Ok(Self {
             name: row.get("name")?,
             decides,
@@ -117,7 +124,7 @@ impl NodeRecord {
             hosts: number("hosts")?,
             reaches: row.get("reaches")?,
             version: row.get("version")?,
-            same_rules: row.get("same_rules")?,
+            same_rules,
             behind,
             behind_ms: if behind == 0 { 0 } else { number("not_current")? },
             clock_apart_ms: row.get("clock_apart")?,

@@ -18,10 +18,10 @@ use serde::{Serialize, Serializer};
 
 use crate::model::Timestamp;
 
-pub use claim::{Claim, ClaimRequest, Claimed, claim_due};
+pub use claim::{Claim, ClaimNumber, ClaimRequest, Claimed, SharedClaim, claim_due};
 pub use clock::mend_clock;
 pub use endpoint::{
-    EndpointHealth, EndpointState, disable, enable, health, lift_pause, note, put_first, send_now, state,
+    EndpointHealth, EndpointState, OUTAGE_MIN, disable, enable, health, lift_pause, note, put_first, send_now, state,
     take_unwritten,
 };
 pub use hold::{Release, end_group_waits, release};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::acknowledged::Acknowledged;
@@ -19,6 +20,8 @@ use crate::failpoint::Planted;
 /// A session that ended holds its store a moment longer.
 const HOLD_TRIES: u32 = 40;
 const HOLD_PAUSE: Duration = Duration::from_millis(50);
+/// Whoever writes beside the one that decides, and stands still in the middle of it, holds that one up no longer.
+const BESIDE: &str = "SET idle_in_transaction_session_timeout = '8s'";
 /// What became of a write is asked so often, so far apart.
 const SETTLE_TRIES: u32 = 60;
 const SETTLE_PAUSE: Duration = Duration::from_secs(1);
@@ -39,9 +42,36 @@ pub(super) struct RemoteStore {
     keeper: Option<LeaseKeeper>,
     /// What this machine was told is written.
     acknowledged: Acknowledged,
+    /// Claims deliveries, beside whoever writes; made when somebody claims first.
+    claiming: Mutex<Option<Connection>>,
 }
 
 impl RemoteStore {
+    fn new(
+        place: PostgresPlace,
+        lease: Option<Lease>,
+        keeper: Option<LeaseKeeper>,
+        acknowledged: Acknowledged,
+    ) -> Self {
+        Self { place, lease, keeper, acknowledged, claiming: Mutex::default() }
+    }
+
+    /// By what the sessions of this store are known.
+    pub(super) fn mark(&self) -> &str {
+        self.place.mark()
+    }
+
+    /// The session that claims deliveries; there when this returns.
+    pub(super) fn claiming(&self, shown: &Path) -> Result<MutexGuard<'_, Option<Connection>>, StoreError> {
+        let mut claiming = self.claiming.lock();
+        claiming.take_if(|connection| connection.is_lost());
+        if claiming.is_none() {
+            let connected = Connection::to_postgres_to_claim(&self.place);
+            *claiming = Some(connected.map_err(|error| StoreError::sql(shown, "connect to the store", error))?);
+        }
+        Ok(claiming)
+    }
+
     pub(super) fn reader(&self, shown: &Path) -> Result<Connection, StoreError> {
         connect(&self.place, shown, false)
     }
@@ -49,8 +79,11 @@ impl RemoteStore {
     /// Connects whoever writes once more, where nobody else decides meanwhile, and the store has all that it had.
     pub(super) fn reconnect(&self, shown: &Path) -> Result<Connection, StoreError> {
         let connection = connect(&self.place, shown, true)?;
-        let Some(lease) = &self.lease else { return Ok(connection) };
         let fail = |error| StoreError::sql(shown, "connect to the store again", error);
+        let Some(lease) = &self.lease else {
+            connection.execute_batch(BESIDE).map_err(fail)?;
+            return Ok(connection);
+        };
         // The server may not have seen yet that the session before is gone, and lets nobody write meanwhile.
         connection.end_writers(self.place.mark()).map_err(fail)?;
         let held = connection.prepare(&lease.fence()).and_then(|mut fence| fence.exists([])).map_err(fail)?;
@@ -186,8 +219,10 @@ pub(super) fn open(
     let lease = if access.owns() { Some(take_now(&mut connection, place.mark(), &shown)?) } else { None };
     if let Some(lease) = &lease {
         connection.set_fence(lease.fence());
+    } else if access != Access::Read {
+        connection.execute_batch(BESIDE).map_err(|error| StoreError::sql(&shown, "connect to the store", error))?;
     }
-    finish(state_dir, connection, RemoteStore { place, lease, keeper: None, acknowledged }, lock, access)
+    finish(state_dir, connection, RemoteStore::new(place, lease, None, acknowledged), lock, access)
 }
 
 /// What belongs to this machine alone is used by one process.
@@ -326,7 +361,7 @@ impl WaitingNode {
         // It may be another server than the one that was followed.
         acknowledged.refuse_less(&connection, &shown)?;
         connection.set_fence(lease.fence());
-        let remote = RemoteStore { place, lease: Some(lease), keeper: Some(keeper), acknowledged };
+        let remote = RemoteStore::new(place, Some(lease), Some(keeper), acknowledged);
         let (opened, remote) = finish(&state_dir, connection, remote, Some(lock), Access::Own)?;
         Ok((NodeTurn::Ours(Store::of(opened, Some(remote))), None))
     }

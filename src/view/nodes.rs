@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::source::feed::FeedConfig;
-use crate::store::NodeRecord;
+use crate::store::{NodeRecord, NodeRole};
 use crate::text::counted;
 
 /// What one of several processes does, and how it stands.
@@ -12,6 +12,8 @@ pub fn node_in_words(node: &NodeRecord) -> String {
     let mut words = Vec::new();
     if node.is_there() {
         words.push(standing(node).to_owned());
+        let does = |(role, verb): &(NodeRole, &str)| node.roles.contains(&role.as_str()).then(|| (*verb).to_owned());
+        words.extend([(NodeRole::Fetch, "fetches"), (NodeRole::Deliver, "sends")].iter().filter_map(does));
         if !node.decides {
             words.push(match node.behind {
                 0 => "its memory has everything".to_owned(),
@@ -93,6 +95,10 @@ pub fn node_warnings(nodes: &[NodeRecord]) -> Vec<String> {
             lines.push(format!("nodes: the polls of {name} reach nobody, others ask in its place"));
         }
     }
+    let sends = |node: &NodeRecord| node.is_there() && node.roles.contains(&NodeRole::Deliver.as_str());
+    if !nodes.is_empty() && !nodes.iter().any(sends) {
+        lines.push("nodes: nobody sends what is owed to endpoints".to_owned());
+    }
     let stands_by = nodes.iter().any(|node| node.is_there() && node.stands_by);
     if !stands_by && nodes.iter().any(|node| node.is_there() && node.decides) {
         lines.push("nodes: nobody stands by".to_owned());
@@ -137,7 +143,7 @@ mod tests {
             name: name.to_owned(),
             decides: false,
             stands_by: true,
-            roles: vec!["fetch", "serve"],
+            roles: vec!["fetch", "deliver", "serve"],
             address: Some("http://10.0.0.2:8080".to_owned()),
             seeds: String::new(),
             regions: Vec::new(),
@@ -155,10 +161,11 @@ mod tests {
 
     #[test]
     fn nodes_are_told_of_by_what_they_do() {
-        let leader = NodeRecord { decides: true, stands_by: false, address: None, ..node("eu-1") };
+        let roles = vec!["decide", "fetch", "deliver"];
+        let leader = NodeRecord { decides: true, stands_by: false, address: None, roles, ..node("eu-1") };
         let late = NodeRecord { behind: 7, behind_ms: 3400, ..node("eu-2") };
-        assert_eq!(node_in_words(&leader), "decides, version 1.2.3");
-        let words = "stands by, its memory lacks 7 changes, 3 s old, serves at http://10.0.0.2:8080, version 1.2.3";
+        assert_eq!(node_in_words(&leader), "decides, fetches, sends, version 1.2.3");
+        let words = "stands by, fetches, sends, its memory lacks 7 changes, 3 s old, serves at http://10.0.0.2:8080, version 1.2.3";
         assert_eq!(node_in_words(&late), words);
         let gone = NodeRecord { silent_ms: 61_000, ..node("eu-3") };
         let short = nodes_in_short(&[leader.clone(), late, gone.clone(), node("eu-4")]);

@@ -12,8 +12,8 @@ use wirewatch::deliver::console::{Console, Style};
 use wirewatch::deliver::secret::Secret;
 use wirewatch::deliver::sign::{SignedHeaders, Signer};
 use wirewatch::deliver::{
-    Delivery, DeliveryConfig, DeliveryCounters, DeliveryError, DeliveryRules, DeliveryWaker, EndpointConfig,
-    PayloadFormat,
+    Delivery, DeliveryConfig, DeliveryCounters, DeliveryError, DeliveryPart, DeliveryRules, DeliveryWaker,
+    EndpointConfig, PayloadFormat,
 };
 use wirewatch::model::{EndpointId, Timestamp};
 use wirewatch::net::Cidr;
@@ -68,6 +68,7 @@ impl Bed {
             waker: self.waker.clone(),
             console: Console::to(Box::new(Sink(self.printed.clone())), Style::plain(80)),
             counters: self.counters.clone(),
+            part: DeliveryPart::whole(&self.store),
         }
     }
 

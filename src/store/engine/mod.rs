@@ -135,6 +135,15 @@ impl Connection {
         Ok(Self(Session::Postgres(Box::new(postgres::Session::connect(place, for_use)?))))
     }
 
+    /// Connects to a store in PostgreSQL to claim what may be sent: beside whoever writes, and nobody is told.
+    ///
+    /// # Errors
+    /// [`EngineError`] where nobody answers, or the server is refused.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn to_postgres_to_claim(place: &PostgresPlace) -> Result<Self> {
+        Ok(Self(Session::Postgres(Box::new(postgres::Session::connect(place, postgres::SessionUse::Claim)?))))
+    }
+
     /// What each transaction that writes asks first: without a row nothing is written.
     #[cfg(feature = "postgres")]
     pub(in crate::store) fn set_fence(&self, asked: String) {

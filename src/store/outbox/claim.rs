@@ -1,11 +1,14 @@
 //! Reads what is due for one endpoint, oldest first, with the exact bytes to send. Marks nothing: the
 //! one daemon that delivers knows what it has in flight, and a crash must leave the rows as they are.
+//! Where several could deliver (`store::claims`), what is read is claimed.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::{DeliveryId, EndpointState, endpoint, hold};
 use crate::model::{EndpointId, Timestamp};
 use crate::store::engine::{self, Connection, OptionalExtension, params};
+use crate::store::{Store, StoreError};
 
 /// What to claim.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +23,26 @@ pub struct ClaimRequest<'a> {
     pub body_bytes_max: usize,
     /// Rows that are being sent: pending still, but not to be sent twice. Taken *before* this read.
     pub in_flight: &'a HashSet<DeliveryId>,
+    /// What only several processes on one store need to know.
+    pub shared: SharedClaim,
 }
+
+/// How a process claims deliveries that others could make as well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SharedClaim {
+    /// So many may be on the wire at once, whoever sends them.
+    pub slots: usize,
+    /// Of those in flight so many are answered, and on the wire no more.
+    pub answered: usize,
+    /// For so long a claim lasts, whatever becomes of who has it.
+    pub lasts: Duration,
+    /// This process did not get through the last time: the others go first.
+    pub unreached: bool,
+}
+
+/// The claim of one process on a delivery; none is given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimNumber(pub(in crate::store) i64);
 
 /// A delivery to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,15 +61,20 @@ pub struct Claimed {
     pub attempts: u32,
     /// When it was decided.
     pub created_at: Timestamp,
+    /// By which it is this process's to send, where others could.
+    pub claim: Option<ClaimNumber>,
 }
 
 /// The answer to a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent observations of what is due, not a state")]
 pub struct Claim {
     /// Due rows, oldest first.
     pub rows: Vec<Claimed>,
     /// More may be due than was asked for.
     pub more: bool,
+    /// More is due than one claim may hold.
+    pub backlog: bool,
     /// When the next row that is not due yet will be.
     pub next_due_at: Option<Timestamp>,
     /// Rows have waited long enough and must be let go before the next claim.
@@ -58,13 +85,57 @@ pub struct Claim {
     pub state: EndpointState,
 }
 
-/// Reads the due rows of an endpoint.
+impl Claim {
+    /// One that found nothing to send.
+    pub(in crate::store) fn nothing(state: EndpointState) -> Self {
+        Self {
+            rows: Vec::new(),
+            more: false,
+            backlog: false,
+            next_due_at: None,
+            held_due: false,
+            in_order: false,
+            state,
+        }
+    }
+}
+
+impl Store {
+    /// What may be sent to an endpoint now. In a file one process sends, and knows what it has in flight; in a database
+    /// that several share they are claimed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the outbox cannot be read.
+    pub fn claim_deliveries(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
+        #[cfg(feature = "postgres")]
+        if let Some(remote) = &self.0.remote {
+            return remote.claim(self, request);
+        }
+        self.read("read due deliveries", |connection| claim_due(connection, request))
+    }
+
+    /// Lets go of what was claimed and is not sent.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be told; then their time runs out.
+    pub fn let_go_of_claims(&self, claims: &[ClaimNumber]) -> Result<(), StoreError> {
+        #[cfg(feature = "postgres")]
+        if let Some(remote) = &self.0.remote {
+            return remote.let_go(self, claims);
+        }
+        // A file knows of none.
+        let _ = (self, claims);
+        Ok(())
+    }
+}
+
+/// Reads the due rows of an endpoint, whoever sends them.
 ///
 /// # Errors
 /// Those of SQLite.
 pub fn claim_due(connection: &Connection, request: &ClaimRequest<'_>) -> engine::Result<Claim> {
     let state = endpoint::state(connection, request.endpoint)?;
-    let mut claim = Claim { rows: Vec::new(), more: false, next_due_at: None, held_due: false, in_order: false, state };
+    let mut claim = Claim::nothing(state);
     if claim.state.disabled.is_some() {
         return Ok(claim);
     }
@@ -102,7 +173,7 @@ fn read_due(connection: &Connection, request: &ClaimRequest<'_>, claim: &mut Cla
             continue;
         }
         if claim.rows.len() == request.rows_max || body_bytes >= request.body_bytes_max {
-            claim.more = true;
+            (claim.more, claim.backlog) = (true, true);
             break;
         }
         let claimed = Claimed {
@@ -113,6 +184,7 @@ fn read_due(connection: &Connection, request: &ClaimRequest<'_>, claim: &mut Cla
             attempts: row.get(4)?,
             created_at: Timestamp::from_millis(row.get(5)?),
             body: row.get(6)?,
+            claim: None,
         };
         body_bytes += claimed.body.len();
         claim.rows.push(claimed);

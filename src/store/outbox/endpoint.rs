@@ -1,11 +1,17 @@
 //! What is known about an endpoint beyond its config: disabled, paused, failing since when; and the
 //! figures that `status` shows for it.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{DeliveryId, optional_time};
 use crate::model::{EndpointId, Timestamp};
 use crate::store::engine::{self, Connection, OptionalExtension, params};
+
+/// An endpoint that fails for so long is out of order: it is tried one request at a time, since what it costs is not for
+/// the others to pay, and its first success sends what failed meanwhile.
+pub const OUTAGE_MIN: Duration = Duration::from_secs(60);
 
 /// The kept state of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -46,6 +52,12 @@ impl EndpointState {
     #[must_use]
     pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.not_before.filter(|&until| until > now)
+    }
+
+    /// Whether one request at a time is sent to it until one succeeds.
+    #[must_use]
+    pub fn is_tried_one_by_one(&self, now: Timestamp) -> bool {
+        self.throttled || self.failing_since.is_some_and(|since| now.since(since) >= OUTAGE_MIN)
     }
 }
 

@@ -152,6 +152,7 @@ impl Bench {
             rows_max: ROWS_MAX,
             body_bytes_max: 1 << 20,
             in_flight: &nothing,
+            shared: SharedClaim::default(),
         };
         let claim = self.store.read("test", |c| claim_due(c, &request)).expect("read");
         let claimed: Vec<i64> = claim.rows.iter().map(|row| row.id.to_i64()).collect();
@@ -178,6 +179,7 @@ impl Bench {
             settle,
             gate,
             ends_outage: false,
+            claim: None,
         };
         self.write(|tx| record(tx, &[attempt]));
         self.model.record(*first, outcome, self.now);

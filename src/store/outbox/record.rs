@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{DeliveryId, Gate, Settle, endpoint};
+use super::{ClaimNumber, DeliveryId, Gate, Settle, endpoint};
 use crate::model::{EndpointId, Timestamp};
 use crate::store::engine::{self, Connection, params};
 
@@ -33,15 +33,24 @@ pub struct AttemptRecord {
     pub gate: Gate,
     /// The endpoint takes alerts again, which it has not for a while: what failed meanwhile is due now.
     pub ends_outage: bool,
+    /// By which it was this process's to send, where others could.
+    pub claim: Option<ClaimNumber>,
 }
 
-/// Writes attempts; call it inside one transaction for all of them.
+/// Writes attempts; call it inside one transaction for all of them. Says of which nothing but the attempt itself was
+/// noted: another process has claimed those deliveries since, and what becomes of them is for that one to say.
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn record(connection: &Connection, records: &[AttemptRecord]) -> engine::Result<()> {
+pub fn record(connection: &Connection, records: &[AttemptRecord]) -> engine::Result<Vec<DeliveryId>> {
     let mut health: HashMap<&EndpointId, (Timestamp, Option<&str>)> = HashMap::new();
+    let mut late = Vec::new();
     for record in records {
+        if !end_claim(connection, record)? {
+            insert_attempt(connection, record)?;
+            late.push(record.delivery);
+            continue;
+        }
         settle(connection, record)?;
         if matches!(record.settle, Settle::WaitUntil(_)) {
             continue;
@@ -64,7 +73,19 @@ pub fn record(connection: &Connection, records: &[AttemptRecord]) -> engine::Res
     for (endpoint, (at, error)) in health {
         note_health(connection, endpoint, at, error)?;
     }
-    Ok(())
+    Ok(late)
+}
+
+/// Whether what is known of an attempt counts: it does for whoever has the claim, where there are claims.
+#[cfg(feature = "postgres")]
+fn end_claim(connection: &Connection, record: &AttemptRecord) -> engine::Result<bool> {
+    record.claim.map_or(Ok(true), |claim| crate::store::claims::end(connection, record.delivery, claim))
+}
+
+#[cfg(not(feature = "postgres"))]
+#[expect(clippy::unnecessary_wraps, reason = "a database has to be asked")]
+fn end_claim(_: &Connection, _: &AttemptRecord) -> engine::Result<bool> {
+    Ok(true)
 }
 
 /// The attempt's number counts on across replays, so the history stays whole.

@@ -47,8 +47,8 @@ fn owe(connection: &Connection, sequence: i64, endpoints: &[&str], due: Timestam
 fn claim(connection: &Connection, name: &str, now: Timestamp, in_flight: &[DeliveryId]) -> Claim {
     let in_flight: HashSet<DeliveryId> = in_flight.iter().copied().collect();
     let endpoint = endpoint(name);
-    let request =
-        ClaimRequest { endpoint: &endpoint, now, rows_max: 2, body_bytes_max: 1 << 20, in_flight: &in_flight };
+    let (rows_max, body_bytes_max, shared) = (2, 1 << 20, SharedClaim::default());
+    let request = ClaimRequest { endpoint: &endpoint, now, rows_max, body_bytes_max, in_flight: &in_flight, shared };
     claim_due(connection, &request).expect("claimed")
 }
 
@@ -66,6 +66,7 @@ fn attempt(delivery: DeliveryId, now: Timestamp, settle: Settle) -> AttemptRecor
         settle,
         gate: Gate::Unchanged,
         ends_outage: false,
+        claim: None,
     }
 }
 
@@ -98,8 +99,14 @@ fn claim_body_bytes_are_bounded_but_one_row_always_fits() {
     store
         .write("test", |tx| {
             (1..=3).try_for_each(|n| owe(tx, n, &["desk"], at(1)).map(|_| ()))?;
-            let request =
-                ClaimRequest { endpoint: &desk, now: at(1), rows_max: 100, body_bytes_max: 1, in_flight: &in_flight };
+            let request = ClaimRequest {
+                endpoint: &desk,
+                now: at(1),
+                rows_max: 100,
+                body_bytes_max: 1,
+                in_flight: &in_flight,
+                shared: SharedClaim::default(),
+            };
             let claim = claim_due(tx, &request)?;
             assert_eq!(claim.rows.len(), 1);
             assert!(claim.more);

@@ -41,6 +41,8 @@ const WORDS: &str = "wirewatch";
 pub(in crate::store::engine) enum SessionUse {
     Write,
     Read,
+    /// Claims what may be sent, beside whoever writes. A claim that the server loses is made again.
+    Claim,
 }
 
 /// A session with a server.
@@ -65,6 +67,7 @@ pub(in crate::store::engine) struct Session {
     is_begun: Cell<bool>,
     /// What each transaction that writes asks first.
     fence: RefCell<Option<String>>,
+    for_use: SessionUse,
     /// What those who listen are told with each commit: of which store, and by which process.
     word: Option<String>,
     pub(super) schema: String,
@@ -106,15 +109,21 @@ impl Session {
             failed: Cell::new(false),
             is_begun: Cell::new(false),
             fence: RefCell::default(),
+            for_use,
             word: (for_use == SessionUse::Write).then(|| format!("{} {}", place.schema(), place.mark())),
             schema: place.schema().to_owned(),
         };
-        session.refuse_unsound(for_use == SessionUse::Write)?;
+        session.refuse_unsound(for_use != SessionUse::Read)?;
         // Whoever reads makes something of it meanwhile, such as a memory; whoever writes holds up others.
-        let idle = if for_use == SessionUse::Read { "10min" } else { "60s" };
+        let idle = match for_use {
+            SessionUse::Read => "10min",
+            SessionUse::Write => "60s",
+            SessionUse::Claim => "5s",
+        };
         let reads_only = if for_use == SessionUse::Read { "on" } else { "off" };
+        let waits_for_disk = if for_use == SessionUse::Claim { "off" } else { "on" };
         session.batch(&format!(
-            "SET search_path = \"{}\"; SET synchronous_commit = on; SET default_transaction_read_only = {reads_only};
+            "SET search_path = \"{}\"; SET synchronous_commit = {waits_for_disk}; SET default_transaction_read_only = {reads_only};
              SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '{idle}'; SET lock_timeout = '5s';
              SET standard_conforming_strings = on",
             session.schema
@@ -159,6 +168,9 @@ impl Session {
         }
         self.failed.set(false);
         self.in_transaction.set(true);
+        if writes && self.for_use == SessionUse::Claim {
+            return self.batch("BEGIN");
+        }
         if !writes {
             return self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
         }
