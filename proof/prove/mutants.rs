@@ -62,7 +62,11 @@ fn ways(bug: Planted) -> [Way; 3] {
         Planted::EtagFirst | Planted::MoveFirst | Planted::OutboxApart | Planted::ToldFirst => {
             [Way::Writes, Way::Power, Way::Cycles]
         }
-        Planted::FenceOff | Planted::FenceOnce | Planted::ColdMemory | Planted::InboxFirst => {
+        Planted::FenceOff
+        | Planted::FenceOnce
+        | Planted::ColdMemory
+        | Planted::InboxFirst
+        | Planted::ClaimWithoutTime => {
             unreachable!("several processes are what proof/cluster makes")
         }
     }
