@@ -432,8 +432,9 @@ mod tests {
         assert_eq!(alone.rows.len(), 1, "there is nobody to leave it to");
         one.let_go_of_claims(&[alone.rows[0].claim.expect("claimed")]).expect("let go");
         let nodes = format!(
-            "INSERT INTO nodes (name, version, rules, roles, address, change_seen, current_at, clock_apart, started_at, seen_at)
-             SELECT name, '1', '', 'decide,deliver', '', 0, 0, 0, 0, {NOW} FROM (VALUES ('a'), ('b')) AS names (name)"
+            "INSERT INTO nodes (name, version, rules, roles, address, seeds, mark, regions, change_seen, current_at, clock_apart,
+                started_at, seen_at)
+             SELECT name, '1', '', 'decide,deliver', '', '', name, '', 0, 0, 0, 0, {NOW} FROM (VALUES ('a'), ('b')) AS names (name)"
         );
         desk.owner.write("test", |tx| tx.execute(&nodes, [])).expect("written");
         let patient = claims(&one, unreached);

@@ -577,6 +577,14 @@ mod tests {
         let (node, two) = waits(two);
         assert_eq!(node, "");
         drop(alone);
-        drop(leads(two));
+        // The server sees a moment later that its sessions are gone.
+        let mut waiting = Some(two);
+        let turns = std::iter::from_fn(|| {
+            std::thread::sleep(NAME_PAUSE);
+            let (turn, back) = waiting.take()?.turn(MemorySeen::default()).expect("asked");
+            waiting = back;
+            Some(turn)
+        });
+        assert!(turns.take(1_200).any(|turn| matches!(turn, NodeTurn::Ours(_))), "it is free");
     }
 }
