@@ -129,19 +129,9 @@ impl App {
         let (config_told, config_heard) = watch::channel(config.clone());
         let (reload, reloaded) = watch::channel(None);
         let (seeds, seeds_heard) = watch::channel(SeedStatus::default());
+        let outbox = stages.outbox.clone();
         let CoreStages {
-            store,
-            outbox,
-            rules,
-            delivery,
-            waker,
-            to_ingest,
-            ingest,
-            ingest_cancel,
-            hold,
-            links,
-            departed,
-            ..
+            store, rules, delivery, waker, to_ingest, ingest, ingest_cancel, hold, links, departed, ..
         } = stages;
         let (delivery_told, delivery_rules) = watch::channel(delivery);
         let counters = DeliveryCounters::default();
