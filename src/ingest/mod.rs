@@ -127,7 +127,7 @@ impl Ingest {
                 self.keep_snapshot(&mut snapshots);
             }
             self.links.pulse.rest();
-            if now.since(expired_at) >= EXPIRE_EVERY {
+            if now.since(expired_at) >= EXPIRE_EVERY || self.ledger.is_crowded() {
                 self.ledger.expire(now.minus(self.window));
                 expired_at = now;
             }

@@ -210,6 +210,30 @@ fn decide_what_was_heard_of_again_is_known_for_as_long_as_from_then() {
 }
 
 #[test]
+fn decide_what_there_is_no_room_for_is_forgotten_with_its_story() {
+    const ROOM: usize = 64;
+    let mut desk = Desk::new();
+    desk.ledger = Ledger::new("test", MemoryConfig { bytes_max: ROOM * 320, ..MemoryConfig::default() });
+    assert_eq!(desk.ledger.memory.items_max(), ROOM);
+    let text = |n: u64| {
+        let words: Vec<String> = (0..40).map(|word| format!("w{}", (n * 7919 + word * 104_729) % 500_009)).collect();
+        format!("Report {n} of {}, {}", words[0], words.join(" "))
+    };
+    for n in 0..400 {
+        let (verdict, _) = desk.take("a", &n.to_string(), &text(n));
+        assert!(matches!(verdict, Verdict::New { opened: true, .. }), "{n}: {verdict:?}");
+        if desk.ledger.is_crowded() {
+            // Nothing of it is old.
+            desk.ledger.expire(Timestamp::MIN);
+        }
+        let known = (desk.ledger.len(), desk.ledger.stories.len());
+        assert!(known.0 <= ROOM * 17 / 16 + 1 && known.1 == known.0, "{n}: {known:?}");
+    }
+    assert_eq!(desk.take("a", "399", &text(399)).0, Verdict::Unchanged);
+    assert_ne!(desk.take("a", "0", &text(0)).0, Verdict::Unchanged);
+}
+
+#[test]
 fn decide_items_with_next_to_nothing_in_them_stand_alone_or_are_refused() {
     let mut desk = Desk::new();
     let source = SourceId::new("a").expect("a name");

@@ -80,6 +80,9 @@ const EXACT_TEXT_BYTES_MIN: u64 = 40;
 /// And so many words: what is no word makes no difference to the hash, whatever there is of it.
 const EXACT_TEXT_WORDS_MIN: u32 = 4;
 
+/// Where a sixteenth more is known than there is room for, it is forgotten at once.
+const CROWDED_SHARE: usize = 16;
+
 /// An item that has its place, as it is remembered now and recalled at start.
 #[derive(Debug, Clone, Copy)]
 pub struct Remembered<'a> {
@@ -231,8 +234,16 @@ impl Ledger {
         }
     }
 
-    /// Forgets what was seen before a time; the store still knows it by id.
+    /// Whether more stories are known than there is room for the items of. Some more, since forgetting goes through all of them.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        let room = self.memory.items_max();
+        self.stories.len() > room + room / CROWDED_SHARE
+    }
+
+    /// Forgets what was seen before a time, and what there was no room for; the store still knows it by id.
     pub fn expire(&mut self, before: Timestamp) {
+        let before = before.max(self.memory.crowded_out_before().unwrap_or(before));
         let mut gone = std::collections::HashSet::new();
         while let Some(&(at, id)) = self.arrivals.front() {
             if at >= before {

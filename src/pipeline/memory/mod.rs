@@ -62,7 +62,7 @@ pub struct MemoryConfig {
     /// A story is one event: what came or was published longer after the report that opened it is another
     /// (default 3 days).
     pub story_span: Duration,
-    /// Bytes for all of it; the oldest items are forgotten early when it is reached (default 256 MiB,
+    /// Bytes for what items are recognised by; the oldest are forgotten early when it is reached (default 256 MiB,
     /// about 800,000 items).
     pub bytes_max: usize,
     /// What is done with stories of different languages.
@@ -277,6 +277,18 @@ impl Memory {
     #[must_use]
     pub fn len(&self) -> usize {
         (self.records.end() - self.live) as usize
+    }
+
+    /// Items that there is room for.
+    #[must_use]
+    pub fn items_max(&self) -> usize {
+        self.items_max as usize
+    }
+
+    /// What arrived before this is forgotten, if it is full.
+    #[must_use]
+    pub fn crowded_out_before(&self) -> Option<Timestamp> {
+        (self.len() >= self.items_max()).then(|| self.records.get(self.live).arrived())
     }
 
     /// Whether nothing is remembered.
