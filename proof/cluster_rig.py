@@ -1,6 +1,7 @@
 """What `proof/cluster` is made of: a PostgreSQL of the moment, nodes on it, ways between them that can be cut or slow, a
 receiver that counts, and who wrote what without the right to."""
 
+import contextlib
 import collections
 import glob
 import http.server
@@ -141,7 +142,9 @@ class Feeds(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if not known:
-            self.wfile.write(feed)
+            # A node that was ended meanwhile hears nothing of it.
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(feed)
 
     def log_message(self, *_):
         pass
