@@ -24,7 +24,7 @@ use super::{EndpointConfig, PayloadFormat};
 use crate::model::Timestamp;
 use crate::store::StoreError;
 use crate::store::outbox::{
-    self, Claim, ClaimNumber, ClaimRequest, Claimed, DeliveryId, Gate, OUTAGE_MIN, Release, Settle, SharedClaim,
+    self, Claim, ClaimNumber, ClaimRequest, Claimed, DeliveryId, Gate, Release, Settle, SharedClaim,
 };
 use crate::telemetry::Pulse;
 
@@ -198,9 +198,9 @@ impl Queue {
     }
 
     fn has_room(&self) -> bool {
-        let since = |since: Timestamp| self.shared.clock.now().since(since) >= OUTAGE_MIN;
-        let throttled = self.throttled || self.failing_since.is_some_and(since);
-        let slots_max = if throttled { 1 } else { self.slots() };
+        let now = self.shared.clock.now();
+        let one_by_one = outbox::is_tried_one_by_one(self.throttled, self.failing_since, now);
+        let slots_max = if one_by_one { 1 } else { self.slots() };
         let unrecorded_max = if self.backlog { UNRECORDED_BACKLOG_MAX.max(slots_max) } else { slots_max };
         self.closing == 0 && self.slots.len() < slots_max && self.slots.len() + self.recording.len() < unrecorded_max
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::engine::{self, Connection, params};
 use super::lease::NOW;
-use super::outbox::{Claim, ClaimNumber, ClaimRequest, Claimed, DeliveryId, state};
+use super::outbox::{Claim, ClaimNumber, ClaimRequest, Claimed, DeliveryId, is_tried_one_by_one, state};
 use super::remote::RemoteStore;
 use super::{NodeRole, Store, StoreError};
 use crate::failpoint::Planted;
@@ -147,7 +147,11 @@ fn claim_rows(
         );
         transaction.prepare_cached(&settled)?.execute([endpoint])?;
     }
-    let slots = if claim.state.is_tried_one_by_one(now) { 1 } else { request.shared.slots.max(1) };
+    let slots = if is_tried_one_by_one(claim.state.throttled, claim.state.failing_since, now) {
+        1
+    } else {
+        request.shared.slots.max(1)
+    };
     // What was answered already is on the wire no more.
     let on_the_wire = usize::try_from(all - over).unwrap_or(0).saturating_sub(request.shared.answered);
     let free = slots.saturating_sub(on_the_wire).min(request.rows_max);
@@ -198,18 +202,8 @@ fn take(
     let lasts = i64::try_from(request.shared.lasts.as_millis()).unwrap_or(i64::MAX / 2);
     let mut statement = connection.prepare_cached(&sql)?;
     let params = params![request.endpoint.as_str(), holder, lasts, due_by.millis(), in_flight, free as i64];
-    let claimed = statement.query_map(params, |row| {
-        Ok(Claimed {
-            id: DeliveryId::from_i64(row.get(0)?),
-            webhook_id: row.get(1)?,
-            sequence: row.get(2)?,
-            content_type: row.get(3)?,
-            attempts: row.get(4)?,
-            created_at: Timestamp::from_millis(row.get(5)?),
-            body: row.get(6)?,
-            claim: Some(ClaimNumber(row.get(7)?)),
-        })
-    })?;
+    let claimed = statement
+        .query_map(params, |row| Ok(Claimed { claim: Some(ClaimNumber(row.get(7)?)), ..Claimed::read(row)? }))?;
     claim.rows = claimed.collect::<engine::Result<_>>()?;
     Ok(())
 }
@@ -221,6 +215,7 @@ mod tests {
 
     use super::super::engine::PostgresPlace;
     use super::super::outbox::{AttemptRecord, Gate, Settle, SharedClaim, record};
+    use super::super::remote::test_place;
     use super::super::{Access, Store};
     use super::*;
 
@@ -232,8 +227,7 @@ mod tests {
     }
 
     fn desk(schema: &str) -> Option<Desk> {
-        let url = std::env::var("WIREWATCH_TEST_STORE").ok()?;
-        let place = PostgresPlace::read(&url).expect("a URL of a store").with_schema(schema);
+        let place = test_place(schema)?;
         let dir = tempfile::tempdir().expect("a directory");
         let owner = Store::open_remote(dir.path(), &place, Access::Own).expect("opens");
         Some(Desk { place, owner, dir })

@@ -152,21 +152,12 @@ impl Store {
 mod tests {
     use std::sync::{Arc, OnceLock};
 
-    use super::super::engine::PostgresPlace;
-    use super::super::{Access, BatchWrite};
+    use super::super::BatchWrite;
+    use super::super::remote::owner_and_sharer;
     use super::*;
     use crate::model::{ContentHash, Cursor, Origin, PushAnswer, PushRecord, SourceId, SourceKind};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_742_198_531);
-
-    fn two(schema: &str) -> Option<(Vec<tempfile::TempDir>, Store, Store)> {
-        let url = std::env::var("WIREWATCH_TEST_STORE").ok()?;
-        let place = PostgresPlace::read(&url).expect("a URL of a store").with_schema(schema);
-        let dirs = vec![tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory")];
-        let decides = Store::open_remote(dirs[0].path(), &place, Access::Own).expect("opens");
-        let serves = Store::open_remote(dirs[1].path(), &place, Access::Share).expect("opens");
-        Some((dirs, decides, serves))
-    }
 
     fn push(body: &str) -> InboxPush {
         let key = Some(("k".to_owned(), ContentHash::of(&[body.as_bytes()]).to_bytes().to_vec()));
@@ -176,7 +167,7 @@ mod tests {
 
     #[test]
     fn push_is_answered_by_the_transaction_that_stores_it_and_by_no_other() {
-        let Some((_dirs, decides, serves)) = two("inbox_answered") else { return };
+        let Some((_dirs, decides, serves)) = owner_and_sharer("inbox_answered") else { return };
         let first = serves.put_into_inbox(&push("one"), NOW).expect("written").expect("there is room");
         let second = serves.put_into_inbox(&push("two"), NOW).expect("written").expect("there is room");
         let waiting = decides.waiting_in_inbox(&[], 10).expect("read");
@@ -230,7 +221,7 @@ mod tests {
 
     #[test]
     fn inbox_that_is_full_takes_no_more() {
-        let Some((_dirs, _decides, serves)) = two("inbox_full") else { return };
+        let Some((_dirs, _decides, serves)) = owner_and_sharer("inbox_full") else { return };
         let fill = "INSERT INTO inbox (source, form, first_line, key, body_hash, body, at)
                     SELECT 'desk', 'json', 0, '', '', '', 0 FROM generate_series(1, 512)";
         serves.write("test", |tx| tx.execute_batch(fill)).expect("written");

@@ -293,21 +293,12 @@ mod format_tests {
 /// Against a server that `WIREWATCH_TEST_STORE` names (`proof/postgres`); without one there is nothing to try.
 #[cfg(test)]
 mod tests {
-    use super::super::engine::PostgresPlace;
-    use super::super::{Access, BatchWrite};
+    use super::super::BatchWrite;
+    use super::super::remote::owner_and_sharer;
     use super::*;
     use crate::model::{SourceId, SourceKind};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_742_198_531);
-
-    fn two(schema: &str) -> Option<(Vec<tempfile::TempDir>, Store, Store)> {
-        let url = std::env::var("WIREWATCH_TEST_STORE").ok()?;
-        let place = PostgresPlace::read(&url).expect("a URL of a store").with_schema(schema);
-        let dirs = vec![tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory")];
-        let decides = Store::open_remote(dirs[0].path(), &place, Access::Own).expect("opens");
-        let fetches = Store::open_remote(dirs[1].path(), &place, Access::Share).expect("opens");
-        Some((dirs, decides, fetches))
-    }
 
     fn origin() -> Origin {
         Origin { source: SourceId::new("gazette").expect("a name"), kind: SourceKind::Feed, received: NOW }
@@ -320,7 +311,7 @@ mod tests {
 
     #[test]
     fn batch_is_answered_by_the_transaction_that_stores_it_and_by_no_other() {
-        let Some((_dirs, decides, fetches)) = two("fetched_answered") else { return };
+        let Some((_dirs, decides, fetches)) = owner_and_sharer("fetched_answered") else { return };
         let lease = Some(PollLease { host: "gazette.example".to_owned(), epoch: 7 });
         let second = InboxBatch { lease, ..batch() };
         let rows = fetches.put_batches(&[batch(), second.clone()], NOW).expect("written");
@@ -353,7 +344,7 @@ mod tests {
 
     #[test]
     fn inbox_that_is_full_of_batches_takes_pushes_still_and_no_batch_passes_another() {
-        let Some((_dirs, decides, fetches)) = two("fetched_full") else { return };
+        let Some((_dirs, decides, fetches)) = owner_and_sharer("fetched_full") else { return };
         let fill = "INSERT INTO inbox (source, form, first_line, key, body_hash, body, at)
                     SELECT 'gazette', 'batch-1', 0, '', '', '', 0 FROM generate_series(1, 511)";
         fetches.write("test", |tx| tx.execute_batch(fill)).expect("written");

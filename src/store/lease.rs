@@ -339,16 +339,11 @@ impl Drop for LeaseKeeper {
 /// Against a server that `WIREWATCH_TEST_STORE` names (`proof/postgres`); without one there is nothing to try.
 #[cfg(test)]
 mod tests {
-    use super::super::remote::{NodeTurn, WaitingNode};
+    use super::super::remote::{NodeTurn, WaitingNode, test_place};
     use super::super::{Access, NodeRecord, Store};
     use super::*;
 
     const ADD: &str = "INSERT INTO tombstones (id, at) VALUES (1, 1)";
-
-    fn server(schema: &str) -> Option<PostgresPlace> {
-        let url = std::env::var("WIREWATCH_TEST_STORE").ok()?;
-        Some(PostgresPlace::read(&url).expect("a URL of a store").with_schema(schema))
-    }
 
     fn node(name: &str, rules: &str) -> NodeIdentity {
         let (name, rules) = (name.to_owned(), rules.to_owned());
@@ -408,7 +403,7 @@ mod tests {
 
     #[test]
     fn one_decides_and_the_next_does_when_it_has_gone() {
-        let Some(place) = server("lease_in_turn") else { return };
+        let Some(place) = test_place("lease_in_turn") else { return };
         let ((_a, one), (_b, two)) = (entered(&place, "one", "r"), entered(&place, "two", "r"));
         let first = leads(one);
         let (node, two) = waits(two);
@@ -425,7 +420,7 @@ mod tests {
 
     #[test]
     fn one_that_waits_says_how_far_its_memory_has_come() {
-        let Some(place) = server("lease_lag") else { return };
+        let Some(place) = test_place("lease_lag") else { return };
         let ((_a, one), (_b, two)) = (entered(&place, "one", "r"), entered(&place, "two", "r"));
         let first = leads(one);
         let lines = "INSERT INTO changes (kind, ref) VALUES ('item', 1), ('item', 2), ('item', 3)";
@@ -447,7 +442,7 @@ mod tests {
 
     #[test]
     fn whoever_was_silent_for_too_long_writes_nothing_more_and_hears_of_it() {
-        let Some(place) = server("lease_fence") else { return };
+        let Some(place) = test_place("lease_fence") else { return };
         let ((_a, one), (_b, two)) = (entered(&place, "one", "r"), entered(&place, "two", "r"));
         let first = leads(one);
         let second = leads_after_silence(two, &place);
@@ -461,7 +456,7 @@ mod tests {
 
     #[test]
     fn lease_is_asked_for_in_each_transaction_and_not_once() {
-        let Some(place) = server("lease_each_time") else { return };
+        let Some(place) = test_place("lease_each_time") else { return };
         let (_a, one) = entered(&place, "one", "r");
         let first = leads(one);
         first.write("test", |tx| tx.execute(ADD, [])).expect("it decides");
@@ -474,7 +469,7 @@ mod tests {
 
     #[test]
     fn lease_is_renewed_while_a_write_takes_its_time_and_goes_to_nobody_else() {
-        let Some(place) = server("lease_long_write") else { return };
+        let Some(place) = test_place("lease_long_write") else { return };
         let (_a, one) = entered(&place, "one", "r");
         let first = leads(one);
         let (renewed, given) = first
@@ -492,7 +487,7 @@ mod tests {
 
     #[test]
     fn one_that_stands_still_in_the_middle_of_a_write_holds_nobody_up() {
-        let Some(place) = server("lease_stands_still") else { return };
+        let Some(place) = test_place("lease_stands_still") else { return };
         let ((_a, one), (_b, two)) = (entered(&place, "one", "r"), entered(&place, "two", "r"));
         let first = leads(one);
         let mut successor = None;
@@ -527,7 +522,7 @@ mod tests {
 
     #[test]
     fn second_process_of_a_name_is_refused() {
-        let Some(place) = server("lease_names") else { return };
+        let Some(place) = test_place("lease_names") else { return };
         let (_a, _one) = entered(&place, "one", "r");
         let dir = tempfile::tempdir().expect("a directory");
         let refused =
@@ -537,7 +532,7 @@ mod tests {
 
     #[test]
     fn one_that_is_not_to_decide_never_does_and_says_that_nobody_does() {
-        let Some(place) = server("lease_roles") else { return };
+        let Some(place) = test_place("lease_roles") else { return };
         let dir = tempfile::tempdir().expect("a directory");
         let delivers = NodeIdentity { roles: vec![NodeRole::Deliver], ..node("one", "r") };
         let one = WaitingNode::enter(dir.path(), &place, delivers, clock()).expect("entered");
@@ -554,7 +549,7 @@ mod tests {
 
     #[test]
     fn whoever_would_decide_otherwise_waits_until_told_to_take_over() {
-        let Some(place) = server("lease_rules") else { return };
+        let Some(place) = test_place("lease_rules") else { return };
         let ((_a, one), (_b, two)) = (entered(&place, "one", "r"), entered(&place, "two", "other"));
         drop(leads(one));
         let (why, mut two) = waits(two);
@@ -565,7 +560,7 @@ mod tests {
 
     #[test]
     fn process_without_a_name_is_alone_on_its_store() {
-        let Some(place) = server("lease_alone") else { return };
+        let Some(place) = test_place("lease_alone") else { return };
         let (_a, one) = entered(&place, "one", "r");
         let first = leads(one);
         let dir = tempfile::tempdir().expect("a directory");

@@ -21,8 +21,8 @@ use crate::model::Timestamp;
 pub use claim::{Claim, ClaimNumber, ClaimRequest, Claimed, SharedClaim, claim_due};
 pub use clock::mend_clock;
 pub use endpoint::{
-    EndpointHealth, EndpointState, OUTAGE_MIN, disable, enable, health, lift_pause, note, put_first, send_now, state,
-    take_unwritten,
+    EndpointHealth, EndpointState, OUTAGE_MIN, disable, enable, health, is_tried_one_by_one, lift_pause, note,
+    put_first, send_now, state, take_unwritten,
 };
 pub use hold::{Release, end_group_waits, release};
 pub(super) use hold::{fold_into, over_rate};

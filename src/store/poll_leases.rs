@@ -114,21 +114,12 @@ impl Store {
 /// Against a server that `WIREWATCH_TEST_STORE` names (`proof/postgres`); without one there is nothing to try.
 #[cfg(test)]
 mod tests {
-    use super::super::engine::PostgresPlace;
-    use super::super::{Access, BatchContents, BatchWrite, InboxOutcome, PollLease, RelayedCursor};
+    use super::super::remote::owner_and_sharer;
+    use super::super::{BatchContents, BatchWrite, InboxOutcome, PollLease, RelayedCursor};
     use super::*;
     use crate::model::{Cursor, FeedState, Origin, SourceId, SourceKind, Timestamp};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_742_198_531);
-
-    fn two(schema: &str) -> Option<(Vec<tempfile::TempDir>, Store, Store)> {
-        let url = std::env::var("WIREWATCH_TEST_STORE").ok()?;
-        let place = PostgresPlace::read(&url).expect("a URL of a store").with_schema(schema);
-        let dirs = vec![tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory")];
-        let decides = Store::open_remote(dirs[0].path(), &place, Access::Own).expect("opens");
-        let fetches = Store::open_remote(dirs[1].path(), &place, Access::Share).expect("opens");
-        Some((dirs, decides, fetches))
-    }
 
     fn node(name: &str) -> NodeMark {
         NodeMark { name: name.to_owned(), mark: format!("{name} as begun") }
@@ -152,7 +143,7 @@ mod tests {
 
     #[test]
     fn host_is_one_nodes_until_that_is_gone_or_gives_it_back() {
-        let Some((_dirs, first, second)) = two("poll_leases") else { return };
+        let Some((_dirs, first, second)) = owner_and_sharer("poll_leases") else { return };
         let (one, two) = (node("one"), node("two"));
         is_there(&first, &one, 0);
         is_there(&first, &two, 0);
@@ -175,7 +166,7 @@ mod tests {
 
     #[test]
     fn late_result_brings_its_items_and_not_what_its_feed_remembers() {
-        let Some((_dirs, decides, fetches)) = two("poll_late") else { return };
+        let Some((_dirs, decides, fetches)) = owner_and_sharer("poll_late") else { return };
         let (one, two) = (node("one"), node("two"));
         is_there(&decides, &one, 0);
         fetches.take_poll_leases(&one, &hosts(&["a"])).expect("taken");

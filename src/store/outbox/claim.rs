@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{DeliveryId, EndpointState, endpoint, hold};
 use crate::model::{EndpointId, Timestamp};
-use crate::store::engine::{self, Connection, OptionalExtension, params};
+use crate::store::engine::{self, Connection, OptionalExtension, Row, params};
 use crate::store::{Store, StoreError};
 
 /// What to claim.
@@ -83,6 +83,22 @@ pub struct Claim {
     pub in_order: bool,
     /// What is known about the endpoint; nothing is claimed while it is disabled or paused.
     pub state: EndpointState,
+}
+
+impl Claimed {
+    /// From the first seven columns: id, webhook id, alert, content type, attempts, time, bytes.
+    pub(in crate::store) fn read(row: &Row<'_>) -> engine::Result<Self> {
+        Ok(Self {
+            id: DeliveryId(row.get(0)?),
+            webhook_id: row.get(1)?,
+            sequence: row.get(2)?,
+            content_type: row.get(3)?,
+            attempts: row.get(4)?,
+            created_at: Timestamp::from_millis(row.get(5)?),
+            body: row.get(6)?,
+            claim: None,
+        })
+    }
 }
 
 impl Claim {
@@ -176,16 +192,7 @@ fn read_due(connection: &Connection, request: &ClaimRequest<'_>, claim: &mut Cla
             (claim.more, claim.backlog) = (true, true);
             break;
         }
-        let claimed = Claimed {
-            id,
-            webhook_id: row.get(1)?,
-            sequence: row.get(2)?,
-            content_type: row.get(3)?,
-            attempts: row.get(4)?,
-            created_at: Timestamp::from_millis(row.get(5)?),
-            body: row.get(6)?,
-            claim: None,
-        };
+        let claimed = Claimed::read(&row)?;
         body_bytes += claimed.body.len();
         claim.rows.push(claimed);
     }

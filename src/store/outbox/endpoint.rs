@@ -47,17 +47,17 @@ pub struct EndpointHealth {
     pub oldest_pending_at: Option<Timestamp>,
 }
 
+/// Whether one request at a time is sent to an endpoint until one succeeds.
+#[must_use]
+pub fn is_tried_one_by_one(throttled: bool, failing_since: Option<Timestamp>, now: Timestamp) -> bool {
+    throttled || failing_since.is_some_and(|since| now.since(since) >= OUTAGE_MIN)
+}
+
 impl EndpointState {
     /// Until when it is paused, if it still is.
     #[must_use]
     pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.not_before.filter(|&until| until > now)
-    }
-
-    /// Whether one request at a time is sent to it until one succeeds.
-    #[must_use]
-    pub fn is_tried_one_by_one(&self, now: Timestamp) -> bool {
-        self.throttled || self.failing_since.is_some_and(|since| now.since(since) >= OUTAGE_MIN)
     }
 }
 
