@@ -214,8 +214,8 @@ mod tests {
     use std::collections::HashSet;
 
     use super::super::engine::PostgresPlace;
+    use super::super::on_a_server_tests::test_place;
     use super::super::outbox::{AttemptRecord, Gate, Settle, SharedClaim, record};
-    use super::super::remote::test_place;
     use super::super::{Access, Store};
     use super::*;
 

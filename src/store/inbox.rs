@@ -153,7 +153,7 @@ mod tests {
     use std::sync::{Arc, OnceLock};
 
     use super::super::BatchWrite;
-    use super::super::remote::owner_and_sharer;
+    use super::super::on_a_server_tests::owner_and_sharer;
     use super::*;
     use crate::model::{ContentHash, Cursor, Origin, PushAnswer, PushRecord, SourceId, SourceKind};
 

@@ -294,7 +294,7 @@ mod format_tests {
 #[cfg(test)]
 mod tests {
     use super::super::BatchWrite;
-    use super::super::remote::owner_and_sharer;
+    use super::super::on_a_server_tests::owner_and_sharer;
     use super::*;
     use crate::model::{SourceId, SourceKind};
 

@@ -339,7 +339,8 @@ impl Drop for LeaseKeeper {
 /// Against a server that `WIREWATCH_TEST_STORE` names (`proof/postgres`); without one there is nothing to try.
 #[cfg(test)]
 mod tests {
-    use super::super::remote::{NodeTurn, WaitingNode, test_place};
+    use super::super::on_a_server_tests::test_place;
+    use super::super::remote::{NodeTurn, WaitingNode};
     use super::super::{Access, NodeRecord, Store};
     use super::*;
 

@@ -34,6 +34,8 @@ mod labels;
 mod lease;
 mod nodes;
 mod notes;
+#[cfg(all(test, feature = "postgres"))]
+mod on_a_server_tests;
 mod open;
 mod operators;
 pub mod outbox;

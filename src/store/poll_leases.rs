@@ -114,7 +114,7 @@ impl Store {
 /// Against a server that `WIREWATCH_TEST_STORE` names (`proof/postgres`); without one there is nothing to try.
 #[cfg(test)]
 mod tests {
-    use super::super::remote::owner_and_sharer;
+    use super::super::on_a_server_tests::owner_and_sharer;
     use super::super::{BatchContents, BatchWrite, InboxOutcome, PollLease, RelayedCursor};
     use super::*;
     use crate::model::{Cursor, FeedState, Origin, SourceId, SourceKind, Timestamp};
