@@ -1,6 +1,7 @@
 //! `[store]`: where the store is, when it is not a file of the state directory; `[node]`: which of several processes on
 //! it this one is.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 
 use super::found::{Fault, Found};
@@ -75,15 +76,15 @@ pub(super) fn node(s: &Section<'_>, store: &StoreConfig) -> NodeConfig {
 
 fn roles(s: &Section<'_>) -> Vec<NodeRole> {
     let names = NodeRole::ALL.map(|role| (role.as_str(), role));
-    let named = s.list("roles", |found| found.choice(&names));
-    let roles: Vec<_> = NodeRole::ALL.into_iter().filter(|role| named.contains(role)).collect();
-    if roles.is_empty()
-        && let Some(place) = s.written("roles")
-    {
+    let unknown = Cell::new(false);
+    let named = s.list("roles", |found| found.choice(&names).inspect_err(|_| unknown.set(true)));
+    if let Some(place) = s.written("roles").filter(|_| named.is_empty() && !unknown.get()) {
         let fault = Fault::new(ProblemKind::Value, "must name at least one role", "a process without one does nothing");
         s.fault("roles", &place, fault);
     }
-    roles
+    // What is refused already says nothing of who is alone.
+    let refused = unknown.get() || named.is_empty();
+    NodeRole::ALL.into_iter().filter(|role| refused || named.contains(role)).collect()
 }
 
 /// A region by its name; `off`: none.
