@@ -2,12 +2,16 @@
 //! that the next start knows what was in hand when there was an end without a stop. What is found so is suspected and
 //! read again by itself; what was in hand at three ends in a row is held: not read until people say so, or it changes.
 //! A kill or a power cut hits a document by chance once, seldom twice: it must not silence a feed that does nothing.
-//! One file a document, so that another process can see and release it.
+//! A file for each that is suspected or held, so that another process can see and release it. What is being read stands in
+//! a file for each thread that reads, written over again and again: to make and remove one takes twenty times as long.
 
-use std::fs;
-use std::io::{self, Write};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +24,7 @@ use crate::text::clean;
 /// The folder of the marks in the state directory.
 pub const MARKS_FOLDER: &str = "reading";
 
-/// Being read now; was being read when the process ended; is not read any more.
+/// Written over: what a thread reads now; it was being read when the process ended; it is not read any more.
 const READING: &str = "now";
 const SUSPECTED: &str = "suspect";
 const HELD: &str = "held";
@@ -66,8 +70,13 @@ impl NamedDocument {
     /// With the hash of its content.
     #[must_use]
     pub fn new(origin: DocumentOrigin, name: &str, bytes: &[u8]) -> Self {
-        let hash = ContentHash::of(&[bytes]).to_string();
-        Self { origin, name: clean::excerpt(name, 200), bytes: bytes.len() as u64, hash, modified_ms: None }
+        Self::of_hash(origin, name, bytes.len() as u64, ContentHash::of(&[bytes]))
+    }
+
+    /// One whose content was hashed already.
+    #[must_use]
+    pub fn of_hash(origin: DocumentOrigin, name: &str, bytes: u64, hash: ContentHash) -> Self {
+        Self { origin, name: clean::excerpt(name, 200), bytes, hash: hash.to_string(), modified_ms: None }
     }
 
     /// A feed is known by its name, for its next document may be as bad; all else by its content.
@@ -129,6 +138,52 @@ pub struct Quarantine {
     folder: Option<PathBuf>,
     /// Suspects are read one at a time, so that the next end has one cause.
     alone: Arc<Mutex<()>>,
+    marks: Arc<MarkFiles>,
+}
+
+/// The files that say what is being read: one for each document in hand, written over by the next.
+#[derive(Default)]
+struct MarkFiles {
+    idle: parking_lot::Mutex<Vec<File>>,
+    made: AtomicU32,
+}
+
+/// One of them, until it is free for the next document.
+struct MarkFile {
+    file: Option<File>,
+    marks: Arc<MarkFiles>,
+}
+
+impl MarkFiles {
+    /// One that nobody has.
+    fn take(self: &Arc<Self>, folder: &Path) -> io::Result<MarkFile> {
+        let idle = self.idle.lock().pop();
+        let file = match idle {
+            Some(file) => file,
+            None => {
+                File::create(with_end(&folder.join(self.made.fetch_add(1, Ordering::Relaxed).to_string()), READING))?
+            }
+        };
+        Ok(MarkFile { file: Some(file), marks: Arc::clone(self) })
+    }
+}
+
+impl MarkFile {
+    /// A line: what a longer one before left behind it says nothing.
+    fn write(&self, found: &HeldDocument) -> io::Result<()> {
+        let mut line = serde_json::to_vec(found)?;
+        line.push(b'\n');
+        self.file.as_ref().map_or(Ok(()), |file| file.write_all_at(&line, 0))
+    }
+}
+
+impl Drop for MarkFile {
+    fn drop(&mut self) {
+        let Some(file) = self.file.take() else { return };
+        // An empty line names nothing. What stays is looked at by the next start; nothing can be done about it now.
+        let _ = file.write_all_at(b"\n", 0);
+        self.marks.idle.lock().push(file);
+    }
 }
 
 /// A document may be read. Waiting for a thread with one of these is no reading: an end meanwhile is not its doing.
@@ -144,21 +199,15 @@ impl ReadingPermit {
     /// Reading begins; on the thread that does it.
     #[must_use]
     pub fn begin(self) -> ReadingMark {
-        let mark = self.quarantine.path_of(&self.document).map(|path| {
-            let id = self.document.id();
-            let found = HeldDocument { id, document: self.document.clone(), at_ms: self.now.millis(), ends: 0 };
-            let mark = with_end(&path, READING);
-            // Without a mark it is read all the same: a full disk must not keep the news out.
-            let _ = write(&mark, &found);
-            mark
-        });
-        ReadingMark { mark, permit: Some(self) }
+        // Without a mark it is read all the same: a full disk must not keep the news out.
+        let mark = self.quarantine.mark(&self.document, self.now).unwrap_or_default();
+        ReadingMark { _mark: mark, permit: Some(self) }
     }
 }
 
 /// A document is being read while this lives.
 pub struct ReadingMark {
-    mark: Option<PathBuf>,
+    _mark: Option<MarkFile>,
     /// Gone once it is given back.
     permit: Option<ReadingPermit>,
 }
@@ -173,10 +222,6 @@ impl ReadingMark {
 
 impl Drop for ReadingMark {
     fn drop(&mut self) {
-        // What stays is looked at by the next start; nothing can be done about it now.
-        if let Some(mark) = &self.mark {
-            let _ = fs::remove_file(mark);
-        }
         // Read to its end, a suspect is none any more.
         let Some(permit) = self.permit.as_ref().filter(|permit| permit.alone.is_some()) else { return };
         if let Some(path) = permit.quarantine.path_of(&permit.document) {
@@ -202,27 +247,29 @@ impl Quarantine {
                 _ => {}
             }
         }
-        for mark in marks {
-            let suspect = mark.with_extension(SUSPECTED);
-            let Some(mut found) = read(&mark) else {
-                let _ = fs::remove_file(&mark);
-                continue;
-            };
+        // One end of the process, however often a document was in hand.
+        let in_hand: BTreeMap<_, _> =
+            marks.iter().filter_map(|mark| read(mark)).map(|found| (found.document.id(), found)).collect();
+        for mut found in in_hand.into_values() {
+            let place = folder.join(found.document.id());
+            let suspect = with_end(&place, SUSPECTED);
             let before = read(&suspect);
             found.ends = before.as_ref().map_or(0, |before| before.ends) + 1;
             let (id, name, bytes, ends) = (&found.id, &found.document.name, found.document.bytes, found.ends);
             if found.ends > ENDS_BY_CHANCE_MAX && held < HELD_MAX {
                 error!(id, name, bytes, ends, "document held: the process ended again and again while it was read");
-                write(&mark.with_extension(HELD), &found)?;
+                write(&with_end(&place, HELD), &found)?;
                 let _ = fs::remove_file(&suspect);
                 held += 1;
             } else {
                 warn!(id, name, bytes, ends, "document was being read when the process ended: read again by itself");
                 write(&suspect, &found)?;
             }
-            let _ = fs::remove_file(&mark);
         }
-        Ok(Self { folder: Some(folder), alone: Arc::default() })
+        for mark in marks {
+            let _ = fs::remove_file(mark);
+        }
+        Ok(Self { folder: Some(folder), alone: Arc::default(), marks: Arc::default() })
     }
 
     /// A stop in order: what is still being read did not end the process.
@@ -266,6 +313,14 @@ impl Quarantine {
             let _ = fs::rename(&held, &suspect);
         }
         Ok(suspect.exists())
+    }
+
+    /// Says that a document is being read, where that is said at all.
+    fn mark(&self, document: &NamedDocument, now: Timestamp) -> io::Result<Option<MarkFile>> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        let mark = self.marks.take(folder)?;
+        mark.write(&HeldDocument { id: document.id(), document: document.clone(), at_ms: now.millis(), ends: 0 })?;
+        Ok(Some(mark))
     }
 
     fn permit(&self, document: &NamedDocument, now: Timestamp, alone: Option<OwnedMutexGuard<()>>) -> ReadingPermit {
@@ -325,12 +380,13 @@ fn with_end(path: &Path, end: &str) -> PathBuf {
 }
 
 fn read(path: &Path) -> Option<HeldDocument> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    let bytes = fs::read(path).ok()?;
+    serde_json::from_slice(bytes.split(|&byte| byte == b'\n').next()?).ok()
 }
 
 /// Not synced: a process that ends leaves what it wrote to the system, and a power cut is nobody's document's doing.
 fn write(path: &Path, found: &HeldDocument) -> io::Result<()> {
-    fs::File::create(path)?.write_all(&serde_json::to_vec(found)?)
+    fs::write(path, serde_json::to_vec(found)?)
 }
 
 #[cfg(test)]
@@ -424,6 +480,23 @@ mod tests {
         Quarantine::open(dir.path()).expect("opened");
         let marks: Vec<_> = fs::read_dir(dir.path().join(MARKS_FOLDER)).expect("listed").collect();
         assert!(marks.is_empty(), "{marks:?}");
+    }
+
+    #[test]
+    fn quarantine_marks_write_over_one_another_and_count_an_end_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (long, short) = (seed("long", 1), NamedDocument { name: "b".to_owned(), ..seed("short", 1) });
+        let first = Quarantine::open(dir.path()).expect("opened");
+        let marks = || fs::read_dir(dir.path().join(MARKS_FOLDER)).expect("listed").count();
+        for document in [&long, &short, &long] {
+            read_whole(&first, document);
+        }
+        assert_eq!(marks(), 1, "the next document is written where the last one stood");
+        let second = ends_while(dir.path(), &first, &[&short, &short]);
+        assert_eq!(second.enter_blocking(&long, at(0)).map(|permit| permit.alone.is_some()).ok(), Some(false));
+        assert_eq!(second.enter_blocking(&short, at(0)).map(|permit| permit.alone.is_some()).ok(), Some(true));
+        let suspect = dir.path().join(MARKS_FOLDER).join(format!("{}.{SUSPECTED}", short.id()));
+        assert_eq!(read(&suspect).map(|found| (found.document, found.ends)), Some((short, 1)), "one end, read twice");
     }
 
     #[tokio::test]

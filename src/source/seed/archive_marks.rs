@@ -29,7 +29,8 @@ pub(super) fn archive_of(text: &str) -> Option<PressArchive> {
 
 /// `1 of 2 DOCUMENTS`, `Document 1 of 2`.
 pub(super) fn is_document_line(line: &str) -> bool {
-    let words: Vec<&str> = line.split_whitespace().collect();
+    // Prose is told from it by its fifth word.
+    let words: Vec<&str> = line.split_whitespace().take(5).collect();
     let number = |word: &str| !word.is_empty() && word.len() <= 6 && word.bytes().all(|b| b.is_ascii_digit());
     match words[..] {
         [first, "of", last, kind] => number(first) && number(last) && kind.to_uppercase().starts_with("DOCUMENT"),
@@ -51,6 +52,10 @@ pub(super) fn factiva_field(line: &str) -> Option<(&str, &str)> {
         "SE", "HD", "BY", "CR", "WC", "PD", "ET", "SN", "SC", "ED", "PG", "LA", "CY", "CX", "LP", "TD", "CT", "RF",
         "CO", "IN", "NS", "RE", "IPC", "IPD", "PUB", "AN", "ART", "VOL",
     ];
+    // Most lines are prose, and no code has a small letter.
+    if !line.as_bytes().get(1).is_some_and(u8::is_ascii_uppercase) {
+        return None;
+    }
     let code = CODES.into_iter().find(|code| {
         line.strip_prefix(code).is_some_and(|rest| rest.is_empty() || rest.starts_with("  ") || rest.starts_with('\t'))
     })?;

@@ -17,6 +17,9 @@ mod named;
 mod names;
 mod parse;
 pub mod read_formats;
+mod reading;
+#[cfg(test)]
+mod reading_tests;
 mod rows;
 mod settle;
 mod take;

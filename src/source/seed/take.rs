@@ -1,5 +1,4 @@
-//! One file from its name to its rest: read, recognised by hash, parsed, sent as a [`Batch`], and
-//! after the receipt kept or moved. Says what became of it; `watch` keeps the books and logs.
+//! One file from its name to its rest: read (`reading`), parsed, sent as a [`Batch`], and after the receipt kept or moved. Says what became of it; `watch` keeps the books and logs.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -8,16 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
-use tokio::time::Instant;
+use tokio::sync::oneshot;
 
-use super::files::{self, FileContents, FileStamp, ReadError};
+use super::files::{self, FileStamp, ReadError};
 use super::folder::OpenFolder;
 use super::known::KnownSeeds;
-use super::ledger::{CalmFile, FileOutcome, OLD_SETTLES};
+use super::ledger::{CalmFile, FileOutcome};
 use super::maildir;
 use super::named::ParseJob;
-use super::parse::{self, FileContext};
+use super::reading::{FileReading, NotOpened, OpenedFile, ReadQueue, ReadingRooms};
 use super::settle::{self, FileRefusal, FileToMove, MovedFile, SettleError};
 use super::writers::{FileWriters, WriterSign};
 use super::{AfterTaken, SeedInputs};
@@ -25,20 +23,9 @@ use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
     ContentHash, Cursor, Origin, RejectReason, Rejection, SeedFile, SeedOutcome, SourceKind, Timestamp,
 };
-use crate::source::quarantine::{DocumentOrigin, NamedDocument, ReadingPermit};
+use crate::source::quarantine::ReadingPermit;
 use crate::source::{Batch, DocumentFormat, ParsedDocument, Receipt};
 
-/// Files up to this size are read whenever their turn comes; larger ones a few at a time.
-const SMALL_BYTES_MAX: u64 = 256 << 10;
-/// Larger files held in memory at once.
-const LARGE_AT_ONCE_MAX: usize = 2;
-/// Small files read at once: more would only queue at the disk.
-const READS_AT_ONCE_MAX: usize = 4;
-/// KiB of files that are read and wait for their receipt.
-const WAITING_KIB_MAX: u32 = 16 << 10;
-
-/// A file that its writer has open is read after this many settle times without a write, and not moved.
-const OPEN_SETTLES: u32 = 300;
 /// Moved files whose writers were out of sight are looked at for this long, and so many of them.
 const WATCHED_FOR: Duration = Duration::from_secs(3600);
 const WATCHED_MAX: usize = 10_000;
@@ -49,30 +36,13 @@ pub(super) struct FileTaker {
     pub inputs: SeedInputs,
     pub known: Arc<KnownSeeds>,
     pub rooms: Arc<ReadingRooms>,
+    pub reads: ReadQueue,
     /// It is the `cur` of a Maildir: what was there before this is no news.
     pub quiet_before: Option<Timestamp>,
     pub writers: FileWriters,
     pub moves: MoveQueue,
     /// Files that were moved though their writers were out of sight.
     pub moved: Mutex<VecDeque<WatchedMove>>,
-}
-
-/// What may be read and held at once, of all folders that are watched together.
-#[derive(Debug)]
-pub(super) struct ReadingRooms {
-    pub large: Semaphore,
-    pub reads: Semaphore,
-    pub waiting: Semaphore,
-}
-
-impl Default for ReadingRooms {
-    fn default() -> Self {
-        Self {
-            large: Semaphore::new(LARGE_AT_ONCE_MAX),
-            reads: Semaphore::new(READS_AT_ONCE_MAX),
-            waiting: Semaphore::new(WAITING_KIB_MAX as usize),
-        }
-    }
 }
 
 /// Files whose turn to be moved has come. Whoever gets the turn moves all that wait, so that files whose receipts come
@@ -128,34 +98,6 @@ pub(super) enum FileNews {
     Closed,
 }
 
-/// Room in memory that a file has.
-type Room<'a> = SemaphorePermit<'a>;
-
-/// A file as read, with what reading cost no more to find out.
-struct OpenedFile {
-    stamp: FileStamp,
-    hash: ContentHash,
-    read: FileReading,
-    /// Its writer has it open and has not written for very long.
-    held_open: bool,
-}
-
-enum FileReading {
-    /// Its content is known.
-    Known(SeedOutcome),
-    /// Parsed at once: a light format, or refused.
-    Parsed(Result<ParsedDocument, Rejection>),
-    /// A heavy format, for a parser thread.
-    Heavy(DocumentFormat, Vec<u8>, Option<ReadingPermit>),
-}
-
-/// Why a file did not open.
-enum NotOpened {
-    Failed(ReadError, Option<FileStamp>),
-    MaybeUnfinished(FileStamp),
-    Large,
-}
-
 impl FileTaker {
     /// Takes one file. `calm` says how it stood still, where it was not told closed.
     pub(super) async fn take(self: Arc<Self>, name: OsString, calm: Option<CalmFile>) -> TakenFile {
@@ -171,107 +113,6 @@ impl FileTaker {
             }
         };
         TakenFile { name, done, news }
-    }
-
-    /// Reads a file when it is its turn, and gives it the room it takes until it is done.
-    async fn open(self: &Arc<Self>, name: &OsStr, calm: Option<CalmFile>) -> Result<(OpenedFile, Room<'_>), NotOpened> {
-        let small = {
-            let _turn = self.rooms.reads.acquire().await;
-            self.open_into_room(name, calm, SMALL_BYTES_MAX).await
-        };
-        match small {
-            Err(NotOpened::Large) => {
-                let _turn = self.rooms.large.acquire().await;
-                self.open_into_room(name, calm, u64::MAX).await
-            }
-            other => other,
-        }
-    }
-
-    /// What has no room yet keeps its turn meanwhile, so that no more is read than fits.
-    async fn open_into_room(
-        self: &Arc<Self>,
-        name: &OsStr,
-        calm: Option<CalmFile>,
-        bytes_max: u64,
-    ) -> Result<(OpenedFile, Room<'_>), NotOpened> {
-        let opened = self.open_blocking(name, calm, bytes_max).await?;
-        let kib = (opened.stamp.size_bytes >> 10).clamp(1, WAITING_KIB_MAX.into());
-        let room = self.rooms.waiting.acquire_many(u32::try_from(kib).expect("invariant: capped")).await;
-        Ok((opened, room.expect("invariant: nobody closes it")))
-    }
-
-    async fn open_blocking(
-        self: &Arc<Self>,
-        name: &OsStr,
-        calm: Option<CalmFile>,
-        size_bytes_max: u64,
-    ) -> Result<OpenedFile, NotOpened> {
-        let (taker, name) = (self.clone(), name.to_owned());
-        let job = tokio::task::spawn_blocking(move || taker.read_now(&name, calm, size_bytes_max));
-        job.await.unwrap_or_else(|_| {
-            let detail = "reading it failed in a way that should not be possible".to_owned();
-            let rejection = Rejection { reason: RejectReason::ParserPanic, detail, count: 1 };
-            Err(NotOpened::Failed(ReadError::Refused(rejection), None))
-        })
-    }
-
-    /// Blocks: looks, reads, hashes, and parses what is light.
-    fn read_now(&self, name: &OsStr, calm: Option<CalmFile>, size_bytes_max: u64) -> Result<OpenedFile, NotOpened> {
-        let Ok(dir) = OpenFolder::open(&self.dir) else { return Err(NotOpened::Failed(ReadError::Gone, None)) };
-        let file_bytes_max = self.inputs.config.file_bytes_max;
-        let seen = match files::look(&dir, name, file_bytes_max) {
-            Ok(Some(stamp)) => stamp,
-            Ok(None) => return Err(NotOpened::Failed(ReadError::Gone, None)),
-            Err(error) => return Err(NotOpened::Failed(error, None)),
-        };
-        if seen.size_bytes > size_bytes_max {
-            return Err(NotOpened::Large);
-        }
-        let FileContents { bytes, stamp } =
-            files::read(&dir, name, file_bytes_max).map_err(|error| NotOpened::Failed(error, Some(seen)))?;
-        let hash = ContentHash::of(&[&bytes]);
-        if let Some(outcome) = self.known.outcome(hash) {
-            return Ok(OpenedFile { stamp, hash, read: FileReading::Known(outcome), held_open: false });
-        }
-        let held_open = self.is_held_open(&dir, name, &stamp, calm).ok_or(NotOpened::MaybeUnfinished(stamp))?;
-        let shown = name.to_string_lossy();
-        let context = self.context(&shown, &stamp);
-        let document = NamedDocument {
-            modified_ms: Some(stamp.modified().millis()),
-            ..NamedDocument::new(DocumentOrigin::Seed, &shown, &bytes)
-        };
-        let permit = self.inputs.parser.quarantine().enter_blocking(&document, self.inputs.clock.now());
-        let mark = permit.map_err(|held| NotOpened::Failed(ReadError::Refused(held.rejection()), Some(stamp)))?.begin();
-        Failpoint::Reading.pass();
-        let read = match parse::format_of(&bytes, &context) {
-            Ok(format) if parse::is_heavy(format) => FileReading::Heavy(format, bytes, mark.pause()),
-            Ok(format) => FileReading::Parsed(parse::parse_as(format, &bytes, &context)),
-            Err(rejection) => FileReading::Parsed(Err(rejection)),
-        };
-        Ok(OpenedFile { stamp, hash, read, held_open })
-    }
-
-    /// Whether a file is taken though its writer has it open; `None` when it is better left for later.
-    fn is_held_open(&self, dir: &OpenFolder, name: &OsStr, stamp: &FileStamp, calm: Option<CalmFile>) -> Option<bool> {
-        let settle = self.inputs.config.settle;
-        let Some(calm) = calm else {
-            // Told closed; but another writer may have written since.
-            return (!self.writers.unclosed.holds(name)).then_some(false);
-        };
-        let asked = self.writers.question(name, calm.seen, stamp, self.inputs.clock.now());
-        let still = Instant::now().saturating_duration_since(calm.since);
-        match self.writers.of(name, dir, name, asked) {
-            WriterSign::None => Some(false),
-            WriterSign::Open => (still >= settle * OPEN_SETTLES).then_some(true),
-            WriterSign::Unknown => (still >= settle * OLD_SETTLES).then_some(false),
-        }
-    }
-
-    fn context<'a>(&'a self, name: &'a str, stamp: &FileStamp) -> FileContext<'a> {
-        let received = self.inputs.clock.now();
-        let (limits, mail) = (&self.inputs.limits, &self.inputs.config.mail);
-        FileContext { name, modified: stamp.modified(), received, limits, mail }
     }
 
     async fn commit(self: &Arc<Self>, name: &OsStr, opened: OpenedFile, calm: bool) -> (FileOutcome, FileNews) {

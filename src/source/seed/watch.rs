@@ -27,7 +27,8 @@ use super::known::KnownSeeds;
 use super::ledger::FileTracker;
 use super::maildir;
 use super::names::NameRules;
-use super::take::{FileNews, FileTaker, MoveQueue, ReadingRooms, TakenFile};
+use super::reading::{ReadQueue, ReadingRooms};
+use super::take::{FileNews, FileTaker, MoveQueue, TakenFile};
 use super::writers::FileWriters;
 use crate::model::{RejectReason, SeedFile, Timestamp};
 use crate::telemetry::Pulse;
@@ -178,6 +179,7 @@ impl SeedWatcher {
             rooms,
             quiet_before,
             writers: FileWriters::default(),
+            reads: ReadQueue::default(),
             moves: MoveQueue::default(),
             moved: Mutex::default(),
         });

@@ -31,6 +31,7 @@ pub(super) struct Desk {
     pub(super) task: Option<JoinHandle<()>>,
     pub(super) seen: Vec<SeedFile>,
     pub(super) watched_since: Timestamp,
+    pub(super) parser: Parser,
 }
 
 impl Desk {
@@ -65,6 +66,7 @@ impl Desk {
             task: None,
             seen,
             watched_since: Timestamp::MIN,
+            parser: Parser::new(1),
         }
     }
 
@@ -76,7 +78,7 @@ impl Desk {
             config,
             limits,
             clock: Clock::system(),
-            parser: Parser::new(1),
+            parser: self.parser.clone(),
             ingest: sender,
             watched_since: self.watched_since,
         };

@@ -2,6 +2,10 @@
 //! date, a dateline. A missing year comes from the copyright line, else from full dates in the text,
 //! else from the file's time, and is flagged. Dates told within sentences are never the article's.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use super::FileContext;
 use crate::model::{Dated, Timestamp};
 use crate::text::date;
@@ -169,9 +173,12 @@ fn evidence(lines: &[&str]) -> Vec<Timestamp> {
 
 /// The last year of "© Agency 2025", "(c) 2019-2025", "Copyright 2025".
 fn copyright_year(line: &str) -> Option<i16> {
-    let lower = line.to_lowercase();
-    let at = ["©", "(c)", "copyright"].iter().filter_map(|mark| lower.find(mark)).min()?;
-    let near: String = lower[at..].chars().take(60).collect();
+    static MARKS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+        let search = AhoCorasick::builder().ascii_case_insensitive(true).build(["©", "(c)", "copyright"]);
+        search.expect("invariant: a few constant words")
+    });
+    let from = &line[MARKS.find(line)?.start()..];
+    let near = from.char_indices().nth(60).map_or(from, |(end, _)| &from[..end]);
     near.split(|c: char| !c.is_ascii_digit())
         .filter(|digits| digits.len() == 4)
         .filter_map(|digits| digits.parse().ok())
