@@ -1,12 +1,12 @@
 //! What a process serves while another one decides: everything that the database has, live by what it hears of commits.
-//! What people do is written there, where the one that decides finds it; pushes go there by the inbox.
+//! What people do is written there, where the one that decides finds it; pushes and what hubs say go there by the inbox.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::error::AppError;
-use super::{compile, feed_look, inbox, measure, trial};
+use super::{compile, feed_look, hub_inbox, inbox, measure, trial};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::deliver::DeliveryCounters;
@@ -14,6 +14,7 @@ use crate::http::{ListenerSources, ReadSources, Readiness};
 use crate::model::Timestamp;
 use crate::source::parser::Parser;
 use crate::source::push::PushIntake;
+use crate::source::websub::{FeedHint, HubEntrance};
 use crate::store::Store;
 use crate::telemetry::{Metric, Sample};
 
@@ -37,6 +38,7 @@ impl BesideParts<'_> {
         &self,
         readiness: watch::Receiver<Readiness>,
         parser: &Parser,
+        hint: FeedHint,
     ) -> Result<ListenerSources, AppError> {
         let (clock, since) = (self.clock.clone(), self.since);
         let rules = compile::rules(self.config).map_err(|problems| AppError::Rules(problems.len()))?;
@@ -45,11 +47,14 @@ impl BesideParts<'_> {
         let (sent, counters) = (config.clone(), self.counters.clone());
         let reads = ReadSources::new(self.store.clone(), config.clone(), rules, self.place, clock.clone());
         let told = readiness.clone();
+        let hubs = hub_inbox::forwarding(&self.store, &clock, hint, self.config.polling.wire_bytes_max);
+        let hub_counters = hubs.counters().clone();
         Ok(ListenerSources {
             readiness,
             samples: Arc::new(move |_| {
                 let mut out = samples(since, &told.borrow());
                 measure::attempts(&mut out, &sent.borrow(), &counters);
+                measure::hub_drops(&mut out, &hub_counters);
                 out
             }),
             guard: measure::guard(config),
@@ -63,7 +68,7 @@ impl BesideParts<'_> {
                 parser.clone(),
                 clock.clone(),
             ),
-            hubs: None,
+            hubs: HubEntrance::Elsewhere(hubs),
             clock,
         })
     }

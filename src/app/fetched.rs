@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::source::websub::{PolledNews, SubscriptionDesk};
 use crate::source::{Batch, IngestSender};
 use crate::store::{BatchContents, Store, WaitingBatch};
 
@@ -24,6 +25,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct FetchedTaker {
     pub(super) store: Store,
     pub(super) ingest: IngestSender,
+    /// Hears what polls found of hubs.
+    pub(super) hubs: SubscriptionDesk,
 }
 
 impl FetchedTaker {
@@ -52,10 +55,11 @@ impl FetchedTaker {
                         continue;
                     }
                 };
-                let BatchContents { origin, items, rejected, cursor } = contents;
+                let BatchContents { origin, items, rejected, cursor, hubs: found } = contents;
+                let (desk, source) = (self.hubs.clone(), origin.source.clone());
                 let (receipt, told) = oneshot::channel();
-                let batch =
-                    Batch { origin, items, rejected, cursor: cursor.into(), receipt: Some(receipt), inbox: Some(row) };
+                let (cursor, receipt) = (cursor.into(), Some(receipt));
+                let batch = Batch { origin, items, rejected, cursor, receipt, inbox: Some(row), hubs: None };
                 in_hand.push(row);
                 tokio::select! {
                     () = cancel.cancelled() => return,
@@ -65,11 +69,13 @@ impl FetchedTaker {
                 }
                 ends.spawn(async move {
                     // Given back unread: the disk is full. It waits where it is.
-                    let is_stored = told.await.is_ok();
-                    if !is_stored {
-                        tokio::time::sleep(AGAIN_AFTER).await;
+                    let told = told.await;
+                    match (&told, found) {
+                        (Ok(receipt), Some(found)) => desk.polled(PolledNews::new(source, found, receipt)),
+                        (Ok(_), None) => {}
+                        (Err(_), _) => tokio::time::sleep(AGAIN_AFTER).await,
                     }
-                    (row, is_stored)
+                    (row, told.is_ok())
                 });
             }
             while let Some(end) = ends.try_join_next() {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::error::AppError;
+use super::hubs;
 use super::others;
 use super::relay::BatchRelay;
 use super::shared_polling::{PollRights, SharedPolling};
@@ -23,6 +24,7 @@ use crate::source::feed::polling::poller::{Poller, PollerLinks};
 use crate::source::feed::polling::rules::{self, PollRules, PollRulesSlot};
 use crate::source::parser::Parser;
 use crate::source::seed::{SeedInputs, SeedStatus, SeedWatcher};
+use crate::source::websub::{FeedHint, HubCover, PollHubs};
 use crate::source::{IngestSender, MESSAGES_WAITING_MAX};
 use crate::store::{NodeMark, NodeRecord, Store, StoreError};
 use crate::telemetry::Pulse;
@@ -51,6 +53,7 @@ struct GatheringParts {
     store: Store,
     parser: Parser,
     to_inbox: IngestSender,
+    slot: PollRulesSlot,
 }
 
 impl GatheringNode {
@@ -74,9 +77,15 @@ impl GatheringNode {
             held,
         };
         let relay = tokio::spawn(relay.run(cancel.clone()));
-        let parts = GatheringParts { config, clock, store, parser, to_inbox };
+        let slot = PollRulesSlot::default();
+        let parts = GatheringParts { config, clock, store, parser, to_inbox, slot };
         let polling = parts.poll(node.clone(), rights, hold, &cancel)?;
         Ok(Self { parts, node, cancel, relay, seeds: None, polling })
+    }
+
+    /// How pollers hear what hubs say of feeds.
+    pub(super) fn hint(&self) -> FeedHint {
+        hubs::hint(&self.parts.store, self.parts.slot.clone(), Some(self.node.mark.clone()))
     }
 
     /// Takes what is this process's to take, of all that are there.
@@ -133,9 +142,10 @@ impl GatheringParts {
         hold: watch::Receiver<bool>,
         cancel: &CancellationToken,
     ) -> Result<Vec<JoinHandle<()>>, AppError> {
-        let Self { config, clock, store, parser, to_inbox } = self.clone();
+        let Self { config, clock, store, parser, to_inbox, slot } = self.clone();
         let client = rules::client(&config.polling)?;
-        let (slot, counters) = (PollRulesSlot::default(), Arc::new(PollCounters::default()));
+        let counters = Arc::new(PollCounters::default());
+        let cover = HubCover::new(hubs::rules(&config, client.clone()).wanted());
         let nothing = PollRules {
             feeds: Vec::new(),
             polling: config.polling.clone(),
@@ -150,7 +160,7 @@ impl GatheringParts {
             hold,
             counters: counters.clone(),
             known: known_items(&store),
-            hubs: None,
+            hubs: Some(PollHubs::Elsewhere(cover.clone())),
         };
         let poller = Poller::new(nothing, links).following(slot.clone());
         // What was asked of another process to be polled now, and is this one's.
@@ -163,7 +173,9 @@ impl GatheringParts {
         let minds = others::mind(store.clone(), nudge, HURRY_PAUSE, cancel.clone());
         // It does not change until it is begun anew.
         let (told, config) = watch::channel(config);
-        let (share, ends) = (SharedPolling { store, node, config, client, slot, rights, counters }, cancel.clone());
+        let cover = Some(cover);
+        let share = SharedPolling { store, node, config, client, slot, rights, counters, cover };
+        let ends = cancel.clone();
         let share = async move {
             share.run(ends).await;
             drop(told);
@@ -173,7 +185,7 @@ impl GatheringParts {
 }
 
 async fn take_seeds(parts: GatheringParts, cancel: CancellationToken) {
-    let GatheringParts { config, clock, store, parser, to_inbox } = parts;
+    let GatheringParts { config, clock, store, parser, to_inbox, .. } = parts;
     let (dir, now) = (config.seeds.dir.clone(), clock.now());
     let (known, watched_since) = loop {
         let dir = dir.clone();

@@ -8,7 +8,8 @@ use tracing::warn;
 use super::stages::CoreStages;
 use crate::config::Config;
 use crate::net::Client;
-use crate::source::websub::{SubscriptionDesk, SubscriptionKeeper, SubscriptionRules, SubscriptionTask};
+use crate::source::feed::polling::rules::PollRulesSlot;
+use crate::source::websub::{FeedHint, SubscriptionDesk, SubscriptionKeeper, SubscriptionRules, SubscriptionTask};
 use crate::store::{Store, StoreError};
 
 /// What subscriptions go by, from the config. Without a listener nobody could push.
@@ -24,9 +25,36 @@ pub(super) fn open(
 ) -> Result<(SubscriptionDesk, SubscriptionTask, watch::Sender<Arc<SubscriptionRules>>), StoreError> {
     let (told, heard) = watch::channel(Arc::new(rules));
     let known = stages.store.subscriptions()?;
+    #[cfg(feature = "postgres")]
+    if !stages.store.is_file() {
+        stages.store.note_covers()?;
+    }
     let keeper = keeper(&stages.store);
     let (desk, task) = SubscriptionDesk::new(known, heard, &stages.to_ingest, keeper, stages.clock.clone());
     Ok((desk, task, told))
+}
+
+/// Tells the poller of this process what hubs say of feeds; and those of others where a feed is to be polled. That one was
+/// pushed the others hear with what stores it. `mark`: by what this process is known as one that polls.
+pub(super) fn hint(store: &Store, polling: PollRulesSlot, mark: Option<String>) -> FeedHint {
+    #[cfg(feature = "postgres")]
+    if let Some(mark) = mark {
+        let store = store.clone();
+        return Arc::new(move |source, polled| {
+            polling.hint(source.clone(), polled);
+            if polled {
+                let (store, mark) = (store.clone(), mark.clone());
+                tokio::spawn(async move {
+                    let hinted = store.blocking(move |store| store.hint_feed(&source, &mark)).await;
+                    // The feed is polled at its time.
+                    hinted.unwrap_or_else(|error| warn!(%error, "what a hub says of a feed is not passed on"));
+                });
+            }
+        });
+    }
+    #[cfg(not(feature = "postgres"))]
+    let _ = (store, mark);
+    Arc::new(move |source, polled| polling.hint(source, polled))
 }
 
 /// Stores subscriptions, and forgets them.

@@ -1,29 +1,29 @@
 //! Pushes that reach a process which does not decide: it puts them into the inbox of the database as they came and waits
 //! for their answer; the one that decides takes them from there, and answers with the commit that holds their items.
 
+use std::collections::HashSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::hub_inbox::{self, HubInbox};
+use super::inbox_answer::{AGAIN_AFTER, ANSWER_WAIT_MAX, answer_of};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{ContentHash, SourceId};
 use crate::source::push::{PushBody, PushForm, PushIntake, PushKey, PushRelay, PushUntaken, RelayedPush};
+use crate::source::websub::HubIntake;
 use crate::store::{InboxOutcome, InboxPush, Store, StoreError};
 
-/// So long an answer is waited for; it may come all the same, and a repeat finds out.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How often it is looked without a word.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Pushes of the inbox that are decided on at once.
 const IN_HAND_MAX: usize = 16;
-/// A push that could not be taken is taken up again after so long.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The form of a part of a body of lines; the others go by the names of bodies.
 const LINES: &str = "lines";
 
@@ -44,30 +44,13 @@ async fn pass_on(store: &Store, clock: &Clock, push: RelayedPush) -> Result<Stri
     let mut others = store.commits_of_others();
     let put = store.blocking(move |store| store.put_into_inbox(&entry, now)).await;
     let row = put.map_err(unreachable)?.ok_or(PushUntaken::Full)?;
-    let end = Instant::now() + ANSWER_WAIT_MAX;
-    loop {
-        others.mark_unchanged();
-        let outcome = match store.blocking(move |store| store.inbox_outcome(row)).await {
-            Ok(InboxOutcome::Waits) => None,
-            Ok(InboxOutcome::Stored(answer)) => Some(Ok(answer)),
-            Ok(InboxOutcome::Refused(why)) => {
-                warn!(row, why, "a push was passed on and not taken");
-                Some(Err(PushUntaken::UnknownThere))
-            }
-            // It may be there all the same.
-            Err(error) if error.is_passing() => None,
-            Err(error) => return Err(unreachable(error)),
-        };
-        if let Some(outcome) = outcome {
-            let (store, now) = (store.clone(), clock.now());
-            tokio::spawn(async move { store.blocking(move |store| store.clear_inbox(row, now)).await });
-            return outcome;
+    match answer_of(store, clock, row, &mut others, ANSWER_WAIT_MAX).await.map_err(unreachable)? {
+        Some(InboxOutcome::Stored(answer)) => Ok(answer),
+        Some(InboxOutcome::Refused(why)) => {
+            warn!(row, why, "a push was passed on and not taken");
+            Err(PushUntaken::UnknownThere)
         }
-        tokio::select! {
-            () = tokio::time::sleep_until(end) => return Err(PushUntaken::Late),
-            _ = others.changed() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+        Some(InboxOutcome::Waits) | None => Err(PushUntaken::Late),
     }
 }
 
@@ -101,13 +84,17 @@ pub(super) struct InboxTaker {
     pub(super) store: Store,
     pub(super) config: watch::Receiver<Arc<Config>>,
     pub(super) pushes: PushIntake,
+    pub(super) hubs: HubIntake,
+    pub(super) clock: Clock,
 }
 
 impl InboxTaker {
-    /// Takes pushes, in the order in which they came, until cancelled.
+    /// Takes pushes and what hubs say, in the order in which they came, until cancelled.
     pub(super) async fn run(self, cancel: CancellationToken) {
         let mut others = self.store.commits_of_others();
         let (mut tasks, mut in_hand) = (JoinSet::new(), Vec::new());
+        // Those that were taken up before: what may come in a minute counts each of them once.
+        let mut taken_up = HashSet::new();
         loop {
             others.mark_unchanged();
             let (except, most) = (in_hand.clone(), IN_HAND_MAX - in_hand.len());
@@ -115,13 +102,8 @@ impl InboxTaker {
                 Ok(waiting) => {
                     for (row, push) in waiting {
                         in_hand.push(row);
-                        tasks.spawn(take(
-                            self.store.clone(),
-                            self.config.borrow().clone(),
-                            self.pushes.clone(),
-                            row,
-                            push,
-                        ));
+                        let is_counted = !taken_up.insert(row);
+                        tasks.spawn(self.take(row, push, is_counted));
                     }
                 }
                 Err(error) => debug!(%error, "the inbox cannot be read"),
@@ -131,7 +113,12 @@ impl InboxTaker {
                 _ = others.changed() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 Some(done) = tasks.join_next() => match done {
-                    Ok(row) => in_hand.retain(|one| *one != row),
+                    Ok((row, is_answered)) => {
+                        in_hand.retain(|one| *one != row);
+                        if is_answered {
+                            taken_up.remove(&row);
+                        }
+                    }
                     // Which of them panicked is not known: those that have not ended are known still.
                     Err(_) if tasks.is_empty() => in_hand.clear(),
                     Err(_) => {}
@@ -141,8 +128,29 @@ impl InboxTaker {
     }
 }
 
-/// Takes one; gives its number when it need not be left alone any more.
-async fn take(store: Store, config: Arc<Config>, pushes: PushIntake, row: i64, push: InboxPush) -> i64 {
+impl InboxTaker {
+    /// Takes one; gives its number when it need not be left alone any more, and whether it is answered.
+    fn take(
+        &self,
+        row: i64,
+        push: InboxPush,
+        is_counted: bool,
+    ) -> impl Future<Output = (i64, bool)> + Send + 'static + use<> {
+        let (store, config, pushes) = (self.store.clone(), self.config.borrow().clone(), self.pushes.clone());
+        let hubs = HubInbox { store: store.clone(), hubs: self.hubs.clone(), clock: self.clock.clone() };
+        async move {
+            let is_answered = if hub_inbox::is_of_a_hub(&push) {
+                hubs.take(row, push, is_counted).await
+            } else {
+                take(store, config, pushes, row, push).await
+            };
+            (row, is_answered)
+        }
+    }
+}
+
+/// Takes a push; whether it is answered.
+async fn take(store: Store, config: Arc<Config>, pushes: PushIntake, row: i64, push: InboxPush) -> bool {
     let sender = config.pushes.iter().find(|one| one.id.as_str() == push.source);
     let (Some(sender), Some(push)) = (sender, relayed(push.clone())) else {
         warn!(
@@ -155,13 +163,14 @@ async fn take(store: Store, config: Arc<Config>, pushes: PushIntake, row: i64, p
             debug!(%error, "a push cannot be refused");
             tokio::time::sleep(AGAIN_AFTER).await;
         }
-        return row;
+        return true;
     };
-    if let Err(untaken) = pushes.take_relayed(sender, config.limits, push, row).await {
+    let taken = pushes.take_relayed(sender, config.limits, push, row).await;
+    if let Err(untaken) = &taken {
         debug!(row, ?untaken, "a push of the inbox waits");
         tokio::time::sleep(AGAIN_AFTER).await;
     }
-    row
+    taken.is_ok()
 }
 
 #[cfg(test)]

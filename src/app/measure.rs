@@ -15,7 +15,7 @@ use crate::model::Timestamp;
 use crate::source::parser::Parser;
 use crate::source::push::PushIntake;
 use crate::source::seed::DirState;
-use crate::source::websub::{HubIntake, SubscriptionDesk};
+use crate::source::websub::{HubCounters, HubEntrance, HubIntake, SubscriptionDesk};
 use crate::store::NodeRecord;
 use crate::telemetry::{Metric, Sample, lines_dropped};
 
@@ -49,7 +49,7 @@ pub(super) fn served(
         feed_look,
         nudge,
         pushes,
-        hubs: Some(hubs),
+        hubs: HubEntrance::Here(hubs),
     }
 }
 
@@ -171,6 +171,11 @@ fn pushed(out: &mut Vec<Sample>, desk: &SubscriptionDesk) {
         Sample::new(Metric::HubItems, counters.items() as f64),
         Sample::new(Metric::HubMisses, counters.misses() as f64),
     ]);
+    hub_drops(out, counters);
+}
+
+/// What hubs pushed to this process and was not taken.
+pub(super) fn hub_drops(out: &mut Vec<Sample>, counters: &HubCounters) {
     for (why, count) in counters.drops() {
         out.push(Sample::labelled(Metric::HubRejections, "reason", why.as_str(), count as f64));
     }

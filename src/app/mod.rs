@@ -17,9 +17,13 @@ mod follow;
 #[cfg(feature = "postgres")]
 mod gather;
 mod health;
+#[cfg(feature = "postgres")]
+mod hub_inbox;
 mod hubs;
 #[cfg(feature = "postgres")]
 mod inbox;
+#[cfg(feature = "postgres")]
+mod inbox_answer;
 mod keep;
 mod measure;
 pub mod models;

@@ -108,6 +108,7 @@ impl App {
                         cursor: Cursor::SeedFile(file),
                         receipt: Some(receipt),
                         inbox: None,
+                        hubs: None,
                     };
                     send(&stages, batch, received).await
                 }

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use crate::clock::Clock;
 use crate::failpoint::Failpoint;
-use crate::model::{Cursor, Origin, RawItem, SourceKind};
+use crate::model::{Cursor, FoundHubs, Origin, RawItem, SourceKind};
 use crate::source::{Batch, IngestMessage, Receipt};
 use crate::store::{BatchContents, InboxBatch, InboxOutcome, PollLease, RelayedCursor, Store, StoreError};
 
@@ -108,7 +108,7 @@ impl BatchRelay {
     }
 
     fn on_its_way(&self, batch: Batch) -> RelayedBatch {
-        let Batch { origin, items, rejected, cursor, receipt, .. } = batch;
+        let Batch { origin, items, rejected, cursor, receipt, hubs, .. } = batch;
         let lease = (self.lease_of)(&origin);
         let is_quiet = items.is_empty() && rejected.is_empty() && origin.kind == SourceKind::Feed;
         let cursor = match cursor {
@@ -121,10 +121,13 @@ impl BatchRelay {
         let last = rest.pop().unwrap_or_default();
         let before = rest.into_iter().map(|items| {
             let (origin, rejected) = (origin.clone(), Vec::new());
-            BatchContents { origin, items, rejected, cursor: RelayedCursor::None }.written(lease.clone())
+            // Whether a hub missed its items is asked of each part.
+            let hubs = hubs.as_ref().map(|hubs| FoundHubs { links: None, ..hubs.clone() });
+            BatchContents { origin, items, rejected, cursor: RelayedCursor::None, hubs }.written(lease.clone())
         });
         let mut parts: VecDeque<InboxBatch> = before.collect();
-        parts.push_back(BatchContents { origin: origin.clone(), items: last, rejected, cursor }.written(lease.clone()));
+        let contents = BatchContents { origin: origin.clone(), items: last, rejected, cursor, hubs };
+        parts.push_back(contents.written(lease.clone()));
         RelayedBatch { parts, reply: receipt, is_quiet, receipt: Receipt::default() }
     }
 

@@ -17,7 +17,8 @@ use crate::net::Client;
 use crate::source::feed::polling::counters::{PollCounters, PollTotals};
 use crate::source::feed::polling::rules::{PollRules, PollRulesSlot};
 use crate::source::feed::polling::share::{FetchingNode, share_of, shared_host, shared_hosts};
-use crate::store::{NodeMark, NodeRecord, PollLease, Store, StoreError};
+use crate::source::websub::HubCover;
+use crate::store::{HubFeedNews, NodeMark, NodeRecord, PollLease, Store, StoreError};
 
 /// How often it is looked who is there and what is free.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
@@ -51,6 +52,8 @@ pub(super) struct SharedPolling {
     pub(super) slot: PollRulesSlot,
     pub(super) rights: PollRights,
     pub(super) counters: Arc<PollCounters>,
+    /// Which feeds hubs push, where another process has the subscriptions.
+    pub(super) cover: Option<HubCover>,
 }
 
 /// What was last put into force.
@@ -58,6 +61,8 @@ pub(super) struct SharedPolling {
 struct HeldHosts {
     active: HashMap<String, i64>,
     reach: FeedReach,
+    /// The number of the last that hubs said of feeds; `None`: nothing is known of that yet.
+    hubs_heard: Option<i64>,
 }
 
 impl SharedPolling {
@@ -97,9 +102,12 @@ impl SharedPolling {
         let config = self.config.borrow_and_update().clone();
         let node = self.node.clone();
         let read = move |store: &Store| -> Result<_, StoreError> { Ok((store.nodes()?, store.poll_leases(&node)?)) };
-        let (nodes, own) = self.store.blocking(read).await?;
+        let (nodes, (own, hubs_said)) = self.store.blocking(read).await?;
         if !nodes.iter().any(|node| node.name == self.node.name && node.is_there()) {
             return Ok(());
+        }
+        if held.hubs_heard.is_none_or(|heard| heard < hubs_said) {
+            self.hear_of_hubs(held).await?;
         }
         let nodes = self.reaching(held, nodes).await?;
         let hosts = shared_hosts(&config.feeds, config.polling.spacing_scope);
@@ -112,6 +120,8 @@ impl SharedPolling {
             active.extend(self.store.blocking(move |store| store.take_poll_leases(&node, &missing)).await?);
         }
         if renewed || active != held.active {
+            // What hubs push is known before anything is polled.
+            self.hear_of_hubs(held).await?;
             let states = self.store.blocking(Store::feed_states).await?;
             if active.len() != held.active.len() {
                 info!(hosts = active.len(), of = hosts.len(), "hosts that this node asks");
@@ -124,6 +134,24 @@ impl SharedPolling {
             let node = self.node.clone();
             self.store.blocking(move |store| store.give_back_poll_leases(&node, &ended)).await?;
         }
+        Ok(())
+    }
+
+    /// Heeds what hubs have said of feeds since it was last heard. What is polled next begins with what the store knows, so
+    /// of what was said before this process polled it needs to know only what is pushed.
+    async fn hear_of_hubs(&self, held: &mut HeldHosts) -> Result<(), StoreError> {
+        let (node, since) = (self.node.clone(), held.hubs_heard);
+        let read = move |store: &Store| store.hub_feeds_since(since.unwrap_or_default(), &node);
+        for HubFeedNews { source, number, is_covered, is_pushed, is_hinted } in self.store.blocking(read).await? {
+            if let Some(cover) = &self.cover {
+                cover.set(source.clone(), is_covered);
+            }
+            if since.is_some() && (is_pushed || is_hinted) {
+                self.slot.hint(source, is_hinted);
+            }
+            held.hubs_heard = Some(number);
+        }
+        held.hubs_heard.get_or_insert_default();
         Ok(())
     }
 

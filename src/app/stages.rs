@@ -30,7 +30,7 @@ use crate::source::feed::polling::rules::PollRules;
 use crate::source::parser::Parser;
 use crate::source::quarantine::Quarantine;
 use crate::source::seed::{SeedInputs, SeedWatcher};
-use crate::source::websub::SubscriptionDesk;
+use crate::source::websub::PollHubs;
 use crate::source::{IngestMessage, IngestSender, MESSAGES_WAITING_MAX};
 use crate::store::{Access, FollowedMemory, RecalledFrom, Store, StoreError, outbox};
 use crate::text::clean;
@@ -152,7 +152,7 @@ impl CoreStages {
         parser: &Parser,
         client: Client,
         counters: Arc<PollCounters>,
-        hubs: Option<SubscriptionDesk>,
+        hubs: Option<PollHubs>,
     ) -> Result<Poller, AppError> {
         let rules = PollRules {
             feeds,

@@ -24,6 +24,7 @@ use crate::deliver::DeliveryCounters;
 use crate::http::{self, Readiness};
 use crate::model::Timestamp;
 use crate::source::parser::Parser;
+use crate::source::websub::FeedHint;
 use crate::store::{
     Access, FollowedMemory, MemorySeen, NodeClock, NodeRecord, NodeRole, NodeTurn, Store, StoreError, WaitingNode,
 };
@@ -134,7 +135,7 @@ pub async fn stand_by(
         let readiness = Readiness { serves: is_reached, warnings, nodes, ..Readiness::not(&because) };
         match &around.listener {
             Some(listener) => listener.tell(readiness),
-            None => around.listener = WaitingListener::begin(&beside, readiness, &around.parser).await?,
+            None => around.listener = around.listen(&beside, readiness).await?,
         }
         if told.as_ref() != Some(&because) {
             if because.starts_with("nobody decides") {
@@ -325,6 +326,10 @@ struct AroundWaiting {
 }
 
 impl AroundWaiting {
+    async fn listen(&self, beside: &BesideParts<'_>, ready: Readiness) -> Result<Option<WaitingListener>, AppError> {
+        WaitingListener::begin(beside, ready, &self.parser, self.gathering.hint()).await
+    }
+
     /// `goes`: this process does not decide next.
     async fn end(self, goes: bool) {
         let Self { parser, gathering, listener } = self;
@@ -341,11 +346,16 @@ struct WaitingListener {
 }
 
 impl WaitingListener {
-    async fn begin(beside: &BesideParts<'_>, readiness: Readiness, parser: &Parser) -> Result<Option<Self>, AppError> {
+    async fn begin(
+        beside: &BesideParts<'_>,
+        readiness: Readiness,
+        parser: &Parser,
+        hint: FeedHint,
+    ) -> Result<Option<Self>, AppError> {
         let Some(address) = beside.config.http.listen else { return Ok(None) };
         let listener = TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source })?;
         let (readiness, told) = watch::channel(readiness);
-        let served = beside.served(told, parser)?;
+        let served = beside.served(told, parser, hint)?;
         let cancel = CancellationToken::new();
         let serving = tokio::spawn(http::serve(listener, served, cancel.clone()));
         Ok(Some(Self { readiness, cancel, serving }))

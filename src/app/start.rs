@@ -32,7 +32,7 @@ use crate::source::feed::polling::rules::{self, PollRulesSlot};
 use crate::source::parser::Parser;
 use crate::source::push::PushIntake;
 use crate::source::seed::{SeedInputs, SeedStatus, SeedWatcher};
-use crate::source::websub::{HubIntake, SubscriptionRules};
+use crate::source::websub::{HubIntake, PollHubs, SubscriptionRules};
 use crate::source::{IngestMessage, IngestSender};
 use crate::store::{NodeRole, Store, StoreError};
 use crate::telemetry::Pulse;
@@ -124,8 +124,8 @@ impl App {
         let (desk, subscriptions, hub_rules) = hubs::open(&stages, hubs::rules(&config, client.clone()))?;
         // One of several hears which of them are its own.
         let feeds = if config.shares_polling() { Vec::new() } else { config.feeds.clone() };
-        let poller =
-            stages.poller(&config, feeds, &parser, client.clone(), poll_counters.clone(), Some(desk.clone()))?;
+        let hubs = Some(PollHubs::Here(desk.clone()));
+        let poller = stages.poller(&config, feeds, &parser, client.clone(), poll_counters.clone(), hubs)?;
         let (config_told, config_heard) = watch::channel(config.clone());
         let (reload, reloaded) = watch::channel(None);
         let (seeds, seeds_heard) = watch::channel(SeedStatus::default());
@@ -145,8 +145,8 @@ impl App {
 
         let pushes = PushIntake::new(&to_ingest, parser.clone(), hold.subscribe(), clock.clone());
         let polling = PollRulesSlot::default();
-        let (held, hints) = (hold.subscribe(), polling.clone());
-        let hubs = HubIntake::new(desk, &to_ingest, parser.clone(), held, clock.clone(), hints);
+        let (held, hint) = (hold.subscribe(), hubs::hint(&store, polling.clone(), mark_of(&store, &config)));
+        let hubs = HubIntake::new(desk, &to_ingest, parser.clone(), held, clock.clone(), hint);
         let readiness = Arc::new(watch::channel(Readiness::ready()).0);
         let (health_told, health) = watch::channel(AppHealth::default());
         let keeper = Keeper::new(KeeperLinks {
@@ -169,7 +169,7 @@ impl App {
         let reads = ReadSources::new(store.clone(), config_heard.clone(), rules.subscribe(), &place, clock.clone());
         let nudge = nudge(nudge_waker, &to_ingest, polling.clone());
         share_polling(&store, &config_heard, (&client, &polling, &gauges.polls), &sources_cancel);
-        mind_others(&store, &nudge, (&config_heard, &pushes, &to_ingest), &sources_cancel);
+        mind_others(&store, &nudge, (&config_heard, &pushes, &hubs, &to_ingest, &clock), &sources_cancel);
         let handed = (reads, pushes, hubs, parser.clone());
         let served = measure::served(config_heard, &readiness, &gauges, &health, handed, clock.clone(), nudge);
         let http_cancel = CancellationToken::new();
@@ -337,6 +337,17 @@ fn gauges(
     Gauges { ingest, outage, polls, delivery, pulses, seeds, reload, started_at }
 }
 
+/// By what this process is known to others that poll; none where it polls alone.
+fn mark_of(store: &Store, config: &Config) -> Option<String> {
+    #[cfg(feature = "postgres")]
+    return store.session_mark().filter(|_| config.shares_polling());
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = (store, config);
+        None
+    }
+}
+
 /// Where several processes poll, this one asks its share of the hosts, now as before.
 fn share_polling(
     store: &Store,
@@ -356,6 +367,7 @@ fn share_polling(
             slot: slot.clone(),
             rights: super::shared_polling::PollRights::default(),
             counters: counters.clone(),
+            cover: None,
         };
         tokio::spawn(share.run(cancel.clone()));
     }
@@ -367,7 +379,13 @@ fn share_polling(
 fn mind_others(
     store: &Store,
     nudge: &Arc<dyn Fn(DaemonNudge) + Send + Sync>,
-    (config, pushes, to_ingest): (&watch::Receiver<Arc<Config>>, &PushIntake, &IngestSender),
+    (config, pushes, hubs, to_ingest, clock): (
+        &watch::Receiver<Arc<Config>>,
+        &PushIntake,
+        &HubIntake,
+        &IngestSender,
+        &Clock,
+    ),
     cancel: &CancellationToken,
 ) {
     if store.is_file() {
@@ -375,15 +393,23 @@ fn mind_others(
     }
     tokio::spawn(others::mind(store.clone(), nudge.clone(), Duration::ZERO, cancel.clone()));
     #[cfg(feature = "postgres")]
-    let taker = super::inbox::InboxTaker { store: store.clone(), config: config.clone(), pushes: pushes.clone() };
+    let taker = super::inbox::InboxTaker {
+        store: store.clone(),
+        config: config.clone(),
+        pushes: pushes.clone(),
+        hubs: hubs.clone(),
+        clock: clock.clone(),
+    };
     #[cfg(feature = "postgres")]
     tokio::spawn(taker.run(cancel.clone()));
     #[cfg(feature = "postgres")]
-    let fetched = super::fetched::FetchedTaker { store: store.clone(), ingest: to_ingest.clone() };
+    let hubs = hubs.desk().clone();
+    #[cfg(feature = "postgres")]
+    let fetched = super::fetched::FetchedTaker { store: store.clone(), ingest: to_ingest.clone(), hubs };
     #[cfg(feature = "postgres")]
     tokio::spawn(fetched.run(cancel.clone()));
     #[cfg(not(feature = "postgres"))]
-    let _ = (config, pushes, to_ingest);
+    let _ = (config, pushes, hubs, to_ingest, clock);
 }
 
 /// How whoever does something by hand tells the parts that are concerned.

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::model::{FeedState, Timestamp, TopicId};
 use crate::source::feed::FeedConfig;
 use crate::source::push::PushIntake;
-use crate::source::websub::HubIntake;
+use crate::source::websub::HubEntrance;
 use crate::store::{NodeRecord, Store, StoreError};
 use crate::telemetry::Sample;
 use crate::view::FeedReading;
@@ -112,6 +112,6 @@ pub struct ListenerSources {
     pub nudge: Arc<dyn Fn(DaemonNudge) + Send + Sync>,
     /// The way in for items that are sent.
     pub pushes: PushIntake,
-    /// The way in for what hubs push; `None`: another process takes it.
-    pub hubs: Option<HubIntake>,
+    /// The way in for what hubs say.
+    pub hubs: HubEntrance,
 }

@@ -12,19 +12,13 @@ use super::limit::ConnectionHold;
 use super::push::body;
 use super::refusal::{AnswerRefusal, RefusalKind};
 use super::sources::ListenerSources;
-use crate::source::websub::{HubDrop, HubPushOutcome, HubVerification};
+use crate::source::websub::{HubAnswer, HubPush, HubVerification};
 
 /// Longest challenge that is given back.
 const CHALLENGE_BYTES_MAX: usize = 4096;
 
 pub(super) fn router() -> Router<ListenerSources> {
     Router::new().route("/websub/{callback}", get(verify).post(push))
-}
-
-/// What hubs say is for the process that decides.
-fn elsewhere() -> AnswerRefusal {
-    AnswerRefusal::new(RefusalKind::Busy, "this node stands by: the one that decides takes what hubs push")
-        .retry_after(30)
 }
 
 /// A hub asks whether it was us.
@@ -38,7 +32,6 @@ async fn verify(
         let mut pairs = url::form_urlencoded::parse(query.as_bytes());
         pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     };
-    let unknown = || AnswerRefusal::new(RefusalKind::NotFound, "no such subscription was asked for").problem();
     let (Some(mode), Some(topic)) = (value("hub.mode"), value("hub.topic")) else { return unknown() };
     let challenge = value("hub.challenge");
     let fits = challenge.as_ref().is_some_and(|text| text.len() <= CHALLENGE_BYTES_MAX);
@@ -49,14 +42,12 @@ async fn verify(
     let lease =
         value("hub.lease_seconds").and_then(|text| text.trim().parse().ok()).map(std::time::Duration::from_secs);
     let asked = HubVerification { mode, topic, lease, reason: value("hub.reason") };
-    let Some(hubs) = &served.hubs else { return elsewhere().problem() };
-    match hubs.desk().verify(&callback, asked).await {
-        Some(true) => {
+    match served.hubs.verify(&callback, asked).await {
+        HubAnswer::Confirmed => {
             let kind = [(header::CONTENT_TYPE, "text/plain")];
             (StatusCode::OK, kind, challenge.unwrap_or_default()).into_response()
         }
-        Some(false) => unknown(),
-        None => AnswerRefusal::new(RefusalKind::Busy, "the daemon is stopping").retry_after(30).problem(),
+        answer => answered(answer, served.hubs.bytes_max()),
     }
 }
 
@@ -68,32 +59,42 @@ async fn push(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let Some(hubs) = &served.hubs else { return elsewhere().problem() };
-    let Some(known) = hubs.open(&callback) else {
-        return AnswerRefusal::new(RefusalKind::Gone, "nobody wants this subscription any more").problem();
+    let hubs = &served.hubs;
+    let bytes_max = hubs.bytes_max();
+    let known = match hubs.admit(&callback).await {
+        Ok(known) => known,
+        Err(answer) => return answered(answer, bytes_max),
     };
-    if let Err(seconds) = hubs.count(&known).await {
-        return AnswerRefusal::new(RefusalKind::RateLimited, "too many pushes in a minute")
-            .retry_after(seconds)
-            .problem();
-    }
     hold.lengthen();
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let bytes = match body::read(body, hubs.bytes_max()).await {
-        Ok(bytes) => bytes,
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let body = match body::read(body, bytes_max).await {
+        Ok(body) => body,
         Err(refusal) => {
             if refusal.kind == RefusalKind::TooLarge {
-                hubs.drop_push(&known, HubDrop::TooLarge).await;
+                hubs.drop_too_large(&known).await;
             }
             return refusal.problem();
         }
     };
-    let encoding = text(header::CONTENT_ENCODING.as_str());
-    match hubs.take(&known, text("x-hub-signature"), encoding, bytes).await {
-        HubPushOutcome::Stored => StatusCode::OK.into_response(),
-        HubPushOutcome::Noted => StatusCode::ACCEPTED.into_response(),
-        HubPushOutcome::Later => {
-            AnswerRefusal::new(RefusalKind::Busy, "it cannot be stored now").retry_after(30).problem()
+    let (signature, encoding) = (text("x-hub-signature"), text(header::CONTENT_ENCODING.as_str()));
+    answered(hubs.take(&known, HubPush { signature, encoding, body }).await, bytes_max)
+}
+
+/// The answer but for what a hub wants given back.
+fn answered(answer: HubAnswer, bytes_max: usize) -> Response {
+    match answer {
+        HubAnswer::Confirmed | HubAnswer::Stored => StatusCode::OK.into_response(),
+        HubAnswer::Noted => StatusCode::ACCEPTED.into_response(),
+        HubAnswer::Unknown => unknown(),
+        HubAnswer::Gone => AnswerRefusal::new(RefusalKind::Gone, "nobody wants this subscription any more").problem(),
+        HubAnswer::TooMany(seconds) => {
+            AnswerRefusal::new(RefusalKind::RateLimited, "too many requests in a minute").retry_after(seconds).problem()
         }
+        HubAnswer::TooLarge => body::too_large(bytes_max).problem(),
+        HubAnswer::Later => AnswerRefusal::new(RefusalKind::Busy, "it cannot be stored now").retry_after(30).problem(),
     }
+}
+
+fn unknown() -> Response {
+    AnswerRefusal::new(RefusalKind::NotFound, "no such subscription was asked for").problem()
 }

@@ -270,7 +270,7 @@ impl Ingest {
     ) -> Result<(BatchWrite, PendingReceipt), StoreError> {
         let PreparedBatch { batch, fingerprints, mut prepared, unchanged, rules } = batch;
         let rules = rules.as_ref();
-        let Batch { origin, items, rejected, cursor, receipt: reply, inbox } = batch;
+        let Batch { origin, items, rejected, cursor, receipt: reply, inbox, hubs: _ } = batch;
         // Notes are told beside what was not taken, but these items are.
         let (mut noted, mut rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|r| r.reason.is_note());
         let received = (items.len() + unchanged.len()) as u64 + rejected.iter().map(|r| r.count).sum::<u64>();

@@ -24,6 +24,6 @@ pub use outlet::Outlet;
 pub use push::{PushAnswer, PushOutcome, PushRecord, PushRejection, PushedItem};
 pub use source::{Cursor, DailyUse, FeedFailure, FeedState, MovedFeed, Origin, SeedFile, SeedOutcome, SourceKind};
 pub use story::{Phase, RelatedStory, StorySummary};
-pub use subscription::{HubRecord, HubSecret, Subscription, SubscriptionState, UnreliableHub};
+pub use subscription::{FoundHubs, HubLinks, HubRecord, HubSecret, Subscription, SubscriptionState, UnreliableHub};
 pub use time::{TimeError, Timestamp};
 pub use topic::{Evidence, Field, Match, Score, Severity};

@@ -129,6 +129,26 @@ impl Subscription {
     }
 }
 
+/// What a feed says of hubs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
+pub struct HubLinks {
+    /// Its hubs, in its order; none: nobody pushes it.
+    pub hubs: Vec<String>,
+    /// Its own address, byte for byte: what is subscribed to.
+    pub topic: Option<String>,
+}
+
+/// What a good poll found of hubs, for whoever holds the subscriptions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
+pub struct FoundHubs {
+    /// What the document says; `None`: there was no new one.
+    pub links: Option<HubLinks>,
+    /// When the poll before was.
+    pub before: Option<Timestamp>,
+}
+
 /// What came from a hub, or is to be said of one, beside the items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubRecord {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::model::{Cursor, Origin, RawItem, Rejection};
+use crate::model::{Cursor, FoundHubs, Origin, RawItem, Rejection};
 
 /// Items of one document on their way to `ingest`, with what their source must remember once they
 /// are durable. May be empty of items: a 304 or a failed poll also moves its cursor.
@@ -35,6 +35,8 @@ pub struct Batch {
     pub receipt: Option<oneshot::Sender<Receipt>>,
     /// Where it waits in the inbox, if it came by another process.
     pub inbox: Option<i64>,
+    /// What its poll found of hubs, where another process holds the subscriptions.
+    pub hubs: Option<FoundHubs>,
 }
 
 /// The word that a batch is durable.

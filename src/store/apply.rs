@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use super::engine::{self, Connection, OptionalExtension, Transaction, params};
 use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
-    Cursor, Item, ItemId, Match, Origin, Outlet, Rejection, SeedFile, SeedOutcome, SourceHealth, StoryId, Timestamp,
+    Cursor, Item, ItemId, Match, Origin, Outlet, Rejection, SeedFile, SeedOutcome, SourceHealth, SourceId, StoryId,
+    Timestamp,
 };
 use crate::pipeline::alert::source::SourceAlert;
 use crate::pipeline::{Decision, Prepared, SightingLevel, Verdict};
@@ -95,7 +96,10 @@ impl Store {
                     Cursor::SeedFile(file) => write_seed_file(tx, file, now)?,
                     Cursor::Push(push) => write_push(tx, push, now)?,
                     // What a hub brought may be a part: the next poll reads the document whatever it was before.
-                    Cursor::Hub(hub) => forget_body(tx, &hub.source)?,
+                    Cursor::Hub(hub) => {
+                        forget_body(tx, &hub.source)?;
+                        note_hub_push(tx, &hub.source)?;
+                    }
                     Cursor::None => {}
                 }
                 answer_inbox(tx, batch)?;
@@ -132,6 +136,17 @@ fn fetched_late(tx: &Transaction<'_>, batches: &[BatchWrite]) -> engine::Result<
         let _ = (tx, batches);
         Ok(HashSet::new())
     }
+}
+
+/// Another process may poll the feed, with what it remembers of it.
+#[cfg_attr(not(feature = "postgres"), expect(clippy::unnecessary_wraps, reason = "a file is one process's"))]
+fn note_hub_push(tx: &Transaction<'_>, source: &SourceId) -> engine::Result<()> {
+    #[cfg(feature = "postgres")]
+    if tx.sqlite().is_none() {
+        return super::hub_feeds::note_push(tx, source);
+    }
+    let _ = (tx, source);
+    Ok(())
 }
 
 /// A batch that came by another process is answered where it waits.

@@ -7,13 +7,15 @@ use crate::model::Timestamp;
 
 /// Pushes that wait; beyond them nobody may add one.
 const WAITING_MAX: i64 = 512;
+/// Bytes that wait, likewise.
+const WAITING_BYTES_MAX: i64 = 256 << 20;
 /// An answer that nobody came for is kept so long.
 const ANSWER_KEPT_MS: i64 = 600_000;
 
-/// A push as it came.
+/// A push as it came, or what a hub said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxPush {
-    /// The name of its sender in the config.
+    /// The name of its sender in the config; the callback of a hub.
     pub source: String,
     /// How its body is read, by a name of whoever reads it.
     pub form: String,
@@ -55,9 +57,19 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn put_into_inbox(&self, push: &InboxPush, now: Timestamp) -> Result<Option<i64>, StoreError> {
+        self.put_into_inbox_within(push, WAITING_BYTES_MAX, now)
+    }
+
+    fn put_into_inbox_within(
+        &self,
+        push: &InboxPush,
+        bytes_max: i64,
+        now: Timestamp,
+    ) -> Result<Option<i64>, StoreError> {
         let put = "INSERT INTO inbox (source, form, first_line, key, body_hash, body, at)
                    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
-                   WHERE (SELECT count(*) FROM inbox WHERE answer IS NULL AND form NOT LIKE 'batch-%') < ?8
+                   WHERE (SELECT count(*) < ?8 AND coalesce(sum(octet_length(body)), 0) < ?9 FROM inbox
+                          WHERE answer IS NULL AND refusal IS NULL AND form NOT LIKE 'batch-%')
                    RETURNING id";
         let (key, hash) = push.key.as_ref().map(|(key, hash)| (key.as_str(), hash.as_slice())).unzip();
         self.write("put a push into the inbox", |tx| {
@@ -69,7 +81,8 @@ impl Store {
                 hash.unwrap_or_default(),
                 push.body,
                 now.millis(),
-                WAITING_MAX
+                WAITING_MAX,
+                bytes_max
             ];
             tx.prepare_cached(put)?.query_row(values, |row| row.get(0)).optional()
         })
@@ -132,6 +145,24 @@ impl Store {
                 Ok((row.get("id")?, push))
             })?;
             pushes.collect()
+        })
+    }
+
+    /// Answers what is in the inbox and brings nothing to store, in the words of whoever waits for it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn answer_in_inbox(&self, row: i64, said: &str) -> Result<(), StoreError> {
+        self.write("answer what is in the inbox", |tx| answer(tx, row, said))
+    }
+
+    /// Lets go of what nobody waits for an answer to.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn drop_from_inbox(&self, row: i64) -> Result<(), StoreError> {
+        self.write("let go of what is in the inbox", |tx| {
+            tx.prepare_cached("DELETE FROM inbox WHERE id = ?1")?.execute([row]).map(|_| ())
         })
     }
 
@@ -228,5 +259,12 @@ mod tests {
         assert_eq!(serves.put_into_inbox(&push("more"), NOW).expect("asked"), None);
         serves.write("test", |tx| tx.execute("UPDATE inbox SET answer = '{}'", [])).expect("written");
         assert!(serves.put_into_inbox(&push("more"), NOW).expect("asked").is_some());
+        let put = |body: &str| serves.put_into_inbox_within(&push(body), 1000, NOW).expect("asked");
+        let large = put(&"x".repeat(2000)).expect("what was there is below the bound");
+        assert_eq!(put("small"), None);
+        serves.answer_in_inbox(large, "{}").expect("written");
+        let small = put("small").expect("there is room again");
+        serves.drop_from_inbox(small).expect("written");
+        assert!(matches!(serves.inbox_outcome(small).expect("read"), InboxOutcome::Refused(_)), "it is gone");
     }
 }

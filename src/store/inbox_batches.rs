@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::{self, OptionalExtension as _, Transaction, params};
 use super::inbox::{InboxOutcome, forget_old};
 use super::{Store, StoreError};
-use crate::model::{Cursor, FeedState, Origin, RawItem, Rejection, SeedFile, Timestamp};
+use crate::model::{Cursor, FeedState, FoundHubs, Origin, RawItem, Rejection, SeedFile, Timestamp};
 
 /// How the rows of this version are written. A row of another one is refused by its name; whoever put it there still has
 /// what it was made of.
@@ -52,6 +52,9 @@ pub struct BatchContents {
     pub rejected: Vec<Rejection>,
     /// What its source must remember.
     pub cursor: RelayedCursor,
+    /// What its poll found of hubs. One of another version does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hubs: Option<FoundHubs>,
 }
 
 /// What is remembered of a source, as far as another process can say it.
@@ -216,7 +219,7 @@ impl Store {
 mod format_tests {
     use super::*;
     use crate::model::{
-        ContentHash, DailyUse, DateCertainty, Dated, FeedFailure, ItemKey, MovedFeed, RawText, RejectReason,
+        ContentHash, DailyUse, DateCertainty, Dated, FeedFailure, HubLinks, ItemKey, MovedFeed, RawText, RejectReason,
         SeedOutcome, SourceId, SourceKind,
     };
 
@@ -263,13 +266,18 @@ mod format_tests {
         };
         let rejected = vec![Rejection { reason: RejectReason::TooManyItems, detail: "2001".to_owned(), count: 1 }];
         let origin = Origin { source, kind: SourceKind::Feed, received: at(1_742_198_531_001) };
-        BatchContents { origin, items: vec![item], rejected, cursor: RelayedCursor::Feed(Box::new(state)) }
+        let links = HubLinks { hubs: vec!["https://hub.example/".to_owned()], topic: Some("\u{0}".to_owned()) };
+        let hubs = Some(FoundHubs { links: Some(links), before: Some(at(3)) });
+        BatchContents { origin, items: vec![item], rejected, cursor: RelayedCursor::Feed(Box::new(state)), hubs }
     }
 
     #[test]
     fn batch_comes_out_of_the_inbox_as_it_went_in() {
         let contents = full();
         assert_eq!(BatchContents::read(&contents.written(None)), Ok(contents.clone()));
+        let silent = BatchContents { hubs: None, ..contents.clone() };
+        assert!(!String::from_utf8_lossy(&silent.written(None).body).contains("hubs"), "as a version before wrote it");
+        assert_eq!(BatchContents::read(&silent.written(None)), Ok(silent));
         let refusal = Rejection { reason: RejectReason::NotText, detail: "a picture".to_owned(), count: 1 };
         for outcome in [SeedOutcome::Taken { items: 3, rejected: 1 }, SeedOutcome::Refused(refusal)] {
             let hash = ContentHash::of(&[b"file"]);
@@ -306,7 +314,7 @@ mod tests {
 
     fn batch() -> InboxBatch {
         let cursor = RelayedCursor::None;
-        BatchContents { origin: origin(), items: Vec::new(), rejected: Vec::new(), cursor }.written(None)
+        BatchContents { origin: origin(), items: Vec::new(), rejected: Vec::new(), cursor, hubs: None }.written(None)
     }
 
     #[test]

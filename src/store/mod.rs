@@ -23,6 +23,8 @@ mod feeds;
 mod followed;
 mod glance;
 mod history;
+#[cfg(feature = "postgres")]
+mod hub_feeds;
 mod ids;
 #[cfg(feature = "postgres")]
 mod inbox;
@@ -97,6 +99,8 @@ pub use feeds::FailureTotal;
 pub use followed::FollowedMemory;
 pub use glance::{AlsoHeadline, DayTally, HourTally, LastAlert, StoryGlance, StoryTopic};
 pub use history::{PAGE_ITEMS, PastCopy, PastItem};
+#[cfg(feature = "postgres")]
+pub use hub_feeds::HubFeedNews;
 #[cfg(feature = "postgres")]
 pub use inbox::{InboxOutcome, InboxPush};
 #[cfg(feature = "postgres")]

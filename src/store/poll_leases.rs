@@ -39,14 +39,28 @@ pub(super) fn fetched_late(tx: &Transaction<'_>, rows: &[i64]) -> engine::Result
 }
 
 impl Store {
-    /// The hosts that a process may ask, with the number of its right to each.
+    /// The hosts that a process may ask, with the number of its right to each; and, where there are any, the number of the
+    /// last that hubs said of feeds ([`Store::hub_feeds_since`]).
     ///
     /// # Errors
     /// [`StoreError`] when the table cannot be read.
-    pub fn poll_leases(&self, node: &NodeMark) -> Result<HashMap<String, i64>, StoreError> {
+    pub fn poll_leases(&self, node: &NodeMark) -> Result<(HashMap<String, i64>, i64), StoreError> {
         self.read("read which hosts this node may ask", |c| {
-            let mut held = c.prepare_cached("SELECT host, epoch FROM poll_leases WHERE node = ?1 AND mark = ?2")?;
-            held.query_map(params![node.name, node.mark], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            // Asked together, as often as each of them looks.
+            let mut held = c.prepare_cached(
+                "SELECT host, epoch, (SELECT coalesce(max(number), 0) FROM hub_feeds) AS hubs FROM poll_leases
+                 WHERE node = ?1 AND mark = ?2",
+            )?;
+            let (mut leases, mut hubs) = (HashMap::new(), 0);
+            let rows = held.query_map(params![node.name, node.mark], |row| {
+                Ok((row.get("host")?, row.get("epoch")?, row.get::<_, i64>("hubs")?))
+            })?;
+            for row in rows {
+                let (host, epoch, said): (String, i64, i64) = row?;
+                leases.insert(host, epoch);
+                hubs = said;
+            }
+            Ok((leases, hubs))
         })
     }
 
@@ -158,10 +172,10 @@ mod tests {
         assert_eq!(second.take_poll_leases(&two, &hosts(&["a"])).expect("asked").len(), 1, "it is gone");
         is_there(&first, &NodeMark { mark: "anew".to_owned(), ..one.clone() }, 0);
         assert_eq!(second.take_poll_leases(&two, &hosts(&["c"])).expect("asked").len(), 1, "it was begun anew");
-        assert_eq!(first.poll_leases(&one).expect("read"), HashMap::new());
-        assert_eq!(first.poll_leases(&two).expect("read").len(), 4);
+        assert_eq!(first.poll_leases(&one).expect("read").0, HashMap::new());
+        assert_eq!(first.poll_leases(&two).expect("read").0.len(), 4);
         second.leave_nodes(&two).expect("gone");
-        assert_eq!(first.poll_leases(&two).expect("read"), HashMap::new());
+        assert_eq!(first.poll_leases(&two).expect("read").0, HashMap::new());
     }
 
     #[test]
@@ -175,7 +189,8 @@ mod tests {
         let state = |polls: u64| FeedState { polls, ..FeedState::new(source.clone(), "http://a/".to_owned(), NOW) };
         let put = |polls: u64, epoch: i64| {
             let cursor = RelayedCursor::Feed(Box::new(state(polls)));
-            let contents = BatchContents { origin: origin.clone(), items: Vec::new(), rejected: Vec::new(), cursor };
+            let origin = origin.clone();
+            let contents = BatchContents { origin, items: Vec::new(), rejected: Vec::new(), cursor, hubs: None };
             let lease = Some(PollLease { host: "a".to_owned(), epoch });
             fetches.put_batches(&[contents.written(lease)], NOW).expect("written")[0].expect("there is room")
         };

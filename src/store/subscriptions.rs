@@ -1,6 +1,6 @@
 //! Subscriptions at hubs: written before a hub hears of them, read at start and by whoever shows a feed.
 
-use super::engine::{self, Row, params};
+use super::engine::{self, OptionalExtension as _, Row, Transaction, params};
 use super::{Store, StoreError};
 use crate::model::{HubSecret, SourceId, Subscription, SubscriptionState, Timestamp};
 
@@ -13,6 +13,17 @@ impl Store {
         self.read("read the subscriptions at hubs", |c| {
             let mut statement = c.prepare_cached("SELECT * FROM subscriptions ORDER BY callback")?;
             statement.query_map([], subscription)?.filter_map(Result::transpose).collect()
+        })
+    }
+
+    /// The one with this callback.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub fn subscription(&self, callback: &str) -> Result<Option<Subscription>, StoreError> {
+        self.read("look up a subscription at a hub", |c| {
+            let mut statement = c.prepare_cached("SELECT * FROM subscriptions WHERE callback = ?1")?;
+            statement.query_row([callback], subscription).optional().map(Option::flatten)
         })
     }
 
@@ -75,8 +86,8 @@ impl Store {
                 one.missed.cast_signed(),
                 one.dropped.cast_signed(),
                 one.unreliable_since.map(Timestamp::millis),
-            ])
-            .map(|_| ())
+            ])?;
+            note_cover(tx, one.source.as_str())
         })
     }
 
@@ -86,9 +97,22 @@ impl Store {
     /// [`StoreError`] when the table cannot be written.
     pub fn forget_subscription(&self, callback: &str) -> Result<(), StoreError> {
         self.write("forget a subscription at a hub", |tx| {
-            tx.prepare_cached("DELETE FROM subscriptions WHERE callback = ?1")?.execute([callback]).map(|_| ())
+            let forget = "DELETE FROM subscriptions WHERE callback = ?1 RETURNING source";
+            let source = tx.prepare_cached(forget)?.query_row([callback], |row| row.get::<_, String>(0)).optional()?;
+            source.map_or(Ok(()), |source| note_cover(tx, &source))
         })
     }
+}
+
+/// Processes that poll beside this one hear whether a hub pushes a feed.
+#[cfg_attr(not(feature = "postgres"), expect(clippy::unnecessary_wraps, reason = "a file is one process's"))]
+fn note_cover(tx: &Transaction<'_>, source: &str) -> engine::Result<()> {
+    #[cfg(feature = "postgres")]
+    if tx.sqlite().is_none() {
+        return super::hub_feeds::note_cover(tx, source);
+    }
+    let _ = (tx, source);
+    Ok(())
 }
 
 fn subscription(row: &Row<'_>) -> engine::Result<Option<Subscription>> {
@@ -163,6 +187,8 @@ mod tests {
         };
         store.keep_subscription(&one).expect("written");
         assert_eq!(store.subscriptions().expect("read"), std::slice::from_ref(&one));
+        assert_eq!(store.subscription("abc").expect("read"), Some(one.clone()));
+        assert_eq!(store.subscription("abd").expect("read"), None);
         let bare = Subscription {
             callback: "def".to_owned(),
             hubs: Vec::new(),

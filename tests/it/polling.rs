@@ -18,6 +18,7 @@ use wirewatch::source::feed::polling::poller::{PollReport, PollSelection, Poller
 use wirewatch::source::feed::polling::rules::{self, PollRules};
 use wirewatch::source::feed::{Backfill, FeedConfig, PollingConfig, SpacingScope};
 use wirewatch::source::parser::Parser;
+use wirewatch::source::websub::PollHubs;
 use wirewatch::source::{Batch, IngestMessage, IngestSender, Limits, Receipt};
 
 use crate::feed_server::{Asked, FeedServer, Reply, rss};
@@ -87,6 +88,7 @@ pub struct Bench {
     pub limits: Limits,
     pub states: Vec<FeedState>,
     pub counters: Arc<PollCounters>,
+    pub hubs: Option<PollHubs>,
 }
 
 /// One poll: the report, and the batch as `ingest` got it.
@@ -123,6 +125,7 @@ impl Bench {
             limits: limits(),
             states: Vec::new(),
             counters: Arc::default(),
+            hubs: None,
         }
     }
 
@@ -139,7 +142,7 @@ impl Bench {
             hold: watch::channel(false).1,
             counters: self.counters.clone(),
             known: Arc::new(|_| Some(HashSet::new())),
-            hubs: None,
+            hubs: self.hubs.clone(),
         };
         Poller::new(self.rules(feeds, self.states.clone()), links)
     }

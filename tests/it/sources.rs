@@ -57,7 +57,8 @@ impl Desk {
         let (sender, mut receipt) = tokio::sync::oneshot::channel();
         let origin = Origin { source: state.source.clone(), kind: SourceKind::Feed, received: self.clock.now() };
         let cursor = Cursor::Feed(Box::new(state));
-        let batch = Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(sender), inbox: None };
+        let batch =
+            Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(sender), inbox: None, hubs: None };
         self.ingest.take(vec![batch]).expect("taken");
         receipt.try_recv().expect("a receipt")
     }
@@ -223,7 +224,8 @@ fn feeds_that_wait_in_a_queue_are_decided_as_if_one_came_after_the_other() {
         let source = SourceId::new(&name).expect("a name");
         let origin = Origin { source, kind: SourceKind::Feed, received: now };
         let cursor = Cursor::Feed(Box::new(state(&name, now)));
-        let batch = Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(reply), inbox: None };
+        let batch =
+            Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(reply), inbox: None, hubs: None };
         sender.try_send(batch.into()).expect("room for all");
         receipts.push(receipt);
     }
@@ -245,7 +247,15 @@ fn drop_files(desk: &mut Desk, files: Vec<Vec<RawItem>>) -> Vec<Receipt> {
             let (sender, receipt) = tokio::sync::oneshot::channel();
             let origin = origin.clone();
             (
-                Batch { origin, items, rejected: Vec::new(), cursor: Cursor::None, receipt: Some(sender), inbox: None },
+                Batch {
+                    origin,
+                    items,
+                    rejected: Vec::new(),
+                    cursor: Cursor::None,
+                    receipt: Some(sender),
+                    inbox: None,
+                    hubs: None,
+                },
                 receipt,
             )
         })
@@ -341,8 +351,15 @@ fn batch_whose_commit_fails_is_not_receipted_and_leaves_nothing() {
     let now = desk.clock.now();
     let origin = Origin { source: state("ferry", now).source, kind: SourceKind::Feed, received: now };
     let cursor = Cursor::Feed(Box::new(state("ferry", now)));
-    let batch =
-        Batch { origin, items: items("a", 0..3), rejected: Vec::new(), cursor, receipt: Some(sender), inbox: None };
+    let batch = Batch {
+        origin,
+        items: items("a", 0..3),
+        rejected: Vec::new(),
+        cursor,
+        receipt: Some(sender),
+        inbox: None,
+        hubs: None,
+    };
     assert!(desk.ingest.take(vec![batch]).is_err(), "a store that fails so is not gone on with");
     assert!(receipt.try_recv().is_err(), "its source was told of success");
     for table in ["items", "alerts", "deliveries", "feeds"] {

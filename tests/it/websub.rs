@@ -1,18 +1,25 @@
 //! Feeds that a hub pushes: subscribed to, verified, prolonged and left; pushes stored before they are answered; every
 //! fault of a hub costs no more than polling does.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use wirewatch::clock::Clock;
-use wirewatch::model::Timestamp;
+use wirewatch::model::{FoundHubs, HubLinks, Timestamp};
+use wirewatch::source::feed::polling::rules::PollRulesSlot;
+use wirewatch::source::websub::{HubCover, PollHubs};
+use wirewatch::source::{IngestMessage, Receipt};
 
 use super::crash::Daemon;
-use super::feed_server::{FeedServer, Reply};
+use super::feed_server::{FeedServer, Reply, rss};
 use super::hub::{Hub, HubRequest, PUBLIC, Verifying, path_of, push, push_signed, signature, speak};
 use super::newsroom::{Newsroom, body, number, title, told, until};
 use super::operate::Running;
+use super::polling::{Bench, HANGS, TWO, feed};
 use super::program;
 use super::receiver::Receiver;
 
@@ -519,4 +526,62 @@ async fn websub_feeds_that_want_none_or_whose_text_is_elsewhere() {
     assert!(matches!(status, 413 | 0), "{status}");
     assert_eq!(scene.metric("wirewatch_websub_rejections_total{reason=\"too-large\"}").await, 1);
     scene.running.stop().await;
+}
+
+#[tokio::test]
+async fn websub_poll_beside_the_subscriptions_hands_over_which_hubs_its_feed_names_and_slows_for_one_that_pushes() {
+    let mut bench = Bench::new().await;
+    let links = "<a:link xmlns:a=\"http://www.w3.org/2005/Atom\" rel=\"hub\" href=\"https://hub.example/\"/>\
+                 <a:link xmlns:a=\"http://www.w3.org/2005/Atom\" rel=\"self\" href=\"https://a.example/f\"/>";
+    let body = rss(TWO).replacen("<title>", &format!("{links}<title>"), 1);
+    let (wire, other) = (feed("wire", &bench.url("/feed")), feed("other", &bench.url("/other")));
+    bench.server.feed("/feed", "\"a\"", &body);
+    bench.server.feed("/other", "\"a\"", &body);
+    let cover = HubCover::new(HashSet::from([wire.id.clone()]));
+    bench.hubs = Some(PollHubs::Elsewhere(cover.clone()));
+    assert_eq!(bench.poll(&other).await.batch.hubs, None, "nobody wants it pushed");
+    bench.states.clear();
+    let (first_at, first) = (bench.clock.now(), bench.poll(&wire).await);
+    let hubs = vec!["https://hub.example/".to_owned()];
+    let links = Some(HubLinks { hubs, topic: Some("https://a.example/f".to_owned()) });
+    assert_eq!(first.batch.hubs, Some(FoundHubs { links, before: None }));
+    let usual = bench.wait();
+    bench.clock.advance(usual);
+    let same = bench.poll(&wire).await;
+    assert_eq!(same.batch.hubs, Some(FoundHubs { links: None, before: Some(first_at) }), "without a new document");
+    assert_eq!(bench.wait(), usual);
+    cover.set(wire.id.clone(), true);
+    bench.poll(&wire).await;
+    assert!(bench.wait() > usual, "{:?}", bench.wait());
+    cover.set(wire.id.clone(), false);
+    bench.poll(&wire).await;
+    assert_eq!(bench.wait(), usual);
+    bench.server.on("/feed", |_| Reply::status(500));
+    assert_eq!(bench.poll(&wire).await.batch.hubs, None, "a poll that failed says nothing of hubs");
+}
+
+#[tokio::test]
+async fn websub_word_of_a_hub_while_its_feed_is_being_polled_counts_for_the_next_poll() {
+    let bench = Bench::new().await;
+    bench.server.on("/feed", |_| Reply::ok(rss(TWO)));
+    let wire = feed("wire", &bench.url("/feed"));
+    let (to_ingest, mut batches) = mpsc::channel::<IngestMessage>(8);
+    let (hints, cancel) = (PollRulesSlot::default(), CancellationToken::new());
+    let poller = bench.poller(vec![wire.clone()], to_ingest).following(hints.clone());
+    let task = tokio::spawn(poller.run(cancel.clone()));
+    let mut polled = async || {
+        let batch = tokio::time::timeout(HANGS, batches.recv()).await.expect("a poll").expect("the poller lives");
+        batch.into_batch().expect("a batch")
+    };
+    let mut first = polled().await;
+    // It is not stored yet.
+    hints.hint(wire.id.clone(), true);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let told = first.receipt.take().expect("it waits").send(Receipt::default());
+    assert!(told.is_ok());
+    assert_eq!(polled().await.items.len(), 2, "polled again at once, and read in full");
+    cancel.cancel();
+    task.await.expect("no panic");
 }

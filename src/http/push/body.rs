@@ -65,7 +65,7 @@ pub(super) fn decoded(bytes: &[u8], encoding: Option<&str>, bytes_max: usize) ->
     })
 }
 
-pub(super) fn too_large(bytes_max: usize) -> AnswerRefusal {
+pub(in crate::http) fn too_large(bytes_max: usize) -> AnswerRefusal {
     AnswerRefusal::new(RefusalKind::TooLarge, format!("a body has at most {bytes_max} bytes"))
         .hint("send it in parts, or as application/x-ndjson, which is taken line by line")
 }

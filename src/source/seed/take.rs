@@ -205,8 +205,15 @@ impl FileTaker {
         let (receipt, told) = oneshot::channel();
         let origin =
             Origin { source: self.inputs.config.id.clone(), kind: SourceKind::Seed, received: self.inputs.clock.now() };
-        let batch =
-            Batch { origin, items, rejected, cursor: Cursor::SeedFile(file), receipt: Some(receipt), inbox: None };
+        let batch = Batch {
+            origin,
+            items,
+            rejected,
+            cursor: Cursor::SeedFile(file),
+            receipt: Some(receipt),
+            inbox: None,
+            hubs: None,
+        };
         self.inputs.ingest.send(batch.into()).await.map_err(|_| FileNews::Closed)?;
         told.await.map_err(|_| FileNews::NotAccepted)
     }

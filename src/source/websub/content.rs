@@ -1,48 +1,66 @@
 //! What a hub pushes: known callback, not too often, signed, read as a feed document, handed to `ingest`, and told of
 //! only when it is durable. What is not signed is no more than a hint that the feed has something new.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::counters::HubDrop;
-use super::desk::SubscriptionDesk;
+use super::desk::{HubVerification, SubscriptionDesk};
+use super::rate::PushRates;
 use super::rules::PushedFeed;
-use super::signature::{self, PushSignature};
+use super::signature::{PushBelief, believe};
 use super::state::SubscriptionEvent;
 use crate::clock::Clock;
 use crate::model::{
     Cursor, HubRecord, Origin, RejectReason, Rejection, SourceId, SourceKind, Subscription, SubscriptionState,
-    Timestamp,
 };
 use crate::net::body::decode;
 use crate::source::feed::polling::mark_items;
-use crate::source::feed::polling::rules::PollRulesSlot;
 use crate::source::feed::reading::parse;
 use crate::source::feed::{FeedContext, FullText};
 use crate::source::parser::Parser;
 use crate::source::quarantine::{DocumentOrigin, NamedDocument};
 use crate::source::{Batch, IngestMessage, IngestSender, Limits, ParsedDocument};
 
-/// Pushes of one subscription in a minute.
-const PUSHES_MAX: u32 = 30;
-const RATE_SPAN: Duration = Duration::from_secs(60);
 /// So long a push waits for room on the way to `ingest`, and to be durable.
 const ROOM_WAIT_MAX: Duration = Duration::from_secs(2);
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// What to answer a hub.
+/// What a hub is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HubPushOutcome {
-    /// It is durable.
+pub enum HubAnswer {
+    /// It was us.
+    Confirmed,
+    /// Nobody asked for that.
+    Unknown,
+    /// What it pushed is durable.
     Stored,
     /// It was dropped, or taken as a hint: nothing more is said of it.
     Noted,
+    /// Nobody wants this subscription any more.
+    Gone,
+    /// There were too many in a minute; the next may come in so many seconds.
+    TooMany(u64),
+    /// It has more bytes than a feed may have.
+    TooLarge,
     /// The hub is to come again.
     Later,
+}
+
+/// Says that what is remembered of a feed's document does not hold any more; `true`: and that it is to be polled.
+pub type FeedHint = Arc<dyn Fn(SourceId, bool) + Send + Sync>;
+
+/// A push, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubPush {
+    /// `X-Hub-Signature`.
+    pub signature: Option<String>,
+    /// `Content-Encoding`.
+    pub encoding: Option<String>,
+    /// What the signature is over.
+    pub body: Vec<u8>,
 }
 
 /// The way in for what hubs push; cheap to clone. It keeps nobody from stopping.
@@ -53,8 +71,8 @@ pub struct HubIntake {
     parser: Parser,
     hold: watch::Receiver<bool>,
     clock: Clock,
-    polling: PollRulesSlot,
-    rates: Arc<Mutex<HashMap<String, (Timestamp, u32)>>>,
+    hint: FeedHint,
+    rates: PushRates,
 }
 
 /// What came of reading a push.
@@ -72,9 +90,9 @@ impl HubIntake {
         parser: Parser,
         hold: watch::Receiver<bool>,
         clock: Clock,
-        polling: PollRulesSlot,
+        hint: FeedHint,
     ) -> Self {
-        Self { desk, ingest: ingest.downgrade(), parser, hold, clock, polling, rates: Arc::default() }
+        Self { desk, ingest: ingest.downgrade(), parser, hold, clock, hint, rates: PushRates::default() }
     }
 
     /// The subscriptions.
@@ -83,9 +101,30 @@ impl HubIntake {
         &self.desk
     }
 
-    /// The subscription of a callback to which pushes may come; `None`: whoever pushes is to stop it.
-    #[must_use]
-    pub fn open(&self, callback: &str) -> Option<Subscription> {
+    /// A hub asks whether it was us.
+    pub async fn verify(&self, callback: &str, asked: HubVerification) -> HubAnswer {
+        match self.desk.verify(callback, asked).await {
+            Some(true) => HubAnswer::Confirmed,
+            Some(false) => HubAnswer::Unknown,
+            // It stops.
+            None => HubAnswer::Later,
+        }
+    }
+
+    /// The subscription of a callback, to which a push may come now; that is counted.
+    ///
+    /// # Errors
+    /// [`HubAnswer`] where none is taken: nobody wants it any more, or there were too many in a minute.
+    pub async fn admit(&self, callback: &str) -> Result<Subscription, HubAnswer> {
+        let known = self.open(callback).ok_or(HubAnswer::Gone)?;
+        if let Err(seconds) = self.rates.count(callback, self.clock.now()) {
+            self.drop_push(&known, HubDrop::Rate).await;
+            return Err(HubAnswer::TooMany(seconds));
+        }
+        Ok(known)
+    }
+
+    fn open(&self, callback: &str) -> Option<Subscription> {
         let known = self.desk.of_callback(callback)?;
         let wanted = known.state != SubscriptionState::Leaving && self.desk.wants(&known.source);
         wanted.then_some(known)
@@ -97,89 +136,80 @@ impl HubIntake {
         self.desk.rules().wire_bytes_max
     }
 
-    /// Counts a push; `Err`: seconds until the next one may come.
-    ///
-    /// # Errors
-    /// When there were too many in a minute.
-    pub async fn count(&self, known: &Subscription) -> Result<(), u64> {
-        let over = self.count_at(&known.callback, self.clock.now());
-        if over.is_err() {
-            self.drop_push(known, HubDrop::Rate).await;
-        }
-        over
-    }
-
-    fn count_at(&self, callback: &str, now: Timestamp) -> Result<(), u64> {
-        let mut rates = self.rates.lock();
-        // One of the future is of a clock that was set back.
-        rates.retain(|_, (from, _)| *from <= now && now.since(*from) < RATE_SPAN);
-        let window = rates.entry(callback.to_owned()).or_insert((now, 0));
-        if window.1 < PUSHES_MAX {
-            window.1 += 1;
-            return Ok(());
-        }
-        Err(RATE_SPAN.saturating_sub(now.since(window.0)).as_secs() + 1)
-    }
-
     /// A push that is not taken.
     pub async fn drop_push(&self, known: &Subscription, why: HubDrop) {
         self.desk.counters().dropped(why);
-        self.desk.note(&known.callback, SubscriptionEvent::Dropped).await;
+        self.desk.note(&known.callback, SubscriptionEvent::Dropped(1)).await;
+    }
+
+    /// So many pushes were not taken by another process, which has counted why.
+    pub async fn note_dropped(&self, callback: &str, pushes: u64) {
+        self.desk.note(callback, SubscriptionEvent::Dropped(pushes)).await;
+    }
+
+    /// Takes what another process has passed on, and answers where it waits when its items are stored. `is_counted`: it was
+    /// taken up before, and could not be stored.
+    pub async fn take_relayed(&self, callback: &str, push: HubPush, row: i64, is_counted: bool) -> HubAnswer {
+        let known = match self.admit_relayed(callback, is_counted).await {
+            Ok(known) => known,
+            Err(answer) => return answer,
+        };
+        if push.body.len() > self.bytes_max() {
+            self.drop_push(&known, HubDrop::TooLarge).await;
+            return HubAnswer::TooLarge;
+        }
+        self.take_as(&known, push, Some(row)).await
+    }
+
+    async fn admit_relayed(&self, callback: &str, is_counted: bool) -> Result<Subscription, HubAnswer> {
+        if is_counted { self.open(callback).ok_or(HubAnswer::Gone) } else { self.admit(callback).await }
     }
 
     /// Takes what was pushed.
-    ///
-    /// The signature is over what came over the wire.
-    pub async fn take(
-        &self,
-        known: &Subscription,
-        signature: Option<&str>,
-        encoding: Option<&str>,
-        body: Vec<u8>,
-    ) -> HubPushOutcome {
+    pub async fn take(&self, known: &Subscription, push: HubPush) -> HubAnswer {
+        self.take_as(known, push, None).await
+    }
+
+    async fn take_as(&self, known: &Subscription, push: HubPush, inbox: Option<i64>) -> HubAnswer {
         let rules = self.desk.rules();
-        let Some(feed) = rules.feeds.get(&known.source) else { return HubPushOutcome::Noted };
-        let Some(secret) = &known.secret else {
-            self.polling.hint(known.source.clone(), true);
-            return HubPushOutcome::Noted;
-        };
-        let is_weak = match signature::check(secret, signature, &body) {
-            PushSignature::Good => false,
-            PushSignature::Weak => true,
-            PushSignature::Wrong => {
-                self.drop_push(known, HubDrop::BadSignature).await;
-                return HubPushOutcome::Noted;
-            }
-            PushSignature::Missing => {
-                self.drop_push(known, HubDrop::Unsigned).await;
-                self.polling.hint(known.source.clone(), true);
-                return HubPushOutcome::Noted;
+        let Some(feed) = rules.feeds.get(&known.source) else { return HubAnswer::Noted };
+        let HubPush { signature, encoding, body } = push;
+        let is_weak = match believe(known.secret.as_ref(), signature.as_deref(), &body) {
+            PushBelief::Signed { is_weak } => is_weak,
+            PushBelief::Not { dropped, is_hint } => {
+                if let Some(why) = dropped {
+                    self.drop_push(known, why).await;
+                }
+                if is_hint {
+                    (self.hint)(known.source.clone(), true);
+                }
+                return HubAnswer::Noted;
             }
         };
         if *self.hold.borrow() {
-            return HubPushOutcome::Later;
+            return HubAnswer::Later;
         }
         // Whose text is on the pages behind is read with them.
         let needs_pages = feed.config.full_text != FullText::Off;
-        let document = match self.read(feed, rules.limits, encoding.map(str::to_owned), body).await {
+        let document = match self.read(feed, rules.limits, encoding, body).await {
             PushReading::Document(document) if !needs_pages && !document.items.is_empty() => *document,
             PushReading::Document(_) => {
-                self.polling.hint(known.source.clone(), true);
+                (self.hint)(known.source.clone(), true);
                 self.desk.note(&known.callback, SubscriptionEvent::Pushed { fresh: 0, is_weak }).await;
-                return HubPushOutcome::Noted;
+                return HubAnswer::Noted;
             }
             PushReading::Unreadable => {
                 self.drop_push(known, HubDrop::Unreadable).await;
-                self.polling.hint(known.source.clone(), true);
-                return HubPushOutcome::Noted;
+                (self.hint)(known.source.clone(), true);
+                return HubAnswer::Noted;
             }
         };
-        let Some(fresh) = self.store(&known.source, document).await else { return HubPushOutcome::Later };
+        let Some(fresh) = self.store(&known.source, document, inbox).await else { return HubAnswer::Later };
         self.desk.counters().pushed(fresh);
         // The next poll reads the document, whatever it remembers of it: a push may be a part.
-        self.polling.hint(known.source.clone(), false);
+        (self.hint)(known.source.clone(), false);
         self.desk.note(&known.callback, SubscriptionEvent::Pushed { fresh, is_weak }).await;
-        HubPushOutcome::Stored
+        HubAnswer::Stored
     }
 
     async fn read(&self, feed: &PushedFeed, limits: Limits, encoding: Option<String>, body: Vec<u8>) -> PushReading {
@@ -214,7 +244,7 @@ impl HubIntake {
     }
 
     /// The number of new items, once they are durable.
-    async fn store(&self, source: &SourceId, document: ParsedDocument) -> Option<u64> {
+    async fn store(&self, source: &SourceId, document: ParsedDocument, inbox: Option<i64>) -> Option<u64> {
         let (receipt, told) = oneshot::channel();
         let batch = Batch {
             origin: Origin { source: source.clone(), kind: SourceKind::Hub, received: self.clock.now() },
@@ -222,7 +252,8 @@ impl HubIntake {
             rejected: document.rejected,
             cursor: Cursor::Hub(Box::new(HubRecord { source: source.clone(), unreliable: None })),
             receipt: Some(receipt),
-            inbox: None,
+            inbox,
+            hubs: None,
         };
         let ingest = self.ingest.upgrade()?;
         tokio::time::timeout(ROOM_WAIT_MAX, ingest.send(batch.into())).await.ok()?.ok()?;

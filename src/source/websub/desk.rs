@@ -14,15 +14,14 @@ use url::Url;
 
 use super::ask::{HubMode, ask, host_of};
 use super::counters::HubCounters;
-use super::links::HubLinks;
 use super::rules::SubscriptionRules;
 use super::state::{self, SubscriptionAction, SubscriptionEvent};
 use crate::clock::Clock;
 use crate::model::{
-    Cursor, HubRecord, HubSecret, Origin, SourceId, SourceKind, Subscription, SubscriptionState, Timestamp,
-    UnreliableHub,
+    Cursor, FoundHubs, HubLinks, HubRecord, HubSecret, Origin, SourceId, SourceKind, Subscription, SubscriptionState,
+    Timestamp, UnreliableHub,
 };
-use crate::source::{Batch, IngestMessage, IngestSender};
+use crate::source::{Batch, IngestMessage, IngestSender, Receipt};
 use crate::text::clean::{excerpt, one_line};
 
 /// Events that may wait; a poll that finds no room says the same next time.
@@ -43,19 +42,24 @@ const SECRET_BYTES: usize = 32;
 /// Stores a subscription, or forgets it (`false`); says whether that went well. It may block.
 pub type SubscriptionKeeper = Arc<dyn Fn(&Subscription, bool) -> bool + Send + Sync>;
 
-/// What a poll found.
+/// What a poll found, once it is durable.
 #[derive(Debug, Clone)]
 pub struct PolledNews {
-    /// The feed.
-    pub source: SourceId,
-    /// What its document says of hubs; `None`: there was no new one.
-    pub links: Option<HubLinks>,
-    /// When the poll before was.
-    pub before: Option<Timestamp>,
+    source: SourceId,
+    found: FoundHubs,
     /// New items that were published long before they were found, …
-    pub late: u64,
+    late: u64,
     /// … and just before.
-    pub near: u64,
+    near: u64,
+}
+
+impl PolledNews {
+    /// Of a feed, with what became of its items.
+    #[must_use]
+    pub fn new(source: SourceId, found: FoundHubs, receipt: &Receipt) -> Self {
+        let late = receipt.late;
+        Self { source, found, late, near: (receipt.new + receipt.sightings).saturating_sub(late) }
+    }
 }
 
 /// A hub asks whether it was us.
@@ -265,7 +269,7 @@ impl SubscriptionTask {
 
     /// What a poll says of hubs, and how it counts for the one that is asked.
     async fn polled(&mut self, news: PolledNews) {
-        let PolledNews { source, links, before, late, near } = news;
+        let PolledNews { source, found: FoundHubs { links, before }, late, near } = news;
         let rules = self.rules.borrow().clone();
         if !rules.feeds.contains_key(&source) {
             return;
@@ -341,7 +345,7 @@ impl SubscriptionTask {
         let unreliable = action == Some(SubscriptionAction::TellUnreliable);
         let counts = matches!(
             event,
-            SubscriptionEvent::Pushed { .. } | SubscriptionEvent::Dropped | SubscriptionEvent::Polled { .. }
+            SubscriptionEvent::Pushed { .. } | SubscriptionEvent::Dropped(_) | SubscriptionEvent::Polled { .. }
         );
         let is_count = counts && before.state_name() == after.state_name() && action.is_none();
         if action == Some(SubscriptionAction::Forget) {
@@ -444,6 +448,7 @@ impl SubscriptionTask {
             cursor: Cursor::Hub(Box::new(HubRecord { source, unreliable })),
             receipt: None,
             inbox: None,
+            hubs: None,
         };
         // It fails only when the process ends.
         let _ = ingest.send(batch.into()).await;
@@ -451,7 +456,7 @@ impl SubscriptionTask {
 }
 
 /// The event that a hub's question is, where it is one that we expect.
-fn expected(known: &Subscription, asked: &HubVerification) -> Option<SubscriptionEvent> {
+pub(super) fn expected(known: &Subscription, asked: &HubVerification) -> Option<SubscriptionEvent> {
     let leaving = known.state == SubscriptionState::Leaving;
     if known.topic != asked.topic {
         return None;

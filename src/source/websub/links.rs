@@ -6,6 +6,7 @@ use quick_xml::events::{BytesStart, Event};
 use reqwest::header::{HeaderMap, LINK};
 use serde_json::Value;
 
+use crate::model::HubLinks;
 use crate::source::feed::reading::parse::attribute_of;
 use crate::text::charset;
 
@@ -17,15 +18,6 @@ const ADDRESS_BYTES_MAX: usize = 2048;
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Elements in it.
 const HEAD_EVENTS_MAX: usize = 2000;
-
-/// What a feed says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HubLinks {
-    /// Its hubs, in its order; none: nobody pushes it.
-    pub hubs: Vec<String>,
-    /// Its own address, byte for byte: what is subscribed to.
-    pub topic: Option<String>,
-}
 
 impl HubLinks {
     /// From an answer and its document.

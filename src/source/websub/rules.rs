@@ -1,6 +1,6 @@
 //! What subscriptions go by: the config's section, the feeds that may be pushed, and where hubs reach us.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::model::SourceId;
@@ -60,5 +60,11 @@ impl SubscriptionRules {
             limits,
             wire_bytes_max: polling.wire_bytes_max,
         }
+    }
+
+    /// Feeds that are to be pushed if they name a hub.
+    #[must_use]
+    pub fn wanted(&self) -> HashSet<SourceId> {
+        self.feeds.keys().cloned().collect()
     }
 }

@@ -3,11 +3,40 @@
 
 use aws_lc_rs::hmac;
 
+use super::counters::HubDrop;
 use crate::model::HubSecret;
+
+/// What is believed of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PushBelief {
+    /// All of it: it was signed.
+    Signed {
+        /// With SHA-1.
+        is_weak: bool,
+    },
+    /// Nothing of what it says.
+    Not {
+        /// As what it is counted.
+        dropped: Option<HubDrop>,
+        /// That there is something may be true: the feed is polled for it.
+        is_hint: bool,
+    },
+}
+
+/// Looks who has pushed.
+pub(super) fn believe(secret: Option<&HubSecret>, signature: Option<&str>, body: &[u8]) -> PushBelief {
+    let Some(secret) = secret else { return PushBelief::Not { dropped: None, is_hint: true } };
+    match check(secret, signature, body) {
+        PushSignature::Good => PushBelief::Signed { is_weak: false },
+        PushSignature::Weak => PushBelief::Signed { is_weak: true },
+        PushSignature::Wrong => PushBelief::Not { dropped: Some(HubDrop::BadSignature), is_hint: false },
+        PushSignature::Missing => PushBelief::Not { dropped: Some(HubDrop::Unsigned), is_hint: true },
+    }
+}
 
 /// How a push was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PushSignature {
+enum PushSignature {
     /// By one of the SHA-2 methods.
     Good,
     /// By SHA-1.
@@ -19,7 +48,7 @@ pub(super) enum PushSignature {
 }
 
 /// Looks at the header of a push; takes as long for a wrong signature as for a good one.
-pub(super) fn check(secret: &HubSecret, header: Option<&str>, body: &[u8]) -> PushSignature {
+fn check(secret: &HubSecret, header: Option<&str>, body: &[u8]) -> PushSignature {
     let Some(header) = header else { return PushSignature::Missing };
     let Some((method, hex)) = header.trim().split_once('=') else { return PushSignature::Wrong };
     let algorithm = match method.trim().to_ascii_lowercase().as_str() {

@@ -58,8 +58,8 @@ pub enum SubscriptionEvent {
         /// It was signed with SHA-1.
         is_weak: bool,
     },
-    /// A push that was dropped.
-    Dropped,
+    /// So many pushes were dropped.
+    Dropped(u64),
     /// A poll went well.
     Polled {
         /// When the poll before was.
@@ -125,8 +125,8 @@ pub fn next(
             after.pushed += fresh;
             judge(&mut after, now)
         }
-        SubscriptionEvent::Dropped => {
-            after.dropped += 1;
+        SubscriptionEvent::Dropped(pushes) => {
+            after.dropped += pushes;
             None
         }
         SubscriptionEvent::Polled { before, late, near } => polled(&mut after, *before, (*late, *near), now),

@@ -241,7 +241,7 @@ fn any_event() -> impl Strategy<Value = SubscriptionEvent> {
         1 => Just(SubscriptionEvent::Leave),
         1 => Just(SubscriptionEvent::Left),
         2 => (0u64..5).prop_map(|fresh| SubscriptionEvent::Pushed { fresh, is_weak: false }),
-        1 => Just(SubscriptionEvent::Dropped),
+        1 => Just(SubscriptionEvent::Dropped(1)),
         3 => (0u64..3, 0u64..3).prop_map(|(late, near)| SubscriptionEvent::Polled { before: Some(START), late, near }),
     ]
 }

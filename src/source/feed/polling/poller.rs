@@ -21,10 +21,10 @@ use super::tools::{PollTarget, PollTools};
 use super::visit::visit;
 use crate::clock::Clock;
 use crate::failpoint::Failpoint;
-use crate::model::{Cursor, FeedFailure, FeedState, Origin, SourceId, SourceKind, Timestamp};
+use crate::model::{Cursor, FeedFailure, FeedState, FoundHubs, Origin, SourceId, SourceKind, Timestamp};
 use crate::source::feed::{FeedConfig, PollingConfig, SpacingScope};
 use crate::source::parser::Parser;
-use crate::source::websub::{HubLinks, PolledNews, SubscriptionDesk};
+use crate::source::websub::{PollHubs, PolledNews};
 use crate::source::{Batch, IngestSender, Receipt};
 
 /// Polls that wait for their batch to become durable: many, so that they are committed together.
@@ -63,7 +63,7 @@ pub struct PollerLinks {
     /// PollSelection items need no page any more.
     pub known: KnownItems,
     /// The subscriptions at hubs, where there are any.
-    pub hubs: Option<SubscriptionDesk>,
+    pub hubs: Option<PollHubs>,
 }
 
 /// Which feeds [`Poller::poll_once`] polls.
@@ -138,13 +138,15 @@ pub(super) struct PolledFeed {
     pub(super) removed: bool,
     /// The host that another process is to ask once that has ended.
     pub(super) leaving: Option<String>,
+    /// A hub has said something meanwhile: whether the feed is to be polled for it.
+    pub(super) hinted: Option<bool>,
 }
 
 struct SettledPoll {
     feed: usize,
     items: Option<u64>,
     next: Box<FeedState>,
-    links: Option<HubLinks>,
+    found: Option<FoundHubs>,
     accepted: Result<Receipt, BatchRefusal>,
 }
 
@@ -324,6 +326,7 @@ impl Poller {
             debug!(source = %self.feeds[feed].state.source, "slow feed broken off, asked again later");
             self.feeds[feed].busy = false;
             self.feeds[feed].fetch.take().inspect(AbortHandle::abort);
+            self.heed_hint(feed);
             if self.feeds[feed].removed {
                 self.queue.forget(&HashSet::from([feed]));
                 self.has_ended(feed);
@@ -383,6 +386,15 @@ impl Poller {
         visit.rejected.extend(schedule::spend_bytes(&mut visit.next, visit.page_bytes, quota));
         let PollResult { received, document, rejected, next, room, wire_bytes, hops, failed, links, .. } = visit;
         let source = next.source.clone();
+        // A good poll is of interest to the subscription of its feed, wherever that is.
+        let wanted = self.tools.hubs.as_ref().filter(|hubs| next.failure.is_none() && hubs.wants(&source));
+        let before = self.feeds[feed].state.last_poll_at;
+        let found = wanted.map(|hubs| (hubs.desk().is_some(), FoundHubs { links, before }));
+        let (found, hubs) = match found {
+            Some((true, found)) => (Some(found), None),
+            Some((false, found)) => (None, Some(found)),
+            None => (None, None),
+        };
         debug!(%source, wire_bytes, hops, failure = failed.map(FeedFailure::as_str), "feed polled");
         let items = document.as_ref().map(|document| document.items.len() as u64);
         let (items_found, mut refused) = document.map_or_else(Default::default, |d| (d.items, d.rejected));
@@ -396,6 +408,7 @@ impl Poller {
             cursor: Cursor::Feed(next.clone()),
             receipt: Some(receipt),
             inbox: None,
+            hubs,
         };
         let ingest = self.ingest.clone();
         self.settling.spawn(async move {
@@ -404,7 +417,7 @@ impl Poller {
                 Err(_) => Err(BatchRefusal::Closed),
             };
             drop(room);
-            SettledPoll { feed, items, next, links, accepted }
+            SettledPoll { feed, items, next, found, accepted }
         });
     }
 
@@ -416,19 +429,9 @@ impl Poller {
         }
     }
 
-    /// What a good poll found is of interest to the subscription of its feed.
-    fn tell_hubs(&self, before: &FeedState, after: &FeedState, receipt: &Receipt, links: Option<HubLinks>) {
-        if let Some(hubs) = self.tools.hubs.as_ref().filter(|hubs| after.failure.is_none() && hubs.wants(&after.source))
-        {
-            let late = receipt.late;
-            let near = (receipt.new + receipt.sightings).saturating_sub(late);
-            hubs.polled(PolledNews { source: after.source.clone(), links, before: before.last_poll_at, late, near });
-        }
-    }
-
     /// A batch is durable, or will never be.
     fn settled(&mut self, settled: SettledPoll) {
-        let SettledPoll { feed: index, items, mut next, accepted, links } = settled;
+        let SettledPoll { feed: index, items, mut next, accepted, found } = settled;
         let now = self.tools.clock.now();
         self.feeds[index].busy = false;
         self.settled_at = now;
@@ -441,7 +444,9 @@ impl Poller {
                 self.refused = false;
                 schedule::note_receipt(&mut next, receipt);
                 tell(&self.feeds[index].state, &next);
-                self.tell_hubs(&self.feeds[index].state, &next, receipt, links);
+                if let (Some(found), Some(desk)) = (found, self.tools.hubs.as_ref().and_then(PollHubs::desk)) {
+                    desk.polled(PolledNews::new(next.source.clone(), found, receipt));
+                }
                 self.feeds[index].state = Arc::from(next.clone());
                 next.next_poll_at
             }
@@ -456,6 +461,7 @@ impl Poller {
                 now
             }
         };
+        let hinted = self.heed_hint(index);
         if let Some(reports) = &mut self.reports {
             reports.push(PollReport {
                 source: next.source.clone(),
@@ -470,6 +476,7 @@ impl Poller {
                 PollLane::Quick if self.tools.is_heavy(&self.feeds[index].state.source) => PollLane::Late,
                 lane => lane,
             };
+            let again_at = if hinted == Some(true) { self.soonest(index, now).min(again_at) } else { again_at };
             self.queue.wake(index, again_at, lane);
         }
     }
@@ -486,6 +493,7 @@ impl PolledFeed {
             fetch: None,
             removed: false,
             leaving: None,
+            hinted: None,
         }
     }
 

@@ -69,20 +69,33 @@ impl Poller {
             let of_it = |feed: &PolledFeed| !feed.removed && feed.state.source == source;
             let Some(index) = self.feeds.iter().position(of_it) else { continue };
             let feed = &mut self.feeds[index];
+            if feed.busy {
+                // What is under way may have asked before.
+                *feed.hinted.get_or_insert_default() |= polled;
+                continue;
+            }
             Arc::make_mut(&mut feed.state).body_hash = None;
-            if polled && !feed.busy && !feed.state.gone {
-                // However often a hub says so, its publisher is not asked more often than anybody may be.
-                let floor = if feed.target.config.allow_private.is_empty() {
-                    self.tools.polling.interval_floor
-                } else {
-                    Duration::ZERO
-                };
-                let soonest = feed.state.last_poll_at.map_or(now, |last| last.plus(floor).max(now));
-                if soonest < feed.state.next_poll_at {
-                    self.queue.move_to(index, soonest);
-                }
+            let soonest = self.soonest(index, now);
+            let state = &self.feeds[index].state;
+            if polled && !state.gone && soonest < state.next_poll_at {
+                self.queue.move_to(index, soonest);
             }
         }
+    }
+
+    /// Heeds what a hub said while a feed was being polled; whether it is to be polled for that.
+    pub(super) fn heed_hint(&mut self, index: usize) -> Option<bool> {
+        let feed = &mut self.feeds[index];
+        feed.hinted.take().inspect(|_| Arc::make_mut(&mut feed.state).body_hash = None)
+    }
+
+    /// When a feed may be polled again for what a hub says: its publisher is not asked more often than anybody may be,
+    /// however often that is.
+    pub(super) fn soonest(&self, index: usize, now: Timestamp) -> Timestamp {
+        let feed = &self.feeds[index];
+        let is_public = feed.target.config.allow_private.is_empty();
+        let floor = if is_public { self.tools.polling.interval_floor } else { Duration::ZERO };
+        feed.state.last_poll_at.map_or(now, |last| last.plus(floor).max(now))
     }
 
     /// Goes over to these feeds, of which some may be polled already.

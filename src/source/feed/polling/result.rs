@@ -2,9 +2,8 @@
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::model::{FeedFailure, FeedState, RawItem, Rejection, Timestamp};
+use crate::model::{FeedFailure, FeedState, HubLinks, RawItem, Rejection, Timestamp};
 use crate::source::ParsedDocument;
-use crate::source::websub::HubLinks;
 
 /// What an item takes beside its texts.
 const ITEM_BYTES: usize = 1 << 10;

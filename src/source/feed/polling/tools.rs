@@ -17,7 +17,7 @@ use crate::net::{Cidr, Client};
 use crate::source::Limits;
 use crate::source::feed::{FeedConfig, PollingConfig};
 use crate::source::parser::Parser;
-use crate::source::websub::SubscriptionDesk;
+use crate::source::websub::PollHubs;
 
 /// Documents in memory at once, by what they may grow to; the rest wait for the disk.
 const IN_HAND_BYTES_MAX: usize = 16 << 20;
@@ -47,7 +47,7 @@ pub(crate) struct PollTools {
     pub limits: Limits,
     pub pages: Arc<PageBudget>,
     /// The subscriptions at hubs; none for polls by hand.
-    pub hubs: Option<SubscriptionDesk>,
+    pub hubs: Option<PollHubs>,
     budget: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     /// Feeds whose last document took long to read.

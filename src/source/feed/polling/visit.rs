@@ -14,12 +14,11 @@ use super::result::PollResult;
 use super::schedule::{self, CacheValidators, PollAnswer, PollFailure, PollOutcome, PolledAddress};
 use super::tools::{PollTarget, PollTools, stored_url};
 use crate::failpoint::Failpoint;
-use crate::model::{ContentHash, FeedFailure, FeedState, RawItem, RejectReason, Rejection, Timestamp};
+use crate::model::{ContentHash, FeedFailure, FeedState, HubLinks, RawItem, RejectReason, Rejection, Timestamp};
 use crate::net::{self, body};
 use crate::source::feed::reading::parse;
 use crate::source::feed::{Backfill, FeedConfig, FeedContext};
 use crate::source::quarantine::{DocumentOrigin, NamedDocument};
-use crate::source::websub::HubLinks;
 use crate::source::{Limits, ParsedDocument};
 
 /// Polls once; `fetched_whole` is called when the body is in and has room, and only reading is left.
