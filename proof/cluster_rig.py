@@ -73,6 +73,16 @@ FEED = """<?xml version="1.0"?><rss version="2.0"><channel><title>Gazette</title
 </channel></rss>""".encode()
 
 
+def until(rig, holds, what):
+    end = time.monotonic() + PATIENCE_S
+    while not (held := holds()):
+        if time.monotonic() > end:
+            rig.show()
+            fail(f"never: {what}")
+        time.sleep(0.1)
+    return held
+
+
 class Receiver(http.server.BaseHTTPRequestHandler):
     """Counts what comes, by the item it tells of; serves a feed as well."""
 
@@ -119,6 +129,17 @@ class Feeds(http.server.BaseHTTPRequestHandler):
     asking, at_once = collections.defaultdict(int), []
     lock = threading.Lock()
 
+    @staticmethod
+    def document(host, items, head=""):
+        entries = "".join(f"<item><guid>{one['id']}</guid><title>{one['title']}</title><link>{one['url']}</link><description>{one['text']}"
+                          "</description></item>" for one in items)
+        return f"""<?xml version="1.0"?><rss version="2.0"><channel><title>{host}</title><link>http://{host}/</link>{head}<description>News</description>
+{entries}</channel></rss>""".encode()
+
+    def head(self, host):
+        """What a document says beside its items."""
+        return ""
+
     def do_GET(self):
         host = self.path.split("/")[2]
         node = self.headers.get("user-agent", "?")
@@ -129,11 +150,9 @@ class Feeds(http.server.BaseHTTPRequestHandler):
                 self.at_once.append((host, node))
             items = list(self.items[host])
         time.sleep(0.03)
-        entries = "".join(f"<item><guid>{one['id']}</guid><title>{one['title']}</title><link>{one['url']}</link><description>{one['text']}"
-                          "</description></item>" for one in items)
-        feed = f"""<?xml version="1.0"?><rss version="2.0"><channel><title>{host}</title><link>http://{host}/</link><description>News</description>
-{entries}</channel></rss>""".encode()
-        etag = f'"{len(items)}"'
+        head = self.head(host)
+        feed = self.document(host, items, head)
+        etag = f'"{len(items)}-{len(head)}"'
         with self.lock:
             self.asking[host] -= 1
         known = self.headers.get("if-none-match") == etag
