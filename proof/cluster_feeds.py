@@ -71,6 +71,12 @@ def see_feeds(rig, titles, what):
 def fetched_by_all(rig):
     """Each of them asks its share of the hosts, and what it finds is told once."""
     begin_fetching(rig)
+    see_shares(rig)
+    rig.await_all("fetched by all")
+
+
+def see_shares(rig):
+    """Each asks its share of what is published, and one may die over it."""
     see_feeds(rig, [publish(rig, host) for host in FEED_HOSTS], "fetched by all")
     who = {node for host in FEED_HOSTS for node in Feeds.asked[host]}
     if who != set(rig.nodes):
@@ -89,7 +95,6 @@ def fetched_by_all(rig):
     dying.start()
     rig.await_standby(dying, "started again")
     see_feeds(rig, [publish(rig, host) for host in FEED_HOSTS], "after one has died")
-    rig.await_all("fetched by all")
 
 
 def fetchers_in_trouble(rig):
