@@ -228,6 +228,8 @@ fn roles_of_a_node_are_refused_by_name() {
     let found = whats("[node]\nroles = ['decide', 'fetch', 'serve']\n");
     let alone = "`roles` needs `[node] name` and `[store] url` (alone, a process does all)";
     assert_eq!(found, [alone]);
+    let alone = "`regions` needs `[node] name` and `[store] url` (alone, a process polls all feeds)";
+    assert_eq!(whats("[node]\nregions = ['eu']\n"), [alone]);
     let all = load("[node]\nroles = ['serve', 'deliver', 'fetch', 'decide']\n").expect("valid").config;
     assert_eq!(all.node.roles, NodeRole::ALL);
 }

@@ -71,6 +71,15 @@ pub(super) fn node(s: &Section<'_>, store: &StoreConfig) -> NodeConfig {
         s.fault("roles", &place, fault);
     }
     let regions = s.list("regions", region_name);
+    if let Some(place) = s.written("regions").filter(|_| alone && !regions.is_empty()) {
+        let fault = Fault::new(
+            ProblemKind::Missing,
+            "needs `[node] name` and `[store] url`",
+            "alone, a process polls all feeds",
+        )
+        .hint("regions tell processes on one store in PostgreSQL apart");
+        s.fault("regions", &place, fault);
+    }
     NodeConfig { name, roles, regions, take_over_with_other_rules: s.flag("take_over_with_other_rules") }
 }
 

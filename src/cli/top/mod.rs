@@ -90,6 +90,7 @@ async fn live(looker: SnapshotReader, mut snapshot: TopSnapshot, every: Duration
     tick.tick().await;
     loop {
         let size = terminal::size();
+        view.nodes = !snapshot.nodes.is_empty();
         view.fit(snapshot.rows(&view).len(), screen::table_rows(size));
         terminal.show(&screen::draw(&snapshot, &view, size), paint)?;
         tokio::select! {

@@ -15,7 +15,7 @@ const FOOT_ROWS: usize = 1;
 const KEYS: &str = "q quit  1-5 table  s sort  r reverse  / filter  f attention  space pause  ? help";
 const HELP: [&str; 14] = [
     "q, Ctrl-C       quit",
-    "1 to 5, Tab     alerts, stories, feeds, topics of the last hour, endpoints",
+    "1 to 5, Tab     alerts, stories, feeds, topics of the last hour, endpoints; 6: nodes, if any",
     "s               sort by urgency, name, newest, most",
     "r               the other way round",
     "/ text Enter    only rows with this text; Escape shows all again",
@@ -113,7 +113,11 @@ pub(super) fn draw(snapshot: &TopSnapshot, view: &TopView, size: ScreenSize) -> 
     while lines.len() + FOOT_ROWS < size.rows {
         lines.push(ScreenLine { text: String::new(), style: CellStyle::Plain });
     }
-    let foot = if view.typing { format!("filter: {}_", clean::one_line(&view.filter)) } else { KEYS.to_owned() };
+    let foot = match (view.typing, view.nodes) {
+        (true, _) => format!("filter: {}_", clean::one_line(&view.filter)),
+        (false, true) => KEYS.replace("1-5", "1-6"),
+        (false, false) => KEYS.to_owned(),
+    };
     lines.push(ScreenLine { text: foot, style: CellStyle::Bold });
     lines.truncate(size.rows.max(1));
     for line in &mut lines {
@@ -184,7 +188,7 @@ fn tabs(snapshot: &TopSnapshot, view: &TopView, columns: usize) -> String {
         let (open, close) = if view.pane == pane { ("[", "]") } else { (" ", " ") };
         format!("{open}{} {}{close}", at + 1, pane.name())
     };
-    let names: String = TopPane::ALL.into_iter().enumerate().map(name).collect();
+    let names: String = TopPane::all(view.nodes).iter().copied().enumerate().map(name).collect();
     let mut bar = format!(
         "{names} {}{}{}{}",
         counted(snapshot.rows(view).len() as u64, "row"),
@@ -208,6 +212,7 @@ fn table(snapshot: &TopSnapshot, view: &TopView, size: ScreenSize) -> Vec<Screen
         TopPane::Feeds => &["FEED", "STATE", "NEXT POLL", "LAST NEW", "ITEMS", "ERROR"],
         TopPane::Topics => &["TOPIC", "HITS/H", "ALERTS/H"],
         TopPane::Endpoints => &["ENDPOINT", "OWED", "OLDEST", "PARKED", "LAST SUCCESS", "TROUBLE"],
+        TopPane::Nodes => &["NODE", "STATE", "HOSTS", "REGIONS", "ROLES", "LAST SEEN", "BEHIND", "TROUBLE"],
     })
     .cuttable(&["TOPICS", "OUTLET", "OUTLETS", "ALERTED"]);
     let rows = snapshot.rows(view);
@@ -227,7 +232,7 @@ mod tests {
     use super::super::view::{KeyDecoder, TerminalKey};
     use super::*;
     use crate::model::Timestamp;
-    use crate::store::{Activity, TopicActivity};
+    use crate::store::{Activity, NodeRecord, TopicActivity};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_742_198_531);
 
@@ -332,6 +337,52 @@ mod tests {
         assert!(lines[7].starts_with("zz-failing  FAILING  in 1 min"), "the urgent first:\n{text}");
         assert!(lines[8].starts_with("due         due      now"), "\n{text}");
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "\n{text}");
+    }
+
+    #[test]
+    fn nodes_are_a_table_with_their_hosts_and_regions() {
+        let node = |name: &str, regions: &[&str], hosts, decides| NodeRecord {
+            name: name.to_owned(),
+            decides,
+            stands_by: !decides,
+            roles: vec!["fetch", "deliver"],
+            address: None,
+            seeds: String::new(),
+            regions: regions.iter().map(|region| (*region).to_owned()).collect(),
+            hosts,
+            reaches: true,
+            version: "1".to_owned(),
+            same_rules: true,
+            behind: 0,
+            behind_ms: 0,
+            clock_apart_ms: 0,
+            started_at: NOW,
+            silent_ms: 900,
+            has_session: true,
+        };
+        let nodes = vec![
+            node("eu-1", &["eu", "uk"], 120, true),
+            NodeRecord { silent_ms: 61_000, ..node("us-1", &[], 0, false) },
+        ];
+        let (snapshot, mut of_nodes) = (TopSnapshot { nodes, ..snapshot() }, view(""));
+        of_nodes.nodes = true;
+        let size = ScreenSize { columns: 120, rows: 24 };
+        let shown = |keys: &str| {
+            let mut view = of_nodes.clone();
+            for key in KeyDecoder::default().decode(keys.as_bytes()) {
+                view.press(key);
+            }
+            draw(&snapshot, &view, size).iter().map(|line| line.plain().to_owned()).collect::<Vec<_>>()
+        };
+        let lines = shown("6");
+        let rows: Vec<String> =
+            lines[7..9].iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(
+            rows[0], "us-1 SILENT 0 - fetch, deliver 1 min ago 0 us-1 has been silent for 61 s",
+            "what wants a look first"
+        );
+        assert_eq!(rows[1], "eu-1 decides 120 eu, uk fetch, deliver 0 s ago 0");
+        assert!(lines[5].contains("[6 nodes]") && lines[23].contains("1-6 table"), "{lines:#?}");
     }
 
     #[test]

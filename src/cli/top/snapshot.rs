@@ -2,6 +2,7 @@
 //! here; how they are drawn is `screen`'s business.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::model::{EndpointId, FeedState, Severity, Timestamp};
 use crate::store::{
     Activity, AlertFilter, AlertRecord, NodeRecord, Store, StoreError, StoryFilter, StoryLine, lock_holder, outbox,
 };
-use crate::view::{SilenceTally, active_silences};
+use crate::view::{SilenceTally, active_silences, node_warnings};
 
 /// What is looked at.
 pub(super) struct SnapshotReader {
@@ -235,6 +236,7 @@ impl TopSnapshot {
             TopPane::Feeds => self.feed_rows(),
             TopPane::Topics => self.topic_rows(),
             TopPane::Endpoints => self.endpoint_rows(),
+            TopPane::Nodes => self.node_rows(),
         };
         let filter = view.filter.to_lowercase();
         rows.retain(|row| {
@@ -336,6 +338,42 @@ impl TopSnapshot {
             most: topic.matches,
         };
         self.activity.topics.iter().map(row).collect()
+    }
+
+    fn node_rows(&self) -> Vec<TableRow> {
+        let row = |node: &NodeRecord| {
+            let warnings = node_warnings(std::slice::from_ref(node)).into_iter();
+            let warnings = warnings.filter_map(|line| line.strip_prefix("nodes: ").map(str::to_owned));
+            // Some are of all nodes, and this one is not all of them.
+            let trouble: Vec<String> = warnings.filter(|line| !line.starts_with("nobody")).collect();
+            let state = match node {
+                node if !node.is_there() => "SILENT",
+                node if node.decides => "decides",
+                node if node.stands_by => "stands by",
+                _ => "-",
+            };
+            let of = |names: String| if names.is_empty() { "-".to_owned() } else { names };
+            let seen = Duration::from_millis(node.silent_ms);
+            TableRow {
+                cells: vec![
+                    node.name.clone(),
+                    state.to_owned(),
+                    node.hosts.to_string(),
+                    of(node.regions.join(", ")),
+                    of(node.roles.join(", ")),
+                    output::ago(self.at.minus(seen), self.at),
+                    node.behind.to_string(),
+                    trouble.join("; "),
+                ],
+                alarm: !node.is_there(),
+                attention: !trouble.is_empty(),
+                urgency: u8::from(trouble.is_empty()),
+                place: 0,
+                newest: Some(self.at.minus(seen)),
+                most: node.hosts,
+            }
+        };
+        self.nodes.iter().map(row).collect()
     }
 
     fn endpoint_rows(&self) -> Vec<TableRow> {

@@ -91,11 +91,18 @@ pub(super) enum TopPane {
     Feeds,
     Topics,
     Endpoints,
+    /// Only where several processes share the store.
+    Nodes,
 }
 
 impl TopPane {
     /// In the order of their keys, `1` first.
-    pub(super) const ALL: [Self; 5] = [Self::Alerts, Self::Stories, Self::Feeds, Self::Topics, Self::Endpoints];
+    const ALL: [Self; 6] = [Self::Alerts, Self::Stories, Self::Feeds, Self::Topics, Self::Endpoints, Self::Nodes];
+
+    /// Those that there are with nodes, or without.
+    pub(super) fn all(nodes: bool) -> &'static [Self] {
+        if nodes { &Self::ALL } else { &Self::ALL[..5] }
+    }
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -104,12 +111,14 @@ impl TopPane {
             Self::Feeds => "feeds",
             Self::Topics => "topics",
             Self::Endpoints => "endpoints",
+            Self::Nodes => "nodes",
         }
     }
 
-    fn next(self) -> Self {
-        let at = Self::ALL.iter().position(|pane| *pane == self).unwrap_or(0);
-        Self::ALL[(at + 1) % Self::ALL.len()]
+    fn next(self, nodes: bool) -> Self {
+        let all = Self::all(nodes);
+        let at = all.iter().position(|pane| *pane == self).unwrap_or(0);
+        all[(at + 1) % all.len()]
     }
 }
 
@@ -161,6 +170,8 @@ pub(super) struct TopView {
     pub(super) attention: bool,
     pub(super) paused: bool,
     pub(super) help: bool,
+    /// Whether there are nodes to show.
+    pub(super) nodes: bool,
     /// First row shown.
     pub(super) from: usize,
     /// Rows that fit, as last drawn.
@@ -186,8 +197,11 @@ impl TopView {
         }
         match key {
             TerminalKey::Char('q') => return ViewStep::Quit,
-            TerminalKey::Char(digit @ '1'..='5') => self.show(TopPane::ALL[digit as usize - '1' as usize]),
-            TerminalKey::Ctrl('i') => self.show(self.pane.next()),
+            TerminalKey::Char(digit @ '1'..='6') => {
+                let pane = TopPane::all(self.nodes).get(digit as usize - '1' as usize);
+                self.show(pane.copied().unwrap_or(self.pane));
+            }
+            TerminalKey::Ctrl('i') => self.show(self.pane.next(self.nodes)),
             TerminalKey::Char('s') => self.sort = self.sort.next(),
             TerminalKey::Char('r') => self.reverse = !self.reverse,
             TerminalKey::Char('f') => (self.attention, self.from) = (!self.attention, 0),
@@ -278,6 +292,14 @@ mod tests {
     fn view_follows_its_keys() {
         assert_eq!(pressed("2").pane, TopPane::Stories);
         assert_eq!(pressed("\t\t").pane, TopPane::Feeds);
+        assert_eq!(
+            (pressed("56").pane, pressed("5\t").pane),
+            (TopPane::Endpoints, TopPane::Alerts),
+            "there are no nodes"
+        );
+        let mut several = TopView { nodes: true, ..pressed("5") };
+        several.press(TerminalKey::Ctrl('i'));
+        assert_eq!(several.pane, TopPane::Nodes);
         assert!(pressed("r f ").reverse && pressed("f").attention && pressed(" ").paused && pressed("?").help);
         assert_eq!(pressed("/north q\r").filter, "north q", "q is a letter of a filter");
         assert_eq!(pressed("/ab\x7f\r").filter, "a");
