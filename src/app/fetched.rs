@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use crate::source::websub::{PolledNews, SubscriptionDesk};
 use crate::source::{Batch, IngestSender};
-use crate::store::{BatchContents, Store, WaitingBatch};
+use crate::store::{BatchContents, Store, WaitingBatch, is_all_that_is_read_at_once};
 
 /// How often it is looked without a word of a commit.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -32,7 +32,7 @@ pub(super) struct FetchedTaker {
 impl FetchedTaker {
     /// Takes it until cancelled.
     pub(super) async fn run(self, cancel: CancellationToken) {
-        let mut others = self.store.commits_of_others();
+        let mut others = self.store.heard_fetched();
         let (mut in_hand, mut ends) = (Vec::new(), JoinSet::new());
         // Whether there may be something that was not looked at.
         let mut more = true;
@@ -41,7 +41,8 @@ impl FetchedTaker {
             let waiting = if more && room > 0 {
                 others.mark_unchanged();
                 let waiting = self.waiting(in_hand.clone(), room).await;
-                more = !waiting.is_empty();
+                // Whatever comes later is heard of.
+                more = waiting.len() == room || is_all_that_is_read_at_once(&waiting);
                 waiting
             } else {
                 Vec::new()

@@ -68,7 +68,7 @@ async fn pass_on(
     };
     let now = clock.now();
     let entry = entry(callback, request, now);
-    let mut others = store.commits_of_others();
+    let mut others = store.heard_answered();
     let Some(row) = store.blocking(move |store| store.put_into_inbox(&entry, now)).await? else {
         warn!("what a hub says cannot be passed on: too much waits for the node that decides");
         return Ok(HubAnswer::Later);

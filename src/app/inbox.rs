@@ -21,7 +21,7 @@ use crate::source::websub::HubIntake;
 use crate::store::{InboxOutcome, InboxPush, Store, StoreError};
 
 /// How often it is looked without a word.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const TAKE_EVERY: Duration = Duration::from_secs(5);
 /// Pushes of the inbox that are decided on at once.
 const IN_HAND_MAX: usize = 16;
 /// The form of a part of a body of lines; the others go by the names of bodies.
@@ -41,7 +41,7 @@ async fn pass_on(store: &Store, clock: &Clock, push: RelayedPush) -> Result<Stri
         PushUntaken::Unreachable
     };
     let (entry, now) = (entry(push), clock.now());
-    let mut others = store.commits_of_others();
+    let mut others = store.heard_answered();
     let put = store.blocking(move |store| store.put_into_inbox(&entry, now)).await;
     let row = put.map_err(unreachable)?.ok_or(PushUntaken::Full)?;
     match answer_of(store, clock, row, &mut others, ANSWER_WAIT_MAX).await.map_err(unreachable)? {
@@ -91,7 +91,7 @@ pub(super) struct InboxTaker {
 impl InboxTaker {
     /// Takes pushes and what hubs say, in the order in which they came, until cancelled.
     pub(super) async fn run(self, cancel: CancellationToken) {
-        let mut others = self.store.commits_of_others();
+        let mut others = self.store.heard_pushed();
         let (mut tasks, mut in_hand) = (JoinSet::new(), Vec::new());
         // Those that were taken up before: what may come in a minute counts each of them once.
         let mut taken_up = HashSet::new();
@@ -111,7 +111,7 @@ impl InboxTaker {
             tokio::select! {
                 () = cancel.cancelled() => return,
                 _ = others.changed() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(TAKE_EVERY) => {}
                 Some(done) = tasks.join_next() => match done {
                     Ok((row, is_answered)) => {
                         in_hand.retain(|one| *one != row);

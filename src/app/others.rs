@@ -31,8 +31,10 @@ pub(super) async fn mind(
             },
         }
         if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
-            others.mark_unchanged();
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(pause) => others.mark_unchanged(),
+            }
         }
         nudge(DaemonNudge::Deliveries);
         nudge(DaemonNudge::Corrections);

@@ -59,7 +59,7 @@ impl BatchRelay {
     /// Passes on until cancelled. Who waits for a receipt then hears that there is none, and offers it again: what is in the
     /// inbox by then is stored all the same, and known.
     pub(super) async fn run(mut self, cancel: CancellationToken) {
-        let mut others = self.store.commits_of_others();
+        let mut others = self.store.heard_answered();
         let (mut pending, mut waiting) = (VecDeque::new(), HashMap::new());
         let (mut look_at, mut put_at, mut not_before) = (Instant::now() + LOOK_EVERY, Instant::now(), Instant::now());
         loop {
@@ -162,8 +162,8 @@ impl BatchRelay {
         waiting: &mut HashMap<i64, RelayedBatch>,
     ) -> Result<bool, StoreError> {
         let mut goes_on = false;
-        let (rows, now): (Vec<i64>, _) = (waiting.keys().copied().collect(), self.clock.now());
-        let answers = self.store.blocking(move |store| store.take_batch_answers(&rows, now)).await?;
+        let rows: Vec<i64> = waiting.keys().copied().collect();
+        let answers = self.store.blocking(move |store| store.take_batch_answers(&rows)).await?;
         for (row, outcome) in answers {
             let Some(mut one) = waiting.remove(&row) else { continue };
             match outcome {

@@ -21,9 +21,10 @@ use crate::source::websub::HubCover;
 use crate::store::{HubFeedNews, NodeMark, NodeRecord, PollLease, Store, StoreError};
 
 /// How often it is looked who is there and what is free.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// Whoever could not look for so long asks nobody any more: the others take him for gone a moment later.
-const UNSEEN_MAX: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Whoever could not look for so long asks nobody any more: the others take him for gone a moment later, at the earliest so long
+/// after his last word (`NODE_ENDED_MS`), which is three seconds older at most.
+const UNSEEN_MAX: Duration = Duration::from_secs(4);
 /// So many polls in a row that reach nobody, over so long, and it is this process that is cut off.
 const UNREACHED_MIN: u64 = 3;
 const UNREACHED_FOR: Duration = Duration::from_secs(15);
@@ -74,37 +75,48 @@ impl SharedPolling {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // Nothing is polled before it is known whose it is.
         self.slot.share(HashSet::new());
+        let mut renewed = false;
         loop {
-            let renewed = tokio::select! {
+            let (unseen_at, asks) = (looked_at + UNSEEN_MAX, !held.active.is_empty());
+            tokio::select! {
                 () = cancel.cancelled() => return,
-                _ = look.tick() => false,
+                () = tokio::time::sleep_until(unseen_at), if asks => {
+                    warn!("the store is out of reach: no host is asked until it is seen whose they are");
+                    held.active.clear();
+                    self.put(&HashMap::new(), Vec::new());
+                    continue;
+                }
+                _ = look.tick() => {}
                 changed = self.config.changed() => if changed.is_err() {
                     return;
                 } else {
-                    true
+                    renewed = true;
                 },
+            }
+            let began = Instant::now();
+            // What does not answer is not waited for.
+            let end = if asks { unseen_at } else { began + UNSEEN_MAX };
+            let looked = tokio::select! {
+                () = cancel.cancelled() => return,
+                looked = tokio::time::timeout_at(end, self.look(&mut held, renewed)) => looked,
             };
-            match self.look(&mut held, renewed).await {
-                Ok(()) => looked_at = Instant::now(),
-                Err(error) => {
-                    debug!(%error, "which hosts are this node's to ask cannot be seen");
-                    if looked_at.elapsed() > UNSEEN_MAX && !held.active.is_empty() {
-                        warn!("the store is out of reach: no host is asked until it is seen whose they are");
-                        held.active.clear();
-                        self.put(&HashMap::new(), Vec::new());
-                    }
-                }
+            match looked {
+                Ok(Ok(true)) => (looked_at, renewed) = (began, false),
+                Ok(Ok(false)) | Err(_) => {}
+                Ok(Err(error)) => debug!(%error, "which hosts are this node's to ask cannot be seen"),
             }
         }
     }
 
-    async fn look(&mut self, held: &mut HeldHosts, renewed: bool) -> Result<(), StoreError> {
+    /// Whether it was seen which hosts are this node's: not while it has not said itself that it is there.
+    async fn look(&mut self, held: &mut HeldHosts, renewed: bool) -> Result<bool, StoreError> {
         let config = self.config.borrow_and_update().clone();
         let node = self.node.clone();
         let read = move |store: &Store| -> Result<_, StoreError> { Ok((store.nodes()?, store.poll_leases(&node)?)) };
         let (nodes, (own, hubs_said)) = self.store.blocking(read).await?;
-        if !nodes.iter().any(|node| node.name == self.node.name && node.is_there()) {
-            return Ok(());
+        // Nobody else may take it for gone before it has looked again, or given up.
+        if !nodes.iter().any(|node| node.name == self.node.name && node.is_there_for(UNSEEN_MAX)) {
+            return Ok(false);
         }
         if held.hubs_heard.is_none_or(|heard| heard < hubs_said) {
             self.hear_of_hubs(held).await?;
@@ -134,7 +146,7 @@ impl SharedPolling {
             let node = self.node.clone();
             self.store.blocking(move |store| store.give_back_poll_leases(&node, &ended)).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Heeds what hubs have said of feeds since it was last heard. What is polled next begins with what the store knows, so

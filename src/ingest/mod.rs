@@ -175,8 +175,13 @@ impl Ingest {
     fn decide_and_store(&mut self, group: Vec<PreparedBatch>) -> Result<(), IngestError> {
         let now = self.clock.now();
         self.links.pulse.beat(now);
-        self.reload_silences(now)?;
-        self.apply_corrections(now)?;
+        let (silences, waits) = patiently(&self.links, &self.clock, &self.cancel, || self.store.asked_by_hand())?;
+        if self.ledger.silences_count != Some(silences) {
+            self.reload_silences(now)?;
+        }
+        if waits {
+            self.apply_corrections(now)?;
+        }
         if group.is_empty() {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::engine::{self, Connection, OptionalExtension, Transaction, params};
+use super::engine::{self, CommitWord, Connection, OptionalExtension, Transaction, params};
 use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
     Cursor, Item, ItemId, Match, Origin, Outlet, Rejection, SeedFile, SeedOutcome, SourceHealth, SourceId, StoryId,
@@ -75,8 +75,9 @@ impl Store {
         if Planted::InboxFirst.is_in() {
             self.write("answer the inbox", |tx| batches.iter().try_for_each(|batch| answer_inbox(tx, batch)))?;
         }
-        let arrived = self.write("store items", |tx| {
-            let first = last_arrival(tx)? + 1;
+        let arrived = self.write_saying(word(batches), "store items", |tx| {
+            let is_empty = batches.iter().all(|batch| batch.decisions.is_empty());
+            let first = if is_empty { 0 } else { last_arrival(tx)? + 1 };
             let mut seq = first;
             let mut due = Vec::new();
             let late = fetched_late(tx, batches)?;
@@ -120,6 +121,22 @@ impl Store {
             })?;
         }
         Ok(())
+    }
+}
+
+/// What it is about, for other processes: polls that brought nothing concern nobody but whoever made them.
+fn word(batches: &[BatchWrite]) -> CommitWord {
+    let is_quiet = |batch: &BatchWrite| {
+        let BatchWrite { decisions, rejected, cursor, health, source_alert, .. } = batch;
+        let is_of_poll = matches!(cursor, Cursor::Feed(_) | Cursor::None);
+        is_of_poll && decisions.is_empty() && rejected.is_empty() && health.is_none() && source_alert.is_none()
+    };
+    if !batches.iter().all(is_quiet) {
+        CommitWord::Anything
+    } else if batches.iter().any(|batch| batch.inbox.is_some()) {
+        CommitWord::Answered
+    } else {
+        CommitWord::Nothing
     }
 }
 

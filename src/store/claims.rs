@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::engine::{self, Connection, params};
 use super::lease::NOW;
+use super::nodes::has_session;
 use super::outbox::{Claim, ClaimNumber, ClaimRequest, Claimed, DeliveryId, is_tried_one_by_one, state};
 use super::remote::RemoteStore;
 use super::{NodeRole, Store, StoreError};
@@ -25,10 +26,7 @@ fn is_dead() -> String {
     if Planted::ClaimWithoutTime.is_in() {
         return "FALSE".to_owned();
     }
-    format!(
-        "(c.until_at <= {NOW} OR NOT EXISTS (SELECT 1 FROM pg_stat_activity a
-             WHERE a.application_name = 'wirewatch ' || c.holder))"
-    )
+    format!("(c.until_at <= {NOW} OR NOT {})", has_session("c.holder"))
 }
 
 impl RemoteStore {

@@ -15,6 +15,9 @@ use crate::pipeline::Ledger;
 
 /// Corrections carried out in one turn.
 const TURN_MAX: usize = 100;
+/// How often silences changed, and whether anything waits that people asked for.
+const ASKED_BY_HAND: &str = "SELECT (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = 'silences'),
+        EXISTS (SELECT 1 FROM corrections WHERE done_at IS NULL)";
 
 /// What somebody said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +170,17 @@ impl Store {
     pub fn corrections_waiting(&self) -> Result<bool, StoreError> {
         self.read("look for corrections", |c| {
             c.prepare_cached("SELECT 1 FROM corrections WHERE done_at IS NULL LIMIT 1")?.exists([])
+        })
+    }
+
+    /// How often silences changed, and whether corrections or reports to tell wait: asked before each decision, so in one
+    /// question.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a table cannot be read.
+    pub fn asked_by_hand(&self) -> Result<(i64, bool), StoreError> {
+        self.read("look for what people asked", |c| {
+            c.prepare_cached(ASKED_BY_HAND)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         })
     }
 

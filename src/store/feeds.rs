@@ -245,7 +245,7 @@ pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> engine::Res
             excluded.seen_percent, used_day = excluded.used_day, used_bytes = excluded.used_bytes, used_alerts =
             excluded.used_alerts, bytes_over = excluded.bytes_over, alerts_over = excluded.alerts_over",
     )?
-    .execute(params![
+    .defer(params![
         state.source.as_str(),
         state.url,
         state.title,
@@ -280,7 +280,6 @@ pub(super) fn write_feed(tx: &Transaction<'_>, state: &FeedState) -> engine::Res
         state.used.bytes_over,
         state.used.alerts_over,
     ])
-    .map(|_| ())
 }
 
 /// The next document of a feed is read in full.

@@ -22,6 +22,17 @@ impl FollowedMemory {
         self.seen.change
     }
 
+    /// Whether it has everything up to a line of what happened, and nothing but time has gone since.
+    #[must_use]
+    pub fn is_current(&self, newest_change: i64) -> bool {
+        !self.spoiled && self.seen.change == newest_change
+    }
+
+    /// What has left the window is forgotten.
+    pub fn expire(&mut self, since: Timestamp) {
+        self.ledger.expire(since);
+    }
+
     /// What it knows.
     #[must_use]
     pub fn into_ledger(self) -> Ledger {
@@ -124,7 +135,10 @@ mod tests {
         store_items(&store, 0..20, &mut ledger);
         let mut followed = store.follow(MemoryConfig::default(), Timestamp::MIN).expect("recalled");
         assert_eq!(store.keep_up(&mut followed, Timestamp::MIN).expect("nothing came"), 0);
+        let newest = |store: &Store| store.changes_kept().expect("read").newest;
+        assert!(followed.is_current(newest(&store)), "there is nothing to look for");
         store_items(&store, 20..33, &mut ledger);
+        assert!(!followed.is_current(newest(&store)));
         assert_eq!(store.keep_up(&mut followed, Timestamp::MIN).expect("caught up"), 13);
         let followed = followed.into_ledger();
         assert_eq!((followed.len(), followed.memory_len()), (ledger.len(), ledger.memory_len()));

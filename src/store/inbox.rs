@@ -1,7 +1,7 @@
 //! The inbox: pushes that reached a process which does not decide. The one that does takes them in the order in which they
 //! came, and answers each in the transaction that stores its items; whoever put it there waits for that.
 
-use super::engine::{self, OptionalExtension as _, Transaction, params};
+use super::engine::{self, CommitWord, OptionalExtension as _, Transaction, params};
 use super::{Store, StoreError};
 use crate::model::Timestamp;
 
@@ -72,7 +72,7 @@ impl Store {
                           WHERE answer IS NULL AND refusal IS NULL AND form NOT LIKE 'batch-%')
                    RETURNING id";
         let (key, hash) = push.key.as_ref().map(|(key, hash)| (key.as_str(), hash.as_slice())).unzip();
-        self.write("put a push into the inbox", |tx| {
+        self.write_saying(CommitWord::Pushed, "put a push into the inbox", |tx| {
             let values = params![
                 push.source,
                 push.form,
@@ -112,7 +112,7 @@ impl Store {
     /// [`StoreError`] when it cannot be written.
     pub fn clear_inbox(&self, row: i64, now: Timestamp) -> Result<(), StoreError> {
         let clear = "DELETE FROM inbox WHERE (answer IS NOT NULL OR refusal IS NOT NULL) AND id = ?1";
-        self.write("clear the inbox", |tx| {
+        self.write_saying(CommitWord::Nothing, "clear the inbox", |tx| {
             tx.prepare_cached(clear)?.execute([row])?;
             forget_old(tx, now)
         })
@@ -172,7 +172,7 @@ impl Store {
     /// [`StoreError`] when it cannot be written.
     pub fn refuse_in_inbox(&self, row: i64, why: &str) -> Result<(), StoreError> {
         let refuse = "UPDATE inbox SET refusal = ?2, body = NULL WHERE id = ?1 AND answer IS NULL";
-        self.write("refuse what is in the inbox", |tx| {
+        self.write_saying(CommitWord::Answered, "refuse what is in the inbox", |tx| {
             tx.prepare_cached(refuse)?.execute(params![row, why]).map(|_| ())
         })
     }

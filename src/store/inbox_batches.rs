@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::{self, OptionalExtension as _, Transaction, params};
+use super::engine::{self, CommitWord, Transaction, params};
 use super::inbox::{InboxOutcome, forget_old};
 use super::{Store, StoreError};
 use crate::model::{Cursor, FeedState, FoundHubs, Origin, RawItem, Rejection, SeedFile, Timestamp};
@@ -18,6 +18,9 @@ const WAITING_MAX: i64 = 512;
 const WAITING_BYTES_MAX: i64 = 256 << 20;
 /// Bytes that are taken at once, but for one row that is larger.
 const TAKEN_BYTES_MAX: i64 = 16 << 20;
+
+/// A longer body goes by itself: what goes with others is written out as text.
+const BODY_BYTES_DEFERRED_MAX: usize = 64 << 10;
 
 /// Items of one document, on their way to the process that decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +113,12 @@ pub struct WaitingBatch {
     pub batch: InboxBatch,
 }
 
+/// Whether there may be more behind these, for whose bytes there was no room.
+#[must_use]
+pub fn is_all_that_is_read_at_once(batches: &[WaitingBatch]) -> bool {
+    batches.iter().map(|one| one.batch.body.len() as i64).sum::<i64>() >= TAKEN_BYTES_MAX
+}
+
 /// Answers a batch, in the transaction that stores its items; what came is let go.
 pub(super) fn answer_batch(tx: &Transaction<'_>, row: i64, answer: &str) -> engine::Result<()> {
     let set = "UPDATE inbox SET answer = ?2, body = NULL WHERE id = ?1";
@@ -132,25 +141,38 @@ impl Store {
         bytes_max: i64,
         now: Timestamp,
     ) -> Result<Vec<Option<i64>>, StoreError> {
-        let put = "INSERT INTO inbox (source, form, first_line, key, body_hash, body, at, host, epoch)
-                   SELECT ?1, ?2, 0, '', '', ?3, ?4, ?5, ?6
-                   WHERE (SELECT count(*) < ?7 AND coalesce(sum(octet_length(body)), 0) < ?8 FROM inbox
-                          WHERE answer IS NULL AND refusal IS NULL AND form LIKE 'batch-%')
-                   RETURNING id";
-        self.write("put what was fetched into the inbox", |tx| {
-            let (mut rows, mut is_full) = (Vec::with_capacity(batches.len()), false);
-            for InboxBatch { source, form, lease, body } in batches {
-                let (host, epoch) = lease.as_ref().map_or(("", 0), |lease| (lease.host.as_str(), lease.epoch));
-                let values = params![source, form, body, now.millis(), host, epoch, WAITING_MAX, bytes_max];
+        // Their numbers are asked for beforehand, so that all of them go there together.
+        let room = "SELECT (SELECT count(*) FROM inbox WHERE answer IS NULL AND refusal IS NULL AND form LIKE 'batch-%') AS waiting,
+                (SELECT coalesce(sum(octet_length(body)), 0) FROM inbox
+                 WHERE answer IS NULL AND refusal IS NULL AND form LIKE 'batch-%') AS bytes,
+                nextval(pg_get_serial_sequence('inbox', 'id')) AS id
+             FROM generate_series(1, ?1)";
+        let put = "INSERT INTO inbox (id, source, form, first_line, key, body_hash, body, at, host, epoch)
+                   VALUES (?1, ?2, ?3, 0, '', '', ?4, ?5, ?6, ?7)";
+        self.write_saying(CommitWord::Fetched, "put what was fetched into the inbox", |tx| {
+            let mut room = tx.prepare_cached(room)?;
+            let asked = room.query_map([batches.len() as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let numbers = asked.collect::<engine::Result<Vec<(i64, i64, i64)>>>()?;
+            let (mut waiting, mut bytes) = numbers.first().map_or((0, 0), |(waiting, bytes, _)| (*waiting, *bytes));
+            let mut rows = vec![None; batches.len()];
+            let places = rows.iter_mut().zip(numbers);
+            for (InboxBatch { source, form, lease, body }, (row, (_, _, number))) in batches.iter().zip(places) {
                 // Those behind one that found no room wait as well: order stays.
-                let row = if is_full {
-                    None
+                if waiting >= WAITING_MAX || bytes >= bytes_max {
+                    break;
+                }
+                let (host, epoch) = lease.as_ref().map_or(("", 0), |lease| (lease.host.as_str(), lease.epoch));
+                let values = params![number, source, form, body, now.millis(), host, epoch];
+                let mut put = tx.prepare_cached(put)?;
+                if body.len() > BODY_BYTES_DEFERRED_MAX {
+                    put.execute(values)?;
                 } else {
-                    tx.prepare_cached(put)?.query_row(values, |row| row.get(0)).optional()?
-                };
-                is_full |= row.is_none();
-                rows.push(row);
+                    put.defer(values)?;
+                }
+                (waiting, bytes) = (waiting + 1, bytes + body.len() as i64);
+                *row = Some(number);
             }
+            forget_old(tx, now)?;
             Ok(rows)
         })
     }
@@ -180,18 +202,24 @@ impl Store {
         })
     }
 
-    /// Takes the answers to these away, as far as there are any. What is gone without one was refused.
+    /// Takes the answers to these away, as far as there are any. What is gone without one was refused. In one statement, which
+    /// waits for no writer and not for the disk: an answer that comes back to a server that fell over goes with its age.
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be read or let go.
-    pub fn take_batch_answers(&self, rows: &[i64], now: Timestamp) -> Result<Vec<(i64, InboxOutcome)>, StoreError> {
+    pub fn take_batch_answers(&self, rows: &[i64]) -> Result<Vec<(i64, InboxOutcome)>, StoreError> {
         let listed = serde_json::to_string(rows).expect("invariant: numbers are JSON");
-        let answers = "SELECT n.id, i.id AS known, i.answer, i.refusal
-                       FROM (SELECT CAST(value AS BIGINT) AS id FROM json_each(?1)) AS n LEFT JOIN inbox i ON i.id = n.id
-                       WHERE i.id IS NULL OR i.answer IS NOT NULL OR i.refusal IS NOT NULL";
-        let found = self.read("look for the answers to what was fetched", |c| {
-            let mut answers = c.prepare_cached(answers)?;
-            let rows = answers.query_map([&listed], |row| {
+        // All of it is of one moment: what is gone was gone before.
+        let take = "WITH asked AS (SELECT CAST(value AS BIGINT) AS id FROM json_each(?1)),
+             taken AS (
+                 DELETE FROM inbox i USING asked WHERE i.id = asked.id AND (i.answer IS NOT NULL OR i.refusal IS NOT NULL)
+                 RETURNING i.id, i.answer, i.refusal)
+             SELECT asked.id, t.answer, t.refusal
+             FROM asked LEFT JOIN taken t ON t.id = asked.id LEFT JOIN inbox i ON i.id = asked.id
+             WHERE t.id IS NOT NULL OR i.id IS NULL";
+        self.beside("take the answers to what was fetched", |c| {
+            let mut take = c.prepare_cached(take)?;
+            let rows = take.query_map([&listed], |row| {
                 let (answer, refusal): (Option<String>, Option<String>) = (row.get("answer")?, row.get("refusal")?);
                 let gone = || InboxOutcome::Refused("it is not in the inbox any more".to_owned());
                 Ok((
@@ -200,18 +228,7 @@ impl Store {
                 ))
             })?;
             rows.collect::<engine::Result<Vec<(i64, InboxOutcome)>>>()
-        })?;
-        if !found.is_empty() {
-            let heard: Vec<i64> = found.iter().map(|(row, _)| *row).collect();
-            let heard = serde_json::to_string(&heard).expect("invariant: numbers are JSON");
-            let forget = "DELETE FROM inbox WHERE (answer IS NOT NULL OR refusal IS NOT NULL)
-                              AND id IN (SELECT CAST(value AS BIGINT) FROM json_each(?1))";
-            self.write("clear the inbox", |tx| {
-                tx.prepare_cached(forget)?.execute([heard])?;
-                forget_old(tx, now)
-            })?;
-        }
-        Ok(found)
+        })
     }
 }
 
@@ -334,16 +351,16 @@ mod tests {
             tx.execute("INSERT INTO nowhere VALUES (1)", [])
         });
         assert!(cut.is_err());
-        assert_eq!(fetches.take_batch_answers(&rows, NOW).expect("read"), [], "what was rolled back is no answer");
+        assert_eq!(fetches.take_batch_answers(&rows).expect("read"), [], "what was rolled back is no answer");
         let write = BatchWrite { inbox: Some((rows[0], "{}".to_owned())), ..BatchWrite::new(origin(), Vec::new()) };
         decides.apply(&[write], NOW).expect("applied");
         decides.refuse_in_inbox(rows[1], "nobody can read it").expect("written");
         assert_eq!(decides.waiting_batches(&[], 10).expect("read"), []);
-        let mut heard = fetches.take_batch_answers(&rows, NOW).expect("read");
+        let mut heard = fetches.take_batch_answers(&rows).expect("read");
         heard.sort_by_key(|(row, _)| *row);
         let refused = InboxOutcome::Refused("nobody can read it".to_owned());
         assert_eq!(heard, [(rows[0], InboxOutcome::Stored("{}".to_owned())), (rows[1], refused)]);
-        let again = fetches.take_batch_answers(&rows, NOW).expect("read");
+        let again = fetches.take_batch_answers(&rows).expect("read");
         assert!(again.iter().all(|(_, outcome)| matches!(outcome, InboxOutcome::Refused(_))), "it is gone: {again:?}");
         let left: i64 =
             decides.read("test", |c| c.query_row("SELECT count(*) FROM inbox", [], |row| row.get(0))).expect("read");

@@ -82,7 +82,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use engine::{Connection, EngineError, Transaction};
+use engine::{CommitWord, Connection, EngineError, Transaction};
 
 pub use actions::{ActionNote, ActionRecord, note_action};
 pub use activity::{Activity, TopicActivity};
@@ -104,7 +104,9 @@ pub use hub_feeds::HubFeedNews;
 #[cfg(feature = "postgres")]
 pub use inbox::{InboxOutcome, InboxPush};
 #[cfg(feature = "postgres")]
-pub use inbox_batches::{BatchContents, InboxBatch, PollLease, RelayedCursor, WaitingBatch};
+pub use inbox_batches::{
+    BatchContents, InboxBatch, PollLease, RelayedCursor, WaitingBatch, is_all_that_is_read_at_once,
+};
 pub use labels::{ItemLabel, LabelledItem, Relevance};
 #[cfg(feature = "postgres")]
 pub use lease::{MemorySeen, NodeClock, NodeIdentity};
@@ -148,10 +150,36 @@ struct Inner {
     arrivals: AtomicU64,
     /// Counts commits, for who waits for the next.
     commits: watch::Sender<u64>,
-    /// Counts those of other processes, where they are heard of.
-    others: watch::Sender<u64>,
+    /// Counts those of other processes, where they are heard of, by what they are about.
+    heard: CommitsHeard,
     /// Held as long as the store is open for ingest; the kernel lets go of it when the process dies.
     _lock: Option<std::fs::File>,
+}
+
+/// Commits of other processes that were heard of: those that may be about anything count for whoever waits.
+#[derive(Default)]
+struct CommitsHeard {
+    anything: watch::Sender<u64>,
+    fetched: watch::Sender<u64>,
+    pushed: watch::Sender<u64>,
+    answered: watch::Sender<u64>,
+}
+
+impl CommitsHeard {
+    #[cfg(feature = "postgres")]
+    fn count(&self, word: CommitWord) {
+        let Self { anything, fetched, pushed, answered } = self;
+        let concerned: &[_] = match word {
+            CommitWord::Anything => &[anything, fetched, pushed, answered],
+            CommitWord::Fetched => &[fetched],
+            CommitWord::Pushed => &[pushed],
+            CommitWord::Answered => &[answered],
+            CommitWord::Nothing => &[],
+        };
+        for one in concerned {
+            one.send_modify(|count| *count += 1);
+        }
+    }
 }
 
 /// Idle read connections kept for reuse.
@@ -218,7 +246,7 @@ impl Store {
             epoch: opened.epoch,
             arrivals: AtomicU64::new(0),
             commits: watch::Sender::new(0),
-            others: watch::Sender::new(0),
+            heard: CommitsHeard::default(),
             _lock: opened.lock,
         }))
     }
@@ -288,10 +316,28 @@ impl Store {
         self.0.commits.subscribe()
     }
 
-    /// Says when another process committed something, after [`Self::hear_others`].
+    /// Says when another process committed something, after [`Self::hear_others`]; not where it is about the inbox alone.
     #[must_use]
     pub fn commits_of_others(&self) -> watch::Receiver<u64> {
-        self.0.others.subscribe()
+        self.0.heard.anything.subscribe()
+    }
+
+    /// Says when another process put into the inbox what it fetched, or committed anything else.
+    #[must_use]
+    pub fn heard_fetched(&self) -> watch::Receiver<u64> {
+        self.0.heard.fetched.subscribe()
+    }
+
+    /// Says when another process put into the inbox what was pushed there, or committed anything else.
+    #[must_use]
+    pub fn heard_pushed(&self) -> watch::Receiver<u64> {
+        self.0.heard.pushed.subscribe()
+    }
+
+    /// Says when another process answered something of the inbox, or committed anything else.
+    #[must_use]
+    pub fn heard_answered(&self) -> watch::Receiver<u64> {
+        self.0.heard.answered.subscribe()
     }
 
     /// From here on it is heard of what other processes commit, where the database tells; a file does not.
@@ -329,6 +375,16 @@ impl Store {
         doing: &'static str,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, EngineError>,
     ) -> Result<T, StoreError> {
+        self.write_saying(CommitWord::Anything, doing, work)
+    }
+
+    /// The same, where other processes are told what it is about, and those look whom it concerns.
+    fn write_saying<T>(
+        &self,
+        word: CommitWord,
+        doing: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, EngineError>,
+    ) -> Result<T, StoreError> {
         let mut connection = self.writer();
         let fail = |error| StoreError::sql(&self.0.place, doing, error);
         #[cfg(feature = "postgres")]
@@ -340,7 +396,7 @@ impl Store {
         }
         let transaction = connection.transaction().map_err(fail)?;
         let value = work(&transaction).map_err(fail)?;
-        if let Err(error) = transaction.commit() {
+        if let Err(error) = transaction.commit_saying(word) {
             self.settle(&mut connection, fail(error))?;
         }
         #[cfg(feature = "postgres")]

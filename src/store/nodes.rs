@@ -1,5 +1,7 @@
 //! The processes that share a store, and which of them decides.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::engine::{self, Row};
@@ -73,23 +75,36 @@ pub struct NodeRecord {
     pub started_at: Timestamp,
     /// How long ago it said that it is there, in milliseconds of the server's clock.
     pub silent_ms: u64,
+    /// Whether it has a session with the server, as far as that can tell.
+    #[serde(skip)]
+    pub has_session: bool,
 }
 
 /// Whoever has been silent for longer is not there.
 pub(super) const NODE_SILENT_MS_MAX: u64 = 15_000;
+/// Nor is whoever has been silent for longer than this and has no session any more. It is more than a process may ask hosts for
+/// without having seen that they are its own, and the time between two words of it: its sessions may have been cut.
+pub(super) const NODE_ENDED_MS: u64 = 8_000;
 /// Clocks that differ by more are worth a word.
 const NODE_CLOCK_APART_MS_MAX: u64 = 5_000;
 
+/// Whether a process has a session, by its mark.
+pub(super) fn has_session(mark: &str) -> String {
+    format!("EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'wirewatch ' || {mark})")
+}
+
 /// Who has been silent for a day is forgotten.
-const NODES: &str = "SELECT n.name, n.version, n.roles, n.address, n.seeds, n.regions, n.reaches,
+fn nodes_asked() -> String {
+    format!("SELECT n.name, n.version, n.roles, n.address, n.seeds, n.regions, n.reaches,
         (SELECT count(*) FROM poll_leases p WHERE p.node = n.name AND p.mark = n.mark) AS hosts, n.change_seen, n.clock_apart, n.started_at,
         t.now - n.seen_at AS silent, t.now - n.current_at AS not_current,
         CASE WHEN l.node = n.name AND l.until_at > t.now THEN 1 ELSE 0 END AS decides,
         CASE WHEN l.rules = n.rules THEN 1 ELSE 0 END AS same_rules,
-        (SELECT coalesce(max(seq), 0) FROM changes) AS newest
+        (SELECT coalesce(max(seq), 0) FROM changes) AS newest, CASE WHEN {} THEN 1 ELSE 0 END AS has_session
      FROM nodes n JOIN (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now) AS t ON 1 = 1
      LEFT JOIN lease l ON l.only_row = 1
-     WHERE n.seen_at > t.now - 86400000 ORDER BY n.name";
+     WHERE n.seen_at > t.now - 86400000 ORDER BY n.name", has_session("n.mark"))
+}
 
 impl NodeRecord {
     fn read(row: &Row<'_>) -> engine::Result<Self> {
@@ -130,13 +145,21 @@ impl NodeRecord {
             clock_apart_ms: row.get("clock_apart")?,
             started_at: Timestamp::from_millis(row.get("started_at")?),
             silent_ms: number("silent")?,
+            has_session: row.get("has_session")?,
         })
     }
 
-    /// Whether it has been heard of lately.
+    /// Whether it has been heard of lately, and has not ended since.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        self.silent_ms <= NODE_SILENT_MS_MAX
+        self.is_there_for(Duration::ZERO)
+    }
+
+    /// Whether it is so for so long, also if nothing more is heard of it.
+    #[must_use]
+    pub fn is_there_for(&self, longer: Duration) -> bool {
+        let until = if self.has_session { NODE_SILENT_MS_MAX } else { NODE_ENDED_MS };
+        Duration::from_millis(self.silent_ms) + longer <= Duration::from_millis(until)
     }
 
     /// Whether the node of this name takes the files of its seed directory: it is the one that decides, or the first, of all
@@ -188,7 +211,7 @@ impl Store {
             return Ok(Vec::new());
         }
         self.read("read who shares the store", |c| {
-            let mut statement = c.prepare_cached(NODES)?;
+            let mut statement = c.prepare_cached(&nodes_asked())?;
             let nodes = statement.query_map([], NodeRecord::read)?;
             nodes.collect()
         })

@@ -4,8 +4,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::engine::{self, Transaction, params};
-use super::nodes::NODE_SILENT_MS_MAX;
+use super::engine::{self, CommitWord, Transaction, params};
+use super::lease::NOW;
+use super::nodes::{NODE_ENDED_MS, NODE_SILENT_MS_MAX, has_session};
 use super::{Store, StoreError};
 
 /// A process that asks hosts, as its rights are written down.
@@ -19,9 +20,10 @@ pub struct NodeMark {
 
 /// Whether somebody has the right still.
 fn is_held() -> String {
+    let has_session = has_session("n.mark");
     format!(
-        "EXISTS (SELECT 1 FROM nodes n WHERE n.name = l.node AND n.mark = l.mark
-             AND n.seen_at > CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - {NODE_SILENT_MS_MAX})"
+        "EXISTS (SELECT 1 FROM nodes n WHERE n.name = l.node AND n.mark = l.mark AND (n.seen_at > {NOW} - {NODE_ENDED_MS}
+             OR n.seen_at > {NOW} - {NODE_SILENT_MS_MAX} AND {has_session}))"
     )
 }
 
@@ -81,7 +83,7 @@ impl Store {
              RETURNING host, epoch",
             is_held()
         );
-        self.write("take hosts to ask", |tx| {
+        self.write_saying(CommitWord::Nothing, "take hosts to ask", |tx| {
             tx.prepare_cached(make)?.execute([&hosts])?;
             let mut take = tx.prepare_cached(&take)?;
             take.query_map(params![hosts, node.name, node.mark], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
@@ -107,7 +109,7 @@ impl Store {
         let hosts = serde_json::to_string(hosts).expect("invariant: names are JSON");
         let give = "UPDATE poll_leases SET node = '', mark = '' WHERE node = ?1 AND mark = ?2
                         AND host IN (SELECT value FROM json_each(?3))";
-        self.write("give hosts back", |tx| {
+        self.write_saying(CommitWord::Nothing, "give hosts back", |tx| {
             tx.prepare_cached(give)?.execute(params![node.name, node.mark, hosts]).map(|_| ())
         })
     }
@@ -128,7 +130,8 @@ impl Store {
 /// Against a server that `WIREWATCH_TEST_STORE` names (`proof/postgres`); without one there is nothing to try.
 #[cfg(test)]
 mod tests {
-    use super::super::on_a_server_tests::owner_and_sharer;
+    use super::super::engine::Connection;
+    use super::super::on_a_server_tests::{owner_and_sharer, test_place};
     use super::super::{BatchContents, BatchWrite, InboxOutcome, PollLease, RelayedCursor};
     use super::*;
     use crate::model::{Cursor, FeedState, Origin, SourceId, SourceKind, Timestamp};
@@ -168,8 +171,15 @@ mod tests {
         first.give_back_poll_leases(&one, &hosts(&["b"])).expect("given");
         let got = second.take_poll_leases(&two, &hosts(&["b", "d"])).expect("asked");
         assert_eq!(got, HashMap::from([("b".to_owned(), 2)]), "with another number");
+        let place = test_place("poll_leases").expect("there is a server").marked(&one.mark);
+        let session = Connection::to_postgres(&place, false).expect("connects");
+        is_there(&first, &one, NODE_ENDED_MS + 1_000);
+        assert_eq!(second.take_poll_leases(&two, &hosts(&["a"])).expect("asked").len(), 0, "it has a session");
         is_there(&first, &one, NODE_SILENT_MS_MAX + 1);
         assert_eq!(second.take_poll_leases(&two, &hosts(&["a"])).expect("asked").len(), 1, "it is gone");
+        drop(session);
+        is_there(&first, &one, NODE_ENDED_MS - 4_000);
+        assert_eq!(second.take_poll_leases(&two, &hosts(&["c"])).expect("asked").len(), 0, "it may connect again");
         is_there(&first, &NodeMark { mark: "anew".to_owned(), ..one.clone() }, 0);
         assert_eq!(second.take_poll_leases(&two, &hosts(&["c"])).expect("asked").len(), 1, "it was begun anew");
         assert_eq!(first.poll_leases(&one).expect("read").0, HashMap::new());
@@ -198,7 +208,7 @@ mod tests {
             let (cursor, inbox) = (Cursor::Feed(Box::new(state(polls))), Some((row, "{}".to_owned())));
             let write = BatchWrite { cursor, inbox, ..BatchWrite::new(origin.clone(), Vec::new()) };
             decides.apply(&[write], NOW).expect("applied");
-            let heard = fetches.take_batch_answers(&[row], NOW).expect("read");
+            let heard = fetches.take_batch_answers(&[row]).expect("read");
             assert!(matches!(heard[0].1, InboxOutcome::Stored(_)), "it is answered either way");
             decides.feed("gazette").expect("read").map(|state| state.polls)
         };

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::acknowledged::Acknowledged;
-use super::engine::{self, Connection, EngineError, OptionalExtension as _, PostgresPlace};
+use super::engine::{self, CommitWord, Connection, EngineError, OptionalExtension as _, PostgresPlace};
 use super::lease::{self, Lease, LeaseAnswer, LeaseKeeper, MemorySeen, NodeClock, NodeIdentity, NodeSession};
 use super::open::{Access, DATABASE_FILE, LOCK_FILE, Opened, SCHEMA_VERSION, random_name, take_lock};
 use super::private::make_directory;
@@ -138,24 +138,26 @@ fn hear(store: &Weak<Inner>, place: &PostgresPlace, shown: &Path) {
             _ => {
                 session = connect(&listens, shown, false).ok();
                 // Something may have been said before it listened.
-                session.as_ref().map_or(Ok(false), |session| session.listen().map(|()| true))
+                session.as_ref().map_or(Ok(None), |session| session.listen().map(|()| Some(CommitWord::Anything)))
             }
         };
         match heard {
-            Ok(true) => {
+            Ok(Some(word)) => {
                 unheard = 0;
                 let Some(store) = store.upgrade() else { return };
-                store.commits.send_modify(|count| *count += 1);
-                store.others.send_modify(|count| *count += 1);
+                if word == CommitWord::Anything {
+                    store.commits.send_modify(|count| *count += 1);
+                }
+                store.heard.count(word);
             }
-            Ok(false) if session.is_some() => {
+            Ok(None) if session.is_some() => {
                 // A way that is cut says nothing either.
                 unheard += 1;
                 if unheard % UNHEARD_MAX == 0 && session.as_ref().is_some_and(|session| !session.answers()) {
                     session = None;
                 }
             }
-            Ok(false) | Err(_) => {
+            Ok(None) | Err(_) => {
                 session = None;
                 std::thread::sleep(HEAR_AGAIN);
             }
@@ -333,6 +335,12 @@ impl WaitingNode {
         NodeMark { name: self.session.node.name.clone(), mark: self.session.mark.clone() }
     }
 
+    /// The last line of what happened, as of its last [`Self::turn`].
+    #[must_use]
+    pub fn newest_change(&self) -> i64 {
+        self.session.newest_change
+    }
+
     /// The same with a config that was read again.
     pub fn set_rules(&mut self, rules: &str) {
         rules.clone_into(&mut self.session.node.rules);
@@ -425,6 +433,18 @@ impl Store {
         self.0.remote.as_ref().map(|remote| remote.place.mark().to_owned())
     }
 
+    /// Does something beside whoever writes, without waiting for the disk: what a server that falls over may forget.
+    pub(super) fn beside<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> engine::Result<T>,
+    ) -> Result<T, StoreError> {
+        let fail = |error| StoreError::sql(self.place(), doing, error);
+        let remote = self.0.remote.as_ref().ok_or_else(|| fail(EngineError::unreadable("a file has nobody beside")))?;
+        let claiming = remote.claiming(self.place())?;
+        work(claiming.as_ref().expect("invariant: it was connected just now")).map_err(fail)
+    }
+
     /// What the store takes on its server.
     pub(super) fn remote_bytes(&self) -> Result<u64, StoreError> {
         self.read("see how large the store is", |c| {
@@ -436,151 +456,6 @@ impl Store {
     }
 }
 
-/// Against a server that `WIREWATCH_TEST_STORE` names (`proof/postgres`); without one there is nothing to try.
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn server() -> Option<PostgresPlace> {
-        let url = std::env::var("WIREWATCH_TEST_STORE").ok()?;
-        Some(PostgresPlace::read(&url).expect("a URL of a store"))
-    }
-
-    fn administrator(place: &PostgresPlace) -> Connection {
-        Connection::to_postgres(place, true).expect("connects")
-    }
-
-    fn refusal(place: &PostgresPlace) -> String {
-        let dir = tempfile::tempdir().expect("a directory");
-        Store::open_remote(dir.path(), place, Access::Own).map(|_| ()).expect_err("refused").to_string()
-    }
-
-    #[test]
-    fn schema_of_another_program_is_refused_and_left_alone() {
-        let Some(place) = server() else { return };
-        let place = place.with_schema("another_program");
-        let tables = "CREATE SCHEMA another_program; CREATE TABLE another_program.meta (id INTEGER)";
-        administrator(&place).execute_batch(tables).expect("made");
-        assert!(refusal(&place).contains("another program"), "{}", refusal(&place));
-    }
-
-    #[test]
-    fn schema_of_a_newer_program_is_refused() {
-        let Some(place) = server() else { return };
-        let place = place.with_schema("newer_program");
-        let dir = tempfile::tempdir().expect("a directory");
-        drop(Store::open_remote(dir.path(), &place, Access::Own).expect("made"));
-        let newer = "UPDATE newer_program.meta SET value = '99' WHERE key = 'schema_version'";
-        administrator(&place).execute_batch(newer).expect("changed");
-        assert!(refusal(&place).contains("version 99"), "{}", refusal(&place));
-    }
-
-    #[test]
-    fn user_without_the_rights_is_told_what_to_ask_for() {
-        let Some(place) = server() else { return };
-        let place = place.with_schema("no_rights");
-        administrator(&place).execute_batch("CREATE ROLE reader LOGIN").expect("made");
-        let url = std::env::var("WIREWATCH_TEST_STORE").expect("it is there").replace("wirewatch@", "reader@");
-        let reader = PostgresPlace::read(&url).expect("a URL").with_schema("no_rights");
-        assert!(refusal(&reader).contains("AUTHORIZATION"), "{}", refusal(&reader));
-    }
-
-    #[test]
-    fn database_in_another_encoding_is_refused() {
-        let Some(place) = server() else { return };
-        let made = administrator(&place)
-            .execute_batch("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
-        made.expect("made");
-        let url = std::env::var("WIREWATCH_TEST_STORE").expect("it is there").replace("/postgres?", "/latin?");
-        let latin = PostgresPlace::read(&url).expect("a URL");
-        assert!(refusal(&latin).contains("LATIN1"), "{}", refusal(&latin));
-    }
-
-    #[test]
-    fn store_is_held_by_one_and_free_when_that_is_gone() {
-        let Some(place) = server() else { return };
-        let place = place.with_schema("held_by_one");
-        let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-        let first = Store::open_remote(one.path(), &place, Access::Own).expect("opens");
-        let second = Store::open_remote(other.path(), &place, Access::Own).map(|_| ());
-        assert!(matches!(second, Err(StoreError::Decided { .. })), "{second:?}");
-        assert!(Store::open_remote(other.path(), &place, Access::Read).is_ok(), "reading goes on beside it");
-        drop(first);
-        drop(Store::open_remote(other.path(), &place, Access::Own).expect("it is free"));
-    }
-
-    #[test]
-    fn what_another_process_commits_is_heard_of_and_what_it_only_reads_is_not() {
-        let Some(place) = server() else { return };
-        let place = place.with_schema("heard_of");
-        let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-        let leader = Store::open_remote(one.path(), &place, Access::Own).expect("opens");
-        let beside = Store::open_remote(other.path(), &place, Access::Share).expect("opens");
-        let (mut heard, own) = (leader.commits_of_others(), leader.commits());
-        leader.hear_others().expect("a thread");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let mut until = |count: u64| {
-            let told = async { heard.wait_for(|heard| *heard >= count).await.map(|heard| *heard).expect("it is open") };
-            runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), told).await }).expect("heard of")
-        };
-        // That it listens is said once.
-        until(1);
-        let add = "INSERT INTO tombstones (id, at) VALUES (7, 7)";
-        leader.write("test", |tx| tx.execute(add, [])).expect("written");
-        beside
-            .read("test", |c| c.query_row("SELECT count(*) FROM tombstones", [], |row| row.get::<_, i64>(0)))
-            .expect("read");
-        beside.write("test", |tx| tx.execute("DELETE FROM tombstones", [])).expect("written");
-        assert_eq!((until(2), *own.borrow()), (2, 3), "its own is its own");
-    }
-
-    #[test]
-    fn session_that_the_server_ended_is_begun_again_and_nothing_is_half_written() {
-        let Some(place) = server() else { return };
-        let place = place.with_schema("ended_session");
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open_remote(dir.path(), &place, Access::Own).expect("opens");
-        let add = "INSERT INTO tombstones (id, at) VALUES (1, 1)";
-        let ended = store.write("test", |tx| {
-            tx.execute(add, [])?;
-            tx.execute("SELECT pg_terminate_backend(pg_backend_pid())", [])
-        });
-        assert!(matches!(&ended, Err(error) if error.is_passing()), "{ended:?}");
-        store.write("test", |tx| tx.execute(add, [])).expect("connected again, and it was not there");
-    }
-
-    #[test]
-    fn one_that_was_replaced_meanwhile_writes_no_more() {
-        let Some(place) = server() else { return };
-        let place = place.with_schema("replaced");
-        let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-        let first = Store::open_remote(one.path(), &place, Access::Own).expect("opens");
-        let ended = first.write("test", |tx| tx.execute("SELECT pg_terminate_backend(pg_backend_pid())", []));
-        assert!(ended.is_err());
-        drop(Store::open_remote(other.path(), &place, Access::Own).expect("it is free"));
-        let late = first.write("test", |tx| tx.execute("INSERT INTO tombstones (id, at) VALUES (1, 1)", []));
-        assert!(matches!(late, Err(StoreError::SteppedDown { .. })), "{late:?}");
-    }
-
-    #[test]
-    fn what_became_of_a_write_is_known_afterwards() {
-        let Some(place) = server() else { return };
-        let place = place.with_schema("unheard_end");
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open_remote(dir.path(), &place, Access::Own).expect("opens");
-        let number = |committed: bool| {
-            let mut number = None;
-            let _ = store.write("test", |tx| {
-                number = tx.last_number();
-                tx.execute("DELETE FROM tombstones", [])?;
-                if committed { Ok(()) } else { Err(EngineError::unreadable("given up")) }
-            });
-            number.expect("it has one")
-        };
-        for committed in [true, false] {
-            let number = number(committed);
-            let known = store.read("test", |c| c.was_committed(&number)).expect("asked");
-            assert_eq!(known, Some(committed));
-        }
-    }
-}
+#[path = "remote_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::browse::{ItemLine, item_line};
-use super::engine::{self, Connection, OptionalExtension, Row, params};
+use super::engine::{self, CommitWord, Connection, OptionalExtension, Row, params};
 use super::operators::{self, SearchProblem};
 use super::search_parts::{self, PartsQuery};
 #[cfg(feature = "postgres")]
@@ -69,7 +69,7 @@ impl Store {
             return Ok(false);
         }
         let batch = if lag > BEHIND { BATCH_ITEMS_BEHIND } else { BATCH_ITEMS };
-        self.write("index items for search", |tx| {
+        self.write_saying(CommitWord::Nothing, "index items for search", |tx| {
             let from = indexed(tx)?;
             let edited: Vec<i64> = tx
                 .prepare_cached("SELECT seq FROM search_stale ORDER BY seq LIMIT ?1")?

@@ -156,6 +156,7 @@ mod tests {
             clock_apart_ms: -4999,
             started_at: Timestamp::from_seconds(1_742_198_531),
             silent_ms: 900,
+            has_session: true,
         }
     }
 
@@ -168,6 +169,9 @@ mod tests {
         let words = "stands by, fetches, sends, its memory lacks 7 changes, 3 s old, serves at http://10.0.0.2:8080, version 1.2.3";
         assert_eq!(node_in_words(&late), words);
         let gone = NodeRecord { silent_ms: 61_000, ..node("eu-3") };
+        let silent = |silent_ms, has_session| NodeRecord { silent_ms, has_session, ..node("eu-3") }.is_there();
+        assert!(silent(14_000, true) && silent(7_000, false), "it may stand still, or connect again");
+        assert!(!silent(9_000, false) && !silent(16_000, true), "it has ended, or does not go on");
         let short = nodes_in_short(&[leader.clone(), late, gone.clone(), node("eu-4")]);
         assert_eq!(short.as_deref(), Some("eu-1 decides; beside it eu-2 3 s behind, eu-3 silent for 61 s, eu-4"));
         assert_eq!(nodes_in_short(std::slice::from_ref(&leader)).as_deref(), Some("eu-1 decides; nobody stands by"));

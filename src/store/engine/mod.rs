@@ -116,7 +116,7 @@ impl Connection {
 
     /// The same, to be changed.
     #[cfg(test)]
-    #[expect(clippy::unnecessary_wraps, reason = "another engine has none of it")]
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unnecessary_wraps, reason = "another engine has none of it"))]
     pub(in crate::store) fn sqlite_mut(&mut self) -> Option<&mut rusqlite::Connection> {
         match &mut self.0 {
             Session::Sqlite(connection) => Some(connection),
@@ -225,14 +225,18 @@ impl Connection {
         }
     }
 
-    /// Waits for the word that another process than `own` has committed something; whether it came.
+    /// Waits for the word that another process than `own` has committed something, if it comes.
     ///
     /// # Errors
     /// [`EngineError`] where the way to the database is gone.
     #[cfg(feature = "postgres")]
-    pub(in crate::store) fn hears_of_others(&self, own: &str, within: std::time::Duration) -> Result<bool> {
+    pub(in crate::store) fn hears_of_others(
+        &self,
+        own: &str,
+        within: std::time::Duration,
+    ) -> Result<Option<CommitWord>> {
         match &self.0 {
-            Session::Sqlite(_) => Ok(false),
+            Session::Sqlite(_) => Ok(None),
             Session::Postgres(session) => session.hears_of_others(own, within),
         }
     }
@@ -329,11 +333,12 @@ impl Connection {
         }
     }
 
-    fn commit(&self) -> Result<()> {
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "nobody listens to a file"))]
+    fn commit(&self, word: CommitWord) -> Result<()> {
         match &self.0 {
             Session::Sqlite(connection) => Ok(connection.execute_batch("COMMIT")?),
             #[cfg(feature = "postgres")]
-            Session::Postgres(session) => session.commit(),
+            Session::Postgres(session) => session.commit(word),
         }
     }
 
@@ -369,6 +374,42 @@ impl Connection {
     }
 }
 
+/// What a commit is about, for other processes on the store: those look whom it concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitWord {
+    /// Whatever there is: everybody looks.
+    Anything,
+    /// What was fetched is in the inbox.
+    Fetched,
+    /// What was pushed is in the inbox.
+    Pushed,
+    /// Something of the inbox is answered.
+    Answered,
+    /// Nothing that anybody waits for: nobody is told.
+    Nothing,
+}
+
+#[cfg(feature = "postgres")]
+impl CommitWord {
+    /// All that are said.
+    pub(in crate::store) const SAID: [Self; 4] = [Self::Anything, Self::Fetched, Self::Pushed, Self::Answered];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Anything => "anything",
+            Self::Fetched => "fetched",
+            Self::Pushed => "pushed",
+            Self::Answered => "answered",
+            Self::Nothing => "nothing",
+        }
+    }
+
+    /// What is not known may be anything.
+    fn read(word: &str) -> Self {
+        Self::SAID.into_iter().find(|one| one.as_str() == word).unwrap_or(Self::Anything)
+    }
+}
+
 /// A transaction; without a commit nothing of it was.
 #[derive(Debug)]
 pub struct Transaction<'c>(&'c Connection);
@@ -386,8 +427,16 @@ impl<'c> Transaction<'c> {
     /// # Errors
     /// [`EngineError`]; nothing was written then.
     pub fn commit(self) -> Result<()> {
+        self.commit_saying(CommitWord::Anything)
+    }
+
+    /// The same, where those who listen are told what it is about.
+    ///
+    /// # Errors
+    /// [`EngineError`]; nothing was written then.
+    pub fn commit_saying(self, word: CommitWord) -> Result<()> {
         // Where it fails, the transaction may still be open: dropping rolls it back.
-        self.0.commit()
+        self.0.commit(word)
     }
 }
 

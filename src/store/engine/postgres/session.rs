@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::error::Error as _;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use postgres::types::{ToSql, Type};
 use postgres::{Client, NoTls, SimpleQueryMessage};
 use rusqlite::types::FromSql;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::time::Instant;
 
-use super::super::{EngineError, Params, Result};
+use super::super::{CommitWord, EngineError, Params, Result};
 use super::deferred::Deferred;
 use super::place::PostgresPlace;
 use super::translate::Translated;
@@ -25,12 +26,16 @@ use crate::files::descriptors_are_short;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A session that was idle answers within this time, or is given up.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// One that answered within this time is not asked whether it does.
+const IDLE_MIN: Duration = Duration::from_secs(5);
 /// What was sent and is not acknowledged for so long is lost, and the way with it.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
 /// Statements kept prepared; beyond them all are let go, which costs one round trip each to come back.
 const STATEMENTS_KEPT: usize = 512;
 /// Rows of a page of a long result.
 pub(in crate::store::engine) const CURSOR_PAGE_ROWS: usize = 2_000;
+/// What a server says of a session that it ends: at its own end, or because nothing came for so long.
+const ENDED: [&str; 5] = ["57P01", "57P02", "57P03", "57P05", "25P03"];
 /// Among the advisory locks of a database, whoever writes into one schema.
 const WRITERS: i32 = 0x7769_7265;
 /// The channel on which it is said that something was committed.
@@ -68,8 +73,10 @@ pub(in crate::store::engine) struct Session {
     /// What each transaction that writes asks first.
     fence: RefCell<Option<String>>,
     for_use: SessionUse,
-    /// What those who listen are told with each commit: of which store, and by which process.
-    word: Option<String>,
+    /// How to begin one that reads anew.
+    place: PostgresPlace,
+    /// When the server last answered here.
+    answered_at: Cell<Instant>,
     pub(super) schema: String,
 }
 
@@ -84,21 +91,8 @@ impl fmt::Debug for Session {
 impl Session {
     /// Connects, and sees that the server is one that keeps what it said it keeps.
     pub(in crate::store::engine) fn connect(place: &PostgresPlace, for_use: SessionUse) -> Result<Self> {
-        // The client ends the thread where it cannot make what it waits with.
-        if descriptors_are_short() {
-            return Err(EngineError::NotNow("too many files are open".to_owned()));
-        }
-        let mut config = place.config();
-        config.tcp_user_timeout(UNACKNOWLEDGED_MAX);
-        config.connect_timeout(CONNECT_TIMEOUT).application_name(&format!("wirewatch {}", place.mark()));
-        let tls = place.tls()?;
-        let client = outside(|| match tls {
-            Some(tls) => config.connect(tls),
-            None => config.connect(NoTls),
-        })
-        .map_err(connecting)?;
         let session = Self {
-            client: RefCell::new(Some(client)),
+            client: RefCell::new(Some(client(place)?)),
             statements: RefCell::default(),
             translated: RefCell::default(),
             deferred: RefCell::default(),
@@ -110,25 +104,51 @@ impl Session {
             is_begun: Cell::new(false),
             fence: RefCell::default(),
             for_use,
-            word: (for_use == SessionUse::Write).then(|| format!("{} {}", place.schema(), place.mark())),
+            place: place.clone(),
+            answered_at: Cell::new(Instant::now()),
             schema: place.schema().to_owned(),
         };
-        session.refuse_unsound(for_use != SessionUse::Read)?;
+        session.set_up()?;
+        Ok(session)
+    }
+
+    fn set_up(&self) -> Result<()> {
+        self.refuse_unsound(self.for_use != SessionUse::Read)?;
         // Whoever reads makes something of it meanwhile, such as a memory; whoever writes holds up others.
-        let idle = match for_use {
+        let idle = match self.for_use {
             SessionUse::Read => "10min",
             SessionUse::Write => "60s",
             SessionUse::Claim => "5s",
         };
-        let reads_only = if for_use == SessionUse::Read { "on" } else { "off" };
-        let waits_for_disk = if for_use == SessionUse::Claim { "off" } else { "on" };
-        session.batch(&format!(
+        let reads_only = if self.for_use == SessionUse::Read { "on" } else { "off" };
+        let waits_for_disk = if self.for_use == SessionUse::Claim { "off" } else { "on" };
+        self.batch(&format!(
             "SET search_path = \"{}\"; SET synchronous_commit = {waits_for_disk}; SET default_transaction_read_only = {reads_only};
              SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '{idle}'; SET lock_timeout = '5s';
              SET standard_conforming_strings = on",
-            session.schema
-        ))?;
-        Ok(session)
+            self.schema
+        ))
+    }
+
+    /// Begins a session that reads anew where the server has ended it, and nothing of a transaction is lost with it:
+    /// whether what failed may be asked once more.
+    fn is_begun_anew(&self, failure: &EngineError) -> bool {
+        let is_ended = self.is_closed() || failure.sql_state().is_some_and(|state| ENDED.contains(&state.as_str()));
+        if self.for_use != SessionUse::Read || self.in_transaction.get() || !is_ended {
+            return false;
+        }
+        let Ok(fresh) = client(&self.place) else { return false };
+        if let Some(ended) = self.client.replace(Some(fresh)) {
+            outside(|| drop(ended));
+        }
+        self.statements.borrow_mut().clear();
+        let is_set_up = self.set_up().is_ok();
+        if !is_set_up {
+            // Half of it is worse than none.
+            let half = self.client.replace(None);
+            outside(|| drop(half));
+        }
+        is_set_up
     }
 
     pub(in crate::store::engine) fn batch(&self, sql: &str) -> Result<()> {
@@ -172,7 +192,15 @@ impl Session {
             return self.batch("BEGIN");
         }
         if !writes {
-            return self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+            let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            self.in_transaction.set(false);
+            let begun = match self.batch(begin) {
+                Err(failure) if self.is_begun_anew(&failure) => self.batch(begin),
+                begun => begun,
+            };
+            self.in_transaction.set(begun.is_ok());
+            self.failed.set(begun.is_err());
+            return begun;
         }
         // One writes at a time, as the operations expect: what they read is what they change.
         let lock = format!("SELECT pg_advisory_xact_lock({WRITERS}, hashtext('{}'))", self.schema);
@@ -214,9 +242,10 @@ impl Session {
         }
     }
 
-    /// Whether the server still answers here.
+    /// Whether the server still answers here, as far as is known: one that did a moment ago is not asked.
     pub(in crate::store::engine) fn answers(&self) -> bool {
-        !self.is_closed() && self.ask(|client| client.is_valid(ANSWERS_WITHIN)).is_ok()
+        let is_idle = self.answered_at.get().elapsed() >= IDLE_MIN;
+        !self.is_closed() && (!is_idle || self.ask(|client| client.is_valid(ANSWERS_WITHIN)).is_ok())
     }
 
     pub(in crate::store::engine) fn set_fence(&self, asked: String) {
@@ -253,14 +282,20 @@ impl Session {
         })
     }
 
-    pub(in crate::store::engine) fn commit(&self) -> Result<()> {
+    /// `word`: what those who listen are told of it.
+    pub(in crate::store::engine) fn commit(&self, word: CommitWord) -> Result<()> {
         if self.failed.get() {
             return Err(EngineError::unreadable("a statement of this transaction failed before"));
         }
-        match &self.word {
-            Some(word) => self.batch(&format!("SELECT pg_notify('{WORDS}', '{word}'); COMMIT"))?,
-            None => self.batch("COMMIT")?,
+        // What waits goes in the same message: where it fails, the server does not get to the end.
+        let mut text = self.deferred.borrow_mut().take();
+        if self.for_use == SessionUse::Write && word != CommitWord::Nothing {
+            let (mark, word) = (self.place.mark(), word.as_str());
+            // Writing to a string cannot fail.
+            let _ = write!(text, "SELECT pg_notify('{WORDS}', '{} {mark} {word}');", self.schema);
         }
+        text.push_str("COMMIT");
+        self.ask(|client| client.batch_execute(&text)).inspect_err(|_| self.deferred.borrow_mut().forget())?;
         self.in_transaction.set(false);
         Ok(())
     }
@@ -270,18 +305,22 @@ impl Session {
         self.batch(&format!("LISTEN {WORDS}"))
     }
 
-    /// Waits for the word that another process than `own` has committed something; whether it came.
-    pub(in crate::store::engine) fn hears_of_others(&self, own: &str, within: Duration) -> Result<bool> {
+    /// Waits for the word that another process than `own` has committed something, if it comes.
+    pub(in crate::store::engine) fn hears_of_others(&self, own: &str, within: Duration) -> Result<Option<CommitWord>> {
         let store = format!("{} ", self.schema);
-        self.ask(|client| {
+        // That nothing was heard is no answer.
+        self.ask_besides(|client| {
             let mut words = client.notifications();
             let mut heard = words.timeout_iter(within);
             while let Some(word) = heard.next()? {
-                if word.payload().strip_prefix(&store).is_some_and(|mark| mark != own) {
-                    return Ok(true);
+                let Some(said) = word.payload().strip_prefix(&store) else { continue };
+                // One of another version says less, or what this one does not know.
+                let (mark, word) = said.split_once(' ').unwrap_or((said, ""));
+                if mark != own {
+                    return Ok(Some(CommitWord::read(word)));
                 }
             }
-            Ok(false)
+            Ok(None)
         })
     }
 
@@ -325,7 +364,13 @@ impl Session {
         statement: &Translated,
         params: impl Params,
     ) -> Result<Vec<postgres::Row>> {
-        self.run(statement, params, |client, prepared, values| client.query(prepared, values))
+        let query = |client: &mut Client, prepared: &postgres::Statement, values: &[&(dyn ToSql + Sync)]| {
+            client.query(prepared, values)
+        };
+        params.with(|values| match self.run(statement, values, query) {
+            Err(failure) if self.is_begun_anew(&failure) => self.run(statement, values, query),
+            rows => rows,
+        })
     }
 
     pub(in crate::store::engine) fn column_names(&self, statement: &Translated) -> Result<Vec<String>> {
@@ -406,6 +451,13 @@ impl Session {
         &self,
         asked: impl FnOnce(&mut Client) -> Result<T, postgres::Error> + Send,
     ) -> Result<T> {
+        let answer = self.ask_besides(asked)?;
+        self.answered_at.set(Instant::now());
+        Ok(answer)
+    }
+
+    /// The same for what may come to an end without the server.
+    fn ask_besides<T: Send>(&self, asked: impl FnOnce(&mut Client) -> Result<T, postgres::Error> + Send) -> Result<T> {
         let mut client = self.client.borrow_mut();
         let client = client.as_mut().ok_or_else(|| EngineError::unreadable("the session is over"))?;
         outside(|| asked(client)).map_err(|error| {
@@ -422,6 +474,22 @@ impl Drop for Session {
             outside(|| drop(client));
         }
     }
+}
+
+fn client(place: &PostgresPlace) -> Result<Client> {
+    // The client ends the thread where it cannot make what it waits with.
+    if descriptors_are_short() {
+        return Err(EngineError::NotNow("too many files are open".to_owned()));
+    }
+    let mut config = place.config();
+    config.tcp_user_timeout(UNACKNOWLEDGED_MAX);
+    config.connect_timeout(CONNECT_TIMEOUT).application_name(&format!("wirewatch {}", place.mark()));
+    let tls = place.tls()?;
+    outside(|| match tls {
+        Some(tls) => config.connect(tls),
+        None => config.connect(NoTls),
+    })
+    .map_err(connecting)
 }
 
 /// Does something that waits for the server where that may wait: the client drives a runtime of its own, which none of the
