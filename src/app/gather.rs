@@ -1,6 +1,7 @@
 //! What a process takes in while another one decides: the feeds that are its share, and the files of its own seed directory.
 //! It goes by the inbox, and what its source remembers of it is stored by the one that decides, with the items.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::source::feed::polling::counters::PollCounters;
 use crate::source::feed::polling::poller::{Poller, PollerLinks};
 use crate::source::feed::polling::rules::{self, PollRules, PollRulesSlot};
 use crate::source::parser::Parser;
-use crate::source::seed::{SeedInputs, SeedStatus, SeedWatcher};
+use crate::source::seed::{LatelyClosed, SeedInputs, SeedStatus, SeedWatcher};
 use crate::source::websub::{FeedHint, HubCover, PollHubs};
 use crate::source::{IngestSender, MESSAGES_WAITING_MAX};
 use crate::store::{NodeMark, NodeRecord, Store, StoreError};
@@ -42,6 +43,8 @@ pub(super) struct GatheringNode {
     node: NodeMark,
     cancel: CancellationToken,
     relay: JoinHandle<()>,
+    /// Heard also while another process takes the files: it may be this one's turn in a moment.
+    closed: Option<LatelyClosed>,
     seeds: Option<(CancellationToken, JoinHandle<()>)>,
     polling: Vec<JoinHandle<()>>,
 }
@@ -79,8 +82,9 @@ impl GatheringNode {
         let relay = tokio::spawn(relay.run(cancel.clone()));
         let slot = PollRulesSlot::default();
         let parts = GatheringParts { config, clock, store, parser, to_inbox, slot };
+        let closed = parts.config.seeds.dir.clone().map(LatelyClosed::of);
         let polling = parts.poll(node.clone(), rights, hold, &cancel)?;
-        Ok(Self { parts, node, cancel, relay, seeds: None, polling })
+        Ok(Self { parts, node, cancel, relay, closed, seeds: None, polling })
     }
 
     /// How pollers hear what hubs say of feeds.
@@ -96,7 +100,7 @@ impl GatheringNode {
         match (NodeRecord::takes_seeds(nodes, &self.node.name), self.seeds.take()) {
             (true, None) => {
                 let cancel = self.cancel.child_token();
-                let task = tokio::spawn(take_seeds(self.parts.clone(), cancel.clone()));
+                let task = tokio::spawn(take_seeds(self.parts.clone(), self.lately_closed(), cancel.clone()));
                 self.seeds = Some((cancel, task));
             }
             // Another one that sees the same files takes them from here on.
@@ -108,10 +112,15 @@ impl GatheringNode {
         }
     }
 
-    /// Ends at once: whatever has no receipt yet is offered again, by whoever takes it next. `goes`: the hosts that this
+    fn lately_closed(&self) -> Vec<OsString> {
+        self.closed.as_ref().map(LatelyClosed::names).unwrap_or_default()
+    }
+
+    /// Ends at once; gives the files of the seed directory that were closed a moment ago. Whatever has no receipt yet is offered again, by whoever takes it next. `goes`: the hosts that this
     /// process asks are another one's from here on.
-    pub(super) async fn end(self, goes: bool) {
-        let Self { parts, node, cancel, relay, seeds, polling } = self;
+    pub(super) async fn end(self, goes: bool) -> Vec<OsString> {
+        let lately_closed = self.lately_closed();
+        let Self { parts, node, cancel, relay, seeds, polling, .. } = self;
         cancel.cancel();
         let tasks = [relay].into_iter().chain(seeds.map(|(_, task)| task)).chain(polling);
         let end = Instant::now() + ENDS_WITHIN;
@@ -130,6 +139,7 @@ impl GatheringNode {
                 debug!(%error, "the hosts of this node are free when it has been silent for a while");
             }
         }
+        lately_closed
     }
 }
 
@@ -184,7 +194,7 @@ impl GatheringParts {
     }
 }
 
-async fn take_seeds(parts: GatheringParts, cancel: CancellationToken) {
+async fn take_seeds(parts: GatheringParts, lately_closed: Vec<OsString>, cancel: CancellationToken) {
     let GatheringParts { config, clock, store, parser, to_inbox, .. } = parts;
     let (dir, now) = (config.seeds.dir.clone(), clock.now());
     let (known, watched_since) = loop {
@@ -212,5 +222,5 @@ async fn take_seeds(parts: GatheringParts, cancel: CancellationToken) {
         watched_since,
     };
     let status = watch::Sender::new(SeedStatus::default());
-    SeedWatcher::new(inputs, known).telling(status, Pulse::default()).run(cancel).await;
+    SeedWatcher::new(inputs, known).after(lately_closed).telling(status, Pulse::default()).run(cancel).await;
 }

@@ -1,6 +1,7 @@
 //! The stages up to the store, ready for sources to connect: what a daemon and a command that runs once have
 //! in common. A command connects its sources, waits for them, and calls [`CoreStages::finish_once`].
 
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -52,6 +53,8 @@ pub(super) struct CoreStages {
     pub(super) links: IngestLinks,
     /// Endpoints that are not in the config any more, and for which alerts are kept.
     pub(super) departed: Vec<DepartedEndpoint>,
+    /// The files of the seed directory that were closed a moment before.
+    pub(super) lately_closed: Vec<OsString>,
 }
 
 /// What a process brings that stood by until its turn came.
@@ -60,6 +63,8 @@ pub struct Leadership {
     pub(super) store: Store,
     /// The memory that followed it, where there was time for one.
     pub(super) memory: Option<Box<FollowedMemory>>,
+    /// The files of the seed directory that were closed a moment ago.
+    pub(super) lately_closed: Vec<OsString>,
     /// The store to write into beside whoever decides: what is sent is recorded there, whoever that is by then.
     pub(super) beside: Store,
 }
@@ -75,12 +80,13 @@ impl CoreStages {
         for problem in compile::warnings(&rules, config) {
             warn!(problem = %clean::one_line(&problem.what), "config warning");
         }
-        let (store, outbox, followed) = if let Some(Leadership { store, memory, beside }) = leadership {
-            (store, beside, memory)
-        } else {
-            let store = config.open_store(Access::Own)?;
-            (store.clone(), store, None)
-        };
+        let (store, outbox, followed, lately_closed) =
+            if let Some(Leadership { store, memory, lately_closed, beside }) = leadership {
+                (store, beside, memory, lately_closed)
+            } else {
+                let store = config.open_store(Access::Own)?;
+                (store.clone(), store, None, Vec::new())
+            };
         // A start takes the config whole: what a reload said before says nothing any more.
         let _ = std::fs::remove_file(config.daemon.state_dir.join(RELOAD_FILE));
         silences::date(&mut rules.alert.silences, config, &store, clock.now())?;
@@ -141,6 +147,7 @@ impl CoreStages {
             hold,
             links,
             departed: departures.gone,
+            lately_closed,
         })
     }
 

@@ -1,6 +1,7 @@
 //! Standing by: a process that is one of several waits until nobody decides for the store, with a memory that follows
 //! what the other one stores. It serves meanwhile what there is to see, and passes on what it is asked.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,11 +111,11 @@ pub async fn stand_by(
         let is_reached = !matches!(turn, NodeTurn::Unknown { .. });
         let because = match turn {
             NodeTurn::Ours(store) => {
-                around.end(false).await;
+                let lately_closed = around.end(false).await;
                 BesideDelivery::end_behind(sending);
                 info!(node = name, "this node decides from now on");
                 let beside = beside.store;
-                return Ok(StoodBy::Turn(Some(Leadership { store, memory, beside })));
+                return Ok(StoodBy::Turn(Some(Leadership { store, memory, lately_closed, beside })));
             }
             NodeTurn::Theirs { node } if node.is_empty() => "standing by: another process decides".to_owned(),
             NodeTurn::Theirs { node } => format!("standing by: {node} decides"),
@@ -287,7 +288,7 @@ impl Waiting {
         }
         // One that never decides needs no memory.
         if config.node.has(NodeRole::Decide)
-            && let Err(error) = follow(&config, &clock, &store, &mut follows)
+            && let Err(error) = follow(&config, (&clock, &store), candidate.newest_change(), &mut follows)
         {
             if !error.is_passing() {
                 return (Err(error), None);
@@ -303,12 +304,21 @@ impl Waiting {
     }
 }
 
-fn follow(config: &Config, clock: &Clock, store: &Store, follows: &mut Option<Follows>) -> Result<(), StoreError> {
+fn follow(
+    config: &Config,
+    (clock, store): (&Clock, &Store),
+    newest_change: i64,
+    follows: &mut Option<Follows>,
+) -> Result<(), StoreError> {
     let window = config.memory.copies_window.max(config.memory.story_window);
     let now = clock.now();
     let since = now.minus(window);
     if let Some(Follows { memory, current }) = follows {
-        store.keep_up(memory, since)?;
+        if memory.is_current(newest_change) {
+            memory.expire(since);
+        } else {
+            store.keep_up(memory, since)?;
+        }
         *current = now;
         return Ok(());
     }
@@ -330,11 +340,12 @@ impl AroundWaiting {
         WaitingListener::begin(beside, ready, &self.parser, self.gathering.hint()).await
     }
 
-    /// `goes`: this process does not decide next.
-    async fn end(self, goes: bool) {
+    /// `goes`: this process does not decide next. Gives the files of the seed directory that were closed a moment ago.
+    async fn end(self, goes: bool) -> Vec<OsString> {
         let Self { parser, gathering, listener } = self;
-        tokio::join!(WaitingListener::end(listener), gathering.end(goes));
+        let ((), lately_closed) = tokio::join!(WaitingListener::end(listener), gathering.end(goes));
         parser.quarantine().close();
+        lately_closed
     }
 }
 

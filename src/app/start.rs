@@ -1,6 +1,7 @@
 //! Start: store → memory → delivery → ingest → sources → HTTP. What can fail is done before anything
 //! runs; what runs is supervised: a part that ends unasked stops the process in order.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,7 +130,7 @@ impl App {
         let (config_told, config_heard) = watch::channel(config.clone());
         let (reload, reloaded) = watch::channel(None);
         let (seeds, seeds_heard) = watch::channel(SeedStatus::default());
-        let outbox = stages.outbox.clone();
+        let (outbox, lately_closed) = (stages.outbox.clone(), stages.lately_closed.clone());
         let CoreStages {
             store, rules, delivery, waker, to_ingest, ingest, ingest_cancel, hold, links, departed, ..
         } = stages;
@@ -192,7 +193,7 @@ impl App {
             gauges,
             health,
         };
-        let watcher = live.watcher(&store, None, &sources_cancel);
+        let watcher = live.watcher(&store, None, lately_closed, &sources_cancel);
         Ok(Self {
             store,
             http_address,
@@ -273,13 +274,19 @@ impl App {
         let idle = CancellationToken::new();
         let placeholder = SeedTask { handle: tokio::spawn(async {}), cancel: idle };
         let old = std::mem::replace(&mut self.watcher, placeholder);
-        self.watcher = self.live.watcher(&self.store, Some(old), &self.sources_cancel);
+        self.watcher = self.live.watcher(&self.store, Some(old), Vec::new(), &self.sources_cancel);
     }
 }
 
 impl Live {
-    /// A watcher that begins when its predecessor has ended.
-    fn watcher(&self, store: &Store, before: Option<SeedTask>, sources_cancel: &CancellationToken) -> SeedTask {
+    /// A watcher that begins when its predecessor has ended, or after a process whose files these are no more.
+    fn watcher(
+        &self,
+        store: &Store,
+        before: Option<SeedTask>,
+        lately_closed: Vec<OsString>,
+        sources_cancel: &CancellationToken,
+    ) -> SeedTask {
         let cancel = sources_cancel.child_token();
         let inputs = self.to_ingest.clone().map(|ingest| SeedInputs {
             config: self.config.seeds.clone(),
@@ -311,7 +318,7 @@ impl Live {
                 known
             });
             match known {
-                Ok(known) => SeedWatcher::new(inputs, known).telling(seeds, pulse).run(ours).await,
+                Ok(known) => SeedWatcher::new(inputs, known).after(lately_closed).telling(seeds, pulse).run(ours).await,
                 Err(error) => error!(%error, "seed files cannot be read from the store"),
             }
         });

@@ -142,6 +142,13 @@ impl FileTracker {
         self.files.contains_key(name)
     }
 
+    /// It was heard before this began that a file was closed: it need not stand still first.
+    pub(super) fn was_closed(&mut self, name: &OsStr) {
+        if matches!(self.files.get(name), Some(TrackedState::Settling { .. })) {
+            self.queue(name, None);
+        }
+    }
+
     /// Forgets kept files that a scan did not see. Others tell themselves when they are looked at.
     pub(super) fn forget_missing(&mut self, seen: &HashSet<OsString>) {
         self.files.retain(|name, state| {

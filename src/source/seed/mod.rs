@@ -9,6 +9,7 @@ mod folder;
 pub mod foreign;
 mod hints;
 mod known;
+mod lately;
 mod ledger;
 mod maildir;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use super::{IngestSender, Limits};
 use crate::clock::Clock;
 use crate::model::{SourceId, Timestamp};
 
+pub use lately::LatelyClosed;
 pub use named::{NamedBytes, parse_file};
 pub use parse::{DEFAULT_MAIL_RULES, FileContext, MailRules, MailSplit, format_of, parse, parse_as};
 pub use settle::hint;

@@ -137,6 +137,8 @@ pub struct SeedWatcher {
     /// The `cur` of a Maildir whose `new` this one watches.
     beside: Option<Box<SeedWatcher>>,
     beside_status: Option<watch::Receiver<SeedStatus>>,
+    /// Files that were closed a moment before this began.
+    lately_closed: Vec<OsString>,
 }
 
 /// A directory as a scan found it.
@@ -199,7 +201,15 @@ impl SeedWatcher {
             ingest_gone: false,
             beside: None,
             beside_status: None,
+            lately_closed: Vec::new(),
         }
+    }
+
+    /// It was heard of these that they were closed a moment ago: they are taken at once.
+    #[must_use]
+    pub fn after(mut self, lately_closed: Vec<OsString>) -> Self {
+        self.lately_closed = lately_closed;
+        self
     }
 
     /// Follows the state from elsewhere.
@@ -458,6 +468,9 @@ impl SeedWatcher {
                 Err(_) => self.ledger.saw_odd(&name, Instant::now()),
             }
             seen.insert(name);
+        }
+        for name in std::mem::take(&mut self.lately_closed) {
+            self.ledger.was_closed(&name);
         }
         self.ledger.forget_missing(&seen);
         self.stuck.retain(|name| seen.contains(name));
