@@ -389,7 +389,7 @@ class Rig:
 
     def took(self, what, seconds):
         """How long a failover took; one that is slow with what the machine and the database were doing."""
-        self.taken_s.append(seconds)
+        self.taken_s.append((what, seconds))
         if seconds > FAILOVER_S_MAX:
             doing = self.database.ask("SELECT application_name, state, wait_event, left(query, 60) FROM pg_stat_activity WHERE query <> ''")
             self.slow.append(f"{what}: {seconds:.1f} s, at a load of {os.getloadavg()[0]:.1f}; {'; '.join(doing[:8])}")
