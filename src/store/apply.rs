@@ -126,17 +126,14 @@ impl Store {
 
 /// What it is about, for other processes: polls that brought nothing concern nobody but whoever made them.
 fn word(batches: &[BatchWrite]) -> CommitWord {
-    let is_quiet = |batch: &BatchWrite| {
-        let BatchWrite { decisions, rejected, cursor, health, source_alert, .. } = batch;
+    let is_quiet = |BatchWrite { decisions, rejected, cursor, health, source_alert, .. }: &BatchWrite| {
         let is_of_poll = matches!(cursor, Cursor::Feed(_) | Cursor::None);
         is_of_poll && decisions.is_empty() && rejected.is_empty() && health.is_none() && source_alert.is_none()
     };
-    if !batches.iter().all(is_quiet) {
-        CommitWord::Anything
-    } else if batches.iter().any(|batch| batch.inbox.is_some()) {
-        CommitWord::Answered
-    } else {
-        CommitWord::Nothing
+    match (batches.iter().all(is_quiet), batches.iter().any(|batch| batch.inbox.is_some())) {
+        (false, _) => CommitWord::Anything,
+        (true, true) => CommitWord::Answered,
+        (true, false) => CommitWord::Nothing,
     }
 }
 
