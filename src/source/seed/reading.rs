@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -10,12 +11,13 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
+use super::SeedInputs;
 use super::files::{self, FileContents, FileStamp, ReadError};
 use super::folder::OpenFolder;
+use super::known::KnownSeeds;
 use super::ledger::{CalmFile, OLD_SETTLES};
 use super::parse::{self, FileContext};
-use super::take::FileTaker;
-use super::writers::WriterSign;
+use super::writers::{FileWriters, WriterSign};
 use crate::failpoint::Failpoint;
 use crate::model::{ContentHash, RejectReason, Rejection, SeedOutcome};
 use crate::source::parser::quietly;
@@ -55,7 +57,7 @@ impl Default for ReadingRooms {
 
 /// Files of a folder that wait to be read. Whoever gets a turn reads several of them, whosever they are.
 #[derive(Default)]
-pub(super) struct ReadQueue(Mutex<VecDeque<WaitingRead>>);
+struct ReadQueue(Mutex<VecDeque<WaitingRead>>);
 
 struct WaitingRead {
     name: OsString,
@@ -115,7 +117,22 @@ pub(super) enum NotOpened {
     Large,
 }
 
-impl FileTaker {
+/// Reads the files of one folder.
+pub(super) struct FileReader {
+    pub dir: PathBuf,
+    pub inputs: SeedInputs,
+    pub known: Arc<KnownSeeds>,
+    pub writers: FileWriters,
+    rooms: Arc<ReadingRooms>,
+    waiting: ReadQueue,
+}
+
+impl FileReader {
+    pub(super) fn new(dir: PathBuf, inputs: SeedInputs, known: Arc<KnownSeeds>, rooms: Arc<ReadingRooms>) -> Self {
+        let (writers, waiting) = (FileWriters::default(), ReadQueue::default());
+        Self { dir, inputs, known, writers, rooms, waiting }
+    }
+
     /// Reads a file when it is its turn, and gives it the room it takes until it is done.
     pub(super) async fn open(self: &Arc<Self>, name: &OsStr, calm: Option<CalmFile>) -> FileRead {
         match self.open_small(name, calm).await {
@@ -131,13 +148,13 @@ impl FileTaker {
 
     async fn open_small(self: &Arc<Self>, name: &OsStr, calm: Option<CalmFile>) -> FileRead {
         let (told, mut answer) = oneshot::channel();
-        self.reads.0.lock().push_back(WaitingRead { name: name.to_owned(), calm, told });
+        self.waiting.0.lock().push_back(WaitingRead { name: name.to_owned(), calm, told });
         loop {
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer.unwrap_or_else(|_| Err(broken())),
                 turn = turn_of(&self.rooms.reads) => {
-                    let some = self.reads.take_some();
+                    let some = self.waiting.take_some();
                     if some.is_empty() {
                         break;
                     }
@@ -152,21 +169,21 @@ impl FileTaker {
     /// Has some files read one after the other, and each told as it is read: the next may wait for what becomes of it. The turn is over
     /// when all of them have room, so that no more is read than fits.
     fn read(self: &Arc<Self>, files: Vec<WaitingRead>, size_bytes_max: u64, turn: OwnedSemaphorePermit) {
-        let (taker, runtime) = (self.clone(), Handle::current());
+        let (reader, runtime) = (self.clone(), Handle::current());
         tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let dir = OpenFolder::open(&taker.dir);
+            let dir = OpenFolder::open(&reader.dir);
             for WaitingRead { name, calm, told } in files {
                 let read = match &dir {
                     Ok(dir) => {
-                        let read = quietly(|| taker.read_now(dir, &name, calm, size_bytes_max));
+                        let read = quietly(|| reader.read_now(dir, &name, calm, size_bytes_max));
                         read.unwrap_or_else(|_| Err(broken()))
                     }
                     Err(_) => Err(NotOpened::Failed(ReadError::Gone, None)),
                 };
                 // Whoever asked may be gone at a stop.
                 _ = told.send(read.map(|opened| {
-                    let room = taker.rooms.room_of(&opened.stamp, &runtime);
+                    let room = reader.rooms.room_of(&opened.stamp, &runtime);
                     (opened, room)
                 }));
             }

@@ -9,16 +9,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::AfterTaken;
 use super::files::{self, FileStamp, ReadError};
 use super::folder::OpenFolder;
-use super::known::KnownSeeds;
 use super::ledger::{CalmFile, FileOutcome};
 use super::maildir;
 use super::named::ParseJob;
-use super::reading::{FileReading, NotOpened, OpenedFile, ReadQueue, ReadingRooms};
+use super::reading::{FileReader, FileReading, NotOpened, OpenedFile};
 use super::settle::{self, FileRefusal, FileToMove, MovedFile, SettleError};
-use super::writers::{FileWriters, WriterSign};
-use super::{AfterTaken, SeedInputs};
+use super::writers::WriterSign;
 use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
     ContentHash, Cursor, Origin, RejectReason, Rejection, SeedFile, SeedOutcome, SourceKind, Timestamp,
@@ -32,14 +31,9 @@ const WATCHED_MAX: usize = 10_000;
 
 /// What every file in flight shares.
 pub(super) struct FileTaker {
-    pub dir: PathBuf,
-    pub inputs: SeedInputs,
-    pub known: Arc<KnownSeeds>,
-    pub rooms: Arc<ReadingRooms>,
-    pub reads: ReadQueue,
+    pub reader: Arc<FileReader>,
     /// It is the `cur` of a Maildir: what was there before this is no news.
     pub quiet_before: Option<Timestamp>,
-    pub writers: FileWriters,
     pub moves: MoveQueue,
     /// Files that were moved though their writers were out of sight.
     pub moved: Mutex<VecDeque<WatchedMove>>,
@@ -101,7 +95,7 @@ pub(super) enum FileNews {
 impl FileTaker {
     /// Takes one file. `calm` says how it stood still, where it was not told closed.
     pub(super) async fn take(self: Arc<Self>, name: OsString, calm: Option<CalmFile>) -> TakenFile {
-        let (done, news) = match self.open(&name, calm).await {
+        let (done, news) = match self.reader.open(&name, calm).await {
             Ok((opened, _room)) => self.commit(&name, opened, calm.is_some()).await,
             Err(NotOpened::Failed(ReadError::Gone, _)) => (FileOutcome::Gone, FileNews::None),
             Err(NotOpened::Failed(ReadError::Changed, _) | NotOpened::Large) => {
@@ -165,7 +159,7 @@ impl FileTaker {
             Err(news) => return (FileOutcome::NotAccepted, news),
         };
         Failpoint::SeedAccepted.pass();
-        self.known.insert(hash, outcome.clone());
+        self.reader.known.insert(hash, outcome.clone());
         let news = match (format, &outcome) {
             (_, SeedOutcome::Refused(rejection)) => FileNews::Refused(rejection.clone()),
             (format, SeedOutcome::Taken { .. }) => {
@@ -188,12 +182,12 @@ impl FileTaker {
             bytes,
             name: name.to_string_lossy().into_owned(),
             modified: stamp.modified(),
-            received: self.inputs.clock.now(),
-            limits: self.inputs.limits,
-            mail: self.inputs.config.mail.clone(),
+            received: self.reader.inputs.clock.now(),
+            limits: self.reader.inputs.limits,
+            mail: self.reader.inputs.config.mail.clone(),
             permit,
         };
-        job.run(&self.inputs.parser).await
+        job.run(&self.reader.inputs.parser).await
     }
 
     async fn send(
@@ -203,8 +197,11 @@ impl FileTaker {
         rejected: Vec<Rejection>,
     ) -> Result<Receipt, FileNews> {
         let (receipt, told) = oneshot::channel();
-        let origin =
-            Origin { source: self.inputs.config.id.clone(), kind: SourceKind::Seed, received: self.inputs.clock.now() };
+        let origin = Origin {
+            source: self.reader.inputs.config.id.clone(),
+            kind: SourceKind::Seed,
+            received: self.reader.inputs.clock.now(),
+        };
         let batch = Batch {
             origin,
             items,
@@ -214,7 +211,7 @@ impl FileTaker {
             inbox: None,
             hubs: None,
         };
-        self.inputs.ingest.send(batch.into()).await.map_err(|_| FileNews::Closed)?;
+        self.reader.inputs.ingest.send(batch.into()).await.map_err(|_| FileNews::Closed)?;
         told.await.map_err(|_| FileNews::NotAccepted)
     }
 
@@ -237,13 +234,13 @@ impl FileTaker {
         ]);
         let outcome = SeedOutcome::Refused(rejection.clone());
         let mut news = FileNews::None;
-        if self.known.outcome(hash).is_none() {
+        if self.reader.known.outcome(hash).is_none() {
             let name = name.to_string_lossy().into_owned();
             let file = SeedFile { hash, name, size_bytes, modified, outcome: outcome.clone() };
             if let Err(news) = self.send(file, Vec::new(), vec![rejection.clone()]).await {
                 return (FileOutcome::NotAccepted, news);
             }
-            self.known.insert(hash, outcome);
+            self.reader.known.insert(hash, outcome);
             news = FileNews::Refused(rejection.clone());
         }
         let retry = rejection.reason != RejectReason::Empty;
@@ -251,7 +248,7 @@ impl FileTaker {
         if rejection.reason == RejectReason::Unreadable {
             return (FileOutcome::Refused { stamp, retry }, news);
         }
-        match &self.inputs.config.after {
+        match &self.reader.inputs.config.after {
             AfterTaken::Keep => (FileOutcome::Refused { stamp, retry }, news),
             AfterTaken::Move { error, .. } => {
                 let moved = self.move_away(name, stamp, error.clone(), Some(rejection.into())).await;
@@ -269,10 +266,10 @@ impl FileTaker {
         news: FileNews,
     ) -> (FileOutcome, FileNews) {
         let wholly = refused.as_ref().is_some_and(|refused| refused.items_taken.is_none());
-        match &self.inputs.config.after {
+        match &self.reader.inputs.config.after {
             AfterTaken::Keep if wholly => (FileOutcome::Refused { stamp: Some(stamp), retry: false }, news),
             AfterTaken::Keep => {
-                let age = self.inputs.clock.now().since(stamp.modified());
+                let age = self.reader.inputs.clock.now().since(stamp.modified());
                 (FileOutcome::Held { stamp, age }, news)
             }
             AfterTaken::Move { done, error } => {
@@ -311,11 +308,11 @@ impl FileTaker {
 
     /// Blocks.
     fn move_waiting(&self, waiting: Vec<WaitingMove>) {
-        let at = self.inputs.clock.now();
+        let at = self.reader.inputs.clock.now();
         let (files, askers): (Vec<_>, Vec<_>) =
             waiting.into_iter().map(|waiting| (waiting.file, (waiting.refused, waiting.told))).unzip();
-        let moved = match OpenFolder::open(&self.dir) {
-            Ok(dir) => settle::move_all(&files, &dir, &self.writers),
+        let moved = match OpenFolder::open(&self.reader.dir) {
+            Ok(dir) => settle::move_all(&files, &dir, &self.reader.writers),
             Err(error) => {
                 let failed = |file: &FileToMove| {
                     let source = error.raw_os_error().map_or(error.kind().into(), std::io::Error::from_raw_os_error);
@@ -361,7 +358,7 @@ impl FileTaker {
     pub(super) fn bring_back(&self, now: Timestamp) -> Vec<OsString> {
         let mut watched = self.moved.lock();
         let mut back = Vec::new();
-        let Ok(dir) = OpenFolder::open(&self.dir) else { return back };
+        let Ok(dir) = OpenFolder::open(&self.reader.dir) else { return back };
         watched.retain(|moved| {
             let Ok(folder) = dir.folder(&moved.folder) else { return false };
             let Ok(stat) = folder.stat(&moved.moved_as) else { return false };

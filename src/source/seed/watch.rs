@@ -27,9 +27,8 @@ use super::known::KnownSeeds;
 use super::ledger::FileTracker;
 use super::maildir;
 use super::names::NameRules;
-use super::reading::{ReadQueue, ReadingRooms};
+use super::reading::{FileReader, ReadingRooms};
 use super::take::{FileNews, FileTaker, MoveQueue, TakenFile};
-use super::writers::FileWriters;
 use crate::model::{RejectReason, SeedFile, Timestamp};
 use crate::telemetry::Pulse;
 use crate::text::clean;
@@ -175,13 +174,8 @@ impl SeedWatcher {
         let names = NameRules::new(&inputs.config.include, &inputs.config.ignore);
         let ledger = FileTracker::new(inputs.config.settle, inputs.config.rescan);
         let taker = Arc::new(FileTaker {
-            dir,
-            inputs,
-            known,
-            rooms,
+            reader: Arc::new(FileReader::new(dir, inputs, known, rooms)),
             quiet_before,
-            writers: FileWriters::default(),
-            reads: ReadQueue::default(),
             moves: MoveQueue::default(),
             moved: Mutex::default(),
         });
@@ -237,12 +231,12 @@ impl SeedWatcher {
     }
 
     async fn run_alone(mut self, cancel: CancellationToken) {
-        if self.taker.inputs.config.dir.is_none() {
+        if self.taker.reader.inputs.config.dir.is_none() {
             cancel.cancelled().await;
             return;
         }
         while !self.ingest_gone {
-            self.pulse.beat(self.taker.inputs.clock.now());
+            self.pulse.beat(self.taker.reader.inputs.clock.now());
             self.start_jobs();
             self.tell();
             let due = self.ledger.next_due();
@@ -276,10 +270,10 @@ impl SeedWatcher {
     }
 
     async fn scan_alone_once(mut self, cancel: CancellationToken) -> ScanSummary {
-        if self.taker.inputs.config.dir.is_none() {
+        if self.taker.reader.inputs.config.dir.is_none() {
             return ScanSummary::default();
         }
-        let patience = Instant::now() + self.taker.inputs.config.settle * ONCE_SETTLES_MAX;
+        let patience = Instant::now() + self.taker.reader.inputs.config.settle * ONCE_SETTLES_MAX;
         self.scan(false).await;
         loop {
             self.start_jobs();
@@ -303,7 +297,7 @@ impl SeedWatcher {
     /// As if this file had just been moved.
     #[cfg(test)]
     pub(super) fn watch_moved(&self, name: OsString, folder: PathBuf, stamp: FileStamp) {
-        let until = self.taker.inputs.clock.now().plus(Duration::from_secs(60));
+        let until = self.taker.reader.inputs.clock.now().plus(Duration::from_secs(60));
         let moved_as = name.clone();
         self.taker.watch_moved(super::take::WatchedMove { name, folder, moved_as, stamp, until });
     }
@@ -312,7 +306,7 @@ impl SeedWatcher {
     #[cfg(test)]
     pub(super) fn walks(&self) -> impl Fn() -> usize + use<> {
         let taker = Arc::clone(&self.taker);
-        move || taker.writers.walks()
+        move || taker.reader.writers.walks()
     }
 
     fn start_jobs(&mut self) {
@@ -343,9 +337,9 @@ impl SeedWatcher {
         }
         let taker = self.taker.clone();
         let job = tokio::task::spawn_blocking(move || {
-            let max = taker.inputs.config.file_bytes_max;
+            let max = taker.reader.inputs.config.file_bytes_max;
             // Without the directory there is nothing to look at; a scan finds out and says so.
-            let Ok(dir) = OpenFolder::open(&taker.dir) else { return Vec::new() };
+            let Ok(dir) = OpenFolder::open(&taker.reader.dir) else { return Vec::new() };
             let look = |(name, before): (OsString, _)| (files::look(&dir, &name, max), name, before);
             due.into_iter().map(look).collect::<Vec<_>>()
         });
@@ -363,7 +357,7 @@ impl SeedWatcher {
     /// to come again.
     async fn scan(&mut self, watching: bool) -> Duration {
         self.status.overflows += self.hints.as_ref().map_or(0, DirHints::take_overflows);
-        let config = &self.taker.inputs.config;
+        let config = &self.taker.reader.inputs.config;
         let (rescan, unwatched) = (config.rescan, config.rescan.min(SCAN_UNWATCHED_EVERY));
         let state = if watching { self.watch_anew().await } else { Ok(DirState::Polled) };
         let scan = match state {
@@ -389,7 +383,7 @@ impl SeedWatcher {
     /// Watches the directory that has the name now: after a delete and a new `mkdir` the old watch
     /// is on a dead inode and tells nothing.
     async fn watch_anew(&mut self) -> io::Result<DirState> {
-        let meta = tokio::fs::metadata(&self.taker.dir).await?;
+        let meta = tokio::fs::metadata(&self.taker.reader.dir).await?;
         if !meta.is_dir() {
             return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"));
         }
@@ -399,7 +393,7 @@ impl SeedWatcher {
             return Ok(DirState::Watched);
         }
         self.hints = None;
-        let (dir, unclosed) = (self.taker.dir.clone(), self.taker.writers.unclosed.clone());
+        let (dir, unclosed) = (self.taker.reader.dir.clone(), self.taker.reader.writers.unclosed.clone());
         let watched = tokio::task::spawn_blocking(move || DirHints::of(&dir, unclosed)).await;
         match watched {
             Ok(Ok(hints)) => {
@@ -419,13 +413,13 @@ impl SeedWatcher {
     }
 
     async fn list(&self) -> io::Result<DirScan> {
-        let (taker, names, now) = (self.taker.clone(), self.names.clone(), self.taker.inputs.clock.now());
+        let (taker, names, now) = (self.taker.clone(), self.names.clone(), self.taker.reader.inputs.clock.now());
         let job = tokio::task::spawn_blocking(move || {
             let returned = taker.bring_back(now);
-            let dir = OpenFolder::open(&taker.dir)?;
+            let dir = OpenFolder::open(&taker.reader.dir)?;
             let listed = dir.names(files::LISTED_MAX)?;
             let crowded = listed.len() >= files::LISTED_MAX;
-            let max = taker.inputs.config.file_bytes_max;
+            let max = taker.reader.inputs.config.file_bytes_max;
             let looked = listed.into_iter().filter(|name| names.takes(&name.to_string_lossy())).map(|name| {
                 let look = files::look(&dir, &name, max);
                 (name, look)
@@ -450,14 +444,14 @@ impl SeedWatcher {
             let (file, hint) = (files::shown(name), super::hint(RejectReason::HeldOpen));
             warn!(file, hint, "seed file was written on after it was moved: brought back and read again");
         }
-        let (now, wall) = (Instant::now(), self.taker.inputs.clock.now());
-        let keep = self.taker.inputs.config.after == AfterTaken::Keep;
+        let (now, wall) = (Instant::now(), self.taker.reader.inputs.clock.now());
+        let keep = self.taker.reader.inputs.config.after == AfterTaken::Keep;
         let mut seen = HashSet::with_capacity(scan.names.len());
         for (name, look) in scan.names {
             match look {
                 Ok(Some(stamp)) => {
                     let age = wall.since(stamp.modified());
-                    let known = || self.taker.known.was_taken(&name.to_string_lossy(), &stamp);
+                    let known = || self.taker.reader.known.was_taken(&name.to_string_lossy(), &stamp);
                     if keep && !self.ledger.is_tracked(&name) && known() {
                         self.ledger.hold(&name, stamp);
                     } else {
@@ -541,7 +535,7 @@ impl SeedWatcher {
     }
 
     fn shown_dir(&self) -> String {
-        shown_path(&self.taker.dir)
+        shown_path(&self.taker.reader.dir)
     }
 
     fn tell(&mut self) {
