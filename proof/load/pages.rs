@@ -36,11 +36,11 @@ const STRIDE: u64 = 100_000;
 /// Rows of one story, item, alert and delivery, over 28 days. `k` is the number of the copy; ids are told apart by it.
 const MULTIPLY: &[&str] = &[
     "INSERT INTO stories SELECT id + k, title, first_seen - k * step, last_seen - k * step, items, sightings_exact,
-        sightings_near, merged_into + k, languages, on_topic_at - k * step FROM stories, n",
+        sightings_near, merged_into + k, languages, on_topic_at - k * step, opener + k * stride, outlet FROM stories, n",
     "INSERT INTO items SELECT seq + k * stride, id + k, source, key || k, revision, title, title_original, headline, publisher, url,
         url_original, author, published, published_certainty, updated, first_seen - k * step, lang, summary, text_source,
-        text_hash, text_hash_first, version_hash, text_bytes, tags, quiet, story + k, outlet, nearest, nearest_milli, features
-        FROM items, n",
+        text_hash, text_hash_first, version_hash, text_bytes, tags, quiet, story + k, outlet, nearest, nearest_milli, features,
+        is_opener FROM items, n",
     "INSERT INTO texts SELECT seq + k * stride, body FROM texts, n",
     "INSERT INTO sightings SELECT seq + k * stride, id + k, item + k, source, outlet, key || k, url, title, level, overlap,
         text_hash, seen_at - k * step FROM sightings, n",

@@ -146,9 +146,9 @@ fn age(database: &Path, now: Timestamp) -> Result<(), Failure> {
         "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -400000; BEGIN;
          UPDATE items SET first_seen = {at};
          UPDATE sightings SET seen_at = {at};
-         UPDATE stories SET first_seen = (SELECT min(first_seen) FROM items WHERE story = stories.id),
-             last_seen = (SELECT max(first_seen) FROM items WHERE story = stories.id)
-             WHERE EXISTS (SELECT 1 FROM items WHERE story = stories.id);
+         UPDATE stories SET first_seen = times.first, last_seen = times.last
+             FROM (SELECT story, min(first_seen) AS first, max(first_seen) AS last FROM items GROUP BY story) AS times
+             WHERE stories.id = times.story;
          UPDATE stories SET on_topic_at = last_seen;
          UPDATE alerts SET at = coalesce((SELECT first_seen FROM items WHERE id = alerts.item), at);
          COMMIT; PRAGMA wal_checkpoint(TRUNCATE);"

@@ -112,6 +112,7 @@ impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Missing { .. }
+            | StoreError::Older { .. }
             | StoreError::Held { .. }
             | StoreError::Busy { .. }
             | StoreError::Shortage { .. }
@@ -126,6 +127,9 @@ impl From<StoreError> for CliError {
         };
         let hint = match &error {
             StoreError::Missing { .. } => Some("start `wirewatch run` once, or name the right config with --config"),
+            StoreError::Older { .. } => {
+                Some("start `wirewatch run` once: it keeps a copy and brings the store up to date")
+            }
             StoreError::Held { .. } => {
                 Some("one instance per state directory; `wirewatch status` shows the one that runs")
             }

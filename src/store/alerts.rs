@@ -2,6 +2,7 @@
 //! item or about a source, once, and one row per endpoint with the exact bytes it gets or what it waits for.
 
 use super::engine::{self, OptionalExtension, Transaction, params};
+use super::membership::IN_STORY;
 use super::outbox::{self, DeliveryId, NewDelivery};
 use super::told::{last_alert, note_alert, write_told};
 use crate::failpoint::Planted;
@@ -151,14 +152,14 @@ fn previous(tx: &Transaction<'_>, alert: Option<i64>) -> engine::Result<Option<P
 fn add_headlines(tx: &Transaction<'_>, payload: &mut AlertPayload, story: StoryId, item: ItemId) -> engine::Result<()> {
     let Some(growth) = &mut payload.data.growth else { return Ok(()) };
     let outlets = serde_json::to_string(&growth.outlets).expect("invariant: strings are JSON");
-    let mut statement = tx.prepare_cached(
+    let mut statement = tx.prepare_cached(&format!(
         "SELECT outlet, title, url FROM (
-             SELECT i.seq, i.outlet, i.headline AS title, i.url FROM items i WHERE i.story = ?1 AND i.id <> ?2
+             SELECT i.seq, i.outlet, i.headline AS title, i.url FROM items i WHERE {IN_STORY} AND i.id <> ?2
              UNION ALL
              SELECT s.seq, s.outlet, s.title, s.url FROM sightings s JOIN items i ON i.id = s.item
-             WHERE i.story = ?1 AND s.id <> ?2 AND s.title <> '') AS carried
-         WHERE outlet IN (SELECT value FROM json_each(?3)) ORDER BY seq DESC LIMIT 100",
-    )?;
+             WHERE {IN_STORY} AND s.id <> ?2 AND s.title <> '') AS carried
+         WHERE outlet IN (SELECT value FROM json_each(?3)) ORDER BY seq DESC LIMIT 100"
+    ))?;
     let mut rows = statement.query(params![story.to_i64(), item.to_i64(), outlets])?;
     while let Some(row) = rows.next()?.filter(|_| growth.headlines.len() < HEADLINES_MAX) {
         let headline = HeadlineView { outlet: row.get(0)?, title: row.get(1)?, url: row.get(2)? };

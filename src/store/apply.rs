@@ -15,6 +15,7 @@ use crate::text::clean;
 
 use super::alerts::{DueRow, write_decided, write_source_alert};
 use super::feeds::{forget_body, write_feed, write_health};
+use super::membership::{add_outlet, move_all};
 use super::pushes::write_push;
 use super::told::{merge_told, write_told};
 use super::{Store, StoreError, outbox};
@@ -198,8 +199,12 @@ fn write_decision(
         Verdict::Unchanged => {}
         Verdict::New { story, opened } => {
             decision.promoted.map_or(Ok(()), |from| write_promotion(tx, decision.prepared.item.id, from))?;
-            write_item(tx, decision, *story, *seq)?;
-            write_story(tx, &decision.prepared, *story, *opened, now)?;
+            write_item(tx, decision, (*story, *opened), *seq)?;
+            if *opened {
+                write_opened(tx, &decision.prepared, *story, *seq, now)?;
+            } else {
+                write_joined(tx, &decision.prepared, *story, now)?;
+            }
             write_matches(tx, decision.prepared.item.id, &decision.prepared.matches)?;
             *seq += 1;
         }
@@ -223,15 +228,20 @@ fn write_decision(
     write_decided(tx, decision, now, due)
 }
 
-fn write_item(tx: &Transaction<'_>, decision: &Decision, story: StoryId, seq: i64) -> engine::Result<()> {
+fn write_item(
+    tx: &Transaction<'_>,
+    decision: &Decision,
+    (story, is_opener): (StoryId, bool),
+    seq: i64,
+) -> engine::Result<()> {
     let Decision { prepared, grounds, .. } = decision;
     let item = &prepared.item;
     tx.prepare_cached(
         "INSERT INTO items (seq, id, source, key, revision, title, headline, publisher, url, url_original, author, published,
             published_certainty, updated, first_seen, lang, summary, text_source, text_hash, text_bytes, tags, quiet,
-            story, outlet, nearest, nearest_milli, features, version_hash, title_original)
+            story, outlet, nearest, nearest_milli, features, version_hash, title_original, is_opener)
          VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-            ?24, ?25, ?26, ?27, ?28)",
+            ?24, ?25, ?26, ?27, ?28, ?29)",
     )?
     .defer(params![
         seq,
@@ -262,6 +272,7 @@ fn write_item(tx: &Transaction<'_>, decision: &Decision, story: StoryId, seq: i6
         prepared.features.to_bytes(),
         own_version(item),
         item.title_original,
+        is_opener,
     ])?;
     if !item.text.is_empty() {
         tx.prepare_cached("INSERT INTO texts (seq, body) VALUES (?1, ?2)")?.defer(params![seq, item.text])?;
@@ -278,33 +289,36 @@ fn tags_json(tags: &[String]) -> Option<String> {
     (!tags.is_empty()).then(|| serde_json::to_string(tags).expect("invariant: strings are JSON"))
 }
 
-fn write_story(
+/// The story that an item opens: it names the item, and the item's outlet as its first.
+fn write_opened(
     tx: &Transaction<'_>,
     prepared: &Prepared,
     story: StoryId,
-    opened: bool,
+    seq: i64,
     now: Timestamp,
 ) -> engine::Result<()> {
-    if opened {
-        tx.prepare_cached(
-            "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages,
-                on_topic_at)
-             VALUES (?1, ?2, ?3, ?3, 1, 0, 0, ?4, ?3)",
-        )?
-        .defer(params![
-            story.to_i64(),
-            prepared.item.headline(),
-            now.millis(),
-            prepared.item.lang.map(|lang| lang.to_string()).unwrap_or_default(),
-        ])?;
-        return write_story_outlet(tx, story, prepared.item.outlet.as_ref(), now);
-    }
+    tx.prepare_cached(
+        "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages,
+            on_topic_at, opener, outlet)
+         VALUES (?1, ?2, ?3, ?3, 1, 0, 0, ?4, ?3, ?5, ?6)",
+    )?
+    .defer(params![
+        story.to_i64(),
+        prepared.item.headline(),
+        now.millis(),
+        prepared.item.lang.map(|lang| lang.to_string()).unwrap_or_default(),
+        seq,
+        prepared.item.outlet.as_ref().map(Outlet::as_str),
+    ])
+}
+
+fn write_joined(tx: &Transaction<'_>, prepared: &Prepared, story: StoryId, now: Timestamp) -> engine::Result<()> {
     tx.prepare_cached("UPDATE stories SET items = items + 1, last_seen = max(last_seen, ?2) WHERE id = ?1")?
         .defer(params![story.to_i64(), now.millis()])?;
     if let Some(lang) = prepared.item.lang {
         write_languages(tx, story.to_i64(), &lang.to_string())?;
     }
-    write_story_outlet(tx, story, prepared.item.outlet.as_ref(), now)
+    add_outlet(tx, story, prepared.item.outlet.as_ref(), now)
 }
 
 /// Adds languages to those of a story; each stands there once, in order of appearance.
@@ -326,20 +340,6 @@ pub(super) fn write_languages(tx: &Transaction<'_>, story: i64, more: &str) -> e
     }
     tx.prepare_cached("UPDATE stories SET languages = ?2 WHERE id = ?1")?.defer(params![story, all.join(",")])
 }
-
-fn write_story_outlet(
-    tx: &Transaction<'_>,
-    story: StoryId,
-    outlet: Option<&Outlet>,
-    now: Timestamp,
-) -> engine::Result<()> {
-    let Some(outlet) = outlet else { return Ok(()) };
-    tx.prepare_cached(ADD_OUTLET)?.defer(params![story.to_i64(), outlet.as_str(), now.millis()])
-}
-
-const ADD_OUTLET: &str = "INSERT INTO story_sources (story, source, position, at)
-    VALUES (?1, ?2, (SELECT coalesce(max(position) + 1, 0) FROM story_sources WHERE story = ?1), ?3)
-    ON CONFLICT DO NOTHING";
 
 /// A copy that is an item now is counted once. The row stays: its link still leads to the original.
 fn write_promotion(tx: &Transaction<'_>, item: ItemId, (story, level): (StoryId, SightingLevel)) -> engine::Result<()> {
@@ -399,13 +399,6 @@ pub(super) fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId, no
         .unwrap_or_default();
     write_languages(tx, into, &languages)?;
     tx.prepare_cached(
-        "INSERT INTO story_sources (story, source, position, at)
-         SELECT ?2, source, position + 1 + (SELECT coalesce(max(position), 0) FROM story_sources WHERE story = ?2), at
-         FROM story_sources WHERE story = ?1 ORDER BY position
-         ON CONFLICT DO NOTHING",
-    )?
-    .execute(params![from, into])?;
-    tx.prepare_cached(
         "INSERT INTO story_topics (story, topic, score, threshold, severity)
          SELECT ?2, topic, score, threshold, severity FROM story_topics WHERE story = ?1
          ON CONFLICT (story, topic) DO UPDATE SET score = excluded.score, threshold = excluded.threshold,
@@ -421,7 +414,7 @@ pub(super) fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId, no
     tx.prepare_cached("UPDATE deliveries SET story = ?2 WHERE story = ?1")?.execute(params![from, into])?;
     merge_told(tx, from, into, now)?;
     tx.prepare_cached("UPDATE alerts SET story = ?2 WHERE story = ?1")?.execute(params![from, into])?;
-    tx.prepare_cached("UPDATE items SET story = ?2 WHERE story = ?1")?.execute(params![from, into]).map(|_| ())
+    move_all(tx, from, into)
 }
 
 /// The version before is kept; features and first hash stay, so that the memory rebuilds the same.
@@ -495,7 +488,7 @@ fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Time
         }
     };
     tx.prepare_cached(column)?.defer(params![story.to_i64(), now.millis()])?;
-    write_story_outlet(tx, story, item.outlet.as_ref(), now)
+    add_outlet(tx, story, item.outlet.as_ref(), now)
 }
 
 fn write_matches(tx: &Transaction<'_>, item: ItemId, matches: &[Match]) -> engine::Result<()> {
@@ -562,6 +555,7 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::super::Access;
+    use super::super::membership::ADD_OUTLET;
     use super::*;
 
     #[test]
@@ -570,17 +564,22 @@ mod tests {
         let store = Store::open(dir.path(), Access::Own).expect("opens");
         let connection = store.writer();
         let file = connection.sqlite().expect("a file");
+        let stories =
+            "INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near, outlet)
+            VALUES (1, '', 0, 0, 1, 0, 0, 'first'), (2, '', 0, 0, 1, 0, 0, NULL), (3, '', 0, 0, 1, 0, 0, NULL)";
+        file.execute(stories, []).expect("written");
         let mut add = file.prepare(ADD_OUTLET).expect("prepared");
         for story in [1, 1, 2, 2, 3, 1] {
             add.execute((story, format!("outlet {story}"), 0)).expect("added");
         }
+        assert_eq!(add.execute((1, "first", 0)).expect("nothing to add"), 0);
         add.execute((1, "another", 0)).expect("added");
         let last: i64 = file
             .query_row("SELECT position FROM story_sources WHERE story = 1 AND source = 'another'", [], |row| {
                 row.get(0)
             })
             .expect("found");
-        assert_eq!(last, 1);
+        assert_eq!(last, 2);
         assert_eq!(add.get_status(StatementStatus::RePrepare), 0);
         for asked in [
             "SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE delivery = ?1",

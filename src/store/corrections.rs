@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::actions::{ActionNote, note_action};
 use super::apply::write_merge;
 use super::engine::{self, Connection, OptionalExtension, Row, Transaction, params};
+use super::membership::{IN_STORY, unfold_outlets};
 use super::outbox::optional_time;
 use super::told::split_told;
 use super::{Store, StoreError};
@@ -350,11 +351,12 @@ fn merge(tx: &Transaction<'_>, asked: &CorrectionRecord, now: Timestamp) -> Outc
     let found = pair(tx, [asked.story, other])?;
     if let Ok((gone, keep)) = found {
         // Those that came along, to be told apart again where the merge was a mistake.
-        tx.prepare_cached(
+        tx.prepare_cached(&format!(
             "UPDATE corrections SET items = (
-                SELECT '[' || coalesce(string_agg(CAST(id AS TEXT), ','), '') || ']' FROM items WHERE story = ?2) WHERE id = ?1",
-        )?
-        .execute(params![asked.number, gone.to_i64()])?;
+                SELECT '[' || coalesce(string_agg(CAST(id AS TEXT), ','), '') || ']' FROM (
+                    SELECT i.id FROM items i WHERE {IN_STORY} ORDER BY i.seq) AS members) WHERE id = ?2"
+        ))?
+        .execute(params![gone.to_i64(), asked.number])?;
         write_merge(tx, gone, keep, now)?;
     }
     Ok(found)
@@ -405,11 +407,11 @@ pub(super) fn tellable(
         return Ok(Err(format!("there is no story {}", StoryId::from_i64(story))));
     }
     let best: Option<i64> = c
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT i.id FROM items i JOIN matches m ON m.item = i.id
-             WHERE i.story = ?1 AND (?2 IS NULL OR i.id = ?2)
-             GROUP BY i.id, i.seq ORDER BY max(m.score) DESC, i.seq LIMIT 1",
-        )?
+             WHERE {IN_STORY} AND (?2 IS NULL OR i.id = ?2)
+             GROUP BY i.id, i.seq ORDER BY max(m.score) DESC, i.seq LIMIT 1"
+        ))?
         .query_row(params![story, item.map(ItemId::to_i64)], |row| row.get(0))
         .optional()?;
     let story = StoryId::from_i64(story);
@@ -437,7 +439,9 @@ fn leaving(tx: &Transaction<'_>, story: StoryId, items: &[ItemId]) -> engine::Re
     let moving = serde_json::to_string(&items.iter().map(|i| i.to_i64()).collect::<Vec<_>>())
         .expect("invariant: numbers are JSON");
     let staying: bool = tx
-        .prepare_cached("SELECT 1 FROM items WHERE story = ?1 AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(?2)) LIMIT 1")?
+        .prepare_cached(&format!(
+            "SELECT 1 FROM items i WHERE {IN_STORY} AND i.id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(?2)) LIMIT 1"
+        ))?
         .exists(params![story, moving])?;
     if items.is_empty() || !staying {
         return Ok(Err("a split takes some of a story's items, not none and not all".to_owned()));
@@ -450,6 +454,7 @@ fn write_split(tx: &Transaction<'_>, story: i64, into: i64, moving: &str) -> eng
     let run = |sql: &str| tx.prepare_cached(sql)?.execute(params![story, into, moving]).map(|_| ());
     run("INSERT INTO stories (id, title, first_seen, last_seen, items, sightings_exact, sightings_near)
          SELECT ?2, '', 0, 0, 0, 0, 0 WHERE ?1 <> ?2 AND ?3 <> ''")?;
+    unfold_outlets(tx, story)?;
     // Topics first, while the alerts of the items that leave can still be told by their story. What copies
     // brought is known by the alerts they raised only.
     run("INSERT INTO story_topics (story, topic, score, threshold, severity)
@@ -484,22 +489,24 @@ fn write_split(tx: &Transaction<'_>, story: i64, into: i64, moving: &str) -> eng
 /// retention removed are kept, as long as the other half does not have them.
 fn recount(tx: &Transaction<'_>, story: i64, other: i64) -> engine::Result<()> {
     let run = |sql: &str| tx.prepare_cached(sql)?.execute(params![story, other]).map(|_| ());
-    run("UPDATE stories SET
-             title = (SELECT headline FROM items WHERE story = ?1 ORDER BY seq LIMIT 1),
-             first_seen = (SELECT min(first_seen) FROM items WHERE story = ?1),
+    let items = format!("FROM items i WHERE {IN_STORY}");
+    let copies = format!("FROM sightings s JOIN items i ON i.id = s.item WHERE {IN_STORY}");
+    run(&format!(
+        "UPDATE stories SET
+             title = (SELECT i.headline {items} ORDER BY i.seq LIMIT 1),
+             first_seen = (SELECT min(i.first_seen) {items}),
              last_seen = (SELECT max(at) FROM (
-                 SELECT first_seen AS at FROM items WHERE story = ?1
-                 UNION ALL SELECT s.seen_at FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1) AS seen),
+                 SELECT i.first_seen AS at {items} UNION ALL SELECT s.seen_at {copies}) AS seen),
              languages = coalesce((SELECT string_agg(lang, ',') FROM (
-                 SELECT lang, min(seq) AS seq FROM items WHERE story = ?1 AND lang IS NOT NULL GROUP BY lang ORDER BY seq) AS spoken), ''),
-             items = (SELECT count(*) FROM items WHERE story = ?1),
-             sightings_exact = (SELECT count(*) FROM sightings s JOIN items i ON i.id = s.item
-                                WHERE i.story = ?1 AND s.level = 'exact'),
-             sightings_near = (SELECT count(*) FROM sightings s JOIN items i ON i.id = s.item
-                               WHERE i.story = ?1 AND s.level = 'near')
-         WHERE id = ?1 AND ?1 <> ?2")?;
-    let carried = "SELECT outlet, seq, first_seen AS at FROM items WHERE story = ?1
-         UNION ALL SELECT s.outlet, s.seq, s.seen_at FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1";
+                 SELECT i.lang, min(i.seq) AS seq {items} AND i.lang IS NOT NULL GROUP BY i.lang ORDER BY seq) AS spoken), ''),
+             items = (SELECT count(*) {items}),
+             sightings_exact = (SELECT count(*) {copies} AND s.level = 'exact'),
+             sightings_near = (SELECT count(*) {copies} AND s.level = 'near')
+         WHERE id = ?1 AND ?1 <> ?2"
+    ))?;
+    let carried = format!(
+        "SELECT i.outlet, i.seq, i.first_seen AS at {items} UNION ALL SELECT s.outlet, s.seq, s.seen_at {copies}"
+    );
     run(&format!(
         "DELETE FROM story_sources WHERE story = ?1 AND source NOT IN (SELECT outlet FROM ({carried}) AS carried WHERE outlet IS NOT NULL)
            AND source IN (SELECT source FROM story_sources WHERE story = ?2)"

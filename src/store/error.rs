@@ -73,6 +73,16 @@ pub enum StoreError {
         /// Newest version this program knows.
         known: i64,
     },
+    /// The database was written by an older program, and only whoever holds it brings it up to date.
+    #[error("open {path}: its schema is version {found}, this program needs {known}")]
+    Older {
+        /// The database file.
+        path: PathBuf,
+        /// Version in the file.
+        found: i64,
+        /// The version this program needs.
+        known: i64,
+    },
     /// The file is no database, or damaged. It is never recreated over the old one.
     #[error("open {path}: the database is damaged ({detail}); put a backup in its place with `wirewatch restore FILE`")]
     Corrupt {
@@ -181,6 +191,12 @@ impl StoreError {
                    let synchronous standbys take over; or, to go on from what is there, remove the file wirewatch.acknowledged from the \
                    state directory";
         Self::Refused { place: place.to_owned(), why: why.to_owned() }
+    }
+
+    /// There is no store yet, or one of an older schema.
+    pub(super) fn not_current(place: &Path, found: i64, known: i64) -> Self {
+        let path = place.to_owned();
+        if found == 0 { Self::Missing { path } } else { Self::Older { path, found, known } }
     }
 
     /// Sorts an error of the database by what it asks of the operator.

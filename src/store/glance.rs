@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::engine::{self, Connection, params};
+use super::membership::IN_STORY;
 use super::{Store, StoreError};
 use crate::model::{ItemId, Score, StoryId, Timestamp};
 
@@ -195,14 +196,14 @@ fn glance(c: &Connection, story: i64, title: &str) -> engine::Result<StoryGlance
         })?
         .collect::<Result<_, _>>()?;
     let growth = c
-        .prepare_cached("SELECT at FROM story_sources WHERE story = ?1 ORDER BY position LIMIT 1000")?
+        .prepare_cached("SELECT at FROM story_outlets WHERE story = ?1 ORDER BY position LIMIT 1000")?
         .query_map([story], |row| row.get(0).map(Timestamp::from_millis))?
         .collect::<Result<_, _>>()?;
     let also = c
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT i.id, i.outlet, i.headline FROM items i
-             WHERE i.story = ?1 AND i.outlet IS NOT NULL AND i.headline <> ?2 ORDER BY i.seq DESC LIMIT ?3",
-        )?
+             WHERE {IN_STORY} AND i.outlet IS NOT NULL AND i.headline <> ?2 ORDER BY i.seq DESC LIMIT ?3"
+        ))?
         .query_map(params![story, title, ALSO_MAX], |row| {
             Ok(AlsoHeadline { item: ItemId::from_i64(row.get(0)?), outlet: row.get(1)?, title: row.get(2)? })
         })?

@@ -34,6 +34,9 @@ mod items;
 mod labels;
 #[cfg(feature = "postgres")]
 mod lease;
+mod membership;
+#[cfg(test)]
+mod membership_tests;
 mod nodes;
 mod notes;
 #[cfg(all(test, feature = "postgres"))]

@@ -19,7 +19,7 @@ pub const DATABASE_FILE: &str = "wirewatch.db";
 pub const LOCK_FILE: &str = "wirewatch.lock";
 
 /// One entry per schema version; an entry never changes once it is released.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 /// The newest version of the schema that this program knows.
 pub(super) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
@@ -307,7 +307,7 @@ fn migrate(path: &Path, connection: &mut Connection, access: Access) -> Result<(
         return Ok(());
     }
     if !access.owns() {
-        return Err(StoreError::Missing { path: path.to_owned() });
+        return Err(StoreError::not_current(path, found, known));
     }
     if found > 0 {
         keep_copy(path, connection, found)?;

@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::engine::{self, Connection, Transaction, params};
 use crate::model::Timestamp;
 
+use super::membership::IN_STORY;
 use super::{Store, StoreError, search_parts};
 
 /// Rows that one transaction removes.
 const BATCH_ROWS: i64 = 100;
-/// The same of items: each is in five indexes, at a place of its own in most.
+/// The same of items: each is in several indexes, at a place of its own in most.
 const BATCH_ITEMS: i64 = 50;
 /// Rows that are looked at for them.
 const LOOK_ROWS: i64 = 2000;
@@ -375,12 +376,12 @@ fn items(tx: &Transaction<'_>, before: i64, at: Place) -> Step {
 /// to the other, and stays as long as that.
 fn forget_story(tx: &Transaction<'_>, story: i64, before: i64) -> engine::Result<()> {
     let left: bool = tx
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM items WHERE story = ?1)
+        .prepare_cached(&format!(
+            "SELECT EXISTS (SELECT 1 FROM items i WHERE {IN_STORY})
                  OR EXISTS (SELECT 1 FROM stories s WHERE s.id = ?1 AND (s.last_seen >= ?2
                             OR EXISTS (SELECT 1 FROM stories into_it WHERE into_it.id = s.merged_into)))
-                 OR EXISTS (SELECT 1 FROM alerts WHERE story = ?1)",
-        )?
+                 OR EXISTS (SELECT 1 FROM alerts WHERE story = ?1)"
+        ))?
         .query_row([story, before], |row| row.get(0))?;
     if left {
         return Ok(());

@@ -296,7 +296,7 @@ pub(super) fn recall_stories(
 ) -> engine::Result<()> {
     let mut states: HashMap<StoryId, Box<StoryState>> = HashMap::new();
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages, on_topic_at
+        "SELECT id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages, on_topic_at, outlet
          FROM stories s WHERE {condition} AND merged_into IS NULL"
     ))?;
     let mut rows = statement.query([value])?;
@@ -310,6 +310,9 @@ pub(super) fn recall_stories(
             state.add_language(Lang::from_tag(lang));
         }
         state.on_topic_at = Timestamp::from_millis(row.get(8)?);
+        if let Some(first) = row.get::<_, Option<String>>(9)? {
+            state.add_outlet(&Outlet::from_stored(&first));
+        }
         states.insert(StoryId::from_i64(row.get(0)?), state);
     }
     // What went up in another story was written over to that one.

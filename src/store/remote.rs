@@ -240,12 +240,12 @@ fn prepare(connection: &mut Connection, place: &PostgresPlace, shown: &Path, acc
     if found > SCHEMA_VERSION {
         return Err(StoreError::Newer { path: shown.to_owned(), found, known: SCHEMA_VERSION });
     }
-    if found == 0 && !access.owns() {
-        return Err(StoreError::Missing { path: shown.to_owned() });
+    if found < SCHEMA_VERSION && !access.owns() {
+        return Err(StoreError::not_current(shown, found, SCHEMA_VERSION));
     }
     if access.owns() {
         refuse_pooler(connection, place, shown)?;
-        if found == 0 {
+        if found < SCHEMA_VERSION {
             make(connection).map_err(fail("make the schema"))?;
         }
     }
@@ -401,8 +401,11 @@ fn refuse_pooler(connection: &Connection, place: &PostgresPlace, shown: &Path) -
 fn make(connection: &mut Connection) -> engine::Result<()> {
     let transaction = connection.transaction()?;
     // Another process may have made it since this one looked.
-    if transaction.schema_version()? == 0 {
-        transaction.create_schema(SCHEMA_VERSION)?;
+    let found = transaction.schema_version()?;
+    if found < SCHEMA_VERSION {
+        transaction.bring_schema_up(found)?;
+    }
+    if found == 0 {
         transaction.execute("INSERT INTO meta (key, value) VALUES ('instance', ?1)", [random_name()])?;
     }
     transaction.commit()

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::browse::{ItemLine, item_line};
 use super::engine::{self, CommitWord, Connection, OptionalExtension, Row, params};
+use super::membership::IN_STORY;
 use super::operators::{self, SearchProblem};
 use super::search_parts::{self, PartsQuery};
 #[cfg(feature = "postgres")]
@@ -203,7 +204,7 @@ fn bounds(c: &Connection, query: &SearchQuery) -> engine::Result<Option<(i64, i6
     }
     if let Some(story) = query.story {
         let ends: (Option<i64>, Option<i64>) = c
-            .prepare_cached("SELECT min(seq), max(seq) FROM items WHERE story = ?1")?
+            .prepare_cached(&format!("SELECT min(i.seq), max(i.seq) FROM items i WHERE {IN_STORY}"))?
             .query_row([story.to_i64()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let (Some(first), Some(last)) = ends else { return Ok(None) };
         (from, to) = (from.max(first), to.min(last));

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::actions::{ActionNote, note_action};
 use super::corrections::resolve;
 use super::engine::{self, Connection, Row, params};
+use super::membership::IN_STORY;
 use super::{Store, StoreError};
 use crate::model::{ItemId, SourceId, StoryId, Timestamp, TopicId};
 use crate::pipeline::alert::Silence;
@@ -289,7 +290,7 @@ pub(super) fn follow_split(tx: &Connection, story: StoryId, into: StoryId, movin
         return Ok(());
     }
     let items: Vec<ItemId> = tx
-        .prepare_cached("SELECT id FROM items WHERE story = ?1 ORDER BY seq")?
+        .prepare_cached(&format!("SELECT i.id FROM items i WHERE {IN_STORY} ORDER BY i.seq"))?
         .query_map([story.to_i64()], |row| row.get(0).map(ItemId::from_i64))?
         .collect::<Result<_, _>>()?;
     for (silence, named) in silences {

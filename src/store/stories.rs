@@ -10,6 +10,7 @@ use crate::pipeline::consider::{Wording, shared_terms, shared_words};
 use crate::pipeline::features::Features;
 
 use super::corrections::{CorrectionRecord, of_story, resolve};
+use super::membership::{IN_STORY, IN_STORY_S};
 use super::{Store, StoreError};
 
 /// Entries of a timeline that are read.
@@ -131,19 +132,22 @@ impl Store {
                 Some(topic) if hits_few(c, topic)? => (
                     "(SELECT DISTINCT i.story AS story FROM matches m CROSS JOIN items i ON i.id = m.item
                       WHERE m.topic = ?2) hit CROSS JOIN stories s ON s.id = hit.story",
-                    "TRUE",
+                    "TRUE".to_owned(),
                 ),
                 _ => (
                     "stories s",
-                    "(?2 IS NULL OR EXISTS (SELECT 1 FROM items i CROSS JOIN matches m ON m.item = i.id
-                      WHERE i.story = s.id AND m.topic = ?2))",
+                    format!(
+                        "(?2 IS NULL OR EXISTS (SELECT 1 FROM items i CROSS JOIN matches m ON m.item = i.id
+                          WHERE {IN_STORY_S} AND m.topic = ?2))"
+                    ),
                 ),
             };
             c.prepare_cached(&format!(
                 "SELECT s.* FROM {first}
                  WHERE merged_into IS NULL AND last_seen >= ?1 AND last_seen <= ?5
                    AND (last_seen < ?5 OR s.id > ?6) AND {told} AND {topic}
-                   AND (?3 < 2 OR (SELECT count(*) FROM story_sources x WHERE x.story = s.id) >= ?3)
+                   AND (?3 < 2 OR CASE WHEN s.outlet IS NULL THEN 0 ELSE 1 END
+                        + (SELECT count(*) FROM story_sources x WHERE x.story = s.id) >= ?3)
                  ORDER BY last_seen DESC, s.id LIMIT ?4"
             ))?
             .query_map(
@@ -193,7 +197,7 @@ fn line(c: &Connection, row: &Row<'_>) -> engine::Result<StoryLine> {
     let names = |sql: &str| -> engine::Result<Vec<String>> {
         c.prepare_cached(sql)?.query_map([id], |row| row.get(0))?.collect()
     };
-    let outlets = names("SELECT source FROM story_sources WHERE story = ?1 ORDER BY position")?;
+    let outlets = names("SELECT source FROM story_outlets WHERE story = ?1 ORDER BY position")?;
     let alerted = names(
         "SELECT DISTINCT topic.value FROM story_told t, json_each(t.topics) AS topic WHERE t.story = ?1 ORDER BY 1",
     )?;
@@ -213,21 +217,21 @@ fn line(c: &Connection, row: &Row<'_>) -> engine::Result<StoryLine> {
 }
 
 fn timeline(c: &Connection, story: i64) -> engine::Result<Vec<StoryEvent>> {
-    let mut statement = c.prepare_cached(
+    let mut statement = c.prepare_cached(&format!(
         "SELECT at, what, item, by, title, url, outlet, nearest, nearest_milli FROM (
             SELECT i.first_seen AS at, i.seq AS seq,
-                CASE WHEN i.seq = (SELECT min(seq) FROM items WHERE story = ?1) THEN 'opened' ELSE 'joined' END AS what,
+                CASE WHEN i.seq = (SELECT min(i.seq) FROM items i WHERE {IN_STORY}) THEN 'opened' ELSE 'joined' END AS what,
                 i.id AS item, i.source AS by, i.headline AS title, i.url AS url, i.outlet AS outlet,
-                i.nearest AS nearest, i.nearest_milli AS nearest_milli FROM items i WHERE i.story = ?1
+                i.nearest AS nearest, i.nearest_milli AS nearest_milli FROM items i WHERE {IN_STORY}
             UNION ALL
             SELECT s.seen_at, s.seq, s.level || ' copy', s.item, s.source, s.title, s.url, s.outlet, NULL, NULL
-                FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1 AND s.level <> 'item'
+                FROM sightings s JOIN items i ON i.id = s.item WHERE {IN_STORY} AND s.level <> 'item'
             UNION ALL
             SELECT a.at, 9000000000000000000, 'alert', a.item, coalesce((SELECT string_agg(topic, ', ') FROM
                 (SELECT topic FROM alert_topics t WHERE t.alert = a.sequence ORDER BY score DESC, topic) AS named) || ' ', '') || a.reason, a.id, NULL, NULL, NULL, NULL
                 FROM alerts a WHERE a.story = ?1
-         ) AS events ORDER BY at, seq LIMIT ?2",
-    )?;
+         ) AS events ORDER BY at, seq LIMIT ?2"
+    ))?;
     let mut rows = statement.query(params![story, TIMELINE_MAX as i64])?;
     let mut outlets: HashSet<String> = HashSet::new();
     let (mut events, mut explained) = (Vec::new(), 0);

@@ -2,6 +2,7 @@
 //! anything about them changed.
 
 use super::engine::{self, Connection, params};
+use super::membership::IN_STORY;
 use super::{Store, StoreError};
 use crate::model::{ItemId, StoryId, Timestamp};
 use crate::text::clean;
@@ -62,7 +63,9 @@ impl Store {
                     .map(|report| report.excerpt.clone())
                     .find(|text| !text.is_empty())
                     .unwrap_or_default(),
-                edited_at: at("SELECT max(r.at) FROM items i JOIN revisions r ON r.item = i.id WHERE i.story = ?1")?,
+                edited_at: at(&format!(
+                    "SELECT max(r.at) FROM items i JOIN revisions r ON r.item = i.id WHERE {IN_STORY}"
+                ))?,
                 alerted_at: at("SELECT max(at) FROM alerts WHERE story = ?1 AND silenced_by IS NULL")?,
                 topics: c
                     .prepare_cached("SELECT topic FROM story_topics WHERE story = ?1 ORDER BY score DESC, topic")?
@@ -79,7 +82,7 @@ fn reports(c: &Connection, story: i64, newest: bool, most: i64) -> engine::Resul
     c.prepare_cached(&format!(
         "SELECT i.id, coalesce(i.outlet, i.source), i.headline, i.url, i.first_seen,
             CASE WHEN i.summary <> '' THEN i.summary ELSE coalesce(substr(t.body, 1, 2000), '') END
-         FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.story = ?1 ORDER BY i.seq {order} LIMIT ?2"
+         FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE {IN_STORY} ORDER BY i.seq {order} LIMIT ?2"
     ))?
     .query_map(params![story, most], |row| {
         Ok(StoryReport {

@@ -5,6 +5,7 @@ use super::alerts::write_telling;
 use super::corrections::{TellOutcome, UntoldEndpoint, finish, resolve, tellable, waiting};
 use super::engine::{self, Connection, OptionalExtension, params};
 use super::items::{stored_item, stored_match};
+use super::membership::IN_STORY;
 use super::recall::recall_stories;
 use super::told::{Standing, standings};
 use super::{CorrectionRecord, Store, StoreError};
@@ -13,8 +14,12 @@ use crate::pipeline::features::Features;
 use crate::pipeline::{Ledger, Listener, Prepared, TellDecision, TellRequest};
 
 /// What the numbers of a story's own items and their copies are found by.
-const OF_STORY: &str = "SELECT id FROM items WHERE story = ?1
-     UNION SELECT s.id FROM sightings s JOIN items i ON i.id = s.item WHERE i.story = ?1";
+fn of_story() -> String {
+    format!(
+        "SELECT i.id FROM items i WHERE {IN_STORY}
+         UNION SELECT s.id FROM sightings s JOIN items i ON i.id = s.item WHERE {IN_STORY}"
+    )
+}
 
 /// What an endpoint was told of a story.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,8 +146,8 @@ fn request(c: &Connection, asked: &CorrectionRecord) -> engine::Result<Result<Te
 /// The endpoints that have an alert raised by an item, or by any of a story; what was cancelled was not heard.
 fn heard(c: &Connection, story: StoryId, item: Option<ItemId>) -> engine::Result<Vec<EndpointId>> {
     let (of, value) = match item {
-        Some(item) => ("SELECT ?1", item.to_i64()),
-        None => (OF_STORY, story.to_i64()),
+        Some(item) => ("SELECT ?1".to_owned(), item.to_i64()),
+        None => (of_story(), story.to_i64()),
     };
     let names: Vec<String> = c
         .prepare_cached(&format!(

@@ -141,6 +141,20 @@ fn told(store: &Store) -> Vec<(u64, String)> {
     alerts.into_iter().map(|alert| (alert.sequence, alert.id)).collect()
 }
 
+/// Each story with its items as they are found by the story, after they were held against a look at all rows.
+fn memberships(store: &Store) -> Vec<(i64, Vec<i64>)> {
+    let stories = numbers(store, "SELECT id FROM stories WHERE merged_into IS NULL AND ?1 = 0 ORDER BY id", 0);
+    let items_of = |story: i64| {
+        let record = store.story(StoryId::from_i64(story)).expect("read").expect("there");
+        let items = record.timeline.iter().filter(|event| ["opened", "joined"].contains(&event.what.as_str()));
+        let mut found: Vec<i64> = items.map(|event| event.item.to_i64()).collect();
+        found.sort_unstable();
+        assert_eq!(found, numbers(store, "SELECT id FROM items WHERE story = ?1 ORDER BY id", story), "of {story}");
+        (story, found)
+    };
+    stories.into_iter().map(items_of).collect()
+}
+
 /// For people who look at a difference.
 fn shown((verdict, alerts, told): &Outcome) -> String {
     let alert = |a: &RaisedAlert| {
@@ -224,6 +238,7 @@ fn same_however_cut(steps: &[Step], memory: MemoryConfig, cut: impl Fn(usize) ->
         assert!(expected == actual, "{}", differ());
     }
     assert_eq!(told(&whole), told(&cut_up), "{steps:?}");
+    assert_eq!(memberships(&whole), memberships(&cut_up), "{steps:?}");
 }
 
 fn rebuilt(cut: bool) -> Cut {

@@ -311,15 +311,16 @@ impl Connection {
         }
     }
 
-    /// Makes the schema of a store in PostgreSQL.
+    /// Makes the schema of a store in PostgreSQL, or brings the one that was found to the newest version.
     ///
     /// # Errors
     /// [`EngineError`] where the server refuses.
     #[cfg(feature = "postgres")]
-    pub(in crate::store) fn create_schema(&self, version: i64) -> Result<()> {
-        match &self.0 {
-            Session::Sqlite(_) => Err(EngineError::unreadable("only a store on a server is made this way")),
-            Session::Postgres(session) => session.create_schema(version),
+    pub(in crate::store) fn bring_schema_up(&self, found: i64) -> Result<()> {
+        match (&self.0, usize::try_from(found).unwrap_or_default()) {
+            (Session::Sqlite(_), _) => Err(EngineError::unreadable("only a store on a server is made this way")),
+            (Session::Postgres(session), 0) => session.create_schema(),
+            (Session::Postgres(session), found) => session.migrate_schema(found),
         }
     }
 

@@ -6,7 +6,8 @@ use super::session::Session;
 
 /// Oldest server that has what the store uses.
 const SERVER_MIN: i32 = 130_000;
-const SCHEMA: &str = include_str!("../../schema_postgres.sql");
+/// One entry per schema version; an entry never changes once it is released.
+const MIGRATIONS: &[&str] = &[include_str!("../../schema_postgres.sql"), include_str!("../../schema_postgres_2.sql")];
 
 impl Session {
     fn asked(&self, sql: &str) -> Result<Option<String>> {
@@ -39,7 +40,7 @@ impl Session {
     }
 
     /// Makes the schema and its tables, in a transaction of whoever calls.
-    pub(in crate::store::engine) fn create_schema(&self, version: i64) -> Result<()> {
+    pub(in crate::store::engine) fn create_schema(&self) -> Result<()> {
         self.batch(&format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", self.schema)).map_err(|error| {
             if error.sql_state().as_deref() == Some("42501") {
                 EngineError::Refused(format!(
@@ -50,8 +51,17 @@ impl Session {
                 error
             }
         })?;
-        self.batch(SCHEMA)?;
-        self.batch(&format!("INSERT INTO meta (key, value) VALUES ('schema_version', '{version}')"))
+        self.migrate_schema(0)
+    }
+
+    /// Brings the tables from a version of the schema to the newest, in a transaction of whoever calls.
+    pub(in crate::store::engine) fn migrate_schema(&self, found: usize) -> Result<()> {
+        MIGRATIONS[found..].iter().try_for_each(|migration| self.batch(migration))?;
+        self.batch(&format!(
+            "INSERT INTO meta (key, value) VALUES ('schema_version', '{}')
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            MIGRATIONS.len()
+        ))
     }
 
     /// Refuses a server that would lose what it acknowledged, or cannot hold what is stored.
