@@ -26,6 +26,9 @@ pub struct StockArgs {
     /// Looked at with so many items, by tens from 10,000 on.
     #[arg(long, default_value_t = 100_000)]
     items: u64,
+    /// Items that are stored in one transaction.
+    #[arg(long, default_value_t = 100)]
+    each: usize,
     /// Leaves a copy of the state directory here, at the largest size.
     #[arg(long)]
     keep: Option<std::path::PathBuf>,
@@ -45,7 +48,7 @@ pub fn stock(args: &StockArgs, figures: &Figures) -> Result<(), Failure> {
     let rules = inputs::rules(&language, 100);
     // As of today, so that a start finds all of it in the window.
     let now = Clock::system().now();
-    let mut filler = Filler { language: &language, rules, now, feed: 0, items: 0, ledger: None };
+    let mut filler = Filler { language: &language, rules, now, each: args.each, feed: 0, items: 0, ledger: None };
     let mut size = 10_000;
     while size <= args.items {
         let began = Instant::now();
@@ -70,6 +73,7 @@ pub fn stock(args: &StockArgs, figures: &Figures) -> Result<(), Failure> {
             ("items_per_s", grown as f64 / took.as_secs_f64()),
             ("decide_us", rates.decide.as_secs_f64() * 1e6 / grown as f64),
             ("apply_per_s", grown as f64 / rates.apply.as_secs_f64()),
+            ("apply_kib", rates.written as f64 / 1024.0 / grown as f64),
             ("index_per_s", grown as f64 / rates.index.as_secs_f64()),
             ("start_s", start),
             ("start_again_s", start_again),
@@ -99,13 +103,14 @@ pub fn stock(args: &StockArgs, figures: &Figures) -> Result<(), Failure> {
 /// Fills a store with so many items as of today.
 pub fn fill_to(language: &Language, state: &std::path::Path, items: u64) -> Result<(), Failure> {
     let (rules, now) = (inputs::rules(language, 100), Clock::system().now());
-    Filler { language, rules, now, feed: 0, items: 0, ledger: None }.fill(state, items).map(|_| ())
+    Filler { language, rules, now, each: 100, feed: 0, items: 0, ledger: None }.fill(state, items).map(|_| ())
 }
 
 struct Filler<'a> {
     language: &'a Language,
     rules: Rules,
     now: Timestamp,
+    each: usize,
     feed: usize,
     items: u64,
     ledger: Option<Ledger>,
@@ -117,6 +122,8 @@ struct Rates {
     decide: Duration,
     apply: Duration,
     index: Duration,
+    /// What apply wrote, to the log and when that is moved into the file.
+    written: u64,
 }
 
 impl Filler<'_> {
@@ -137,12 +144,13 @@ impl Filler<'_> {
                 prepared.into_iter().map(|p| decide(p, &mut ledger, &self.rules, self.now)).collect();
             rates.decide += began.elapsed();
             self.items += decisions.len() as u64;
-            let (began, origin) = (Instant::now(), self.origin(first));
+            let (began, before, origin) = (Instant::now(), written_bytes(), self.origin(first));
             while !decisions.is_empty() {
-                let hundred = decisions.drain(..decisions.len().min(100)).collect();
-                store.apply(&[BatchWrite::new(origin.clone(), hundred)], self.now)?;
+                let together = decisions.drain(..decisions.len().min(self.each)).collect();
+                store.apply(&[BatchWrite::new(origin.clone(), together)], self.now)?;
             }
             rates.apply += began.elapsed();
+            rates.written += written_bytes() - before;
         }
         let began = Instant::now();
         while store.index_batch()? {}
@@ -172,6 +180,12 @@ impl Filler<'_> {
             all
         })
     }
+}
+
+/// What this process has given the system to write, ever.
+fn written_bytes() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    io.lines().find_map(|line| line.strip_prefix("wchar: ")).and_then(|n| n.parse().ok()).unwrap_or_default()
 }
 
 /// Milliseconds of searches for words from frequent to rare and for pairs of them, sorted.

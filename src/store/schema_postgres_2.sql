@@ -1,9 +1,12 @@
--- Version 2, in PostgreSQL: the same tables, columns, indexes and triggers as schema_2.sql.
+-- Version 2, in PostgreSQL: tables, columns, indexes and triggers are those of schema_2.sql. Rows stand in the order they
+-- came here anyway.
 
-ALTER TABLE items ADD COLUMN is_opener BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE stories ADD COLUMN opener BIGINT;
 ALTER TABLE stories ADD COLUMN outlet TEXT COLLATE "C";
+DROP INDEX stories_last_seen;
+CREATE INDEX stories_last_seen ON stories (last_seen, id);
 
+ALTER TABLE items ADD COLUMN is_opener BIGINT NOT NULL DEFAULT 0;
 DROP INDEX items_story;
 CREATE INDEX items_story ON items (story) WHERE is_opener = 0;
 
