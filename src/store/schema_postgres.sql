@@ -470,16 +470,6 @@ CREATE TABLE poll_leases (
     epoch BIGINT NOT NULL
 );
 CREATE INDEX poll_leases_held ON poll_leases (node, mark);
--- Feeds of which hubs have said something, for whoever polls them. Rows stay, so that the highest number is the last change.
-CREATE TABLE hub_feeds (
-    source  TEXT COLLATE "C" PRIMARY KEY,
-    covered BIGINT NOT NULL,                  -- 1: a hub pushes it, and it may be polled less often
-    pushed  BIGINT NOT NULL,                  -- the change in which one brought something last
-    hinted  BIGINT NOT NULL,                  -- … and the one in which it said that there is something,
-    said_by TEXT COLLATE "C" NOT NULL,        -- to the process with these sessions
-    number  BIGINT NOT NULL                   -- of the last change
-);
-CREATE INDEX hub_feeds_number ON hub_feeds (number);
 -- Which process sends what now. One whose time is over, or whose process has no session any more, is nobody's.
 CREATE TABLE claims (
     delivery BIGINT PRIMARY KEY,

@@ -19,3 +19,14 @@ CREATE TRIGGER items_moved BEFORE UPDATE OF story ON items FOR EACH ROW WHEN (OL
 CREATE VIEW story_outlets (story, source, position, at) AS
     SELECT id, outlet, CAST(0 AS BIGINT), first_seen FROM stories WHERE outlet IS NOT NULL
     UNION ALL SELECT story, source, position, at FROM story_sources;
+
+-- Feeds of which hubs have said something, for whoever polls them. Rows stay, so that the highest number is the last change.
+CREATE TABLE hub_feeds (
+    source  TEXT COLLATE "C" PRIMARY KEY,
+    covered BIGINT NOT NULL,                  -- 1: a hub pushes it, and it may be polled less often
+    pushed  BIGINT NOT NULL,                  -- the change in which one brought something last
+    hinted  BIGINT NOT NULL,                  -- … and the one in which it said that there is something,
+    said_by TEXT COLLATE "C" NOT NULL,        -- to the process with these sessions
+    number  BIGINT NOT NULL                   -- of the last change
+);
+CREATE INDEX hub_feeds_number ON hub_feeds (number);
