@@ -280,6 +280,9 @@ fn store_of_the_first_version_on_a_server_is_brought_up_to_date() {
     assert!(told(&store)[0].ends_with("has [1, 2]"));
 }
 
+/// What is asked, by its name.
+type Question<'a> = (&'static str, Box<dyn Fn() + 'a>);
+
 /// Steps of SQLite's machine that what is asked of one story takes, in a store of so many stories of one item.
 fn dearest(stories: i64) -> Vec<(&'static str, u64)> {
     const STEPS: i32 = 10;
@@ -308,7 +311,7 @@ fn dearest(stories: i64) -> Vec<(&'static str, u64)> {
     let (one, other) = (StoryId::from_i64(STORIES + 7), StoryId::from_i64(STORIES + 8));
     let (now, few) = (at(stories + 1), StoryFilter { outlets_min: 1, limit: 3, ..StoryFilter::default() });
     let on_topic = StoryFilter { topic: Some("ports".to_owned()), ..few.clone() };
-    let asked: Vec<(&'static str, Box<dyn Fn()>)> = vec![
+    let asked: Vec<Question> = vec![
         ("a story", Box::new(|| drop(store.story(one).expect("read")))),
         ("its reports", Box::new(|| drop(store.story_reports(one, true, 9).expect("read")))),
         ("stories", Box::new(|| drop(store.stories(&few).expect("read")))),
@@ -323,7 +326,7 @@ fn dearest(stories: i64) -> Vec<(&'static str, u64)> {
             Box::new(|| drop(store.ask_correction(&Correction::Tell { story: one, item: None }, ("desk", ""), now))),
         ),
     ];
-    let cost = |(name, ask): (&'static str, Box<dyn Fn()>)| {
+    let cost = |(name, ask): Question<'_>| {
         count.store(0, Ordering::Relaxed);
         ask();
         (name, count.load(Ordering::Relaxed) * u64::from(STEPS.unsigned_abs()))
