@@ -26,8 +26,12 @@ FAILOVER_S_MAX = 15
 PATIENCE_S = 120
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TOKEN, PUSH_TOKEN = "token-of-those-who-look-and-act", "token-of-one-who-sends-items"
-PLACES = ["Norway", "Latvia", "Spain", "Lithuania", "Portugal", "Estonia", "Denmark", "Romania", "Sweden", "Finland", "Poland"]
-PAIRS = [(one, other) for other in ["Finland", "Norway"] for one in PLACES if one != other]
+# Whose soldiers in whose country the shipped topic wants to hear of, and the other way round; a pair comes again late enough that
+# hundreds of kills have an alert for each article.
+WEST = ["Norway", "Spain", "Portugal", "Denmark", "Sweden", "Germany", "France", "Italy", "Britain", "Canada", "Croatia", "Czechia", "Greece", "Turkey"]
+FLANK = ["Finland", "Latvia", "Lithuania", "Estonia", "Romania", "Poland", "Bulgaria", "Hungary", "Slovakia"]
+SENT_EAST = [(one, FLANK[(at + turn) % len(FLANK)]) for turn in range(len(FLANK)) for at, one in enumerate(WEST)]
+PAIRS = SENT_EAST + [(one, other) for other, one in SENT_EAST]
 
 CONFIG = """
 include = ["{root}/config/topics/*.toml"]
