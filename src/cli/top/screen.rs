@@ -15,7 +15,7 @@ const FOOT_ROWS: usize = 1;
 const KEYS: &str = "q quit  1-5 table  s sort  r reverse  / filter  f attention  space pause  ? help";
 const HELP: [&str; 14] = [
     "q, Ctrl-C       quit",
-    "1 to 5, Tab     alerts, stories, feeds, topics of the last hour, endpoints; 6: nodes, if any",
+    "1 to 5, Tab     alerts, stories, feeds, topics (last hour), endpoints; 6: nodes",
     "s               sort by urgency, name, newest, most",
     "r               the other way round",
     "/ text Enter    only rows with this text; Escape shows all again",
