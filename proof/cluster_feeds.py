@@ -4,6 +4,7 @@ import http.server
 import json
 import subprocess
 import threading
+import urllib.request
 
 from cluster_rig import NODES, Feeds, Receiver, fail, until
 
