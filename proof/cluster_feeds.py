@@ -14,6 +14,7 @@ FEED_HOSTS = [f"feed-{number}.example" for number in range(12)]
 def begin_fetching(rig, regions=None, feeds_of=Feeds, settings=""):
     """Twelve hosts of feeds, which the nodes get to by a way each; until they are shared out. A host of its own is polled from
     one region alone, if any is named."""
+    Feeds.forget()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), feeds_of)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     via = {FEED_HOSTS[0]: "north"} if regions else {}

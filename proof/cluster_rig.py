@@ -133,6 +133,11 @@ class Feeds(http.server.BaseHTTPRequestHandler):
     asking, at_once = collections.defaultdict(int), []
     lock = threading.Lock()
 
+    @classmethod
+    def forget(cls):
+        for kept in [cls.items, cls.asked, cls.asking, cls.at_once]:
+            kept.clear()
+
     @staticmethod
     def document(host, items, head=""):
         entries = "".join(f"<item><guid>{one['id']}</guid><title>{one['title']}</title><link>{one['url']}</link><description>{one['text']}"
