@@ -116,8 +116,8 @@ impl GatheringNode {
         self.closed.as_ref().map(LatelyClosed::names).unwrap_or_default()
     }
 
-    /// Ends at once; gives the files of the seed directory that were closed a moment ago. Whatever has no receipt yet is offered again, by whoever takes it next. `goes`: the hosts that this
-    /// process asks are another one's from here on.
+    /// Ends at once; gives the files of the seed directory that were closed a moment ago. Whatever has no receipt yet is
+    /// offered again, by whoever takes it next. `goes`: the hosts that this process asks are another one's from here on.
     pub(super) async fn end(self, goes: bool) -> Vec<OsString> {
         let lately_closed = self.lately_closed();
         let Self { parts, node, cancel, relay, seeds, polling, .. } = self;

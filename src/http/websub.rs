@@ -91,7 +91,7 @@ fn answered(answer: HubAnswer, bytes_max: usize) -> Response {
             AnswerRefusal::new(RefusalKind::RateLimited, "too many requests in a minute").retry_after(seconds).problem()
         }
         HubAnswer::TooLarge => body::too_large(bytes_max).problem(),
-        HubAnswer::Later => AnswerRefusal::new(RefusalKind::Busy, "it cannot be stored now").retry_after(30).problem(),
+        HubAnswer::Later => AnswerRefusal::new(RefusalKind::Busy, "it cannot be taken now").retry_after(30).problem(),
     }
 }
 

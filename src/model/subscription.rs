@@ -110,6 +110,37 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// One of a feed that nobody was asked for yet.
+    #[must_use]
+    pub fn new(source: SourceId, now: Timestamp) -> Self {
+        Self {
+            callback: String::new(),
+            callback_url: String::new(),
+            source,
+            topic: String::new(),
+            hub: String::new(),
+            hubs: Vec::new(),
+            secret: None,
+            state: SubscriptionState::Asked,
+            awaits: false,
+            asked_at: None,
+            verified_at: None,
+            active_since: None,
+            lease_until: None,
+            next_at: now,
+            refusals: 0,
+            error: None,
+            last_push_at: None,
+            is_weak: false,
+            tally_from: now,
+            pushed: 0,
+            near: 0,
+            missed: 0,
+            dropped: 0,
+            unreliable_since: None,
+        }
+    }
+
     /// Whether the hub is taken to push what is new.
     #[must_use]
     pub fn is_active(&self) -> bool {

@@ -148,13 +148,9 @@ fn refuse_behind(connection: &Connection, number: &str, shown: &Path) -> Result<
 #[cfg(test)]
 mod tests {
     use super::super::engine::PostgresPlace;
+    use super::super::on_a_server_tests::test_place;
     use super::super::{Access, Store};
     use super::*;
-
-    fn place(schema: &str) -> Option<PostgresPlace> {
-        let url = std::env::var("WIREWATCH_TEST_STORE").ok()?;
-        Some(PostgresPlace::read(&url).expect("a URL of a store").with_schema(schema))
-    }
 
     fn with_a_write(place: &PostgresPlace) -> (tempfile::TempDir, Known) {
         let dir = tempfile::tempdir().expect("a directory");
@@ -184,7 +180,7 @@ mod tests {
 
     #[test]
     fn process_started_anew_knows_of_a_server_that_lost_a_transaction() {
-        let Some(place) = place("acknowledged_transaction") else { return };
+        let Some(place) = test_place("acknowledged_transaction") else { return };
         let (dir, known) = with_a_write(&place);
         assert!(!known.transaction.is_empty(), "{known:?}");
         let path = dir.path().join(ACKNOWLEDGED_FILE);
@@ -204,7 +200,7 @@ mod tests {
 
     #[test]
     fn process_started_anew_knows_of_a_server_that_has_seen_less() {
-        let Some(place) = place("acknowledged_change") else { return };
+        let Some(place) = test_place("acknowledged_change") else { return };
         let (dir, known) = with_a_write(&place);
         let path = dir.path().join(ACKNOWLEDGED_FILE);
         let moved = Known { system: "1".to_owned(), change: known.change + 1, ..known.clone() };

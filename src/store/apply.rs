@@ -169,7 +169,7 @@ fn note_hub_push(tx: &Transaction<'_>, source: &SourceId) -> engine::Result<()> 
 fn answer_inbox(tx: &Transaction<'_>, batch: &BatchWrite) -> engine::Result<()> {
     #[cfg(feature = "postgres")]
     if let Some((row, answer)) = &batch.inbox {
-        return super::inbox_batches::answer_batch(tx, *row, answer);
+        return super::inbox::answer(tx, *row, answer);
     }
     let _ = (tx, batch);
     Ok(())

@@ -2,7 +2,7 @@
 //! polled less often, and of which one has brought something, or says that there is something. A row for each such feed,
 //! numbered by its last change. Rows stay: the highest number tells whether there is anything new.
 
-use super::engine::{self, Connection, Transaction, params};
+use super::engine::{self, CommitWord, Connection, Transaction, params};
 use super::{NodeMark, Store, StoreError};
 use crate::model::SourceId;
 
@@ -66,7 +66,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn hint_feed(&self, source: &SourceId, said_by: &str) -> Result<(), StoreError> {
-        self.write("note what a hub says of a feed", |tx| note(tx, source, "hinted", said_by))
+        // Whoever polls looks by itself, every other second.
+        self.write_saying(CommitWord::Nothing, "note what a hub says of a feed", |tx| {
+            note(tx, source, "hinted", said_by)
+        })
     }
 
     /// What is new of feeds since a number, in the order of the changes.
@@ -134,28 +137,10 @@ mod tests {
         Subscription {
             callback: callback.to_owned(),
             callback_url: format!("https://watch.example.org/websub/{callback}"),
-            source: source(of),
             topic: "https://a.example/f".to_owned(),
             hub: "https://hub.example/".to_owned(),
             hubs: vec!["https://hub.example/".to_owned()],
-            secret: None,
-            state: SubscriptionState::Asked,
-            awaits: false,
-            asked_at: None,
-            verified_at: None,
-            active_since: None,
-            lease_until: None,
-            next_at: NOW,
-            refusals: 0,
-            error: None,
-            last_push_at: None,
-            is_weak: false,
-            tally_from: NOW,
-            pushed: 0,
-            near: 0,
-            missed: 0,
-            dropped: 0,
-            unreliable_since: None,
+            ..Subscription::new(source(of), NOW)
         }
     }
 
@@ -198,6 +183,19 @@ mod tests {
         decides.write("test", |tx| tx.execute("DELETE FROM hub_feeds WHERE source = 'copied'", [])).expect("written");
         decides.note_covers().expect("noted");
         assert_eq!(said(&since(0)), [("wire", false, false, false), ("copied", true, false, false)]);
+    }
+
+    #[test]
+    fn cover_in_the_store_is_that_of_the_subscription() {
+        let Some((_dirs, decides, polls)) = owner_and_sharer("hub_cover_rule") else { return };
+        for state in SubscriptionState::ALL {
+            for unreliable_since in [None, Some(NOW)] {
+                let one = Subscription { state, unreliable_since, ..subscription("a", "wire") };
+                decides.keep_subscription(&one).expect("kept");
+                let news = polls.hub_feeds_since(0, &node("polls")).expect("read");
+                assert_eq!(news[0].is_covered, one.covers(), "{one:?}");
+            }
+        }
     }
 
     #[test]

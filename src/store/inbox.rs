@@ -41,7 +41,7 @@ pub enum InboxOutcome {
 /// Answers a push of the inbox, in the transaction that stores its items; what was sent is let go.
 pub(super) fn answer(tx: &Transaction<'_>, row: i64, answer: &str) -> engine::Result<()> {
     let set = "UPDATE inbox SET answer = ?2, body = NULL WHERE id = ?1";
-    tx.prepare_cached(set)?.execute(params![row, answer]).map(|_| ())
+    tx.prepare_cached(set)?.defer(params![row, answer])
 }
 
 /// Lets go of answers that nobody came for.
@@ -153,7 +153,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn answer_in_inbox(&self, row: i64, said: &str) -> Result<(), StoreError> {
-        self.write("answer what is in the inbox", |tx| answer(tx, row, said))
+        self.write_saying(CommitWord::Answered, "answer what is in the inbox", |tx| answer(tx, row, said))
     }
 
     /// Lets go of what nobody waits for an answer to.
@@ -161,7 +161,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn drop_from_inbox(&self, row: i64) -> Result<(), StoreError> {
-        self.write("let go of what is in the inbox", |tx| {
+        self.write_saying(CommitWord::Nothing, "let go of what is in the inbox", |tx| {
             tx.prepare_cached("DELETE FROM inbox WHERE id = ?1")?.execute([row]).map(|_| ())
         })
     }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::{self, CommitWord, Transaction, params};
+use super::engine::{self, CommitWord, params};
 use super::inbox::{InboxOutcome, forget_old};
 use super::{Store, StoreError};
 use crate::model::{Cursor, FeedState, FoundHubs, Origin, RawItem, Rejection, SeedFile, Timestamp};
@@ -117,12 +117,6 @@ pub struct WaitingBatch {
 #[must_use]
 pub fn is_all_that_is_read_at_once(batches: &[WaitingBatch]) -> bool {
     batches.iter().map(|one| one.batch.body.len() as i64).sum::<i64>() >= TAKEN_BYTES_MAX
-}
-
-/// Answers a batch, in the transaction that stores its items; what came is let go.
-pub(super) fn answer_batch(tx: &Transaction<'_>, row: i64, answer: &str) -> engine::Result<()> {
-    let set = "UPDATE inbox SET answer = ?2, body = NULL WHERE id = ?1";
-    tx.prepare_cached(set)?.defer(params![row, answer])
 }
 
 impl Store {
@@ -347,7 +341,7 @@ mod tests {
         assert_eq!(decides.waiting_batches(&rows[..1], 10).expect("read").len(), 1, "one is in hand");
         assert_eq!(decides.waiting_in_inbox(&[], 10).expect("read"), [], "they are no pushes");
         let cut = decides.write("test", |tx| {
-            answer_batch(tx, rows[0], "{}")?;
+            super::super::inbox::answer(tx, rows[0], "{}")?;
             tx.execute("INSERT INTO nowhere VALUES (1)", [])
         });
         assert!(cut.is_err());

@@ -1,11 +1,7 @@
 //! A store on a server, tried against the one that `WIREWATCH_TEST_STORE` names (`proof/postgres`); without one there is nothing to try.
 
+use super::super::on_a_server_tests::test_place;
 use super::*;
-
-fn server() -> Option<PostgresPlace> {
-    let url = std::env::var("WIREWATCH_TEST_STORE").ok()?;
-    Some(PostgresPlace::read(&url).expect("a URL of a store"))
-}
 
 fn administrator(place: &PostgresPlace) -> Connection {
     Connection::to_postgres(place, true).expect("connects")
@@ -18,8 +14,7 @@ fn refusal(place: &PostgresPlace) -> String {
 
 #[test]
 fn schema_of_another_program_is_refused_and_left_alone() {
-    let Some(place) = server() else { return };
-    let place = place.with_schema("another_program");
+    let Some(place) = test_place("another_program") else { return };
     let tables = "CREATE SCHEMA another_program; CREATE TABLE another_program.meta (id INTEGER)";
     administrator(&place).execute_batch(tables).expect("made");
     assert!(refusal(&place).contains("another program"), "{}", refusal(&place));
@@ -27,8 +22,7 @@ fn schema_of_another_program_is_refused_and_left_alone() {
 
 #[test]
 fn schema_of_a_newer_program_is_refused() {
-    let Some(place) = server() else { return };
-    let place = place.with_schema("newer_program");
+    let Some(place) = test_place("newer_program") else { return };
     let dir = tempfile::tempdir().expect("a directory");
     drop(Store::open_remote(dir.path(), &place, Access::Own).expect("made"));
     let newer = "UPDATE newer_program.meta SET value = '99' WHERE key = 'schema_version'";
@@ -38,8 +32,7 @@ fn schema_of_a_newer_program_is_refused() {
 
 #[test]
 fn user_without_the_rights_is_told_what_to_ask_for() {
-    let Some(place) = server() else { return };
-    let place = place.with_schema("no_rights");
+    let Some(place) = test_place("no_rights") else { return };
     administrator(&place).execute_batch("CREATE ROLE reader LOGIN").expect("made");
     let url = std::env::var("WIREWATCH_TEST_STORE").expect("it is there").replace("wirewatch@", "reader@");
     let reader = PostgresPlace::read(&url).expect("a URL").with_schema("no_rights");
@@ -48,7 +41,7 @@ fn user_without_the_rights_is_told_what_to_ask_for() {
 
 #[test]
 fn database_in_another_encoding_is_refused() {
-    let Some(place) = server() else { return };
+    let Some(place) = test_place("latin") else { return };
     let made = administrator(&place)
         .execute_batch("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
     made.expect("made");
@@ -59,8 +52,7 @@ fn database_in_another_encoding_is_refused() {
 
 #[test]
 fn store_is_held_by_one_and_free_when_that_is_gone() {
-    let Some(place) = server() else { return };
-    let place = place.with_schema("held_by_one");
+    let Some(place) = test_place("held_by_one") else { return };
     let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let first = Store::open_remote(one.path(), &place, Access::Own).expect("opens");
     let second = Store::open_remote(other.path(), &place, Access::Own).map(|_| ());
@@ -72,8 +64,7 @@ fn store_is_held_by_one_and_free_when_that_is_gone() {
 
 #[test]
 fn what_another_process_commits_is_heard_of_and_what_it_only_reads_is_not() {
-    let Some(place) = server() else { return };
-    let place = place.with_schema("heard_of");
+    let Some(place) = test_place("heard_of") else { return };
     let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let leader = Store::open_remote(one.path(), &place, Access::Own).expect("opens");
     let beside = Store::open_remote(other.path(), &place, Access::Share).expect("opens");
@@ -97,8 +88,7 @@ fn what_another_process_commits_is_heard_of_and_what_it_only_reads_is_not() {
 
 #[test]
 fn session_that_the_server_ended_is_begun_again_and_nothing_is_half_written() {
-    let Some(place) = server() else { return };
-    let place = place.with_schema("ended_session");
+    let Some(place) = test_place("ended_session") else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let store = Store::open_remote(dir.path(), &place, Access::Own).expect("opens");
     let add = "INSERT INTO tombstones (id, at) VALUES (1, 1)";
@@ -112,8 +102,7 @@ fn session_that_the_server_ended_is_begun_again_and_nothing_is_half_written() {
 
 #[test]
 fn one_that_was_replaced_meanwhile_writes_no_more() {
-    let Some(place) = server() else { return };
-    let place = place.with_schema("replaced");
+    let Some(place) = test_place("replaced") else { return };
     let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let first = Store::open_remote(one.path(), &place, Access::Own).expect("opens");
     let ended = first.write("test", |tx| tx.execute("SELECT pg_terminate_backend(pg_backend_pid())", []));
@@ -125,8 +114,7 @@ fn one_that_was_replaced_meanwhile_writes_no_more() {
 
 #[test]
 fn what_became_of_a_write_is_known_afterwards() {
-    let Some(place) = server() else { return };
-    let place = place.with_schema("unheard_end");
+    let Some(place) = test_place("unheard_end") else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let store = Store::open_remote(dir.path(), &place, Access::Own).expect("opens");
     let number = |committed: bool| {
@@ -147,8 +135,7 @@ fn what_became_of_a_write_is_known_afterwards() {
 
 #[test]
 fn reading_goes_on_where_the_server_has_ended_the_session_between_two_reads() {
-    let Some(place) = server() else { return };
-    let place = place.with_schema("read_on");
+    let Some(place) = test_place("read_on") else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let store = Store::open_remote(dir.path(), &place, Access::Own).expect("opens");
     let session = |c: &Connection| c.query_row("SELECT pg_backend_pid()::bigint", [], |row| row.get::<_, i64>(0));
@@ -172,8 +159,7 @@ fn those_look_whom_a_commit_concerns() {
     use super::super::{BatchContents, BatchWrite, RelayedCursor};
     use crate::model::{Cursor, FeedState, Origin, SourceId, SourceKind, Timestamp};
 
-    let Some(place) = server() else { return };
-    let place = place.with_schema("concerns");
+    let Some(place) = test_place("concerns") else { return };
     let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let leader = Store::open_remote(one.path(), &place, Access::Own).expect("opens");
     let beside = Store::open_remote(other.path(), &place, Access::Share).expect("opens");

@@ -37,6 +37,7 @@ const WAITING_KIB_MAX: u32 = 16 << 10;
 
 /// A file that its writer has open is read after this many settle times without a write, and not moved.
 const OPEN_SETTLES: u32 = 300;
+
 /// What may be read and held at once, of all folders that are watched together.
 #[derive(Debug)]
 pub(super) struct ReadingRooms {
@@ -166,8 +167,8 @@ impl FileReader {
         answer.await.unwrap_or_else(|_| Err(broken()))
     }
 
-    /// Has some files read one after the other, and each told as it is read: the next may wait for what becomes of it. The turn is over
-    /// when all of them have room, so that no more is read than fits.
+    /// Has some files read one after the other, and each told as it is read: the next may wait for what becomes of it. The
+    /// turn is over when all of them have room, so that no more is read than fits.
     fn read(self: &Arc<Self>, files: Vec<WaitingRead>, size_bytes_max: u64, turn: OwnedSemaphorePermit) {
         let (reader, runtime) = (self.clone(), Handle::current());
         tokio::task::spawn_blocking(move || {

@@ -1,4 +1,5 @@
-//! One file from its name to its rest: read (`reading`), parsed, sent as a [`Batch`], and after the receipt kept or moved. Says what became of it; `watch` keeps the books and logs.
+//! One file from its name to its rest: read (`reading`), parsed, sent as a [`Batch`], and after the receipt kept or
+//! moved. Says what became of it; `watch` keeps the books and logs.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};

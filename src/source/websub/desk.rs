@@ -511,28 +511,11 @@ pub(super) fn new_subscription(
     Some(Subscription {
         callback_url: format!("{base}{callback}"),
         callback,
-        source: source.clone(),
         topic: topic.to_owned(),
         hub,
         hubs,
         secret: safe.then_some(HubSecret(secret)),
-        state: SubscriptionState::Asked,
-        awaits: false,
-        asked_at: None,
-        verified_at: None,
-        active_since: None,
-        lease_until: None,
-        next_at: now,
-        refusals: 0,
-        error: None,
-        last_push_at: None,
-        is_weak: false,
-        tally_from: now,
-        pushed: 0,
-        near: 0,
-        missed: 0,
-        dropped: 0,
-        unreliable_since: None,
+        ..Subscription::new(source.clone(), now)
     })
 }
 

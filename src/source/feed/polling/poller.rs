@@ -389,12 +389,9 @@ impl Poller {
         // A good poll is of interest to the subscription of its feed, wherever that is.
         let wanted = self.tools.hubs.as_ref().filter(|hubs| next.failure.is_none() && hubs.wants(&source));
         let before = self.feeds[feed].state.last_poll_at;
-        let found = wanted.map(|hubs| (hubs.desk().is_some(), FoundHubs { links, before }));
-        let (found, hubs) = match found {
-            Some((true, found)) => (Some(found), None),
-            Some((false, found)) => (None, Some(found)),
-            None => (None, None),
-        };
+        let is_here = wanted.is_some_and(|hubs| hubs.desk().is_some());
+        let found = wanted.map(|_| FoundHubs { links, before });
+        let (found, hubs) = if is_here { (found, None) } else { (None, found) };
         debug!(%source, wire_bytes, hops, failure = failed.map(FeedFailure::as_str), "feed polled");
         let items = document.as_ref().map(|document| document.items.len() as u64);
         let (items_found, mut refused) = document.map_or_else(Default::default, |d| (d.items, d.rejected));
