@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::engine::{self, Connection, params};
 use super::lease::NOW;
-use super::nodes::has_session;
+use super::nodes::{NODE_SILENT_MS_MAX, has_session};
 use super::outbox::{Claim, ClaimNumber, ClaimRequest, Claimed, DeliveryId, is_tried_one_by_one, state};
 use super::remote::RemoteStore;
 use super::{NodeRole, Store, StoreError};
@@ -110,7 +110,7 @@ fn claim(connection: &mut Connection, request: &ClaimRequest<'_>, holder: &str) 
 
 /// Whether there are others to leave it to.
 fn others_deliver(connection: &Connection) -> engine::Result<bool> {
-    let sql = format!("SELECT count(*) FROM nodes WHERE seen_at > {NOW} - 15000 AND roles LIKE ?1");
+    let sql = format!("SELECT count(*) FROM nodes WHERE seen_at > {NOW} - {NODE_SILENT_MS_MAX} AND roles LIKE ?1");
     let delivering = format!("%{}%", NodeRole::Deliver.as_str());
     connection.prepare_cached(&sql)?.query_row([delivering], |row| row.get::<_, i64>(0)).map(|nodes| nodes > 1)
 }

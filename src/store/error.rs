@@ -242,6 +242,7 @@ impl StoreError {
             ("28" | "3D", _) | (_, "42501") => Self::Refused { place: path, why: source.to_string() },
             // Without a code it is the way to the server that failed.
             ("" | "08" | "57", _) | (_, "25006") => Self::Unreachable { place: path, doing, source },
+            _ if source.ends_session() => Self::Unreachable { place: path, doing, source },
             _ => Self::Sql { path, doing, source },
         }
     }

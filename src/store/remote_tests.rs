@@ -87,6 +87,30 @@ fn what_another_process_commits_is_heard_of_and_what_it_only_reads_is_not() {
 }
 
 #[test]
+fn session_that_stood_still_in_a_transaction_is_begun_again() {
+    let Some(place) = test_place("stood_still") else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open_remote(dir.path(), &place, Access::Own).expect("opens");
+    let others = administrator(&place);
+    let is_there = |session: i64| {
+        let mut asked = others.prepare_cached("SELECT 1 FROM pg_stat_activity WHERE pid = ?1").expect("prepared");
+        asked.exists([session]).expect("asked")
+    };
+    let add = "INSERT INTO tombstones (id, at) VALUES (1, 1)";
+    let ended = store.write("test", |tx| {
+        let asked = "SELECT CAST(pg_backend_pid() AS BIGINT)";
+        let own: i64 = tx.query_row(asked, [], |row| row.get(0))?;
+        tx.execute_batch("SET LOCAL idle_in_transaction_session_timeout = '1ms'")?;
+        while is_there(own) {
+            std::thread::yield_now();
+        }
+        tx.execute(add, [])
+    });
+    assert!(matches!(&ended, Err(error) if error.is_passing()), "{ended:?}");
+    store.write("test", |tx| tx.execute(add, [])).expect("connected again, and it was not there");
+}
+
+#[test]
 fn session_that_the_server_ended_is_begun_again_and_nothing_is_half_written() {
     let Some(place) = test_place("ended_session") else { return };
     let dir = tempfile::tempdir().expect("a directory");

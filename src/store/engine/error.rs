@@ -2,6 +2,9 @@
 
 use std::fmt::Display;
 
+#[cfg(feature = "postgres")]
+use postgres::error::Severity;
+
 /// A failure below the store's operations.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -53,6 +56,13 @@ impl EngineError {
             Self::Postgres(error) => error.code().map(|state| state.code().to_owned()),
             _ => None,
         }
+    }
+
+    /// Whether the server has ended the session with it: at its own end, or because nothing came for too long.
+    pub(in crate::store) fn ends_session(&self) -> bool {
+        let Self::Postgres(error) = self else { return false };
+        let severity = error.as_db_error().and_then(postgres::error::DbError::parsed_severity);
+        matches!(severity, Some(Severity::Fatal | Severity::Panic))
     }
 }
 

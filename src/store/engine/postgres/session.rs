@@ -34,8 +34,6 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
 const STATEMENTS_KEPT: usize = 512;
 /// Rows of a page of a long result.
 pub(in crate::store::engine) const CURSOR_PAGE_ROWS: usize = 2_000;
-/// What a server says of a session that it ends: at its own end, or because nothing came for so long.
-const ENDED: [&str; 5] = ["57P01", "57P02", "57P03", "57P05", "25P03"];
 /// Among the advisory locks of a database, whoever writes into one schema.
 const WRITERS: i32 = 0x7769_7265;
 /// The channel on which it is said that something was committed.
@@ -133,7 +131,7 @@ impl Session {
     /// Begins a session that reads anew where the server has ended it, and nothing of a transaction is lost with it:
     /// whether what failed may be asked once more.
     fn is_begun_anew(&self, failure: &EngineError) -> bool {
-        let is_ended = self.is_closed() || failure.sql_state().is_some_and(|state| ENDED.contains(&state.as_str()));
+        let is_ended = self.is_closed() || failure.ends_session();
         if self.for_use != SessionUse::Read || self.in_transaction.get() || !is_ended {
             return false;
         }
