@@ -10,6 +10,7 @@ use crate::config::{Config, ConfigPlace, Environment, Look};
 use crate::model::{Dated, Origin, RawItem, Severity, SourceId, SourceKind, Timestamp, TopicId};
 use crate::pipeline::classify::{Document as Classified, TermConfig, TopicConfig, TopicSet, query};
 use crate::pipeline::normalize::{NormalizeRules, normalize};
+use crate::source::feed::last_documents::LastDocument;
 use crate::source::feed::reading::{opml, parse as feed};
 use crate::source::feed::{FeedContext, IdentifiedBy};
 use crate::source::mend_json::mend;
@@ -61,7 +62,8 @@ pub fn scan_repair(bytes: &[u8]) {
     assert!(once.text.len() <= text.len() * 6 + 4096, "{} bytes became {}", text.len(), once.text.len());
 }
 
-/// A feed of any format: keys are distinct and the same every time, caps hold, items can be normalised.
+/// A feed of any format: keys are distinct and the same every time, caps hold, items can be normalised, and what is known
+/// of its items changes nothing.
 pub fn feed_parse(bytes: &[u8]) {
     let trust = if bytes.len().is_multiple_of(2) { IdentifiedBy::Guid } else { IdentifiedBy::Link };
     let base = Some("https://wire.example/feeds/all.xml");
@@ -72,6 +74,8 @@ pub fn feed_parse(bytes: &[u8]) {
         let mut keys = HashSet::new();
         assert!(document.items.iter().all(|item| keys.insert(item.key.as_str())), "two items, one key");
         holds(&document);
+        let again = feed::parse_after(bytes, &context, &LastDocument::after(&document)).expect("it was read before");
+        feed::assert_same(document, &again);
     }
 }
 

@@ -60,7 +60,8 @@ impl FetchedTaker {
                 let (desk, source) = (self.hubs.clone(), origin.source.clone());
                 let (receipt, told) = oneshot::channel();
                 let (cursor, receipt) = (cursor.into(), Some(receipt));
-                let batch = Batch { origin, items, rejected, cursor, receipt, inbox: Some(row), hubs: None };
+                let (unchanged, inbox) = (Vec::new(), Some(row));
+                let batch = Batch { origin, items, unchanged, rejected, cursor, receipt, inbox, hubs: None };
                 in_hand.push(row);
                 tokio::select! {
                     () = cancel.cancelled() => return,

@@ -20,6 +20,7 @@ use super::stages::known_items;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::DaemonNudge;
+use crate::source::feed::last_documents::LastDocuments;
 use crate::source::feed::polling::counters::PollCounters;
 use crate::source::feed::polling::poller::{Poller, PollerLinks};
 use crate::source::feed::polling::rules::{self, PollRules, PollRulesSlot};
@@ -171,6 +172,7 @@ impl GatheringParts {
             counters: counters.clone(),
             known: known_items(&store),
             hubs: Some(PollHubs::Elsewhere(cover.clone())),
+            last_documents: LastDocuments::default(),
         };
         let poller = Poller::new(nothing, links).following(slot.clone());
         // What was asked of another process to be polled now, and is this one's.

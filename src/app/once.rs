@@ -104,6 +104,7 @@ impl App {
                     let batch = Batch {
                         origin,
                         items: document.items,
+                        unchanged: Vec::new(),
                         rejected: document.rejected,
                         cursor: Cursor::SeedFile(file),
                         receipt: Some(receipt),

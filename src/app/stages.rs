@@ -24,6 +24,7 @@ use crate::net::Client;
 use crate::pipeline::Ledger;
 use crate::pipeline::Rules;
 use crate::source::feed::FeedConfig;
+use crate::source::feed::last_documents::LastDocuments;
 use crate::source::feed::polling::counters::PollCounters;
 use crate::source::feed::polling::pages::KnownItems;
 use crate::source::feed::polling::poller::{Poller, PollerLinks};
@@ -51,6 +52,8 @@ pub(super) struct CoreStages {
     /// Raised while the disk is nearly full.
     pub(super) hold: watch::Sender<bool>,
     pub(super) links: IngestLinks,
+    /// What of the feeds' documents need not be read again.
+    pub(super) last_documents: LastDocuments,
     /// Endpoints that are not in the config any more, and for which alerts are kept.
     pub(super) departed: Vec<DepartedEndpoint>,
     /// The files of the seed directory that were closed a moment before.
@@ -112,6 +115,7 @@ impl CoreStages {
         let (hold, held) = watch::channel(false);
         let links = IngestLinks { hold: held, ..IngestLinks::default() };
         let wake = waker.clone();
+        let last_documents = LastDocuments::default();
         let ingest = Ingest {
             store: store.clone(),
             rules,
@@ -123,7 +127,7 @@ impl CoreStages {
             threads: threads(config),
             cancel: ingest_cancel.clone(),
             links: links.clone(),
-            unchanged: Arc::default(),
+            last_documents: last_documents.clone(),
         };
         let (ended, ingest_end) = oneshot::channel();
         std::thread::Builder::new()
@@ -146,6 +150,7 @@ impl CoreStages {
             ingest_cancel,
             hold,
             links,
+            last_documents,
             departed: departures.gone,
             lately_closed,
         })
@@ -176,6 +181,7 @@ impl CoreStages {
             counters,
             known: known_items(&self.store),
             hubs,
+            last_documents: self.last_documents.clone(),
         };
         Ok(Poller::new(rules, links))
     }

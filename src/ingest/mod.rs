@@ -15,13 +15,11 @@ mod snapshots;
 mod source_alerts;
 mod tell;
 mod turns;
-mod unchanged;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
@@ -31,6 +29,7 @@ use crate::model::{
     Cursor, ItemId, Origin, RawItem, RawText, RejectReason, Rejection, SeedOutcome, SourceKind, Timestamp,
 };
 use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, Withheld, decide};
+use crate::source::feed::last_documents::LastDocuments;
 use crate::source::feed::polling::schedule;
 use crate::source::{Batch, IngestMessage, Receipt};
 use crate::store::{BatchWrite, SilenceRecord, Store, StoreError};
@@ -40,7 +39,6 @@ use crate::text::clean;
 pub use count::{IngestCounters, IngestCounts, TopicCounts};
 pub use outage::Outage;
 pub use tell::tell_waiting;
-pub use unchanged::LastDocuments;
 
 use outage::patiently;
 use prepared::PreparedBatch;
@@ -87,7 +85,7 @@ pub struct Ingest {
     /// How it is seen from outside.
     pub links: IngestLinks,
     /// What need not be read again.
-    pub unchanged: Arc<Mutex<LastDocuments>>,
+    pub last_documents: LastDocuments,
 }
 
 /// How the loop is seen, and held, from outside.
@@ -163,7 +161,7 @@ impl Ingest {
     fn preparing(&self) -> PreparingStage {
         PreparingStage {
             rules: self.rules.clone(),
-            unchanged: Arc::clone(&self.unchanged),
+            last_documents: self.last_documents.clone(),
             links: self.links.clone(),
             clock: self.clock.clone(),
             threads: self.threads,
@@ -185,7 +183,7 @@ impl Ingest {
         if group.is_empty() {
             return Ok(());
         }
-        let ids: Vec<ItemId> = group.iter().flat_map(|batch| batch.fingerprints.iter().map(|item| item.id)).collect();
+        let ids: Vec<ItemId> = group.iter().flat_map(|batch| batch.marks.iter().map(|mark| mark.id)).collect();
         let mut removed =
             patiently(&self.links, &self.clock, &self.cancel, || self.store.recall_known(&ids, &mut self.ledger, now))?;
         let (mut writes, mut receipts) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
@@ -273,9 +271,9 @@ impl Ingest {
         removed: &HashSet<ItemId>,
         now: Timestamp,
     ) -> Result<(BatchWrite, PendingReceipt), StoreError> {
-        let PreparedBatch { batch, fingerprints, mut prepared, unchanged, rules } = batch;
+        let PreparedBatch { batch, marks, mut prepared, unchanged, unchanged_ids, rules } = batch;
         let rules = rules.as_ref();
-        let Batch { origin, items, rejected, cursor, receipt: reply, inbox, hubs: _ } = batch;
+        let Batch { origin, items, rejected, cursor, receipt: reply, inbox, unchanged: _, hubs: _ } = batch;
         // Notes are told beside what was not taken, but these items are.
         let (mut noted, mut rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|r| r.reason.is_note());
         let received = (items.len() + unchanged.len()) as u64 + rejected.iter().map(|r| r.count).sum::<u64>();
@@ -285,8 +283,8 @@ impl Ingest {
         noted.extend(self.quiet_old(&origin, &mut prepared, rules));
         let mut decisions = Vec::with_capacity(prepared.len());
         let mut fates = Vec::with_capacity(prepared.len());
-        let mut seen: HashSet<ItemId> = unchanged.iter().map(|item| item.id).collect();
-        for (outcome, id) in prepared.into_iter().zip(fingerprints.iter().map(|item| item.id)) {
+        let mut seen = unchanged_ids;
+        for (outcome, id) in prepared.into_iter().zip(marks.iter().map(|mark| mark.id)) {
             let fate = match outcome {
                 Ok(prepared) if !seen.insert(prepared.item.id) => Err(Rejection {
                     reason: RejectReason::DuplicateKey,
@@ -319,9 +317,8 @@ impl Ingest {
         receipt.known += (known_removed + unchanged.len()) as u64;
         if received > 0 {
             // The first of its key counts; what was rejected is tried again next time.
-            let taken = fingerprints.into_iter().filter(|item| seen.remove(&item.id));
-            let last = unchanged.into_iter().chain(taken).collect();
-            self.unchanged.lock().replace(&origin, last);
+            let taken = marks.into_iter().filter(|mark| seen.remove(&mark.id)).map(|mark| mark.fingerprint);
+            self.last_documents.replace(&origin, unchanged.into_iter().chain(taken).collect());
         }
         noted.extend(decisions.iter().filter(|d| d.prepared.cut_bytes > 0).map(cut));
         noted.extend(decisions.iter().filter(|d| d.prepared.dropped_link_bytes > 0).map(without_link));

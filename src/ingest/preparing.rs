@@ -5,17 +5,16 @@ use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::IngestLinks;
-use super::prepared::PreparedBatch;
+use super::prepared::{ItemMark, PreparedBatch};
 use super::ready::{ReadyEnd, ReadyQueue};
 use super::turns::FairTurns;
-use super::unchanged::{ItemFingerprint, LastDocuments};
 use crate::clock::Clock;
-use crate::model::{Origin, RawItem, RejectReason, Rejection};
+use crate::model::{ItemId, Origin, RawItem, RejectReason, Rejection};
 use crate::pipeline::{Prepared, Rules, prepare};
+use crate::source::feed::last_documents::{ItemFingerprint, LastDocuments};
 use crate::source::{Batch, IngestMessage};
 use crate::text::work::{self, WorkBudget};
 
@@ -33,7 +32,7 @@ const PARALLEL_ITEMS_MIN: usize = 16;
 #[derive(Clone)]
 pub(super) struct PreparingStage {
     pub(super) rules: watch::Receiver<Arc<Rules>>,
-    pub(super) unchanged: Arc<Mutex<LastDocuments>>,
+    pub(super) last_documents: LastDocuments,
     pub(super) links: IngestLinks,
     pub(super) clock: Clock,
     pub(super) threads: usize,
@@ -91,8 +90,9 @@ impl PreparingStage {
         while let Some(message) = next {
             match message {
                 IngestMessage::Batch(batch) => {
-                    let batch = self.set_aside_unchanged(*batch, &rules);
-                    turns.push(&batch.batch.origin.source.clone(), batch.cost_of_next(), batch);
+                    if let Some(batch) = self.set_aside_unchanged(*batch, &rules) {
+                        turns.push(&batch.batch.origin.source.clone(), batch.cost_of_next(), batch);
+                    }
                 }
                 IngestMessage::Wake => woken = true,
             }
@@ -132,7 +132,7 @@ impl PreparingStage {
     pub(super) fn prepare(&self, batches: Vec<Batch>) -> Vec<PreparedBatch> {
         let rules = Arc::clone(&self.rules.borrow());
         let mut group: Vec<PreparedBatch> =
-            batches.into_iter().map(|batch| self.set_aside_unchanged(batch, &rules)).collect();
+            batches.into_iter().filter_map(|batch| self.set_aside_unchanged(batch, &rules)).collect();
         let mut prepared = prepare_all(group.iter().map(|batch| (batch, batch.left())), self.threads);
         for batch in &mut group {
             batch.prepared = prepared.drain(..batch.batch.items.len()).collect();
@@ -140,23 +140,32 @@ impl PreparingStage {
         group
     }
 
-    /// The batch before its items are prepared; those that are what they were last time need not be.
-    fn set_aside_unchanged(&self, mut batch: Batch, rules: &Arc<Rules>) -> PreparedBatch {
-        let (mut unchanged, mut ids) = (Vec::new(), HashSet::new());
-        let (mut items, mut fingerprints) = (Vec::new(), Vec::new());
-        let last = self.unchanged.lock();
+    /// The batch before its items are prepared; those that are what they were last time need not be. `None`: what was left
+    /// out of it is not what is remembered of its feed any more, since another document of that came in between. Then nobody
+    /// can say what these items are, and its source is to bring it again, as where nothing is taken.
+    fn set_aside_unchanged(&self, mut batch: Batch, rules: &Arc<Rules>) -> Option<PreparedBatch> {
+        let last = self.last_documents.of(&batch.origin.source);
+        let mut unchanged = std::mem::take(&mut batch.unchanged);
+        if !last.has_all(&unchanged) {
+            self.links.counters.held(1);
+            return None;
+        }
+        let mut unchanged_ids = HashSet::new();
+        let (mut items, mut marks) = (Vec::new(), Vec::new());
         for raw in std::mem::take(&mut batch.items) {
-            let fingerprint = ItemFingerprint::of(&raw, &batch.origin);
+            let fingerprint = ItemFingerprint::of(&raw);
+            let id = ItemId::of(&batch.origin.source, &raw.key);
             // A text that was fetched for it counts even where the feed says what it did before.
-            if raw.page.is_none() && last.contain(&batch.origin, fingerprint) && ids.insert(fingerprint.id) {
+            if raw.page.is_none() && last.has_text_of(fingerprint) && unchanged_ids.insert(id) {
                 unchanged.push(fingerprint);
             } else {
-                fingerprints.push(fingerprint);
+                marks.push(ItemMark { id, fingerprint });
                 items.push(raw);
             }
         }
         batch.items = items;
-        PreparedBatch { batch, fingerprints, prepared: Vec::new(), unchanged, rules: Arc::clone(rules) }
+        let (prepared, rules) = (Vec::new(), Arc::clone(rules));
+        Some(PreparedBatch { batch, marks, prepared, unchanged, unchanged_ids, rules })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroU64;
 
 use serde::{Serialize, Serializer};
 
@@ -135,6 +136,30 @@ pub struct RawItem {
     pub tags: Vec<String>,
     /// Stored but not alerted on: part of a feed's first-poll baseline.
     pub quiet: bool,
+    /// The bytes it was read from, where the same bytes give the same item in the feed's next document as well.
+    #[cfg_attr(feature = "postgres", serde(skip))]
+    pub bytes: Option<BytesHash>,
+}
+
+/// A hash of the bytes of an item and of what decides how they are read: 56 bits, not all of them zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BytesHash(NonZeroU64);
+
+impl BytesHash {
+    /// How many bits it has.
+    pub const BITS: u32 = 56;
+
+    /// From a hash of 64 bits, as good as any other.
+    #[must_use]
+    pub fn of(hash: u64) -> Self {
+        Self(NonZeroU64::new(hash & ((1 << Self::BITS) - 1)).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// Its bits.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
 }
 
 impl RawItem {
@@ -162,6 +187,7 @@ impl RawItem {
             page: None,
             tags: Vec::new(),
             quiet: false,
+            bytes: None,
         }
     }
 }

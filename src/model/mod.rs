@@ -18,7 +18,8 @@ pub use alert::{AlertDraft, AlertKind, AlertNews, AlertReason, AlertTopic, NewsK
 pub use health::{Health, SourceHealth};
 pub use id::{AlertId, ContentHash, EndpointId, IdError, ItemId, ItemKey, SourceId, StoryId, TopicId};
 pub use item::{
-    DateCertainty, Dated, Item, LINK_BYTES_MAX, Lang, Markup, RawItem, RawText, RejectReason, Rejection, TextSource,
+    BytesHash, DateCertainty, Dated, Item, LINK_BYTES_MAX, Lang, Markup, RawItem, RawText, RejectReason, Rejection,
+    TextSource,
 };
 pub use outlet::Outlet;
 pub use push::{PushAnswer, PushOutcome, PushRecord, PushRejection, PushedItem};

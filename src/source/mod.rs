@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::model::{Cursor, FoundHubs, Origin, RawItem, Rejection};
+use feed::last_documents::ItemFingerprint;
 
 /// Items of one document on their way to `ingest`, with what their source must remember once they
 /// are durable. May be empty of items: a 304 or a failed poll also moves its cursor.
@@ -27,6 +28,8 @@ pub struct Batch {
     pub origin: Origin,
     /// The items, in document order.
     pub items: Vec<RawItem>,
+    /// Further ones, which are what its feed's last document had: they were not read again.
+    pub unchanged: Vec<ItemFingerprint>,
     /// What was not taken, for the counters.
     pub rejected: Vec<Rejection>,
     /// Committed in the same transaction as the items.
@@ -124,6 +127,8 @@ pub struct ParsedDocument {
     pub title: Option<String>,
     /// The items, in document order.
     pub items: Vec<RawItem>,
+    /// Further ones, which stand there byte for byte as in the feed's last document and were not read again.
+    pub unchanged: Vec<ItemFingerprint>,
     /// Items or parts that were not taken.
     pub rejected: Vec<Rejection>,
     /// What was odd or had to be repaired, for people.
@@ -132,6 +137,14 @@ pub struct ParsedDocument {
     pub hints: PollHints,
     /// It ends before its format says that it ends: there may be more of it.
     pub is_cut: bool,
+}
+
+impl ParsedDocument {
+    /// How many items it has.
+    #[must_use]
+    pub fn item_count(&self) -> u64 {
+        (self.items.len() + self.unchanged.len()) as u64
+    }
 }
 
 /// What a feed document says about polling.

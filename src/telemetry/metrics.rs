@@ -59,7 +59,7 @@ const TABLE: &[(Metric, &str, MetricKind, &str)] = &[
         Metric::IngestHeldBatches,
         "wirewatch_ingest_held_batches_total",
         Counter,
-        "Batches given back: the disk is nearly full.",
+        "Batches given back: the disk is nearly full, or another document of their feed came in between.",
     ),
     (
         Metric::IngestReceived,

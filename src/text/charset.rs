@@ -394,4 +394,17 @@ mod tests {
         assert_eq!(after_declaration("<?xml-stylesheet href='a'?><rss/>"), "<?xml-stylesheet href='a'?><rss/>");
         assert_eq!(after_declaration("<?xml version='1.0'"), "<?xml version='1.0'");
     }
+
+    #[test]
+    fn controls_are_found_at_every_place_and_space_is_none() {
+        let calm = "Deich\u{a0}hält ½, sagte man.\t\r\n".repeat(9);
+        assert!(!has_controls(calm.as_bytes()));
+        for at in (0..200).filter(|at| calm.is_char_boundary(*at)) {
+            for control in ["\u{1}", "\u{1f}", "\u{80}", "\u{9f}"] {
+                let mut text = calm.clone();
+                text.insert_str(at, control);
+                assert!(has_controls(text.as_bytes()), "{at} {control:?}");
+            }
+        }
+    }
 }

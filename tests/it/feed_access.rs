@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use wirewatch::model::FeedFailure;
+use wirewatch::source::feed::last_documents::LastDocuments;
 use wirewatch::source::feed::polling::poller::{Poller, PollerLinks};
 use wirewatch::source::feed::polling::rules;
 use wirewatch::source::feed::{Credentials, FeedConfig, FetchConfig, PollingConfig};
@@ -147,6 +148,7 @@ fn run(bench: &Bench, feeds: Vec<FeedConfig>, held: bool) -> Running {
         counters: bench.counters.clone(),
         known: Arc::new(|_| None),
         hubs: None,
+        last_documents: LastDocuments::default(),
     };
     let cancel = CancellationToken::new();
     let task = tokio::spawn(Poller::new(rules, links).run(cancel.clone()));

@@ -12,11 +12,12 @@ use url::Url;
 use wirewatch::clock::Clock;
 use wirewatch::model::{Cursor, FeedFailure, FeedState, RejectReason, SourceId, Timestamp};
 use wirewatch::net::{Cidr, Client};
+use wirewatch::source::feed::last_documents::{ItemFingerprint, LastDocuments};
 use wirewatch::source::feed::polling::counters::PollCounters;
 use wirewatch::source::feed::polling::look::FeedInspector;
 use wirewatch::source::feed::polling::poller::{PollReport, PollSelection, Poller, PollerLinks};
 use wirewatch::source::feed::polling::rules::{self, PollRules};
-use wirewatch::source::feed::{Backfill, FeedConfig, PollingConfig, SpacingScope};
+use wirewatch::source::feed::{Backfill, FeedConfig, FullText, PollingConfig, SpacingScope};
 use wirewatch::source::parser::Parser;
 use wirewatch::source::websub::PollHubs;
 use wirewatch::source::{Batch, IngestMessage, IngestSender, Limits, Receipt};
@@ -89,6 +90,7 @@ pub struct Bench {
     pub states: Vec<FeedState>,
     pub counters: Arc<PollCounters>,
     pub hubs: Option<PollHubs>,
+    pub last_documents: LastDocuments,
 }
 
 /// One poll: the report, and the batch as `ingest` got it.
@@ -126,6 +128,7 @@ impl Bench {
             states: Vec::new(),
             counters: Arc::default(),
             hubs: None,
+            last_documents: LastDocuments::default(),
         }
     }
 
@@ -143,6 +146,7 @@ impl Bench {
             counters: self.counters.clone(),
             known: Arc::new(|_| Some(HashSet::new())),
             hubs: self.hubs.clone(),
+            last_documents: self.last_documents.clone(),
         };
         Poller::new(self.rules(feeds, self.states.clone()), links)
     }
@@ -267,6 +271,23 @@ async fn poll_same_bytes_without_validators_are_not_parsed_again() {
     assert_eq!((same.report.items, same.failure()), (None, None));
     let totals = bench.counters.totals();
     assert_eq!((totals.polls, totals.documents, totals.unchanged, totals.items), (2, 1, 1, 2));
+}
+
+#[tokio::test]
+async fn poll_reads_what_is_new_alone_where_the_rest_is_remembered() {
+    let three = [("3", "Tide tables printed"), TWO[0], TWO[1]];
+    for (full_text, read) in [(FullText::Off, 1), (FullText::On, 3)] {
+        let mut bench = Bench::new().await;
+        bench.server.script("/feed", [Reply::ok(rss(TWO)), Reply::ok(rss(&three))]);
+        let feed = FeedConfig { full_text, ..feed("wire", &bench.url("/feed")) };
+        let first = bench.poll(&feed).await;
+        let remembered = first.batch.items.iter().map(ItemFingerprint::of).collect();
+        bench.last_documents.replace(&first.batch.origin, remembered);
+        let second = bench.poll(&feed).await;
+        assert_eq!((second.batch.items.len(), second.batch.unchanged.len()), (read, 3 - read), "{full_text:?}");
+        assert_eq!((second.report.items, bench.state().items_last), (Some(3), 3), "it has three all the same");
+        assert_eq!(bench.counters.totals().items, 5);
+    }
 }
 
 #[tokio::test]

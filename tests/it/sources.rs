@@ -14,7 +14,10 @@ use wirewatch::model::{
 };
 use wirewatch::pipeline::Rules;
 use wirewatch::pipeline::memory::MemoryConfig;
-use wirewatch::source::{Batch, Receipt};
+use wirewatch::source::feed::last_documents::{ItemFingerprint, LastDocuments};
+use wirewatch::source::feed::reading::parse;
+use wirewatch::source::feed::{FeedContext, IdentifiedBy};
+use wirewatch::source::{Batch, Limits, Receipt};
 use wirewatch::store::{Access, AlertFilter, AlertRecord, SearchQuery, Store, engine};
 
 use super::newsroom::{Newsroom, body, number, title};
@@ -54,13 +57,19 @@ impl Desk {
     }
 
     fn poll(&mut self, state: FeedState, items: Vec<RawItem>) -> Receipt {
+        self.take(state, items, Vec::new()).expect("a receipt")
+    }
+
+    /// Takes what was read of a document, without those of its items that were left out; `None`: it was given back.
+    fn take(&mut self, state: FeedState, items: Vec<RawItem>, unchanged: Vec<ItemFingerprint>) -> Option<Receipt> {
         let (sender, mut receipt) = tokio::sync::oneshot::channel();
         let origin = Origin { source: state.source.clone(), kind: SourceKind::Feed, received: self.clock.now() };
         let cursor = Cursor::Feed(Box::new(state));
+        let rejected = Vec::new();
         let batch =
-            Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(sender), inbox: None, hubs: None };
+            Batch { origin, items, unchanged, rejected, cursor, receipt: Some(sender), inbox: None, hubs: None };
         self.ingest.take(vec![batch]).expect("taken");
-        receipt.try_recv().expect("a receipt")
+        receipt.try_recv().ok()
     }
 
     fn about_sources(&self) -> Vec<AlertRecord> {
@@ -91,7 +100,7 @@ fn ingest(store: &Store, rules: &Arc<Rules>, clock: &Clock, memory: MemoryConfig
         threads: 1,
         cancel: tokio_util::sync::CancellationToken::new(),
         links: IngestLinks::default(),
-        unchanged: Arc::default(),
+        last_documents: LastDocuments::default(),
     }
 }
 
@@ -224,8 +233,16 @@ fn feeds_that_wait_in_a_queue_are_decided_as_if_one_came_after_the_other() {
         let source = SourceId::new(&name).expect("a name");
         let origin = Origin { source, kind: SourceKind::Feed, received: now };
         let cursor = Cursor::Feed(Box::new(state(&name, now)));
-        let batch =
-            Batch { origin, items, rejected: Vec::new(), cursor, receipt: Some(reply), inbox: None, hubs: None };
+        let batch = Batch {
+            unchanged: Vec::new(),
+            origin,
+            items,
+            rejected: Vec::new(),
+            cursor,
+            receipt: Some(reply),
+            inbox: None,
+            hubs: None,
+        };
         sender.try_send(batch.into()).expect("room for all");
         receipts.push(receipt);
     }
@@ -235,6 +252,74 @@ fn feeds_that_wait_in_a_queue_are_decided_as_if_one_came_after_the_other() {
     assert_eq!(found, expected);
     assert!(expected.iter().map(|receipt| receipt.sightings).sum::<u64>() >= 390, "copies are found at all");
     assert_eq!(decided(&desk.store), decided(&one_by_one.store));
+}
+
+/// The document of a feed at its so many-th poll: an item comes at the top and one goes at the bottom, some are edited, some
+/// are counted anew, one stands there twice, and once all of them get new ids.
+fn document_at(poll: u64) -> String {
+    let numbers = (poll..poll + 10).rev().chain((poll % 6 == 3).then_some(poll + 4));
+    let items = numbers.map(|n| {
+        let (edit, comments) = ((n + poll) / 7, (n + poll) / 3);
+        let id = if poll < 20 { n } else { n + 1000 };
+        format!(
+            "<item><guid isPermaLink=\"false\">{id}</guid><link>https://ferry.example/{n}</link><title>{}</title>
+             <description>{} Edition {edit}.</description><comments>https://ferry.example/{n}#{comments}</comments></item>",
+            title(n),
+            body(n)
+        )
+    });
+    let items: String = items.collect();
+    format!("<rss version=\"2.0\"><channel><title>Ferry</title><pubDate>{poll}</pubDate>{items}</channel></rss>")
+}
+
+const FERRY: FeedContext<'_> = FeedContext {
+    base_url: Some("https://ferry.example/feed"),
+    content_type: None,
+    trust: IdentifiedBy::Guid,
+    limits: &Limits::SHIPPED,
+    received: Timestamp::MIN,
+};
+
+#[test]
+fn feed_read_without_what_stood_there_before_is_decided_as_when_it_is_read_whole() {
+    let (mut whole, mut rest) = (Desk::new(), Desk::new());
+    let mut left_out = 0;
+    for poll in 0..24 {
+        let (now, text) = (whole.clock.now(), document_at(poll));
+        let read = parse::parse(text.as_bytes(), &FERRY).expect("a feed");
+        let last = rest.ingest.last_documents.of(&state("ferry", now).source);
+        let again = parse::parse_after(text.as_bytes(), &FERRY, &last).expect("a feed");
+        assert_eq!((again.item_count(), &again.rejected), (read.item_count(), &read.rejected), "poll {poll}");
+        left_out += again.unchanged.len();
+        let expected = whole.take(state("ferry", now), read.items, read.unchanged);
+        assert_eq!(rest.take(state("ferry", now), again.items, again.unchanged), expected, "poll {poll}");
+        for desk in [&mut whole, &mut rest] {
+            desk.clock.advance(HOUR);
+            if poll == 12 {
+                desk.restart();
+            }
+        }
+    }
+    assert!(left_out > 50, "{left_out} items were left out");
+    assert_eq!(decided(&rest.store), decided(&whole.store));
+}
+
+#[test]
+fn document_is_given_back_where_what_was_left_out_of_it_is_not_known_any_more() {
+    let mut desk = Desk::new();
+    let now = desk.clock.now();
+    let first = parse::parse(document_at(0).as_bytes(), &FERRY).expect("a feed");
+    desk.take(state("ferry", now), first.items, Vec::new()).expect("taken");
+    let last = desk.ingest.last_documents.of(&state("ferry", now).source);
+    let second = || parse::parse_after(document_at(1).as_bytes(), &FERRY, &last).expect("a feed");
+    assert!(!second().unchanged.is_empty());
+    // Another process polls the feed in between.
+    desk.poll(state("ferry", now), items("other-", 50..53));
+    assert_eq!(desk.take(state("ferry", now), second().items, second().unchanged), None);
+    assert_eq!(desk.ingest.links.counters.snapshot().held_batches, 1, "it is counted");
+    let whole = parse::parse(document_at(1).as_bytes(), &FERRY).expect("a feed");
+    let receipt = desk.take(state("ferry", now), whole.items, Vec::new()).expect("taken when it comes again");
+    assert_eq!((receipt.new + receipt.sightings, receipt.known + receipt.revisions), (1, 9));
 }
 
 /// Articles of a drop directory, a file each list, taken together.
@@ -250,6 +335,7 @@ fn drop_files(desk: &mut Desk, files: Vec<Vec<RawItem>>) -> Vec<Receipt> {
                 Batch {
                     origin,
                     items,
+                    unchanged: Vec::new(),
                     rejected: Vec::new(),
                     cursor: Cursor::None,
                     receipt: Some(sender),
@@ -354,6 +440,7 @@ fn batch_whose_commit_fails_is_not_receipted_and_leaves_nothing() {
     let batch = Batch {
         origin,
         items: items("a", 0..3),
+        unchanged: Vec::new(),
         rejected: Vec::new(),
         cursor,
         receipt: Some(sender),

@@ -1,6 +1,7 @@
-//! Feeds: `polling` says who is asked when and asks, `reading` makes raw items of the bytes that come.
-//! Here is what a config says of a feed, which both go by.
+//! Feeds: `polling` says who is asked when and asks, `reading` makes raw items of the bytes that come; `last_documents`
+//! is what both know of those that came before. Here is what a config says of a feed, which all go by.
 
+pub mod last_documents;
 pub mod polling;
 pub mod reading;
 

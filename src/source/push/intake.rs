@@ -196,7 +196,16 @@ impl PushIntake {
         let (receipt, told) = oneshot::channel();
         let origin = Origin { source: config.id.clone(), kind: SourceKind::Push, received: self.clock.now() };
         let cursor = Cursor::Push(Box::new(record));
-        let batch = Batch { origin, items, rejected: counted, cursor, receipt: Some(receipt), inbox: None, hubs: None };
+        let batch = Batch {
+            origin,
+            items,
+            unchanged: Vec::new(),
+            rejected: counted,
+            cursor,
+            receipt: Some(receipt),
+            inbox: None,
+            hubs: None,
+        };
         if Planted::AnsweredFirst.is_in() {
             let late = self.clone();
             tokio::spawn(async move {

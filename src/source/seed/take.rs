@@ -206,6 +206,7 @@ impl FileTaker {
         let batch = Batch {
             origin,
             items,
+            unchanged: Vec::new(),
             rejected,
             cursor: Cursor::SeedFile(file),
             receipt: Some(receipt),

@@ -249,6 +249,7 @@ impl HubIntake {
         let batch = Batch {
             origin: Origin { source: source.clone(), kind: SourceKind::Hub, received: self.clock.now() },
             items: document.items,
+            unchanged: Vec::new(),
             rejected: document.rejected,
             cursor: Cursor::Hub(Box::new(HubRecord { source: source.clone(), unreliable: None })),
             receipt: Some(receipt),

@@ -444,6 +444,7 @@ impl SubscriptionTask {
         let batch = Batch {
             origin: Origin { source: source.clone(), kind: SourceKind::Hub, received: now },
             items: Vec::new(),
+            unchanged: Vec::new(),
             rejected: Vec::new(),
             cursor: Cursor::Hub(Box::new(HubRecord { source, unreliable })),
             receipt: None,

@@ -123,7 +123,7 @@ impl PollCounters {
             (Some(document), _) => {
                 document_in.observe(took);
                 add(&self.documents, 1);
-                add(&self.items, document.items.len() as u64);
+                add(&self.items, document.item_count());
             }
             (None, Some(failure)) => {
                 failed_in.observe(took);

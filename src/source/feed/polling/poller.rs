@@ -22,10 +22,11 @@ use super::visit::visit;
 use crate::clock::Clock;
 use crate::failpoint::Failpoint;
 use crate::model::{Cursor, FeedFailure, FeedState, FoundHubs, Origin, SourceId, SourceKind, Timestamp};
+use crate::source::feed::last_documents::LastDocuments;
 use crate::source::feed::{FeedConfig, PollingConfig, SpacingScope};
 use crate::source::parser::Parser;
 use crate::source::websub::{PollHubs, PolledNews};
-use crate::source::{Batch, IngestSender, Receipt};
+use crate::source::{Batch, IngestSender, ParsedDocument, Receipt};
 
 /// Polls that wait for their batch to become durable: many, so that they are committed together.
 const SETTLING_MAX: usize = 256;
@@ -64,6 +65,9 @@ pub struct PollerLinks {
     pub known: KnownItems,
     /// The subscriptions at hubs, where there are any.
     pub hubs: Option<PollHubs>,
+    /// What `ingest` remembers of documents: they are read without it. Empty where another process decides, which would
+    /// not know what was left out.
+    pub last_documents: LastDocuments,
 }
 
 /// Which feeds [`Poller::poll_once`] polls.
@@ -163,6 +167,7 @@ impl Poller {
         let now = links.clock.now();
         let mut tools = PollTools::new(client, polling.clone(), limits, links.parser, links.clock);
         tools.hubs = links.hubs;
+        tools.last_documents = links.last_documents;
         let mut poller = Self {
             tools: Arc::new(tools),
             ingest: links.ingest,
@@ -393,14 +398,16 @@ impl Poller {
         let found = wanted.map(|_| FoundHubs { links, before });
         let (found, hubs) = if is_here { (found, None) } else { (None, found) };
         debug!(%source, wire_bytes, hops, failure = failed.map(FeedFailure::as_str), "feed polled");
-        let items = document.as_ref().map(|document| document.items.len() as u64);
-        let (items_found, mut refused) = document.map_or_else(Default::default, |d| (d.items, d.rejected));
+        let items = document.as_ref().map(ParsedDocument::item_count);
+        let (items_found, unchanged, mut refused) =
+            document.map_or_else(Default::default, |d| (d.items, d.unchanged, d.rejected));
         refused.extend(rejected);
         Failpoint::FeedRead.pass();
         let (receipt, received_back) = oneshot::channel();
         let batch = Batch {
             origin: Origin { source, kind: SourceKind::Feed, received },
             items: items_found,
+            unchanged,
             rejected: refused,
             cursor: Cursor::Feed(next.clone()),
             receipt: Some(receipt),

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::model::{RejectReason, SourceId};
 use crate::net::{Cidr, Client};
 use crate::source::Limits;
+use crate::source::feed::last_documents::LastDocuments;
 use crate::source::feed::{FeedConfig, PollingConfig};
 use crate::source::parser::Parser;
 use crate::source::websub::PollHubs;
@@ -48,6 +49,8 @@ pub(crate) struct PollTools {
     pub pages: Arc<PageBudget>,
     /// The subscriptions at hubs; none for polls by hand.
     pub hubs: Option<PollHubs>,
+    /// Filled by whoever stores the documents; empty for polls by hand, and where another process stores them.
+    pub last_documents: LastDocuments,
     budget: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     /// Feeds whose last document took long to read.
@@ -89,6 +92,7 @@ impl PollTools {
             limits,
             pages: Arc::new(PageBudget::new()),
             hubs: None,
+            last_documents: LastDocuments::default(),
             budget,
             waiting,
             heavy: Arc::default(),
@@ -99,8 +103,8 @@ impl PollTools {
     pub fn renewed(&self, client: Client, polling: PollingConfig, limits: Limits) -> Self {
         let (parser, clock) = (self.parser.clone(), self.clock.clone());
         let (pages, budget, waiting) = (self.pages.clone(), self.budget.clone(), self.waiting.clone());
-        let (heavy, hubs) = (self.heavy.clone(), self.hubs.clone());
-        Self { client, parser, clock, polling, limits, pages, hubs, budget, waiting, heavy }
+        let (heavy, hubs, last_documents) = (self.heavy.clone(), self.hubs.clone(), self.last_documents.clone());
+        Self { client, parser, clock, polling, limits, pages, hubs, last_documents, budget, waiting, heavy }
     }
 
     /// Reads a feed's document. One whose last document took long waits in turn with its like, so that the others

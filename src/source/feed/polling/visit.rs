@@ -16,8 +16,9 @@ use super::tools::{PollTarget, PollTools, stored_url};
 use crate::failpoint::Failpoint;
 use crate::model::{ContentHash, FeedFailure, FeedState, HubLinks, RawItem, RejectReason, Rejection, Timestamp};
 use crate::net::{self, body};
+use crate::source::feed::last_documents::LastDocuments;
 use crate::source::feed::reading::parse;
-use crate::source::feed::{Backfill, FeedConfig, FeedContext};
+use crate::source::feed::{Backfill, FeedConfig, FeedContext, FullText};
 use crate::source::quarantine::{DocumentOrigin, NamedDocument};
 use crate::source::{Limits, ParsedDocument};
 
@@ -156,6 +157,9 @@ async fn read(
         wire,
         fetched,
         wants_links: tools.hubs.as_ref().is_some_and(|desk| desk.wants(&target.config.id)),
+        // What is to be marked, or to wait for pages, is told from all items of the document together.
+        last_documents: Some(tools.last_documents.clone())
+            .filter(|_| state.baselined && target.config.full_text == FullText::Off),
     };
     let read = tools.read(&target.config.id, move || {
         // For as long as the thread is at it, whoever has given it up.
@@ -178,7 +182,7 @@ async fn read(
                 validators,
                 body_hash,
                 title: document.title.clone(),
-                items: document.items.len() as u64,
+                items: document.item_count(),
                 hints: document.hints.clone(),
             };
             visit.document = Some(*document);
@@ -202,6 +206,8 @@ struct ReadJob {
     fetched: FetchResult,
     /// Whether it is of interest which hubs it names.
     wants_links: bool,
+    /// Where it may leave out what stood in the one before.
+    last_documents: Option<LastDocuments>,
 }
 
 enum BodyReading {
@@ -229,7 +235,8 @@ impl ReadJob {
             limits: &self.limits,
             received: self.received,
         };
-        match parse::parse(&bytes, &context) {
+        let last = self.last_documents.as_ref().map(|documents| documents.of(&self.target.config.id));
+        match parse::parse_after(&bytes, &context, &last.unwrap_or_default()) {
             Ok(document) => {
                 let links = || HubLinks::read(&self.fetched.headers, &bytes, self.fetched.content_type());
                 let links = self.wants_links.then(links);

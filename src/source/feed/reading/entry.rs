@@ -9,7 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use regex::Regex;
 use url::Url;
 
-use crate::model::{Dated, Markup, RawText};
+use crate::model::{BytesHash, Dated, Markup, RawText};
+use crate::source::feed::last_documents::ItemFingerprint;
 
 /// A document as one of the readers saw it.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub(super) struct DocumentParts {
     pub is_cut: bool,
     /// Items beyond the cap, left out while reading.
     pub over_cap: u64,
+    /// Items that stand there as in the feed's last document, left out before reading.
+    pub unchanged: Vec<ItemFingerprint>,
 }
 
 impl DocumentParts {
@@ -79,6 +82,8 @@ pub(super) struct FeedEntry {
     pub updated: Option<Dated>,
     pub lang: Option<String>,
     pub tags: Vec<String>,
+    /// What it was read from.
+    pub bytes: Option<BytesHash>,
 }
 
 /// A link of an item, resolved against the base that holds at its place, where there is one.

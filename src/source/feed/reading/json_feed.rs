@@ -98,6 +98,7 @@ fn entry(item: &Map<String, Value>) -> FeedEntry {
             Some(Value::String(tags)) => tags.split(',').map(|tag| tag.trim().to_owned()).collect(),
             _ => Vec::new(),
         },
+        bytes: None,
     }
 }
 

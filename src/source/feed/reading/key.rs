@@ -2,12 +2,13 @@
 //! Never random, never the time of parsing; the same document gives the same keys for ever, so a change
 //! here would turn every stored item into a new one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use url::Url;
 
 use crate::model::{ItemKey, RawItem, RejectReason, Rejection};
 use crate::source::feed::IdentifiedBy;
+use crate::source::feed::last_documents::{ItemFingerprint, KeyMark};
 
 /// An item and what may name it.
 #[derive(Debug)]
@@ -24,11 +25,17 @@ pub(super) struct KeyedItem {
     pub items: Vec<RawItem>,
     pub rejected: Vec<Rejection>,
     pub warnings: Vec<String>,
+    /// One of them may have the key of an item that was left out.
+    pub is_ambiguous: bool,
 }
 
 /// Names the items of one document. Items that share a key are told apart by link, then by content;
-/// what cannot be told apart is one item, and the rest is counted.
-pub(super) fn assign(candidates: Vec<KeyCandidate>, trust: IdentifiedBy) -> KeyedItem {
+/// what cannot be told apart is one item, and the rest is counted. `unchanged` are those that were left out of the document.
+pub(super) fn assign(
+    mut candidates: Vec<KeyCandidate>,
+    trust: IdentifiedBy,
+    unchanged: &[ItemFingerprint],
+) -> KeyedItem {
     let links: Vec<Option<String>> = candidates.iter().map(|c| c.item.url.as_deref().map(canonical)).collect();
     let first: Vec<String> =
         candidates.iter().zip(&links).map(|(c, link)| first_key(c, link.as_deref(), trust)).collect();
@@ -51,6 +58,8 @@ pub(super) fn assign(candidates: Vec<KeyCandidate>, trust: IdentifiedBy) -> Keye
             narrowed.entry(linked(at)).or_default().insert(content_key(&candidates[at].item));
         }
         for &at in &members {
+            // What it is called depends on the others: its own bytes do not tell.
+            candidates[at].item.bytes = None;
             let mut unique = linked(at);
             if narrowed.get(&unique).is_some_and(|contents| contents.len() > 1) {
                 unique = format!("{unique}|{}", content_key(&candidates[at].item));
@@ -64,7 +73,10 @@ pub(super) fn assign(candidates: Vec<KeyCandidate>, trust: IdentifiedBy) -> Keye
             }
         }
     }
-    let mut named = KeyedItem::default();
+    let left_out: HashSet<KeyMark> = unchanged.iter().map(|item| item.key()).collect();
+    let is_left_out = |key: &str| !left_out.is_empty() && left_out.contains(&KeyMark::of(&ItemKey::new(key)));
+    let is_ambiguous = first.iter().chain(keys.iter().flatten()).any(|key| is_left_out(key));
+    let mut named = KeyedItem { is_ambiguous, ..KeyedItem::default() };
     for (candidate, key) in candidates.into_iter().zip(keys) {
         if let Some(key) = key {
             named.items.push(RawItem { key: ItemKey::new(&key), ..candidate.item });
@@ -127,7 +139,7 @@ mod tests {
     }
 
     fn keys(candidates: Vec<KeyCandidate>, trust: IdentifiedBy) -> Vec<String> {
-        assign(candidates, trust).items.iter().map(|item| item.key.as_str().to_owned()).collect()
+        assign(candidates, trust, &[]).items.iter().map(|item| item.key.as_str().to_owned()).collect()
     }
 
     #[test]
@@ -155,7 +167,7 @@ mod tests {
     #[test]
     fn key_same_guid_with_another_link_is_told_apart_with_a_warning() {
         let list = vec![candidate("g", "http://a.example/1", "One"), candidate("g", "http://a.example/2", "Two")];
-        let named = assign(list, IdentifiedBy::Guid);
+        let named = assign(list, IdentifiedBy::Guid, &[]);
         let keys: Vec<_> = named.items.iter().map(|item| item.key.as_str()).collect();
         assert_eq!(keys, ["g|http://a.example/1", "g|http://a.example/2"]);
         assert!(named.rejected.is_empty());
@@ -165,7 +177,7 @@ mod tests {
     #[test]
     fn key_same_link_with_other_titles_loses_no_item() {
         let home = "http://a.example/";
-        let named = assign(vec![candidate("", home, "One"), candidate("", home, "Two")], IdentifiedBy::Guid);
+        let named = assign(vec![candidate("", home, "One"), candidate("", home, "Two")], IdentifiedBy::Guid, &[]);
         assert_eq!(named.items.len(), 2);
         assert_ne!(named.items[0].key, named.items[1].key);
     }
@@ -173,7 +185,7 @@ mod tests {
     #[test]
     fn key_identical_items_are_one_and_counted() {
         let list = (0..3).map(|_| candidate("g", "http://a.example/1", "One")).collect();
-        let named = assign(list, IdentifiedBy::Guid);
+        let named = assign(list, IdentifiedBy::Guid, &[]);
         assert_eq!((named.items.len(), named.items[0].key.as_str()), (1, "g"));
         assert_eq!((named.rejected[0].reason, named.rejected[0].count), (RejectReason::DuplicateKey, 2));
     }

@@ -52,6 +52,11 @@ impl NamespacePrefixes {
         misspelt
     }
 
+    /// What was declared so far, with the usual prefixes.
+    pub(super) fn declared(&self) -> &[(String, Option<&'static str>)] {
+        &self.declared
+    }
+
     /// Whether this is a usual prefix that was not declared so far.
     pub(super) fn is_missing(&self, prefix: &str) -> bool {
         USUAL.iter().any(|(usual, _)| *usual == prefix) && !self.declared.iter().any(|(known, _)| known == prefix)

@@ -2,16 +2,18 @@
 //! one (promise P8), lists what is wrong with it for `repair`, and notes what feed-rs does not report.
 //! It takes the same lexer as feed-rs, so both see the same elements.
 
-use std::collections::BTreeSet;
+use std::io::BufRead;
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::hints::HintElement;
+use super::left_out::ItemRanges;
 use super::names::{FeedField, NamespacePrefixes, attribute, field_is_known, is_item, is_list, is_void, local_name};
 use super::sniff::RootElement;
+use super::survey::{ItemNotes, XmlQuirk, XmlSurvey};
 use crate::model::{RejectReason, Rejection};
-use crate::source::{Limits, PollHints};
+use crate::source::Limits;
 use crate::text::charset::has_controls;
 use crate::text::work;
 
@@ -21,96 +23,29 @@ const NOTE_BYTES_MAX: usize = 8 << 10;
 /// Digits in a row that overflow feed-rs's durations.
 const DIGITS_MAX: usize = 15;
 
-/// What was found to be wrong. Each but the last four can be mended before feed-rs reads on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum XmlQuirk {
-    LeadingJunk,
-    ControlCharacter,
-    BadReference,
-    HtmlEntity,
-    StrayCharacter,
-    Mismatched,
-    Truncated,
-    InlineMarkup,
-    Version,
-    UndeclaredPrefix,
-    SecondDeclaration,
-    OddNamespace,
-    /// Names in upper case.
-    UpperCase,
-    /// A content type feed-rs refuses the document for.
-    OddType,
-    /// A value feed-rs panics over.
-    RiskyValue,
-    /// The lexer gave up.
-    Unlexable,
-}
-
-impl XmlQuirk {
-    /// For people.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::LeadingJunk => "text before the document was skipped",
-            Self::ControlCharacter => "control characters were removed",
-            Self::BadReference => "character references that stand for nothing were replaced",
-            Self::HtmlEntity => "HTML entities unknown to XML were resolved",
-            Self::StrayCharacter => "unescaped `&` or `<` was read as text",
-            Self::Mismatched => "start and end tags that do not match were mended",
-            Self::Truncated => "the document is cut off; what is whole was read",
-            Self::InlineMarkup => "markup inside text fields was read as HTML",
-            Self::Version => "unknown RSS version, read as 2.0",
-            Self::UndeclaredPrefix => "undeclared or misspelt namespaces were taken for the usual ones",
-            Self::SecondDeclaration => "a second XML declaration was removed",
-            Self::OddNamespace => "unusual namespace, read by element names",
-            Self::UpperCase => "element names in upper case were accepted",
-            Self::OddType => "unknown content type, read as text",
-            Self::RiskyValue => "values that crash the first parser were read by the second",
-            Self::Unlexable => "broken XML, read as far as it goes",
-        }
-    }
-
-    /// Whether feed-rs would misread the document whatever is mended.
-    pub(super) fn needs_own_reader(self) -> bool {
-        matches!(self, Self::UpperCase | Self::OddType | Self::RiskyValue | Self::Unlexable)
-    }
-}
-
-/// What is known of a document before it is parsed.
-#[derive(Debug, Default)]
-pub(super) struct XmlSurvey {
-    pub quirks: BTreeSet<XmlQuirk>,
-    /// Some item has a field only in a place where feed-rs does not look.
-    pub own_fields: bool,
-    /// There are more items than are taken: those beyond are not noted.
-    pub is_crowded: bool,
-    pub items: Vec<ItemNotes>,
-    pub hints: PollHints,
-}
-
-/// What feed-rs does not say of an item.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct ItemNotes {
-    /// `isPermaLink` is not `false`, and there is a guid.
-    pub guid_is_link: bool,
-    /// `rdf:about`.
-    pub about: Option<String>,
-    /// `xml:lang` or `dc:language`.
-    pub lang: Option<String>,
-    /// `feedburner:origLink`.
-    pub original_link: Option<String>,
-    /// `itunes:author`, which feed-rs mixes with picture credits.
-    pub itunes_author: Option<String>,
-}
-
 /// Surveys a document.
 ///
 /// # Errors
 /// [`RejectReason::TooDeep`] and [`RejectReason::TooManyAttributes`] by the limits.
 pub(super) fn scan(text: &str, root: RootElement, limits: &Limits) -> Result<XmlSurvey, Rejection> {
+    scan_items(text, root, limits, ItemRanges::unasked(text))
+}
+
+/// The same, and leaves items out that are known by their bytes.
+///
+/// # Errors
+/// As [`scan`].
+pub(super) fn scan_items(
+    text: &str,
+    root: RootElement,
+    limits: &Limits,
+    ranges: ItemRanges<'_>,
+) -> Result<XmlSurvey, Rejection> {
     let mut scanner = Scanner {
         text,
         root,
         limits,
+        ranges,
         survey: XmlSurvey::default(),
         open: Vec::with_capacity(32),
         voids_open: 0,
@@ -123,7 +58,7 @@ pub(super) fn scan(text: &str, root: RootElement, limits: &Limits) -> Result<Xml
         scanner.found(XmlQuirk::ControlCharacter);
     }
     scanner.walk()?;
-    Ok(scanner.survey)
+    Ok(XmlSurvey { left_out: scanner.ranges.into_left_out(), ..scanner.survey })
 }
 
 /// A reader that goes on where XML would end.
@@ -140,6 +75,7 @@ struct Scanner<'a> {
     text: &'a str,
     root: RootElement,
     limits: &'a Limits,
+    ranges: ItemRanges<'a>,
     survey: XmlSurvey,
     open: Vec<OpenElement<'a>>,
     /// `<br>` and the like: never closed in tag soup, so they do not count as depth.
@@ -206,9 +142,16 @@ impl Scanner<'_> {
             let at = reader.buffer_position() as usize;
             work::spend(1 + at - std::mem::replace(&mut last, at));
             match reader.read_event() {
-                Ok(Event::Start(tag)) => self.start(&tag, at, false)?,
+                Ok(Event::Start(tag)) => match self.left_out(&tag, at) {
+                    Some(end) => {
+                        let rest = end.saturating_sub(reader.buffer_position() as usize);
+                        reader.stream().consume(rest);
+                        last = end;
+                    }
+                    None => self.start(&tag, at, false)?,
+                },
                 Ok(Event::Empty(tag)) => self.start(&tag, at, true)?,
-                Ok(Event::End(tag)) => self.end(tag.name().as_ref()),
+                Ok(Event::End(tag)) => self.end(tag.name().as_ref(), reader.buffer_position() as usize),
                 Ok(Event::Text(text)) => self.characters(&text),
                 Ok(Event::CData(text)) => self.gather(&text),
                 Ok(Event::GeneralRef(reference)) => self.reference(&reference),
@@ -231,6 +174,29 @@ impl Scanner<'_> {
         Ok(())
     }
 
+    /// Where an item ends that begins here and is left out: nothing of it is looked at then.
+    fn left_out(&mut self, tag: &BytesStart<'_>, at: usize) -> Option<usize> {
+        if self.open.last().is_none_or(|open| open.place != ElementPlace::Frame) {
+            return None;
+        }
+        let name = tag.name();
+        if !matches!(local_name(name.as_ref()), "item" | "entry") {
+            return None;
+        }
+        if self.note.is_some() {
+            // It takes in text of the item.
+            self.ranges.forget();
+            return None;
+        }
+        let end = self.ranges.item_begins(at, name.as_ref(), self.voids_open)?;
+        self.survey.is_crowded |= self.items_count() > self.limits.items_max;
+        Some(end)
+    }
+
+    fn items_count(&self) -> usize {
+        self.survey.items.len() + self.ranges.left_out()
+    }
+
     fn start(&mut self, tag: &BytesStart<'_>, at: usize, empty: bool) -> Result<(), Rejection> {
         let raw = tag.attributes_raw();
         // The shortest attribute takes two bytes, `a` and a blank: most tags need no count.
@@ -250,8 +216,8 @@ impl Scanner<'_> {
             return Ok(());
         }
         let local = local_name(name);
-        if raw.contains("xmlns") && self.prefixes.declare(tag) {
-            self.found(XmlQuirk::UndeclaredPrefix);
+        if raw.contains("xmlns") {
+            self.declare(tag);
         }
         if !self.seen_root {
             self.seen_root = true;
@@ -270,7 +236,22 @@ impl Scanner<'_> {
             return Err(self.refusal(RejectReason::TooDeep, "elements within one another", at));
         }
         self.open.push(OpenElement { name, place });
+        if place == ElementPlace::Frame {
+            self.ranges.goes_on_under(name);
+            self.ranges.goes_on_under(raw);
+        }
         Ok(())
+    }
+
+    fn declare(&mut self, tag: &BytesStart<'_>) {
+        let before = self.prefixes.declared().len();
+        if self.prefixes.declare(tag) {
+            self.found(XmlQuirk::UndeclaredPrefix);
+        }
+        for (prefix, usual) in &self.prefixes.declared()[before..] {
+            self.ranges.goes_on_under(prefix);
+            self.ranges.goes_on_under(usual.unwrap_or("?"));
+        }
     }
 
     fn root_tag(&mut self, tag: &BytesStart<'_>, name: &str, local: &str) {
@@ -340,9 +321,9 @@ impl Scanner<'_> {
         }
         let of = match local {
             "duration" => Some(NoteOf::Duration),
-            "author" if name.starts_with("itunes:") => Some(NoteOf::ItunesAuthor),
+            "author" if name.starts_with("itunes:") && self.in_item() => Some(NoteOf::ItunesAuthor),
             "author" | "creator" | "managingEditor" | "webMaster" | "owner" => Some(NoteOf::Person),
-            "origLink" => Some(NoteOf::OriginalLink),
+            "origLink" if self.in_item() => Some(NoteOf::OriginalLink),
             "language" if self.in_item() => Some(NoteOf::Lang),
             _ if self.in_item() => None,
             _ => HintElement::of_element(local).map(NoteOf::Hint),
@@ -355,7 +336,7 @@ impl Scanner<'_> {
 
     fn item(&mut self, tag: &BytesStart<'_>) {
         self.item_ended();
-        if self.survey.items.len() >= self.limits.items_max {
+        if self.items_count() >= self.limits.items_max {
             self.survey.is_crowded = true;
             return;
         }
@@ -438,14 +419,23 @@ impl Scanner<'_> {
         }
     }
 
-    fn end(&mut self, name: &str) {
+    fn end(&mut self, name: &str, end: usize) {
         let name = name.trim_end();
         if is_void(local_name(name)) {
             self.voids_open -= 1;
             return;
         }
-        if self.open.last().is_some_and(|open| open.name == name) {
-            self.open.pop();
+        if let Some(OpenElement { place, .. }) = self.open.pop_if(|open| open.name == name) {
+            match place {
+                ElementPlace::Frame => self.ranges.goes_on_under(""),
+                ElementPlace::Item => {
+                    let bytes = self.ranges.item_ends(end, self.voids_open);
+                    if let Some(item) = self.survey.items.last_mut() {
+                        item.bytes = bytes;
+                    }
+                }
+                ElementPlace::Text | ElementPlace::Structured | ElementPlace::Other => {}
+            }
         } else {
             self.found(XmlQuirk::Mismatched);
             if let Some(at) = self.open.iter().rposition(|open| open.name == name) {
@@ -560,22 +550,4 @@ fn risky(text: &str) -> bool {
         run = if c.is_ascii_digit() { run + 1 } else { 0 };
         run > DIGITS_MAX || (c.is_numeric() && !c.is_ascii())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn controls_are_found_at_every_place_and_space_is_none() {
-        let calm = "Deich\u{a0}hält ½, sagte man.\t\r\n".repeat(9);
-        assert!(!has_controls(calm.as_bytes()));
-        for at in (0..200).filter(|at| calm.is_char_boundary(*at)) {
-            for control in ["\u{1}", "\u{1f}", "\u{80}", "\u{9f}"] {
-                let mut text = calm.clone();
-                text.insert_str(at, control);
-                assert!(has_controls(text.as_bytes()), "{at} {control:?}");
-            }
-        }
-    }
 }

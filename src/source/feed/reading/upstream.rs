@@ -10,7 +10,7 @@ use feed_rs::parser::Builder;
 use url::Url;
 
 use super::entry::{DocumentParts, EntryLink, FeedEntry, LinkRole, from_base64, guess_markup, web_link};
-use super::scan::{ItemNotes, XmlSurvey};
+use super::survey::{ItemNotes, XmlSurvey};
 use crate::model::{DateCertainty, Dated, RawText, Timestamp};
 use crate::source::parser::quietly;
 use crate::text::{date, work};
@@ -50,6 +50,7 @@ pub(super) fn read(text: &str, survey: &XmlSurvey, base: Option<&Url>) -> Option
         lost: 0,
         is_cut: false,
         over_cap: 0,
+        unchanged: Vec::new(),
     })
 }
 
@@ -70,7 +71,7 @@ fn entry(model: Model, notes: &ItemNotes, kind: &FeedType, base: Option<&Url>) -
     let atom = matches!(kind, FeedType::Atom);
     // An Atom id is often the address, if nothing else is.
     let id_is_link = atom || notes.guid_is_link;
-    let mut entry = FeedEntry { id_is_link, lang: notes.lang.clone(), ..FeedEntry::default() };
+    let mut entry = FeedEntry { id_is_link, lang: notes.lang.clone(), bytes: notes.bytes, ..FeedEntry::default() };
     let stated = Some(model.id).filter(|id| !id.trim().is_empty());
     entry.id_is_link |= stated.is_none();
     entry.id = stated.or_else(|| notes.about.clone());

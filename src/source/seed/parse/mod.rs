@@ -275,6 +275,7 @@ impl ItemDraft {
         warnings.truncate(WARNINGS_MAX);
         let (format, encoding) = (self.format, self.encoding);
         ParsedDocument {
+            unchanged: Vec::new(),
             format,
             encoding,
             title,

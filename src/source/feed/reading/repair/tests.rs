@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::source::Limits;
-use crate::source::feed::reading::scan::{XmlQuirk, scan};
+use crate::source::feed::reading::scan::scan;
+use crate::source::feed::reading::survey::XmlQuirk;
 
 fn mended(text: &str, root: RootElement) -> RepairedText {
     let repaired = repair(text, root);
