@@ -12,7 +12,7 @@ use crate::text::work;
 
 const LIMITS: Limits = Limits { items_max: 30, item_text_bytes_max: 400, ..Limits::SHIPPED };
 
-fn context<'a>(trust: IdentifiedBy, limits: &'a Limits) -> FeedContext<'a> {
+fn context(trust: IdentifiedBy, limits: &Limits) -> FeedContext<'_> {
     let base_url = Some("https://harbour.example/feeds/all.xml");
     FeedContext { base_url, content_type: None, trust, limits, received: Timestamp::MIN }
 }
