@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{self, Context, SHA256};
 use serde::{Serialize, Serializer};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -28,16 +28,37 @@ pub enum IdError {
     Name { text: String },
 }
 
+/// Bytes up to which what is hashed is put together first: nothing is allocated for that.
+const HASHED_TOGETHER_MAX: usize = 512;
+
 /// SHA-256 over length-prefixed parts: no two lists of parts share an input.
 fn digest(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    context.update(domain.as_bytes());
-    for part in parts {
-        context.update(&(part.len() as u64).to_le_bytes());
-        context.update(part);
-    }
+    let len = domain.len() + parts.iter().map(|part| size_of::<u64>() + part.len()).sum::<usize>();
+    let mut together = [0; HASHED_TOGETHER_MAX];
+    let hash = if let Some(together) = together.get_mut(..len) {
+        let mut rest = &mut *together;
+        let mut put = |bytes: &[u8]| {
+            let (here, behind) = std::mem::take(&mut rest).split_at_mut(bytes.len());
+            here.copy_from_slice(bytes);
+            rest = behind;
+        };
+        put(domain.as_bytes());
+        for part in parts {
+            put(&(part.len() as u64).to_le_bytes());
+            put(part);
+        }
+        digest::digest(&SHA256, together)
+    } else {
+        let mut context = Context::new(&SHA256);
+        context.update(domain.as_bytes());
+        for part in parts {
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part);
+        }
+        context.finish()
+    };
     let mut out = [0; 32];
-    out.copy_from_slice(context.finish().as_ref());
+    out.copy_from_slice(hash.as_ref());
     out
 }
 

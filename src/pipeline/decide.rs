@@ -9,6 +9,7 @@ use super::ledger::{Known, Ledger, Remembered, StoryState};
 use super::memory::{Outcome, Placement, Recognised};
 use super::prepare::Prepared;
 use super::raise::{Cause, Raised, RaisedAlert, Withheld, raise_alerts};
+use super::story::signals::Query;
 use super::told::{Listener, Told};
 
 /// How close a copy is.
@@ -169,7 +170,7 @@ fn place(prepared: Prepared, before: Option<Known>, ledger: &mut Ledger, rules: 
             }
         }
     };
-    add(prepared, joined, ledger, rules, now)
+    add(prepared, (joined, placement.query.as_ref()), ledger, rules, now)
 }
 
 /// The story on a topic of an item that tells of the same event, where its words alone found none.
@@ -281,7 +282,13 @@ fn merge(gone: Option<StoryId>, story: StoryId, ledger: &mut Ledger) -> Vec<(Sto
 }
 
 /// An item finds its place in a story, new or known.
-fn add(prepared: Prepared, to: Joined, ledger: &mut Ledger, rules: &Rules, now: Timestamp) -> Decision {
+fn add(
+    prepared: Prepared,
+    (to, placed): (Joined, Option<&Query>),
+    ledger: &mut Ledger,
+    rules: &Rules,
+    now: Timestamp,
+) -> Decision {
     let Joined { story, opened, merged, grounds, before, mut related } = to;
     related.retain(|other| other.id != story);
     let merges = merge(merged, story, ledger);
@@ -302,6 +309,7 @@ fn add(prepared: Prepared, to: Joined, ledger: &mut Ledger, rules: &Rules, now: 
         text_bytes: text_bytes(&prepared),
         url: prepared.item.url.as_deref(),
         features: &prepared.features,
+        placed,
     });
     ledger.revise(prepared.item.id, prepared.item.version, 0);
     let cause = Cause { related: &related, ..Cause::of(&prepared, story, now) };

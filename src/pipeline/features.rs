@@ -68,7 +68,7 @@ impl Features {
             published_h,
             source: 0,
             weekdays: weekday::named(title_tokens, tokens),
-            roundup: roundup::is_roundup(title),
+            roundup: roundup::announces_many(title, title_tokens),
         }
     }
 

@@ -14,6 +14,7 @@ use super::alert::Silence;
 use super::decide::SightingLevel;
 use super::features::Features;
 use super::memory::{Memory, MemoryConfig, Recognised};
+use super::story::signals::Query;
 use super::told::{Listener, Told, add};
 
 /// What is known of an item that was seen before.
@@ -100,6 +101,8 @@ pub struct Remembered<'a> {
     pub url: Option<&'a str>,
     /// What it is compared by.
     pub features: &'a Features,
+    /// How it was compared, where it was placed just now.
+    pub placed: Option<&'a Query>,
 }
 
 /// Stories that were on a topic within this time are looked at again for an item on it.
@@ -180,7 +183,7 @@ impl Ledger {
         if let Some(url) = item.url {
             self.recall_link(url, item.id);
         }
-        self.memory.insert(item.id, item.story, item.features, item.at);
+        self.memory.insert_placed(item.id, item.story, item.features, item.at, item.placed);
     }
 
     /// Notes the version and revision a known item has now.

@@ -74,7 +74,7 @@ impl Rules {
     #[must_use]
     pub fn live_headline<'a>(&self, title: &'a str) -> Option<&'a str> {
         let alone = self.alert.round_ups == alert::RoundUps::Alone;
-        story::roundup::live_headline(title).filter(|_| alone)
+        alone.then(|| story::roundup::live_headline(title))?
     }
 
     /// What of an item is read for its topics and its story: of a live blog, what it has on top.

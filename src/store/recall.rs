@@ -281,6 +281,7 @@ fn recall_item(row: &Row<'_>, ledger: &mut Ledger) -> engine::Result<()> {
         text_bytes: row.get::<_, i64>(7)?.cast_unsigned(),
         url: url.as_deref(),
         features: &features,
+        placed: None,
     });
     let version = row.get::<_, Option<[u8; 16]>>(11)?.map_or(now, ContentHash::from_bytes);
     ledger.revise(id, version, row.get(10)?);

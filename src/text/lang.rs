@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use crate::model::Lang;
+use crate::text::letters;
 use crate::text::tokens::beyond_ascii;
 
 /// Characters of the text that are looked at.
@@ -96,7 +97,9 @@ fn sample<'t>(title: &str, text: &'t str) -> Cow<'t, str> {
     if chars.nth(SAMPLE_CHARS_MAX - 1).is_some() {
         return Cow::Borrowed(&text[..text.len() - chars.as_str().len()]);
     }
-    Cow::Owned(text.chars().chain([' ']).chain(title.chars()).take(SAMPLE_CHARS_MAX).collect())
+    let room = SAMPLE_CHARS_MAX - text.chars().count() - 1;
+    let end = title.char_indices().nth(room).map_or(title.len(), |(end, _)| end);
+    Cow::Owned([text, " ", &title[..end]].concat())
 }
 
 /// A declared tag, common mistakes put right.
@@ -172,8 +175,17 @@ struct StopWords {
 impl StopWords {
     fn count(sample: &str) -> Self {
         let mut words = Self { table: &STOP_WORD_LANGS, words: 0, hits: [0; STOP_WORDS.len()], key: 0, bytes: 0 };
-        let mut at = 0;
-        while let Some(byte) = sample.as_bytes().get(at) {
+        let (bytes, mut at) = (sample.as_bytes(), 0);
+        while let Some(byte) = bytes.get(at) {
+            if words.bytes == 0
+                && let Some((key, len)) = bytes[at..].first_chunk().and_then(|eight| short_word(*eight))
+            {
+                (words.key, words.bytes) = (key, len);
+                words.end();
+                // With what ended it.
+                at += len as usize + 1;
+                continue;
+            }
             at += 1;
             if byte.is_ascii_alphabetic() {
                 words.read(byte | 0x20);
@@ -222,6 +234,15 @@ impl StopWords {
     }
 }
 
+/// The word of ASCII letters that eight bytes begin with, as the number it is looked up by, and how many letters it has;
+/// none where it is longer, or goes on with another letter.
+fn short_word(eight: [u8; 8]) -> Option<(u64, u32)> {
+    let (small, len) = letters::leading(eight);
+    let ends = eight.get(len as usize).is_some_and(u8::is_ascii);
+    let key = if len == 0 { 0 } else { (small << (64 - 8 * len)).swap_bytes() };
+    ends.then_some((key, len))
+}
+
 /// The language whose stop words fill the sample, if one stands out.
 fn by_stop_words(sample: &str) -> Option<Lang> {
     let StopWords { words, hits, .. } = StopWords::count(sample);
@@ -257,7 +278,7 @@ struct Letters {
 
 impl Letters {
     fn count(sample: &str) -> Self {
-        let mut letters = Self { latin: sample.bytes().filter(u8::is_ascii_alphabetic).count(), ..Self::default() };
+        let mut letters = Self { latin: letters::count(sample.as_bytes()), ..Self::default() };
         for c in beyond_ascii(sample).filter(|c| c.is_alphabetic()) {
             let script = match c {
                 '\u{aa}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => &mut letters.latin,

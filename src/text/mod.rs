@@ -11,6 +11,7 @@ mod counted;
 pub mod date;
 pub mod html;
 pub mod lang;
+pub mod letters;
 mod span;
 pub mod tokens;
 pub mod work;

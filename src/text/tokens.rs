@@ -6,15 +6,19 @@ use std::ops::Range;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
+use xxhash_rust::xxh3::xxh3_64;
 
-use super::work;
+use super::{letters, work};
 
 /// Bits of [`KINDS`]: what makes a word, and what joins two letters or two digits within one (the bit of what it
 /// joins, shifted).
 const LETTER: u8 = 1;
 const DIGIT: u8 = 2;
 const JOINT: u8 = 4;
+const APOSTROPHE: u8 = 8;
 const JOINS: u8 = 4;
+/// What is in a word wherever it stands.
+const CORE: u8 = LETTER | DIGIT | JOINT;
 
 /// What ASCII characters are to words: the classes of UAX #29, table 3, of which ASCII has members.
 const KINDS: [u8; 256] = {
@@ -27,7 +31,8 @@ const KINDS: [u8; 256] = {
             b'_' => JOINT,
             b':' => LETTER << JOINS,
             b',' | b';' => DIGIT << JOINS,
-            b'.' | b'\'' => (LETTER | DIGIT) << JOINS,
+            b'.' => (LETTER | DIGIT) << JOINS,
+            b'\'' => (LETTER | DIGIT) << JOINS | APOSTROPHE,
             _ => 0,
         };
         byte += 1;
@@ -44,21 +49,52 @@ pub struct Tokens {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct TokenSpan {
+    hash: u64,
+    traits: TokenTraits,
     start: u32,
     end: u32,
     folded_start: u32,
     folded_end: u32,
 }
 
+/// What a folded word holds, a bit each: those who read it need not look for that again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct TokenTraits(u8);
+
 /// One word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token<'a> {
     /// Folded form.
     pub folded: &'a str,
+    /// XXH3 of it, made once: what is stored of sketches and terms rests on this hash.
+    pub hash: u64,
     /// Byte offset in the original.
     pub start: usize,
     /// Byte offset of its end.
     pub end: usize,
+    traits: TokenTraits,
+}
+
+impl Token<'_> {
+    const BEYOND_ASCII: u8 = 1 << 7;
+
+    /// Whether its folded form holds a digit of ASCII.
+    #[must_use]
+    pub fn has_digit(&self) -> bool {
+        self.traits.0 & DIGIT != 0
+    }
+
+    /// Whether its folded form holds a plain apostrophe.
+    #[must_use]
+    pub fn has_apostrophe(&self) -> bool {
+        self.traits.0 & APOSTROPHE != 0
+    }
+
+    /// Whether its folded form is ASCII.
+    #[must_use]
+    pub fn is_ascii(&self) -> bool {
+        self.traits.0 & Self::BEYOND_ASCII == 0
+    }
 }
 
 impl Tokens {
@@ -78,7 +114,9 @@ impl Tokens {
             for (start, word) in piece.unicode_word_indices() {
                 let folded_start = tokens.folded.len();
                 fold_into(word, &mut tokens.folded);
-                tokens.push(at + start..at + start + word.len(), folded_start..tokens.folded.len());
+                let bits = |byte: u8| if byte.is_ascii() { KINDS[usize::from(byte)] } else { Token::BEYOND_ASCII };
+                let traits = tokens.folded[folded_start..].bytes().fold(0, |all, byte| all | bits(byte));
+                tokens.push(at + start..at + start + word.len(), folded_start..tokens.folded.len(), traits);
             }
         }
         tokens
@@ -90,30 +128,38 @@ impl Tokens {
         let folded_at = self.folded.len();
         self.folded.push_str(piece);
         self.folded[folded_at..].make_ascii_lowercase();
-        let kind = |at: usize| piece.as_bytes().get(at).map_or(0, |byte| KINDS[usize::from(*byte)]);
+        let bytes = piece.as_bytes();
+        let kind = |at: usize| bytes.get(at).map_or(0, |byte| KINDS[usize::from(*byte)]);
         let mut end = 0;
-        while end < piece.len() {
-            let start = end;
-            let mut kinds = 0;
+        while end < bytes.len() {
+            let (start, mut kinds) = (end, 0);
             loop {
-                let here = kind(end);
-                let core = here & (LETTER | DIGIT | JOINT) != 0;
-                if !core && (end == start || here & kind(end - 1) << JOINS & kind(end + 1) << JOINS == 0) {
+                let letters = letters::count_leading(&bytes[end..]);
+                end += letters;
+                kinds |= if letters > 0 { LETTER } else { 0 };
+                while kind(end) & CORE != 0 {
+                    kinds |= kind(end);
+                    end += 1;
+                }
+                let joint = kind(end);
+                if end == start || joint & kind(end - 1) << JOINS & kind(end + 1) << JOINS == 0 {
                     break;
                 }
-                kinds |= here;
+                kinds |= joint;
                 end += 1;
             }
             if kinds & (LETTER | DIGIT) != 0 {
-                self.push(at + start..at + end, folded_at + start..folded_at + end);
+                self.push(at + start..at + end, folded_at + start..folded_at + end, kinds & (DIGIT | APOSTROPHE));
             }
             // What ended it belongs to no word.
             end += 1;
         }
     }
 
-    fn push(&mut self, place: Range<usize>, folded: Range<usize>) {
+    fn push(&mut self, place: Range<usize>, folded: Range<usize>, traits: u8) {
         self.spans.push(TokenSpan {
+            hash: xxh3_64(&self.folded.as_bytes()[folded.clone()]),
+            traits: TokenTraits(traits),
             start: place.start as u32,
             end: place.end as u32,
             folded_start: folded.start as u32,
@@ -153,6 +199,8 @@ impl Tokens {
     fn token(&self, span: TokenSpan) -> Token<'_> {
         Token {
             folded: &self.folded[span.folded_start as usize..span.folded_end as usize],
+            hash: span.hash,
+            traits: span.traits,
             start: span.start as usize,
             end: span.end as usize,
         }
@@ -248,6 +296,16 @@ mod tests {
         assert_eq!(words("La Dépêche, ＮＡＴＯ Straße!"), ["la", "depeche", "nato", "strasse"]);
         assert_eq!(words("Зеленський"), ["зеленськии"]);
         assert_eq!(words("Russia’s 26,000"), ["russia's", "26,000"]);
+    }
+
+    #[test]
+    fn tokens_know_what_they_hold() {
+        let tokens = Tokens::of("l'Ukraine d’été 26,000 Été ８８ Зима2 a.b");
+        let of = |word: Token<'_>| (word.has_apostrophe(), word.has_digit(), word.is_ascii());
+        let traits: Vec<_> = tokens.iter().map(of).collect();
+        let plain = (false, false, true);
+        let (quoted, number) = ((true, false, true), (false, true, true));
+        assert_eq!(traits, [quoted, quoted, number, plain, number, (false, true, false), plain]);
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! document is one hash per token, whatever the number of rules; prefixes and stems are probed only for
 //! tokens that begin like one of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::filter::{StartSet, WordFilter, start_of};
 use super::query::{Bounds, Form, Word};
 use super::stem::{self, Language};
 use crate::model::Lang;
@@ -42,13 +45,15 @@ pub(super) struct Lexicon {
 #[derive(Debug, Default)]
 struct Words {
     exact: FastMap<Box<str>, TermId>,
+    /// Nearly every word of a text is none of them: few bits of its hash tell.
+    exact_filter: WordFilter,
     prefixes: Starts,
     /// `*part*` and `*end`: parts of longer words, German compounds for instance.
     inside: Starts,
     endings: Starts,
     stemmed: FastMap<Box<str>, TermId>,
     stems: [FastMap<Box<str>, Vec<TermId>>; stem::COUNT],
-    stem_starts: HashSet<u16, BuildHasherDefault<WordHasher>>,
+    stem_starts: StartSet,
     written: FastMap<Box<str>, TermId>,
 }
 
@@ -58,19 +63,24 @@ struct Starts {
     pieces: FastMap<Box<str>, TermId>,
     /// Bit n: some piece that starts with these two bytes is n bytes long.
     lengths: FastMap<u16, u128>,
+    starts: StartSet,
 }
 
 impl Starts {
     fn insert(&mut self, key: &str, term: TermId) {
+        self.starts.insert(key);
         *self.lengths.entry(start_of(key)).or_default() |= 1 << key.len().min(127);
         self.pieces.insert(key.into(), term);
     }
 
     /// Every piece that a word starts with.
     fn of(&self, word: &str, found: &mut impl FnMut(TermId)) {
-        if word.len() < 2 || self.pieces.is_empty() {
-            return;
+        if word.len() >= 2 && self.starts.has(word) {
+            self.of_start(word, found);
         }
+    }
+
+    fn of_start(&self, word: &str, found: &mut impl FnMut(TermId)) {
         let mut lengths = self.lengths.get(&start_of(word)).copied().unwrap_or(0);
         while lengths != 0 {
             let length = lengths.trailing_zeros() as usize;
@@ -124,6 +134,7 @@ impl Words {
     fn insert(&mut self, word: &Word, key: &str, lang: Option<Lang>, term: TermId) {
         match word.form {
             Form::Exact => {
+                self.exact_filter.insert(xxh3_64(key.as_bytes()));
                 self.exact.insert(key.into(), term);
             }
             Form::Written => {
@@ -137,7 +148,7 @@ impl Words {
                 let own = lang.map(|lang| Language::of(Some(lang)));
                 for language in Language::that_write(&lower).filter(|one| own.is_none_or(|own| own == Some(*one))) {
                     let stem = language.stem(&lower);
-                    self.stem_starts.insert(start_of(&stem));
+                    self.stem_starts.insert(&stem);
                     self.stems[language.index()].entry(stem.into()).or_default().push(term);
                 }
                 self.stemmed.insert(key.into(), term);
@@ -146,9 +157,10 @@ impl Words {
     }
 
     /// Calls `found` with every term that a token which is no number is.
-    fn look_up(&self, word: &str, written: &str, language: Option<Language>, found: &mut impl FnMut(TermId)) {
-        self.look_up_form(word, found);
-        let inner = inner_form(word);
+    fn look_up(&self, token: &Token<'_>, text: &str, language: Option<Language>, found: &mut impl FnMut(TermId)) {
+        let word = token.folded;
+        self.look_up_form(word, token.hash, found);
+        let inner = if token.has_apostrophe() { inner_form(word) } else { None };
         if let Some(inner) = inner {
             self.look_up_inner(word, inner, found);
         }
@@ -156,9 +168,9 @@ impl Words {
         self.inside.within(stem_of, found);
         self.endings.ending(stem_of, found);
         if let Some(language) = language
-            && self.stem_starts.contains(&start_of(stem_of))
+            && self.stem_starts.has(stem_of)
         {
-            self.look_up_stem(stem_of, written, language, found);
+            self.look_up_stem(stem_of, &text[token.start..token.end], language, found);
         }
     }
 
@@ -171,21 +183,26 @@ impl Words {
         }
     }
 
-    fn look_up_form(&self, word: &str, found: &mut impl FnMut(TermId)) {
-        if let Some(term) = self.exact.get(word) {
+    fn look_up_exact(&self, word: &str, hash: u64, found: &mut impl FnMut(TermId)) {
+        if self.exact_filter.may_have(hash)
+            && let Some(term) = self.exact.get(word)
+        {
             found(*term);
         }
+    }
+
+    fn look_up_form(&self, word: &str, hash: u64, found: &mut impl FnMut(TermId)) {
+        self.look_up_exact(word, hash, found);
         self.prefixes.of(word, found);
     }
 
     /// `Ukraine's` is `Ukraine`; prefixes were found with the whole word unless the tail is meant.
     fn look_up_inner(&self, word: &str, inner: &str, found: &mut impl FnMut(TermId)) {
+        let hash = xxh3_64(inner.as_bytes());
         if word.starts_with(inner) {
-            if let Some(term) = self.exact.get(inner) {
-                found(*term);
-            }
+            self.look_up_exact(inner, hash, found);
         } else {
-            self.look_up_form(inner, found);
+            self.look_up_form(inner, hash, found);
         }
     }
 
@@ -284,7 +301,7 @@ impl Lexicon {
         let TermInfo { key, form, .. } = &self.terms[term as usize];
         let mut wider = Vec::new();
         if matches!(form, Form::Exact | Form::Prefix) {
-            self.common.look_up_form(key, &mut |found| wider.push(found));
+            self.common.look_up_form(key, xxh3_64(key.as_bytes()), &mut |found| wider.push(found));
         }
         wider.retain(|found| *found != term && self.implies(term, *found));
         wider
@@ -309,28 +326,14 @@ impl Lexicon {
         &self.terms[term as usize].key
     }
 
-    /// Calls `found` with every term that a token is. `written` is the token as it stands in the text.
-    pub fn look_up(&self, token: &Token<'_>, written: &str, lang: Option<Lang>, mut found: impl FnMut(TermId)) {
-        let word = token.folded;
-        let language = Language::of(lang);
-        let is_number = word.as_bytes().first().is_some_and(u8::is_ascii_digit);
+    /// What the words of a text in a language are looked up in.
+    pub fn reading(&self, lang: Option<Lang>) -> LexiconReading<'_> {
         let tagged = self.tagged.iter().filter(|(known, _)| lang.is_none_or(|lang| lang == *known));
-        for words in std::iter::once(&self.common).chain(tagged.map(|(_, words)| words)) {
-            if !words.written.is_empty() {
-                words.look_up_written(written, &mut found);
-            }
-            if is_number {
-                words.look_up_form(number_key(word).as_deref().unwrap_or(word), &mut found);
-            } else {
-                words.look_up(word, written, language, &mut found);
-            }
-        }
-        if is_number {
-            self.look_up_number(word, found);
-        }
+        let words = std::iter::once(&self.common).chain(tagged.map(|(_, words)| words)).collect();
+        LexiconReading { lexicon: self, words, language: Language::of(lang) }
     }
 
-    fn look_up_number(&self, word: &str, mut found: impl FnMut(TermId)) {
+    fn look_up_number(&self, word: &str, found: &mut impl FnMut(TermId)) {
         if self.numbers.is_empty() {
             return;
         }
@@ -342,6 +345,37 @@ impl Lexicon {
                     found(*term);
                 }
             }
+        }
+    }
+}
+
+/// The lexicon, opened for texts of one language.
+pub(super) struct LexiconReading<'a> {
+    lexicon: &'a Lexicon,
+    /// Those of every language, then those of this one.
+    words: Vec<&'a Words>,
+    language: Option<Language>,
+}
+
+impl LexiconReading<'_> {
+    /// Calls `found` with every term that a token of a text is.
+    pub fn look_up(&self, token: &Token<'_>, text: &str, mut found: impl FnMut(TermId)) {
+        let word = token.folded;
+        let is_number = word.as_bytes().first().is_some_and(u8::is_ascii_digit);
+        for words in &self.words {
+            if !words.written.is_empty() {
+                words.look_up_written(&text[token.start..token.end], &mut found);
+            }
+            if is_number {
+                let key = number_key(word);
+                let hash = key.as_deref().map_or(token.hash, |key| xxh3_64(key.as_bytes()));
+                words.look_up_form(key.as_deref().unwrap_or(word), hash, &mut found);
+            } else {
+                words.look_up(token, text, self.language, &mut found);
+            }
+        }
+        if is_number {
+            self.lexicon.look_up_number(word, &mut found);
         }
     }
 }
@@ -370,11 +404,6 @@ fn number_key(word: &str) -> Option<String> {
         return Some(word.replace(separator, ""));
     }
     word.contains(',').then(|| word.replace(',', "."))
-}
-
-fn start_of(word: &str) -> u16 {
-    let bytes = word.as_bytes();
-    u16::from_le_bytes([bytes.first().copied().unwrap_or(0), bytes.get(1).copied().unwrap_or(0)])
 }
 
 /// Short words are common, long ones rare; a guess that only steers which term a rule waits for.
@@ -452,8 +481,9 @@ mod tests {
 
     fn found(lexicon: &Lexicon, text: &str, lang: &str) -> Vec<TermId> {
         let mut terms = Vec::new();
+        let reading = lexicon.reading(Lang::from_tag(lang));
         for token in Tokens::of(text).iter() {
-            lexicon.look_up(&token, &text[token.start..token.end], Lang::from_tag(lang), |t| terms.push(t));
+            reading.look_up(&token, text, |t| terms.push(t));
         }
         terms.sort_unstable();
         terms

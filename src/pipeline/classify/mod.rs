@@ -7,6 +7,7 @@ mod compile;
 mod concepts;
 mod effort;
 mod explain;
+mod filter;
 mod lexicon;
 mod lint;
 pub mod model;

@@ -6,7 +6,7 @@ use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
 use super::Document;
-use super::lexicon::{TermId, WordHasher};
+use super::lexicon::{LexiconReading, TermId, WordHasher};
 use super::pattern;
 use super::plan::{Node, NodeId, Plan};
 use super::spans::{self, Fields, Span, WORDS_MAX};
@@ -209,8 +209,9 @@ impl<'a> Search<'a> {
     pub fn new(plan: &'a Plan, document: &'a Document<'a>, extras: &'a Extras) -> Self {
         let mut search = Self { plan, document, extras, occurrences: Occurrences::default(), memo: HashMap::default() };
         let mut found = Vec::with_capacity(512);
+        let reading = plan.lexicon.reading(document.lang);
         for field in [Field::Title, Field::Body, Field::Url, Field::Tag] {
-            search.read(field, &mut found);
+            search.read(field, &reading, &mut found);
         }
         search.occurrences.take(&found);
         search
@@ -227,7 +228,7 @@ impl<'a> Search<'a> {
         Some(Part { field, text, words })
     }
 
-    fn read(&self, field: Field, found: &mut Vec<(TermId, u32)>) {
+    fn read(&self, field: Field, reading: &LexiconReading<'_>, found: &mut Vec<(TermId, u32)>) {
         let Some(part) = self.part(field) else { return };
         let mut tag = 0;
         let mut last_end = 0;
@@ -238,8 +239,7 @@ impl<'a> Search<'a> {
                 last_end = token.end;
             }
             let at = spans::position(field, index + tag * TAG_GAP_WORDS);
-            let written = &part.text[token.start..token.end];
-            self.plan.lexicon.look_up(&token, written, self.document.lang, |term| found.push((term, at)));
+            reading.look_up(&token, part.text, |term| found.push((term, at)));
         }
     }
 

@@ -6,8 +6,6 @@
 //! sketches of texts of any length compare at the coarser limit: Broder 1997); the keys are the
 //! lowest hashes: texts that share most shingles share one of four with near certainty (bottom-k).
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::pipeline::story::words::is_unspaced;
 use crate::text::tokens::Tokens;
 
@@ -62,13 +60,13 @@ impl Sketch {
     /// Reads a text.
     #[must_use]
     pub fn of(text: &str, tokens: &Tokens) -> Self {
-        let mut sample = Sample::default();
+        let mut sample = Sample { hashes: Vec::with_capacity(tokens.len().min(SAMPLES_MAX * 4 + 1)), halvings: 0 };
         let mut window = Window::default();
         let (mut shingles, mut opening) = (0u32, 0u32);
         for token in tokens.iter().take(WORDS_MAX) {
-            let unspaced = !text.as_bytes()[token.start].is_ascii() && text[token.start..].starts_with(is_unspaced);
+            let unspaced = !token.is_ascii() && text[token.start..].starts_with(is_unspaced);
             let size = if unspaced { SHINGLE_CHARACTERS } else { SHINGLE_WORDS };
-            let Some(hash) = window.push(xxh3_64(token.folded.as_bytes()), size) else { continue };
+            let Some(hash) = window.push(token.hash, size) else { continue };
             shingles += 1;
             if shingles <= 5 {
                 opening = opening.rotate_left(7) ^ hash;
@@ -198,7 +196,6 @@ fn intersect(a: impl Iterator<Item = u32>, b: impl Iterator<Item = u32>) -> (usi
 }
 
 /// Shingle hashes below a limit that adapts.
-#[derive(Default)]
 struct Sample {
     hashes: Vec<u32>,
     halvings: u8,

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use super::filter::{HashFilter, StemLengths};
 use super::sound;
 use crate::text::tokens::fold;
 
@@ -108,6 +109,8 @@ pub struct Lexicon {
     whole: HashFilter,
     /// The same for forms that an ending may follow.
     ending: HashFilter,
+    /// How long those are.
+    stems: StemLengths,
     countries: Vec<&'static str>,
     bodies: Vec<&'static str>,
     cities: Vec<&'static str>,
@@ -116,32 +119,6 @@ pub struct Lexicon {
     acts: Vec<&'static str>,
     units: Vec<&'static str>,
     numbered: Vec<&'static str>,
-}
-
-/// A bit for each hash, by some of its own bits: where it is not set, the hash is not there.
-#[derive(Debug)]
-struct HashFilter(Vec<u64>);
-
-impl HashFilter {
-    fn new() -> Self {
-        Self(vec![0; FILTER_BITS / 64])
-    }
-
-    fn place(hash: u64) -> (usize, u64) {
-        // Other bits than those that choose the slot.
-        let bit = (hash >> 40) as usize & (FILTER_BITS - 1);
-        (bit / 64, 1 << (bit % 64))
-    }
-
-    fn add(&mut self, hash: u64) {
-        let (word, bit) = Self::place(hash);
-        self.0[word] |= bit;
-    }
-
-    fn may_have(&self, hash: u64) -> bool {
-        let (word, bit) = Self::place(hash);
-        self.0[word] & bit != 0
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,8 +146,6 @@ const SOUNDS: &str = "~";
 const ENDING_MAX: usize = 6;
 /// Letters of a word that are looked at.
 const WORD_CHARS_MAX: usize = 24;
-/// Ten times as many as there are forms, and no more than the nearest cache holds.
-const FILTER_BITS: usize = 1 << 17;
 
 fn seed(scope: &str) -> u64 {
     step(0xcbf2_9ce4_8422_2325, scope.as_bytes())
@@ -228,7 +203,7 @@ impl Lexicon {
     }
 
     /// What the word at a position says, alone or with those after it.
-    pub fn find(&self, words: &[Word<'_>], at: usize, lang: &str, found: &mut Vec<Found>) {
+    pub fn find<'w>(&self, words: &impl Fn(usize) -> Option<Word<'w>>, at: usize, lang: &str, found: &mut Vec<Found>) {
         found.clear();
         self.walk(words, at, seed(EVERY), 1, found);
         if !lang.is_empty() {
@@ -236,46 +211,76 @@ impl Lexicon {
         }
     }
 
-    fn walk(&self, words: &[Word<'_>], at: usize, state: u64, taken: u8, found: &mut Vec<Found>) {
-        let Some(word) = words.get(at) else { return };
-        let mut hashes = [0u64; WORD_CHARS_MAX];
-        let mut hash = state;
-        let mut chars = 0;
-        let mut from = 0;
+    fn walk<'w>(
+        &self,
+        words: &impl Fn(usize) -> Option<Word<'w>>,
+        at: usize,
+        state: u64,
+        taken: u8,
+        found: &mut Vec<Found>,
+    ) {
+        let Some(word) = words(at) else { return };
         let bytes = word.folded.as_bytes();
-        for end in (1..=bytes.len()).filter(|end| word.folded.is_char_boundary(*end)) {
-            if chars == WORD_CHARS_MAX {
-                return;
-            }
+        let ascii = bytes.is_ascii();
+        let chars = if ascii { bytes.len() } else { word.folded.chars().count() };
+        if chars == 0 || chars > WORD_CHARS_MAX {
+            return;
+        }
+        // What is left of the word is an ending: not too long, and no longer by more than a letter than what it ends.
+        let shortest = chars - ENDING_MAX.min(chars.div_ceil(2)).min(chars - 1);
+        let lengths = self.stems.of(state, bytes) & ((1 << chars) - (1 << shortest));
+        let (mut hash, mut from) = (state, 0);
+        let mut hashes = [0u64; ENDING_MAX];
+        let mut rest = lengths;
+        while rest != 0 {
+            let stem = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            let end =
+                if ascii { stem } else { word.folded.char_indices().nth(stem).map_or(bytes.len(), |(end, _)| end) };
             hash = step(hash, &bytes[from..end]);
             from = end;
-            hashes[chars] = hash;
-            chars += 1;
+            hashes[stem - shortest] = hash;
         }
-        for (before, hash) in hashes[..chars].iter().enumerate().rev() {
-            let stem = before + 1;
-            let tail = chars - stem;
-            // What is left of the word is too long for an ending, and only becomes longer.
-            if tail > ENDING_MAX.min(stem + 1) {
-                break;
+        let whole = step(hash, &bytes[from..]);
+        if self.whole.may_have(whole) {
+            self.take(words, at, word, whole, (chars, true), taken, found);
+        }
+        let mut rest = lengths;
+        while rest != 0 {
+            let stem = rest.ilog2() as usize;
+            rest ^= 1 << stem;
+            let hash = hashes[stem - shortest];
+            if self.ending.may_have(hash) {
+                self.take(words, at, word, hash, (stem, false), taken, found);
             }
-            if !(if tail == 0 { &self.whole } else { &self.ending }).may_have(*hash) {
+        }
+    }
+
+    /// What a beginning of the word at a position says, so many letters long, or the whole word.
+    #[expect(clippy::too_many_arguments, reason = "the half of `walk` that most words never come to")]
+    fn take<'w>(
+        &self,
+        words: &impl Fn(usize) -> Option<Word<'w>>,
+        at: usize,
+        word: Word<'w>,
+        hash: u64,
+        (stem, is_whole): (usize, bool),
+        taken: u8,
+        found: &mut Vec<Found>,
+    ) {
+        for entry in self.entries(hash) {
+            let ends = is_whole || entry.ending;
+            let case = match entry.case {
+                Case::Any => true,
+                Case::Capital => word.capital,
+                Case::Shouted => word.shouted,
+            };
+            if !ends || !case {
                 continue;
             }
-            for entry in self.entries(*hash) {
-                let ends = tail == 0 || entry.ending;
-                let case = match entry.case {
-                    Case::Any => true,
-                    Case::Capital => word.capital,
-                    Case::Shouted => word.shouted,
-                };
-                if !ends || !case {
-                    continue;
-                }
-                match entry.sense {
-                    None => self.walk(words, at + 1, onward(*hash), taken + 1, found),
-                    Some(sense) => add(found, Found { sense, words: taken, stem: stem as u8 }),
-                }
+            match entry.sense {
+                None => self.walk(words, at + 1, onward(hash), taken + 1, found),
+                Some(sense) => add(found, Found { sense, words: taken, stem: stem as u8 }),
             }
         }
     }
@@ -283,11 +288,14 @@ impl Lexicon {
     /// The place whose name, as it sounds, starts at a position: what it is and how many words it takes.
     /// `inflected`: names take endings in this language.
     #[must_use]
-    pub fn city(&self, sounds: &[Option<sound::Letters>], at: usize, inflected: bool) -> Option<(Sense, usize)> {
+    pub fn city<'s>(
+        &self,
+        sounds: impl Iterator<Item = &'s sound::Letters>,
+        inflected: bool,
+    ) -> Option<(Sense, usize)> {
         let mut best = None;
         let mut state = seed(SOUNDS);
-        for (index, letters) in sounds[at..].iter().take(3).enumerate() {
-            let Some(letters) = letters else { break };
+        for (index, letters) in sounds.take(3).enumerate() {
             let word = letters.as_bytes();
             let hash = step(state, word);
             let ended = self.place(hash, inflected).or_else(|| {
@@ -397,6 +405,7 @@ fn add(found: &mut Vec<Found>, new: Found) {
 #[derive(Default)]
 struct TableReader {
     entries: Vec<Entry>,
+    stems: StemLengths,
     countries: Vec<&'static str>,
     bodies: Vec<&'static str>,
     cities: Vec<&'static str>,
@@ -513,7 +522,11 @@ impl TableReader {
                 Some(first) if first.is_uppercase() => Case::Capital,
                 _ => Case::Any,
             };
-            let hash = step(state, &folded.as_bytes()[start..folded.len() - end]);
+            let stem = &folded[start..folded.len() - end];
+            if ending {
+                self.stems.add(state, stem);
+            }
+            let hash = step(state, stem.as_bytes());
             let last = index + 1 == parts.len();
             let entry = Entry { hash, sense: last.then_some(sense), ending, case };
             self.entries.push(entry);
@@ -567,6 +580,7 @@ impl TableReader {
             slots,
             whole,
             ending,
+            stems: self.stems,
             countries: self.countries,
             bodies: self.bodies,
             cities: self.cities,

@@ -9,6 +9,7 @@
 pub mod difference;
 #[cfg(test)]
 mod difference_tests;
+mod filter;
 pub mod kinship;
 mod lexicon;
 mod numbers;

@@ -15,6 +15,8 @@ use crate::text::tokens::{Token, Tokens};
 const TITLE_WORDS_MAX: usize = 32;
 /// Words of the text that are read.
 const LEAD_WORDS_MAX: usize = 60;
+/// Words with a capital that there is room for at first.
+const SOUNDS_ROOM: usize = 16;
 /// Beyond this nothing is numbered; years and sums are.
 const NTH_MAX: f64 = 60_000.0;
 /// Forms up to which an alias of the user's is one thing; longer ones are lists.
@@ -51,7 +53,8 @@ struct Spot<'a> {
     start: usize,
     end: usize,
     opens_sentence: bool,
-    sounds: Option<sound::Letters>,
+    /// Its number in [`Zone::sounds`].
+    sounds: Option<u8>,
     /// Its senses in [`Zone::found`].
     senses: std::ops::Range<usize>,
     /// Something was elided before it (n'enverra, l'Ukraine).
@@ -67,6 +70,8 @@ struct Zone<'a> {
     lang: Option<Lang>,
     code: &'static str,
     spots: Vec<Spot<'a>>,
+    /// How the words with a capital sound.
+    sounds: Vec<sound::Letters>,
     found: Vec<Found>,
 }
 
@@ -103,28 +108,37 @@ fn listed(lang: Option<Lang>) -> &'static str {
 impl<'a> Zone<'a> {
     fn of(text: &'a str, tokens: &'a Tokens, words_max: usize, title: bool, lang: Option<Lang>) -> Self {
         let mut spots: Vec<Spot<'a>> = Vec::with_capacity(tokens.len().min(words_max));
+        let mut sounds = Vec::with_capacity(SOUNDS_ROOM);
         let mut before = 0;
         for token in tokens.iter().take(words_max) {
             let gap = &text[before..token.start];
             let opens_sentence = spots.is_empty()
                 || gap != " " && gap.contains(['.', '!', '?', ':', '\n', '“', '"', '«', '„', '|', '•', '–', '—']);
             before = token.end;
-            spots.push(spot(text, token, opens_sentence));
+            let mut spot = spot(text, token, opens_sentence);
+            if let Some(letters) = if spot.word.capital { sound::latin(spot.word.folded) } else { None } {
+                spot.sounds = Some(sounds.len() as u8);
+                sounds.push(letters);
+            }
+            spots.push(spot);
         }
-        Self { text, title, lang, code: listed(lang), spots, found: Vec::with_capacity(words_max * 2) }
+        Self { text, title, lang, code: listed(lang), spots, sounds, found: Vec::with_capacity(words_max * 2) }
     }
 
     /// Finds what each word says.
     fn look_up(&mut self, names: &KnownNames) {
         let lexicon = Lexicon::shipped();
-        let words: Vec<Word<'_>> = self.spots.iter().map(|spot| spot.word).collect();
-        let sounds: Vec<Option<sound::Letters>> = self.spots.iter().map(|spot| spot.sounds).collect();
+        let (spots, sounds) = (&self.spots, &self.sounds);
+        let words = |at: usize| spots.get(at).map(|spot| spot.word);
+        let sound = |spot: &Spot<'_>| spot.sounds.map(|at| &sounds[usize::from(at)]);
         let inflected = matches!(self.code, "pl" | "uk" | "ru" | "");
-        let mut here = Vec::new();
-        for at in 0..words.len() {
+        let (mut here, mut own) = (Vec::new(), Vec::new());
+        let mut senses = Vec::with_capacity(spots.len());
+        for (at, spot) in spots.iter().enumerate() {
             let from = self.found.len();
+            let capital = spot.word.capital;
             lexicon.find(&words, at, self.code, &mut here);
-            if inflected && words[at].capital && !self.spots[at].opens_sentence {
+            if inflected && capital && !spot.opens_sentence {
                 // A town is called like the sixth in some languages, and these capitalise no number.
                 here.retain(|f| !matches!(f.sense, Sense::Ordinal(_) | Sense::Number(_)));
             }
@@ -133,8 +147,8 @@ impl<'a> Zone<'a> {
                 .filter(|f| matches!(f.sense, Sense::Place { .. } | Sense::Body { .. }))
                 .map(|f| f.words)
                 .max();
-            if words[at].capital
-                && let Some((sense, taken)) = lexicon.city(&sounds, at, inflected)
+            if capital
+                && let Some((sense, taken)) = lexicon.city(spots[at..].iter().map_while(sound), inflected)
                 && placed.is_none_or(|words| taken > usize::from(words))
             {
                 here.retain(|f| !matches!(f.sense, Sense::Place { .. } | Sense::Body { .. }));
@@ -142,13 +156,13 @@ impl<'a> Zone<'a> {
             } else if placed.is_none()
                 && let Some(aliases) = &names.0
             {
-                let mut own = Vec::new();
                 aliases.find(&words, at, "", &mut own);
                 here.append(&mut own);
             }
             self.found.append(&mut here);
-            self.spots[at].senses = from..self.found.len();
+            senses.push(from..self.found.len());
         }
+        self.spots.iter_mut().zip(senses).for_each(|(spot, senses)| spot.senses = senses);
     }
 
     fn senses(&self, at: usize) -> &[Found] {
@@ -297,7 +311,7 @@ impl<'a> Zone<'a> {
 }
 
 fn spot<'a>(text: &'a str, token: Token<'a>, opens_sentence: bool) -> Spot<'a> {
-    let (from, to) = bare(token.folded);
+    let (from, to) = if token.has_apostrophe() { bare(token.folded) } else { (0, 0) };
     let folded = &token.folded[from..token.folded.len() - to];
     let original = &text[token.start..token.end];
     let letters = original.chars().skip(from);
@@ -306,13 +320,12 @@ fn spot<'a>(text: &'a str, token: Token<'a>, opens_sentence: bool) -> Spot<'a> {
         && original.len() > 1
         && letters.clone().count() > 1
         && letters.filter(|c| c.is_alphabetic()).all(char::is_uppercase);
-    let sounds = if capital { sound::latin(folded) } else { None };
     Spot {
         word: Word { folded, capital, shouted },
         start: token.start,
         end: token.end,
         opens_sentence,
-        sounds,
+        sounds: None,
         senses: 0..0,
         elided: from > 0,
         taken: false,

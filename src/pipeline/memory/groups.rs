@@ -25,13 +25,18 @@ impl Groups {
     /// The story of a remembered item.
     #[must_use]
     pub fn story_of(&self, record: &Record<'_>) -> StoryId {
-        self.by_number.get(&record.group()).map_or_else(|| StoryId::opened_by(record.item()), |group| group.story)
+        self.of_record(record).map_or_else(|| StoryId::opened_by(record.item()), |group| group.story)
     }
 
     /// The remembered members of an item's story, oldest first.
     #[must_use]
     pub fn members<'a>(&'a self, slot: &'a Slot, record: &Record<'_>) -> &'a [Slot] {
-        self.by_number.get(&record.group()).map_or(std::slice::from_ref(slot), |group| &group.members)
+        self.of_record(record).map_or(std::slice::from_ref(slot), |group| &group.members)
+    }
+
+    /// The group of a remembered item; most have none, and no number that would be looked up.
+    fn of_record(&self, record: &Record<'_>) -> Option<&Group> {
+        (record.group() != ALONE).then(|| self.by_number.get(&record.group()))?
     }
 
     /// The remembered members of a story that has a group, oldest first.

@@ -209,21 +209,40 @@ impl Memory {
 
     /// Remembers an item as a member of a story. `at` is when it arrived.
     pub fn insert(&mut self, item: ItemId, story: StoryId, features: &Features, at: Timestamp) {
+        self.insert_placed(item, story, features, at, None);
+    }
+
+    /// [`Memory::insert`] of an item that was just placed: what its terms weigh need not be found again. `placed` must come
+    /// from [`Memory::place`] at that time, with nothing inserted since.
+    pub fn insert_placed(
+        &mut self,
+        item: ItemId,
+        story: StoryId,
+        features: &Features,
+        at: Timestamp,
+        placed: Option<&Query>,
+    ) {
         self.advance(at);
         if self.records.end() >= RENUMBER_AT {
             self.renumber();
         }
-        let query = self.query(features);
+        let made = if placed.is_none() { Some(self.query(features)) } else { None };
+        let query = placed.or(made.as_ref()).expect("invariant: it is made where it was not given");
+        debug_assert_eq!(*query, self.query(features), "weighed when something else was remembered");
         let slot = self.records.push(item, features, query.terms(), self.now);
         self.by_shingle.push(features.sketch.keys.iter().copied());
-        self.by_term.push(telling(&query).into_iter().map(|(term, _)| term_key(term)));
+        self.by_term.push(telling(query, STORY_KEYS).into_iter().map(|(term, _)| term_key(term)));
         self.rarity.add(query.terms().iter().map(|(term, _)| *term));
-        self.by_story.push([groups::story_key(StoryId::opened_by(item))]);
+        let own = StoryId::opened_by(item);
+        self.by_story.push([groups::story_key(own)]);
         // Without languages to bring together it stays empty.
         let facts = Some(&features.facts).filter(|_| self.config.languages != Languages::Apart);
         self.by_fact.push(facts.map_or_else(Vec::new, |facts| self.fact_counts.keys(facts)));
         self.fact_counts.add(&features.facts);
-        self.join(slot, story);
+        // One that opens its story is alone in it until another comes.
+        if story != own || self.groups.holds(story) {
+            self.join(slot, story);
+        }
         if self.records.end() - self.live > self.items_max {
             if self.story_live == self.live {
                 self.leave_story();
@@ -378,12 +397,20 @@ impl Memory {
     }
 }
 
-/// The terms of an item, the most telling first, those of the headline before others.
-fn telling(query: &Query) -> Vec<(Weighted, f32)> {
-    let mut terms = query.terms().to_vec();
-    let worth = |term: Weighted| term.weight() * (1.0 + 0.4 * f32::from(term.zone() as u8));
-    terms.sort_by(|(a, _), (b, _)| worth(*b).total_cmp(&worth(*a)).then(a.hash().cmp(&b.hash())));
-    terms
+/// The terms of an item, the most telling first, those of the headline before others; so many at most.
+fn telling(query: &Query, most: usize) -> Vec<(Weighted, f32)> {
+    // The bits of numbers that are not negative rise as they do; one number is compared, not two.
+    let order = |term: Weighted| {
+        let worth = term.weight() * (1.0 + 0.4 * f32::from(term.zone() as u8));
+        u64::from(!worth.to_bits()) << 32 | u64::from(term.hash())
+    };
+    let mut terms: Vec<(u64, (Weighted, f32))> = query.terms().iter().map(|term| (order(term.0), *term)).collect();
+    if terms.len() > most {
+        terms.select_nth_unstable_by_key(most, |(order, _)| *order);
+        terms.truncate(most);
+    }
+    terms.sort_unstable_by_key(|(order, _)| *order);
+    terms.into_iter().map(|(_, term)| term).collect()
 }
 
 /// Spreads a term over the 32 bits of a key.

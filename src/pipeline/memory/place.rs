@@ -1,6 +1,8 @@
 //! Which story an item belongs to: candidates by shared telling terms, each story judged by its
 //! nearest member and by all that are compared, the best one joined if it is near enough.
 
+use std::borrow::Cow;
+
 use super::chains::PER_KEY_MAX;
 use super::{ALONE, Languages, Memory, Related, Slot, telling, term_key};
 use crate::model::{ItemId, StoryId};
@@ -49,8 +51,6 @@ pub struct Candidate {
     pub story: StoryId,
     /// Its member nearest to the item.
     pub nearest: ItemId,
-    /// The same in the memory.
-    nearest_slot: Slot,
     /// Log-odds of belonging; joined at the model's threshold or more.
     pub score: f32,
     /// Members it has.
@@ -78,9 +78,33 @@ impl Candidate {
     /// at least is no country or capital.
     #[must_use]
     pub fn shares_enough(&self) -> bool {
-        let rarest = RAREST.iter().map(|signal| self.signals[*signal]).sum::<f32>() * 10.0;
-        self.shared.len() > SHARED_MIN || self.shared.len() == SHARED_MIN && rarest > PLACES_IDF
+        share_enough(self.shared.len(), &self.signals)
     }
+}
+
+/// A story under judgement: what a [`Candidate`] is made of, where it is one of the best.
+struct Judged {
+    /// The member by which it was found, and its first one.
+    slot: Slot,
+    first: Slot,
+    nearest: Slot,
+    members: usize,
+    compared: usize,
+    score: f32,
+    signals: [f32; SIGNALS],
+    /// How many terms are shared.
+    shared: usize,
+    differences: Vec<Difference>,
+    toll: f32,
+    count_bonus: f32,
+    fills_template: bool,
+    bar: Option<Bar>,
+}
+
+/// See [`Candidate::shares_enough`].
+fn share_enough(shared: usize, signals: &[f32; SIGNALS]) -> bool {
+    let rarest = RAREST.iter().map(|signal| signals[*signal]).sum::<f32>() * 10.0;
+    shared > SHARED_MIN || shared == SHARED_MIN && rarest > PLACES_IDF
 }
 
 /// What keeps an item out of a story that resembles it.
@@ -110,6 +134,8 @@ pub struct Placement {
     pub candidates: Vec<Candidate>,
     /// Stories of other languages that may be of the same event, likeliest first.
     pub related: Vec<Related>,
+    /// The item as it was compared; `None` where it was compared with nothing.
+    pub query: Option<Query>,
 }
 
 impl Placement {
@@ -146,46 +172,56 @@ impl Memory {
     /// Finds the story of an item that is no copy of a known one.
     #[must_use]
     pub fn place(&self, item: ItemId, features: &Features) -> Placement {
-        let mut judged = Vec::new();
+        let (mut judged, mut query) = (Vec::new(), None);
         // A live blog or a list of the week tells many events: it reports none that others could join.
         if features.profile.terms.len() >= TERMS_MIN && !features.roundup {
-            let query = self.query(features);
-            judged = self.judge(&query, features.facts.lang);
+            let query = query.insert(self.query(features));
+            judged = self.judge(query, features.facts.lang);
             let near = self.model.join - COUNT_BONUS;
-            for (candidate, _) in judged.iter_mut().filter(|(candidate, _)| candidate.score >= near) {
-                self.weigh_differences(&features.facts, candidate);
+            for story in judged.iter_mut().filter(|story| story.score >= near) {
+                self.weigh_differences(&features.facts, story);
             }
-            judged.sort_by(|a, b| b.0.score.total_cmp(&a.0.score).then(a.1.cmp(&b.1)));
+            judged.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.first.cmp(&b.first)));
         }
-        let joins = |c: &Candidate| c.bar.is_none() && c.score >= self.model.join && c.shares_enough();
-        let (outcome, merged) = match judged.iter().position(|(candidate, _)| joins(candidate)) {
+        let joins = |story: &Judged| {
+            story.bar.is_none() && story.score >= self.model.join && share_enough(story.shared, &story.signals)
+        };
+        let (outcome, merged) = match judged.iter().position(joins) {
             Some(best) => self.join_and_merge(&judged[best], &judged[best + 1..]),
             None => (Outcome::Open(StoryId::opened_by(item)), None),
         };
         let related = self.related(features);
         let (outcome, merged) = self.across(outcome, merged, &judged, &related);
-        let candidates = judged.into_iter().map(|(candidate, _)| candidate).take(1 + RUNNERS_UP).collect();
-        Placement { outcome, merged, candidates, related }
+        let candidates = query.as_ref().map_or_else(Vec::new, |query| {
+            judged.into_iter().take(1 + RUNNERS_UP).map(|story| self.candidate(query, story)).collect()
+        });
+        Placement { outcome, merged, candidates, related, query }
     }
 
     /// Joins the best story; the next best becomes one with it if all members agree. The older id stays.
-    fn join_and_merge(&self, best: &(Candidate, Slot), others: &[(Candidate, Slot)]) -> (Outcome, Option<StoryId>) {
-        for (other, other_first) in others.iter().take(RUNNERS_UP) {
+    fn join_and_merge(&self, best: &Judged, others: &[Judged]) -> (Outcome, Option<StoryId>) {
+        let story = self.story_at(best.slot);
+        for other in others.iter().take(RUNNERS_UP).filter(|other| other.score >= self.model.merge - MERGE_SLACK) {
+            let (ours, theirs) = (self.records.get(best.first), self.records.get(other.first));
+            let other_story = self.story_at(other.slot);
             let apart = other.bar.is_some()
-                || self.groups.are_apart(best.0.story, other.story)
-                || self.beyond_span(self.records.get(best.1).facts(), self.records.get(*other_first).facts());
-            if apart || other.score < self.model.merge - MERGE_SLACK {
+                || self.groups.are_apart(story, other_story)
+                || self.beyond_span(ours.facts(), theirs.facts());
+            if apart {
                 continue;
             }
-            let said = |slot: Slot| self.records.get(slot).said();
-            let taken = toll(&differences(&said(best.1), &said(*other_first)));
-            if self.likeness(best.1, *other_first) - taken >= self.model.merge {
-                let (keep, gone) =
-                    if best.1 < *other_first { (best.0.story, other.story) } else { (other.story, best.0.story) };
+            let taken = toll(&differences(&ours.said(), &theirs.said()));
+            if self.likeness(best.first, other.first) - taken >= self.model.merge {
+                let (keep, gone) = if best.first < other.first { (story, other_story) } else { (other_story, story) };
                 return (Outcome::Join(keep), Some(gone));
             }
         }
-        (Outcome::Join(best.0.story), None)
+        (Outcome::Join(story), None)
+    }
+
+    /// The story of a remembered item.
+    fn story_at(&self, slot: Slot) -> StoryId {
+        self.groups.story_of(&self.records.get(slot))
     }
 
     /// The story of another language that the item proves to be of the same event: it joins that, or the
@@ -194,7 +230,7 @@ impl Memory {
         &self,
         outcome: Outcome,
         merged: Option<StoryId>,
-        judged: &[(Candidate, Slot)],
+        judged: &[Judged],
         related: &[Related],
     ) -> (Outcome, Option<StoryId>) {
         let sure = related.iter().find(|related| related.joins);
@@ -204,8 +240,8 @@ impl Memory {
         match outcome {
             Outcome::Open(_) => (Outcome::Join(sure.story), None),
             Outcome::Join(story) if story == sure.story || self.groups.are_apart(story, sure.story) => (outcome, None),
-            Outcome::Join(story) => match judged.iter().find(|(candidate, _)| candidate.story == story) {
-                Some((_, first)) if *first < sure.first => (outcome, Some(sure.story)),
+            Outcome::Join(story) => match judged.iter().find(|known| self.story_at(known.slot) == story) {
+                Some(known) if known.first < sure.first => (outcome, Some(sure.story)),
                 Some(_) => (Outcome::Join(sure.story), Some(story)),
                 None => (outcome, None),
             },
@@ -238,9 +274,9 @@ impl Memory {
 
     /// Scores the stories of the item's language that share telling terms with it, each with its first member. Names
     /// alone, which other languages share, are no measure of that: those are asked by what they say.
-    fn judge(&self, query: &Query, lang: u8) -> Vec<(Candidate, Slot)> {
-        let mut stories: Vec<(u32, Slot)> = Vec::new();
-        let mut judged = Vec::new();
+    fn judge(&self, query: &Query, lang: u8) -> Vec<Judged> {
+        let mut stories: Vec<(u32, Slot)> = Vec::with_capacity(STORIES_MAX);
+        let mut judged = Vec::with_capacity(STORIES_MAX);
         for slot in self.gather(query) {
             let record = self.records.get(slot);
             if record.is_roundup() || (lang != 0 && record.lang() != 0 && record.lang() != lang) {
@@ -260,14 +296,20 @@ impl Memory {
         judged
     }
 
-    fn judge_story(&self, query: &Query, slot: Slot) -> (Candidate, Slot) {
+    fn judge_story(&self, query: &Query, slot: Slot) -> Judged {
         let record = self.records.get(slot);
         let members = self.groups.members(&slot, &record);
-        let mut scores = Vec::with_capacity(MEMBERS_FIRST + MEMBERS_LAST);
+        let mut scores = [0.0; MEMBERS_FIRST + MEMBERS_LAST];
+        let mut compared = 0;
         let mut nearest = (f32::NEG_INFINITY, slot, [0.0; SIGNALS]);
         // Members of another language share no words: they would only speak against it.
         let lang = |slot: Slot| self.records.get(slot).lang();
-        let own: Vec<Slot> = members.iter().copied().filter(|member| lang(*member) == lang(slot)).collect();
+        let of_lang = |member: &Slot| lang(*member) == lang(slot);
+        let own = if members.iter().all(of_lang) {
+            Cow::Borrowed(members)
+        } else {
+            members.iter().copied().filter(of_lang).collect()
+        };
         for member in sampled(&own) {
             let other = self.records.get(member);
             let signals = query.signals(other.terms(), other.facts());
@@ -275,41 +317,61 @@ impl Memory {
             if score > nearest.0 {
                 nearest = (score, member, signals);
             }
-            scores.push(score);
+            scores[compared] = score;
+            compared += 1;
         }
-        let near = self.records.get(nearest.1);
         let first = members.first().copied().unwrap_or(slot);
-        let bar = self.beyond_span(query.facts(), self.records.get(first).facts()).then_some(Bar::Span);
-        let candidate = Candidate {
-            story: self.groups.story_of(&record),
-            nearest: near.item(),
-            nearest_slot: nearest.1,
-            score: decision::story(&scores, members.len()),
+        Judged {
+            slot,
+            first,
+            nearest: nearest.1,
             members: members.len(),
-            compared: scores.len(),
+            compared,
+            score: decision::story(&scores[..compared], members.len()),
             signals: nearest.2,
-            shared: near.terms().map(Weighted::hash).filter(|t| query.find(*t).is_some()).collect(),
+            shared: self.shared(query, nearest.1).count(),
             differences: Vec::new(),
             toll: 0.0,
             count_bonus: 0.0,
             fills_template: false,
-            bar,
-        };
-        (candidate, first)
+            bar: self.beyond_span(query.facts(), self.records.get(first).facts()).then_some(Bar::Span),
+        }
+    }
+
+    /// The terms that an item shares with a remembered one.
+    fn shared(&self, query: &Query, slot: Slot) -> impl Iterator<Item = u32> {
+        self.records.get(slot).terms().map(Weighted::hash).filter(|term| query.find(*term).is_some())
+    }
+
+    fn candidate(&self, query: &Query, judged: Judged) -> Candidate {
+        Candidate {
+            story: self.story_at(judged.slot),
+            nearest: self.records.get(judged.nearest).item(),
+            score: judged.score,
+            members: judged.members,
+            compared: judged.compared,
+            signals: judged.signals,
+            shared: self.shared(query, judged.nearest).collect(),
+            differences: judged.differences,
+            toll: judged.toll,
+            count_bonus: judged.count_bonus,
+            fills_template: judged.fills_template,
+            bar: judged.bar,
+        }
     }
 
     /// Takes from a story's score what clearly tells the item and the nearest member apart, however alike their
     /// words are.
-    fn weigh_differences(&self, facts: &ItemFacts, candidate: &mut Candidate) {
-        candidate.differences = differences(facts, &self.records.get(candidate.nearest_slot).said());
-        let near = self.records.get(candidate.nearest_slot);
-        let one_source = candidate.signals[SAME_SOURCE] > 0.0;
-        candidate.fills_template = one_source && fills_template(facts, &near.said(), &candidate.differences);
-        candidate.toll = if candidate.fills_template { TEMPLATE_TOLL } else { toll(&candidate.differences) };
-        if goes_on_counting(facts, &near.said(), &candidate.differences) {
-            candidate.count_bonus = COUNT_BONUS;
+    fn weigh_differences(&self, facts: &ItemFacts, story: &mut Judged) {
+        let said = self.records.get(story.nearest).said();
+        story.differences = differences(facts, &said);
+        let one_source = story.signals[SAME_SOURCE] > 0.0;
+        story.fills_template = one_source && fills_template(facts, &said, &story.differences);
+        story.toll = if story.fills_template { TEMPLATE_TOLL } else { toll(&story.differences) };
+        if goes_on_counting(facts, &said, &story.differences) {
+            story.count_bonus = COUNT_BONUS;
         }
-        candidate.score += candidate.count_bonus - candidate.toll;
+        story.score += story.count_bonus - story.toll;
     }
 
     /// Whether two items are too far apart in time to report one event.
@@ -326,8 +388,8 @@ impl Memory {
     fn gather(&self, query: &Query) -> Vec<Slot> {
         let mut found: Vec<(Slot, f32)> = Vec::with_capacity(POSTINGS_MAX + PER_KEY_MAX);
         let mut postings = Vec::with_capacity(PROBES_AT_ONCE * PER_KEY_MAX);
-        let probes = telling(query);
-        for probes in probes[..probes.len().min(PROBES_MAX)].chunks(PROBES_AT_ONCE) {
+        let probes = telling(query, PROBES_MAX);
+        for probes in probes.chunks(PROBES_AT_ONCE) {
             let keys: Vec<u32> = probes.iter().map(|(term, _)| term_key(*term)).collect();
             postings.clear();
             self.by_term.find_each(&keys, &mut postings);

@@ -12,12 +12,13 @@ mod shapes;
 mod title;
 mod url;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::model::{
     ContentHash, Item, ItemId, Lang, Markup, Origin, RawItem, RawText, RejectReason, Rejection, SourceId, TextSource,
 };
-use crate::text::{html, lang, tokens};
+use crate::text::{html, lang, letters, tokens};
 
 use outlet::FeedOutlet;
 
@@ -190,8 +191,11 @@ fn paragraphs(raw: &RawText, title: &str, text_bytes_max: usize) -> Paragraphs {
         text.truncate(text.trim_end().len());
     }
     let cut_bytes = whole - text.len();
-    let stripped = boilerplate::strip(&text, title).into_owned();
-    Paragraphs { furniture_bytes: text.len() - stripped.len(), text: stripped, cut_bytes }
+    let len = text.len();
+    if let Cow::Owned(stripped) = boilerplate::strip(&text, title) {
+        text = stripped;
+    }
+    Paragraphs { furniture_bytes: len - text.len(), text, cut_bytes }
 }
 
 /// Hash of the words of title and text, folded: white space, case, accents and punctuation make no
@@ -208,6 +212,15 @@ fn folded_words(text: &str) -> Vec<u8> {
     let mut out = vec![0; bytes.len() + 1];
     let (mut at, mut end, mut last) = (0, 0, b' ');
     while at < bytes.len() {
+        // All letters of a word at once; what is written behind them is written over by what follows.
+        if let (Some(eight), Some(here)) = (bytes[at..].first_chunk(), out[end..].first_chunk_mut()) {
+            let (small, len) = letters::leading(*eight);
+            if len > 0 {
+                *here = small.to_le_bytes();
+                (at, end, last) = (at + len as usize, end + len as usize, b'a');
+                continue;
+            }
+        }
         let folded = FOLDED[usize::from(bytes[at])];
         if folded != 0 {
             out[end] = folded;

@@ -6,6 +6,8 @@ use super::cues;
 
 /// Units looked at; a text of more is cut off by its byte cap long before.
 const UNITS_MAX: usize = 20_000;
+/// Bytes of a short sentence.
+const UNIT_BYTES: usize = 64;
 
 /// One sentence, or what stands for one: a headline, a label, a caption.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +26,8 @@ pub(super) struct Unit {
 
 /// The units of a text in order.
 pub(super) fn units(text: &str) -> Vec<Unit> {
-    let mut units = Vec::new();
+    // One scratch list for all paragraphs, and room for sentences of usual length: growing costs more than filling.
+    let (mut units, mut sentences) = (Vec::with_capacity(text.len() / UNIT_BYTES + 4), Vec::new());
     let mut at = 0;
     for (number, paragraph) in text.split('\n').enumerate() {
         let start = at;
@@ -34,9 +37,10 @@ pub(super) fn units(text: &str) -> Vec<Unit> {
             units.push(unit(start..text.len(), text, number, true));
             break;
         }
-        let sentences = sentences(paragraph);
+        sentences.clear();
+        push_sentences(paragraph, &mut sentences);
         let alone = sentences.len() == 1;
-        units.extend(sentences.into_iter().map(|s| unit(start + s.start..start + s.end, text, number, alone)));
+        units.extend(sentences.iter().map(|s| unit(start + s.start..start + s.end, text, number, alone)));
     }
     let mut cues = cues::find(text).into_iter().peekable();
     for unit in &mut units {
@@ -61,9 +65,15 @@ pub(crate) fn sentence_at(text: &str, at: usize) -> Range<usize> {
     within.rev().find(|sentence| sentence.start <= at).unwrap_or(start..end)
 }
 
-/// The sentences of a paragraph, blanks between them left out. Errs on the side of too few.
+/// The sentences of a paragraph.
 fn sentences(paragraph: &str) -> Vec<Range<usize>> {
     let mut sentences = Vec::new();
+    push_sentences(paragraph, &mut sentences);
+    sentences
+}
+
+/// Adds the sentences of a paragraph, blanks between them left out. Errs on the side of too few.
+fn push_sentences(paragraph: &str, sentences: &mut Vec<Range<usize>>) {
     let (mut start, mut from) = (0, 0);
     while let Some((at, end)) = next_stop(paragraph, from) {
         from = end;
@@ -86,7 +96,6 @@ fn sentences(paragraph: &str) -> Vec<Range<usize>> {
     if !paragraph[start..].trim().is_empty() {
         sentences.push(start..paragraph.len());
     }
-    sentences
 }
 
 /// Where the next `.`, `!`, `?` or `…` stands, and where it ends.

@@ -163,7 +163,7 @@ fn is_credit(written: &str) -> bool {
     {
         return true;
     }
-    if let Some((label, rest)) = lead.split_once([':', '/', '©', '|']) {
+    if let Some((label, rest)) = split_label(lead) {
         let label = bare(label);
         let short = has_at_most(rest, 12);
         if short && CREDITS.contains(&label.as_str()) && !rest.trim_end().ends_with(['?', '!', '"', '”']) {
@@ -190,6 +190,19 @@ fn is_credit(written: &str) -> bool {
                     })
             })
         })
+}
+
+/// What stands before the first sign that a label ends with, and behind it.
+fn split_label(line: &str) -> Option<(&str, &str)> {
+    const STEP: usize = 32;
+    // Most lines have none. Without a branch, and over steps of one size: the compiler makes wide instructions of that.
+    let is = |byte: u8, stop: u8| u8::from(byte == stop);
+    let stops = |byte: &u8| is(*byte, b':') | is(*byte, b'/') | is(*byte, b'|') | u8::from(!byte.is_ascii());
+    let without = |step: &&[u8]| step.iter().fold(0, |found, byte| found | stops(byte)) == 0;
+    let from = line.as_bytes().chunks_exact(STEP).take_while(without).count() * STEP;
+    let at = from + line[from..].find([':', '/', '©', '|'])?;
+    let sign = line[at..].chars().next().map_or(0, char::len_utf8);
+    Some((&line[..at], &line[at + sign..]))
 }
 
 /// Reported speech: whatever it says, somebody said it.
@@ -302,7 +315,8 @@ fn shouted(text: &str) -> usize {
 /// The first `(credit: …)`, `(Photo by …)`, `[Photo/…]` of a unit.
 fn bracketed_credit(written: &str) -> Option<std::ops::Range<usize>> {
     const INSIDE_BYTES_MAX: usize = 160;
-    if !written.as_bytes().contains(&b'(') && !written.as_bytes().contains(&b'[') {
+    // Most units have neither: one pass for both, without a branch.
+    if written.bytes().fold(0, |found, byte| found | u8::from(byte == b'(') | u8::from(byte == b'[')) == 0 {
         return None;
     }
     written.match_indices(['(', '[']).find_map(|(start, open)| {

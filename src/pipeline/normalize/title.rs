@@ -6,7 +6,7 @@ use super::url;
 use crate::model::SourceId;
 use crate::text::tokens::fold;
 
-/// Between headline and publisher.
+/// Between headline and publisher; each begins with a blank.
 const SEPARATORS: [&str; 8] = [" | ", " - ", " – ", " — ", " · ", " :: ", " » ", " • "];
 /// A publisher's name is short.
 const PUBLISHER_CHARS_MAX: usize = 40;
@@ -88,7 +88,9 @@ pub(super) fn split(title: &str, link: Option<&str>, source: &SourceId) -> Headl
 }
 
 fn last_segment(title: &str) -> Option<(&str, &str, &'static str)> {
-    let (at, separator) = SEPARATORS.iter().filter_map(|s| title.rfind(s).map(|at| (at, *s))).max()?;
+    let separator_at = |at: usize| SEPARATORS.iter().find(|separator| title[at..].starts_with(**separator));
+    let mut spaces = title.bytes().enumerate().rev().filter(|(_, byte)| *byte == b' ');
+    let (at, separator) = spaces.find_map(|(at, _)| Some((at, *separator_at(at)?)))?;
     let (rest, name) = (title[..at].trim(), title[at + separator.len()..].trim());
     (!rest.is_empty() && !name.is_empty()).then_some((rest, name, separator))
 }

@@ -119,18 +119,16 @@ impl Profile {
         let shouted = position > 3 && table.seen.iter().filter(|s| !s.title_capital).count() * 5 <= position;
         let mut ranked: Vec<Ranked> = Vec::with_capacity(table.seen.len());
         for (place, seen) in table.seen.into_iter().enumerate() {
-            ranked.extend(rank(seen, shouted).map(|(worth, term)| Ranked { worth, place: place as u16, term }));
+            ranked.extend(rank(seen, shouted).map(|(worth, term)| Ranked::new(worth, place as u16, term)));
         }
-        let by_worth = |a: &Ranked, b: &Ranked| b.worth.total_cmp(&a.worth).then(a.term.hash.cmp(&b.term.hash));
         if ranked.len() > terms_max {
-            ranked.select_nth_unstable_by(terms_max - 1, by_worth);
+            ranked.select_nth_unstable_by_key(terms_max - 1, |ranked| ranked.order);
             ranked.truncate(terms_max);
         }
         // The headline in its order, so that two can be laid side by side; then the rest by worth.
-        ranked.sort_unstable_by(|a, b| match (a.term.zone == Zone::Title, b.term.zone == Zone::Title) {
-            (true, true) => a.place.cmp(&b.place),
-            (false, false) => by_worth(a, b),
-            (a, b) => b.cmp(&a),
+        ranked.sort_unstable_by_key(|ranked| match ranked.term.zone {
+            Zone::Title => (false, u64::from(ranked.place)),
+            Zone::Lead | Zone::Body => (true, ranked.order),
         });
         let words = u32::try_from(title_tokens.len() + text_tokens.len()).unwrap_or(u32::MAX);
         Self { terms: ranked.into_iter().map(|ranked| ranked.term).collect(), words }
@@ -162,11 +160,19 @@ fn lead_start(table: &Table, body: &[Word]) -> usize {
     covers.iter().position(|covered| *covered >= (best * 2).div_ceil(3)).map_or(0, |step| step * LEAD_STEP)
 }
 
-/// A term with its worth and its place in order of appearance.
+/// A term with its rank and its place in order of appearance.
 struct Ranked {
-    worth: f32,
+    /// Falls with the worth, then rises with the hash: one number to compare.
+    order: u64,
     place: u16,
     term: Term,
+}
+
+impl Ranked {
+    fn new(worth: f32, place: u16, term: Term) -> Self {
+        // The bits of numbers that are not negative rise as they do.
+        Self { order: u64::from(!worth.to_bits()) << 32 | u64::from(term.hash), place, term }
+    }
 }
 
 /// The term with its worth, or nothing for words that say nothing. `shouted`: the headline capitalises all it

@@ -19,7 +19,7 @@ pub struct Weighted(u32);
 
 impl Weighted {
     fn new(term: Term, weight: f32) -> Self {
-        let level = (weight / WEIGHT_STEP).round().clamp(1.0, 63.0) as u32;
+        let level = rounded(weight / WEIGHT_STEP).clamp(1, 63);
         Self((term.hash << 10) | ((term.zone as u32) << 8) | ((term.kind as u32) << 6) | level)
     }
 
@@ -135,7 +135,27 @@ impl Rarity {
     }
 }
 
+/// `round` of a number that is not negative, where that is a call of its own for each.
+fn rounded(number: f32) -> u32 {
+    let whole = number as u32;
+    whole + u32::from(number - whole as f32 >= 0.5)
+}
+
 fn slots(term: u32) -> [usize; 2] {
     let second = term.wrapping_mul(0x9E37_79B1) >> (32 - ROW_SLOTS.trailing_zeros());
     [term as usize & (ROW_SLOTS - 1), second as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounded_is_what_round_gives() {
+        let near = |number: f32| [number.next_down(), number, number.next_up()];
+        for number in (0..200).flat_map(|n| near(n as f32 / 2.0 + 0.5)) {
+            assert_eq!(rounded(number), number.round() as u32, "{number}");
+        }
+        assert_eq!((rounded(0.0), rounded(-0.0)), (0, 0));
+    }
 }

@@ -1,8 +1,9 @@
 //! Whether a headline announces many events at once: a live blog, a briefing, a list of the week. Such an item
 //! reports no event that others could join, however much of each it tells.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::text::tokens::{Tokens, fold};
 
@@ -56,21 +57,26 @@ const OF_A_DAY: &[&str] = &[
 /// What a headline announces.
 #[must_use]
 pub fn is_roundup(title: &str) -> bool {
-    let mut line = String::from(" ");
-    for word in Tokens::of(title).iter() {
+    announces_many(title, &Tokens::of(title))
+}
+
+/// [`is_roundup`] for a headline whose words are known.
+#[must_use]
+pub fn announces_many(title: &str, words: &Tokens) -> bool {
+    let mut line = String::with_capacity(title.len() * 2 + 2);
+    line.push(' ');
+    for word in words.iter() {
         line.push_str(word.folded);
         line.push(' ');
     }
-    has_cue(&line) || is_live(title) || is_list(title) || counts_things(&line) || counts_days(title)
+    has_cue(&line) || is_live(title) || is_list(title) || counts_things(&line) || counts_days(title, words)
 }
 
-/// The cues by their first word: most headlines have none of those.
-static CUES_BY_WORD: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
-    let mut by_word: HashMap<&str, Vec<&str>> = HashMap::new();
-    for cue in CUES {
-        let cue = cue.trim_start_matches(' ');
-        by_word.entry(cue.split(' ').next().unwrap_or_default()).or_default().push(cue);
-    }
+/// The cues by a hash of their first word, in order: most headlines have none of those.
+static CUES_BY_WORD: LazyLock<Vec<(u64, &str)>> = LazyLock::new(|| {
+    let first = |cue: &str| xxh3_64(cue.split(' ').next().unwrap_or_default().as_bytes());
+    let mut by_word: Vec<(u64, &str)> = CUES.iter().map(|cue| cue.trim_start()).map(|cue| (first(cue), cue)).collect();
+    by_word.sort_unstable();
     by_word
 });
 
@@ -78,7 +84,10 @@ static CUES_BY_WORD: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
 fn has_cue(line: &str) -> bool {
     let mut rest = line.trim_start_matches(' ');
     while let Some((word, behind)) = rest.split_once(' ') {
-        if CUES_BY_WORD.get(word).is_some_and(|cues| cues.iter().any(|cue| rest.starts_with(cue))) {
+        let hash = xxh3_64(word.as_bytes());
+        let from = CUES_BY_WORD.partition_point(|(known, _)| *known < hash);
+        let mut cues = CUES_BY_WORD[from..].iter().take_while(|(known, _)| *known == hash);
+        if cues.any(|(_, cue)| rest.starts_with(cue)) {
             return true;
         }
         rest = behind;
@@ -102,14 +111,13 @@ const DAYS: &[&str] = &["day", "tag", "jour", "giorno", "dia", "dzien", "ден�
 const LONG_DAYS_MIN: u32 = 100;
 
 /// "War in the north, day 1370: what we know".
-fn counts_days(title: &str) -> bool {
-    let words = Tokens::of(title);
-    let words: Vec<&str> = words.iter().map(|word| word.folded).collect();
+fn counts_days(title: &str, words: &Tokens) -> bool {
     let number = |word: &str| word.parse::<u32>().is_ok_and(|days| days >= LONG_DAYS_MIN);
-    let counted = words
-        .windows(2)
-        .any(|pair| DAYS.contains(&pair[0]) && number(pair[1]) || DAYS.contains(&pair[1]) && number(pair[0]));
-    counted && title.contains([':', '|', '–', '—'])
+    let pairs = words.iter().zip(words.iter().skip(1));
+    title.contains([':', '|', '–', '—'])
+        && pairs
+            .map(|(a, b)| (a.folded, b.folded))
+            .any(|(a, b)| DAYS.contains(&a) && number(b) || DAYS.contains(&b) && number(a))
 }
 
 /// Words before the colon of a headline that say that something is followed as it happens, folded.
@@ -125,10 +133,11 @@ const LIVE_WORDS_MIN: usize = 4;
 /// the vote. `None` where the headline is that of no live blog, names no one event, or names several.
 #[must_use]
 pub fn live_headline(title: &str) -> Option<&str> {
+    // Most headlines have neither.
+    let at = title.find(": ").or_else(|| title.find(" | "))?;
     if !is_roundup(title) {
         return None;
     }
-    let at = title.find(": ").or_else(|| title.find(" | "))?;
     let (head, rest) = (title.get(..at)?, title.get(at..)?.trim_start_matches([':', '|', ' ', '+']));
     let rest = rest.trim_end_matches(['+', ' ']);
     let words = |text: &str| Tokens::of(text).iter().map(|word| fold(word.folded)).collect::<Vec<_>>();

@@ -77,7 +77,7 @@ pub struct Facts {
 }
 
 /// Sums over the terms of one item, per view.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Sums {
     square: f32,
     square_names: f32,
@@ -124,7 +124,7 @@ impl Sums {
 }
 
 /// The item that is being placed, laid out for many comparisons.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Query {
     terms: Vec<(Weighted, f32)>,
     lookup: [u8; LOOKUP_SLOTS],

@@ -8,6 +8,9 @@ use crate::text::tokens::{Token, Tokens};
 /// Longest word that is looked at; the rest of a longer one is noise (base64, joined scripts).
 const WORD_BYTES_MAX: usize = 64;
 
+/// Bytes of a word that stays whole.
+const SHORT_BYTES_MAX: usize = 4;
+
 /// Bits of hash that identify a term: two terms of one pair of items collide once in 7,000 pairs.
 pub const TERM_BITS: u32 = 22;
 
@@ -42,8 +45,14 @@ pub struct Word {
 /// Hash of a folded word after stemming: the identity of a term everywhere.
 #[must_use]
 pub fn term_hash(folded: &str) -> u32 {
+    term_hash_of(folded, || xxh3_64(folded.as_bytes()))
+}
+
+/// [`term_hash`] of a word of a text, whose own hash is known: most words are their stem.
+fn term_hash_of(folded: &str, hash: impl Fn() -> u64) -> u32 {
     let stem = stem(folded);
-    short(xxh3_64(stem.text.as_bytes()).wrapping_add(u64::from(stem.tail) << 24))
+    let whole = stem.text.len() == folded.len();
+    short((if whole { hash() } else { xxh3_64(stem.text.as_bytes()) }).wrapping_add(u64::from(stem.tail) << 24))
 }
 
 /// Calls `each` for the words of a text, at most `words_max` of them.
@@ -60,9 +69,14 @@ pub fn for_each_word(text: &str, tokens: &Tokens, words_max: usize, mut each: im
             unspaced(token, previous.filter(|p| p.end == token.start), opens_sentence, &mut each);
         } else {
             let folded = clip(token.folded);
-            let number = folded.bytes().any(|b| b.is_ascii_digit()) || is_number_word(folded);
+            let hash = || if folded.len() == token.folded.len() { token.hash } else { xxh3_64(folded.as_bytes()) };
+            let number = if folded.len() == token.folded.len() {
+                token.has_digit() || is_number_word(folded)
+            } else {
+                folded.bytes().any(|b| b.is_ascii_digit())
+            };
             each(Word {
-                hash: if number { short(xxh3_64(folded.as_bytes())) } else { term_hash(folded) },
+                hash: if number { short(hash()) } else { term_hash_of(folded, hash) },
                 capital: first.is_uppercase(),
                 number,
                 opens_sentence,
@@ -76,6 +90,9 @@ pub fn for_each_word(text: &str, tokens: &Tokens, words_max: usize, mut each: im
 
 /// Numbers that headlines spell out: a third package is not a second one.
 fn is_number_word(folded: &str) -> bool {
+    if !matches!(folded.as_bytes(), [b'd' | b'e' | b'f' | b'n' | b's' | b't', _, _, ..]) {
+        return false;
+    }
     match folded.len() {
         3 => matches!(folded, "two" | "six" | "ten"),
         4 => matches!(folded, "four" | "five" | "nine"),
@@ -154,6 +171,10 @@ struct Stem<'a> {
 /// and names. It only has to bring the forms of one word together, not to be right.
 fn stem(word: &str) -> Stem<'_> {
     let word = word.strip_suffix("'s").unwrap_or(word);
+    // So short a word has no ending to lose in any script.
+    if word.len() <= SHORT_BYTES_MAX {
+        return Stem { text: word, tail: 0 };
+    }
     if word.is_ascii() {
         return stem_ascii(word);
     }
@@ -170,7 +191,7 @@ fn stem(word: &str) -> Stem<'_> {
 fn stem_ascii(word: &str) -> Stem<'_> {
     let mut w = word;
     let mut tail = 0;
-    if w.len() > 4 {
+    if w.len() > SHORT_BYTES_MAX {
         if let Some(base) = w.strip_suffix("ies") {
             w = base;
             tail = b'y';
