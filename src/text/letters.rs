@@ -8,7 +8,7 @@ const TOP: u64 = 0x80 * EACH;
 #[must_use]
 pub fn leading(eight: [u8; 8]) -> (u64, u32) {
     let bytes = u64::from_le_bytes(eight);
-    let small = bytes | 0x20 * EACH;
+    let small = bytes | (0x20 * EACH);
     // A byte's top bit is set where it is `a` or more, then where it is more than `z`; no sum reaches into the next one.
     let from_a = (small & !TOP) + (0x80 - u64::from(b'a')) * EACH;
     let beyond_z = (small & !TOP) + (0x80 - u64::from(b'z') - 1) * EACH;

@@ -63,19 +63,19 @@ struct Starts {
     pieces: FastMap<Box<str>, TermId>,
     /// Bit n: some piece that starts with these two bytes is n bytes long.
     lengths: FastMap<u16, u128>,
-    starts: StartSet,
+    known: StartSet,
 }
 
 impl Starts {
     fn insert(&mut self, key: &str, term: TermId) {
-        self.starts.insert(key);
+        self.known.insert(key);
         *self.lengths.entry(start_of(key)).or_default() |= 1 << key.len().min(127);
         self.pieces.insert(key.into(), term);
     }
 
     /// Every piece that a word starts with.
     fn of(&self, word: &str, found: &mut impl FnMut(TermId)) {
-        if word.len() >= 2 && self.starts.has(word) {
+        if word.len() >= 2 && self.known.has(word) {
             self.of_start(word, found);
         }
     }
