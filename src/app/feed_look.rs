@@ -16,7 +16,7 @@ use crate::view::FeedReading;
 
 /// Looks with this parser.
 pub(super) fn looker(parser: Parser, clock: Clock) -> FeedLook {
-    Arc::new(move |config: Arc<Config>, feed: FeedConfig| -> BoxFuture<'static, Result<FeedReading, String>> {
+    Arc::new(move |config: Arc<Config>, feed: Arc<FeedConfig>| -> BoxFuture<'static, Result<FeedReading, String>> {
         let (parser, clock) = (parser.clone(), clock.clone());
         Box::pin(async move {
             let client = rules::client(&config.polling).map_err(|error| error.to_string())?;

@@ -160,7 +160,7 @@ impl CoreStages {
     pub(super) fn poller(
         &self,
         config: &Config,
-        feeds: Vec<FeedConfig>,
+        feeds: Vec<Arc<FeedConfig>>,
         parser: &Parser,
         client: Client,
         counters: Arc<PollCounters>,

@@ -5,6 +5,7 @@ mod change;
 mod check;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -104,13 +105,13 @@ pub fn run(args: &FeedsArgs, context: &Context) -> Result<(), CliError> {
 }
 
 /// The feed of the config with this id.
-fn known<'a>(feeds: &'a [FeedConfig], id: &str) -> Result<&'a FeedConfig, CliError> {
+fn known<'a>(feeds: &'a [Arc<FeedConfig>], id: &str) -> Result<&'a Arc<FeedConfig>, CliError> {
     feeds.iter().find(|feed| feed.id.as_str() == id).ok_or_else(|| {
         CliError::usage(format!("find the feed `{id}`")).hint("`wirewatch feeds` lists those of the config")
     })
 }
 
-fn list(feeds: &[FeedConfig], store: Option<&Store>, out: Output, now: Timestamp) -> Result<(), CliError> {
+fn list(feeds: &[Arc<FeedConfig>], store: Option<&Store>, out: Output, now: Timestamp) -> Result<(), CliError> {
     let lines: Vec<FeedLine> = feeds.iter().map(|feed| FeedLine::of(feed, store, false)).collect::<Result<_, _>>()?;
     if out == Output::Json {
         return Ok(output::lines(&lines)?);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::found::{Fault, Found};
@@ -251,12 +252,12 @@ fn outlet(found: &Found<'_>) -> Result<Outlet, Fault> {
 }
 
 /// Whose feeds they are, as far as the config says.
-pub(super) fn outlets(feeds: &[FeedConfig]) -> BTreeMap<SourceId, FeedOutlet> {
+pub(super) fn outlets(feeds: &[Arc<FeedConfig>]) -> BTreeMap<SourceId, FeedOutlet> {
     let known = |feed: &FeedConfig| FeedOutlet { given: feed.outlet.clone(), site: of_link(feed.url.as_str()) };
     feeds.iter().map(|feed| (feed.id.clone(), known(feed))).collect()
 }
 
-pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedConfig> {
+pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<Arc<FeedConfig>> {
     let defaults = reader.defaults("feed");
     let _ = feed_settings(&defaults, polling);
     let mut ids = Unique::new("feed");
@@ -271,7 +272,7 @@ pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedCon
             warn_about_url(&s, url, &mut urls);
         }
         if let (Some(id), Some(url)) = (id, url) {
-            out.push(FeedConfig {
+            out.push(Arc::new(FeedConfig {
                 id,
                 url,
                 enabled: settings.enabled,
@@ -290,7 +291,7 @@ pub(super) fn feeds(reader: &Reader<'_>, polling: &PollingConfig) -> Vec<FeedCon
                 websub: settings.websub,
                 via: settings.via,
                 fetch: settings.fetch,
-            });
+            }));
         }
         s.finish();
     }

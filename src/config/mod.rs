@@ -40,6 +40,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use check::{QueryProblem, TestRun, check};
 pub use diff::{ConfigDiff, ListDiff, diff};
@@ -107,7 +108,7 @@ pub struct Config {
     /// `[delivery]`.
     pub delivery: DeliveryConfig,
     /// `[[feeds]]`.
-    pub feeds: Vec<FeedConfig>,
+    pub feeds: Vec<Arc<FeedConfig>>,
     /// `[[topics]]` that are enabled.
     pub topics: Vec<TopicConfig>,
     /// `[[aliases]]`.

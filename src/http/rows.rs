@@ -147,7 +147,7 @@ pub(super) fn search(look: &StoreLook, asked: &AskedQuery) -> Result<RowsPart<Hi
 
 pub(super) fn feeds(look: &StoreLook) -> Result<Vec<FeedLine>, AnswerRefusal> {
     let line = |feed| FeedLine::of(feed, Some(&look.store), false).map_err(AnswerRefusal::from);
-    look.config.feeds.iter().map(line).collect()
+    look.config.feeds.iter().map(|feed| line(feed)).collect()
 }
 
 pub(super) fn endpoints(look: &StoreLook) -> Result<Vec<EndpointLine>, AnswerRefusal> {

@@ -89,7 +89,7 @@ pub type TrialRun = Arc<dyn Fn(&Store, &Config, &TrialWish) -> Result<Value, Tri
 
 /// Looks at a feed as it is now, without a trace; what is in the way of that in words.
 pub type FeedLook =
-    Arc<dyn Fn(Arc<Config>, FeedConfig) -> BoxFuture<'static, Result<FeedReading, String>> + Send + Sync>;
+    Arc<dyn Fn(Arc<Config>, Arc<FeedConfig>) -> BoxFuture<'static, Result<FeedReading, String>> + Send + Sync>;
 
 /// What is served.
 #[derive(Clone)]

@@ -21,7 +21,7 @@ pub use item::{
     BytesHash, DateCertainty, Dated, Item, LINK_BYTES_MAX, Lang, Markup, RawItem, RawText, RejectReason, Rejection,
     TextSource,
 };
-pub use outlet::Outlet;
+pub use outlet::{Outlet, StoredOutlets};
 pub use push::{PushAnswer, PushOutcome, PushRecord, PushRejection, PushedItem};
 pub use source::{Cursor, DailyUse, FeedFailure, FeedState, MovedFeed, Origin, SeedFile, SeedOutcome, SourceKind};
 pub use story::{Phase, RelatedStory, StorySummary};

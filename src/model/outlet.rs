@@ -1,5 +1,7 @@
 //! Who carries an item: a publisher, by one name whatever feed or folder brought it.
 
+use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -54,6 +56,28 @@ impl Outlet {
     }
 }
 
+impl Borrow<str> for Outlet {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Outlets on their way back from the store: a hundred thousand stories name a few thousand, and each name is held once.
+#[derive(Debug, Default)]
+pub struct StoredOutlets(HashSet<Outlet>);
+
+impl StoredOutlets {
+    /// The outlet of this name.
+    pub fn named(&mut self, name: &str) -> Outlet {
+        if let Some(known) = self.0.get(name) {
+            return known.clone();
+        }
+        let outlet = Outlet::from_stored(name);
+        self.0.insert(outlet.clone());
+        outlet
+    }
+}
+
 impl fmt::Display for Outlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
@@ -75,6 +99,14 @@ impl Serialize for Outlet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stored_outlets_hold_each_name_once() {
+        let mut stored = StoredOutlets::default();
+        let [first, again, other] = ["port.example", "port.example", "Port.example"].map(|name| stored.named(name));
+        assert!(Arc::ptr_eq(&first.0, &again.0));
+        assert_eq!((first.as_str(), other.as_str()), ("port.example", "Port.example"));
+    }
 
     #[test]
     fn outlet_names_are_one_however_they_are_set() {

@@ -5,6 +5,8 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::model::{
     ContentHash, ItemId, Lang, Outlet, Score, Severity, SourceHealth, SourceId, StoryId, StorySummary, Timestamp,
     TopicId,
@@ -32,7 +34,7 @@ pub struct Known {
     pub copy: Option<SightingLevel>,
 }
 
-/// What is known of a story.
+/// What is known of a story. There are very many, and the common one has one outlet and one language: no allocation each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoryState {
     /// Headline of the item that opened it.
@@ -44,9 +46,9 @@ pub struct StoryState {
     /// Items in it.
     pub items: u64,
     /// Outlets in order of appearance, copies included.
-    pub outlets: Vec<Outlet>,
+    pub outlets: SmallVec<[Outlet; 1]>,
     /// Languages of its items, in order of appearance.
-    pub languages: Vec<Lang>,
+    pub languages: SmallVec<[Lang; 4]>,
     /// Stories that went up in it, by their ids.
     pub merged_from: Vec<StoryId>,
     /// Exact copies.
@@ -400,8 +402,8 @@ impl StoryState {
             first_seen: at,
             last_seen: at,
             items: 0,
-            outlets: Vec::new(),
-            languages: Vec::new(),
+            outlets: SmallVec::new(),
+            languages: SmallVec::new(),
             merged_from: Vec::new(),
             sightings_exact: 0,
             sightings_near: 0,
@@ -434,10 +436,6 @@ impl StoryState {
     /// Counts an outlet once.
     pub fn add_outlet(&mut self, outlet: &Outlet) {
         if !self.outlets.contains(outlet) {
-            if self.outlets.is_empty() {
-                // Most stories have one outlet, and there are many: no room for four.
-                self.outlets.reserve_exact(1);
-            }
             self.outlets.push(outlet.clone());
         }
     }
@@ -445,9 +443,6 @@ impl StoryState {
     /// Notes the language of an item, where it is known.
     pub fn add_language(&mut self, lang: Option<Lang>) {
         if let Some(lang) = lang.filter(|lang| !self.languages.contains(lang)) {
-            if self.languages.is_empty() {
-                self.languages.reserve_exact(1);
-            }
             self.languages.push(lang);
         }
     }
@@ -493,7 +488,7 @@ impl StoryState {
             first_seen: self.first_seen,
             items: self.items,
             outlets: self.outlets.iter().map(|s| s.as_str().to_owned()).collect(),
-            languages: self.languages.clone(),
+            languages: self.languages.to_vec(),
             sightings_exact: self.sightings_exact,
             sightings_near: self.sightings_near,
             related: Vec::new(),

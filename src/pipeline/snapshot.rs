@@ -9,7 +9,7 @@ use super::ledger::{Known, Ledger, StoryState, TopicState};
 use super::memory::MemoryConfig;
 use super::memory::snapshot::{MemoryPiece, MemoryPieces, in_chunks};
 use super::told::{Listener, Told};
-use crate::model::{ItemId, Lang, Outlet, Score, Severity, StoryId, Timestamp, TopicId};
+use crate::model::{ItemId, Lang, Outlet, Score, Severity, StoredOutlets, StoryId, Timestamp, TopicId};
 
 /// Entries of a table in one piece.
 const ENTRIES_A_PIECE: usize = 1 << 14;
@@ -117,13 +117,18 @@ impl Ledger {
 pub struct LedgerPieces {
     ledger: Ledger,
     memory: MemoryPieces,
+    outlets: StoredOutlets,
 }
 
 impl LedgerPieces {
     /// None so far.
     #[must_use]
     pub fn new(instance: &str, config: MemoryConfig) -> Self {
-        Self { ledger: Ledger::new(instance, config), memory: MemoryPieces::default() }
+        Self {
+            ledger: Ledger::new(instance, config),
+            memory: MemoryPieces::default(),
+            outlets: StoredOutlets::default(),
+        }
     }
 
     /// Takes the next piece.
@@ -147,7 +152,7 @@ impl LedgerPieces {
             }
             LedgerPiece::Stories(entries) => {
                 for entry in entries {
-                    let (id, state) = entry.back().ok_or(SnapshotError::Incomplete)?;
+                    let (id, state) = entry.back(&mut self.outlets).ok_or(SnapshotError::Incomplete)?;
                     let on_topic_at = state.on_topic_at;
                     ledger.stories.insert(id, state);
                     ledger.note_on_topic(id, on_topic_at);
@@ -226,15 +231,15 @@ impl StoryEntry {
         }
     }
 
-    fn back(self) -> Option<(StoryId, Box<StoryState>)> {
-        let topics: Option<Vec<TopicState>> = self.topics.into_iter().map(TopicEntry::back).collect();
-        let told: Option<Vec<(Listener, Told)>> = self.told.into_iter().map(ToldEntry::back).collect();
+    fn back(self, known: &mut StoredOutlets) -> Option<(StoryId, Box<StoryState>)> {
+        let topics: Option<Vec<TopicState>> = self.topics.into_iter().map(|topic| topic.back(known)).collect();
+        let told: Option<Vec<(Listener, Told)>> = self.told.into_iter().map(|told| told.back(known)).collect();
         let state = StoryState {
             title: self.title,
             first_seen: Timestamp::from_millis(self.first_seen_ms),
             last_seen: Timestamp::from_millis(self.last_seen_ms),
             items: self.items,
-            outlets: outlets(&self.outlets),
+            outlets: self.outlets.iter().map(|name| known.named(name)).collect(),
             languages: self.languages.iter().filter_map(|tag| Lang::from_tag(tag)).collect(),
             merged_from: self.merged_from.into_iter().map(StoryId::from_i64).collect(),
             sightings_exact: self.sightings_exact,
@@ -259,13 +264,13 @@ impl TopicEntry {
         }
     }
 
-    fn back(self) -> Option<TopicState> {
+    fn back(self, known: &mut StoredOutlets) -> Option<TopicState> {
         Some(TopicState {
             topic: TopicId::new(&self.topic).ok()?,
             score: Score::from_hundredths(self.score),
             threshold: Score::from_hundredths(self.threshold),
             severity: *Severity::ALL.get(usize::from(self.severity))?,
-            outlets: outlets(&self.outlets),
+            outlets: outlets(&self.outlets, known),
         })
     }
 }
@@ -284,12 +289,12 @@ impl ToldEntry {
         }
     }
 
-    fn back(self) -> Option<(Listener, Told)> {
+    fn back(self, known: &mut StoredOutlets) -> Option<(Listener, Told)> {
         let topics: Result<Vec<TopicId>, _> = self.topics.iter().map(|name| TopicId::new(name)).collect();
         let told = Told {
             topics: topics.ok()?,
             severity: *Severity::ALL.get(usize::from(self.severity))?,
-            outlets: outlets(&self.outlets),
+            outlets: outlets(&self.outlets, known),
             at: Timestamp::from_millis(self.at_ms),
             developed_at: self.developed_at_ms.map(Timestamp::from_millis),
             facts: self.facts,
@@ -306,6 +311,6 @@ fn names(outlets: &[Outlet]) -> Vec<String> {
     outlets.iter().map(|outlet| outlet.as_str().to_owned()).collect()
 }
 
-fn outlets(names: &[String]) -> Vec<Outlet> {
-    names.iter().map(|name| Outlet::from_stored(name)).collect()
+fn outlets(names: &[String], known: &mut StoredOutlets) -> Vec<Outlet> {
+    names.iter().map(|name| known.named(name)).collect()
 }

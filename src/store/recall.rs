@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::engine::{self, Connection, OptionalExtension, Row, params};
 use crate::model::{
-    ContentHash, DateCertainty, Dated, ItemId, Lang, Outlet, Score, Severity, StoryId, Timestamp, TopicId,
+    ContentHash, DateCertainty, Dated, ItemId, Lang, Score, Severity, StoredOutlets, StoryId, Timestamp, TopicId,
 };
 use crate::pipeline::features::Features;
 use crate::pipeline::identity::FiledItem;
@@ -296,6 +296,7 @@ pub(super) fn recall_stories(
     value: i64,
 ) -> engine::Result<()> {
     let mut states: HashMap<StoryId, Box<StoryState>> = HashMap::new();
+    let mut outlets = StoredOutlets::default();
     let mut statement = connection.prepare_cached(&format!(
         "SELECT id, title, first_seen, last_seen, items, sightings_exact, sightings_near, languages, on_topic_at, outlet
          FROM stories s WHERE {condition} AND merged_into IS NULL"
@@ -312,7 +313,7 @@ pub(super) fn recall_stories(
         }
         state.on_topic_at = Timestamp::from_millis(row.get(8)?);
         if let Some(first) = row.get::<_, Option<String>>(9)? {
-            state.add_outlet(&Outlet::from_stored(&first));
+            state.add_outlet(&outlets.named(&first));
         }
         states.insert(StoryId::from_i64(row.get(0)?), state);
     }
@@ -332,7 +333,7 @@ pub(super) fn recall_stories(
     each(
         "SELECT s.id, x.source FROM stories s JOIN story_sources x ON x.story = s.id WHERE {condition} ORDER BY s.id, x.position",
         &mut |row, state| {
-            state.add_outlet(&Outlet::from_stored(&row.get::<_, String>(1)?));
+            state.add_outlet(&outlets.named(&row.get::<_, String>(1)?));
             Ok(())
         },
     )?;
@@ -343,7 +344,13 @@ pub(super) fn recall_stories(
     )?;
     each(
         "SELECT s.id, x.topic, x.outlet FROM stories s JOIN topic_outlets x ON x.story = s.id WHERE {condition}",
-        &mut recall_topic_outlet,
+        &mut |row, state| {
+            let (topic, outlet): (String, String) = (row.get(1)?, row.get(2)?);
+            if let Ok(topic) = TopicId::new(&topic) {
+                state.recall_topic_outlet(&topic, outlets.named(&outlet));
+            }
+            Ok(())
+        },
     )?;
     each(
         "SELECT s.id, t.endpoint, t.topics, t.severity, t.outlets, t.at, t.developed_at, t.facts
@@ -383,14 +390,6 @@ fn recall_topic(row: &Row<'_>, state: &mut StoryState) -> engine::Result<()> {
     let severity = Severity::ALL.into_iter().find(|s| s.as_str() == severity).unwrap_or(Severity::Medium);
     let threshold = Score::from_hundredths(row.get(3)?);
     state.topic_mut(&topic, threshold, severity).score = Score::from_hundredths(row.get(2)?);
-    Ok(())
-}
-
-fn recall_topic_outlet(row: &Row<'_>, state: &mut StoryState) -> engine::Result<()> {
-    let (topic, outlet): (String, String) = (row.get(1)?, row.get(2)?);
-    if let Ok(topic) = TopicId::new(&topic) {
-        state.recall_topic_outlet(&topic, Outlet::from_stored(&outlet));
-    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The processes that share a store, in words.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::source::feed::FeedConfig;
 use crate::store::{NodeRecord, NodeRole};
@@ -108,7 +109,7 @@ pub fn node_warnings(nodes: &[NodeRecord]) -> Vec<String> {
 
 /// Regions that feeds are to be polled from, and where no node is that does: the region, and how many feeds.
 #[must_use]
-pub fn regions_without_nodes(feeds: &[FeedConfig], nodes: &[NodeRecord]) -> Vec<(String, u64)> {
+pub fn regions_without_nodes(feeds: &[Arc<FeedConfig>], nodes: &[NodeRecord]) -> Vec<(String, u64)> {
     if nodes.is_empty() {
         return Vec::new();
     }
@@ -126,7 +127,7 @@ pub fn regions_without_nodes(feeds: &[FeedConfig], nodes: &[NodeRecord]) -> Vec<
 
 /// The same as lines for an operator.
 #[must_use]
-pub fn region_warnings(feeds: &[FeedConfig], nodes: &[NodeRecord]) -> Vec<String> {
+pub fn region_warnings(feeds: &[Arc<FeedConfig>], nodes: &[NodeRecord]) -> Vec<String> {
     let missing = regions_without_nodes(feeds, nodes).into_iter();
     missing
         .map(|(region, feeds)| format!("feeds: {} via {region}, where no node is that polls", counted(feeds, "feed")))
@@ -185,7 +186,7 @@ mod tests {
         let feed = |id: &str, via: Option<&str>| {
             let id = crate::model::SourceId::new(id).expect("a name");
             let url = url::Url::parse("https://h.example/rss").expect("a URL");
-            FeedConfig { via: via.map(str::to_owned), ..FeedConfig::new(id, url) }
+            Arc::new(FeedConfig { via: via.map(str::to_owned), ..FeedConfig::new(id, url) })
         };
         let feeds = [feed("a", Some("eu")), feed("b", Some("eu")), feed("c", Some("us")), feed("d", None)];
         let there = NodeRecord { regions: vec!["us".to_owned()], hosts: 1, ..node("us-1") };

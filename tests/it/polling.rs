@@ -134,7 +134,13 @@ impl Bench {
 
     /// What a poller of these feeds works by.
     pub fn rules(&self, feeds: Vec<FeedConfig>, states: Vec<FeedState>) -> PollRules {
-        PollRules { feeds, polling: self.polling.clone(), limits: self.limits, client: self.client.clone(), states }
+        PollRules {
+            feeds: feeds.into_iter().map(Arc::new).collect(),
+            polling: self.polling.clone(),
+            limits: self.limits,
+            client: self.client.clone(),
+            states,
+        }
     }
 
     pub fn poller(&self, feeds: Vec<FeedConfig>, ingest: IngestSender) -> Poller {
@@ -694,14 +700,14 @@ async fn look_shows_the_feed_and_remembers_nothing() {
         parser: Parser::new(1),
         clock: bench.clock.clone(),
     };
-    let looked = looker.look(feed("wire", &bench.url("/old"))).await;
+    let looked = looker.look(feed("wire", &bench.url("/old")).into()).await;
     assert_eq!((looked.hops, looked.url), (1, bench.url("/feed")));
     assert_eq!(looked.document.expect("a feed").items.len(), 2);
-    let looked = looker.look(feed("wire", &bench.url("/none"))).await;
+    let looked = looker.look(feed("wire", &bench.url("/none")).into()).await;
     assert_eq!(looked.document.expect_err("no feed").0, FeedFailure::NotFound);
-    let looked = looker.look(feed("wire", &bench.url("/page"))).await;
+    let looked = looker.look(feed("wire", &bench.url("/page")).into()).await;
     assert_eq!(looked.document.expect_err("no feed").0, FeedFailure::HtmlPage);
-    let declared = looker.declared(feed("wire", &bench.url("/page"))).await.expect("a page");
+    let declared = looker.declared(feed("wire", &bench.url("/page")).into()).await.expect("a page");
     assert_eq!(declared.iter().map(|feed| feed.url.as_str()).collect::<Vec<_>>(), [bench.url("/feed")]);
 }
 

@@ -2,6 +2,7 @@
 //! into the store at once, by the daemon where one runs.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -65,20 +66,20 @@ impl FeedsProbe {
         Ok(Self { runtime: run::runtime(config)?, looker, at_once: config.polling.fetches_max.max(1) })
     }
 
-    pub fn look(&self, feed: FeedConfig) -> FeedInspection {
+    pub fn look(&self, feed: Arc<FeedConfig>) -> FeedInspection {
         self.runtime.block_on(self.looker.look(feed))
     }
 
-    pub fn declared(&self, feed: FeedConfig) -> Result<Vec<DeclaredFeed>, (FeedFailure, String)> {
+    pub fn declared(&self, feed: Arc<FeedConfig>) -> Result<Vec<DeclaredFeed>, (FeedFailure, String)> {
         self.runtime.block_on(self.looker.declared(feed))
     }
 
     /// Looks at several at once and tells of each in their order.
-    fn look_all(&self, feeds: Vec<FeedConfig>, mut tell: impl FnMut(&FeedConfig, FeedInspection)) {
+    fn look_all(&self, feeds: Vec<Arc<FeedConfig>>, mut tell: impl FnMut(&FeedConfig, FeedInspection)) {
         let looks = feeds.into_iter().map(|feed| {
             let looker = self.looker.clone();
             async move {
-                let looked = looker.look(feed.clone()).await;
+                let looked = looker.look(Arc::clone(&feed)).await;
                 (feed, looked)
             }
         });
@@ -92,9 +93,9 @@ impl FeedsProbe {
 }
 
 /// A feed of which only the address is given.
-pub(super) fn unnamed(url: &Url, allow_private: &[String]) -> Result<FeedConfig, CliError> {
+pub(super) fn unnamed(url: &Url, allow_private: &[String]) -> Result<Arc<FeedConfig>, CliError> {
     let id = SourceId::new("unnamed").expect("invariant: a valid name");
-    Ok(FeedConfig { allow_private: ranges(allow_private)?, ..FeedConfig::new(id, url.clone()) })
+    Ok(Arc::new(FeedConfig { allow_private: ranges(allow_private)?, ..FeedConfig::new(id, url.clone()) }))
 }
 
 fn ranges(texts: &[String]) -> Result<Vec<Cidr>, CliError> {
@@ -125,7 +126,7 @@ pub(super) fn check(args: &FeedsCheckArgs, context: &Context, out: Output) -> Re
     }
 }
 
-fn chosen(args: &FeedsCheckArgs, config: &Config) -> Result<Vec<FeedConfig>, CliError> {
+fn chosen(args: &FeedsCheckArgs, config: &Config) -> Result<Vec<Arc<FeedConfig>>, CliError> {
     if args.feeds.is_empty() {
         return Ok(config.feeds.iter().filter(|feed| feed.enabled).cloned().collect());
     }

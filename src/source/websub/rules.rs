@@ -20,7 +20,7 @@ pub struct WebSubConfig {
 /// A feed that may be pushed.
 #[derive(Debug, Clone)]
 pub(crate) struct PushedFeed {
-    pub config: FeedConfig,
+    pub config: Arc<FeedConfig>,
 }
 
 /// What subscriptions go by, at the start and after each reload.
@@ -42,15 +42,15 @@ impl SubscriptionRules {
     pub fn new(
         websub: &WebSubConfig,
         public_url: Option<&str>,
-        feeds: &[FeedConfig],
+        feeds: &[Arc<FeedConfig>],
         polling: &PollingConfig,
         limits: Limits,
         client: Client,
     ) -> Self {
         let base = public_url.filter(|_| websub.enabled).map(|url| format!("{url}/websub/"));
         let wanted = feeds.iter().filter(|feed| base.is_some() && feed.enabled && feed.websub);
-        let pushed = |feed: &FeedConfig| PushedFeed { config: feed.clone() };
-        let private = |feed: &FeedConfig| (feed.id.clone(), feed.allow_private.as_slice().into());
+        let pushed = |feed: &Arc<FeedConfig>| PushedFeed { config: Arc::clone(feed) };
+        let private = |feed: &Arc<FeedConfig>| (feed.id.clone(), feed.allow_private.as_slice().into());
         Self {
             feeds: wanted.map(|feed| (feed.id.clone(), pushed(feed))).collect(),
             private: feeds.iter().map(private).collect(),

@@ -57,7 +57,7 @@ impl FeedInspector {
     }
 
     /// Fetches and reads a feed.
-    pub async fn look(&self, feed: FeedConfig) -> FeedInspection {
+    pub async fn look(&self, feed: Arc<FeedConfig>) -> FeedInspection {
         let begun = Instant::now();
         let target = Arc::new(PollTarget::new(feed));
         let fresh = FeedState::new(target.config.id.clone(), target.stored_url(), self.clock.now());
@@ -71,7 +71,7 @@ impl FeedInspector {
     ///
     /// # Errors
     /// Why there is no page to read.
-    pub async fn declared(&self, feed: FeedConfig) -> Result<Vec<DeclaredFeed>, (FeedFailure, String)> {
+    pub async fn declared(&self, feed: Arc<FeedConfig>) -> Result<Vec<DeclaredFeed>, (FeedFailure, String)> {
         let target = PollTarget::new(feed);
         let polling = &self.polling;
         let fetched = fetch::fetch(

@@ -101,7 +101,7 @@ impl Poller {
     /// Goes over to these feeds, of which some may be polled already.
     pub(super) fn take_over_feeds(
         &mut self,
-        feeds: Vec<FeedConfig>,
+        feeds: Vec<Arc<FeedConfig>>,
         states: Vec<FeedState>,
         old_polling: &PollingConfig,
     ) -> FeedChanges {
@@ -110,7 +110,7 @@ impl Poller {
             states.into_iter().map(|state| (state.source.clone(), state)).collect();
         let (share, scope) = (self.reloads.shared_hosts(), self.tools.polling.spacing_scope);
         let is_ours = |feed: &FeedConfig| share.as_ref().is_none_or(|share| share.contains(&shared_host(feed, scope)));
-        let mut wanted: Vec<Option<FeedConfig>> =
+        let mut wanted: Vec<Option<Arc<FeedConfig>>> =
             feeds.into_iter().filter(|feed| feed.enabled && is_ours(feed)).map(Some).collect();
         let places: HashMap<SourceId, usize> =
             wanted.iter().flatten().enumerate().map(|(place, feed)| (feed.id.clone(), place)).collect();
@@ -175,7 +175,7 @@ impl Poller {
 
     /// A feed with new settings at the same address. A shorter interval counts at once where the old one
     /// was what it waited for; a wait that its server asked for stays.
-    fn retarget(&mut self, index: usize, config: FeedConfig, old_polling: &PollingConfig, now: Timestamp) {
+    fn retarget(&mut self, index: usize, config: Arc<FeedConfig>, old_polling: &PollingConfig, now: Timestamp) {
         let feed = &mut self.feeds[index];
         let before = PollPace::of(&feed.target.config, old_polling);
         let after = PollPace::of(&config, &self.tools.polling);
@@ -226,7 +226,7 @@ impl Poller {
         self.queue.rehost(self.feeds.iter().map(|feed| spared(&feed.target.config, scope)));
     }
 
-    fn add(&mut self, config: FeedConfig, stored: Option<FeedState>, now: Timestamp) -> usize {
+    fn add(&mut self, config: Arc<FeedConfig>, stored: Option<FeedState>, now: Timestamp) -> usize {
         let host = spared(&config, self.tools.polling.spacing_scope);
         let target = PollTarget::new(config);
         let url = target.stored_url();

@@ -20,7 +20,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Everything the poller works by.
 pub struct PollRules {
     /// Every feed of the config; disabled ones are not polled.
-    pub feeds: Vec<FeedConfig>,
+    pub feeds: Vec<Arc<FeedConfig>>,
     /// The section.
     pub polling: PollingConfig,
     /// Caps on documents.

@@ -3,6 +3,7 @@
 //! asks has to have the right to it besides.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::poller::spared;
 use crate::model::ContentHash;
@@ -40,7 +41,7 @@ pub fn shared_host(feed: &FeedConfig, scope: SpacingScope) -> String {
 
 /// All hosts of these feeds.
 #[must_use]
-pub fn shared_hosts(feeds: &[FeedConfig], scope: SpacingScope) -> Vec<SharedHost> {
+pub fn shared_hosts(feeds: &[Arc<FeedConfig>], scope: SpacingScope) -> Vec<SharedHost> {
     let mut hosts: BTreeMap<String, SharedHost> = BTreeMap::new();
     for feed in feeds.iter().filter(|feed| feed.enabled) {
         let host = shared_host(feed, scope);
@@ -142,7 +143,7 @@ mod tests {
         feed.via = Some("eu".to_owned());
         let plain = FeedConfig { via: None, ..feed.clone() };
         let off = FeedConfig { enabled: false, ..feed.clone() };
-        let hosts = shared_hosts(&[feed.clone(), plain, off], SpacingScope::Host);
+        let hosts = shared_hosts(&[feed.clone(), plain, off].map(Arc::new), SpacingScope::Host);
         assert_eq!(hosts.iter().map(|host| host.host.as_str()).collect::<Vec<_>>(), ["h.example", "h.example via eu"]);
         let nodes = [node("a", &["us"]), node("b", &["eu", "us"])];
         assert!(share_of("b", &hosts, &nodes).contains(&"h.example via eu".to_owned()));

@@ -172,12 +172,12 @@ fn processor_time() -> Duration {
 
 /// A feed as the poller knows it.
 pub(crate) struct PollTarget {
-    pub config: FeedConfig,
+    pub config: Arc<FeedConfig>,
     pub allow_private: Arc<[Cidr]>,
 }
 
 impl PollTarget {
-    pub fn new(config: FeedConfig) -> Self {
+    pub fn new(config: Arc<FeedConfig>) -> Self {
         let allow_private = config.allow_private.as_slice().into();
         Self { config, allow_private }
     }
