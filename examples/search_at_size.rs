@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wirewatch::model::{StoryId, Timestamp};
 use wirewatch::store::engine::{self, Transaction};
-use wirewatch::store::{Access, Ages, ItemFilter, Pruning, SearchQuery, Store};
+use wirewatch::store::{Access, Ages, ItemFilter, Pruning, SearchQuery, Store, put_texts};
 
 /// Words of a text.
 const TEXT_WORDS: u64 = 120;
@@ -79,7 +79,11 @@ fn fill(store: &Store, items: u64) -> Result<(), Box<dyn std::error::Error>> {
     let mut done = store.totals()?.items;
     while done < items {
         let to = (done + CHUNK).min(items);
-        store.write("fill", |tx| (done + 1..=to).try_for_each(|seq| insert(tx, seq)))?;
+        store.write("fill", |tx| {
+            let texts = (done + 1..=to).map(|seq| insert(tx, seq).map(|text| (seq.cast_signed(), text)));
+            let texts = texts.collect::<engine::Result<Vec<_>>>()?;
+            put_texts(tx, texts.iter().map(|(seq, text)| (*seq, text.as_str())))
+        })?;
         done = to;
         print!("\r{done} stored");
         std::io::stdout().flush()?;
@@ -96,7 +100,8 @@ fn fill(store: &Store, items: u64) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn insert(tx: &Transaction<'_>, seq: u64) -> engine::Result<()> {
+/// An item; its text is given back.
+fn insert(tx: &Transaction<'_>, seq: u64) -> engine::Result<String> {
     let mut draw = Draw(seq.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let text: Vec<String> = (0..TEXT_WORDS).map(|_| word(draw.rank())).collect();
     let (title, id) = (text[..8].join(" "), seq.wrapping_mul(0x5851_f42d_4c95_7f2d).cast_signed());
@@ -116,8 +121,6 @@ fn insert(tx: &Transaction<'_>, seq: u64) -> engine::Result<()> {
         at,
         (seq / 4).cast_signed(),
     ])?;
-    tx.prepare_cached("INSERT INTO texts VALUES (?1, ?2)")?
-        .execute(rusqlite::params![seq.cast_signed(), text.join(" ")])?;
     // Topics from one in three to one in ten thousand.
     for (topic, every) in [("common", 3), ("usual", 40), ("rare", 10_000)] {
         if draw.below(every) == 0 {
@@ -125,7 +128,8 @@ fn insert(tx: &Transaction<'_>, seq: u64) -> engine::Result<()> {
                 .execute(rusqlite::params![id, topic])?;
         }
     }
-    beside(tx, seq.cast_signed(), id, at)
+    beside(tx, seq.cast_signed(), id, at)?;
+    Ok(text.join(" "))
 }
 
 /// What belongs to items: stories of four, a copy of every fifth, a delivered alert of every fortieth.
@@ -319,7 +323,7 @@ fn prune(store: &Store, items: u64) -> Result<(), Box<dyn std::error::Error>> {
             while !done.load(Ordering::Relaxed) {
                 seq += 1;
                 // Beyond every age, so that these stay.
-                waits.extend(timed(|| store.write("write beside retention", |tx| insert(tx, seq)).map(|()| 1)));
+                waits.extend(timed(|| store.write("write beside retention", |tx| insert(tx, seq)).map(|_| 1)));
                 std::thread::sleep(Duration::from_millis(5));
             }
             waits

@@ -41,7 +41,7 @@ const MULTIPLY: &[&str] = &[
         url_original, author, published, published_certainty, updated, first_seen - k * step, lang, summary, text_source,
         text_hash, text_hash_first, version_hash, text_bytes, tags, quiet, story + k, outlet, nearest, nearest_milli, features,
         is_opener FROM items, n",
-    "INSERT INTO texts SELECT seq + k * stride, body FROM texts, n",
+    "INSERT INTO text_blocks SELECT seq + k * stride, last_seq + k * stride, texts, newest - k * step, packed FROM text_blocks, n",
     "INSERT INTO sightings SELECT seq + k * stride, id + k, item + k, source, outlet, key || k, url, title, level, overlap,
         text_hash, seen_at - k * step FROM sightings, n",
     "INSERT INTO matches SELECT item + k, topic, score, threshold, severity, evidence FROM matches, n",

@@ -145,6 +145,7 @@ fn age(database: &Path, now: Timestamp) -> Result<(), Failure> {
     connection.execute_batch(&format!(
         "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -400000; BEGIN;
          UPDATE items SET first_seen = {at};
+         UPDATE text_blocks SET newest = (SELECT max(first_seen) FROM items WHERE seq BETWEEN text_blocks.seq AND last_seq);
          UPDATE sightings SET seen_at = {at};
          UPDATE stories SET first_seen = times.first, last_seen = times.last
              FROM (SELECT story, min(first_seen) AS first, max(first_seen) AS last FROM items GROUP BY story) AS times

@@ -17,6 +17,7 @@ use super::alerts::{DueRow, write_decided, write_source_alert};
 use super::feeds::{forget_body, write_feed, write_health};
 use super::membership::{add_outlet, move_all};
 use super::pushes::write_push;
+use super::texts::{NewTexts, replace_text};
 use super::told::{merge_told, write_told};
 use super::{Store, StoreError, outbox};
 
@@ -80,11 +81,11 @@ impl Store {
             let is_empty = batches.iter().all(|batch| batch.decisions.is_empty());
             let first = if is_empty { 0 } else { last_arrival(tx)? + 1 };
             let mut seq = first;
-            let mut due = Vec::new();
+            let (mut due, mut texts) = (Vec::new(), NewTexts::default());
             let late = fetched_late(tx, batches)?;
             for batch in batches {
                 for decision in &batch.decisions {
-                    write_decision(tx, decision, &mut seq, now, &mut due)?;
+                    write_decision(tx, decision, &mut seq, now, (&mut due, &mut texts))?;
                 }
                 for rejection in &batch.rejected {
                     write_rejection(tx, batch.origin.source.as_str(), rejection, now)?;
@@ -106,6 +107,7 @@ impl Store {
                 }
                 answer_inbox(tx, batch)?;
             }
+            texts.write(tx)?;
             // Only now: until here what came of their stories went up in them.
             due.iter().try_for_each(|(row, format)| outbox::write_now(tx, *row, format, now))?;
             Failpoint::BeforeCommit.pass();
@@ -190,7 +192,7 @@ fn write_decision(
     decision: &Decision,
     seq: &mut i64,
     now: Timestamp,
-    due: &mut Vec<DueRow>,
+    (due, texts): (&mut Vec<DueRow>, &mut NewTexts),
 ) -> engine::Result<()> {
     for &(from, into) in &decision.merges {
         write_merge(tx, from, into, now)?;
@@ -200,6 +202,7 @@ fn write_decision(
         Verdict::New { story, opened } => {
             decision.promoted.map_or(Ok(()), |from| write_promotion(tx, decision.prepared.item.id, from))?;
             write_item(tx, decision, (*story, *opened), *seq)?;
+            texts.add_of(tx, &decision.prepared.item, *seq)?;
             if *opened {
                 write_opened(tx, &decision.prepared, *story, *seq, now)?;
             } else {
@@ -209,7 +212,7 @@ fn write_decision(
             *seq += 1;
         }
         Verdict::Revision { revision, .. } => {
-            write_revision(tx, &decision.prepared, *revision, now)?;
+            write_revision(tx, &decision.prepared, *revision, now, texts)?;
             write_matches(tx, decision.prepared.item.id, &decision.prepared.matches)?;
         }
         Verdict::Sighting { again: true, .. } => {
@@ -273,11 +276,7 @@ fn write_item(
         own_version(item),
         item.title_original,
         is_opener,
-    ])?;
-    if !item.text.is_empty() {
-        tx.prepare_cached("INSERT INTO texts (seq, body) VALUES (?1, ?2)")?.defer(params![seq, item.text])?;
-    }
-    Ok(())
+    ])
 }
 
 /// Where it is another than the hash of the text.
@@ -418,12 +417,19 @@ pub(super) fn write_merge(tx: &Transaction<'_>, from: StoryId, into: StoryId, no
 }
 
 /// The version before is kept; features and first hash stay, so that the memory rebuilds the same.
-fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now: Timestamp) -> engine::Result<()> {
+fn write_revision(
+    tx: &Transaction<'_>,
+    prepared: &Prepared,
+    revision: u32,
+    now: Timestamp,
+    texts: &mut NewTexts,
+) -> engine::Result<()> {
     let item = &prepared.item;
     let id = item.id.to_i64();
-    let seq: Option<i64> =
+    let found =
         tx.prepare_cached("SELECT seq FROM items WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()?;
-    let Some(seq) = seq else { return Ok(()) };
+    let Some(seq): Option<i64> = found else { return Ok(()) };
+    texts.write_if_with(tx, seq)?;
     tx.prepare_cached(
         "INSERT INTO revisions (item, revision, at, title, body)
          SELECT i.id, ?2, ?3, i.title, coalesce(t.body, '') FROM items i LEFT JOIN texts t ON t.seq = i.seq WHERE i.id = ?1
@@ -451,11 +457,7 @@ fn write_revision(tx: &Transaction<'_>, prepared: &Prepared, revision: u32, now:
         item.text_source.as_str(),
     ])?;
     tx.prepare_cached("INSERT INTO search_stale (seq) VALUES (?1) ON CONFLICT DO NOTHING")?.defer([seq])?;
-    tx.prepare_cached(
-        "INSERT INTO texts (seq, body) VALUES (?1, ?2)
-     ON CONFLICT (seq) DO UPDATE SET body = excluded.body",
-    )?
-    .defer(params![seq, item.text])
+    replace_text(tx, seq, &item.text)
 }
 
 fn write_sighting(tx: &Transaction<'_>, decision: &Decision, seq: i64, now: Timestamp) -> engine::Result<()> {

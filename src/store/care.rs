@@ -4,7 +4,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::engine::OptionalExtension;
+use super::engine::sqlite::ErrorCode;
 use super::outbox;
+use super::texts;
 use super::{Store, StoreError};
 use crate::model::{EndpointId, SourceId, Timestamp};
 
@@ -69,7 +71,14 @@ impl Store {
             return Ok(None);
         }
         self.read("check the database", |connection| {
-            Ok(Some(connection.quick_check()?).filter(|verdict| verdict != "ok"))
+            let verdict = connection.quick_check()?;
+            if verdict != "ok" {
+                return Ok(Some(verdict));
+            }
+            match texts::check(connection) {
+                Err(error) if error.sqlite_code() == Some(ErrorCode::DatabaseCorrupt) => Ok(Some(error.to_string())),
+                checked => checked.map(|()| None),
+            }
         })
     }
 

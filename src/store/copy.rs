@@ -1,13 +1,16 @@
 //! A store copied whole into another, between a file and PostgreSQL, either way. The copy is marked until it is whole: one
 //! that was cut short is refused by name and begun again.
 
-use super::engine::{self, Connection, ToSql};
-use super::{Store, StoreError};
+use super::engine::{self, Connection, ToSql, Transaction};
+use super::{Store, StoreError, texts};
 
 /// Rows that are read and written at once.
 const ROWS: usize = 500;
 /// What a store that is being copied into has in `meta`.
 pub(super) const COPYING: &str = "copying";
+
+/// A table in PostgreSQL, and a view in a file, where what it gives stands packed.
+const TEXTS: &str = "texts";
 
 /// A table, and the columns that order it.
 pub(super) struct StoredTable {
@@ -35,7 +38,7 @@ pub(super) const TABLES: &[StoredTable] = &[
     table("pushes", &["source", "key"]),
     table("subscriptions", &["callback"]),
     table("items", &["seq"]),
-    table("texts", &["seq"]),
+    table(TEXTS, &["seq"]),
     table("sightings", &["seq"]),
     table("revisions", &["item", "revision"]),
     table("matches", &["item", "topic"]),
@@ -94,7 +97,11 @@ impl Store {
                 return Ok(false);
             }
             for table in TABLES.iter().rev().filter(|table| table.name != "meta") {
-                tx.execute_batch(&format!("DELETE FROM {}", table.name))?;
+                if table.name == TEXTS {
+                    texts::clear(tx)?;
+                } else {
+                    tx.execute_batch(&format!("DELETE FROM {}", table.name))?;
+                }
             }
             tx.execute_batch("INSERT INTO meta (key, value) VALUES ('copying', '1') ON CONFLICT (key) DO NOTHING")?;
             Ok(true)
@@ -165,7 +172,8 @@ fn next_rows(from: &Connection, table: &StoredTable, after: Option<&[engine::Val
     let key = table.key.join(", ");
     let places: Vec<String> = (1..=table.key.len()).map(|at| format!("?{at}")).collect();
     let beyond = after.map(|_| format!("WHERE ({key}) > ({})", places.join(", "))).unwrap_or_default();
-    let sql = format!("SELECT * FROM {} {beyond} ORDER BY {key} LIMIT {ROWS}", table.name);
+    let there = if table.name == TEXTS { "(SELECT * FROM texts WHERE body IS NOT NULL) AS texts" } else { table.name };
+    let sql = format!("SELECT * FROM {there} {beyond} ORDER BY {key} LIMIT {ROWS}");
     let mut statement = from.prepare_cached(&sql)?;
     let columns = statement.column_names()?;
     let values: Vec<&dyn ToSql> = after.unwrap_or_default().iter().map(|value| value as &dyn ToSql).collect();
@@ -175,11 +183,14 @@ fn next_rows(from: &Connection, table: &StoredTable, after: Option<&[engine::Val
 }
 
 fn write_rows(
-    to: &Connection,
+    to: &Transaction<'_>,
     table: &StoredTable,
     columns: &[String],
     rows: &[Vec<engine::Value>],
 ) -> engine::Result<()> {
+    if table.name == TEXTS {
+        return write_texts(to, rows);
+    }
     let places: Vec<String> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
     // In `meta` the name of the store is there already, and is another.
     let replaced = if table.name == "meta" { "ON CONFLICT (key) DO UPDATE SET value = excluded.value" } else { "" };
@@ -194,6 +205,14 @@ fn write_rows(
         statement.execute(&values[..])?;
     }
     Ok(())
+}
+
+fn write_texts(to: &Transaction<'_>, rows: &[Vec<engine::Value>]) -> engine::Result<()> {
+    let texts = rows.iter().filter_map(|row| match row.as_slice() {
+        [engine::Value::Integer(seq), engine::Value::Text(text)] => Some((*seq, text.as_str())),
+        _ => None,
+    });
+    texts::put_texts(to, texts)
 }
 
 #[cfg(test)]

@@ -100,6 +100,7 @@ impl Store {
             )?
             .query_row([id.to_i64()], |row| row.get(0))
             .optional()
+            .map(Option::flatten)
         })
     }
 

@@ -73,6 +73,9 @@ mod stories;
 mod subscriptions;
 mod syndication;
 mod tell;
+mod texts;
+#[cfg(test)]
+mod texts_tests;
 mod told;
 mod topic_figures;
 mod totals;
@@ -129,6 +132,7 @@ pub use snapshot::{RecalledFrom, SNAPSHOT_FILE, SnapshotKept};
 pub use stories::{StoryEvent, StoryFilter, StoryLine, StoryRecord, Why};
 pub use syndication::{StoryReport, StoryReports};
 pub use tell::{AskedTell, StoryHearing};
+pub use texts::put_texts;
 pub use topic_figures::{RuleHits, TopicFigures, TopicLabels};
 pub use totals::Totals;
 

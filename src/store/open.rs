@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use tracing::info;
 
 use super::StoreError;
 use super::engine::{Connection, OptionalExtension as _, sqlite};
 use super::private::{create_private, make_directory, make_private};
 use super::restoring::{finish_restore, is_restoring};
+use super::texts::pack_version_2;
 
 /// The database's name in the state directory.
 pub const DATABASE_FILE: &str = "wirewatch.db";
@@ -19,9 +21,11 @@ pub const DATABASE_FILE: &str = "wirewatch.db";
 pub const LOCK_FILE: &str = "wirewatch.lock";
 
 /// One entry per schema version; an entry never changes once it is released.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
-/// The newest version of the schema that this program knows.
-pub(super) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+/// In this version texts stand in blocks, which SQL alone cannot make.
+const TEXTS_PACKED: usize = 3;
+/// The newest version of the schema that this program knows. PostgreSQL's is counted for itself.
+const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// A database up to this size is checked at every start.
 const CHECKED_ALWAYS_BYTES_MAX: u64 = 64 << 20;
@@ -310,26 +314,39 @@ fn migrate(path: &Path, connection: &mut Connection, access: Access) -> Result<(
         return Err(StoreError::not_current(path, found, known));
     }
     if found > 0 {
-        keep_copy(path, connection, found)?;
+        let copy = copy_name(path, found);
+        info!(from = found, to = known, copy = %copy.display(), "bringing the store up to date, in one transaction; a copy of it is kept");
+        keep_copy(path, connection, &copy)?;
     }
+    let mut texts = 0;
     let transaction = connection.transaction().map_err(fail)?;
-    for migration in &MIGRATIONS[found as usize..] {
+    for (before, migration) in MIGRATIONS.iter().enumerate().skip(found as usize) {
         transaction.execute_batch(migration).map_err(fail)?;
+        if before + 1 == TEXTS_PACKED {
+            texts = pack_version_2(&transaction).map_err(fail)?;
+        }
     }
     if found == 0 {
         transaction.execute("INSERT INTO meta (key, value) VALUES ('instance', ?1)", [random_name()]).map_err(fail)?;
     }
     transaction.set_schema_version(known).map_err(fail)?;
-    transaction.commit().map_err(fail)
+    transaction.commit().map_err(fail)?;
+    if found > 0 {
+        info!(version = known, texts_packed = texts, "the store is up to date");
+    }
+    Ok(())
+}
+
+fn copy_name(path: &Path, version: i64) -> PathBuf {
+    path.with_extension(format!("v{version}.db"))
 }
 
 /// Before a migration the old database is kept beside the new one.
-fn keep_copy(path: &Path, connection: &Connection, version: i64) -> Result<(), StoreError> {
-    let copy = path.with_extension(format!("v{version}.db"));
+fn keep_copy(path: &Path, connection: &Connection, copy: &Path) -> Result<(), StoreError> {
     if copy.exists() {
         return Ok(());
     }
-    create_private(&copy)?;
+    create_private(copy)?;
     connection
         .execute("VACUUM INTO ?1", [copy.to_string_lossy()])
         .map(|_| ())

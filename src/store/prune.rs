@@ -8,7 +8,7 @@ use super::engine::{self, Connection, Transaction, params};
 use crate::model::Timestamp;
 
 use super::membership::IN_STORY;
-use super::{Store, StoreError, search_parts};
+use super::{Store, StoreError, search_parts, texts};
 
 /// Rows that one transaction removes.
 const BATCH_ROWS: i64 = 100;
@@ -188,6 +188,9 @@ impl Store {
 
     /// Looks beside the writer, which is needed only where there is something to remove.
     fn old_texts(&self, before: i64, at: Place) -> Result<(u64, Option<Place>), StoreError> {
+        if self.is_file() {
+            return self.old_text_blocks(before);
+        }
         let (seqs, next) = self.read("find texts to prune", |c| old_texts(c, before, at))?;
         if seqs.is_empty() {
             return Ok((0, next));
@@ -197,6 +200,18 @@ impl Store {
             seqs.iter().map(|seq| delete.execute([seq])).sum::<engine::Result<usize>>()
         })?;
         Ok((removed as u64, next))
+    }
+
+    /// The same where texts stand in blocks. Those that are removed are not there to be looked at again.
+    fn old_text_blocks(&self, before: i64) -> Result<(u64, Option<Place>), StoreError> {
+        let (blocks, more) = self.read("find texts to prune", |c| texts::old_blocks(c, before, BATCH_ROWS))?;
+        if blocks.is_empty() {
+            return Ok((0, None));
+        }
+        let removed = self.write("prune texts", |tx| {
+            blocks.iter().map(|first| texts::forget_block(tx, *first)).sum::<engine::Result<u64>>()
+        })?;
+        Ok((removed, more.then(Place::default)))
     }
 
     fn old_stories(&self, before: i64, at: Place) -> Result<(u64, Option<Place>), StoreError> {
@@ -364,6 +379,7 @@ fn items(tx: &Transaction<'_>, before: i64, at: Place) -> Step {
         ] {
             tx.prepare_cached(sql)?.execute([id])?;
         }
+        texts::forget_with_item(tx, seq)?;
         super::search::forget(tx, seq)?;
         tx.prepare_cached("DELETE FROM search_stale WHERE seq = ?1")?.execute([seq])?;
         forget_story(tx, story, before)?;

@@ -10,9 +10,12 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::acknowledged::Acknowledged;
-use super::engine::{self, CommitWord, Connection, EngineError, OptionalExtension as _, PostgresPlace};
+use super::engine::{
+    self, CommitWord, Connection, EngineError, OptionalExtension as _, POSTGRES_SCHEMA_VERSION as SCHEMA_VERSION,
+    PostgresPlace,
+};
 use super::lease::{self, Lease, LeaseAnswer, LeaseKeeper, MemorySeen, NodeClock, NodeIdentity, NodeSession};
-use super::open::{Access, DATABASE_FILE, LOCK_FILE, Opened, SCHEMA_VERSION, random_name, take_lock};
+use super::open::{Access, DATABASE_FILE, LOCK_FILE, Opened, random_name, take_lock};
 use super::private::make_directory;
 use super::{Inner, NodeMark, Store, StoreError};
 use crate::failpoint::Planted;

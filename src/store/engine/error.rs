@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use super::text_block;
+
 #[cfg(feature = "postgres")]
 use postgres::error::Severity;
 
@@ -77,7 +79,7 @@ impl From<rusqlite::Error> for EngineError {
     fn from(error: rusqlite::Error) -> Self {
         match error {
             rusqlite::Error::QueryReturnedNoRows => Self::NoRow,
-            error => Self::Sqlite(error),
+            error => Self::Sqlite(text_block::told(error)),
         }
     }
 }

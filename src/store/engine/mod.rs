@@ -10,12 +10,15 @@ mod params;
 mod postgres;
 pub(super) mod sqlite;
 mod statement;
+pub(super) mod text_block;
 
 use std::ops::Deref;
 
 pub use error::EngineError;
 pub use params::Params;
 pub(crate) use params::params;
+#[cfg(feature = "postgres")]
+pub(in crate::store) use postgres::SCHEMA_VERSION as POSTGRES_SCHEMA_VERSION;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresPlace, PostgresPlaceProblem};
 pub use rusqlite::types::{FromSql, ToSql, Value};

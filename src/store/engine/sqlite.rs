@@ -8,7 +8,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 use rusqlite::{OpenFlags, ffi};
 
-use super::{Connection, EngineError, Result, Session};
+use super::{Connection, EngineError, Result, Session, text_block};
 use crate::failpoint::Planted;
 
 /// First SQLite without the write-ahead-log reset bug (sqlite.org/wal.html#walresetbug).
@@ -54,6 +54,7 @@ pub(in crate::store) fn open(path: &Path, may_create: bool) -> Result<Connection
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     // Otherwise a value that a column is compared with is a reason to plan the statement anew at its next use.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    text_block::teach(&connection)?;
     if path.metadata().map_or(true, |meta| meta.len() == 0) {
         // Both count only in a file that is still empty, and before anything else. In any other it would take the
         // write lock for nothing: reading must not wait for whoever writes.

@@ -10,5 +10,6 @@ mod translate;
 mod values;
 
 pub use place::{PostgresPlace, PostgresPlaceProblem};
+pub(in crate::store) use schema::SCHEMA_VERSION;
 pub(super) use session::{CURSOR_PAGE_ROWS, Session, SessionUse, place_of, read};
 pub(super) use translate::Translated;

@@ -9,6 +9,9 @@ const SERVER_MIN: i32 = 130_000;
 /// One entry per schema version; an entry never changes once it is released.
 const MIGRATIONS: &[&str] = &[include_str!("../../schema_postgres.sql"), include_str!("../../schema_postgres_2.sql")];
 
+/// The newest version of the schema that this program knows. A file's is counted for itself.
+pub(in crate::store) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+
 impl Session {
     fn asked(&self, sql: &str) -> Result<Option<String>> {
         Ok(self.ask(|client| client.query_opt(sql, &[]))?.map(|row| row.get(0)))
