@@ -211,7 +211,8 @@ fn record(shared: &Shared, mut request: Received) -> Answer {
     drop(received);
     let scripted = shared.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let answer = scripted.unwrap_or_else(|| shared.otherwise.lock().unwrap_or_else(PoisonError::into_inner).clone());
-    shared.count.send_replace(count);
+    // Another that came later may have been counted already.
+    shared.count.send_modify(|counted| *counted = count.max(*counted));
     answer
 }
 

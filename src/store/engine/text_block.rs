@@ -12,9 +12,9 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, ffi};
 
 /// Texts go into one block up to so many bytes; a longer text has one to itself.
-pub(in crate::store) const BLOCK_BYTES: usize = 32 << 10;
+pub(in crate::store) const BLOCK_BYTES: usize = 16 << 10;
 /// From measurements: see docs/development/speed.md.
-const LEVEL: u32 = 1;
+const LEVEL: u32 = 2;
 /// Deflate makes at most so many bytes of one.
 const GROWTH_MAX: usize = 1032;
 /// What a connection keeps unpacked for the next question is no larger.
@@ -277,7 +277,9 @@ mod tests {
 
     fn block(texts: &[(i64, String)]) -> Vec<u8> {
         let mut block = BlockTexts::default();
-        texts.iter().for_each(|(seq, text)| block.push(*seq, text));
+        for (seq, text) in texts {
+            block.push(*seq, text);
+        }
         block.packed()
     }
 
