@@ -171,7 +171,7 @@ impl SharedPolling {
     fn put(&mut self, active: &HashMap<String, i64>, states: Vec<crate::model::FeedState>) {
         let config = self.config.borrow().clone();
         let scope = config.polling.spacing_scope;
-        let right = |feed: &crate::source::feed::FeedConfig| {
+        let right = |feed: &Arc<crate::source::feed::FeedConfig>| {
             let host = shared_host(feed, scope);
             let epoch = *active.get(&host)?;
             Some((feed.id.clone(), PollLease { host, epoch }))
