@@ -194,15 +194,19 @@ fn those_look_whom_a_commit_concerns() {
     leader.hear_others().expect("a thread");
     beside.hear_others().expect("a thread");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let until = |heard: &mut [watch::Receiver<u64>; 4], which: usize, count: u64| {
-        let told =
-            async { heard[which].wait_for(|heard| *heard >= count).await.map(|heard| *heard).expect("it is open") };
+    // They are told one after the other: all of those that are to hear are waited for.
+    let until = |heard: &mut [watch::Receiver<u64>; 4], counts: [u64; 4]| {
+        let told = async {
+            for (one, count) in heard.iter_mut().zip(counts) {
+                one.wait_for(|heard| *heard >= count).await.expect("it is open");
+            }
+        };
         runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), told).await }).expect("heard of");
         heard.each_ref().map(|heard| *heard.borrow())
     };
     // That it listens is said once, and is about anything.
-    assert_eq!(until(&mut of_leader, 0, 1), [1, 1, 1, 1]);
-    assert_eq!(until(&mut of_beside, 0, 1), [1, 1, 1, 1]);
+    assert_eq!(until(&mut of_leader, [1, 1, 1, 1]), [1, 1, 1, 1]);
+    assert_eq!(until(&mut of_beside, [1, 1, 1, 1]), [1, 1, 1, 1]);
     let (source, now) = (SourceId::new("gazette").expect("a name"), Timestamp::from_seconds(1_742_198_531));
     let origin = Origin { source: source.clone(), kind: SourceKind::Feed, received: now };
     let state = Box::new(FeedState::new(source, "http://a/".to_owned(), now));
@@ -210,7 +214,7 @@ fn those_look_whom_a_commit_concerns() {
     let poll = BatchContents { origin: origin.clone(), items: Vec::new(), rejected: Vec::new(), cursor, hubs: None }
         .written(None);
     let row = beside.put_batches(&[poll], now).expect("written")[0].expect("there is room");
-    assert_eq!(until(&mut of_leader, 1, 2), [1, 2, 1, 1], "only whoever takes what was fetched looks");
+    assert_eq!(until(&mut of_leader, [1, 2, 1, 1]), [1, 2, 1, 1], "only whoever takes what was fetched looks");
     let quiet = |inbox| BatchWrite {
         cursor: Cursor::Feed(state.clone()),
         inbox,
@@ -218,7 +222,7 @@ fn those_look_whom_a_commit_concerns() {
     };
     leader.apply(&[quiet(None)], now).expect("a poll of its own: nobody hears of it");
     leader.apply(&[quiet(Some((row, "{}".to_owned())))], now).expect("applied");
-    assert_eq!(until(&mut of_beside, 3, 2), [1, 1, 1, 2], "only whoever waits for an answer looks");
+    assert_eq!(until(&mut of_beside, [1, 1, 1, 2]), [1, 1, 1, 2], "only whoever waits for an answer looks");
     leader.write("test", |tx| tx.execute("DELETE FROM tombstones", [])).expect("written");
-    assert_eq!(until(&mut of_beside, 0, 2), [2, 2, 2, 3], "everybody does");
+    assert_eq!(until(&mut of_beside, [2, 2, 2, 3]), [2, 2, 2, 3], "everybody does");
 }
