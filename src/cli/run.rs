@@ -14,7 +14,7 @@ use super::{CliError, Context};
 use crate::app::{App, AppError, Daemon, DaemonRequest, Leadership, OnceReport, Parts, Signals};
 #[cfg(feature = "postgres")]
 use crate::app::{StoodBy, stand_by};
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, Loaded, LogFormat};
 use crate::deliver::console::Console;
 use crate::deliver::{EndpointConfig, PayloadFormat};
 use crate::store::StoreError;
@@ -44,20 +44,22 @@ pub struct RunArgs {
 /// # Errors
 /// [`CliError`] when wirewatch cannot start or had to stop.
 pub fn run(args: &RunArgs, context: &Context) -> Result<(), CliError> {
-    let loaded = context.load()?;
-    let logs = if args.log || !wants_screen(&loaded.config) {
-        start_logs(&loaded.config)
+    // The texts of the files are not held for as long as it runs: 10,000 feeds are megabytes.
+    let Loaded { config, report, .. } = context.load()?;
+    let logs = if args.log || !wants_screen(&config) {
+        start_logs(&config)
     } else if args.once {
         // What failed is summed up at the end.
         telemetry::init("error,wirewatch::source::seed=warn", telemetry::LogFormat::Text).ok()
     } else {
-        start_screen(&loaded.config, context)
+        start_screen(&config, context)
     };
-    for line in loaded.report.lines() {
+    for line in report.lines() {
         warn!(problem = %clean::one_line(&line), "config warning");
     }
-    let runtime = runtime(&loaded.config)?;
-    let parts = parts(loaded.config, context, Console::beside(args.json));
+    drop(report);
+    let runtime = runtime(&config)?;
+    let parts = parts(config, context, Console::beside(args.json));
     if args.once {
         let once = runtime.block_on(App::run_once(parts)).map_err(error)?;
         return print_once(&once, Output::of(args.json));

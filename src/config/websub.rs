@@ -7,6 +7,7 @@ use super::problem::{Problem, ProblemKind};
 use super::section::Section;
 use super::settings::HttpConfig;
 use crate::source::websub::WebSubConfig;
+use crate::text::domain;
 
 pub(super) fn websub(s: &Section<'_>, http: &HttpConfig) -> WebSubConfig {
     let read = WebSubConfig {
@@ -43,9 +44,7 @@ fn unreachable(http: &HttpConfig) -> Option<(&'static str, &'static str)> {
     }
     // Whatever is made up within a network, or is an address, is nothing that a hub on the internet knows.
     let is_public = match url.host() {
-        Some(Host::Domain(name)) => {
-            psl::domain(name.as_bytes()).is_some_and(|domain| domain.suffix().is_known() || is_example(name))
-        }
+        Some(Host::Domain(name)) => domain::is_public(name) || (is_example(name) && domain::registered(name).is_some()),
         _ => false,
     };
     (!is_public).then_some(("`public_url` is not under a public name", hint))

@@ -185,7 +185,7 @@ fn saga(placement: &Placement, ledger: &Ledger) -> Vec<RelatedStory> {
     for story in placement.saga(ledger.memory.model().join) {
         let id = ledger.resolve(story);
         if let Some(state) = ledger.story(id).filter(|_| found.iter().all(|known| known.id != id)) {
-            found.push(RelatedStory { id, title: state.title.clone() });
+            found.push(RelatedStory { id, title: state.title.to_string() });
         }
     }
     found

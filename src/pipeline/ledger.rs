@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 use crate::model::{
     ContentHash, ItemId, Lang, Outlet, Score, Severity, SourceHealth, SourceId, StoryId, StorySummary, Timestamp,
@@ -34,11 +35,12 @@ pub struct Known {
     pub copy: Option<SightingLevel>,
 }
 
-/// What is known of a story. There are very many, and the common one has one outlet and one language: no allocation each.
+/// What is known of a story. There are very many, and the common one has one outlet, one language and no topic: no
+/// allocation for each of these, and eight bytes for a list that is empty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoryState {
     /// Headline of the item that opened it.
-    pub title: String,
+    pub title: Box<str>,
     /// When that item was seen.
     pub first_seen: Timestamp,
     /// When its latest item was seen.
@@ -50,17 +52,17 @@ pub struct StoryState {
     /// Languages of its items, in order of appearance.
     pub languages: SmallVec<[Lang; 4]>,
     /// Stories that went up in it, by their ids.
-    pub merged_from: Vec<StoryId>,
+    pub merged_from: ThinVec<StoryId>,
     /// Exact copies.
     pub sightings_exact: u64,
     /// Near copies.
     pub sightings_near: u64,
     /// Topics hit by any of its items.
-    pub topics: Vec<TopicState>,
+    pub topics: ThinVec<TopicState>,
     /// When the latest item that hit one was seen.
     pub on_topic_at: Timestamp,
     /// What each listener was told of it.
-    pub(super) told: Vec<(Listener, Told)>,
+    pub(super) told: ThinVec<(Listener, Told)>,
 }
 
 /// What is known of one topic of one story.
@@ -398,18 +400,18 @@ impl StoryState {
     #[must_use]
     pub fn opened(title: String, at: Timestamp) -> Self {
         Self {
-            title,
+            title: title.into_boxed_str(),
             first_seen: at,
             last_seen: at,
             items: 0,
             outlets: SmallVec::new(),
             languages: SmallVec::new(),
-            merged_from: Vec::new(),
+            merged_from: ThinVec::new(),
             sightings_exact: 0,
             sightings_near: 0,
-            topics: Vec::new(),
+            topics: ThinVec::new(),
             on_topic_at: at,
-            told: Vec::new(),
+            told: ThinVec::new(),
         }
     }
 
@@ -484,7 +486,7 @@ impl StoryState {
     pub fn summary(&self, id: StoryId) -> StorySummary {
         StorySummary {
             id,
-            title: self.title.clone(),
+            title: self.title.to_string(),
             first_seen: self.first_seen,
             items: self.items,
             outlets: self.outlets.iter().map(|s| s.as_str().to_owned()).collect(),
@@ -492,7 +494,7 @@ impl StoryState {
             sightings_exact: self.sightings_exact,
             sightings_near: self.sightings_near,
             related: Vec::new(),
-            merged_from: self.merged_from.clone(),
+            merged_from: self.merged_from.to_vec(),
         }
     }
 

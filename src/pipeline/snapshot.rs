@@ -3,6 +3,7 @@
 //! back unharmed, in order, and to the very same rules of features (`store`).
 
 use serde::{Deserialize, Serialize};
+use thin_vec::ThinVec;
 
 use super::decide::SightingLevel;
 use super::ledger::{Known, Ledger, StoryState, TopicState};
@@ -216,7 +217,7 @@ impl StoryEntry {
         } = state;
         Self {
             id: id.to_i64(),
-            title: title.clone(),
+            title: title.to_string(),
             first_seen_ms: first_seen.millis(),
             last_seen_ms: last_seen.millis(),
             items: *items,
@@ -232,10 +233,10 @@ impl StoryEntry {
     }
 
     fn back(self, known: &mut StoredOutlets) -> Option<(StoryId, Box<StoryState>)> {
-        let topics: Option<Vec<TopicState>> = self.topics.into_iter().map(|topic| topic.back(known)).collect();
-        let told: Option<Vec<(Listener, Told)>> = self.told.into_iter().map(|told| told.back(known)).collect();
+        let topics: Option<ThinVec<TopicState>> = self.topics.into_iter().map(|topic| topic.back(known)).collect();
+        let told: Option<ThinVec<(Listener, Told)>> = self.told.into_iter().map(|told| told.back(known)).collect();
         let state = StoryState {
-            title: self.title,
+            title: self.title.into_boxed_str(),
             first_seen: Timestamp::from_millis(self.first_seen_ms),
             last_seen: Timestamp::from_millis(self.last_seen_ms),
             items: self.items,

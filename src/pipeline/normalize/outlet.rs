@@ -5,6 +5,7 @@
 use ::url::{Host, Url};
 
 use crate::model::{Origin, Outlet, SourceKind};
+use crate::text::domain;
 
 use super::NormalizeRules;
 
@@ -78,7 +79,7 @@ pub fn of_link(link: &str) -> Option<Outlet> {
     if let Some(platform) = PLATFORMS.iter().filter(|site| is_below(host, site)).max_by_key(|site| site.len()) {
         return Outlet::new(&on_platform(host, platform, url.path()));
     }
-    Outlet::new(psl::domain_str(host).unwrap_or(host))
+    Outlet::new(domain::registered(host).unwrap_or(host))
 }
 
 fn is_below(host: &str, site: &str) -> bool {

@@ -4,6 +4,7 @@
 
 use super::url;
 use crate::model::SourceId;
+use crate::text::domain;
 use crate::text::tokens::fold;
 
 /// Between headline and publisher; each begins with a blank.
@@ -149,7 +150,7 @@ fn is_domain(folded: &str) -> bool {
     let name = folded.strip_prefix("www.").unwrap_or(folded);
     !name.contains(char::is_whitespace)
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
-        && psl::domain(name.as_bytes()).is_some_and(|d| d.suffix().is_known())
+        && domain::is_public(name)
         && name.split('.').all(|label| label.len() > 1)
 }
 
@@ -161,7 +162,7 @@ fn names_the_source(folded: &str, link: Option<&str>, source: &SourceId) -> bool
         return false;
     }
     let host = link.and_then(url::host);
-    let label = host.as_deref().and_then(psl::domain_str).and_then(|domain| domain.split('.').next()).map(bare);
+    let label = host.as_deref().and_then(domain::registered).and_then(|owner| owner.split('.').next()).map(bare);
     let source = source.as_str().split(['-', '_', '.']).collect::<String>();
     [label, Some(source)].into_iter().flatten().any(|known| {
         let known = known.strip_prefix("the").filter(|k| k.len() > 3).unwrap_or(&known);

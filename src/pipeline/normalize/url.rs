@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 use crate::model::LINK_BYTES_MAX;
+use crate::text::domain::registered;
 
 /// Query keys that only say how somebody got there (Miniflux's and Media Cloud's lists, and seen since).
 #[rustfmt::skip]
@@ -92,7 +93,7 @@ fn desktop_host(domain: &str) -> String {
         }
     }
     let labels: Vec<&str> = domain.split('.').collect();
-    let registrable = psl::domain_str(domain).map_or(labels.len(), |d| d.split('.').count());
+    let registrable = registered(domain).map_or(labels.len(), |d| d.split('.').count());
     let (own, base) = labels.split_at(labels.len().saturating_sub(registrable));
     let kept: Vec<&str> =
         own.iter().copied().filter(|label| !matches!(*label, "m" | "amp" | "mobile" | "wap" | "touch")).collect();

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::clock::Clock;
 use crate::model::{ItemId, RejectReason, SourceId, Timestamp};
 use crate::source::feed::PollingConfig;
+use crate::text::domain;
 
 /// Pages under way at once, in all and for one feed: whoever links to servers that never answer must leave
 /// places to the others.
@@ -160,7 +161,7 @@ fn site(host: &str) -> &str {
     if host.parse::<IpAddr>().is_ok() || host.starts_with('[') {
         return host;
     }
-    psl::domain_str(host).unwrap_or(host)
+    domain::registered(host).unwrap_or(host)
 }
 
 fn waits(not_before: Option<Timestamp>, now: Timestamp) -> bool {

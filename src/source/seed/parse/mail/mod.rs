@@ -16,7 +16,7 @@ use mail_parser::{Addr, Encoding, Message, MessageParser, MessagePart, MimeHeade
 
 use super::{DraftItem, FileContext, ItemDraft, rejected, shown};
 use crate::model::{RawText, RejectReason, Rejection};
-use crate::text::{charset, clean, date};
+use crate::text::{charset, clean, date, domain};
 use anchors::{AnchoredText, TextAnchor};
 
 /// A plain text with fewer words stands in for the HTML beside it.
@@ -455,5 +455,5 @@ fn host_of(link: &str) -> Option<String> {
 
 /// The part of a host that its owner registered.
 fn registrable(host: &str) -> String {
-    psl::domain_str(host).unwrap_or(host).to_owned()
+    domain::registered(host).unwrap_or(host).to_owned()
 }
