@@ -13,6 +13,7 @@ pub mod failpoint;
 pub mod files;
 pub mod model;
 pub mod net;
+pub mod niceness;
 pub mod telemetry;
 pub mod text;
 

@@ -13,6 +13,7 @@ use crate::config::{Config, Look, read_topic_text};
 use crate::eval::backtest::{Asked, Backtest, NEAR_SHARE, TopicBacktest};
 use crate::http::{TrialRefusal, TrialWish};
 use crate::model::{Evidence, ItemId, Match, Score, StoryId, TopicId};
+use crate::niceness;
 use crate::pipeline::classify::{Document, TopicSet};
 use crate::pipeline::{Prepared, Rules};
 use crate::store::{PastCopy, PastItem, Store};
@@ -21,7 +22,7 @@ use crate::text::tokens::Tokens;
 
 /// A run ends after so long with what it has.
 const RUN_TIME_MAX: Duration = Duration::from_secs(3);
-/// Lower than everything else: a run takes what nobody wants.
+/// Steps by which a run yields: it takes what nobody wants.
 const RUN_NICENESS: i32 = 10;
 /// Examples shown of each list.
 const EXAMPLES_SHOWN: usize = 25;
@@ -159,8 +160,7 @@ struct TrialRule {
 /// # Errors
 /// [`TrialRefusal`] when the rules cannot be read or the store cannot.
 pub(super) fn run(store: &Store, config: &Config, wish: &TrialWish) -> Result<serde_json::Value, TrialRefusal> {
-    // Where the system does not let it, it runs as all others do.
-    let _ = rustix::process::setpriority_process(None, RUN_NICENESS);
+    niceness::yield_by(RUN_NICENESS);
     let begun = Instant::now();
     let (tried, before) = (compiled(config, wish)?, standing(config, &wish.topic)?);
     let labels: HashMap<ItemId, bool> =

@@ -13,6 +13,7 @@ use super::refusal::{AnswerRefusal, RefusalKind};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::Timestamp;
+use crate::niceness;
 use crate::pipeline::Rules;
 use crate::store::Store;
 
@@ -23,8 +24,6 @@ const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How much further than the process the thread behind yields: where it and another want a processor, it gets a tenth.
 const BEHIND_NICE: i32 = 10;
-/// Nobody yields further.
-const NICE_MAX: i32 = 19;
 
 type BehindJob = Box<dyn FnOnce() + Send>;
 
@@ -50,9 +49,7 @@ impl ThreadBehind {
         let (sender, waiting) = sync_channel::<BehindJob>(1);
         let thread = std::thread::Builder::new().name("page".to_owned());
         let started = thread.spawn(move || {
-            // Where that is forbidden it is a thread like the others.
-            let own = rustix::process::getpriority_process(None).unwrap_or_default();
-            let _ = rustix::process::setpriority_process(None, NICE_MAX.min(own + BEHIND_NICE));
+            niceness::yield_by(BEHIND_NICE);
             for job in waiting {
                 // A panic was reported, and costs the one who waits for this job.
                 let _ = catch_unwind(AssertUnwindSafe(job));
@@ -191,6 +188,6 @@ mod tests {
         let own = rustix::process::getpriority_process(None).expect("known");
         let behind = ThreadBehind::default();
         let theirs = behind.run(|| rustix::process::getpriority_process(None)).await.expect("it is there");
-        assert_eq!(theirs, Ok(NICE_MAX.min(own + BEHIND_NICE)));
+        assert_eq!(theirs, Ok((own + BEHIND_NICE).min(19)));
     }
 }

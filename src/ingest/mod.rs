@@ -28,6 +28,7 @@ use crate::failpoint::{Failpoint, Planted};
 use crate::model::{
     Cursor, ItemId, Origin, RawItem, RawText, RejectReason, Rejection, SeedOutcome, SourceKind, Timestamp,
 };
+use crate::niceness;
 use crate::pipeline::{Decision, Ledger, Prepared, Rules, Verdict, Withheld, decide};
 use crate::source::feed::last_documents::LastDocuments;
 use crate::source::feed::polling::schedule;
@@ -114,7 +115,10 @@ impl Ingest {
         let (preparing, theirs) = (self.preparing(), Arc::clone(&ready));
         let thread = std::thread::Builder::new()
             .name("prepare".to_owned())
-            .spawn(move || preparing.run(messages, &theirs))
+            .spawn(move || {
+                niceness::yield_by(niceness::BEFORE_INGEST);
+                preparing.run(messages, &theirs);
+            })
             .map_err(IngestError::Thread)?;
         let mut expired_at = self.clock.now();
         let mut snapshots = SnapshotSchedule::begun(self.recalled_after, self.clock.now());

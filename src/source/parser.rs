@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::quarantine::Quarantine;
 use crate::model::RejectReason;
+use crate::niceness;
 use crate::text::work::{self, WorkBudget};
 
 /// Stack of a parser thread. Committed page by page as it is touched, so idle threads cost next to
@@ -163,7 +164,10 @@ impl Parser {
         thread::Builder::new()
             .name("parser".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || work(job, &shared))
+            .spawn(move || {
+                niceness::yield_by(niceness::BEFORE_INGEST);
+                work(job, &shared);
+            })
             .map(drop)
             .map_err(|_| RejectReason::ParserPanic)
     }
