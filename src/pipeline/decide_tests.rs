@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::alert::{AlertRules, Commentary, Route, Silence};
 use super::classify::{TermConfig, TopicConfig, TopicSet};
-use super::memory::MemoryConfig;
+use super::memory::{ITEM_BYTES, MemoryConfig};
 use super::*;
 use crate::model::{
     AlertKind, AlertReason, EndpointId, ItemKey, Origin, Outlet, RawItem, RawText, Severity, SourceId, SourceKind,
@@ -213,7 +213,7 @@ fn decide_what_was_heard_of_again_is_known_for_as_long_as_from_then() {
 fn decide_what_there_is_no_room_for_is_forgotten_with_its_story() {
     const ROOM: usize = 64;
     let mut desk = Desk::new();
-    desk.ledger = Ledger::new("test", MemoryConfig { bytes_max: ROOM * 320, ..MemoryConfig::default() });
+    desk.ledger = Ledger::new("test", MemoryConfig { bytes_max: ROOM * ITEM_BYTES, ..MemoryConfig::default() });
     assert_eq!(desk.ledger.memory.items_max(), ROOM);
     let text = |n: u64| {
         let words: Vec<String> = (0..40).map(|word| format!("w{}", (n * 7919 + word * 104_729) % 500_009)).collect();

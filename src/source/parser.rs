@@ -243,6 +243,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn run_yields_to_the_thread_that_all_wait_for() {
+        let niceness = || rustix::process::getpriority_process(None).expect("known");
+        let theirs = Parser::new(1).run(LONG, niceness).await;
+        assert_eq!(theirs, Ok((niceness() + niceness::BEFORE_INGEST).min(19)));
+    }
+
+    #[tokio::test]
     async fn run_panicking_job_costs_one_job() {
         let parser = Parser::new(1);
         let outcome = parser.run(LONG, || -> u8 { panic!("\u{1b}[31m forged") }).await;

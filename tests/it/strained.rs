@@ -49,6 +49,29 @@ async fn descriptors_64_are_enough_for_files_feeds_and_webhooks() {
     assert_eq!(told(&receiver.received(), None).alerts(), firsts(0..FILES));
 }
 
+/// How far the thread of a name yields, if there is one (the nineteenth field of its `stat`, proc(5)).
+fn niceness(pid: i32, name: &str) -> Option<i32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+    let rest =
+        stats.filter_map(|stat| stat.split_once(&format!("({name}) ")).map(|(_, rest)| rest.to_owned())).next()?;
+    rest.split(' ').nth(16)?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_prepares_yields_to_what_decides_and_stores() {
+    let receiver = Receiver::start().await;
+    let room = Newsroom::new(&receiver, "");
+    let mut daemon = Daemon::start(&room, None);
+    daemon.ready(&room).await;
+    room.drop_file("one.txt", &article(1));
+    receiver.wait_for(1).await;
+    let of = |name| niceness(daemon.pid(), name).unwrap_or_else(|| panic!("no thread is called {name}"));
+    let own = of("ingest");
+    assert_eq!([of("record"), of("prepare")], [own, (own + 5).min(19)]);
+    assert_eq!(daemon.stop().await, Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn descriptors_that_run_out_are_waited_for_and_nothing_is_refused_meanwhile() {
     let receiver = Receiver::start().await;

@@ -48,8 +48,9 @@ const COPIES_COMPARED_MAX: usize = 32;
 const RENUMBER_AT: Slot = u32::MAX / 16;
 /// Group number of an item that is its story's only one.
 pub(crate) const ALONE: u32 = u32::MAX;
-/// Bytes a remembered item takes at most on average, for turning a byte limit into a count.
-const ITEM_BYTES: usize = 320;
+/// Bytes that are held for a remembered item, its story and all that finds them, for turning a byte limit into a count: 650 of
+/// a million that each open a story (`load store --items 1000000`), less where there are copies, up to 850 where all of it is made to cost.
+pub(super) const ITEM_BYTES: usize = 700;
 
 /// How long and how much is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +63,8 @@ pub struct MemoryConfig {
     /// A story is one event: what came or was published longer after the report that opened it is another
     /// (default 3 days).
     pub story_span: Duration,
-    /// Bytes for what items are recognised by; the oldest are forgotten early when it is reached (default 256 MiB,
-    /// about 800,000 items).
+    /// Bytes for all that is remembered of items; the oldest are forgotten early when it is reached (default 256 MiB,
+    /// about 380,000 items).
     pub bytes_max: usize,
     /// What is done with stories of different languages.
     pub languages: Languages,
