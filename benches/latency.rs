@@ -353,7 +353,7 @@ fn start(dir: &Path, config: &str) -> (Child, Duration) {
 
 fn polled(state: &Path) -> usize {
     let count = || {
-        let connection = rusqlite::Connection::open(state.join(wirewatch::store::DATABASE_FILE)).ok()?;
+        let connection = rusqlite::Connection::open(state.join(DATABASE_FILE)).ok()?;
         connection.query_row("SELECT sum(min(polls, 2)) FROM feeds", [], |row| row.get::<_, i64>(0)).ok()
     };
     count().unwrap_or(0) as usize

@@ -52,9 +52,8 @@ async fn descriptors_64_are_enough_for_files_feeds_and_webhooks() {
 /// How far the thread of a name yields, if there is one (the nineteenth field of its `stat`, proc(5)).
 fn niceness(pid: i32, name: &str) -> Option<i32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
-    let rest =
-        stats.filter_map(|stat| stat.split_once(&format!("({name}) ")).map(|(_, rest)| rest.to_owned())).next()?;
+    let mut stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+    let rest = stats.find_map(|stat| stat.split_once(&format!("({name}) ")).map(|(_, rest)| rest.to_owned()))?;
     rest.split(' ').nth(16)?.parse().ok()
 }
 
