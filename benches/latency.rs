@@ -166,9 +166,14 @@ fn drops(how: HandOver) -> Vec<Duration> {
 
 /// Alerts that were raised, once every file is stored.
 fn raised(state: &Path) -> Option<usize> {
+    let stored = number(state, "SELECT count(*) FROM items")?;
+    (stored > DROPS).then(|| number(state, "SELECT count(*) FROM alerts"))?
+}
+
+/// One number of a store; `None` while there is none.
+fn number(state: &Path, query: &str) -> Option<usize> {
     let connection = rusqlite::Connection::open(state.join(DATABASE_FILE)).ok()?;
-    let count = |query| connection.query_row(query, [], |row| row.get::<_, i64>(0)).ok();
-    (count("SELECT count(*) FROM items")? > DROPS as i64).then_some(count("SELECT count(*) FROM alerts")? as usize)
+    connection.query_row(query, [], |row| row.get::<_, i64>(0)).ok().map(|number| number as usize)
 }
 
 /// Writes a file and hands it over; says when that was asked of the kernel.
@@ -352,11 +357,7 @@ fn start(dir: &Path, config: &str) -> (Child, Duration) {
 }
 
 fn polled(state: &Path) -> usize {
-    let count = || {
-        let connection = rusqlite::Connection::open(state.join(DATABASE_FILE)).ok()?;
-        connection.query_row("SELECT sum(min(polls, 2)) FROM feeds", [], |row| row.get::<_, i64>(0)).ok()
-    };
-    count().unwrap_or(0) as usize
+    number(state, "SELECT sum(min(polls, 2)) FROM feeds").unwrap_or(0)
 }
 
 /// Gives every path a feed of its own; with `tell` each answer has one new item, which is named there.

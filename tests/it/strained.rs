@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use wirewatch::clock::Clock;
 use wirewatch::model::Timestamp;
+use wirewatch::niceness::BEFORE_INGEST;
 use wirewatch::store::{Access, DATABASE_FILE, SearchQuery, Store};
 
 use super::crash::{Daemon, command};
@@ -67,7 +68,7 @@ async fn what_prepares_yields_to_what_decides_and_stores() {
     receiver.wait_for(1).await;
     let of = |name| niceness(daemon.pid(), name).unwrap_or_else(|| panic!("no thread is called {name}"));
     let own = of("ingest");
-    assert_eq!([of("record"), of("prepare")], [own, (own + 5).min(19)]);
+    assert_eq!([of("record"), of("prepare")], [own, (own + BEFORE_INGEST).min(19)]);
     assert_eq!(daemon.stop().await, Some(0));
 }
 

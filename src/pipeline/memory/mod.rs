@@ -49,7 +49,7 @@ const RENUMBER_AT: Slot = u32::MAX / 16;
 /// Group number of an item that is its story's only one.
 pub(crate) const ALONE: u32 = u32::MAX;
 /// Bytes that are held for a remembered item, its story and all that finds them, for turning a byte limit into a count: 650 of
-/// a million that each open a story (`load store --items 1000000`), less where there are copies, up to 850 where all of it is made to cost.
+/// a million that each open a story (`load store --items 1000000`), less where there are copies, up to 900 where all of it is made to cost.
 pub(super) const ITEM_BYTES: usize = 700;
 
 /// How long and how much is remembered.
